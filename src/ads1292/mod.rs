@@ -1,0 +1,1 @@
+//! The TI ADS1292/ADS1292R front-end.

@@ -1,0 +1,29 @@
+//! ECG gateway for the TI ADS1292/ADS1292R: SPI bytes in, classified heartbeats out.
+//!
+//! The rooms below are listed the way a sample travels; a room knows only rooms above it.
+//! `ARCHITECTURE.md` draws the picture.
+//!
+//! This is an engineering and research system, not a certified medical device.
+
+pub mod time;
+
+pub mod ads1292;
+pub mod wfdb;
+
+pub mod signal;
+
+pub mod model;
+
+pub mod evaluate;
+
+pub mod acquisition;
+
+pub mod pipeline;
+
+pub mod store;
+
+pub mod api;
+
+pub mod service;
+
+pub mod cli;

@@ -1,0 +1,5 @@
+//! ArrhythmiNet: description, weights, engines.
+
+mod class;
+
+pub use class::{AamiClass, BeatClass, CLASS_COUNT};

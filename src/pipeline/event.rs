@@ -1,0 +1,141 @@
+//! What the pipeline tells the rooms below it (store, socket, command line).
+
+use serde::Serialize;
+
+use crate::model::{BeatClass, CLASS_COUNT};
+use crate::signal::SignalQuality;
+use crate::time::{ClockRelation, MonotonicNs};
+
+/// Channels of the ADS1292 and of every stored block.
+pub const CHANNEL_COUNT: usize = 2;
+
+/// Where the samples of a session come from and how to read them.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SessionInfo {
+    /// `live`, `replay`, `simulation`.
+    pub source: String,
+    /// Trace file, WFDB record or device node.
+    pub origin: String,
+    /// `ADS1292`, `ADS1292R`, or `WFDB` where no chip was in the way.
+    pub chip: String,
+    /// Samples per second and channel.
+    pub sample_rate_hz: f64,
+    /// Microvolts per code, per channel.
+    pub uv_per_code: [f64; CHANNEL_COUNT],
+    /// The session's start on both clocks.
+    pub start: ClockRelation,
+    /// Name of the model that labels the beats, e.g. `v1`.
+    pub model: String,
+    /// Engine that runs it, e.g. `cpu-reference`.
+    pub engine: String,
+}
+
+/// One classified heartbeat.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LabelledBeat {
+    /// Index of the sample nearest the R peak, counted from the session's first sample at the
+    /// session's sample rate; missing samples count, so a gap never shifts later indices.
+    pub r_sample: u64,
+    /// Monotonic time of the R peak.
+    pub r_time: MonotonicNs,
+    /// RR interval ending in this beat, milliseconds; `None` for the first beat after the start or
+    /// after a gap.
+    pub rr_ms: Option<f32>,
+    /// The label: the class of the largest probability.
+    pub class: BeatClass,
+    /// Softmax of the logits, in the order N L R A V, sums to 1.
+    pub probabilities: [f32; CLASS_COUNT],
+    /// Channel the classified window was cut from, 0 or 1.
+    pub channel: u8,
+    /// Quality of that channel around the beat.
+    pub quality: SignalQuality,
+    /// False where the window was cut short by a gap or the end of the signal and padded.
+    pub window_complete: bool,
+    /// Signal time from the R peak to the newest sample the label needed, milliseconds.
+    pub label_delay_ms: f32,
+}
+
+/// Why samples are missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GapCause {
+    /// A DRDY edge passed unread: the chip holds only the newest conversion.
+    MissedDrdy,
+    /// A frame without the 1100 nibble was dropped.
+    BadFrame,
+    /// The front-end was initialised again.
+    ChipRestart,
+    /// The source said so (an annotated gap in a recording).
+    Source,
+}
+
+/// A stretch of samples that never arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Gap {
+    /// Index of the first missing sample.
+    pub first_missing_sample: u64,
+    /// Number of missing samples, at least 1.
+    pub missing_samples: u64,
+    /// Monotonic time of the first missing sample.
+    pub time: MonotonicNs,
+    /// Why they are missing.
+    pub cause: GapCause,
+}
+
+/// Something worth a line in the log and a row in the store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Event {
+    /// Index of the sample it happened at.
+    pub sample: u64,
+    /// Monotonic time of that sample.
+    pub time: MonotonicNs,
+    /// Stable machine-readable name, e.g. `lead_off`, `quality_changed`, `chip_restarted`.
+    pub kind: &'static str,
+    /// One sentence for people.
+    pub detail: String,
+}
+
+/// Consecutive raw samples as the converter gave them, for redrawing any beat later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EcgBlock {
+    /// Index of the first sample.
+    pub first_sample: u64,
+    /// Monotonic time of the first sample.
+    pub first_time: MonotonicNs,
+    /// Codes of both channels, without gaps.
+    pub codes: Vec<[i32; CHANNEL_COUNT]>,
+}
+
+/// Everything that leaves the pipeline, in the order of signal time of its decision.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PipelineEvent {
+    /// A labelled beat.
+    Beat(LabelledBeat),
+    /// Missing samples.
+    Gap(Gap),
+    /// A noteworthy event.
+    Event(Event),
+    /// Raw samples for the store.
+    Ecg(EcgBlock),
+}
+
+impl GapCause {
+    /// All causes.
+    pub const ALL: [Self; 4] = [
+        Self::MissedDrdy,
+        Self::BadFrame,
+        Self::ChipRestart,
+        Self::Source,
+    ];
+
+    /// The name used in JSON and in the store, e.g. `missed_drdy`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::MissedDrdy => "missed_drdy",
+            Self::BadFrame => "bad_frame",
+            Self::ChipRestart => "chip_restart",
+            Self::Source => "source",
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! The streaming signal chain.
+
+mod quality;
+
+pub use quality::SignalQuality;
