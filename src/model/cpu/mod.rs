@@ -1,0 +1,8 @@
+//! Engines on the CPU.
+
+mod kernels;
+mod reference;
+#[cfg(test)]
+mod tests;
+
+pub use reference::CpuReference;
