@@ -38,6 +38,7 @@ def arguments():
     parser.add_argument("--weight-decay", type=float, default=0.02)
     parser.add_argument("--class-exponent", type=float, default=-0.3, help="sampling weight of a beat: n_class^this")
     parser.add_argument("--ema", type=float, default=0.999, help="decay of the averaged weights, per step")
+    parser.add_argument("--mix", type=json.loads, default={}, help='changes to augment.Mix, as JSON: {"plain": 0.5}')
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     return parser.parse_args()
@@ -132,7 +133,7 @@ def main():
     optimiser = torch.optim.AdamW(groups, lr=options.learning_rate)
 
     generator = torch.Generator(device=device)
-    augmenter = augment.Augmenter(records, augment.Mix(), noise, generator)
+    augmenter = augment.Augmenter(records, augment.Mix(**options.mix), noise, generator)
     views = validation_windows(records, validation)
 
     log, first = [], 0
