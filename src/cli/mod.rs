@@ -1,1 +1,61 @@
 //! The command line, one file a subcommand.
+
+mod bench;
+mod demo;
+mod evaluate;
+mod failure;
+mod model_choice;
+mod output;
+mod progress;
+mod record;
+mod replay;
+mod run;
+mod simulate;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use failure::{Cause, Failure};
+
+/// Reads a TI ADS1292/ADS1292R front-end (or a recording of one), finds and classifies every
+/// heartbeat, keeps them in SQLite and serves them over a Unix socket.
+///
+/// An engineering and research system, not a certified medical device.
+#[derive(Debug, Parser)]
+#[command(name = "ecg-gateway", version, propagate_version = true)]
+pub struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(demo::Arguments),
+    Replay(replay::Arguments),
+    Simulate(simulate::Arguments),
+    Record(record::Arguments),
+    Run(run::Arguments),
+    Evaluate(evaluate::Arguments),
+    Bench(bench::Arguments),
+}
+
+/// Parses the process's arguments, runs the command and gives the process's exit code
+/// (`docs/exit-codes.md`).
+#[must_use]
+pub fn main() -> ExitCode {
+    let command_line = CommandLine::parse();
+    let outcome = match command_line.command {
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Replay(arguments) => replay::run(&arguments),
+        Command::Simulate(arguments) => simulate::run(&arguments),
+        Command::Record(arguments) => record::run(&arguments),
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Evaluate(arguments) => evaluate::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
