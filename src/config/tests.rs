@@ -296,6 +296,14 @@ fn every_value_that_differs_from_its_default_is_read() {
 }
 
 #[test]
+fn every_built_in_model_can_be_chosen() {
+    for name in crate::model::builtin_models() {
+        let text = format!("[model]\nname = \"{name}\"");
+        assert_eq!(Config::from_str("c", &text).unwrap().model.name, name);
+    }
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_named() {
     let directory = tempfile::tempdir().unwrap();
     let missing = directory.path().join("absent.toml");

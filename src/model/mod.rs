@@ -1,5 +1,6 @@
 //! ArrhythmiNet: description, weights, engines.
 
+mod builtin;
 mod class;
 mod classifier;
 mod cpu;
@@ -12,6 +13,7 @@ mod weights;
 #[cfg(test)]
 mod weights_tests;
 
+pub use builtin::builtin_models;
 pub use class::{AamiClass, BeatClass, CLASS_COUNT};
 pub use classifier::{Classifier, ClassifyError, Outputs, OutputsMut};
 pub use cpu::CpuReference;

@@ -1,5 +1,7 @@
 //! Engines on the CPU.
 
+#[cfg(test)]
+mod golden_tests;
 mod kernels;
 mod reference;
 #[cfg(test)]

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::CpuReference;
 use crate::model::test_support::{Random, odd_json, oracle, random_model, v1_json, v2_json};
-use crate::model::{Classifier, ClassifyError, Outputs, Shape};
+use crate::model::{Classifier, ClassifyError, Model, Outputs, Shape, builtin_models};
 
 /// What every engine is held to (docs of the models): absolute difference per value of any layer.
 const TOLERANCE: f64 = 1e-4;
@@ -141,8 +141,8 @@ fn wrong_lengths_are_refused() {
 #[test]
 #[ignore = "prints a measurement"]
 fn speed() {
-    for description in [v1_json(), v2_json()] {
-        let model = Arc::new(random_model(&description, 1));
+    for name in builtin_models() {
+        let model = Arc::new(Model::load(name).unwrap());
         let input = Random(1).values(128);
         let mut engine = CpuReference::new(Arc::clone(&model), 1);
         let mut outputs = Outputs::new(model.description(), 1);
@@ -159,10 +159,8 @@ fn speed() {
             .collect();
         microseconds.sort_by(f64::total_cmp);
         println!(
-            "{}: {:.1} µs per beat (best {:.1})",
-            model.description().name,
-            microseconds[10],
-            microseconds[0]
+            "{name}: {:.1} µs per beat (best {:.1})",
+            microseconds[10], microseconds[0]
         );
     }
 }
