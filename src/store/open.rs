@@ -59,7 +59,7 @@ impl Default for StoreOptions {
             commit_rows: 4_096,
             queue_length: 8_192,
             retry_for: Duration::from_secs(30),
-            ecg_compression_level: 1,
+            ecg_compression_level: 2, // the first with Huffman codes of its own: noise is all there is to gain
         }
     }
 }

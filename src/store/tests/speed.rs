@@ -12,7 +12,7 @@ use crate::time::WallUs;
 #[ignore = "a measurement"]
 fn codec() {
     let codes = ecg_like(5_000);
-    for level in [0, 1, 3, 6] {
+    for level in [0, 1, 2, 3, 4, 6, 9] {
         let mut encoder = BlockEncoder::new(level);
         let blob = encoder.encode(&codes).unwrap();
         let rounds = 200;
