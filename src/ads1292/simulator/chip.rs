@@ -3,16 +3,15 @@
 use core::fmt;
 
 use super::BoardOptions;
-use super::analog::{Analog, Disturbance, Noise};
+use super::active::ActiveFaults;
+use super::analog::{Analog, Noise};
 use super::drdy::DrdyEdge;
 use super::faults::{Change, Fault};
 use super::serial::Serial;
 use super::source::{SampleSource, SampleTime};
 use crate::ads1292::frame::{FRAME_BYTES, Frame, LeadOff, Status};
 use crate::ads1292::opcode::Opcode;
-use crate::ads1292::registers::{
-    ChipModel, Config1, ConversionMode, REGISTER_COUNT, Register, RegisterImage,
-};
+use crate::ads1292::registers::{ChipModel, Config1, ConversionMode, Register, RegisterImage};
 use crate::ads1292::timing::NOMINAL_FOUR_T_MOD_NS;
 
 /// 2^12 tMOD from power-up until the chip listens.
@@ -36,15 +35,6 @@ struct Run {
     next_ns: u64,
     period_ns: u64,
     single: bool,
-}
-
-/// Faults that hold now.
-#[derive(Debug, Clone, Copy, Default)]
-struct ActiveFaults {
-    missed_drdy: bool,
-    flip: [u8; FRAME_BYTES],
-    disturbance: Disturbance,
-    register_flips: [u8; REGISTER_COUNT],
 }
 
 pub(super) struct Chip {
@@ -242,7 +232,7 @@ impl Chip {
             Change::Begin(fault) => (fault, true),
             Change::End(fault) => (fault, false),
             Change::Once(fault) => {
-                set(&mut self.once, fault, true);
+                self.once.set(fault, true);
                 return;
             }
         };
@@ -250,7 +240,7 @@ impl Chip {
             self.supplied = !holds;
             self.reset(POWER_UP_NS);
         } else {
-            set(&mut self.active, fault, holds);
+            self.active.set(fault, holds);
         }
     }
 
@@ -409,36 +399,4 @@ impl Chip {
 
 fn reset_image(model: ChipModel) -> RegisterImage {
     Register::ALL.map(|register| register.reset_value().unwrap_or(model.id()))
-}
-
-fn set(faults: &mut ActiveFaults, fault: Fault, holds: bool) {
-    match fault {
-        Fault::MissedDrdy => faults.missed_drdy = holds,
-        Fault::FlipBits(mask) => faults.flip = if holds { mask } else { [0; FRAME_BYTES] },
-        Fault::Clip { channel } => {
-            if let Some(clipped) = faults.disturbance.clipped.get_mut(channel) {
-                *clipped = holds;
-            }
-        }
-        Fault::LeadOff(electrode) => {
-            let off = &mut faults.disturbance.electrodes_off;
-            if holds {
-                *off |= electrode.status_bit();
-            } else {
-                *off &= !electrode.status_bit();
-            }
-        }
-        Fault::LeadOn(electrode) => {
-            faults.disturbance.electrodes_off &= !electrode.status_bit();
-        }
-        Fault::FlipRegister { register, mask } => {
-            if let Some(flips) = faults
-                .register_flips
-                .get_mut(usize::from(register.address()))
-            {
-                *flips = if holds { mask } else { 0 };
-            }
-        }
-        Fault::BrownOut => {}
-    }
 }

@@ -15,6 +15,7 @@
 //! What it does not: the digital filter's step response, the reference's start-up ramp, noise of
 //! the electrodes, the respiration circuit, AC lead-off excitation.
 
+mod active;
 mod analog;
 mod bus;
 mod chip;
