@@ -7,7 +7,7 @@ use super::timeline::Timeline;
 use crate::acquisition::RawSample;
 use crate::ads1292::{Electrode, LeadOff};
 use crate::model::Classifier;
-use crate::signal::{Chain, ChainConfig, ChainEvent, Sample, SignalError, SignalQuality};
+use crate::signal::{Chain, ChainConfig, ChainEvent, CutBeat, Sample, SignalError, SignalQuality};
 
 /// How a pipeline reads its samples.
 #[derive(Debug, Clone)]
@@ -82,7 +82,7 @@ impl Pipeline {
         }
         let sample =
             Sample { index: sample.index, uv, lead_off: sample.lead_off.channels() };
-        self.through_chain(sink, |chain, on_event| chain.push(&sample, on_event))
+        self.through_chain(sink, |chain, mut on_event| chain.push(&sample, &mut on_event))
     }
 
     /// Tells the pipeline that samples are missing before the next one.
@@ -96,7 +96,7 @@ impl Pipeline {
     ) -> Result<(), LabelError> {
         let next_index = gap.first_missing_sample.saturating_add(gap.missing_samples);
         let outcome =
-            self.through_chain(sink, |chain, on_event| chain.gap(next_index, on_event));
+            self.through_chain(sink, |chain, mut on_event| chain.gap(next_index, &mut on_event));
         self.flush_block(sink);
         sink(PipelineEvent::Gap(*gap));
         outcome
@@ -112,7 +112,7 @@ impl Pipeline {
     /// # Errors
     /// As [`Pipeline::push`].
     pub fn finish(&mut self, sink: &mut impl FnMut(PipelineEvent)) -> Result<(), LabelError> {
-        let outcome = self.through_chain(sink, |chain, on_event| chain.finish(on_event));
+        let outcome = self.through_chain(sink, |chain, mut on_event| chain.finish(&mut on_event));
         self.flush_block(sink);
         outcome
     }
@@ -128,7 +128,7 @@ impl Pipeline {
     fn through_chain(
         &mut self,
         sink: &mut impl FnMut(PipelineEvent),
-        step: impl FnOnce(&mut Chain, &mut dyn FnMut(ChainEvent<'_>)),
+        step: impl FnOnce(&mut Chain, &mut dyn FnMut(ChainEvent)),
     ) -> Result<(), LabelError> {
         let Self { chain, labeller, timeline, sample_period_ms, .. } = self;
         let mut outcome = Ok(());
@@ -140,10 +140,10 @@ impl Pipeline {
                     rr_ms: cut.rr.rr_s.map(|rr_s| rr_s * 1e3),
                     class: decision.class,
                     probabilities: decision.probabilities,
-                    channel: cut.channel,
+                    channel: u8::from(cut.channel != 0),
                     quality: cut.quality,
                     window_complete: cut.window_complete,
-                    label_delay_ms: delay_ms(cut, *sample_period_ms),
+                    label_delay_ms: delay_ms(&cut, *sample_period_ms),
                 })),
                 Err(error) => {
                     if outcome.is_ok() {
@@ -151,12 +151,20 @@ impl Pipeline {
                     }
                 }
             },
-            ChainEvent::Quality { channel, quality, index } => {
+            ChainEvent::Quality { sample, channel, quality } => {
                 sink(PipelineEvent::Event(Event {
-                    sample: index,
-                    time: timeline.time_of(index),
+                    sample,
+                    time: timeline.time_of(sample),
                     kind: "quality_changed",
                     detail: format!("channel {channel}: {}", describe(quality)),
+                }));
+            }
+            ChainEvent::ChannelSwitched { sample, channel } => {
+                sink(PipelineEvent::Event(Event {
+                    sample,
+                    time: timeline.time_of(sample),
+                    kind: "channel_switched",
+                    detail: format!("beats are taken from channel {channel}"),
                 }));
             }
         });
@@ -179,6 +187,11 @@ impl Pipeline {
         }
         self.lead_off = sample.lead_off;
     }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a delay of about 1000 ms")]
+fn delay_ms(cut: &CutBeat, sample_period_ms: f64) -> f32 {
+    (cut.decided_at_sample.saturating_sub(cut.r_sample) as f64 * sample_period_ms) as f32
 }
 
 fn describe(quality: SignalQuality) -> &'static str {
