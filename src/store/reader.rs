@@ -185,6 +185,14 @@ impl StoreReader {
         )
     }
 
+    /// The largest beat id ever given, 0 if none; the beat itself may be gone.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the read.
+    pub fn newest_beat_id(&self) -> Result<i64, StoreError> {
+        newest_beat_id(&self.connection).map_err(|error| self.context().explain("reading", error))
+    }
+
     /// Gaps that pass `filter`, ascending by id.
     ///
     /// # Errors
@@ -292,6 +300,14 @@ impl StoreReader {
             busy_timeout: READER_BUSY_TIMEOUT,
         }
     }
+}
+
+pub(super) fn newest_beat_id(connection: &Connection) -> rusqlite::Result<i64> {
+    connection
+        .prepare_cached(
+            "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'beats'), 0)",
+        )?
+        .query_row([], |row| row.get(0))
 }
 
 /// Why a row could not be read.

@@ -7,6 +7,7 @@ use crate::time::{ClockRelation, MonotonicNs, WallUs};
 
 use super::StoreError;
 use super::error::Context;
+use super::reader::newest_beat_id;
 use super::rows::{SessionCounts, class_to_sql, to_sql};
 
 /// A raw ECG block ready to be stored.
@@ -65,13 +66,8 @@ impl Statements<'_> {
             .map_err(|error| self.context.explain("storing a model and engine", error))
     }
 
-    pub(super) fn last_beat(&self) -> Result<i64, StoreError> {
-        self.connection
-            .query_row(
-                "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'beats'), 0)",
-                [],
-                |row| row.get(0),
-            )
+    pub(super) fn newest_beat_id(&self) -> Result<i64, StoreError> {
+        newest_beat_id(self.connection)
             .map_err(|error| self.context.explain("reading the newest beat id", error))
     }
 

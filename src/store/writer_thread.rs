@@ -278,7 +278,7 @@ impl WriterThread {
             context: &context,
         };
         let mut counts = SessionCounts::default();
-        let mut newest_beat = statements.last_beat()?;
+        let mut newest_beat = statements.newest_beat_id()?;
         let mut rows = Vec::with_capacity(self.waiting.len());
         for row in &self.waiting {
             match row {

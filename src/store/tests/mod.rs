@@ -1,5 +1,6 @@
 //! The store against real SQLite files.
 
+mod documented;
 mod opening;
 mod reading;
 mod speed;
