@@ -1,18 +1,22 @@
 //! The command line, one file a subcommand.
 
+mod arguments;
 mod bench;
+mod chip;
 mod demo;
 mod evaluate;
 mod failure;
-mod model_choice;
 mod output;
 mod progress;
 mod record;
 mod replay;
 mod run;
+mod session;
 mod simulate;
 
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -57,5 +61,12 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
+    }
+}
+
+/// Sleeps until a signal raises `stop`.
+fn serve_until_stopped(stop: &AtomicBool) {
+    while !stop.load(Ordering::Relaxed) {
+        std::thread::sleep(Duration::from_millis(50));
     }
 }

@@ -176,7 +176,7 @@ impl From<AcquisitionError> for Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let cause = match &error {
-            StoreError::Locked { .. } => Cause::DatabaseLocked,
+            StoreError::Locked { .. } | StoreError::InUse { .. } => Cause::DatabaseLocked,
             _ => Cause::Database,
         };
         Self::new(cause, error)
