@@ -16,7 +16,7 @@ pub(super) const PREFIX_BYTES: usize = 14;
 /// Longer bodies are damage, not headers.
 const MAX_BODY_BYTES: usize = 256 * 1024;
 /// Bytes of the body before the texts.
-const FIXED_BODY_BYTES: usize = 37;
+const FIXED_BODY_BYTES: usize = 38;
 
 /// What a trace says about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +35,8 @@ pub struct TraceHeader {
     pub wall_start: WallUs,
     /// Monotonic clock at the same instant.
     pub monotonic_start: MonotonicNs,
+    /// Whether the host starts conversions by the START pin, not by opcode.
+    pub start_by_pin: bool,
     /// Names of the leads on both channels, empty where unknown.
     pub leads: [String; 2],
     /// Free text: source, attribution, licence.
@@ -52,6 +54,7 @@ impl TraceHeader {
         body.extend(self.registers);
         body.extend(self.wall_start.0.to_le_bytes());
         body.extend(self.monotonic_start.0.to_le_bytes());
+        body.push(u8::from(self.start_by_pin));
         let [first_lead, second_lead] = &self.leads;
         for (field, text) in [
             ("lead", first_lead),
@@ -135,6 +138,11 @@ impl TraceHeader {
             registers: fields.take()?,
             wall_start: WallUs(i64::from_le_bytes(fields.take()?)),
             monotonic_start: MonotonicNs(u64::from_le_bytes(fields.take()?)),
+            start_by_pin: match fields.take()? {
+                [0] => false,
+                [1] => true,
+                _ => return None,
+            },
             leads: [fields.text()?, fields.text()?],
             description: fields.text()?,
         })

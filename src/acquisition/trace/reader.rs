@@ -100,17 +100,35 @@ impl TraceReader {
     /// # Errors
     /// [`TraceError::Io`], [`TraceError::Corrupt`]; the trace cannot be read on after either.
     pub fn next_event(&mut self) -> Result<Option<TraceEvent<'_>>, TraceError> {
+        self.fetch()?;
+        let index = self.next_record;
+        self.next_record = (index + 1).min(self.records.len());
+        Ok(self.event(index))
+    }
+
+    /// The event that [`Self::next_event`] will hand out.
+    ///
+    /// # Errors
+    /// As [`Self::next_event`].
+    pub fn peek_event(&mut self) -> Result<Option<TraceEvent<'_>>, TraceError> {
+        self.fetch()?;
+        Ok(self.event(self.next_record))
+    }
+
+    /// Makes the next record available, unless the trace has ended.
+    fn fetch(&mut self) -> Result<(), TraceError> {
         while self.next_record == self.records.len() {
             if self.end.is_some() {
-                return Ok(None);
+                break;
             }
             self.read_segment()?;
         }
-        let Some(&Positioned { record, end }) = self.records.get(self.next_record) else {
-            return Ok(None);
-        };
-        self.next_record += 1;
-        Ok(match record {
+        Ok(())
+    }
+
+    fn event(&self, index: usize) -> Option<TraceEvent<'_>> {
+        let &Positioned { record, end } = self.records.get(index)?;
+        match record {
             Record::Frame(frame) => Some(TraceEvent::Frame(frame)),
             Record::Edge(edge) => Some(TraceEvent::Edge(edge)),
             Record::Timeout(time) => Some(TraceEvent::Timeout(time)),
@@ -123,7 +141,7 @@ impl TraceReader {
             }),
             // Segments are handed out without what ends them.
             Record::Checkpoint | Record::End => None,
-        })
+        }
     }
 
     /// Decodes up to and including the next checkpoint, the end, or the cut.

@@ -21,6 +21,7 @@ fn header() -> TraceHeader {
         registers: [0x53, 2, 0xA0, 0x10, 0, 0, 0x2C, 0, 0, 2, 3, 0x0C],
         wall_start: WallUs(1_700_000_000_000_000),
         monotonic_start: MonotonicNs(START_NS),
+        start_by_pin: false,
         leads: ["MLII".to_owned(), "V5 – µ".to_owned()],
         description: "made by a test".to_owned(),
     }
@@ -313,7 +314,7 @@ fn what_is_no_trace_of_ours_is_refused() {
             "damaged trace header: sample rate is 0",
         ),
         (
-            with(&|bytes| bytes[51] = 0xFF),
+            with(&|bytes| bytes[52] = 0xFF),
             "damaged trace header: body does not fit its length",
         ),
         (
