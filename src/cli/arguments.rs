@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::{Args, ValueEnum};
 
-use super::failure::{Cause, Failure};
+use super::failure::Failure;
 use super::session::{ECG_BLOCK_SECONDS, Treatment};
 use crate::ads1292::ChipModel;
 use crate::signal::{ChannelChoice, Mains};
@@ -79,12 +79,6 @@ impl ChipName {
 
 impl ChipArgument {
     pub(super) fn require(self, found: ChipModel, path: &Path) -> Result<(), Failure> {
-        match self.chip.map(ChipName::model) {
-            Some(expected) if expected != found => Err(Failure::new(
-                Cause::OtherChip,
-                format!("{}: recorded with an {found}, expected {expected}", path.display()),
-            )),
-            _ => Ok(()),
-        }
+        super::require_chip(self.chip.map(ChipName::model), found, path.display())
     }
 }

@@ -2,7 +2,6 @@
 
 mod agreement;
 mod table;
-mod traces;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -12,11 +11,11 @@ use clap::Args;
 use serde::Serialize;
 
 use self::agreement::Agreement;
-use self::traces::{DEMO_TRACES, DemoTrace};
 use super::arguments::TreatmentArguments;
 use super::failure::{Cause, Failure, other};
 use super::output::{self, ByClass, text_line};
 use super::session::{LoadedModel, run_trace};
+use super::traces::{DEMO_TRACES, DemoTrace};
 use crate::api::{ApiOptions, ServiceState};
 use crate::pipeline::{LabelledBeat, PipelineEvent};
 use crate::service::{Gateway, GatewayOptions, stop_on_signals};

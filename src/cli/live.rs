@@ -5,7 +5,7 @@
 
 use crate::acquisition::{LiveOptions, Session, SystemClock};
 use crate::ads1292::{
-    ChipConfig, ChipModel, DataRate, Gain, LeadOffCurrent, LeadOffMode, LeadOffSense,
+    ChannelSettings, ChipConfig, ChipModel, DataRate, Gain, InputMux, LeadOffCurrent, LeadOffMode, LeadOffSense,
     LeadOffThreshold, Loff, Reference, RightLegDrive,
 };
 use crate::config::{self, AcquisitionConfig, ChipExpected, Config, SignalConfig};
@@ -41,7 +41,8 @@ pub(super) fn chip(acquisition: &AcquisitionConfig) -> ChipConfig {
     for (channel, factor) in
         chip.channels.iter_mut().zip([acquisition.gain_ch1, acquisition.gain_ch2])
     {
-        channel.gain = Gain::from_factor(factor).unwrap_or_default();
+        let gain = Gain::from_factor(factor).unwrap_or_default();
+        *channel = ChannelSettings::On { gain, input: InputMux::NormalElectrode };
     }
     if acquisition.reference_volts > 4.0 {
         chip.reference = Reference::Internal4V033;

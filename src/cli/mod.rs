@@ -4,8 +4,10 @@ mod arguments;
 mod bench;
 mod chip;
 mod demo;
-mod evaluate;
+//mod evaluate;
 mod failure;
+mod live;
+mod log;
 mod output;
 mod progress;
 mod record;
@@ -13,12 +15,15 @@ mod replay;
 mod run;
 mod session;
 mod simulate;
+mod traces;
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+
+use crate::ads1292::ChipModel;
 
 pub use failure::{Cause, Failure};
 
@@ -40,7 +45,7 @@ enum Command {
     Simulate(simulate::Arguments),
     Record(record::Arguments),
     Run(run::Arguments),
-    Evaluate(evaluate::Arguments),
+    //Evaluate(evaluate::Arguments),
     Bench(bench::Arguments),
 }
 
@@ -55,7 +60,7 @@ pub fn main() -> ExitCode {
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Record(arguments) => record::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
-        Command::Evaluate(arguments) => evaluate::run(&arguments),
+        //Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
     };
     match outcome {
@@ -68,5 +73,20 @@ pub fn main() -> ExitCode {
 fn serve_until_stopped(stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) {
         std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Refuses any other chip than the one expected, where one is.
+fn require_chip(
+    expected: Option<ChipModel>,
+    found: ChipModel,
+    origin: impl std::fmt::Display,
+) -> Result<(), Failure> {
+    match expected {
+        Some(expected) if expected != found => Err(Failure::new(
+            Cause::OtherChip,
+            format!("{origin}: found an {found}, expected {expected}"),
+        )),
+        _ => Ok(()),
     }
 }

@@ -32,7 +32,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let config = Config::load(&arguments.config)?;
-    super::set_log_level(config.log.level.name());
+    super::log::start(&config.log.level.to_string());
     let model = LoadedModel::load(&config.model.name)?;
     if arguments.check {
         return super::output::text_line(&format!(

@@ -2,8 +2,8 @@
 
 use super::Failure;
 use super::agreement::Agreement;
-use super::traces::DemoTrace;
 use crate::cli::output::{percent, text_line};
+use crate::cli::traces::DemoTrace;
 use crate::model::BeatClass;
 use crate::pipeline::LabelledBeat;
 

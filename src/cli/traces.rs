@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::Failure;
+use super::failure::Failure;
 use crate::acquisition::{Replay, ReplayHandle, replay};
 use crate::wfdb::{AnnotationFile, parse_annotations};
 
@@ -24,8 +24,8 @@ macro_rules! demo_trace {
             name: $name,
             file: concat!($record, ".ecgtrace.gz"),
             about: $about,
-            bytes: include_bytes!(concat!("../../../assets/demo/", $record, ".ecgtrace.gz")),
-            annotations: include_bytes!(concat!("../../../assets/demo/", $record, ".atr")),
+            bytes: include_bytes!(concat!("../../assets/demo/", $record, ".ecgtrace.gz")),
+            annotations: include_bytes!(concat!("../../assets/demo/", $record, ".atr")),
         }
     };
 }
