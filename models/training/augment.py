@@ -25,8 +25,10 @@ class Mix:
     second_lead: float = 0.35
     plain: float = 0.35  # no signal augmentation at all
     at_detected: float = 0.35  # R where the gateway's detector put it (where it found the beat)
-    jittered: float = 0.35  # R shifted evenly within +-jitter_ms; the rest sits on the annotation
+    jittered: float = 0.35  # R shifted evenly within +-jitter_ms
     jitter_ms: float = 32.0
+    far: float = 0.08  # R shifted evenly within +-far_ms, as a detector that took S for R; the rest is on the annotation
+    far_ms: float = 80.0
     warp: float = 0.05  # time axis stretched about R by up to this share
     amplitude: float = 0.7  # natural logarithm of the largest gain
     baseline: float = 0.5  # probability; amplitude up to 0.6 of the window's deviation
@@ -98,9 +100,10 @@ class Augmenter:
         position, detected = self.position[beats], self.detected[beats]
         use_detected = (choice < mix.at_detected) & (detected >= 0)
         position = torch.where(use_detected, detected, position).double()
-        reach = mix.jitter_ms * 1e-3 * CHAIN_RATE_HZ
-        jitter = (choice >= mix.at_detected) & (choice < mix.at_detected + mix.jittered)
-        position = position + torch.where(jitter, self.uniform(n, -reach, reach), torch.zeros_like(choice))
+        near, far = (1e-3 * CHAIN_RATE_HZ * ms for ms in (mix.jitter_ms, mix.far_ms))
+        edges = torch.tensor([mix.at_detected, mix.jittered, mix.far], device=position.device).cumsum(0)
+        reach = torch.tensor([0.0, near, far, 0.0], device=position.device)[torch.bucketize(choice, edges)]
+        position = position + reach * self.uniform(n, -1, 1)
 
         augmented = ~self.coin(n, mix.plain)
         zero, one = torch.zeros(n, device=position.device), torch.ones(n, device=position.device)

@@ -10,7 +10,7 @@ use rusqlite::{OptionalExtension, params, params_from_iter, types::Value};
 use crate::model::{BeatClass, CLASS_COUNT};
 use crate::time::WallUs;
 
-use super::reader::{BEAT_COLUMNS, beat};
+use super::parse::{BEAT_COLUMNS, beat};
 use super::rows::class_to_sql;
 use super::{StoreError, StoreReader, StoredBeat};
 
@@ -149,28 +149,33 @@ impl StoreReader {
             Value::from(filter.until.map_or(i64::MAX, |until| until.0)),
             Value::from(limit),
         ];
-        let bounds = "b.id BETWEEN ?1 AND ?2 AND b.r_wall_us >= ?3 AND b.r_wall_us < ?4";
-        let all = "SELECT BEATS FROM beats b NOT INDEXED JOIN deciders d ON d.id = b.decider";
-        let sql = if classes.is_empty() || classes.len() == CLASS_COUNT {
-            format!("{all} WHERE {bounds} ORDER BY b.id LIMIT ?5")
-        } else {
-            // one index walk a class, merged by id: a rare class costs what it returns
-            let parts: Vec<_> = (6..)
-                .zip(&classes)
-                .map(|(number, class)| {
-                    values.push(Value::from(class_to_sql(*class).to_owned()));
-                    format!(
-                        "SELECT BEATS FROM beats b INDEXED BY beats_by_class \
-                         JOIN deciders d ON d.id = b.decider WHERE b.class = ?{number} AND {bounds}"
-                    )
-                })
-                .collect();
-            format!("{} ORDER BY 1 LIMIT ?5", parts.join(" UNION ALL "))
-        };
-        self.rows(
-            &sql.replace("BEATS", BEAT_COLUMNS),
-            params_from_iter(values),
-            beat,
-        )
+        if classes.len() == CLASS_COUNT {
+            classes.clear();
+        }
+        let names = classes.iter().map(|class| class_to_sql(*class).to_owned());
+        values.extend(names.map(Value::from));
+        self.rows(&sql(classes.len()), params_from_iter(values), beat)
     }
+}
+
+/// Beats with ids from ?1 to ?2 and R peaks from ?3 until before ?4, at most ?5 of them, of the
+/// `classes` classes named by the parameters from ?6 on, or of all for 0.
+pub(super) fn sql(classes: usize) -> String {
+    let bounds = "b.id BETWEEN ?1 AND ?2 AND b.r_wall_us >= ?3 AND b.r_wall_us < ?4";
+    if classes == 0 {
+        return format!(
+            "SELECT {BEAT_COLUMNS} FROM beats b NOT INDEXED JOIN deciders d ON d.id = b.decider \
+             WHERE {bounds} ORDER BY b.id LIMIT ?5"
+        );
+    }
+    // one index walk a class, merged by id: a rare class costs what it returns
+    let parts: Vec<_> = (6..6 + classes)
+        .map(|number| {
+            format!(
+                "SELECT {BEAT_COLUMNS} FROM beats b INDEXED BY beats_by_class \
+                 JOIN deciders d ON d.id = b.decider WHERE b.class = ?{number} AND {bounds}"
+            )
+        })
+        .collect();
+    format!("{} ORDER BY 1 LIMIT ?5", parts.join(" UNION ALL "))
 }

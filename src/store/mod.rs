@@ -5,11 +5,14 @@
 //! hook or a reader has seen is durable as far as [`StoreOptions::synchronous`] promises.
 //! `docs/database.md` describes the file for people who open it with other tools.
 
+mod batch;
 mod beat_query;
 mod codec;
 mod error;
+mod file;
 mod migrate;
 mod open;
+mod parse;
 mod reader;
 mod rows;
 mod statements;

@@ -2,48 +2,25 @@
 
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::Connection;
 
-use crate::pipeline::{EcgBlock, Event, Gap, LabelledBeat, PipelineEvent, SessionInfo};
+use crate::pipeline::{EcgBlock, PipelineEvent, SessionInfo};
 use crate::time::{ClockRelation, WallUs};
 
 use super::StoreError;
+use super::batch::{Decider, OpenSession, Waiting, commit_batch};
 use super::codec::{BlockEncoder, MAX_BLOCK_SAMPLES};
 use super::error::Context;
 use super::open::{Store, StoreOptions};
-use super::rows::{Commit, CommittedRow, SessionCounts, StoredBeat, StoredEvent, StoredGap};
+use super::rows::{Commit, CommittedRow};
 use super::statements::{EncodedBlock, Statements};
 use super::writer::{Command, CommitHook, WriterMonitor};
 
 /// First and longest pause between two tries of a write that failed for a passing reason.
 const RETRY_PAUSE: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(2)];
-
-/// A row waiting for its commit.
-enum Waiting {
-    Beat(LabelledBeat, Decider),
-    Gap(Gap),
-    Event(Event),
-    Block(EncodedBlock),
-}
-
-/// Who labelled a beat.
-#[derive(Clone)]
-struct Decider {
-    id: i64,
-    model: Arc<str>,
-    engine: Arc<str>,
-}
-
-struct OpenSession {
-    id: i64,
-    start: ClockRelation,
-    sample_rate_hz: f64,
-    decider: Decider,
-}
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // saturates, which is meant
 fn samples_to_ns(samples: u64, rate_hz: f64) -> u64 {
@@ -86,6 +63,11 @@ impl WriterThread {
             tracing::error!(%error, "the store's writer stops");
             self.monitor.note_failure(&error);
         }
+        // So that the database file alone holds everything, even while readers keep the log open. A
+        // reader in the middle of a query may prevent it, which costs nothing but that.
+        let _ = self
+            .connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         // Dropping `queue`'s owner after this makes waiting senders learn of the failure.
     }
 
@@ -268,70 +250,7 @@ impl WriterThread {
             busy_timeout: self.options.busy_timeout,
         };
         let session = self.session.as_ref().ok_or(StoreError::NoSession)?;
-        // dropped without `commit` on every error below, which rolls it back
-        let transaction = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(|error| context.explain("beginning a transaction", error))?;
-        let statements = Statements {
-            connection: &transaction,
-            context: &context,
-        };
-        let mut counts = SessionCounts::default();
-        let mut newest_beat = statements.newest_beat_id()?;
-        let mut rows = Vec::with_capacity(self.waiting.len());
-        for row in &self.waiting {
-            match row {
-                Waiting::Beat(beat, decider) => {
-                    let r_wall = session.start.wall_at(beat.r_time);
-                    newest_beat = statements.beat(session.id, r_wall, decider.id, beat)?;
-                    counts.beats_by_class[beat.class.index()] += 1;
-                    rows.push(CommittedRow::Beat(StoredBeat {
-                        id: newest_beat,
-                        session: session.id,
-                        r_wall,
-                        model: Arc::clone(&decider.model),
-                        engine: Arc::clone(&decider.engine),
-                        beat: beat.clone(),
-                    }));
-                }
-                Waiting::Gap(gap) => {
-                    let wall = session.start.wall_at(gap.time);
-                    let id = statements.gap(session.id, wall, newest_beat, gap)?;
-                    counts.gaps += 1;
-                    counts.missing_samples =
-                        counts.missing_samples.saturating_add(gap.missing_samples);
-                    rows.push(CommittedRow::Gap(StoredGap {
-                        id,
-                        session: session.id,
-                        wall,
-                        after_beat: newest_beat,
-                        gap: *gap,
-                    }));
-                }
-                Waiting::Event(event) => {
-                    let wall = session.start.wall_at(event.time);
-                    let id = statements.event(session.id, wall, newest_beat, event)?;
-                    counts.events += 1;
-                    rows.push(CommittedRow::Event(StoredEvent::new(
-                        id,
-                        session.id,
-                        wall,
-                        newest_beat,
-                        event.clone(),
-                    )));
-                }
-                Waiting::Block(block) => {
-                    statements.block(session.id, block)?;
-                    counts.samples += block.samples;
-                }
-            }
-        }
-        statements.add_counts(session.id, &counts)?;
-        transaction
-            .commit()
-            .map_err(|error| context.explain("committing", error))?;
-        Ok(Commit { rows })
+        commit_batch(&mut self.connection, &context, session, &self.waiting)
     }
 
     fn with_retry<T>(

@@ -352,6 +352,22 @@ fn dropping_the_writer_commits_what_is_queued() {
 }
 
 #[test]
+fn after_closing_the_file_alone_holds_everything_even_with_readers() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("beats.db");
+    let written = writer(&path);
+    let reader = StoreReader::open(&path).unwrap();
+    reader.totals().unwrap();
+    fill(&written, 0, 10);
+    written.close().unwrap();
+    let copy = folder.path().join("copy.db");
+    fs::copy(&path, &copy).unwrap();
+    let copied = StoreReader::open(&copy).unwrap().totals().unwrap();
+    assert_eq!(copied.counts.beats(), 10);
+    assert_eq!(copied, reader.totals().unwrap());
+}
+
+#[test]
 fn wall_times_follow_the_relation_of_the_session() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("beats.db");
