@@ -54,7 +54,8 @@ struct Summary {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let model = LoadedModel::load(&arguments.treatment.model)?;
-    let temporary = std::env::temp_dir().join(format!("ecg-gateway-bench-{}.db", std::process::id()));
+    let temporary =
+        std::env::temp_dir().join(format!("ecg-gateway-bench-{}.db", std::process::id()));
     let database = arguments.db.as_deref().unwrap_or(&temporary);
     let gateway = Gateway::open(&GatewayOptions {
         database: database.to_owned(),
@@ -66,7 +67,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let cpu_before = cpu_seconds();
     let began = Instant::now();
     let (mut seconds_of_ecg, mut samples, mut beats) = (0.0, 0, 0);
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturating")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "saturating"
+    )]
     let bar = progress::bar(wanted_s as u64, "s of ECG");
     for trace in DEMO_TRACES.iter().cycle() {
         let (report, ended) = run_trace(
@@ -80,18 +85,27 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         ended?;
         seconds_of_ecg += report.seconds_of_ecg;
         samples += report.samples;
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturating")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "saturating"
+        )]
         bar.set_position(seconds_of_ecg as u64);
         if seconds_of_ecg >= wanted_s {
             break;
         }
     }
-    gateway.close().map_err(|error| Failure::new(Cause::Database, error))?;
+    gateway
+        .close()
+        .map_err(|error| Failure::new(Cause::Database, error))?;
     let seconds = began.elapsed().as_secs_f64();
     bar.finish_and_clear();
-    let cpu = cpu_before.zip(cpu_seconds()).map(|(before, after)| after - before);
-    let database_bytes =
-        std::fs::metadata(database).map_err(|error| other(database.display(), error))?.len();
+    let cpu = cpu_before
+        .zip(cpu_seconds())
+        .map(|(before, after)| after - before);
+    let database_bytes = std::fs::metadata(database)
+        .map_err(|error| other(database.display(), error))?
+        .len();
     if arguments.db.is_none() {
         remove(&temporary);
     }
@@ -129,7 +143,11 @@ fn print(summary: &Summary, json: bool) -> Result<(), Failure> {
         summary.seconds,
         summary.realtime_factor,
         or_unknown(summary.cpu_seconds.map(|seconds| format!("{seconds:.2}"))),
-        or_unknown(summary.realtime_factor_per_core.map(|factor| format!("{factor:.0}"))),
+        or_unknown(
+            summary
+                .realtime_factor_per_core
+                .map(|factor| format!("{factor:.0}"))
+        ),
         or_unknown(summary.peak_resident_kib.map(|kib| kib.to_string())),
         summary.database_bytes,
     ))
@@ -148,7 +166,9 @@ fn cpu_seconds() -> Option<f64> {
 /// The process's largest resident size so far.
 fn peak_resident_kib() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.split_whitespace().next()?.parse().ok()
 }
 

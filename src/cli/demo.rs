@@ -96,9 +96,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         traces.push(summary);
     }
     let summary = summarise(database, socket, &model, traces, seconds);
-    gateway.announce(ServiceState::Finished, Some("the demo traces are replayed".to_owned()));
-    let serve = arguments.serve
-        || !arguments.json && std::io::IsTerminal::is_terminal(&std::io::stdout());
+    gateway.announce(
+        ServiceState::Finished,
+        Some("the demo traces are replayed".to_owned()),
+    );
+    let serve =
+        arguments.serve || !arguments.json && std::io::IsTerminal::is_terminal(&std::io::stdout());
     if arguments.json {
         output::json(&summary)?;
     } else {
@@ -107,7 +110,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if serve {
         super::serve_until_stopped(&stop);
     }
-    gateway.close().map_err(|error| Failure::new(Cause::Database, error))
+    gateway
+        .close()
+        .map_err(|error| Failure::new(Cause::Database, error))
 }
 
 /// Replays one trace; returns its beats beside the summary. The store has them all when this
@@ -180,8 +185,12 @@ fn summarise(
 }
 
 fn introduce(model: &LoadedModel) -> Result<(), Failure> {
-    text_line("ecg-gateway demo: recorded ADS1292 SPI traces -> driver -> QRS detection -> labels")?;
-    text_line("ECG: MIT-BIH Arrhythmia Database (Moody and Mark 2001), DOI 10.13026/C2F305, ODC-By 1.0")?;
+    text_line(
+        "ecg-gateway demo: recorded ADS1292 SPI traces -> driver -> QRS detection -> labels",
+    )?;
+    text_line(
+        "ECG: MIT-BIH Arrhythmia Database (Moody and Mark 2001), DOI 10.13026/C2F305, ODC-By 1.0",
+    )?;
     text_line("This is an engineering and research system, not a medical device.")?;
     if model.patients_shared() == Some(true) {
         text_line(&format!(
@@ -227,7 +236,13 @@ fn places(arguments: &Arguments) -> Result<(PathBuf, PathBuf), Failure> {
     if arguments.db.is_none() || arguments.socket.is_none() {
         std::fs::create_dir_all(&folder).map_err(|error| other(folder.display(), error))?;
     }
-    let database = arguments.db.clone().unwrap_or_else(|| folder.join("demo.db"));
-    let socket = arguments.socket.clone().unwrap_or_else(|| folder.join("api.sock"));
+    let database = arguments
+        .db
+        .clone()
+        .unwrap_or_else(|| folder.join("demo.db"));
+    let socket = arguments
+        .socket
+        .clone()
+        .unwrap_or_else(|| folder.join("api.sock"));
     Ok((database, socket))
 }

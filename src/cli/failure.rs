@@ -73,7 +73,10 @@ pub struct Failure {
 impl Failure {
     /// A failure with the text of `error`.
     pub fn new(cause: Cause, error: impl Display) -> Self {
-        Self { cause, message: error.to_string() }
+        Self {
+            cause,
+            message: error.to_string(),
+        }
     }
 
     /// Prints the one error line and gives the exit code.
@@ -85,7 +88,7 @@ impl Failure {
 }
 
 /// For errors without a code of their own, with the path they happened at.
-pub fn other(what: impl Display, error: impl Display) -> Failure {
+pub(super) fn other(what: impl Display, error: impl Display) -> Failure {
     Failure::new(Cause::Other, format!("{what}: {error}"))
 }
 
@@ -98,10 +101,22 @@ mod tests {
         let documentation = include_str!("../../docs/exit-codes.md");
         let mut seen = std::collections::HashSet::new();
         for cause in Cause::ALL {
-            assert!(seen.insert(cause.exit_code()), "{cause:?} shares its exit code");
+            assert!(
+                seen.insert(cause.exit_code()),
+                "{cause:?} shares its exit code"
+            );
             let row = format!("| {} | ", cause.exit_code());
-            assert!(documentation.contains(&row), "{cause:?} is missing in docs/exit-codes.md");
+            assert!(
+                documentation.contains(&row),
+                "{cause:?} is missing in docs/exit-codes.md"
+            );
         }
-        assert_eq!(documentation.lines().filter(|line| line.starts_with("| ")).count(), 2 + 2 + Cause::ALL.len());
+        assert_eq!(
+            documentation
+                .lines()
+                .filter(|line| line.starts_with("| "))
+                .count(),
+            2 + 2 + Cause::ALL.len()
+        );
     }
 }

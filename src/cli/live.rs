@@ -3,14 +3,14 @@
 //! The configuration has been checked when it was read, so a value without a counterpart cannot
 //! come up here; the chip's own default stands in for the compiler's sake.
 
+use super::session::Treatment;
 use crate::acquisition::{LiveOptions, Session, SystemClock};
 use crate::ads1292::{
-    ChannelSettings, ChipConfig, ChipModel, DataRate, Gain, InputMux, LeadOffCurrent, LeadOffMode, LeadOffSense,
-    LeadOffThreshold, Loff, Reference, RightLegDrive,
+    ChannelSettings, ChipConfig, ChipModel, DataRate, Gain, InputMux, LeadOffCurrent, LeadOffMode,
+    LeadOffSense, LeadOffThreshold, Loff, Reference, RightLegDrive,
 };
 use crate::config::{self, AcquisitionConfig, ChipExpected, Config, SignalConfig};
 use crate::signal::{ChannelChoice, Mains};
-use super::session::Treatment;
 
 /// Where the chip is connected.
 pub(super) fn wiring(config: &Config) -> LiveOptions {
@@ -38,11 +38,16 @@ pub(super) fn expected_chip(config: &Config) -> Option<ChipModel> {
 pub(super) fn chip(acquisition: &AcquisitionConfig) -> ChipConfig {
     let mut chip = ChipConfig::default()
         .with_rate(DataRate::from_hz(acquisition.sample_rate_hz).unwrap_or_default());
-    for (channel, factor) in
-        chip.channels.iter_mut().zip([acquisition.gain_ch1, acquisition.gain_ch2])
+    for (channel, factor) in chip
+        .channels
+        .iter_mut()
+        .zip([acquisition.gain_ch1, acquisition.gain_ch2])
     {
         let gain = Gain::from_factor(factor).unwrap_or_default();
-        *channel = ChannelSettings::On { gain, input: InputMux::NormalElectrode };
+        *channel = ChannelSettings::On {
+            gain,
+            input: InputMux::NormalElectrode,
+        };
     }
     if acquisition.reference_volts > 4.0 {
         chip.reference = Reference::Internal4V033;
@@ -58,7 +63,8 @@ pub(super) fn chip(acquisition: &AcquisitionConfig) -> ChipConfig {
         threshold: LeadOffThreshold::ALL
             .into_iter()
             .find(|threshold| {
-                (f64::from(threshold.percent()) - acquisition.lead_off_threshold_percent).abs() < 0.1
+                (f64::from(threshold.percent()) - acquisition.lead_off_threshold_percent).abs()
+                    < 0.1
             })
             .unwrap_or_default(),
         current: LeadOffCurrent::ALL
@@ -114,16 +120,26 @@ mod tests {
     fn every_acquisition_key_reaches_the_chip() {
         let default = Config::default().acquisition;
         let changes: [(&str, fn(&mut AcquisitionConfig)); 9] = [
-            ("sample_rate_hz", |acquisition| acquisition.sample_rate_hz = 1000),
+            ("sample_rate_hz", |acquisition| {
+                acquisition.sample_rate_hz = 1000
+            }),
             ("gain_ch1", |acquisition| acquisition.gain_ch1 = 12),
             ("gain_ch2", |acquisition| acquisition.gain_ch2 = 1),
-            ("reference_volts", |acquisition| acquisition.reference_volts = 4.033),
-            ("right_leg_drive", |acquisition| acquisition.right_leg_drive = false),
-            ("lead_off_detection", |acquisition| acquisition.lead_off_detection = false),
+            ("reference_volts", |acquisition| {
+                acquisition.reference_volts = 4.033
+            }),
+            ("right_leg_drive", |acquisition| {
+                acquisition.right_leg_drive = false
+            }),
+            ("lead_off_detection", |acquisition| {
+                acquisition.lead_off_detection = false
+            }),
             ("lead_off_mode", |acquisition| {
                 acquisition.lead_off_mode = config::LeadOffMode::Ac;
             }),
-            ("lead_off_current_na", |acquisition| acquisition.lead_off_current_na = 22_000),
+            ("lead_off_current_na", |acquisition| {
+                acquisition.lead_off_current_na = 22_000
+            }),
             ("lead_off_threshold_percent", |acquisition| {
                 acquisition.lead_off_threshold_percent = 70.0;
             }),

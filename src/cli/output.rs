@@ -65,5 +65,8 @@ pub(super) fn text_line(text: &str) -> Result<(), Failure> {
 
 /// A fraction as a percentage with two decimals, `-` where it does not exist.
 pub(super) fn percent(fraction: Option<f64>) -> String {
-    fraction.map_or_else(|| "-".to_owned(), |fraction| format!("{:.2}", fraction * 100.0))
+    fraction.map_or_else(
+        || "-".to_owned(),
+        |fraction| format!("{:.2}", fraction * 100.0),
+    )
 }

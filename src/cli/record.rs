@@ -20,7 +20,11 @@ use crate::service::stop_on_signals;
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// Configuration file: wiring and chip set-up.
-    #[arg(long, value_name = "FILE", default_value = "/etc/ecg-gateway/ecg-gateway.toml")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "/etc/ecg-gateway/ecg-gateway.toml"
+    )]
     config: PathBuf,
     /// Trace to write; compressed if the name ends in .gz. An existing file is refused.
     #[arg(long, short, value_name = "TRACE")]
@@ -56,7 +60,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         &recorder,
         |model, session| {
             let file = File::create_new(&arguments.out).map_err(|source| {
-                crate::acquisition::AcquisitionError::Io { path: arguments.out.clone(), source }
+                crate::acquisition::AcquisitionError::Io {
+                    path: arguments.out.clone(),
+                    source,
+                }
             })?;
             recorder.begin(
                 Box::new(file),
@@ -74,7 +81,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let (mut frames, mut gaps, mut missing_samples) = (0_u64, 0_u64, 0_u64);
     let mut ended = Ok(());
     while !stop.load(Ordering::Relaxed)
-        && arguments.seconds.is_none_or(|limit_s| (frames + missing_samples) as f64 / rate_hz < limit_s)
+        && arguments
+            .seconds
+            .is_none_or(|limit_s| (frames + missing_samples) as f64 / rate_hz < limit_s)
     {
         match source.next() {
             Ok(Some(Acquired::Sample(_))) => frames += 1,

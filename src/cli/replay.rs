@@ -118,7 +118,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if arguments.serve && ended.is_ok() {
         super::serve_until_stopped(&stop);
     }
-    let closed = gateway.close().map_err(|error| Failure::new(Cause::Database, error));
+    let closed = gateway
+        .close()
+        .map_err(|error| Failure::new(Cause::Database, error));
     ended.and(closed)
 }
 

@@ -23,7 +23,11 @@ const QUEUE_LENGTH: usize = 16_384;
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// Configuration file; `ecg-gateway.example.toml` documents every key.
-    #[arg(long, value_name = "FILE", default_value = "/etc/ecg-gateway/ecg-gateway.toml")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "/etc/ecg-gateway/ecg-gateway.toml"
+    )]
     config: PathBuf,
     /// Only check the configuration and the model's weights, then exit.
     #[arg(long)]
@@ -53,23 +57,32 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         |_, _| Ok(()),
     )?;
     super::require_chip(live::expected_chip(&config), source.info().chip, "the chip")?;
-    let block_seconds = config.store.keep_ecg.then(|| f64::from(config.store.ecg_block_seconds));
+    let block_seconds = config
+        .store
+        .keep_ecg
+        .then(|| f64::from(config.store.ecg_block_seconds));
     let treatment = live::treatment(&config.signal, block_seconds);
     let mut pipeline = pipeline(source.info(), treatment, &model)?;
     let origin = config.device.spi_path.display().to_string();
     let info = session_info("live", &origin, source.info(), &model);
     let mut source = QueuedSource::start(source, QUEUE_LENGTH, Arc::clone(&stop))
         .map_err(|error| other("acquisition thread", error))?;
-    tracing::info!(chip = info.chip, model = info.model, engine = info.engine, "recording");
-    let outcome =
-        gateway.run_session(&mut source, &mut pipeline, &info, &stop, &mut |_| {});
+    tracing::info!(
+        chip = info.chip,
+        model = info.model,
+        engine = info.engine,
+        "recording"
+    );
+    let outcome = gateway.run_session(&mut source, &mut pipeline, &info, &stop, &mut |_| {});
     tracing::info!(
         samples = outcome.report.samples,
         missing_samples = outcome.report.missing_samples,
         "stopped"
     );
     gateway.announce(ServiceState::Finished, None);
-    let closed = gateway.close().map_err(|error| Failure::new(Cause::Database, error));
+    let closed = gateway
+        .close()
+        .map_err(|error| Failure::new(Cause::Database, error));
     outcome.ended.map_err(Failure::from).and(closed)
 }
 

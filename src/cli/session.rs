@@ -13,7 +13,8 @@ use crate::model::{Classifier, CpuReference, InputDescription, Model, ModelError
 use crate::pipeline::{Pipeline, PipelineConfig, PipelineEvent, SessionInfo};
 use crate::service::{Gateway, GatewayError, SessionError, SessionOutcome, SessionReport};
 use crate::signal::{
-    ChainConfig, ChannelChoice, MODEL_RATE_HZ, Mains, R_INDEX, SampleRate, SignalError, WINDOW_SAMPLES,
+    ChainConfig, ChannelChoice, MODEL_RATE_HZ, Mains, R_INDEX, SampleRate, SignalError,
+    WINDOW_SAMPLES,
 };
 use crate::store::StoreError;
 
@@ -40,7 +41,9 @@ impl LoadedModel {
     pub(super) fn load(name_or_path: &str) -> Result<Self, Failure> {
         let model = Model::load(name_or_path)?;
         model.description().require_window(&chain_window())?;
-        Ok(Self { model: Arc::new(model) })
+        Ok(Self {
+            model: Arc::new(model),
+        })
     }
 
     pub(super) fn name(&self) -> &str {
@@ -54,7 +57,11 @@ impl LoadedModel {
 
     /// Whether the training part held beats of the patients it is tested on (the paper's split).
     pub(super) fn patients_shared(&self) -> Option<bool> {
-        self.model.description().training.get("patients_shared")?.as_bool()
+        self.model
+            .description()
+            .training
+            .get("patients_shared")?
+            .as_bool()
     }
 }
 
@@ -130,23 +137,28 @@ pub(super) fn run_trace(
     observe: &mut impl FnMut(&PipelineEvent),
 ) -> Result<(SessionReport, Result<(), Failure>), Failure> {
     let mut pipeline = pipeline(source.info(), treatment, model)?;
-    let origin = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+    let origin = path
+        .file_name()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy();
     let info = session_info("replay", &origin, source.info(), model);
     let SessionOutcome { report, ended } =
         gateway.run_session(&mut source, &mut pipeline, &info, stop, observe);
-    let ended = ended.map_err(Failure::from).and_then(|()| match handle.end() {
-        Some(TraceEnd::Cut { offset, readable }) => Err(Failure::new(
-            Cause::TraceTruncated,
-            format!(
-                "{}: the trace ends at byte {offset} without its end record; everything up to \
+    let ended = ended
+        .map_err(Failure::from)
+        .and_then(|()| match handle.end() {
+            Some(TraceEnd::Cut { offset, readable }) => Err(Failure::new(
+                Cause::TraceTruncated,
+                format!(
+                    "{}: the trace ends at byte {offset} without its end record; everything up to \
                  byte {readable} was read ({} samples, {} beats stored)",
-                path.display(),
-                report.samples,
-                report.beats_by_class.iter().sum::<u64>()
-            ),
-        )),
-        _ => Ok(()),
-    });
+                    path.display(),
+                    report.samples,
+                    report.beats_by_class.iter().sum::<u64>()
+                ),
+            )),
+            _ => Ok(()),
+        });
     Ok((report, ended))
 }
 

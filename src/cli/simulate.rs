@@ -135,7 +135,9 @@ pub(super) fn compression(path: &std::path::Path) -> Compression {
 }
 
 pub(super) fn file_length(path: &std::path::Path) -> Result<u64, Failure> {
-    std::fs::metadata(path).map(|file| file.len()).map_err(|error| other(path.display(), error))
+    std::fs::metadata(path)
+        .map(|file| file.len())
+        .map_err(|error| other(path.display(), error))
 }
 
 fn faults(arguments: &Arguments) -> Result<FaultScript, Failure> {
@@ -143,9 +145,8 @@ fn faults(arguments: &Arguments) -> Result<FaultScript, Failure> {
         return Ok(FaultScript::default());
     };
     let text = std::fs::read_to_string(path).map_err(|error| other(path.display(), error))?;
-    text.parse().map_err(|error| {
-        Failure::new(Cause::Configuration, format!("{}: {error}", path.display()))
-    })
+    text.parse()
+        .map_err(|error| Failure::new(Cause::Configuration, format!("{}: {error}", path.display())))
 }
 
 fn wall_start(arguments: &Arguments) -> Result<WallUs, Failure> {
@@ -154,7 +155,9 @@ fn wall_start(arguments: &Arguments) -> Result<WallUs, Failure> {
         Some(text) => WallUs::from_rfc3339(text).ok_or_else(|| {
             Failure::new(
                 Cause::Configuration,
-                format!("--wall-start: found {text}, expected RFC 3339 such as 2026-11-22T18:00:00Z"),
+                format!(
+                    "--wall-start: found {text}, expected RFC 3339 such as 2026-11-22T18:00:00Z"
+                ),
             )
         }),
     }

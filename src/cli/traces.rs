@@ -32,10 +32,26 @@ macro_rules! demo_trace {
 
 /// Made by `assets/demo/make`; DS2 records, all five classes among them.
 pub(super) const DEMO_TRACES: &[DemoTrace] = &[
-    demo_trace!("200", "200, 24:30 to 26:30", "normal beats with ventricular bigeminy"),
-    demo_trace!("214", "214, 0:00 to 2:00", "left bundle branch block with ventricular beats"),
-    demo_trace!("231", "231, 0:00 to 2:00", "right bundle branch block, second-degree AV block"),
-    demo_trace!("232", "232, 0:00 to 2:00", "atrial premature beats, right bundle branch block"),
+    demo_trace!(
+        "200",
+        "200, 24:30 to 26:30",
+        "normal beats with ventricular bigeminy"
+    ),
+    demo_trace!(
+        "214",
+        "214, 0:00 to 2:00",
+        "left bundle branch block with ventricular beats"
+    ),
+    demo_trace!(
+        "231",
+        "231, 0:00 to 2:00",
+        "right bundle branch block, second-degree AV block"
+    ),
+    demo_trace!(
+        "232",
+        "232, 0:00 to 2:00",
+        "atrial premature beats, right bundle branch block"
+    ),
 ];
 
 impl DemoTrace {

@@ -33,7 +33,11 @@ impl BlockBuilder {
         codes: [i32; CHANNEL_COUNT],
     ) -> Option<EcgBlock> {
         let follows = self.first_sample + self.codes.len() as u64 == index;
-        let broken = if self.codes.is_empty() || follows { None } else { self.take() };
+        let broken = if self.codes.is_empty() || follows {
+            None
+        } else {
+            self.take()
+        };
         if self.codes.is_empty() {
             self.first_sample = index;
             self.first_time = time;
@@ -42,7 +46,11 @@ impl BlockBuilder {
         if broken.is_some() {
             return broken;
         }
-        if self.codes.len() >= self.capacity { self.take() } else { None }
+        if self.codes.len() >= self.capacity {
+            self.take()
+        } else {
+            None
+        }
     }
 
     /// The samples gathered so far, if any.
@@ -51,7 +59,11 @@ impl BlockBuilder {
             return None;
         }
         let codes = std::mem::replace(&mut self.codes, Vec::with_capacity(self.capacity));
-        Some(EcgBlock { first_sample: self.first_sample, first_time: self.first_time, codes })
+        Some(EcgBlock {
+            first_sample: self.first_sample,
+            first_time: self.first_time,
+            codes,
+        })
     }
 }
 

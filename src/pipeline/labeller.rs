@@ -29,7 +29,13 @@ impl Labeller {
         let temperature = description.temperature;
         let input = vec![0.0; description.input.samples];
         let outputs = Outputs::logits_only(description, 1);
-        Self { classifier, normalisation, temperature, input, outputs }
+        Self {
+            classifier,
+            normalisation,
+            temperature,
+            input,
+            outputs,
+        }
     }
 
     pub(super) fn label(&mut self, window_uv: &[f32]) -> Result<Decision, LabelError> {

@@ -44,7 +44,10 @@ impl Pipeline {
         classifier: Box<dyn Classifier>,
     ) -> Result<Self, SignalError> {
         let sample_rate_hz = config.chain.rate.hz();
-        #[expect(clippy::cast_possible_truncation, reason = "f32 holds a scale to 7 digits")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "f32 holds a scale to 7 digits"
+        )]
         let uv_per_code = config.uv_per_code.map(|scale| scale as f32);
         Ok(Self {
             chain: Chain::new(&config.chain)?,
@@ -80,9 +83,14 @@ impl Pipeline {
         for ((uv, code), scale) in uv.iter_mut().zip(sample.codes).zip(self.uv_per_code) {
             *uv = code as f32 * scale;
         }
-        let sample =
-            Sample { index: sample.index, uv, lead_off: sample.lead_off.channels() };
-        self.through_chain(sink, |chain, mut on_event| chain.push(&sample, &mut on_event))
+        let sample = Sample {
+            index: sample.index,
+            uv,
+            lead_off: sample.lead_off.channels(),
+        };
+        self.through_chain(sink, |chain, mut on_event| {
+            chain.push(&sample, &mut on_event)
+        })
     }
 
     /// Tells the pipeline that samples are missing before the next one.
@@ -95,8 +103,9 @@ impl Pipeline {
         sink: &mut impl FnMut(PipelineEvent),
     ) -> Result<(), LabelError> {
         let next_index = gap.first_missing_sample.saturating_add(gap.missing_samples);
-        let outcome =
-            self.through_chain(sink, |chain, mut on_event| chain.gap(next_index, &mut on_event));
+        let outcome = self.through_chain(sink, |chain, mut on_event| {
+            chain.gap(next_index, &mut on_event)
+        });
         self.flush_block(sink);
         sink(PipelineEvent::Gap(*gap));
         outcome
@@ -130,7 +139,13 @@ impl Pipeline {
         sink: &mut impl FnMut(PipelineEvent),
         step: impl FnOnce(&mut Chain, &mut dyn FnMut(ChainEvent)),
     ) -> Result<(), LabelError> {
-        let Self { chain, labeller, timeline, sample_period_ms, .. } = self;
+        let Self {
+            chain,
+            labeller,
+            timeline,
+            sample_period_ms,
+            ..
+        } = self;
         let mut outcome = Ok(());
         step(chain, &mut |event| match event {
             ChainEvent::Beat(cut) => match labeller.label(&cut.window_uv) {
@@ -151,7 +166,11 @@ impl Pipeline {
                     }
                 }
             },
-            ChainEvent::Quality { sample, channel, quality } => {
+            ChainEvent::Quality {
+                sample,
+                channel,
+                quality,
+            } => {
                 sink(PipelineEvent::Event(Event {
                     sample,
                     time: timeline.time_of(sample),
@@ -173,10 +192,16 @@ impl Pipeline {
 
     fn report_lead_off(&mut self, sample: &RawSample, sink: &mut impl FnMut(PipelineEvent)) {
         for electrode in Electrode::ALL {
-            let (before, now) =
-                (self.lead_off.is_off(electrode), sample.lead_off.is_off(electrode));
+            let (before, now) = (
+                self.lead_off.is_off(electrode),
+                sample.lead_off.is_off(electrode),
+            );
             if before != now {
-                let (kind, state) = if now { ("lead_off", "off") } else { ("lead_on", "on again") };
+                let (kind, state) = if now {
+                    ("lead_off", "off")
+                } else {
+                    ("lead_on", "on again")
+                };
                 sink(PipelineEvent::Event(Event {
                     sample: sample.index,
                     time: sample.time,

@@ -30,13 +30,20 @@ impl Timeline {
             clippy::cast_sign_loss,
             reason = "rates are positive and at most 8000 Hz times 1.5 s"
         )]
-        let length = ((sample_rate_hz * Self::REACH_S).ceil().max(1.0) as usize).next_power_of_two();
+        let length =
+            ((sample_rate_hz * Self::REACH_S).ceil().max(1.0) as usize).next_power_of_two();
         // No sample has the last index of all, so an untouched slot matches nothing.
-        let empty = Stamp { index: u64::MAX, time: MonotonicNs(0) };
+        let empty = Stamp {
+            index: u64::MAX,
+            time: MonotonicNs(0),
+        };
         Self {
             stamps: vec![empty; length],
             mask: length as u64 - 1,
-            newest: Stamp { index: 0, time: MonotonicNs(0) },
+            newest: Stamp {
+                index: 0,
+                time: MonotonicNs(0),
+            },
             sample_period_ns: 1e9 / sample_rate_hz,
         }
     }
@@ -55,13 +62,19 @@ impl Timeline {
             return stamp.time;
         }
         let distance = i128::from(index) - i128::from(self.newest.index);
-        #[expect(clippy::cast_possible_truncation, reason = "saturating: `as` clamps floats")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "saturating: `as` clamps floats"
+        )]
         let offset_ns = (distance as f64 * self.sample_period_ns).round() as i64;
         MonotonicNs(self.newest.time.0.saturating_add_signed(offset_ns))
     }
 
     fn slot(&self, index: u64) -> usize {
-        #[expect(clippy::cast_possible_truncation, reason = "masked to the ring's length")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "masked to the ring's length"
+        )]
         let slot = (index & self.mask) as usize;
         slot
     }
@@ -76,9 +89,15 @@ mod tests {
         let mut timeline = Timeline::new(500.0);
         for index in 0..5_000_u64 {
             // Edges that jitter by up to 700 ns around 2 ms.
-            timeline.push(index, MonotonicNs(1_000 + index * 2_000_000 + (index * 37) % 700));
+            timeline.push(
+                index,
+                MonotonicNs(1_000 + index * 2_000_000 + (index * 37) % 700),
+            );
         }
-        assert_eq!(timeline.time_of(4_700).0, 1_000 + 4_700 * 2_000_000 + (4_700 * 37) % 700);
+        assert_eq!(
+            timeline.time_of(4_700).0,
+            1_000 + 4_700 * 2_000_000 + (4_700 * 37) % 700
+        );
         let newest_ns = 1_000 + 4_999 * 2_000_000 + (4_999 * 37) % 700;
         assert_eq!(timeline.time_of(1_000).0, newest_ns - 3_999 * 2_000_000);
         assert_eq!(timeline.time_of(5_001).0, newest_ns + 2 * 2_000_000);

@@ -5,7 +5,9 @@ use std::sync::atomic::AtomicBool;
 
 use super::session::{Session, SessionOutcome};
 use crate::acquisition::FrameSource;
-use crate::api::{ApiDeps, ApiOptions, ApiServer, ServiceState, SharedLiveStatus, SocketError, StreamHub};
+use crate::api::{
+    ApiDeps, ApiOptions, ApiServer, ServiceState, SharedLiveStatus, SocketError, StreamHub,
+};
 use crate::pipeline::{Pipeline, PipelineEvent, SessionInfo};
 use crate::store::{Store, StoreError, StoreOptions, StoreWriter};
 
@@ -75,8 +77,13 @@ impl Gateway {
         stop: &AtomicBool,
         observe: &mut impl FnMut(&PipelineEvent),
     ) -> SessionOutcome {
-        Session { writer: &self.writer, live: &self.live, stop, info }
-            .run(source, pipeline, observe)
+        Session {
+            writer: &self.writer,
+            live: &self.live,
+            stop,
+            info,
+        }
+        .run(source, pipeline, observe)
     }
 
     /// Tells the socket's clients what the service as a whole is doing.

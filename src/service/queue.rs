@@ -37,7 +37,12 @@ impl QueuedSource {
         let thread = std::thread::Builder::new()
             .name("acquisition".to_owned())
             .spawn(move || read(source, &sender, &stop_reading))?;
-        Ok(Self { info, queue, stop, thread: Some(thread) })
+        Ok(Self {
+            info,
+            queue,
+            stop,
+            thread: Some(thread),
+        })
     }
 }
 
@@ -121,7 +126,11 @@ fn first_lost(lost: &Acquired) -> Option<Gap> {
         }),
         Acquired::Gap(gap) => Some(*gap),
         Acquired::Event(event) => {
-            tracing::warn!(kind = event.kind, "dropped for want of room: {}", event.detail);
+            tracing::warn!(
+                kind = event.kind,
+                "dropped for want of room: {}",
+                event.detail
+            );
             None
         }
     }
@@ -133,9 +142,16 @@ fn lengthen(gap: Gap, lost: &Acquired) -> Gap {
         Acquired::Sample(sample) => sample.index + 1,
         Acquired::Gap(further) => further.first_missing_sample + further.missing_samples,
         Acquired::Event(event) => {
-            tracing::warn!(kind = event.kind, "dropped for want of room: {}", event.detail);
+            tracing::warn!(
+                kind = event.kind,
+                "dropped for want of room: {}",
+                event.detail
+            );
             return gap;
         }
     };
-    Gap { missing_samples: end.saturating_sub(gap.first_missing_sample), ..gap }
+    Gap {
+        missing_samples: end.saturating_sub(gap.first_missing_sample),
+        ..gap
+    }
 }

@@ -80,7 +80,10 @@ impl Session<'_> {
     ) -> SessionOutcome {
         let mut progress = Progress::default();
         let ended = self.record(source, pipeline, observe, &mut progress);
-        SessionOutcome { report: self.finish_report(progress), ended }
+        SessionOutcome {
+            report: self.finish_report(progress),
+            ended,
+        }
     }
 
     fn record(
@@ -103,8 +106,13 @@ impl Session<'_> {
             Ok(()) if self.stop.load(Ordering::Relaxed) => "stopped",
             Ok(()) => "completed",
         };
-        let end = progress.newest.map_or(self.info.start.monotonic, |(_, time)| time);
-        let at = ClockRelation { monotonic: end, wall: self.info.start.wall_at(end) };
+        let end = progress
+            .newest
+            .map_or(self.info.start.monotonic, |(_, time)| time);
+        let at = ClockRelation {
+            monotonic: end,
+            wall: self.info.start.wall_at(end),
+        };
         let closed = self.writer.end_session(at, reason);
         self.show_live(progress);
         // The first failure tells why; a store that cannot close the session is the second.
@@ -158,7 +166,8 @@ impl Session<'_> {
         if sample.time.0 >= progress.live_after_ns {
             progress.live_after_ns = sample.time.0.saturating_add(LIVE_STATUS_EVERY_NS);
             self.show_live(progress);
-            self.live.update(|live| live.lead_off = Some(sample.lead_off.channels()));
+            self.live
+                .update(|live| live.lead_off = Some(sample.lead_off.channels()));
         }
     }
 

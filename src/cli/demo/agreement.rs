@@ -67,7 +67,9 @@ impl Agreement {
 
     /// Share of them that were found and labelled alike; `None` without any.
     pub(super) fn fraction(&self) -> Option<f64> {
-        let alike: u64 = (0..CLASS_COUNT).map(|class| self.counts[class][class]).sum();
+        let alike: u64 = (0..CLASS_COUNT)
+            .map(|class| self.counts[class][class])
+            .sum();
         let annotated = self.annotated();
         (annotated > 0).then(|| alike as f64 / annotated as f64)
     }

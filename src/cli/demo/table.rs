@@ -21,13 +21,17 @@ pub(super) fn print(
         text_line(&format!(
             "  {:>10.3}  {:>5}  {:>5}  {:>11.3}  {}",
             beat.r_sample as f64 / 500.0,
-            beat.rr_ms.map_or_else(|| "-".to_owned(), |rr_ms| format!("{rr_ms:.0}")),
+            beat.rr_ms
+                .map_or_else(|| "-".to_owned(), |rr_ms| format!("{rr_ms:.0}")),
             beat.class.symbol(),
             beat.probabilities[beat.class.index()],
             beat.quality.name(),
         ))?;
     }
-    text_line(&format!("  ... {} beats in all. Annotated (rows) against labelled:", beats.len()))?;
+    text_line(&format!(
+        "  ... {} beats in all. Annotated (rows) against labelled:",
+        beats.len()
+    ))?;
     text_line("           N     L     R     A     V  missed")?;
     for class in BeatClass::ALL {
         let row = compared.counts[class.index()];
@@ -36,7 +40,11 @@ pub(super) fn print(
             continue;
         }
         let cells: Vec<String> = row.iter().map(|count| format!("{count:>6}")).collect();
-        text_line(&format!("     {} {}  {missed:>6}", class.symbol(), cells.concat()))?;
+        text_line(&format!(
+            "     {} {}  {missed:>6}",
+            class.symbol(),
+            cells.concat()
+        ))?;
     }
     text_line(&format!(
         "  {} % alike; {} beats annotated as something else, {} found where none is annotated",
@@ -48,7 +56,12 @@ pub(super) fn print(
 
 /// A few consecutive beats, around the first change of the label where there is one.
 fn shown(beats: &[LabelledBeat]) -> &[LabelledBeat] {
-    let change = beats.windows(2).position(|pair| pair[0].class != pair[1].class).unwrap_or(0);
-    let first = change.saturating_sub(SHOWN / 2 - 1).min(beats.len().saturating_sub(SHOWN));
+    let change = beats
+        .windows(2)
+        .position(|pair| pair[0].class != pair[1].class)
+        .unwrap_or(0);
+    let first = change
+        .saturating_sub(SHOWN / 2 - 1)
+        .min(beats.len().saturating_sub(SHOWN));
     &beats[first..beats.len().min(first + SHOWN)]
 }
