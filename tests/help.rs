@@ -106,16 +106,13 @@ fn every_subcommand_explains_every_option() {
         }
         // An option without a word about it is no help.
         for option in &found {
-            let explained = outcome
-                .stdout
-                .lines()
-                .zip(outcome.stdout.lines().skip(1))
-                .any(|(line, next)| {
-                    let at = line.trim_start();
-                    let own = at.starts_with(option) || at.contains(&format!(", {option}"));
-                    let rest = at.split_once("  ").map_or("", |(_, words)| words);
-                    own && (rest.len() > 3 || next.starts_with("          "))
-                });
+            let next_lines = outcome.stdout.lines().skip(1).chain([""]);
+            let explained = outcome.stdout.lines().zip(next_lines).any(|(line, next)| {
+                let at = line.trim_start();
+                let own = at.starts_with(option) || at.contains(&format!(", {option}"));
+                let rest = at.split_once("  ").map_or("", |(_, words)| words);
+                own && (rest.len() > 3 || next.starts_with("          "))
+            });
             if !explained {
                 failures.push(format!("{name} {option} is not explained"));
             }
@@ -175,6 +172,8 @@ fn what_is_not_known_is_refused_with_code_2() {
         vec!["demo", "--db"],
         vec!["simulate", "100"],
         vec!["simulate", "100", "--out", "x", "--rate", "fast"],
+        vec!["simulate", "100", "--out", "x", "--signals", "0"],
+        vec!["simulate", "100", "--out", "x", "--signals", "0,1,2"],
         vec!["bench", "--hours", "many"],
     ]);
     for arguments in rows {
