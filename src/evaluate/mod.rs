@@ -5,6 +5,10 @@
 
 mod matching;
 mod reference;
+mod scores;
+mod tally;
 
 pub use matching::{Comparison, MATCH_WINDOW_MS, Pair, match_beats};
 pub use reference::{Reference, ReferenceBeat};
+pub use scores::{AverageScores, Confusion, EctopicScore, MeanScore, QrsScore, Scores};
+pub use tally::{Tally, aami_class, beat_class};
