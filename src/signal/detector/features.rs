@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 
-use super::history::History;
 use super::memory::Memory;
 use super::{CHAIN_RATE_HZ, Candidate, samples};
 
@@ -17,7 +16,7 @@ pub const FEATURE_NAMES: [&str; FEATURE_COUNT] = [
     "RR intervals since the last beat",
     "sharpness over that of the last beats",
     "sharpness over that of the last beat",
-    "likeness to one of the last beats",
+    "likeness to one of the patient's shapes",
     "amplitude over that of the last beats",
     "energy over that of the strongest candidate behind",
     "RR intervals from the last beat to the next strong candidate",
@@ -43,7 +42,6 @@ pub(super) struct Context<'a> {
     pub(super) last: Option<&'a Candidate>,
     /// The candidate itself, then those behind it.
     pub(super) queue: &'a VecDeque<Candidate>,
-    pub(super) history: &'a History,
     pub(super) newest: u64,
 }
 
@@ -86,7 +84,7 @@ impl Context<'_> {
                 peak.sharpness,
                 last_peak.map_or(peak.sharpness, |last| last.sharpness),
             ),
-            memory.likeness(self.history, r),
+            fiducial.fit.likeness,
             log_ratio(
                 fiducial.amplitude_uv,
                 memory

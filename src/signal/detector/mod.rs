@@ -15,6 +15,7 @@ mod fiducial;
 mod history;
 mod memory;
 mod network;
+mod shapes;
 mod weights;
 
 use std::collections::VecDeque;
@@ -190,7 +191,7 @@ impl Detector {
         if peak.energy_uv < LEAST_ENERGY_UV || self.queue.len() == QUEUE_LENGTH {
             return;
         }
-        let fiducial = fiducial::place(&self.history, peak.index, self.memory.polarity);
+        let fiducial = fiducial::place(&self.history, peak.index, &self.memory);
         let deadline = fiducial.index + DEADLINE_SAMPLES;
         // Two candidates' R peaks may stand in the other order than their energies.
         for earlier in &mut self.queue {
@@ -256,7 +257,6 @@ impl Detector {
             memory: &self.memory,
             last: self.last_beat.as_ref(),
             queue: &self.queue,
-            history: &self.history,
             newest,
         };
         let features = context.features(front);
