@@ -2,8 +2,7 @@
 
 use super::{Arguments, Failure, other};
 use crate::cli::session::LoadedModel;
-use crate::evaluate::{Comparison, Reference, Tally, match_beats};
-use crate::model::BeatClass;
+use crate::evaluate::{Comparison, EscapeRule, FoundBeat, RecordEvaluation, Reference};
 use crate::pipeline::{LabelledBeat, RecordRun, open_record, run_record};
 use crate::wfdb::{Annotation, AnnotationCode, Record, read_annotations, write_annotations};
 
@@ -19,9 +18,9 @@ pub(super) struct Evaluation {
 /// Counts against the record's annotations.
 pub(super) struct Compared {
     /// After the learning period.
-    pub(super) scored: Tally,
+    pub(super) scored: RecordEvaluation,
     /// The learning period included.
-    pub(super) whole: Tally,
+    pub(super) whole: RecordEvaluation,
 }
 
 pub(super) fn evaluate_record(
@@ -45,8 +44,8 @@ pub(super) fn evaluate_record(
     };
     let reference = reference(&record, &arguments.reference, run.rate_hz)?;
     let compared = reference.map(|reference| Compared {
-        scored: tally(&reference, &run, scored_from_s),
-        whole: tally(&reference, &run, 0.0),
+        scored: compare(name, &reference, &run, scored_from_s),
+        whole: compare(name, &reference, &run, 0.0),
     });
     let leads = &record.header().signals;
     Ok(Evaluation {
@@ -79,11 +78,14 @@ fn rescale(sample: u64, factor: f64) -> u64 {
     (sample as f64 * factor).round() as u64
 }
 
-fn tally(reference: &Reference, run: &RecordRun, from_s: f64) -> Tally {
-    let found: Vec<u64> = run.beats.iter().map(|beat| beat.r_sample).collect();
-    let labels: Vec<BeatClass> = run.beats.iter().map(|beat| beat.class).collect();
-    let pairs = match_beats(reference, &found, &Comparison::standard(run.rate_hz, from_s));
-    Tally::of(&pairs, reference, &labels)
+fn compare(name: &str, reference: &Reference, run: &RecordRun, from_s: f64) -> RecordEvaluation {
+    let found: Vec<FoundBeat> = run
+        .beats
+        .iter()
+        .map(|beat| FoundBeat { sample: beat.r_sample, class: beat.class })
+        .collect();
+    let comparison = Comparison::standard(run.rate_hz, from_s);
+    RecordEvaluation::new(name, reference, &found, &comparison, EscapeRule::default())
 }
 
 fn write(arguments: &Arguments, name: &str, run: &RecordRun) -> Result<(), Failure> {

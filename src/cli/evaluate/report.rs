@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::record::Evaluation;
+use super::record::{Compared, Evaluation};
 use crate::cli::failure::Failure;
 use crate::cli::output::{self, percent, text_line};
 use crate::cli::session::LoadedModel;
-use crate::evaluate::{AverageScores, Confusion, QrsScore, Scores, Tally};
+use crate::evaluate::{AamiTable, Average, Confusion, Figures, RecordEvaluation, Summary};
 use crate::model::BeatClass;
 
 #[derive(Serialize)]
@@ -18,14 +18,23 @@ pub(super) struct Report {
     engine: String,
     learning_seconds: f64,
     records: Vec<RecordReport>,
-    gross: Scores,
-    average: AverageScores,
+    gross: Gross,
+    average: Average,
     /// As `gross`, the learning periods included.
-    gross_whole_records: Scores,
+    gross_whole_records: Gross,
     confusion: Confusion,
     accuracy: Option<f64>,
     macro_f1: Option<f64>,
     seconds: f64,
+}
+
+/// All records' counts together.
+#[derive(Serialize)]
+struct Gross {
+    qrs: Figures,
+    veb: Figures,
+    sveb: Figures,
+    aami: AamiTable,
 }
 
 #[derive(Serialize)]
@@ -38,9 +47,11 @@ struct RecordReport {
     beats: usize,
     annotated: bool,
     scored_from_seconds: f64,
-    #[serde(flatten)]
-    scores: Scores,
-    confusion: Confusion,
+    qrs: Option<Figures>,
+    veb: Option<Figures>,
+    sveb: Option<Figures>,
+    aami: Option<AamiTable>,
+    confusion: Option<Confusion>,
 }
 
 impl Report {
@@ -50,24 +61,22 @@ impl Report {
         evaluations: Vec<Evaluation>,
         elapsed: Duration,
     ) -> Self {
-        let (mut gross, mut whole) = (Tally::default(), Tally::default());
-        for compared in evaluations.iter().filter_map(|evaluation| evaluation.compared.as_ref()) {
-            gross.add(&compared.scored);
-            whole.add(&compared.whole);
-        }
-        let records: Vec<RecordReport> = evaluations.into_iter().map(RecordReport::new).collect();
-        let annotated: Vec<Scores> =
-            records.iter().filter(|record| record.annotated).map(|record| record.scores).collect();
-        let confusion = Confusion::of(&gross);
+        let summary_of = |pick: fn(&Compared) -> &RecordEvaluation| {
+            let compared = evaluations.iter().filter_map(|evaluation| evaluation.compared.as_ref());
+            Summary::new(&compared.map(pick).cloned().collect::<Vec<_>>())
+        };
+        let scored = summary_of(|compared| &compared.scored);
+        let whole = summary_of(|compared| &compared.whole);
+        let confusion = scored.gross.confusion;
         Self {
             protocol: "chain",
             model: model.name().to_owned(),
             engine: model.engine().engine().to_owned(),
             learning_seconds,
-            records,
-            gross: Scores::of(&gross),
-            average: AverageScores::of(&annotated),
-            gross_whole_records: Scores::of(&whole),
+            records: evaluations.into_iter().map(RecordReport::new).collect(),
+            gross: Gross::new(&scored.gross),
+            average: scored.average,
+            gross_whole_records: Gross::new(&whole.gross),
             accuracy: confusion.accuracy(),
             macro_f1: confusion.macro_f1(),
             confusion,
@@ -81,24 +90,24 @@ impl Report {
         }
         text_line("record     beats    QRS tp    fn    fp      Se      +P   VEB Se      +P  SVEB Se      +P")?;
         for record in &self.records {
-            if record.annotated {
-                text_line(&row(&record.name, record.beats, &record.scores))?;
-            } else {
-                text_line(&format!("{:<8} {:>7}  not annotated", record.name, record.beats))?;
-            }
+            let figures = record.qrs.zip(record.veb).zip(record.sveb);
+            text_line(&match figures {
+                Some(((qrs, veb), sveb)) => row(&record.name, record.beats, &[qrs, veb, sveb]),
+                None => format!("{:<8} {:>7}  not annotated", record.name, record.beats),
+            })?;
         }
         let beats = self.records.iter().map(|record| record.beats).sum();
-        text_line(&row("gross", beats, &self.gross))?;
+        text_line(&row("gross", beats, &[self.gross.qrs, self.gross.veb, self.gross.sveb]))?;
         text_line(&format!(
             "{:<8} {:>30} {:>7} {:>7}  {:>7} {:>7}  {:>7} {:>7}",
             "average",
             "",
-            percent(self.average.qrs.se),
-            percent(self.average.qrs.ppv),
-            percent(self.average.veb.se),
-            percent(self.average.veb.ppv),
-            percent(self.average.sveb.se),
-            percent(self.average.sveb.ppv),
+            percent(self.average.qrs_se),
+            percent(self.average.qrs_ppv),
+            percent(self.average.veb_se),
+            percent(self.average.veb_ppv),
+            percent(self.average.sveb_se),
+            percent(self.average.sveb_ppv),
         ))?;
         let whole = &self.gross_whole_records.qrs;
         text_line(&format!(
@@ -129,11 +138,17 @@ impl Report {
     }
 }
 
+impl Gross {
+    fn new(gross: &RecordEvaluation) -> Self {
+        Self { qrs: gross.qrs, veb: gross.veb, sveb: gross.sveb, aami: gross.aami }
+    }
+}
+
 impl RecordReport {
     fn new(evaluation: Evaluation) -> Self {
         let run = evaluation.run;
-        let tally = evaluation.compared.as_ref().map(|compared| compared.scored);
-        let counted = tally.unwrap_or_default();
+        let scored = evaluation.compared.map(|compared| compared.scored);
+        let scored = scored.as_ref();
         Self {
             name: evaluation.name,
             signals: evaluation.signals,
@@ -141,23 +156,28 @@ impl RecordReport {
             seconds_of_ecg: run.samples as f64 / run.rate_hz,
             missing_samples: run.missing_samples,
             beats: run.beats.len(),
-            annotated: tally.is_some(),
+            annotated: scored.is_some(),
             scored_from_seconds: evaluation.scored_from_s,
-            scores: Scores::of(&counted),
-            confusion: Confusion::of(&counted),
+            qrs: scored.map(|scored| scored.qrs),
+            veb: scored.map(|scored| scored.veb),
+            sveb: scored.map(|scored| scored.sveb),
+            aami: scored.map(|scored| scored.aami),
+            confusion: scored.map(|scored| scored.confusion),
         }
     }
 }
 
-fn row(name: &str, beats: usize, scores: &Scores) -> String {
-    let QrsScore { tp, missed, fp, se, ppv } = scores.qrs;
+fn row(name: &str, beats: usize, [qrs, veb, sveb]: &[Figures; 3]) -> String {
     format!(
-        "{name:<8} {beats:>7}  {tp:>8} {missed:>5} {fp:>5} {:>7} {:>7}  {:>7} {:>7}  {:>7} {:>7}",
-        percent(se),
-        percent(ppv),
-        percent(scores.veb.se),
-        percent(scores.veb.ppv),
-        percent(scores.sveb.se),
-        percent(scores.sveb.ppv),
+        "{name:<8} {beats:>7}  {:>8} {:>5} {:>5} {:>7} {:>7}  {:>7} {:>7}  {:>7} {:>7}",
+        qrs.tp,
+        qrs.missed,
+        qrs.fp,
+        percent(qrs.se),
+        percent(qrs.ppv),
+        percent(veb.se),
+        percent(veb.ppv),
+        percent(sveb.se),
+        percent(sveb.ppv),
     )
 }
