@@ -6,8 +6,8 @@ is trained on exactly what the device will show it: one safetensors file per rec
     conditioned        f32 [2][n]  conditioned signal of both leads, microvolts, 250 Hz
     annotation_sample  i64 [m]     reference beat positions, nearest index at 250 Hz
     annotation_symbol  u8 [m]      the annotation's character
-    detected_sample    i64 [d]     R peaks the gateway's detector finds in the first lead, index at 250 Hz
-    detected_sample_second         the same in the second lead; both may be missing
+    detected_sample    i64 [d]     R peaks found by the gateway's detector, index at 250 Hz; may be missing
+    detected_channel   u8 [d]      the channel each was found in: all of channel 0, then all of channel 1
 
 The windows are cut here, at training time, because jitter, time warp and noise act before normalisation.
 """
@@ -34,8 +34,6 @@ SECOND_SIGNAL_FIRST = {"114"}
 # de Chazal, O'Dwyer, Reilly (2004). Paced records 102, 104, 107 and 217 belong to neither set.
 DS1 = "101 106 108 109 112 114 115 116 118 119 122 124 201 203 205 207 208 209 215 220 223 230".split()
 DS2 = "100 103 105 111 113 117 121 123 200 202 210 212 213 214 219 221 222 228 231 232 233 234".split()
-
-DETECTED = ("detected_sample", "detected_sample_second")
 
 # Samples repeated before the first and after the last sample of a record, so that a window at its edge stays inside.
 EDGE = 512
@@ -89,7 +87,10 @@ def load_records(directory):
             conditioned = file.get_tensor("conditioned")
             sample = file.get_tensor("annotation_sample").astype(np.int64)
             symbol = file.get_tensor("annotation_symbol").astype(np.uint8)
-            found = [file.get_tensor(key).astype(np.int64) for key in DETECTED if key in keys]
+            found = []
+            if "detected_sample" in keys:
+                detected, channel = (file.get_tensor(f"detected_{key}").astype(np.int64) for key in ("sample", "channel"))
+                found = [detected[channel == lead] for lead in (0, 1)]
         if path.stem in SECOND_SIGNAL_FIRST:
             conditioned, found = conditioned[::-1], found[::-1]
         # Matched against every annotation, so that a neighbour's detection is not taken.
