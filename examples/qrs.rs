@@ -191,6 +191,7 @@ fn report(
                 Pair::Matched { .. } => {}
             }
         }
+        print_jitter_by_code(&reference, &found, &whole, to_ms);
     }
     let mut jitter_ms: Vec<f64> = whole
         .iter()
@@ -216,6 +217,35 @@ fn report(
         longest_delay_ms: longest_delay as f64 * to_ms,
         seconds,
     })
+}
+
+/// How far off the R peaks of each kind of beat are.
+fn print_jitter_by_code(reference: &Reference, found: &[u64], pairs: &[Pair], to_ms: f64) {
+    let mut by_code: std::collections::BTreeMap<String, Vec<f64>> =
+        std::collections::BTreeMap::new();
+    for pair in pairs {
+        if let Pair::Matched {
+            reference: r,
+            found: f,
+        } = *pair
+        {
+            let beat = reference.beats[r];
+            let ms = (found[f] as f64 - beat.sample as f64) * to_ms;
+            by_code.entry(beat.code.to_string()).or_default().push(ms);
+        }
+    }
+    for (code, mut jitter_ms) in by_code {
+        jitter_ms.sort_by(f64::total_cmp);
+        let texts: Vec<String> = [1.0, 5.0, 25.0, 50.0, 75.0, 95.0, 99.0]
+            .iter()
+            .map(|&percent| format!("{:+6.1}", percentile(&jitter_ms, percent)))
+            .collect();
+        println!(
+            "   {code}: {:5} beats, ms: {}",
+            jitter_ms.len(),
+            texts.join(" ")
+        );
+    }
 }
 
 /// R peaks in samples of the record, and the largest delay in samples.

@@ -23,7 +23,7 @@ class Mix:
     """How the draws of a training batch are made. Shares and probabilities are per draw."""
 
     second_lead: float = 0.35
-    plain: float = 0.35  # no signal augmentation at all
+    plain: float = 0.2  # no signal augmentation at all
     at_detected: float = 0.35  # R where the gateway's detector put it (where it found the beat)
     jittered: float = 0.35  # R shifted evenly within +-jitter_ms
     jitter_ms: float = 32.0
@@ -32,8 +32,8 @@ class Mix:
     warp: float = 0.05  # time axis stretched about R by up to this share
     amplitude: float = 0.7  # natural logarithm of the largest gain
     baseline: float = 0.5  # probability; amplitude up to 0.6 of the window's deviation
-    noise: float = 0.6  # probability
-    noise_level: float = 0.7  # deviation up to this share of the window's, log-uniform from 0.02
+    noise: float = 0.75  # probability
+    noise_level: float = 1.2  # deviation up to this share of the window's, log-uniform from 0.02
     mains: float = 0.2  # probability; amplitude up to 0.15 of the window's deviation
     inverted: float = 0.02  # electrodes swapped
 
@@ -97,7 +97,7 @@ class Augmenter:
         mix, n = self.mix, len(beats)
         lead = self.coin(n, mix.second_lead).long()
         choice = self.uniform(n)
-        position, detected = self.position[beats], self.detected[beats]
+        position, detected = self.position[beats], self.detected[lead, beats]
         use_detected = (choice < mix.at_detected) & (detected >= 0)
         position = torch.where(use_detected, detected, position).double()
         near, far = (1e-3 * CHAIN_RATE_HZ * ms for ms in (mix.jitter_ms, mix.far_ms))

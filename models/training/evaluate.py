@@ -61,10 +61,10 @@ def conditions(records, beats, noise):
         moved = position + round(shift * 1e-3 * data.CHAIN_RATE_HZ)
         yield f"R shifted by {shift:+d} ms", augment.cut(records.signal, first, moved), everything
     if records.has_detections:
-        found = np.flatnonzero(records.detected[beats] >= 0)
-        at = torch.from_numpy(records.detected[beats][found])
-        yield "R from the gateway's detector", augment.cut(records.signal, first[found], at), found
-        yield "second lead, R from the detector", augment.cut(records.signal, second[found], at), found
+        for name, lead in (("R from the gateway's detector", first), ("second lead, R from its detector", second)):
+            detected = records.detected[int(lead[0]), beats]
+            found = np.flatnonzero(detected >= 0)
+            yield name, augment.cut(records.signal, lead[found], torch.from_numpy(detected[found])), found
     yield "second lead", augment.cut(records.signal, second, position), everything
     generator = torch.Generator().manual_seed(NOISE_SEED)
     white = torch.fft.rfft(torch.randn(count, augment.WINDOW_SAMPLES, generator=generator))
@@ -156,6 +156,8 @@ def markdown(results):
         row = [name]
         for result in results:
             judged = result["conditions"][name]
+            if not row[1:] and judged["beats"] != plain[0]["beats"]:
+                row[0] += f" ({judged['beats']:,} beats found)"
             row.append(f"{judged['accuracy']:.4f} / {judged['macro_f1']:.4f}")
         rows.append(row)
     text += "\n" + table(["condition (accuracy / macro-F1)", *names], rows)

@@ -59,7 +59,7 @@ where
     /// Those of the driver's set-up as [`AcquisitionError`].
     pub fn start(
         mut driver: Ads1292<SPI, START, RESET, DELAY>,
-        drdy: DRDY,
+        mut drdy: DRDY,
         config: ChipConfig,
         start: ClockRelation,
         (leads, description): ([String; 2], String),
@@ -67,6 +67,7 @@ where
         let chip = driver
             .initialise(&config)
             .map_err(AcquisitionError::from_chip)?;
+        drdy.forget()?;
         Ok(Self {
             driver,
             drdy,
@@ -190,6 +191,7 @@ where
             self.restarts += 1;
             match self.driver.initialise(&self.config) {
                 Ok(_) => {
+                    self.drdy.forget()?;
                     return Ok(Acquired::Event(Event {
                         sample: self.counter.next_index(),
                         time: self.counter.last_time().unwrap_or(time),

@@ -264,15 +264,26 @@ impl LiveDrdy {
     }
 }
 
+impl LiveDrdy {
+    fn failed(&self, error: &gpiocdev::Error) -> AcquisitionError {
+        AcquisitionError::Device {
+            device: self.name.clone(),
+            problem: error.to_string(),
+        }
+    }
+}
+
 impl DataReady for LiveDrdy {
     fn wait(&mut self, timeout: Duration) -> Result<DrdyEdge, WaitError> {
         match self.newest_edge(timeout) {
             Ok(Some(edge)) => Ok(edge),
             Ok(None) => Err(WaitError::Timeout(SystemClock.now())),
-            Err(error) => Err(WaitError::Failed(AcquisitionError::Device {
-                device: self.name.clone(),
-                problem: error.to_string(),
-            })),
+            Err(error) => Err(WaitError::Failed(self.failed(&error))),
         }
+    }
+
+    fn forget(&mut self) -> Result<(), AcquisitionError> {
+        let newest = self.newest_edge(Duration::ZERO);
+        newest.map(|_| ()).map_err(|error| self.failed(&error))
     }
 }

@@ -99,6 +99,14 @@ pub trait DataReady {
     /// # Errors
     /// [`WaitError`].
     fn wait(&mut self, timeout: Duration) -> Result<DrdyEdge, WaitError>;
+
+    /// Forgets edges not handed out yet: they are of conversions before the chip was set up.
+    ///
+    /// # Errors
+    /// [`AcquisitionError`] where the line cannot be read.
+    fn forget(&mut self) -> Result<(), AcquisitionError> {
+        Ok(())
+    }
 }
 
 /// Why there is no edge.

@@ -100,10 +100,9 @@ impl Recorder {
         let Some(OpenTrace { writer, path }) = self.lock().take() else {
             return Ok(0);
         };
-        let bytes = writer.trace_bytes();
         writer
             .finish()
-            .map(|_| bytes)
+            .map(|(_, bytes)| bytes)
             .map_err(|source| AcquisitionError::Trace { path, source })
     }
 
@@ -213,6 +212,10 @@ impl<DRDY: DataReady> DataReady for RecordingDrdy<DRDY> {
         }
         .map_err(WaitError::Failed)?;
         result
+    }
+
+    fn forget(&mut self) -> Result<(), AcquisitionError> {
+        self.inner.forget()
     }
 }
 

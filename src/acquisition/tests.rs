@@ -4,6 +4,8 @@ use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use proptest::prelude::*;
+
 use crate::ads1292::simulator::{BoardOptions, SampleSource, SampleTime};
 use crate::ads1292::{ChipConfig, ChipModel, DataRate, Gain};
 use crate::pipeline::GapCause;
@@ -456,6 +458,7 @@ fn a_record_goes_through_the_chip_into_a_trace_with_its_annotations() {
     );
 
     let plain_bytes = std::fs::metadata(&plain.trace_path).unwrap().len();
+    assert_eq!(report.trace_bytes, plain_bytes);
     let gzip_bytes = std::fs::metadata(&packed.trace_path).unwrap().len();
     println!(
         "simulated: plain {} B/s, gzip {} B/s",
@@ -634,4 +637,16 @@ fn the_system_clock_runs_with_the_kernels() {
     let relation = SystemClock::relation();
     let after = SystemClock.now();
     assert!(before <= relation.monotonic && relation.monotonic <= after && before.0 > 0);
+}
+
+proptest! {
+    #[test]
+    fn no_trace_bytes_panic(records in prop::collection::vec(any::<u8>(), 0..300), keep in 0_usize..700) {
+        // The set-up of a real trace, then anything.
+        static TRACE: std::sync::OnceLock<Vec<u8>> = std::sync::OnceLock::new();
+        let trace = TRACE.get_or_init(|| recorded("", ChipConfig::default(), false).1);
+        let mut bytes = trace[..keep].to_vec();
+        bytes.extend(records);
+        let _ = replayed(&bytes);
+    }
 }

@@ -10,13 +10,14 @@ use std::time::Instant;
 use clap::Args;
 use serde::Serialize;
 
-use self::agreement::Agreement;
+use self::agreement::{agreement, annotated, compare};
 use super::arguments::TreatmentArguments;
 use super::failure::{Cause, Failure, other};
 use super::output::{self, ByClass, text_line};
 use super::session::{LoadedModel, run_trace};
 use super::traces::{DEMO_TRACES, DemoTrace};
 use crate::api::{ApiOptions, ServiceState};
+use crate::evaluate::Confusion;
 use crate::pipeline::{LabelledBeat, PipelineEvent};
 use crate::service::{Gateway, GatewayOptions, stop_on_signals};
 use crate::store::StoreOptions;
@@ -69,7 +70,7 @@ struct TraceSummary {
     by_class: ByClass,
     agreement: Option<f64>,
     #[serde(skip)]
-    compared: Agreement,
+    compared: Confusion,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -140,14 +141,14 @@ fn replay_one(
         },
     )?;
     ended?;
-    let compared = Agreement::of(&trace.annotations()?, &beats);
+    let compared = compare(&trace.annotations()?, &beats);
     let summary = TraceSummary {
         name: trace.name,
         session: report.session,
         seconds: report.seconds_of_ecg,
         beats: by_class.total(),
         by_class,
-        agreement: compared.fraction(),
+        agreement: agreement(&compared),
         compared,
     };
     Ok((beats, summary))
@@ -161,10 +162,10 @@ fn summarise(
     seconds: f64,
 ) -> Summary {
     let mut by_class = ByClass::default();
-    let mut compared = Agreement::default();
+    let mut compared = Confusion::default();
     for trace in &traces {
         by_class.add_all(trace.by_class);
-        compared.add(&trace.compared);
+        compared.merge(&trace.compared);
     }
     let seconds_of_ecg: f64 = traces.iter().map(|trace| trace.seconds).sum();
     Summary {
@@ -175,8 +176,8 @@ fn summarise(
         traces,
         beats: by_class.total(),
         by_class,
-        agreement: compared.fraction(),
-        annotated_beats: compared.annotated(),
+        agreement: agreement(&compared),
+        annotated_beats: annotated(&compared),
         patients_in_training: model.patients_shared(),
         seconds_of_ecg,
         seconds,

@@ -4,7 +4,7 @@ mod arguments;
 mod bench;
 mod chip;
 mod demo;
-//mod evaluate;
+mod evaluate;
 mod failure;
 mod live;
 mod log;
@@ -45,7 +45,7 @@ enum Command {
     Simulate(simulate::Arguments),
     Record(record::Arguments),
     Run(run::Arguments),
-    //Evaluate(evaluate::Arguments),
+    Evaluate(evaluate::Arguments),
     Bench(bench::Arguments),
 }
 
@@ -60,7 +60,7 @@ pub fn main() -> ExitCode {
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Record(arguments) => record::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
-        //Command::Evaluate(arguments) => evaluate::run(&arguments),
+        Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
     };
     match outcome {

@@ -122,4 +122,10 @@ impl DataReady for BoardDrdy {
             }
         }
     }
+
+    fn forget(&mut self) -> Result<(), AcquisitionError> {
+        // Without waiting, the newest edge is all there is to forget.
+        let _ = self.drdy.wait_falling(0);
+        Ok(())
+    }
 }

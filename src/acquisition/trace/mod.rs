@@ -6,6 +6,8 @@
 //! trace that was cut (a recorder that died) it hands out every whole record before the cut.
 
 mod codec;
+mod decode;
+mod encode;
 mod error;
 mod header;
 mod reader;
@@ -94,8 +96,8 @@ impl<'a> Iterator for Operations<'a> {
     type Item = SpiOperation<'a>;
 
     fn next(&mut self) -> Option<SpiOperation<'a>> {
-        let mut input = codec::Input::new(self.encoded);
-        let operation = codec::operation(&mut input).ok()?;
+        let mut input = decode::Input::new(self.encoded);
+        let operation = decode::operation(&mut input).ok()?;
         self.encoded = input.rest();
         Some(operation)
     }

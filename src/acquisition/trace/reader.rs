@@ -3,7 +3,8 @@
 use std::fmt;
 use std::io::Read;
 
-use super::codec::{self, DecodeError, Epoch, Input, MAX_SEGMENT_BYTES, Record, State};
+use super::codec::{Epoch, MAX_SEGMENT_BYTES, State};
+use super::decode::{self, DecodeError, Input, Record};
 use super::error::TraceError;
 use super::header::{PREFIX_BYTES, TraceHeader};
 use super::source::{ByteSource, SourceError};
@@ -153,7 +154,7 @@ impl TraceReader {
         while position - self.next_segment <= MAX_SEGMENT_BYTES {
             let mut state = self.state;
             let mut input = Input::new(self.source.from(position));
-            match codec::record(&mut input, &mut state, self.epoch) {
+            match decode::record(&mut input, &mut state, self.epoch) {
                 Ok(record @ (Record::Checkpoint | Record::End)) => {
                     let crc_at = self.source.len() - input.rest().len();
                     if let Some(end) = self.check_crc(crc_at)? {

@@ -395,7 +395,8 @@ fn the_documented_example_is_what_is_written() {
         read: &rx,
     };
     writer.transaction(MonotonicNs(2_001_040), [read]).unwrap();
-    let bytes = writer.finish().unwrap();
+    let (bytes, length) = writer.finish().unwrap();
+    assert_eq!(length, bytes.len() as u64);
     let documented: Vec<u8> = include_str!("../../../docs/trace-format.md")
         .lines()
         .filter_map(|line| line.strip_prefix("    ")?.split("  ").next())

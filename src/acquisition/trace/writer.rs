@@ -7,6 +7,7 @@ use flate2::write::GzEncoder;
 use crate::time::MonotonicNs;
 
 use super::codec::{self, Epoch, MAX_TRANSACTION_BYTES, State};
+use super::encode;
 use super::error::TraceError;
 use super::header::TraceHeader;
 use super::{ControlPin, DrdyEdge, FRAME_BYTES, FrameRead, SpiOperation};
@@ -80,12 +81,6 @@ impl<W: Write> TraceWriter<W> {
         Ok(writer)
     }
 
-    /// Bytes of the trace so far, before compression.
-    #[must_use]
-    pub fn trace_bytes(&self) -> u64 {
-        self.written_bytes + self.bytes.len() as u64
-    }
-
     /// Records a DRDY edge.
     ///
     /// # Errors
@@ -102,7 +97,7 @@ impl<W: Write> TraceWriter<W> {
     /// [`TraceError::Io`].
     pub fn timeout(&mut self, time: MonotonicNs) -> Result<(), TraceError> {
         self.settle_edge();
-        codec::push_timeout(&mut self.bytes, &mut self.state, self.epoch, time);
+        encode::push_timeout(&mut self.bytes, &mut self.state, self.epoch, time);
         self.end_segment_if_due()
     }
 
@@ -118,7 +113,7 @@ impl<W: Write> TraceWriter<W> {
     ) -> Result<(), TraceError> {
         self.settle_edge();
         let change = (time, pin, high);
-        codec::push_pin(&mut self.bytes, &mut self.state, self.epoch, change);
+        encode::push_pin(&mut self.bytes, &mut self.state, self.epoch, change);
         self.end_segment_if_due()
     }
 
@@ -144,13 +139,13 @@ impl<W: Write> TraceWriter<W> {
                 transferred,
                 rx,
             };
-            codec::push_frame(&mut self.bytes, &mut self.state, self.epoch, &frame);
+            encode::push_frame(&mut self.bytes, &mut self.state, self.epoch, &frame);
             return self.end_segment_if_due();
         }
         self.settle_edge();
         self.operations.clear();
         for operation in first.into_iter().chain(second).chain(operations) {
-            codec::push_operation(&mut self.operations, operation);
+            encode::push_operation(&mut self.operations, operation);
         }
         if self.operations.len() > MAX_TRANSACTION_BYTES {
             return Err(TraceError::TransactionTooLong {
@@ -158,7 +153,7 @@ impl<W: Write> TraceWriter<W> {
                 limit: MAX_TRANSACTION_BYTES,
             });
         }
-        codec::push_transaction(
+        encode::push_transaction(
             &mut self.bytes,
             &mut self.state,
             self.epoch,
@@ -168,11 +163,11 @@ impl<W: Write> TraceWriter<W> {
         self.end_segment_if_due()
     }
 
-    /// Ends the trace and returns the sink, flushed.
+    /// Ends the trace and returns the sink, flushed, and the trace's length before compression.
     ///
     /// # Errors
     /// [`TraceError::Io`].
-    pub fn finish(mut self) -> Result<W, TraceError> {
+    pub fn finish(mut self) -> Result<(W, u64), TraceError> {
         self.settle_edge();
         self.bytes.push(codec::tag::END);
         self.bytes.extend(codec::END_MARK);
@@ -183,13 +178,13 @@ impl<W: Write> TraceWriter<W> {
             Sink::Gzip(encoder) => encoder.finish()?,
         };
         sink.flush()?;
-        Ok(sink)
+        Ok((sink, self.written_bytes))
     }
 
     /// Writes an edge that no data read followed.
     fn settle_edge(&mut self) {
         if let Some(edge) = self.edge.take() {
-            codec::push_edge(&mut self.bytes, &mut self.state, self.epoch, edge);
+            encode::push_edge(&mut self.bytes, &mut self.state, self.epoch, edge);
         }
     }
 
@@ -198,7 +193,7 @@ impl<W: Write> TraceWriter<W> {
         if self.bytes.is_empty() || (age_ns < SEGMENT_NS && self.bytes.len() < SEGMENT_BYTES) {
             return Ok(());
         }
-        codec::push_checkpoint(&mut self.bytes, &mut self.state);
+        encode::push_checkpoint(&mut self.bytes, &mut self.state);
         self.push_crc();
         self.segment_start = self.state.time;
         self.write_out()

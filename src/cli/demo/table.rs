@@ -1,9 +1,10 @@
 //! The demo's tables for people.
 
 use super::Failure;
-use super::agreement::Agreement;
+use super::agreement::{RATE_HZ, agreement};
 use crate::cli::output::{percent, text_line};
 use crate::cli::traces::DemoTrace;
+use crate::evaluate::Confusion;
 use crate::model::BeatClass;
 use crate::pipeline::LabelledBeat;
 
@@ -13,14 +14,14 @@ const SHOWN: usize = 8;
 pub(super) fn print(
     trace: &DemoTrace,
     beats: &[LabelledBeat],
-    compared: &Agreement,
+    compared: &Confusion,
 ) -> Result<(), Failure> {
     text_line(&format!("\nRecord {}: {}", trace.name, trace.about))?;
     text_line("    R peak s  RR ms  label  probability  quality")?;
     for beat in shown(beats) {
         text_line(&format!(
             "  {:>10.3}  {:>5}  {:>5}  {:>11.3}  {}",
-            beat.r_sample as f64 / 500.0,
+            beat.r_sample as f64 / RATE_HZ,
             beat.rr_ms
                 .map_or_else(|| "-".to_owned(), |rr_ms| format!("{rr_ms:.0}")),
             beat.class.symbol(),
@@ -48,9 +49,9 @@ pub(super) fn print(
     }
     text_line(&format!(
         "  {} % alike; {} beats annotated as something else, {} found where none is annotated",
-        percent(compared.fraction()),
-        compared.other,
-        compared.extra
+        percent(agreement(compared)),
+        compared.other.iter().sum::<u64>() + compared.other_missed,
+        compared.extra.iter().sum::<u64>()
     ))
 }
 

@@ -2,12 +2,11 @@
 
 use std::collections::VecDeque;
 
-use super::history::History;
 use super::memory::Memory;
 use super::{CHAIN_RATE_HZ, Candidate, samples};
 
 /// Number of features of a candidate.
-pub const FEATURE_COUNT: usize = 14;
+pub const FEATURE_COUNT: usize = 15;
 /// Their names, in order. Ratios are natural logarithms.
 pub const FEATURE_NAMES: [&str; FEATURE_COUNT] = [
     "energy over that of the last beats",
@@ -17,13 +16,14 @@ pub const FEATURE_NAMES: [&str; FEATURE_COUNT] = [
     "RR intervals since the last beat",
     "sharpness over that of the last beats",
     "sharpness over that of the last beat",
-    "likeness to one of the last beats",
+    "likeness to one of the patient's shapes",
     "amplitude over that of the last beats",
     "energy over that of the strongest candidate behind",
     "RR intervals from the last beat to the next strong candidate",
     "seconds to the next strong candidate",
     "energy over its surroundings",
     "RR interval in seconds",
+    "energy over that of the strongest candidate before",
 ];
 
 /// Candidates this close behind may be the QRS complex a P wave belongs to, or a T wave.
@@ -43,7 +43,8 @@ pub(super) struct Context<'a> {
     pub(super) last: Option<&'a Candidate>,
     /// The candidate itself, then those behind it.
     pub(super) queue: &'a VecDeque<Candidate>,
-    pub(super) history: &'a History,
+    /// The last decided candidates.
+    pub(super) before: &'a [Option<Candidate>],
     pub(super) newest: u64,
 }
 
@@ -62,6 +63,13 @@ impl Context<'_> {
         let behind = || self.queue.iter().skip(1);
         let strongest_near = behind()
             .filter(|other| other.r() <= r + NEAR_SAMPLES)
+            .map(|other| other.peak.energy_uv)
+            .fold(0.0, f32::max);
+        let strongest_before = self
+            .before
+            .iter()
+            .flatten()
+            .filter(|other| other.r() + NEAR_SAMPLES >= r)
             .map(|other| other.peak.energy_uv)
             .fold(0.0, f32::max);
         let next_strong = behind()
@@ -86,7 +94,7 @@ impl Context<'_> {
                 peak.sharpness,
                 last_peak.map_or(peak.sharpness, |last| last.sharpness),
             ),
-            memory.likeness(self.history, r),
+            fiducial.fit.likeness,
             log_ratio(
                 fiducial.amplitude_uv,
                 memory
@@ -99,6 +107,7 @@ impl Context<'_> {
             ((next_strong - r) as f32 / rate_hz).min(1.0),
             log_ratio(peak.prominence, 1.0),
             (rr / rate_hz).min(LONGEST),
+            log_ratio(peak.energy_uv, strongest_before),
         ]
     }
 }

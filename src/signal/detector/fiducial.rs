@@ -1,7 +1,9 @@
 //! Where in a QRS complex the R peak is.
 
 use super::history::History;
+use super::memory::Memory;
 use super::samples;
+use super::shapes::Fit;
 
 /// The R peak is looked for this far on both sides of the peak of the energy.
 const SEARCH_HALF: u64 = samples(72);
@@ -18,15 +20,19 @@ pub(super) struct Fiducial {
     pub(super) index: u64,
     /// Distance of the peak from it by the parabola through its neighbours, -0.5 to 0.5 samples.
     pub(super) offset: f32,
+    /// Whether R is the upward deflection.
+    pub(super) upward: bool,
     /// From the highest to the lowest value of the complex, µV.
     pub(super) amplitude_uv: f32,
+    /// How the complex fits the patient's shapes.
+    pub(super) fit: Fit,
     /// Logarithm of the upward over the downward deflection.
     pub(super) log_up_over_down: f32,
 }
 
-/// The dominant deflection of the complex around `peak`, given the running `polarity` of the
-/// patient's beats.
-pub(super) fn place(history: &History, peak: u64, polarity: f32) -> Fiducial {
+/// The dominant deflection of the complex around `peak`, or the place of R in the known shape it
+/// has.
+pub(super) fn place(history: &History, peak: u64, memory: &Memory) -> Fiducial {
     let from = peak.saturating_sub(SEARCH_HALF).max(history.first());
     let to = (peak + SEARCH_HALF).min(history.end().saturating_sub(1));
     let level_uv = mean(
@@ -45,8 +51,16 @@ pub(super) fn place(history: &History, peak: u64, polarity: f32) -> Fiducial {
         }
     }
     let log_up_over_down = (highest.1.max(1.0) / (-lowest.1).max(1.0)).ln();
-    let upward = log_up_over_down + UNDECIDED * polarity.signum() > 0.0;
-    let index = if upward { highest.0 } else { lowest.0 };
+    let dominant = if log_up_over_down > 0.0 {
+        highest.0
+    } else {
+        lowest.0
+    };
+    let fit = memory.shapes.fit(history, dominant);
+    let unknown = log_up_over_down + UNDECIDED * memory.polarity.signum() > 0.0;
+    let upward = fit.upward().unwrap_or(unknown);
+    let extremum = if upward { highest.0 } else { lowest.0 };
+    let index = fit.summit(history).unwrap_or(extremum);
     Fiducial {
         index,
         offset: vertex(
@@ -54,7 +68,9 @@ pub(super) fn place(history: &History, peak: u64, polarity: f32) -> Fiducial {
             history.at(index),
             history.at(index + 1),
         ),
+        upward,
         amplitude_uv: highest.1 - lowest.1,
+        fit,
         log_up_over_down,
     }
 }

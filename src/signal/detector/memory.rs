@@ -1,17 +1,12 @@
 //! What the detector knows of the patient's last beats.
 
 use super::Candidate;
+use super::fiducial::Fiducial;
 use super::history::History;
+use super::shapes::Shapes;
 
 /// Beats in a level.
 const LENGTH: usize = 8;
-/// Samples before and after R that make the shape of a QRS complex (72 ms each).
-const SHAPE_HALF: u64 = 18;
-const SHAPE_LENGTH: usize = 37;
-/// Number of beats whose shapes are kept: more than one for patients with beats of several shapes.
-const SHAPES: usize = 4;
-/// Largest difference of two R peaks tried when shapes are compared, samples.
-const SHAPE_SHIFT: i64 = 4;
 /// Weight of the newest beat in the running polarity.
 const POLARITY_WEIGHT: f32 = 0.1;
 /// Levels do not sink below this part of where they were.
@@ -53,9 +48,6 @@ impl Recent {
     }
 }
 
-/// A QRS complex without its mean and scaled to length one.
-type Shape = [f32; SHAPE_LENGTH];
-
 #[derive(Debug, Clone)]
 pub(super) struct Memory {
     pub(super) energy_uv: Recent,
@@ -66,8 +58,7 @@ pub(super) struct Memory {
     pub(super) noise_uv: f32,
     /// Running logarithm of R over S, limited; positive where R is the larger deflection.
     pub(super) polarity: f32,
-    shapes: [Shape; SHAPES],
-    shape_count: usize,
+    pub(super) shapes: Shapes,
     /// What is left of the levels since they began to sink.
     sunk: f32,
 }
@@ -81,8 +72,7 @@ impl Default for Memory {
             rr_samples: Recent::default(),
             noise_uv: 0.0,
             polarity: 0.0,
-            shapes: [[0.0; SHAPE_LENGTH]; SHAPES],
-            shape_count: 0,
+            shapes: Shapes::default(),
             sunk: 1.0,
         }
     }
@@ -95,8 +85,13 @@ impl Memory {
         self.sharpness.add(beat.peak.sharpness);
         let log_ratio = beat.fiducial.log_up_over_down.clamp(-1.0, 1.0);
         self.polarity += (log_ratio - self.polarity) * POLARITY_WEIGHT;
-        self.shapes[self.shape_count % SHAPES] = shape(history, beat.fiducial.index);
-        self.shape_count += 1;
+        let Fiducial {
+            index,
+            upward,
+            log_up_over_down,
+            ..
+        } = beat.fiducial;
+        self.shapes.learn(history, index, upward, log_up_over_down);
         self.sunk = 1.0;
     }
 
@@ -108,28 +103,4 @@ impl Memory {
             self.amplitude_uv.scale(factor);
         }
     }
-
-    /// Largest correlation of the complex at `r` with one of the last beats', -1 to 1.
-    pub(super) fn likeness(&self, history: &History, r: u64) -> f32 {
-        let mut best = -1.0_f32;
-        for shift in -SHAPE_SHIFT..=SHAPE_SHIFT {
-            let complex = shape(history, r.saturating_add_signed(shift));
-            for known in self.shapes.iter().take(self.shape_count) {
-                let product: f32 = complex.iter().zip(known).map(|(a, b)| a * b).sum();
-                best = best.max(product);
-            }
-        }
-        best
-    }
-}
-
-fn shape(history: &History, r: u64) -> Shape {
-    let mut values = [0.0; SHAPE_LENGTH];
-    for (value, index) in values.iter_mut().zip(r.saturating_sub(SHAPE_HALF)..) {
-        *value = history.at(index);
-    }
-    let mean = values.iter().sum::<f32>() / SHAPE_LENGTH as f32;
-    let power: f32 = values.iter().map(|value| (value - mean).powi(2)).sum();
-    let length = power.sqrt().max(1.0);
-    values.map(|value| (value - mean) / length)
 }

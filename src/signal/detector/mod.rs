@@ -15,6 +15,7 @@ mod fiducial;
 mod history;
 mod memory;
 mod network;
+mod shapes;
 mod weights;
 
 use std::collections::VecDeque;
@@ -43,6 +44,8 @@ pub(super) const REFRACTORY_SAMPLES: u64 = samples(200);
 const EARLY_LOG_ODDS: f32 = 4.0;
 /// Most candidates that can be waiting: one each 100 ms, and those of a flush.
 const QUEUE_LENGTH: usize = 32;
+/// Decided candidates that are remembered: as many as fit into the time a P wave lies before R.
+const BEFORE: usize = 4;
 /// A candidate below this energy is converter noise whatever came before, µV.
 const LEAST_ENERGY_UV: f32 = 3.0;
 /// Before any beat is known, what reaches this part of the largest candidate ahead is one.
@@ -98,6 +101,8 @@ pub struct Detector {
     queue: VecDeque<Candidate>,
     memory: Memory,
     last_beat: Option<Candidate>,
+    /// The last decided candidates, newest first.
+    before: [Option<Candidate>; BEFORE],
     judgements: Option<Vec<Judgement>>,
 }
 
@@ -117,6 +122,7 @@ impl Detector {
             queue: VecDeque::with_capacity(QUEUE_LENGTH),
             memory: Memory::default(),
             last_beat: None,
+            before: [None; BEFORE],
             judgements: None,
         }
     }
@@ -138,6 +144,7 @@ impl Detector {
         self.envelope.restart(next);
         self.queue.clear();
         self.last_beat = None;
+        self.before = [None; BEFORE];
     }
 
     /// Median energy of the last beats' QRS complexes, µV.
@@ -190,7 +197,7 @@ impl Detector {
         if peak.energy_uv < LEAST_ENERGY_UV || self.queue.len() == QUEUE_LENGTH {
             return;
         }
-        let fiducial = fiducial::place(&self.history, peak.index, self.memory.polarity);
+        let fiducial = fiducial::place(&self.history, peak.index, &self.memory);
         let deadline = fiducial.index + DEADLINE_SAMPLES;
         // Two candidates' R peaks may stand in the other order than their energies.
         for earlier in &mut self.queue {
@@ -218,6 +225,8 @@ impl Detector {
                 return;
             };
             self.queue.pop_front();
+            self.before.rotate_right(1);
+            self.before[0] = Some(front);
             if accepted {
                 self.remember(&front);
                 let detection = Detection {
@@ -256,7 +265,7 @@ impl Detector {
             memory: &self.memory,
             last: self.last_beat.as_ref(),
             queue: &self.queue,
-            history: &self.history,
+            before: &self.before,
             newest,
         };
         let features = context.features(front);
