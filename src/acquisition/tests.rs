@@ -12,7 +12,7 @@ use crate::pipeline::GapCause;
 use crate::time::WallUs;
 use crate::wfdb::{AnnotationCode, Record, read_annotations};
 
-use super::trace::{Compression, TraceEnd, TraceReader};
+use super::trace::{Compression, TraceEnd, TraceError, TraceReader};
 use super::*;
 
 /// Trace bytes that stay in reach while a recorder writes them.
@@ -248,7 +248,16 @@ fn a_cut_trace_is_replayed_to_the_cut() {
     assert_eq!(offset, cut as u64);
     // So early that no conversion has come.
     let error = replayed(&bytes[..200]).map(|_| ()).unwrap_err();
-    assert!(matches!(error, AcquisitionError::SourceEnded), "{error}");
+    assert!(
+        matches!(
+            error,
+            AcquisitionError::Trace {
+                source: TraceError::CutInSetUp { offset: 200 },
+                ..
+            }
+        ),
+        "{error}"
+    );
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! How a command ends when it cannot do its job: one line on standard error, one exit code a cause.
 
 use std::fmt::Display;
+use std::io::Write;
 use std::process::ExitCode;
 
 /// The cause of a failed command; its number is the process's exit code and part of the contract
@@ -34,11 +35,13 @@ pub enum Cause {
     SocketInUse = 60,
     /// The socket could not be made.
     Socket = 61,
+    /// A signal ended the command before its job was done; what it had read is stored.
+    Interrupted = 130,
 }
 
 impl Cause {
     /// Every cause, for the documentation test.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Other,
         Self::Configuration,
         Self::TraceTruncated,
@@ -52,9 +55,10 @@ impl Cause {
         Self::Database,
         Self::SocketInUse,
         Self::Socket,
+        Self::Interrupted,
     ];
 
-    /// The process exit code, 1 to 61.
+    /// The process exit code, 1 to 130.
     #[must_use]
     pub const fn exit_code(self) -> u8 {
         self as u8
@@ -82,7 +86,8 @@ impl Failure {
     /// Prints the one error line and gives the exit code.
     pub fn report(&self) -> ExitCode {
         let line = self.message.replace('\n', " ");
-        eprintln!("ecg-gateway: error: {line}");
+        // A reader that went away must not change the exit code.
+        let _ = writeln!(std::io::stderr().lock(), "ecg-gateway: error: {line}");
         ExitCode::from(self.cause.exit_code())
     }
 }

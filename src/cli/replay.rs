@@ -1,6 +1,7 @@
 //! `ecg-gateway replay`: recorded traces into the store.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use clap::Args;
@@ -10,10 +11,10 @@ use super::arguments::{ChipArgument, TreatmentArguments};
 use super::failure::{Cause, Failure, other};
 use super::output::{self, ByClass};
 use super::progress;
-use super::session::{LoadedModel, run_trace};
+use super::session::{LoadedModel, run_trace, trace_failure};
 use crate::acquisition::{FrameSource, open_replay};
 use crate::api::{ApiOptions, ServiceState};
-use crate::pipeline::PipelineEvent;
+use crate::pipeline::{GapCause, PipelineEvent};
 use crate::service::{Gateway, GatewayOptions, stop_on_signals};
 use crate::store::StoreOptions;
 
@@ -64,6 +65,7 @@ struct SessionSummary {
     by_class: ByClass,
     gaps: u64,
     missing_samples: u64,
+    bad_frames: u64,
     seconds_of_ecg: f64,
 }
 
@@ -80,40 +82,23 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut ended = Ok(());
     let bar = progress::bar(arguments.traces.len() as u64, "traces");
     for path in &arguments.traces {
-        let trace = open_replay(path)?;
-        arguments.chip.require(trace.0.info().chip, path)?;
-        let mut by_class = ByClass::default();
-        let (report, trace_ended) = run_trace(
-            &gateway,
-            trace,
-            (path, arguments.treatment.treatment()),
-            &model,
-            &stop,
-            &mut |event| {
-                if let PipelineEvent::Beat(beat) = event {
-                    by_class.add(beat.class);
-                }
-            },
-        )?;
-        bar.inc(1);
-        sessions.push(SessionSummary {
-            trace: path.clone(),
-            session: report.session,
-            beats: by_class.total(),
-            by_class,
-            gaps: report.gaps,
-            missing_samples: report.missing_samples,
-            seconds_of_ecg: report.seconds_of_ecg,
-        });
-        ended = trace_ended;
+        match replay_one(path, &gateway, arguments, &model, &stop) {
+            Ok((session, trace_ended)) => {
+                sessions.push(session);
+                ended = trace_ended;
+            }
+            Err(failure) => ended = Err(failure),
+        }
         if ended.is_err() {
             break;
         }
+        bar.inc(1);
     }
     bar.finish_and_clear();
     let seconds = began.elapsed().as_secs_f64();
-    let summary = summarise(arguments, sessions, seconds);
-    print(&summary, arguments.json)?;
+    if !sessions.is_empty() {
+        print(&summarise(arguments, sessions, seconds), arguments.json)?;
+    }
     gateway.announce(ServiceState::Finished, None);
     if arguments.serve && ended.is_ok() {
         super::serve_until_stopped(&stop);
@@ -122,6 +107,46 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         .close()
         .map_err(|error| Failure::new(Cause::Database, error));
     ended.and(closed)
+}
+
+/// Replays one trace: what its session holds, and how the trace ended. Without a session there is
+/// the failure alone.
+fn replay_one(
+    path: &Path,
+    gateway: &Gateway,
+    arguments: &Arguments,
+    model: &LoadedModel,
+    stop: &AtomicBool,
+) -> Result<(SessionSummary, Result<(), Failure>), Failure> {
+    let trace = open_replay(path).map_err(|error| trace_failure(path, error))?;
+    arguments.chip.require(trace.0.info().chip, path)?;
+    let mut by_class = ByClass::default();
+    let mut bad_frames = 0;
+    let (report, ended) = run_trace(
+        gateway,
+        trace,
+        (path, arguments.treatment.treatment()),
+        model,
+        stop,
+        &mut |event| match event {
+            PipelineEvent::Beat(beat) => by_class.add(beat.class),
+            PipelineEvent::Gap(gap) if gap.cause == GapCause::BadFrame => {
+                bad_frames += gap.missing_samples;
+            }
+            _ => {}
+        },
+    )?;
+    let summary = SessionSummary {
+        trace: path.to_owned(),
+        session: report.session,
+        beats: by_class.total(),
+        by_class,
+        gaps: report.gaps,
+        missing_samples: report.missing_samples,
+        bad_frames,
+        seconds_of_ecg: report.seconds_of_ecg,
+    };
+    Ok((summary, ended))
 }
 
 fn summarise(arguments: &Arguments, sessions: Vec<SessionSummary>, seconds: f64) -> Summary {

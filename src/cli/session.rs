@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::failure::{Cause, Failure};
 use crate::acquisition::trace::{TraceEnd, TraceError};
@@ -150,7 +150,10 @@ pub(super) fn run_trace(
     let SessionOutcome { report, ended } =
         gateway.run_session(&mut source, &mut pipeline, &info, stop, observe);
     let ended = ended
-        .map_err(Failure::from)
+        .map_err(|error| match error {
+            SessionError::Source(error) => trace_failure(path, error),
+            error => error.into(),
+        })
         .and_then(|()| match handle.end() {
             Some(TraceEnd::Cut { offset, readable }) => Err(Failure::new(
                 Cause::TraceTruncated,
@@ -162,9 +165,32 @@ pub(super) fn run_trace(
                     report.beats_by_class.iter().sum::<u64>()
                 ),
             )),
+            None if stop.load(Ordering::Relaxed) => Err(Failure::new(
+                Cause::Interrupted,
+                format!(
+                    "{}: interrupted by a signal after {} samples, {} beats stored",
+                    path.display(),
+                    report.samples,
+                    report.beats_by_class.iter().sum::<u64>()
+                ),
+            )),
             _ => Ok(()),
         });
     Ok((report, ended))
+}
+
+/// A failure of the replayed trace at `path`. What the recorded chip did wrong the driver reports
+/// without knowing of a file, so its name is added.
+pub(super) fn trace_failure(path: &Path, error: AcquisitionError) -> Failure {
+    let names_no_file = matches!(
+        error,
+        AcquisitionError::Chip(_) | AcquisitionError::ChipSilent { .. }
+    );
+    let mut failure = Failure::from(error);
+    if names_no_file {
+        failure.message = format!("{}: {}", path.display(), failure.message);
+    }
+    failure
 }
 
 impl From<AcquisitionError> for Failure {
@@ -172,7 +198,9 @@ impl From<AcquisitionError> for Failure {
         let cause = match &error {
             AcquisitionError::Trace { source, .. } => match source {
                 TraceError::UnknownChip { .. } => Cause::OtherChip,
-                TraceError::CutInHeader { .. } => Cause::TraceTruncated,
+                TraceError::CutInHeader { .. } | TraceError::CutInSetUp { .. } => {
+                    Cause::TraceTruncated
+                }
                 TraceError::Io(_) => Cause::Other,
                 _ => Cause::TraceDamaged,
             },

@@ -29,8 +29,8 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "SECONDS")]
     to: Option<f64>,
     /// Signals for channel 1 and 2, counted from 0 [default: the first two].
-    #[arg(long, value_name = "N,N", value_delimiter = ',', num_args = 2)]
-    signals: Option<Vec<usize>>,
+    #[arg(long, value_name = "N,N", value_parser = signal_pair)]
+    signals: Option<[usize; 2]>,
     /// Samples per second of the chip.
     #[arg(long, value_name = "SPS", default_value_t = 500)]
     rate: u32,
@@ -63,6 +63,7 @@ struct Summary {
     annotations: Option<usize>,
     files: Vec<PathBuf>,
     frames: u64,
+    gaps: u64,
     missing_samples: u64,
     bytes: u64,
     seconds_of_ecg: f64,
@@ -73,10 +74,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let simulation = RecordSimulation {
         excerpt: RecordExcerpt {
             record: arguments.record.clone(),
-            signals: arguments
-                .signals
-                .as_deref()
-                .and_then(|signals| <[usize; 2]>::try_from(signals).ok()),
+            signals: arguments.signals,
             from_s: arguments.from,
             to_s: arguments.to,
         },
@@ -104,6 +102,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         annotations: report.annotations,
         files: report.files,
         frames: report.samples,
+        gaps: report.gaps,
         missing_samples: report.missing_samples,
         bytes,
         seconds_of_ecg,
@@ -138,6 +137,15 @@ pub(super) fn file_length(path: &std::path::Path) -> Result<u64, Failure> {
     std::fs::metadata(path)
         .map(|file| file.len())
         .map_err(|error| other(path.display(), error))
+}
+
+/// `0,1`: a signal for each channel.
+fn signal_pair(text: &str) -> Result<[usize; 2], String> {
+    let pair = text.split_once(',').and_then(|(first, second)| {
+        let number = |word: &str| word.trim().parse().ok();
+        Some([number(first)?, number(second)?])
+    });
+    pair.ok_or_else(|| "expected two signal numbers such as 0,1".to_owned())
 }
 
 fn faults(arguments: &Arguments) -> Result<FaultScript, Failure> {

@@ -123,11 +123,12 @@ pub enum PipelineEvent {
 
 impl GapCause {
     /// All causes.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::MissedDrdy,
         Self::BadFrame,
         Self::ChipRestart,
         Self::Source,
+        Self::Overrun,
     ];
 
     /// The name used in JSON and in the store, e.g. `missed_drdy`.
@@ -140,5 +141,28 @@ impl GapCause {
             Self::Source => "source",
             Self::Overrun => "overrun",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A new cause does not compile here until it has its place.
+    fn after(cause: GapCause) -> Option<GapCause> {
+        match cause {
+            GapCause::MissedDrdy => Some(GapCause::BadFrame),
+            GapCause::BadFrame => Some(GapCause::ChipRestart),
+            GapCause::ChipRestart => Some(GapCause::Source),
+            GapCause::Source => Some(GapCause::Overrun),
+            GapCause::Overrun => None,
+        }
+    }
+
+    #[test]
+    fn every_cause_is_listed() {
+        let every: Vec<GapCause> =
+            std::iter::successors(Some(GapCause::MissedDrdy), |&cause| after(cause)).collect();
+        assert_eq!(every, GapCause::ALL);
     }
 }

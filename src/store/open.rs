@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::{Context, StoreError};
@@ -100,7 +101,16 @@ impl Store {
         connection
             .busy_timeout(options.busy_timeout)
             .map_err(|error| context.explain("opening", error))?;
+        // A refused database keeps its write-ahead log too: without this the last connection to
+        // close would write the log into the file.
+        let keep_log = |keep| {
+            connection
+                .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep)
+                .map_err(|error| context.explain("opening", error))
+        };
+        keep_log(true)?;
         check_version(&context, &connection)?;
+        keep_log(false)?;
         let set_up = |connection: &mut Connection| {
             connection.pragma_update(None, "foreign_keys", true)?;
             connection.pragma_update(

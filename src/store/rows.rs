@@ -206,6 +206,6 @@ pub(super) fn cause_from_sql(text: &str) -> Result<GapCause, StoreError> {
         .ok_or_else(|| StoreError::Value {
             column: "gaps.cause",
             found: text.to_owned(),
-            expected: "missed_drdy, bad_frame, chip_restart or source",
+            expected: "missed_drdy, bad_frame, chip_restart, source or overrun",
         })
 }

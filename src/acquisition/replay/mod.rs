@@ -41,10 +41,9 @@ pub fn open_replay(path: &Path) -> Result<(Replay, ReplayHandle), AcquisitionErr
 /// set-up is the one in the trace's header, so the driver says what the recorded host said.
 ///
 /// # Errors
-/// [`AcquisitionError::Trace`] (no trace, another version, another chip, damage),
-/// [`AcquisitionError::SetUp`], [`AcquisitionError::Replay`], [`AcquisitionError::Chip`] (a
-/// recorded ID that is none), [`AcquisitionError::SourceEnded`] where the trace ends before the
-/// first frame could come.
+/// [`AcquisitionError::Trace`] (no trace, another version, another chip, damage, an end before the
+/// first frame could come), [`AcquisitionError::SetUp`], [`AcquisitionError::Replay`],
+/// [`AcquisitionError::Chip`] (a recorded ID that is none).
 pub fn replay(
     source: impl Read + Send + 'static,
     path: &Path,
@@ -83,7 +82,20 @@ pub fn replay(
     };
     let texts = (header.leads.clone(), header.description.clone());
     let drdy = ReplayDrdy(tape.clone());
-    let acquisition = Acquisition::start(driver, drdy, config, start, texts)?;
+    let acquisition = Acquisition::start(driver, drdy, config, start, texts).map_err(|error| {
+        if !matches!(error, AcquisitionError::SourceEnded) {
+            return error;
+        }
+        let offset = match tape.lock().reader.end() {
+            Some(TraceEnd::Cut { offset, .. } | TraceEnd::Damaged { offset, .. }) => offset,
+            Some(TraceEnd::Complete { bytes }) => bytes,
+            None => 0,
+        };
+        AcquisitionError::Trace {
+            path: path.to_owned(),
+            source: TraceError::CutInSetUp { offset },
+        }
+    })?;
     Ok((acquisition, ReplayHandle { tape, header }))
 }
 

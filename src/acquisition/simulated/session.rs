@@ -40,7 +40,9 @@ pub struct RecordSimulation {
 pub struct SimulationReport {
     /// Samples acquired.
     pub samples: u64,
-    /// Samples missing (scripted faults).
+    /// Stretches of missing samples.
+    pub gaps: u64,
+    /// Samples missing in them (scripted faults).
     pub missing_samples: u64,
     /// Length of the trace before compression.
     pub trace_bytes: u64,
@@ -94,7 +96,7 @@ pub fn simulate_record(
     )?;
     let board = &simulation.board;
     let mut source = open_simulated(board, simulation.config, signal, session, &recorder)?;
-    let (mut samples, mut missing_samples, mut end) = (0, 0, 0);
+    let (mut samples, mut gaps, mut missing_samples, mut end) = (0, 0, 0, 0);
     while let Some(acquired) = source.next()? {
         match acquired {
             Acquired::Sample(sample) => {
@@ -104,7 +106,10 @@ pub fn simulate_record(
                     progress(samples);
                 }
             }
-            Acquired::Gap(gap) => missing_samples += gap.missing_samples,
+            Acquired::Gap(gap) => {
+                gaps += 1;
+                missing_samples += gap.missing_samples;
+            }
             Acquired::Event(_) => {}
         }
     }
@@ -114,6 +119,7 @@ pub fn simulate_record(
     progress(samples);
     let mut report = SimulationReport {
         samples,
+        gaps,
         missing_samples,
         trace_bytes: recorder.finish()?,
         annotations: annotations.as_ref().map(Vec::len),

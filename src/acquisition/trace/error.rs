@@ -35,6 +35,12 @@ pub enum TraceError {
         /// Length of the file.
         offset: u64,
     },
+    /// The file ends while the host still sets the chip up: there is no sample to read.
+    #[error("trace ends at byte {offset}, before the chip is set up")]
+    CutInSetUp {
+        /// Length of the trace.
+        offset: u64,
+    },
     /// The header does not hold together.
     #[error("damaged trace header: {problem}")]
     Header {
