@@ -13,7 +13,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use clap::Parser;
 use ecg_gateway::evaluate::{Comparison, Pair, Reference, match_beats};
 use ecg_gateway::signal::{
-    Chain, ChainConfig, ChainEvent, ChannelChoice, Conditioner, Detector, Mains, Sample, SampleRate,
+    Chain, ChainConfig, ChainEvent, ChannelChoice, Conditioner, Detector, Mains, Sample,
+    SampleRate, SignalQuality,
 };
 use ecg_gateway::wfdb::Annotation;
 
@@ -131,6 +132,7 @@ struct Report {
     jitter_ms: Vec<f64>,
     median_ms: f64,
     longest_delay_ms: f64,
+    bad_share: f64,
     seconds: f64,
 }
 
@@ -161,7 +163,7 @@ fn report(
         write_judgements(&record, &reference, arguments, folder)?;
     }
     let start = std::time::Instant::now();
-    let (found, longest_delay) = detect(&record, &arguments.channel)?;
+    let (found, longest_delay, bad) = detect(&record, &arguments.channel)?;
     let seconds = start.elapsed().as_secs_f64();
     let whole = match_beats(
         &reference,
@@ -215,6 +217,7 @@ fn report(
         jitter_ms,
         median_ms,
         longest_delay_ms: longest_delay as f64 * to_ms,
+        bad_share: bad as f64 / record.channels_uv[0].len() as f64,
         seconds,
     })
 }
@@ -248,8 +251,9 @@ fn print_jitter_by_code(reference: &Reference, found: &[u64], pairs: &[Pair], to
     }
 }
 
-/// R peaks in samples of the record, and the largest delay in samples.
-fn detect(record: &LoadedRecord, channel: &str) -> Result<(Vec<u64>, u64), Box<dyn Error>> {
+/// R peaks in samples of the record, the largest delay and the time that channel 0 was not good, in
+/// samples.
+fn detect(record: &LoadedRecord, channel: &str) -> Result<(Vec<u64>, u64, u64), Box<dyn Error>> {
     let channel_count = record.channels_uv.len();
     let full_scale = |channel: usize| record.full_scale_uv.get(channel).copied().flatten();
     let mut chain = Chain::new(&ChainConfig {
@@ -263,11 +267,21 @@ fn detect(record: &LoadedRecord, channel: &str) -> Result<(Vec<u64>, u64), Box<d
         ..ChainConfig::new(SampleRate::from_hz(record.rate_hz)?)
     })?;
     let (mut found, mut longest_delay) = (Vec::new(), 0);
-    let mut keep = |event: ChainEvent| {
-        if let ChainEvent::Beat(beat) = event {
+    let (mut bad, mut bad_since) = (0, None);
+    let mut keep = |event: ChainEvent| match event {
+        ChainEvent::Beat(beat) => {
             longest_delay = longest_delay.max(beat.decided_at_sample - beat.r_sample);
             found.push(beat.r_sample);
         }
+        ChainEvent::Quality {
+            sample,
+            channel: 0,
+            quality,
+        } => {
+            bad += bad_since.take().map_or(0, |since| sample - since);
+            bad_since = (quality != SignalQuality::Good).then_some(sample);
+        }
+        _ => {}
     };
     for (index, &first) in (0_u64..).zip(&record.channels_uv[0]) {
         let second = record
@@ -282,7 +296,7 @@ fn detect(record: &LoadedRecord, channel: &str) -> Result<(Vec<u64>, u64), Box<d
         chain.push(&sample, &mut keep);
     }
     chain.finish(&mut keep);
-    Ok((found, longest_delay))
+    Ok((found, longest_delay, bad))
 }
 
 #[allow(clippy::cast_possible_truncation, reason = "records in memory")]
@@ -382,14 +396,15 @@ fn print_reports(reports: &[Report], brief: bool) {
         let misplaced = report.jitter_ms.iter().filter(|ms| ms.abs() > MISPLACED_MS);
         if !brief {
             println!(
-                "{:8} {} | after 5 min {} | R median {:+6.1} ms, 5 % {:+6.1}, 95 % {:+6.1}, misplaced {:5.2} %",
+                "{:8} {} | after 5 min {} | R median {:+6.1} ms, 5 % {:+6.1}, 95 % {:+6.1}, misplaced {:5.2} %, not good {:5.1} %",
                 report.name,
                 report.whole.text(),
                 report.after_learning.text(),
                 report.median_ms,
                 percentile(&report.jitter_ms, 5.0),
                 percentile(&report.jitter_ms, 95.0),
-                100.0 * misplaced.count() as f64 / report.jitter_ms.len().max(1) as f64
+                100.0 * misplaced.count() as f64 / report.jitter_ms.len().max(1) as f64,
+                100.0 * report.bad_share
             );
         }
     }
@@ -405,5 +420,9 @@ fn print_reports(reports: &[Report], brief: bool) {
         .map(|&percent| format!("{percent} %: {:+.1}", percentile(&jitter_ms, percent)))
         .collect();
     println!("R jitter (ms, medians removed): {}", texts.join(", "));
-    println!("longest delay {longest_delay_ms:.0} ms, {seconds:.2} s of one core");
+    println!(
+        "longest delay {longest_delay_ms:.0} ms, {seconds:.2} s of one core, channel 0 not good {:.1} % of the time",
+        100.0 * reports.iter().map(|report| report.bad_share).sum::<f64>()
+            / reports.len().max(1) as f64
+    );
 }

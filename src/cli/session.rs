@@ -55,6 +55,11 @@ impl LoadedModel {
         Box::new(CpuReference::new(Arc::clone(&self.model), 1))
     }
 
+    /// What the model was trained on, where its file says so.
+    pub(super) fn training_data(&self) -> Option<&str> {
+        self.model.description().training.get("data")?.as_str()
+    }
+
     /// Whether the training part held beats of the patients it is tested on (the paper's split).
     pub(super) fn patients_shared(&self) -> Option<bool> {
         self.model

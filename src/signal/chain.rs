@@ -13,9 +13,9 @@ use super::{
 
 /// No beat is reported later than this after its R peak, at any rate from 125 to 8000 SPS, seconds
 /// of signal: 0.8 s in which the detector may look ahead, 0.06 s of the low-pass and at most
-/// 0.084 s of the resampler (at 125 SPS; 0.02 s at 500 SPS). A beat that is beyond doubt is
+/// 0.08 s of the resampler (at 125 SPS; 0.02 s at 500 SPS). A beat that is beyond doubt is
 /// reported as soon as its window is complete, 0.576 s plus the same delays after R.
-pub const LARGEST_LABEL_DELAY_S: f64 = 0.946;
+pub const LARGEST_LABEL_DELAY_S: f64 = 0.94;
 
 /// A gap up to this long is bridged by a straight line, seconds: a single lost conversion must not
 /// cost the filters' memory. Nothing shorter than half a QRS complex can hide in it.

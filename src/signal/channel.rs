@@ -62,7 +62,8 @@ impl Channel {
         self.monitor.quality()
     }
 
-    /// Take the sample with input index `index`; a value that is no number repeats the last one.
+    /// Take the sample with input index `index`; a value that is no number, or
+    /// that comes with a report of a lead off, is replaced by the one before.
     #[inline]
     pub(super) fn push(
         &mut self,
@@ -85,7 +86,8 @@ impl Channel {
         if self.quality() == SignalQuality::LeadOff {
             return;
         }
-        if uv.is_finite() {
+        // What an open input says between the first report and the decision is not ECG.
+        if uv.is_finite() && !lead_off {
             self.last_uv = uv;
         }
         self.monitor.input(self.last_uv);
@@ -98,7 +100,7 @@ impl Channel {
                 }
             });
             let change =
-                monitor.conditioned(sample.uv, detector.envelope_uv(), detector.qrs_energy_uv());
+                monitor.conditioned(&sample, detector.envelope_uv(), detector.qrs_energy_uv());
             if let Some(quality) = change {
                 sink(ChannelOutput::Quality(quality));
             }

@@ -30,6 +30,9 @@ pub use quality::SignalQuality;
 pub use rate::SampleRate;
 pub use rr::RrFeatures;
 
+#[cfg(test)]
+mod tests;
+
 /// Rate of the conditioned signal, Hz.
 pub const CHAIN_RATE_HZ: u32 = 250;
 /// Rate of a beat's window, Hz: every second conditioned sample.

@@ -1,6 +1,6 @@
 //! Signal quality of one channel, judged five times a second from the last two seconds.
 
-use super::SignalQuality;
+use super::{ConditionedSample, SignalQuality};
 
 /// Conditioned samples in a block (0.2 s).
 const BLOCK_SAMPLES: u32 = 50;
@@ -25,8 +25,10 @@ const BETTER_AFTER: u32 = 5;
 struct Block {
     lowest_uv: f32,
     highest_uv: f32,
-    /// Mean energy of the QRS band and of what the low-pass removed, µV.
+    /// Mean energy of the QRS band, µV.
     band_uv: f32,
+    /// Mean square of what the low-pass removed, µV².
+    removed_power: f32,
     clipped: u32,
     inputs: u32,
 }
@@ -36,6 +38,7 @@ impl Block {
         lowest_uv: f32::INFINITY,
         highest_uv: f32::NEG_INFINITY,
         band_uv: 0.0,
+        removed_power: 0.0,
         clipped: 0,
         inputs: 0,
     };
@@ -105,19 +108,21 @@ impl Monitor {
     #[inline]
     pub(super) fn conditioned(
         &mut self,
-        uv: f32,
+        sample: &ConditionedSample,
         band_uv: f32,
         beat_uv: Option<f32>,
     ) -> Option<SignalQuality> {
         let block = &mut self.block;
-        block.lowest_uv = block.lowest_uv.min(uv);
-        block.highest_uv = block.highest_uv.max(uv);
+        block.lowest_uv = block.lowest_uv.min(sample.uv);
+        block.highest_uv = block.highest_uv.max(sample.uv);
         block.band_uv += band_uv;
+        block.removed_power += sample.removed_uv * sample.removed_uv;
         self.block_samples += 1;
         if self.block_samples < BLOCK_SAMPLES {
             return None;
         }
         block.band_uv /= BLOCK_SAMPLES as f32;
+        block.removed_power /= BLOCK_SAMPLES as f32;
         self.blocks[self.next] = *block;
         self.next = (self.next + 1) % BLOCKS;
         self.filled = (self.filled + 1).min(BLOCKS);
@@ -176,12 +181,18 @@ impl Monitor {
         }
     }
 
-    /// Energy between the beats over that of the beats, 0 if no beat is known: QRS complexes fill
-    /// less than half of the blocks at any rate below 150 a minute, so the median lies between.
-    pub(super) fn noise_part(&self, beat_uv: Option<f32>) -> f32 {
-        let mut energies = self.blocks.map(|block| block.band_uv);
-        energies.sort_unstable_by(f32::total_cmp);
-        beat_uv.map_or(0.0, |beat_uv| energies[BLOCKS / 2 - 1] / beat_uv.max(1.0))
+    /// The larger of two noises over the energy of the beats, 0 if no beat is known: that between
+    /// the beats in their own band (QRS complexes fill less than half of the blocks at any rate
+    /// below 150 a minute, so the median lies between), and that above it.
+    fn noise_part(&self, beat_uv: Option<f32>) -> f32 {
+        let median = |values: fn(&Block) -> f32| {
+            let mut values = self.blocks.each_ref().map(values);
+            values.sort_unstable_by(f32::total_cmp);
+            values[BLOCKS / 2 - 1]
+        };
+        let noise_uv =
+            median(|block| block.band_uv).max(median(|block| block.removed_power).sqrt());
+        beat_uv.map_or(0.0, |beat_uv| noise_uv / beat_uv.max(1.0))
     }
 
     fn noise_limit(&self) -> f32 {

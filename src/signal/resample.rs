@@ -83,6 +83,12 @@ impl Kernel {
             .collect();
     }
 
+    /// Input samples that must follow an instant before its output is known.
+    #[cfg(test)]
+    pub(super) fn half(&self) -> usize {
+        self.half
+    }
+
     /// Taps for an instant `remainder / step_denominator` after an input sample.
     #[inline]
     #[allow(

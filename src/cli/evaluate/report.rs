@@ -16,6 +16,8 @@ pub(super) struct Report {
     protocol: &'static str,
     model: String,
     engine: String,
+    /// Where beats of an evaluated record come from these data, the labels' figures flatter.
+    training_data: Option<String>,
     learning_seconds: f64,
     records: Vec<RecordReport>,
     gross: Gross,
@@ -74,6 +76,7 @@ impl Report {
             protocol: "chain",
             model: model.name().to_owned(),
             engine: model.engine().engine().to_owned(),
+            training_data: model.training_data().map(str::to_owned),
             learning_seconds,
             records: evaluations.into_iter().map(RecordReport::new).collect(),
             gross: Gross::new(&scored.gross),
@@ -129,7 +132,14 @@ impl Report {
         text_line(&format!(
             "Model {} on {}, {:.1} s.",
             self.model, self.engine, self.seconds
-        ))
+        ))?;
+        match &self.training_data {
+            Some(data) => text_line(&format!(
+                "It was trained on beats of: {data}. On these records its labels look better than on \
+                 strangers; the detector's figures do not depend on it."
+            )),
+            None => Ok(()),
+        }
     }
 
     fn print_confusion(&self) -> Result<(), Failure> {

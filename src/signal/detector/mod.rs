@@ -71,7 +71,7 @@ pub struct Detection {
 pub struct Judgement {
     /// Index of the candidate's R peak, at [`CHAIN_RATE_HZ`].
     pub index: u64,
-    /// Its features at the deadline, in the order of [`FEATURE_NAMES`].
+    /// Its features when it was decided, in the order of [`FEATURE_NAMES`].
     pub features: [f32; FEATURE_COUNT],
     /// Whether it was taken for a beat.
     pub accepted: bool,
@@ -270,8 +270,8 @@ impl Detector {
         };
         let features = context.features(front);
         let log_odds = network::log_odds(&features);
-        if !last_call {
-            return (log_odds > EARLY_LOG_ODDS).then_some(true);
+        if !last_call && log_odds <= EARLY_LOG_ODDS {
+            return None;
         }
         let accepted = log_odds > 0.0;
         if let Some(judgements) = &mut self.judgements {
