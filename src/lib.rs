@@ -26,4 +26,6 @@ pub mod api;
 
 pub mod service;
 
+pub mod config;
+
 pub mod cli;

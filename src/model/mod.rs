@@ -1,5 +1,26 @@
 //! ArrhythmiNet: description, weights, engines.
 
+mod builtin;
 mod class;
+mod classifier;
+mod cpu;
+mod description;
+mod error;
+mod input;
+#[cfg(test)]
+mod test_support;
+mod weights;
+#[cfg(test)]
+mod weights_tests;
 
+pub use builtin::builtin_models;
 pub use class::{AamiClass, BeatClass, CLASS_COUNT};
+pub use classifier::{Classifier, ClassifyError, Outputs, OutputsMut};
+pub use cpu::CpuReference;
+pub use description::{
+    InputDescription, Layer, MAX_PARAMETERS, METADATA_KEY, NetworkDescription, Op, Part, PartKind,
+    Shape, V1_MAX_PARAMETERS, V2_MAX_PARAMETERS,
+};
+pub use error::ModelError;
+pub use input::{Decision, InputError, Normalisation};
+pub use weights::{Model, PartWeights};

@@ -1,0 +1,158 @@
+"""ArrhythmiNet V1 and V2 (our reconstruction), described by the same layer list that the weights file carries.
+
+A network is a list of layer descriptions (`op` and its sizes). `Network` builds the trainable form, with batch
+normalisation behind every convolution; `export.fold` turns it into the shipped form, where the normalisation is part
+of the convolution. Both forms are the same class, so the golden vectors come from the shipped weights.
+"""
+
+import torch
+from torch import nn
+
+LABELS = ["N", "L", "R", "A", "V"]
+WINDOW_SAMPLES = 128
+PARAMETER_LIMITS = {"v1": 77_358, "v2": 40_386}
+KERNEL = 7
+PADDING = KERNEL // 2
+
+
+def _separable(out, stride):
+    return {"op": "separable", "out": out, "kernel": KERNEL, "stride": stride}
+
+
+def _inverted(out, stride, expansion):
+    return {"op": "inverted", "out": out, "kernel": KERNEL, "stride": stride, "expansion": expansion}
+
+
+_STEM = {"op": "stem", "out": 16, "kernel": KERNEL, "stride": 2}
+_HEAD = [{"op": "pool"}, {"op": "dense", "out": len(LABELS)}]
+
+LAYERS = {
+    "v1": [
+        _STEM,
+        *(_separable(out, stride) for out, stride in [(32, 1), (64, 2), (64, 1), (128, 2), (128, 1), (144, 2), (128, 1)]),
+        *_HEAD,
+    ],
+    "v2": [
+        _STEM,
+        *(
+            _inverted(out, stride, expansion)
+            for out, stride, expansion in [(16, 1, 2), (24, 2, 3), (24, 1, 3), (32, 2, 3), (32, 1, 3), (48, 2, 3)]
+        ),
+        {"op": "pointwise", "out": 112},
+        *_HEAD,
+    ],
+}
+ARCHITECTURES = {
+    "v1": "ArrhythmiNet V1 (our reconstruction)",
+    "v2": "ArrhythmiNet V2 (our reconstruction)",
+}
+
+
+class Convolution(nn.Module):
+    """Convolution, batch normalisation (absent when folded), optional ReLU."""
+
+    def __init__(self, inputs, outputs, kernel=1, stride=1, groups=1, relu=True, folded=False):
+        super().__init__()
+        self.convolution = nn.Conv1d(
+            inputs, outputs, kernel, stride, padding=kernel // 2, groups=groups, bias=folded
+        )
+        self.normalisation = None if folded else nn.BatchNorm1d(outputs)
+        self.relu = relu
+
+    def forward(self, x):
+        x = self.convolution(x)
+        if self.normalisation is not None:
+            x = self.normalisation(x)
+        return torch.relu(x) if self.relu else x
+
+
+class Layer(nn.Module):
+    """One entry of the layer list. Its parts carry the names of the tensors in the weights file."""
+
+    def __init__(self, inputs, spec, folded):
+        super().__init__()
+        self.op = spec["op"]
+        self.residual = False
+        self.outputs = spec.get("out", inputs)
+        parts = {}
+        if self.op == "stem":
+            parts["conv"] = Convolution(inputs, self.outputs, spec["kernel"], spec["stride"], folded=folded)
+        elif self.op == "pointwise":
+            parts["conv"] = Convolution(inputs, self.outputs, folded=folded)
+        elif self.op == "separable":
+            parts["depthwise"] = Convolution(
+                inputs, inputs, spec["kernel"], spec["stride"], groups=inputs, folded=folded
+            )
+            parts["pointwise"] = Convolution(inputs, self.outputs, folded=folded)
+        elif self.op == "inverted":
+            hidden = inputs * spec["expansion"]
+            parts["expand"] = Convolution(inputs, hidden, folded=folded)
+            parts["depthwise"] = Convolution(
+                hidden, hidden, spec["kernel"], spec["stride"], groups=hidden, folded=folded
+            )
+            parts["project"] = Convolution(hidden, self.outputs, relu=False, folded=folded)
+            self.residual = inputs == self.outputs and spec["stride"] == 1
+        elif self.op == "dense":
+            parts["dense"] = nn.Linear(inputs, self.outputs)
+        elif self.op != "pool":
+            raise ValueError(f"unknown layer {self.op!r}")
+        self.parts = nn.ModuleDict(parts)
+
+    def forward(self, x):
+        if self.op == "pool":
+            return x.mean(dim=-1)
+        y = x
+        for part in self.parts.values():
+            y = part(y)
+        return x + y if self.residual else y
+
+
+class Network(nn.Module):
+    """The network of a layer list. Input [batch][input_channels][128], output logits [batch][5]."""
+
+    def __init__(self, layers, input_channels=1, folded=False):
+        super().__init__()
+        self.specs = layers
+        self.input_channels = input_channels
+        channels = input_channels
+        built = []
+        for spec in layers:
+            layer = Layer(channels, spec, folded)
+            channels = layer.outputs
+            built.append(layer)
+        self.layers = nn.ModuleList(built)
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+    def layer_outputs(self, x):
+        """Every layer's output, in order: feature maps [batch][channels][time], after pooling [batch][channels]."""
+        outputs = []
+        for layer in self.layers:
+            x = layer(x)
+            outputs.append(x)
+        return outputs
+
+
+def multiply_accumulates(layers, input_channels=1, samples=WINDOW_SAMPLES):
+    """Multiply-accumulates of one window, convolutions and dense layer (padding counted as work)."""
+    channels, total = input_channels, 0
+    for spec in layers:
+        op, out = spec["op"], spec.get("out", channels)
+        after = samples if op in ("pool", "dense", "pointwise") else (samples - 1) // spec["stride"] + 1
+        if op == "stem":
+            total += after * out * channels * spec["kernel"]
+        elif op == "separable":
+            total += after * channels * (spec["kernel"] + out)
+        elif op == "inverted":
+            hidden = channels * spec["expansion"]
+            total += samples * channels * hidden + after * hidden * (spec["kernel"] + out)
+        elif op == "pointwise":
+            total += samples * channels * out
+        elif op == "dense":
+            total += channels * out
+        channels = out
+        samples = 1 if op == "pool" else after
+    return total

@@ -1,0 +1,154 @@
+"""Prepared records, beat lists and the splits of the two protocols.
+
+The records are written by the gateway's own signal chain (`cargo run --release --example prepare`), so that a network
+is trained on exactly what the device will show it: one safetensors file per record with
+
+    conditioned        f32 [2][n]  conditioned signal of both leads, microvolts, 250 Hz
+    annotation_sample  i64 [m]     reference beat positions, nearest index at 250 Hz
+    annotation_symbol  u8 [m]      the annotation's character
+    detected_sample    i64 [d]     R peaks found by the gateway's detector, index at 250 Hz; may be missing
+    detected_channel   u8 [d]      the channel each was found in: all of channel 0, then all of channel 1
+
+The windows are cut here, at training time, because jitter, time warp and noise act before normalisation.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import safe_open
+
+from architectures import LABELS
+
+CHAIN_RATE_HZ = 250
+MATCH_WINDOW_S = 0.150
+SPLIT_SEED = 20250430
+TRAIN_SHARE, VALIDATION_SHARE = 0.8, 0.1
+PARTS = ("train", "validation", "test")
+
+# The lead a bedside unit would use: MLII. It is the first signal of every MIT-BIH record but 114, where it is the
+# second; 102 and 104 have no MLII and keep their first signal.
+SECOND_SIGNAL_FIRST = {"114"}
+
+# de Chazal, O'Dwyer, Reilly (2004). Paced records 102, 104, 107 and 217 belong to neither set.
+DS1 = "101 106 108 109 112 114 115 116 118 119 122 124 201 203 205 207 208 209 215 220 223 230".split()
+DS2 = "100 103 105 111 113 117 121 123 200 202 210 212 213 214 219 221 222 228 231 232 233 234".split()
+
+# Samples repeated before the first and after the last sample of a record, so that a window at its edge stays inside.
+EDGE = 512
+
+
+@dataclass
+class Records:
+    """All records in one flat signal, and their beats of the five classes, sorted by record and sample."""
+
+    signal: torch.Tensor  # f32 [2][total], microvolts; row 0 the primary lead
+    names: list
+    record: np.ndarray  # [beats] index into names
+    sample: np.ndarray  # [beats] annotated position in its record, index at 250 Hz
+    position: np.ndarray  # [beats] annotated position in `signal`
+    detected: np.ndarray  # [2][beats] position in `signal` where the detector put R in this lead, -1 if it missed it
+    label: np.ndarray  # [beats] index into LABELS
+    has_detections: bool
+
+    def __len__(self):
+        return len(self.label)
+
+
+def match(reference, detected, window):
+    """For each reference position the nearest unused detection within `window`, else -1; both sorted, same clock."""
+    matched = np.full(len(reference), -1, dtype=np.int64)
+    if len(detected) == 0:
+        return matched
+    right = np.searchsorted(detected, reference)
+    pairs = []
+    for i, r in enumerate(reference):
+        for j in (right[i] - 1, right[i]):
+            if 0 <= j < len(detected) and abs(int(detected[j]) - int(r)) <= window:
+                pairs.append((abs(int(detected[j]) - int(r)), i, j))
+    used = set()
+    for _, i, j in sorted(pairs):
+        if matched[i] < 0 and j not in used:
+            matched[i] = detected[j]
+            used.add(j)
+    return matched
+
+
+def load_records(directory):
+    paths = sorted(Path(directory).glob("*.safetensors"))
+    if not paths:
+        raise SystemExit(f"{directory}: no prepared records; see README.md, 'Prepare the records'")
+    signals, columns, names, offset, has_detections = [], [], [], 0, True
+    for index, path in enumerate(paths):
+        names.append(path.stem)
+        with safe_open(path, "np") as file:
+            keys = set(file.keys())
+            conditioned = file.get_tensor("conditioned")
+            sample = file.get_tensor("annotation_sample").astype(np.int64)
+            symbol = file.get_tensor("annotation_symbol").astype(np.uint8)
+            found = []
+            if "detected_sample" in keys:
+                detected, channel = (file.get_tensor(f"detected_{key}").astype(np.int64) for key in ("sample", "channel"))
+                found = [detected[channel == lead] for lead in (0, 1)]
+        if path.stem in SECOND_SIGNAL_FIRST:
+            conditioned, found = conditioned[::-1], found[::-1]
+        # Matched against every annotation, so that a neighbour's detection is not taken.
+        window = round(MATCH_WINDOW_S * CHAIN_RATE_HZ)
+        matched = np.full((2, len(sample)), -1)
+        for lead, detected in enumerate(found):
+            matched[lead] = match(sample, detected, window)
+        has_detections &= len(found) == 2
+        label = np.full(len(symbol), -1)
+        for i, name in enumerate(LABELS):
+            label[symbol == ord(name)] = i
+        keep = np.flatnonzero(label >= 0)
+        start = offset + EDGE
+        columns.append(
+            {
+                "record": np.full(len(keep), index),
+                "sample": sample[keep],
+                "position": start + sample[keep],
+                "detected": np.where(matched[:, keep] < 0, -1, start + matched[:, keep]),
+                "label": label[keep],
+            }
+        )
+        signals.append(np.pad(conditioned, ((0, 0), (EDGE, EDGE)), mode="edge"))
+        offset += signals[-1].shape[1]
+    merged = {key: np.concatenate([c[key] for c in columns], axis=-1).astype(np.int64) for key in columns[0]}
+    signal = torch.from_numpy(np.ascontiguousarray(np.concatenate(signals, axis=1), dtype=np.float32))
+    return Records(signal=signal, names=names, has_detections=has_detections, **merged)
+
+
+def load_noise(directory):
+    """Conditioned noise records (`bw`, `em`, `ma`) as name -> f32 [2][n], or nothing where they were not prepared."""
+    noise = {}
+    for path in sorted(Path(directory).glob("*.safetensors")) if directory else []:
+        with safe_open(path, "np") as file:
+            noise[path.stem] = torch.from_numpy(file.get_tensor("conditioned").astype(np.float32))
+    return noise
+
+
+def split_intra(label, seed=SPLIT_SEED):
+    """The paper's protocol: beats of all records at random, stratified by class, 80 % / 10 % / 10 %.
+
+    The rule, so that others can repeat it: beats are sorted by (record name, sample). One numpy
+    Generator(PCG64(seed)) permutes, class after class in the order N L R A V, the class's beat indices; of n beats
+    the first round(0.8 n) are training, the next round(0.1 n) validation, the rest test.
+    Returns part name -> sorted beat indices.
+    """
+    generator = np.random.Generator(np.random.PCG64(seed))
+    parts = {part: [] for part in PARTS}
+    for c in range(len(LABELS)):
+        order = generator.permutation(np.flatnonzero(label == c))
+        train, validation = round(TRAIN_SHARE * len(order)), round(VALIDATION_SHARE * len(order))
+        parts["train"].append(order[:train])
+        parts["validation"].append(order[train : train + validation])
+        parts["test"].append(order[train + validation :])
+    return {part: np.sort(np.concatenate(chunks)) for part, chunks in parts.items()}
+
+
+def split_inter(records):
+    """de Chazal's sets: beat indices of DS1 and DS2. DS2 is for one look per released model, for no choice at all."""
+    name = np.array(records.names)[records.record]
+    return {"ds1": np.flatnonzero(np.isin(name, DS1)), "ds2": np.flatnonzero(np.isin(name, DS2))}

@@ -1,0 +1,148 @@
+"""python -m unittest, from this folder. Needs no data."""
+
+import unittest
+
+import numpy as np
+import torch
+
+import augment
+import data
+import export
+import metrics
+from architectures import LAYERS, PARAMETER_LIMITS, Network, multiply_accumulates
+
+
+def some_records(beats=40, length=60_000):
+    generator = np.random.Generator(np.random.PCG64(1))
+    position = np.sort(generator.integers(1_000, length - 1_000, beats))
+    return data.Records(
+        signal=torch.from_numpy(generator.normal(0, 300, (2, length)).astype(np.float32)),
+        names=["a"],
+        record=np.zeros(beats, dtype=np.int64),
+        sample=position - data.EDGE,
+        position=position,
+        detected=np.where(np.arange(beats) % 4 == 0, -1, position + np.array([[2], [6]])),
+        label=np.arange(beats) % 5,
+        has_detections=True,
+    )
+
+
+class Architectures(unittest.TestCase):
+    def test_sizes(self):
+        for name, parameters, work in [("v1", 74_165, 990_720), ("v2", 34_357, 654_768)]:
+            with self.subTest(name):
+                network = Network(LAYERS[name], folded=True)
+                self.assertEqual(sum(p.numel() for p in network.parameters()), parameters)
+                self.assertLessEqual(parameters, PARAMETER_LIMITS[name])
+                self.assertEqual(multiply_accumulates(LAYERS[name]), work)
+
+    def test_folding_keeps_the_logits(self):
+        torch.manual_seed(3)
+        windows = torch.randn(64, 1, 128)
+        for name, layers in LAYERS.items():
+            with self.subTest(name):
+                network = Network(layers).train()
+                network(windows * 2 + 1)  # moves the running statistics away from 0 and 1
+                network.eval()
+                with torch.no_grad():
+                    difference = (network(windows) - export.fold(network)(windows)).abs().max()
+                self.assertLess(float(difference), 1e-4)
+
+
+class Windows(unittest.TestCase):
+    def test_cut_is_the_documented_formula(self):
+        records = some_records()
+        windows = augment.cut(records.signal, torch.tensor([1]), torch.tensor([5_000]))
+        expected = [float(records.signal[1, 5_000 + 2 * (k - 55)]) for k in range(128)]
+        self.assertEqual(windows[0].tolist(), expected)
+
+    def test_unwarped_cut_equals_the_plain_one(self):
+        records = some_records()
+        lead, position = torch.tensor([0, 1]), torch.tensor([4_321, 50_000])
+        warped = augment.cut_warped(records.signal, lead, position.double(), torch.ones(2))
+        self.assertTrue(torch.equal(warped, augment.cut(records.signal, lead, position)))
+
+    def test_half_a_sample_between_two_samples_of_a_ramp(self):
+        signal = torch.arange(2_000.0).repeat(2, 1)
+        warped = augment.cut_warped(signal, torch.tensor([0]), torch.tensor([800.5]).double(), torch.ones(1))
+        self.assertAlmostEqual(float(warped[0, augment.R_INDEX]), 800.5, places=3)
+
+    def test_normalisation(self):
+        windows = augment.normalise(torch.stack([torch.randn(128) * 500 + 90, torch.full((128,), 7.0)]))
+        self.assertAlmostEqual(float(windows[0].mean()), 0, places=5)
+        self.assertAlmostEqual(float(windows[0].square().mean()), 1, places=4)
+        self.assertEqual(float(windows[1].abs().max()), 0)
+
+    def test_draws_repeat_with_the_seed_and_stay_finite(self):
+        records, beats = some_records(), torch.arange(40)
+        drawn, noise = [], torch.randn(2, 9_000)
+        for seed in (5, 5, 6):
+            generator = torch.Generator().manual_seed(seed)
+            augmenter = augment.Augmenter(records, augment.Mix(), [noise], generator)
+            drawn.append(augmenter.draw(beats))
+        self.assertEqual(drawn[0].shape, (40, 1, 128))
+        self.assertTrue(torch.isfinite(drawn[0]).all())
+        self.assertTrue(torch.equal(drawn[0], drawn[1]))
+        self.assertFalse(torch.equal(drawn[0], drawn[2]))
+
+
+    def test_second_lead_is_cut_where_its_own_detector_found_r(self):
+        records, beats = some_records(), torch.arange(1, 4)
+        still = dict(plain=1.0, jittered=0.0, far=0.0, baseline=0.0, noise=0.0, mains=0.0, at_detected=1.0)
+        for lead, shift in [(0, 2), (1, 6)]:
+            mix = augment.Mix(second_lead=float(lead), **still)
+            drawn = augment.Augmenter(records, mix, [], torch.Generator().manual_seed(1)).draw(beats)
+            position = torch.from_numpy(records.position)[beats] + shift
+            plain = augment.normalise(augment.cut(records.signal, torch.full((3,), lead), position))
+            with self.subTest(lead=lead):
+                self.assertLess(float((drawn[:, 0] - plain).abs().max()), 1e-5)
+
+
+class Splits(unittest.TestCase):
+    def test_parts_are_disjoint_complete_and_stratified(self):
+        label = np.repeat(np.arange(5), [1_000, 300, 200, 60, 110])
+        parts = data.split_intra(label)
+        together = np.sort(np.concatenate(list(parts.values())))
+        self.assertEqual(together.tolist(), list(range(len(label))))
+        for part, share in [("train", 0.8), ("validation", 0.1), ("test", 0.1)]:
+            with self.subTest(part):
+                expected = [round(share * n) for n in (1_000, 300, 200, 60, 110)]
+                self.assertEqual(np.bincount(label[parts[part]]).tolist(), expected)
+
+    def test_ds1_and_ds2_share_no_record(self):
+        self.assertEqual((len(set(data.DS1)), len(set(data.DS2)), len(set(data.DS1) & set(data.DS2))), (22, 22, 0))
+
+    def test_each_detection_is_matched_once_and_nearest_first(self):
+        rows = [
+            ([100, 130], [128], 37, [-1, 128]),
+            ([100, 200], [105, 260], 37, [105, -1]),
+            ([100], [90, 104], 37, [104]),
+            ([100], [], 37, [-1]),
+        ]
+        for reference, detected, window, expected in rows:
+            with self.subTest(reference=reference, detected=detected):
+                found = data.match(np.array(reference), np.array(detected, dtype=np.int64), window)
+                self.assertEqual(found.tolist(), expected)
+
+
+class Metrics(unittest.TestCase):
+    def test_temperature_undoes_overconfidence(self):
+        generator = np.random.Generator(np.random.PCG64(2))
+        logits = generator.normal(0, 2, (20_000, 5))
+        probability = metrics.softmax(logits)
+        label = (probability.cumsum(axis=1) > generator.random((20_000, 1))).argmax(axis=1)
+        temperature = metrics.fit_temperature(3 * logits, label)
+        self.assertAlmostEqual(temperature, 3, delta=0.1)
+        calibrated = metrics.expected_calibration_error(3 * logits, label, temperature)
+        self.assertLess(calibrated, 0.01)
+        self.assertGreater(metrics.expected_calibration_error(3 * logits, label, 1.0), 0.1)
+
+    def test_scores(self):
+        judged = metrics.scores(np.eye(5)[[0, 0, 4, 4]], np.array([0, 0, 4, 0]))
+        self.assertEqual(judged["accuracy"], 0.75)
+        self.assertEqual(judged["confusion"][0], [2, 0, 0, 0, 1])
+        self.assertAlmostEqual(judged["per_class"]["V"]["ppv"], 0.5)
+
+
+if __name__ == "__main__":
+    unittest.main()

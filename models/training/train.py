@@ -1,0 +1,195 @@
+"""Trains one network and keeps everything of the run in one folder.
+
+    python train.py v1 --data data/mitdb --noise data/noise --out runs/v1
+
+Writes into the folder: config.json, log.jsonl (one line an epoch), curves.png, checkpoint.pt (every epoch). The same
+command goes on from the checkpoint if the run was cut off. The random state of an epoch depends on seed and epoch
+alone, so on one machine a resumed run equals an uninterrupted one.
+"""
+
+import argparse
+import copy
+import json
+import math
+import os
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+import augment
+import data
+from architectures import LABELS, LAYERS, Network
+from metrics import predict, scores
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("network", choices=sorted(LAYERS))
+    parser.add_argument("--data", required=True, help="folder of prepared records")
+    parser.add_argument("--noise", help="folder of prepared noise records (their first two thirds are used)")
+    parser.add_argument("--out", required=True, type=Path, help="folder of the run")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--epoch-draws", type=int, default=409_600)
+    parser.add_argument("--batch", type=int, default=2048)
+    parser.add_argument("--learning-rate", type=float, default=4e-3)
+    parser.add_argument("--weight-decay", type=float, default=0.02)
+    parser.add_argument("--class-exponent", type=float, default=-0.3, help="sampling weight of a beat: n_class^this")
+    parser.add_argument("--ema", type=float, default=0.999, help="decay of the averaged weights, per step")
+    parser.add_argument("--mix", type=json.loads, default={}, help='changes to augment.Mix, as JSON: {"plain": 0.5}')
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    return parser.parse_args()
+
+
+def learning_rate(step, steps, peak):
+    """3 % linear warm-up, then a cosine down to zero."""
+    warm_up = max(1, round(0.03 * steps))
+    if step < warm_up:
+        return peak * (step + 1) / warm_up
+    return 0.5 * peak * (1 + math.cos(math.pi * (step - warm_up) / max(1, steps - warm_up)))
+
+
+@torch.no_grad()
+def average(averaged, network, decay):
+    """Exponential moving average of weights and of the running statistics of the batch normalisation."""
+    for old, new in zip(averaged.state_dict().values(), network.state_dict().values()):
+        if old.dtype.is_floating_point:
+            old.lerp_(new, 1 - decay)
+        else:
+            old.copy_(new)
+
+
+def validation_windows(records, beats):
+    """What an epoch is judged by: the validation beats at their annotated and at their detected positions."""
+    lead = torch.zeros(len(beats), dtype=torch.long, device=records.signal.device)
+    views = {"annotated": records.position[beats]}
+    if records.has_detections:
+        detected = records.detected[0, beats]
+        views["detected"] = detected.clip(0) + (detected < 0) * records.position[beats]
+    device = records.signal.device
+    return {
+        name: augment.normalise(augment.cut(records.signal, lead, torch.from_numpy(p).to(device)))[:, None, :]
+        for name, p in views.items()
+    }
+
+
+def save(path, content):
+    """Written beside and renamed, so that a cut-off run never leaves half a checkpoint."""
+    temporary = path.with_suffix(".partial")
+    torch.save(content, temporary)
+    os.replace(temporary, path)
+
+
+def draw_curves(log, path):
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
+    epochs = [row["epoch"] for row in log]
+    left.plot(epochs, [row["loss"] for row in log], label="training (augmented draws)")
+    left.set(xlabel="epoch", ylabel="cross-entropy", yscale="log")
+    left.legend(fontsize=7)
+    for view in log[-1]["validation"]:
+        for figure_name, style in (("accuracy", "-"), ("macro_f1", "--")):
+            values = [row["validation"][view][figure_name] for row in log]
+            right.plot(epochs, values, style, label=f"{figure_name}, R {view}")
+    right.set(xlabel="epoch", ylabel="validation", ylim=(0.94, 1.0))
+    right.legend(fontsize=7)
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=80)
+    pyplot.close(figure)
+
+
+def main():
+    options = arguments()
+    torch.set_num_threads(options.threads)
+    device = torch.device(options.device)
+    options.out.mkdir(parents=True, exist_ok=True)
+
+    records = data.load_records(options.data)
+    records.signal = records.signal.to(device)
+    noise = [n[:, : 2 * n.shape[1] // 3] for n in data.load_noise(options.noise).values()]
+    parts = data.split_intra(records.label)
+    train, validation = torch.from_numpy(parts["train"]).to(device), parts["validation"]
+    label = torch.from_numpy(records.label).to(device)
+
+    # Imbalance is handled on the training part only: rare classes are drawn more often.
+    count = torch.bincount(label[train], minlength=len(LABELS)).double()
+    cumulative = (count[label[train]] ** options.class_exponent).cumsum(0)
+    cumulative /= cumulative[-1].clone()
+
+    torch.manual_seed(options.seed)
+    network = Network(LAYERS[options.network]).to(device)
+    averaged = copy.deepcopy(network)
+    decayed = [p for p in network.parameters() if p.ndim > 1]
+    plain = [p for p in network.parameters() if p.ndim <= 1]
+    groups = [{"params": decayed, "weight_decay": options.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    optimiser = torch.optim.AdamW(groups, lr=options.learning_rate)
+
+    generator = torch.Generator(device=device)
+    augmenter = augment.Augmenter(records, augment.Mix(**options.mix), noise, generator)
+    views = validation_windows(records, validation)
+
+    log, first = [], 0
+    checkpoint = options.out / "checkpoint.pt"
+    if checkpoint.exists():
+        state = torch.load(checkpoint, map_location=device, weights_only=True)
+        network.load_state_dict(state["network"])
+        averaged.load_state_dict(state["averaged"])
+        optimiser.load_state_dict(state["optimiser"])
+        log, first = state["log"], len(state["log"])
+        print(f"going on after epoch {first}", flush=True)
+    config = {k: str(v) if isinstance(v, Path) else v for k, v in vars(options).items() if k not in ("data", "noise", "out")}
+    config |= {"mix": asdict(augmenter.mix), "recorded_noise": bool(noise), "detector_positions": records.has_detections}
+    (options.out / "config.json").write_text(json.dumps(config, indent=1) + "\n")
+
+    steps_per_epoch = options.epoch_draws // options.batch
+    steps = options.epochs * steps_per_epoch
+    for epoch in range(first, options.epochs):
+        started = time.monotonic()
+        generator.manual_seed(options.seed * 100_003 + epoch)
+        network.train()
+        total = torch.zeros((), device=device)
+        for i in range(steps_per_epoch):
+            step = epoch * steps_per_epoch + i
+            for group in optimiser.param_groups:
+                group["lr"] = learning_rate(step, steps, options.learning_rate)
+            place = torch.rand(options.batch, generator=generator, device=device, dtype=torch.double)
+            beats = train[torch.searchsorted(cumulative, place).clamp_max(len(train) - 1)]
+            loss = torch.nn.functional.cross_entropy(network(augmenter.draw(beats)), label[beats])
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+            average(averaged, network, min(options.ema, (step + 1) / (step + 10)))
+            total += loss.detach()
+        judged = {name: scores(predict(averaged, w), records.label[validation]) for name, w in views.items()}
+        row = {
+            "epoch": epoch + 1,
+            "loss": float(total) / steps_per_epoch,
+            "validation": {n: {k: round(s[k], 5) for k in ("accuracy", "macro_f1")} for n, s in judged.items()},
+            "seconds": round(time.monotonic() - started, 1),
+        }
+        log.append(row)
+        print(json.dumps(row), flush=True)
+        save(
+            checkpoint,
+            {
+                "network": network.state_dict(),
+                "averaged": averaged.state_dict(),
+                "optimiser": optimiser.state_dict(),
+                "log": log,
+                "config": config,
+            },
+        )
+        (options.out / "log.jsonl").write_text("".join(json.dumps(r) + "\n" for r in log))
+    draw_curves(log, options.out / "curves.png")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,237 @@
+//! The daemon's configuration: TOML in, checked plain values out.
+//!
+//! Every key has a default, is documented in the shipped `ecg-gateway.example.toml`, and carries
+//! its unit in its name. A key this program does not know is refused, and so is a value it cannot
+//! work with; the error names file, line, key, what was found and what is allowed.
+
+mod choices;
+mod error;
+mod read;
+mod section;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+pub use choices::{
+    ChannelChoice, ChipExpected, EngineChoice, GpioLine, LeadOffMode, LogLevel, SocketMode,
+    Synchronous,
+};
+pub use error::ConfigError;
+
+/// The whole configuration. Serialises to the TOML it is read from.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Config {
+    /// How the chip is wired.
+    pub device: DeviceConfig,
+    /// What the chip is set to.
+    pub acquisition: AcquisitionConfig,
+    /// Treatment of the signal.
+    pub signal: SignalConfig,
+    /// The network that labels the beats.
+    pub model: ModelConfig,
+    /// The database.
+    pub store: StoreConfig,
+    /// The socket.
+    pub api: ApiConfig,
+    /// The log.
+    pub log: LogConfig,
+}
+
+/// `[device]`: how the chip is wired.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DeviceConfig {
+    /// SPI device node.
+    pub spi_path: PathBuf,
+    /// SPI clock, 100 kHz to 20 MHz (SBAS502, serial interface timing: tSCLK at least 50 ns).
+    pub spi_speed_hz: u32,
+    /// GPIO character device of the lines below.
+    pub gpio_chip: PathBuf,
+    /// Line of DRDY.
+    pub drdy_line: u32,
+    /// Line of START.
+    pub start_line: GpioLine,
+    /// Line of PWDN/RESET.
+    pub reset_line: GpioLine,
+    /// The part that must answer.
+    pub chip: ChipExpected,
+}
+
+/// `[acquisition]`: what the chip is set to.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AcquisitionConfig {
+    /// Conversions per second, a rate of the chip.
+    pub sample_rate_hz: u32,
+    /// Gain of channel 1.
+    pub gain_ch1: u8,
+    /// Gain of channel 2.
+    pub gain_ch2: u8,
+    /// Internal reference, 2.42 V or 4.033 V.
+    pub reference_volts: f64,
+    /// Names of the two channels, e.g. the leads.
+    pub channel_names: [String; 2],
+    /// Whether the right-leg drive is on.
+    pub right_leg_drive: bool,
+    /// Whether electrodes are watched.
+    pub lead_off_detection: bool,
+    /// Direct or alternating lead-off current.
+    pub lead_off_mode: LeadOffMode,
+    /// Lead-off current, nanoamperes.
+    pub lead_off_current_na: u32,
+    /// Comparator threshold of the positive side, percent of the supply.
+    pub lead_off_threshold_percent: f64,
+}
+
+/// `[signal]`: treatment of the signal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SignalConfig {
+    /// Mains frequency to remove, 50 or 60; 0 for none.
+    pub mains_hz: u32,
+    /// Channel the beats are found in and cut from.
+    pub channel: ChannelChoice,
+}
+
+/// `[model]`: the network that labels the beats.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ModelConfig {
+    /// Name of a built-in model, or the path of a weights file.
+    pub name: String,
+    /// What runs it.
+    pub engine: EngineChoice,
+}
+
+/// `[store]`: the database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StoreConfig {
+    /// SQLite file.
+    pub path: PathBuf,
+    /// SQLite's `synchronous`.
+    pub synchronous: Synchronous,
+    /// Longest time a beat waits for its transaction, milliseconds.
+    pub batch_ms: u32,
+    /// Whether the raw ECG is kept.
+    pub keep_ecg: bool,
+    /// Length of a block of raw ECG, seconds.
+    pub ecg_block_seconds: u32,
+}
+
+/// `[api]`: the socket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ApiConfig {
+    /// Unix socket.
+    pub socket_path: PathBuf,
+    /// Permissions of the socket.
+    pub mode: SocketMode,
+    /// Most connections at a time.
+    pub max_connections: u32,
+}
+
+/// `[log]`: the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LogConfig {
+    /// Least severity that is logged.
+    pub level: LogLevel,
+}
+
+impl Default for DeviceConfig {
+    fn default() -> Self {
+        Self {
+            spi_path: "/dev/spidev0.0".into(),
+            spi_speed_hz: 1_000_000,
+            gpio_chip: "/dev/gpiochip0".into(),
+            drdy_line: 25,
+            start_line: GpioLine(Some(24)),
+            reset_line: GpioLine(Some(23)),
+            chip: ChipExpected::Any,
+        }
+    }
+}
+
+impl Default for AcquisitionConfig {
+    fn default() -> Self {
+        Self {
+            sample_rate_hz: 500,
+            gain_ch1: 6,
+            gain_ch2: 6,
+            reference_volts: 2.42,
+            channel_names: ["I".to_owned(), "II".to_owned()],
+            right_leg_drive: true,
+            lead_off_detection: true,
+            lead_off_mode: LeadOffMode::Dc,
+            lead_off_current_na: 6,
+            lead_off_threshold_percent: 95.0,
+        }
+    }
+}
+
+impl Default for SignalConfig {
+    fn default() -> Self {
+        Self {
+            mains_hz: 50,
+            channel: ChannelChoice::Auto,
+        }
+    }
+}
+
+impl Default for ModelConfig {
+    fn default() -> Self {
+        Self {
+            name: "v1".to_owned(),
+            engine: EngineChoice::Cpu,
+        }
+    }
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self {
+            path: "/var/lib/ecg-gateway/ecg.db".into(),
+            synchronous: Synchronous::Normal,
+            batch_ms: 1000,
+            keep_ecg: true,
+            ecg_block_seconds: 10,
+        }
+    }
+}
+
+impl Default for ApiConfig {
+    fn default() -> Self {
+        Self {
+            socket_path: "/run/ecg-gateway/api.sock".into(),
+            mode: SocketMode(0o660),
+            max_connections: 64,
+        }
+    }
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self {
+            level: LogLevel::Info,
+        }
+    }
+}
+
+impl Config {
+    /// Reads a configuration file. Missing keys keep their defaults.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let name = path.display().to_string();
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::from_str(&name, &text),
+            Err(error) => Err(ConfigError::Read { file: name, error }),
+        }
+    }
+
+    /// Reads a configuration from text; `name` is the file name that errors give.
+    ///
+    /// # Errors
+    /// See [`ConfigError`]; never [`ConfigError::Read`].
+    pub fn from_str(name: &str, text: &str) -> Result<Self, ConfigError> {
+        read::read(name, text)
+    }
+}

@@ -1,0 +1,229 @@
+//! From TOML to a checked [`Config`]: every key with what is allowed.
+
+use toml::de::{DeTable, DeValue};
+
+use super::section::{Section, Source, integer, text};
+use super::{
+    AcquisitionConfig, ApiConfig, ChannelChoice, Config, ConfigError, DeviceConfig, GpioLine,
+    LogConfig, ModelConfig, SignalConfig, SocketMode, StoreConfig,
+};
+
+/// Data rates of the chip (SBAS502, register CONFIG1, bits DR).
+const SAMPLE_RATES_HZ: [u32; 7] = [125, 250, 500, 1000, 2000, 4000, 8000];
+/// Gains of the chip (SBAS502, registers CH1SET and CH2SET, bits GAIN).
+const GAINS: [u8; 7] = [1, 2, 3, 4, 6, 8, 12];
+/// Internal references of the chip (SBAS502, register CONFIG2, bit VREF_4V).
+const REFERENCES_VOLTS: [f64; 2] = [2.42, 4.033];
+/// Lead-off currents of the chip (SBAS502, register LOFF, bits ILEAD_OFF).
+const LEAD_OFF_CURRENTS_NA: [u32; 4] = [6, 22, 6000, 22_000];
+/// Lead-off thresholds of the chip (SBAS502, register LOFF, bits COMP_TH).
+const LEAD_OFF_THRESHOLDS_PERCENT: [f64; 8] = [95.0, 92.5, 90.0, 87.5, 85.0, 80.0, 75.0, 70.0];
+/// Lines a GPIO chip may have.
+const MAX_LINE: u32 = 1023;
+/// Longest path Linux takes, without its terminating NUL.
+const MAX_PATH_BYTES: usize = 4095;
+/// Longest path of a Unix socket (unix(7): 108 bytes with the terminating NUL).
+const MAX_SOCKET_PATH_BYTES: usize = 107;
+/// Longest name of a channel: the label field of EDF+.
+const MAX_CHANNEL_NAME: usize = 16;
+/// Bits of a frame, all of which must be read in 4/5 of a sample's time.
+const FRAME_BITS: u32 = 72;
+
+pub(super) fn read(name: &str, text: &str) -> Result<Config, ConfigError> {
+    let source = Source { name, text };
+    let table = DeTable::parse(text).map_err(|error| ConfigError::Syntax {
+        file: name.to_owned(),
+        line: source.line(error.span().map_or(0, |span| span.start)),
+        message: error.message().replace('\n', ", "),
+    })?;
+    let mut top = Section::new(source, "", table.into_inner());
+    let mut config = Config::default();
+    let device_section = top.section("device")?;
+    let acquisition_section = top.section("acquisition")?;
+    let speed_line = device_section.line("spi_speed_hz");
+    let rate_line = acquisition_section.line("sample_rate_hz");
+    device(device_section, &mut config.device)?;
+    acquisition(acquisition_section, &mut config.acquisition)?;
+    signal(top.section("signal")?, &mut config.signal)?;
+    model(top.section("model")?, &mut config.model)?;
+    store(top.section("store")?, &mut config.store)?;
+    api(top.section("api")?, &mut config.api)?;
+    log(top.section("log")?, &mut config.log)?;
+    let rate_hz = config.acquisition.sample_rate_hz;
+    let speed_hz = config.device.spi_speed_hz;
+    let needed_hz = rate_hz * FRAME_BITS * 5 / 4;
+    if speed_hz < needed_hz {
+        return Err(top.refuse(
+            "device.spi_speed_hz",
+            speed_line.or(rate_line).unwrap_or(1),
+            speed_hz.to_string(),
+            format!(
+                "at least {needed_hz} for acquisition.sample_rate_hz = {rate_hz} ({FRAME_BITS} \
+                 bits in 4/5 of a sample's time)"
+            ),
+        ));
+    }
+    top.finish()?;
+    Ok(config)
+}
+
+fn device(mut section: Section<'_>, config: &mut DeviceConfig) -> Result<(), ConfigError> {
+    section.path("spi_path", &mut config.spi_path, MAX_PATH_BYTES)?;
+    section.integer(
+        "spi_speed_hz",
+        &mut config.spi_speed_hz,
+        100_000..=20_000_000,
+    )?;
+    section.path("gpio_chip", &mut config.gpio_chip, MAX_PATH_BYTES)?;
+    section.integer("drdy_line", &mut config.drdy_line, 0..=MAX_LINE)?;
+    line(&mut section, "start_line", &mut config.start_line)?;
+    line(&mut section, "reset_line", &mut config.reset_line)?;
+    section.choice("chip", &mut config.chip)?;
+    section.finish()
+}
+
+fn line(
+    section: &mut Section<'_>,
+    key: &'static str,
+    target: &mut GpioLine,
+) -> Result<(), ConfigError> {
+    let expected = format!("an integer 0 to {MAX_LINE} or \"none\"");
+    section.read(key, target, &expected, |value| match text(value) {
+        Some("none") => Some(GpioLine(None)),
+        Some(_) => None,
+        None => integer(value)
+            .filter(|line| *line <= MAX_LINE)
+            .map(|line| GpioLine(Some(line))),
+    })
+}
+
+fn acquisition(
+    mut section: Section<'_>,
+    config: &mut AcquisitionConfig,
+) -> Result<(), ConfigError> {
+    section.integer_of(
+        "sample_rate_hz",
+        &mut config.sample_rate_hz,
+        &SAMPLE_RATES_HZ,
+    )?;
+    section.integer_of("gain_ch1", &mut config.gain_ch1, &GAINS)?;
+    section.integer_of("gain_ch2", &mut config.gain_ch2, &GAINS)?;
+    section.number_of(
+        "reference_volts",
+        &mut config.reference_volts,
+        &REFERENCES_VOLTS,
+    )?;
+    section.read(
+        "channel_names",
+        &mut config.channel_names,
+        &format!("two different names of 1 to {MAX_CHANNEL_NAME} printable ASCII characters"),
+        channel_names,
+    )?;
+    section.boolean("right_leg_drive", &mut config.right_leg_drive)?;
+    section.boolean("lead_off_detection", &mut config.lead_off_detection)?;
+    section.choice("lead_off_mode", &mut config.lead_off_mode)?;
+    section.integer_of(
+        "lead_off_current_na",
+        &mut config.lead_off_current_na,
+        &LEAD_OFF_CURRENTS_NA,
+    )?;
+    section.number_of(
+        "lead_off_threshold_percent",
+        &mut config.lead_off_threshold_percent,
+        &LEAD_OFF_THRESHOLDS_PERCENT,
+    )?;
+    section.finish()
+}
+
+fn channel_names(value: &DeValue<'_>) -> Option<[String; 2]> {
+    let DeValue::Array(values) = value else {
+        return None;
+    };
+    let names: Vec<String> = values
+        .iter()
+        .filter_map(|value| text(value.get_ref()))
+        .filter(|name| (1..=MAX_CHANNEL_NAME).contains(&name.len()))
+        .filter(|name| name.bytes().all(|byte| (b' '..=b'~').contains(&byte)))
+        .map(str::to_owned)
+        .collect();
+    let all_good = names.len() == values.len();
+    <[String; 2]>::try_from(names)
+        .ok()
+        .filter(|[first, second]| all_good && first != second)
+}
+
+fn signal(mut section: Section<'_>, config: &mut SignalConfig) -> Result<(), ConfigError> {
+    section.integer_of("mains_hz", &mut config.mains_hz, &[50, 60, 0])?;
+    section.read(
+        "channel",
+        &mut config.channel,
+        "\"auto\", 1 or 2",
+        |value| match text(value) {
+            Some("auto") => Some(ChannelChoice::Auto),
+            Some(_) => None,
+            None => integer(value)
+                .filter(|channel| (1..=2).contains(channel))
+                .map(ChannelChoice::Fixed),
+        },
+    )?;
+    section.finish()
+}
+
+fn model(mut section: Section<'_>, config: &mut ModelConfig) -> Result<(), ConfigError> {
+    section.read(
+        "name",
+        &mut config.name,
+        "\"v1\", \"v2\" or the path of a weights file ending in .safetensors",
+        |value| {
+            text(value)
+                .filter(|name| ["v1", "v2"].contains(name) || name.ends_with(".safetensors"))
+                .map(str::to_owned)
+        },
+    )?;
+    section.choice("engine", &mut config.engine)?;
+    section.finish()
+}
+
+fn store(mut section: Section<'_>, config: &mut StoreConfig) -> Result<(), ConfigError> {
+    section.path("path", &mut config.path, MAX_PATH_BYTES)?;
+    section.choice("synchronous", &mut config.synchronous)?;
+    section.integer("batch_ms", &mut config.batch_ms, 10..=60_000)?;
+    section.boolean("keep_ecg", &mut config.keep_ecg)?;
+    section.integer("ecg_block_seconds", &mut config.ecg_block_seconds, 1..=60)?;
+    section.finish()
+}
+
+fn api(mut section: Section<'_>, config: &mut ApiConfig) -> Result<(), ConfigError> {
+    section.path(
+        "socket_path",
+        &mut config.socket_path,
+        MAX_SOCKET_PATH_BYTES,
+    )?;
+    section.read(
+        "mode",
+        &mut config.mode,
+        "an octal string \"0600\" to \"0777\" that lets the owner read and write",
+        |value| text(value).and_then(socket_mode),
+    )?;
+    section.integer("max_connections", &mut config.max_connections, 1..=1024)?;
+    section.finish()
+}
+
+/// Three octal digits, or four of which the first is 0.
+fn socket_mode(text: &str) -> Option<SocketMode> {
+    let digits = match text.len() {
+        4 => text.strip_prefix('0')?,
+        3 => text,
+        _ => return None,
+    };
+    if !digits.bytes().all(|byte| (b'0'..=b'7').contains(&byte)) {
+        return None;
+    }
+    let mode = u32::from_str_radix(digits, 8).ok()?;
+    (mode & 0o600 == 0o600).then_some(SocketMode(mode))
+}
+
+fn log(mut section: Section<'_>, config: &mut LogConfig) -> Result<(), ConfigError> {
+    section.choice("level", &mut config.level)?;
+    section.finish()
+}

@@ -1,0 +1,342 @@
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const EXAMPLE: &str = include_str!("../../ecg-gateway.example.toml");
+
+fn error(text: &str) -> String {
+    Config::from_str("c.toml", text).map_or_else(|error| error.to_string(), |_| "accepted".into())
+}
+
+fn keys(text: &str) -> BTreeSet<String> {
+    let table: toml::Table = text.parse().unwrap();
+    table
+        .iter()
+        .flat_map(|(section, keys)| {
+            keys.as_table()
+                .unwrap()
+                .keys()
+                .map(move |key| format!("{section}.{key}"))
+        })
+        .collect()
+}
+
+#[test]
+fn the_example_is_the_default_and_lists_every_key() {
+    let example = Config::from_str("example", EXAMPLE).unwrap();
+    assert_eq!(example, Config::default());
+    let serialised = toml::to_string(&Config::default()).unwrap();
+    assert_eq!(keys(EXAMPLE), keys(&serialised));
+    assert_eq!(
+        Config::from_str("serialised", &serialised).unwrap(),
+        example
+    );
+    assert_eq!(Config::from_str("empty", "").unwrap(), example);
+}
+
+/// Replaces every value of the example by one that no key takes: the error must name the line and
+/// the key, and the comment above the key must hold what the error says is allowed.
+#[test]
+fn the_comment_above_every_key_says_what_is_allowed() {
+    let lines: Vec<&str> = EXAMPLE.lines().collect();
+    let mut section = "";
+    let mut failures = Vec::new();
+    let mut seen = 0;
+    for (index, line) in lines.iter().enumerate() {
+        if let Some(name) = line
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'))
+        {
+            section = name;
+        }
+        let Some((key, _)) = line.split_once(" = ").filter(|_| !line.starts_with('#')) else {
+            continue;
+        };
+        seen += 1;
+        let changed = format!("{key} = 1979-05-27");
+        let mut text = lines.clone();
+        text[index] = &changed;
+        let found = error(&text.join("\n"));
+        let prefix = format!(
+            "c.toml:{}: {section}.{key}: found 1979-05-27, expected ",
+            index + 1
+        );
+        let Some(expected) = found.strip_prefix(&prefix) else {
+            failures.push(format!("{key}: {found}"));
+            continue;
+        };
+        let comment: Vec<&str> = lines[..index]
+            .iter()
+            .rev()
+            .map_while(|line| line.strip_prefix('#'))
+            .map(str::trim)
+            .collect();
+        let comment: Vec<&str> = comment.into_iter().rev().collect();
+        if !comment.join(" ").contains(&format!("Allowed: {expected}.")) {
+            failures.push(format!("{key}: comment lacks: Allowed: {expected}."));
+        }
+    }
+    assert_eq!(seen, keys(EXAMPLE).len());
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn impossible_files_are_refused_with_line_and_range() {
+    let rows = [
+        (
+            "[acquisition]\nsample_rate_hz = 300",
+            "c.toml:2: acquisition.sample_rate_hz: found 300, expected one of 125, 250, 500, 1000, 2000, 4000, 8000",
+        ),
+        (
+            "[acquisition]\n\n\nsample_rate = 500",
+            "c.toml:4: acquisition.sample_rate: unknown key, expected one of sample_rate_hz, gain_ch1, gain_ch2, reference_volts, channel_names, right_leg_drive, lead_off_detection, lead_off_mode, lead_off_current_na, lead_off_threshold_percent",
+        ),
+        (
+            "[log]\nlevel = \"info\"\n[aquisition]\ngain_ch1 = 6",
+            "c.toml:3: aquisition: unknown key, expected one of device, acquisition, signal, model, store, api, log",
+        ),
+        ("log = 3", "c.toml:1: log: found 3, expected a table [log]"),
+        (
+            "[[log]]\nlevel = \"info\"",
+            "c.toml:1: log: found [a table], expected a table [log]",
+        ),
+        (
+            "log.level = \"loud\"",
+            "c.toml:1: log.level: found \"loud\", expected one of \"error\", \"warn\", \"info\", \"debug\", \"trace\"",
+        ),
+        (
+            "[acquisition]\ngain_ch2 = 5",
+            "c.toml:2: acquisition.gain_ch2: found 5, expected one of 1, 2, 3, 4, 6, 8, 12",
+        ),
+        (
+            "[acquisition]\ngain_ch2 = -340282366920938463463374607431768211456",
+            "c.toml:2: acquisition.gain_ch2: found -340282366920938463463374607431768211456, expected one of 1, 2, 3, 4, 6, 8, 12",
+        ),
+        (
+            "[acquisition]\nreference_volts = nan",
+            "c.toml:2: acquisition.reference_volts: found nan, expected one of 2.42, 4.033",
+        ),
+        (
+            "[acquisition]\nchannel_names = [\"II\", \"II\"]",
+            "c.toml:2: acquisition.channel_names: found [\"II\", \"II\"], expected two different names of 1 to 16 printable ASCII characters",
+        ),
+        (
+            "[acquisition]\nchannel_names = [\"I\", 2, \"V1\"]",
+            "c.toml:2: acquisition.channel_names: found [\"I\", 2, \"V1\"], expected two different names of 1 to 16 printable ASCII characters",
+        ),
+        (
+            "[device]\nstart_line = -1",
+            "c.toml:2: device.start_line: found -1, expected an integer 0 to 1023 or \"none\"",
+        ),
+        (
+            "[device]\nspi_speed_hz = 100_000\n[acquisition]\nsample_rate_hz = 8000",
+            "c.toml:2: device.spi_speed_hz: found 100000, expected at least 720000 for acquisition.sample_rate_hz = 8000 (72 bits in 4/5 of a sample's time)",
+        ),
+        (
+            "[signal]\nchannel = 3",
+            "c.toml:2: signal.channel: found 3, expected \"auto\", 1 or 2",
+        ),
+        (
+            "[model]\nname = \"v3\"",
+            "c.toml:2: model.name: found \"v3\", expected \"v1\", \"v2\" or the path of a weights file ending in .safetensors",
+        ),
+        (
+            "[model]\nengine = \"gpu\"",
+            "c.toml:2: model.engine: found \"gpu\", expected \"cpu\"",
+        ),
+        (
+            "[api]\nmode = 660",
+            "c.toml:2: api.mode: found 660, expected an octal string \"0600\" to \"0777\" that lets the owner read and write",
+        ),
+        (
+            "[api]\nmode = \"0060\"",
+            "c.toml:2: api.mode: found \"0060\", expected an octal string \"0600\" to \"0777\" that lets the owner read and write",
+        ),
+        (
+            "[api]\nmode = \"0680\"",
+            "c.toml:2: api.mode: found \"0680\", expected an octal string \"0600\" to \"0777\" that lets the owner read and write",
+        ),
+        (
+            "[api]\nsocket_path = \"\"",
+            "c.toml:2: api.socket_path: found \"\", expected a path of 1 to 107 bytes",
+        ),
+        (
+            "[store]\nkeep_ecg = \"yes\"",
+            "c.toml:2: store.keep_ecg: found \"yes\", expected true or false",
+        ),
+        (
+            "[store]\nbatch_ms = 0",
+            "c.toml:2: store.batch_ms: found 0, expected an integer 10 to 60000",
+        ),
+    ];
+    let mut failures = Vec::new();
+    for (text, expected) in rows {
+        let found = error(text);
+        if found != expected {
+            failures.push(format!("found    {found}\nexpected {expected}"));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn text_that_is_no_toml_is_refused_with_its_line() {
+    for (text, start) in [
+        ("[device]\nspi_path = \n", "c.toml:2: not TOML: "),
+        (
+            "[log]\nlevel = \"info\"\nlevel = \"warn\"\n",
+            "c.toml:3: not TOML: ",
+        ),
+        ("[log\n", "c.toml:1: not TOML: "),
+    ] {
+        let found = error(text);
+        assert!(found.starts_with(start) && !found.contains('\n'), "{found}");
+    }
+}
+
+#[test]
+fn every_value_that_differs_from_its_default_is_read() {
+    let config = Config::from_str(
+        "c",
+        r#"
+        [device]
+        spi_path = "/dev/spidev1.1"
+        spi_speed_hz = 2_000_000
+        gpio_chip = "/dev/gpiochip4"
+        drdy_line = 5
+        start_line = "none"
+        reset_line = 0x06
+        chip = "ads1292r"
+        [acquisition]
+        sample_rate_hz = 8000
+        gain_ch1 = 12
+        gain_ch2 = 1
+        reference_volts = 4.033
+        channel_names = ["MLII", "V1"]
+        right_leg_drive = false
+        lead_off_detection = false
+        lead_off_mode = "ac"
+        lead_off_current_na = 22000
+        lead_off_threshold_percent = 70
+        [signal]
+        mains_hz = 0
+        channel = 2
+        [model]
+        name = "mine.safetensors"
+        engine = "cpu"
+        [store]
+        path = "ecg.db"
+        synchronous = "full"
+        batch_ms = 10
+        keep_ecg = false
+        ecg_block_seconds = 60
+        [api]
+        socket_path = "api.sock"
+        mode = "600"
+        max_connections = 1
+        [log]
+        level = "trace"
+        "#,
+    )
+    .unwrap();
+    let expected = Config {
+        device: DeviceConfig {
+            spi_path: "/dev/spidev1.1".into(),
+            spi_speed_hz: 2_000_000,
+            gpio_chip: "/dev/gpiochip4".into(),
+            drdy_line: 5,
+            start_line: GpioLine(None),
+            reset_line: GpioLine(Some(6)),
+            chip: ChipExpected::Ads1292r,
+        },
+        acquisition: AcquisitionConfig {
+            sample_rate_hz: 8000,
+            gain_ch1: 12,
+            gain_ch2: 1,
+            reference_volts: 4.033,
+            channel_names: ["MLII".to_owned(), "V1".to_owned()],
+            right_leg_drive: false,
+            lead_off_detection: false,
+            lead_off_mode: LeadOffMode::Ac,
+            lead_off_current_na: 22_000,
+            lead_off_threshold_percent: 70.0,
+        },
+        signal: SignalConfig {
+            mains_hz: 0,
+            channel: ChannelChoice::Fixed(2),
+        },
+        model: ModelConfig {
+            name: "mine.safetensors".to_owned(),
+            engine: EngineChoice::Cpu,
+        },
+        store: StoreConfig {
+            path: "ecg.db".into(),
+            synchronous: Synchronous::Full,
+            batch_ms: 10,
+            keep_ecg: false,
+            ecg_block_seconds: 60,
+        },
+        api: ApiConfig {
+            socket_path: "api.sock".into(),
+            mode: SocketMode(0o600),
+            max_connections: 1,
+        },
+        log: LogConfig {
+            level: LogLevel::Trace,
+        },
+    };
+    assert_eq!(config, expected);
+    let serialised = toml::to_string(&expected).unwrap();
+    assert_eq!(
+        Config::from_str("serialised", &serialised).unwrap(),
+        expected
+    );
+}
+
+#[test]
+fn every_built_in_model_can_be_chosen() {
+    for name in crate::model::builtin_models() {
+        let text = format!("[model]\nname = \"{name}\"");
+        assert_eq!(Config::from_str("c", &text).unwrap().model.name, name);
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let missing = directory.path().join("absent.toml");
+    let found = Config::load(&missing).unwrap_err().to_string();
+    assert!(
+        found.starts_with(&format!("{}: cannot be read: ", missing.display())),
+        "{found}"
+    );
+    let typo = directory.path().join("typo.toml");
+    std::fs::write(&typo, "[log]\nlvl = 1\n").unwrap();
+    let found = Config::load(&typo).unwrap_err().to_string();
+    assert_eq!(
+        found,
+        format!(
+            "{}:2: log.lvl: unknown key, expected one of level",
+            typo.display()
+        )
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn arbitrary_text_never_panics(text in any::<String>()) {
+        let _ = Config::from_str("c", &text);
+    }
+
+    #[test]
+    fn damaged_examples_never_panic(at in any::<prop::sample::Index>(), with in any::<char>()) {
+        let starts: Vec<usize> = EXAMPLE.char_indices().map(|(start, _)| start).collect();
+        let mut text = EXAMPLE.to_owned();
+        text.insert(*at.get(&starts), with);
+        let _ = Config::from_str("c", &text);
+    }
+}

@@ -1,0 +1,142 @@
+//! What a network looks like: the typed form of the description in a weights file's metadata.
+
+mod json;
+mod layer;
+mod parse;
+#[cfg(test)]
+mod tests;
+
+pub use layer::{Layer, Op, Part, PartKind, Shape};
+pub use parse::METADATA_KEY;
+
+use super::error::ModelError;
+use super::input::Normalisation;
+
+/// Most parameters V1 may have: the paper's 302.18 KB as float32 with 1 KB = 1024 bytes
+/// (arXiv 2505.03787, abstract).
+pub const V1_MAX_PARAMETERS: usize = 77_358;
+
+/// Most parameters V2 may have: the paper's 157.76 KB (arXiv 2505.03787, abstract).
+pub const V2_MAX_PARAMETERS: usize = 40_386;
+
+/// Most parameters of a model of any other name. Keeps a nonsense file from asking for gigabytes.
+pub const MAX_PARAMETERS: usize = 1_000_000;
+
+/// The window a network reads.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct InputDescription {
+    /// Input channels, 1 to 8.
+    pub channels: usize,
+    /// Samples per channel, 8 to 4096.
+    pub samples: usize,
+    /// Sampling rate of the window.
+    pub rate_hz: f64,
+    /// Index of the R peak in the window.
+    pub r_index: usize,
+}
+
+impl InputDescription {
+    /// Values of one window: channels times samples.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.channels * self.samples
+    }
+
+    /// Whether a window holds no values; never true of a parsed description.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A whole network: its input, layers with all shapes derived, and how to read its outputs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NetworkDescription {
+    /// Short name, e.g. `v1`.
+    pub name: String,
+    /// The architecture in words.
+    pub architecture: String,
+    /// What the network reads.
+    pub input: InputDescription,
+    /// How a window is normalised before it enters the network.
+    pub normalisation: Normalisation,
+    /// Divides the logits before the softmax (calibration), 0.05 to 20.
+    pub temperature: f64,
+    /// Layers in order: a stem, blocks, pooling, dense.
+    pub layers: Vec<Layer>,
+    /// How the network was trained: free-form JSON of the training project.
+    pub training: serde_json::Value,
+}
+
+impl NetworkDescription {
+    /// Parses and checks a description.
+    ///
+    /// # Errors
+    /// Any unknown field, operation or value, any impossible shape, and a parameter count over the
+    /// limit of the model's name, each naming `file`, the field, what was found and expected.
+    pub fn from_json(file: &str, text: &str) -> Result<Self, ModelError> {
+        parse::parse(file, text)
+    }
+
+    /// Checks that the network reads the window the signal chain cuts.
+    ///
+    /// # Errors
+    /// [`ModelError::Field`] for the first property of the window that differs.
+    pub fn require_window(&self, window: &InputDescription) -> Result<(), ModelError> {
+        let found = &self.input;
+        let differing = [
+            ("channels", found.channels as f64, window.channels as f64),
+            ("samples", found.samples as f64, window.samples as f64),
+            ("rate_hz", found.rate_hz, window.rate_hz),
+            ("r_index", found.r_index as f64, window.r_index as f64),
+        ]
+        .into_iter()
+        .find(|(_, found, expected)| found.total_cmp(expected).is_ne());
+        match differing {
+            None => Ok(()),
+            Some((key, found, expected)) => Err(ModelError::Field {
+                file: format!("model {}", self.name),
+                field: format!("input.{key}"),
+                found: found.to_string(),
+                expected: format!("{expected}, which is what the signal chain cuts"),
+            }),
+        }
+    }
+
+    /// Shape of the last feature maps: the input of the pooling layer.
+    #[must_use]
+    pub fn feature_maps(&self) -> Shape {
+        self.layers
+            .iter()
+            .find(|layer| matches!(layer.op, Op::Pool))
+            .map_or_else(Shape::default, |layer| layer.input)
+    }
+
+    /// Number of weights and biases, batch normalisation folded.
+    #[must_use]
+    pub fn parameters(&self) -> usize {
+        self.parts().map(Part::parameters).sum()
+    }
+
+    /// Multiply-accumulate operations of the convolutions and the dense layer for one beat.
+    #[must_use]
+    pub fn macs_per_beat(&self) -> usize {
+        self.parts().map(Part::macs).sum()
+    }
+
+    /// All parts of all layers in the order they run.
+    pub fn parts(&self) -> impl Iterator<Item = &Part> {
+        self.layers.iter().flat_map(|layer| &layer.parts)
+    }
+
+    /// Values of the largest activation anywhere in the network, the input included: what an
+    /// engine needs to allocate per buffer.
+    #[must_use]
+    pub fn largest_activation(&self) -> usize {
+        self.parts()
+            .map(|part| part.output.len())
+            .chain([self.input.len()])
+            .max()
+            .unwrap_or(0)
+    }
+}

@@ -1,0 +1,240 @@
+//! From the metadata's JSON to a checked [`NetworkDescription`].
+
+use std::ops::RangeInclusive;
+
+use serde_json::Value;
+
+use super::json::{Object, quoted};
+use super::{
+    InputDescription, Layer, MAX_PARAMETERS, NetworkDescription, Op, Shape, V1_MAX_PARAMETERS,
+    V2_MAX_PARAMETERS,
+};
+use crate::model::error::ModelError;
+use crate::model::input::Normalisation;
+use crate::model::{BeatClass, CLASS_COUNT};
+
+/// Key of the safetensors metadata that holds the description.
+pub const METADATA_KEY: &str = "ecg_gateway";
+
+/// The only layout of the description there is.
+const FORMAT: usize = 1;
+
+const CHANNELS: RangeInclusive<usize> = 1..=1024;
+const STRIDES: RangeInclusive<usize> = 1..=4;
+/// An expansion of 1 is left out: whether the block then still has its first convolution differs
+/// between implementations.
+const EXPANSIONS: RangeInclusive<usize> = 2..=8;
+const MAX_KERNEL: usize = 31;
+const LAYERS: RangeInclusive<usize> = 3..=64;
+const INPUT_CHANNELS: RangeInclusive<usize> = 1..=8;
+const INPUT_SAMPLES: RangeInclusive<usize> = 8..=4096;
+const RATES_HZ: RangeInclusive<f64> = 1.0..=8000.0;
+const FLOORS_UV: RangeInclusive<f64> = 0.001..=10_000.0;
+const TEMPERATURES: RangeInclusive<f64> = 0.05..=20.0;
+
+pub(super) fn parse(file: &str, text: &str) -> Result<NetworkDescription, ModelError> {
+    let value = serde_json::from_str(text).map_err(|error| ModelError::Json {
+        file: file.to_owned(),
+        error: error.to_string(),
+    })?;
+    let mut top = Object::new(file, "", value)?;
+    top.integer("format", FORMAT..=FORMAT)?;
+    let name = top.text("name", "a short name")?;
+    let architecture = top.text("architecture", "the architecture in words")?;
+    let input = input(&mut top)?;
+    let layers = layers(file, &mut top, &input)?;
+    let normalisation = normalisation(&mut top)?;
+    labels(&mut top)?;
+    let temperature = top.number("temperature", TEMPERATURES)?;
+    let training = top.take("training", "an object about the training")?;
+    let description = NetworkDescription {
+        name,
+        architecture,
+        input,
+        normalisation,
+        temperature,
+        layers,
+        training,
+    };
+    check_parameters(&mut top, &description)?;
+    top.finish()?;
+    Ok(description)
+}
+
+fn input(top: &mut Object<'_>) -> Result<InputDescription, ModelError> {
+    let mut object = top.object("input")?;
+    let channels = object.integer("channels", INPUT_CHANNELS)?;
+    let samples = object.integer("samples", INPUT_SAMPLES)?;
+    let input = InputDescription {
+        channels,
+        samples,
+        rate_hz: object.number("rate_hz", RATES_HZ)?,
+        r_index: object.integer("r_index", 0..=samples - 1)?,
+    };
+    object.finish()?;
+    Ok(input)
+}
+
+fn normalisation(top: &mut Object<'_>) -> Result<Normalisation, ModelError> {
+    let mut object = top.object("normalisation")?;
+    let kind = object.text("kind", "\"zscore\"")?;
+    if kind != "zscore" {
+        return Err(object.refuse("kind", &format!("{kind:?}"), "\"zscore\"".to_owned()));
+    }
+    let floor_uv = object.number("floor_uv", FLOORS_UV)?;
+    object.finish()?;
+    Ok(Normalisation::ZScore { floor_uv })
+}
+
+/// The order of the logits is the order of [`BeatClass::ALL`]; anything else would swap diagnoses.
+fn labels(top: &mut Object<'_>) -> Result<(), ModelError> {
+    let expected: Vec<Value> = BeatClass::ALL
+        .iter()
+        .map(|class| Value::String(class.symbol().to_string()))
+        .collect();
+    let found = top.array("labels")?;
+    if found == expected {
+        return Ok(());
+    }
+    let (found, expected) = (Value::Array(found), Value::Array(expected));
+    Err(top.refuse(
+        "labels",
+        &quoted(&found),
+        format!("{expected} in this order"),
+    ))
+}
+
+fn layers(
+    file: &str,
+    top: &mut Object<'_>,
+    input: &InputDescription,
+) -> Result<Vec<Layer>, ModelError> {
+    let values = top.array("layers")?;
+    if !LAYERS.contains(&values.len()) {
+        return Err(top.refuse(
+            "layers",
+            &format!("{} layers", values.len()),
+            format!("{} to {} layers", LAYERS.start(), LAYERS.end()),
+        ));
+    }
+    let count = values.len();
+    let mut shape = Shape {
+        channels: input.channels,
+        time: input.samples,
+    };
+    let mut layers = Vec::with_capacity(count);
+    for (index, value) in values.into_iter().enumerate() {
+        let mut object = Object::new(file, &format!("layers[{index}]"), value)?;
+        let op = op(&mut object, Place::of(index, count))?;
+        object.finish()?;
+        let layer = Layer::derive(op, shape);
+        shape = layer.output;
+        layers.push(layer);
+    }
+    Ok(layers)
+}
+
+/// Where in the network a layer stands, which decides what it may be.
+#[derive(Clone, Copy)]
+enum Place {
+    First,
+    Middle,
+    BeforeLast,
+    Last,
+}
+
+impl Place {
+    /// `index` below `count`, `count` at least 3.
+    fn of(index: usize, count: usize) -> Self {
+        match (index, count - index) {
+            (0, _) => Self::First,
+            (_, 1) => Self::Last,
+            (_, 2) => Self::BeforeLast,
+            _ => Self::Middle,
+        }
+    }
+
+    const fn allowed(self) -> &'static [&'static str] {
+        match self {
+            Self::First => &["stem"],
+            Self::Middle => &["separable", "inverted", "pointwise"],
+            Self::BeforeLast => &["pool"],
+            Self::Last => &["dense"],
+        }
+    }
+}
+
+fn op(object: &mut Object<'_>, place: Place) -> Result<Op, ModelError> {
+    let allowed = place.allowed();
+    let expected = format!("{} at this place", allowed.join(" or "));
+    let name = object.text("op", &expected)?;
+    if !allowed.contains(&name.as_str()) {
+        return Err(object.refuse("op", &format!("{name:?}"), expected));
+    }
+    Ok(match name.as_str() {
+        "stem" => Op::Stem {
+            out: object.integer("out", CHANNELS)?,
+            kernel: kernel(object)?,
+            stride: object.integer("stride", STRIDES)?,
+        },
+        "separable" => Op::Separable {
+            out: object.integer("out", CHANNELS)?,
+            kernel: kernel(object)?,
+            stride: object.integer("stride", STRIDES)?,
+        },
+        "inverted" => Op::Inverted {
+            out: object.integer("out", CHANNELS)?,
+            kernel: kernel(object)?,
+            stride: object.integer("stride", STRIDES)?,
+            expansion: object.integer("expansion", EXPANSIONS)?,
+        },
+        "pointwise" => Op::Pointwise {
+            out: object.integer("out", CHANNELS)?,
+        },
+        "pool" => Op::Pool,
+        _ => Op::Dense {
+            out: object.integer("out", CLASS_COUNT..=CLASS_COUNT)?,
+        },
+    })
+}
+
+/// Odd, so that the same number of zeros on both sides keeps a beat in its place.
+fn kernel(object: &mut Object<'_>) -> Result<usize, ModelError> {
+    let kernel = object.integer("kernel", 1..=MAX_KERNEL)?;
+    if kernel % 2 == 0 {
+        return Err(object.refuse(
+            "kernel",
+            &kernel.to_string(),
+            format!("an odd integer 1 to {MAX_KERNEL}"),
+        ));
+    }
+    Ok(kernel)
+}
+
+fn check_parameters(
+    top: &mut Object<'_>,
+    description: &NetworkDescription,
+) -> Result<(), ModelError> {
+    let limit = match description.name.as_str() {
+        "v1" => V1_MAX_PARAMETERS,
+        "v2" => V2_MAX_PARAMETERS,
+        _ => MAX_PARAMETERS,
+    };
+    let derived = description.parameters();
+    if derived > limit {
+        return Err(top.refuse(
+            "layers",
+            &format!("{derived} parameters"),
+            format!("at most {limit} for a model named {:?}", description.name),
+        ));
+    }
+    let stated = top.integer("parameters", 1..=limit)?;
+    if stated != derived {
+        return Err(top.refuse(
+            "parameters",
+            &stated.to_string(),
+            format!("{derived}, which is what the layers add up to"),
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,181 @@
+//! A network with its weights, read from a safetensors file.
+
+use std::collections::HashSet;
+
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+
+use super::description::{METADATA_KEY, NetworkDescription, Part, PartKind};
+use super::error::ModelError;
+
+/// Weights and bias of one [`Part`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct PartWeights {
+    /// Weights in the order of [`Part::weight_shape`], row-major.
+    pub weight: Vec<f32>,
+    /// One value per output channel.
+    pub bias: Vec<f32>,
+}
+
+/// A checked network: description and weights that fit each other.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Model {
+    description: NetworkDescription,
+    /// Per layer, per part.
+    weights: Vec<Vec<PartWeights>>,
+}
+
+impl Model {
+    /// Reads a safetensors file with the description in its metadata. `file` is the name that
+    /// errors give.
+    ///
+    /// # Errors
+    /// See [`ModelError`]: a broken container, a wrong description, and tensors that are missing,
+    /// superfluous, not float32, of another shape than described, or not finite.
+    pub fn from_safetensors(file: &str, bytes: &[u8]) -> Result<Self, ModelError> {
+        let container = |error: safetensors::SafeTensorError| ModelError::Container {
+            file: file.to_owned(),
+            error: error.to_string(),
+        };
+        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(container)?;
+        let text = metadata
+            .metadata()
+            .as_ref()
+            .and_then(|map| map.get(METADATA_KEY))
+            .ok_or_else(|| ModelError::FieldMissing {
+                file: file.to_owned(),
+                field: METADATA_KEY.to_owned(),
+                expected: "the network's description in the file's metadata".to_owned(),
+            })?;
+        let description = NetworkDescription::from_json(file, text)?;
+        let tensors = SafeTensors::deserialize(bytes).map_err(container)?;
+        let mut reader = TensorReader {
+            file,
+            tensors,
+            read: HashSet::new(),
+        };
+        let weights = description
+            .layers
+            .iter()
+            .enumerate()
+            .map(|(index, layer)| {
+                layer
+                    .parts
+                    .iter()
+                    .map(|part| reader.part(index, part))
+                    .collect()
+            })
+            .collect::<Result<_, ModelError>>()?;
+        reader.finish()?;
+        Ok(Self {
+            description,
+            weights,
+        })
+    }
+
+    /// The network's description.
+    #[must_use]
+    pub const fn description(&self) -> &NetworkDescription {
+        &self.description
+    }
+
+    /// The parts of each layer with their weights, in the order they run. Pooling has none.
+    pub fn layers(&self) -> impl Iterator<Item = impl Iterator<Item = (&Part, &PartWeights)>> {
+        self.description
+            .layers
+            .iter()
+            .zip(&self.weights)
+            .map(|(layer, weights)| layer.parts.iter().zip(weights))
+    }
+
+    /// The dense layer's weights `[class][channel]`, row-major, and bias `[class]`: what Grad-CAM
+    /// weighs the last feature maps with.
+    #[must_use]
+    pub fn dense(&self) -> (&[f32], &[f32]) {
+        self.layers()
+            .flatten()
+            .find(|(part, _)| part.kind == PartKind::Dense)
+            .map_or((&[], &[]), |(_, weights)| {
+                (weights.weight.as_slice(), weights.bias.as_slice())
+            })
+    }
+}
+
+struct TensorReader<'a> {
+    file: &'a str,
+    tensors: SafeTensors<'a>,
+    read: HashSet<String>,
+}
+
+impl TensorReader<'_> {
+    fn part(&mut self, layer: usize, part: &Part) -> Result<PartWeights, ModelError> {
+        let prefix = format!("layers.{layer}.{}", part.name);
+        Ok(PartWeights {
+            weight: self.tensor(format!("{prefix}.weight"), part.weight_shape())?,
+            bias: self.tensor(format!("{prefix}.bias"), vec![part.output.channels])?,
+        })
+    }
+
+    fn tensor(&mut self, name: String, expected: Vec<usize>) -> Result<Vec<f32>, ModelError> {
+        let Ok(view) = self.tensors.tensor(&name) else {
+            return Err(ModelError::TensorMissing {
+                file: self.file.to_owned(),
+                tensor: name,
+                expected,
+            });
+        };
+        if view.shape() != expected {
+            return Err(ModelError::TensorShape {
+                file: self.file.to_owned(),
+                tensor: name,
+                found: view.shape().to_vec(),
+                expected,
+            });
+        }
+        let values = float32(self.file, &name, &view)?;
+        self.read.insert(name);
+        Ok(values)
+    }
+
+    fn finish(&self) -> Result<(), ModelError> {
+        let mut unexpected: Vec<&str> = self
+            .tensors
+            .iter()
+            .map(|(name, _)| name)
+            .filter(|name| !self.read.contains(*name))
+            .collect();
+        unexpected.sort_unstable();
+        match unexpected.first() {
+            None => Ok(()),
+            Some(name) => Err(ModelError::TensorUnexpected {
+                file: self.file.to_owned(),
+                tensor: (*name).to_owned(),
+            }),
+        }
+    }
+}
+
+/// The values of a tensor, checked for type and finiteness.
+pub(super) fn float32(
+    file: &str,
+    name: &str,
+    view: &TensorView<'_>,
+) -> Result<Vec<f32>, ModelError> {
+    if view.dtype() != Dtype::F32 {
+        return Err(ModelError::TensorType {
+            file: file.to_owned(),
+            tensor: name.to_owned(),
+            found: format!("{:?}", view.dtype()),
+        });
+    }
+    let (groups, _) = view.data().as_chunks::<4>();
+    let values: Vec<f32> = groups.iter().copied().map(f32::from_le_bytes).collect();
+    match values.iter().position(|value| !value.is_finite()) {
+        None => Ok(values),
+        Some(index) => Err(ModelError::TensorNotFinite {
+            file: file.to_owned(),
+            tensor: name.to_owned(),
+            index,
+            found: values[index],
+        }),
+    }
+}
