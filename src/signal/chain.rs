@@ -95,6 +95,10 @@ pub struct CutBeat {
 
 /// What the chain reports.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a beat is handed over once and by value; boxing it would allocate"
+)]
 pub enum ChainEvent {
     /// A beat; beats come in order of time.
     Beat(CutBeat),

@@ -236,7 +236,7 @@ mod tests {
     }
 
     /// Signal-to-noise ratio of a resampled sine against the sine itself, dB.
-    #[allow(clippy::cast_possible_truncation)]
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     fn sine_snr_db(rate: SampleRate, frequency_hz: f64, first: u32) -> f64 {
         let sine = |seconds: f64| (2.0 * PI * frequency_hz * seconds).sin();
         let mut resampler = resampler(rate);
@@ -324,7 +324,7 @@ mod tests {
         let mut outputs = Vec::new();
         for value in [3.5_f32, -1.25, 1e6] {
             resampler.push(value, &mut |output| {
-                outputs.push((output.index, output.value))
+                outputs.push((output.index, output.value));
             });
         }
         resampler.flush(&mut |output| outputs.push((output.index, output.value)));

@@ -16,6 +16,7 @@ mod history;
 mod memory;
 mod network;
 mod shapes;
+#[allow(clippy::approx_constant, reason = "fitted, whatever they look like")]
 mod weights;
 
 use std::collections::VecDeque;
@@ -42,6 +43,9 @@ pub(super) const DEADLINE_SAMPLES: u64 = samples(800);
 pub(super) const REFRACTORY_SAMPLES: u64 = samples(200);
 /// A candidate this likely is reported without waiting for the deadline (log odds).
 const EARLY_LOG_ODDS: f32 = 4.0;
+/// From here on a candidate is a beat at the deadline (log odds): below even odds, because a lost
+/// beat also costs the levels their memory.
+const LEAST_LOG_ODDS: f32 = -0.25;
 /// Most candidates that can be waiting: one each 100 ms, and those of a flush.
 const QUEUE_LENGTH: usize = 32;
 /// Decided candidates that are remembered: as many as fit into the time a P wave lies before R.
@@ -273,7 +277,7 @@ impl Detector {
         if !last_call && log_odds <= EARLY_LOG_ODDS {
             return None;
         }
-        let accepted = log_odds > 0.0;
+        let accepted = log_odds > LEAST_LOG_ODDS;
         if let Some(judgements) = &mut self.judgements {
             judgements.push(Judgement {
                 index: front.r(),

@@ -10,8 +10,8 @@ use super::samples;
 /// Samples on both sides of R that make a shape.
 const HALF: usize = 18;
 const LENGTH: usize = 2 * HALF + 1;
-/// Farthest that R may stand from the dominant deflection to follow a shape, samples.
-const REACH: usize = samples(60) as usize;
+/// Farthest that R may stand from the dominant deflection to follow a shape, samples (60 ms).
+const REACH: usize = 15;
 const SPAN: usize = LENGTH + 2 * REACH;
 /// Shapes kept.
 const COUNT: usize = 5;

@@ -7,9 +7,9 @@ Material: the detector's own judgements of candidates with the truth beside them
             [--tempo T] --judgements FOLDER
 
 and since the features depend on what the detector accepted before, both steps are repeated until
-the figures stay: twice is enough.
+the figures stay: three times, judgements of the last two together.
 
-    python fit.py FOLDER [--folds 6] [--write ../weights.rs]
+    python fit.py FOLDER... [--folds 6] [--write ../weights.rs]
 
 With --folds the records are left out in turn and the errors counted on them; needs numpy alone.
 """
@@ -31,10 +31,10 @@ TEMPO_WEIGHT = 0.35
 SECOND_CHANNEL_WEIGHT = 0.3
 
 
-def load(folder):
+def load(folders):
     """Features, truth, weight, record and condition of every judgement whose truth is known."""
     rows = collections.defaultdict(list)
-    for path in sorted(pathlib.Path(folder).glob("*.csv")):
+    for path in sorted(path for folder in folders for path in pathlib.Path(folder).glob("*.csv")):
         record, channel, noise, snr, tempo = path.stem.split("-")
         data = np.loadtxt(path, delimiter=",", dtype=np.float32, ndmin=2)
         if data.size == 0:
@@ -126,12 +126,12 @@ def rust(weights):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder")
+    parser.add_argument("folders", nargs="+")
     parser.add_argument("--folds", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--write")
     arguments = parser.parse_args()
-    data = load(arguments.folder)
+    data = load(arguments.folders)
     print(f"{len(data['y'])} judgements, {int(data['y'].sum())} of beats")
     if arguments.folds:
         accepted = np.zeros(len(data["y"]), bool)
