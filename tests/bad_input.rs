@@ -3,15 +3,16 @@
 //! Every row runs against a database that already holds a session and must still hold it, row for
 //! row, afterwards.
 
+#![allow(clippy::unwrap_used, reason = "a test may end here, helpers included")]
+
 mod common;
 
 use std::any::Any;
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use common::{Outcome, Row, Running, beats_of, frames_in, r_sample, run};
+use common::{Outcome, Row, Running, Tables, beats_of, frames_in, r_sample, run};
 use rusqlite::Connection;
 
 /// Samples after an R peak that its label needs, at 500 SPS (docs: at most 1.0 s).
@@ -20,12 +21,12 @@ const LABEL_DELAY_SAMPLES: i64 = 500;
 /// A folder with a database that holds one session, and traces to feed.
 struct Bench {
     folder: tempfile::TempDir,
-    before: BTreeMap<&'static str, Vec<Row>>,
+    before: Tables,
 }
 
 impl Bench {
     fn new() -> Self {
-        static EARLIER: OnceLock<(Vec<u8>, BTreeMap<&'static str, Vec<Row>>)> = OnceLock::new();
+        static EARLIER: OnceLock<(Vec<u8>, Tables)> = OnceLock::new();
         let (bytes, before) = EARLIER.get_or_init(|| {
             let folder = common::scratch();
             let database = folder.path().join("ecg.db");
@@ -704,6 +705,53 @@ fn a_wrong_record_is_named_with_its_line() {
             trace.to_str().unwrap(),
         ]);
         let verdict = bench.judge(&outcome, 30, &[words]);
+        failures.extend(verdict.err().map(|problem| format!("{name}: {problem}")));
+        let data = bench.folder.path().to_str().unwrap();
+        let record = record.file_stem().unwrap().to_str().unwrap();
+        let outcome = run(["evaluate", "--data", data, "--records", record, "--json"]);
+        // It looks for a signal it can use before it looks at units.
+        let words = if words == "mmHg" {
+            "r: no ECG signal"
+        } else {
+            words
+        };
+        let verdict = bench.judge(&outcome, 30, &[words]);
+        failures.extend(
+            verdict
+                .err()
+                .map(|problem| format!("{name}, evaluate: {problem}")),
+        );
+    }
+    common::report(&failures);
+}
+
+#[test]
+fn a_wrong_record_does_not_hide_the_others() {
+    let bench = Bench::new();
+    for ending in ["hea", "dat", "atr"] {
+        let name = format!("119_20s.{ending}");
+        let path = common::repository("src/acquisition/testdata").join(&name);
+        fs::copy(path, bench.path(&name)).unwrap();
+    }
+    bench.file("broken.hea", "broken 1 fast\n");
+    let data = bench.folder.path().to_str().unwrap();
+    let outcome = run(["evaluate", "--data", data, "--json"]);
+    bench
+        .judge(&outcome, 30, &["broken.hea, line 1"])
+        .unwrap_or_else(|problem| panic!("{problem}"));
+    let json = common::one_json_line(&outcome.stdout).unwrap();
+    let records = json["records"].as_array().unwrap();
+    assert_eq!(records.len(), 1, "{json}");
+    assert_eq!(records[0]["name"], "119_20s");
+
+    let mut failures = Vec::new();
+    let empty = common::scratch();
+    for (name, path) in [
+        ("an empty folder", empty.path().to_owned()),
+        ("no folder", empty.path().join("nowhere")),
+    ] {
+        let path = path.to_str().unwrap();
+        let verdict = run(["evaluate", "--data", path]).failed_with(30, &[path]);
         failures.extend(verdict.err().map(|problem| format!("{name}: {problem}")));
     }
     common::report(&failures);

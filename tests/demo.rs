@@ -1,14 +1,15 @@
 //! The demo: its contract with scripts, its traces, its sameness, and its socket.
 
+#![allow(clippy::unwrap_used, reason = "a test may end here, helpers included")]
+
 mod common;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::Cursor;
 use std::path::Path;
 use std::time::Duration;
 
-use common::{Row, Running, run};
+use common::{Running, Tables, run};
 use ecg_gateway::acquisition::trace::{TraceEnd, TraceEvent, TraceReader};
 use ecg_gateway::wfdb::read_annotations;
 use serde_json::Value;
@@ -202,7 +203,7 @@ fn classes(by_class: &Value) -> Vec<Option<i64>> {
 }
 
 /// All rows without their wall-clock fields. SQLite hands out the very bits of a float.
-fn without_wall_clock(database: &Path) -> BTreeMap<&'static str, Vec<Row>> {
+fn without_wall_clock(database: &Path) -> Tables {
     [
         (
             "beats",

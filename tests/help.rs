@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use common::run;
 
 /// Options that scripts may rely on, of each subcommand. `--help` mentions these and no others.
-const OPTIONS: [(&str, &[&str]); 6] = [
+const OPTIONS: [(&str, &[&str]); 7] = [
     (
         "demo",
         &[
@@ -34,6 +34,23 @@ const OPTIONS: [(&str, &[&str]); 6] = [
             "--annotator",
             "--attribution",
             "--wall-start",
+            "--json",
+        ],
+    ),
+    (
+        "evaluate",
+        &[
+            "--data",
+            "--records",
+            "--protocol",
+            "--channel",
+            "--model",
+            "--mains",
+            "--reference",
+            "--learning-seconds",
+            "--write-annotations",
+            "--out",
+            "--jobs",
             "--json",
         ],
     ),
@@ -175,6 +192,10 @@ fn what_is_not_known_is_refused_with_code_2() {
         vec!["simulate", "100", "--out", "x", "--signals", "0"],
         vec!["simulate", "100", "--out", "x", "--signals", "0,1,2"],
         vec!["bench", "--hours", "many"],
+        vec!["evaluate"],
+        vec!["evaluate", "--data", ".", "--channel", "II"],
+        vec!["evaluate", "--data", ".", "--protocol", "guess"],
+        vec!["evaluate", "--data", ".", "--write-annotations", "ann"],
     ]);
     for arguments in rows {
         let outcome = run(&arguments);

@@ -1,5 +1,7 @@
 //! How the command line treats standard output, standard error and signals.
 
+#![allow(clippy::unwrap_used, reason = "a test may end here, helpers included")]
+
 mod common;
 
 use std::process::{Command, Stdio};
@@ -93,6 +95,27 @@ fn json_is_one_line() {
                 "bytes",
                 "seconds_of_ecg",
                 "bytes_per_second",
+            ],
+        ),
+        (
+            vec![
+                "evaluate",
+                "--data",
+                record.parent().and_then(std::path::Path::to_str).unwrap(),
+                "--json",
+            ],
+            &[
+                "protocol",
+                "model",
+                "engine",
+                "learning_seconds",
+                "records",
+                "gross",
+                "average",
+                "confusion",
+                "accuracy",
+                "macro_f1",
+                "seconds",
             ],
         ),
         (

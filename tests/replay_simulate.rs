@@ -1,6 +1,8 @@
 //! A WFDB record through the simulated chip into a trace, and the trace into beats: without
 //! faults and with every kind of them.
 
+#![allow(clippy::unwrap_used, reason = "a test may end here, helpers included")]
+
 mod common;
 
 use std::fs;

@@ -90,7 +90,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     let Protocol::Chain = arguments.protocol;
     let report = Report::new(&model, arguments.learning_seconds, records, began.elapsed());
-    report.print(arguments.json)?;
+    if !report.is_empty() {
+        report.print(arguments.json)?;
+    }
     // What could be evaluated has been printed; the first record that could not ends the command.
     let count = failures.len();
     failures.into_iter().next().map_or(Ok(()), |first| {

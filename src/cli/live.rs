@@ -119,26 +119,27 @@ mod tests {
     #[test]
     fn every_acquisition_key_reaches_the_chip() {
         let default = Config::default().acquisition;
-        let changes: [(&str, fn(&mut AcquisitionConfig)); 9] = [
+        type Change = (&'static str, fn(&mut AcquisitionConfig));
+        let changes: [Change; 9] = [
             ("sample_rate_hz", |acquisition| {
-                acquisition.sample_rate_hz = 1000
+                acquisition.sample_rate_hz = 1000;
             }),
             ("gain_ch1", |acquisition| acquisition.gain_ch1 = 12),
             ("gain_ch2", |acquisition| acquisition.gain_ch2 = 1),
             ("reference_volts", |acquisition| {
-                acquisition.reference_volts = 4.033
+                acquisition.reference_volts = 4.033;
             }),
             ("right_leg_drive", |acquisition| {
-                acquisition.right_leg_drive = false
+                acquisition.right_leg_drive = false;
             }),
             ("lead_off_detection", |acquisition| {
-                acquisition.lead_off_detection = false
+                acquisition.lead_off_detection = false;
             }),
             ("lead_off_mode", |acquisition| {
                 acquisition.lead_off_mode = config::LeadOffMode::Ac;
             }),
             ("lead_off_current_na", |acquisition| {
-                acquisition.lead_off_current_na = 22_000
+                acquisition.lead_off_current_na = 22_000;
             }),
             ("lead_off_threshold_percent", |acquisition| {
                 acquisition.lead_off_threshold_percent = 70.0;

@@ -73,7 +73,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         engine = info.engine,
         "recording"
     );
-    let outcome = gateway.run_session(&mut source, &mut pipeline, &info, &stop, &mut |_| {});
+    let outcome = gateway.run_session(
+        &mut source,
+        &mut pipeline,
+        &info,
+        &stop,
+        &|| "completed",
+        &mut |_| {},
+    );
     tracing::info!(
         samples = outcome.report.samples,
         missing_samples = outcome.report.missing_samples,

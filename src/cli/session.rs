@@ -147,8 +147,18 @@ pub(super) fn run_trace(
         .unwrap_or(path.as_os_str())
         .to_string_lossy();
     let info = session_info("replay", &origin, source.info(), model);
-    let SessionOutcome { report, ended } =
-        gateway.run_session(&mut source, &mut pipeline, &info, stop, observe);
+    let end_reason = || match handle.end() {
+        Some(TraceEnd::Cut { .. }) => "truncated",
+        _ => "completed",
+    };
+    let SessionOutcome { report, ended } = gateway.run_session(
+        &mut source,
+        &mut pipeline,
+        &info,
+        stop,
+        &end_reason,
+        observe,
+    );
     let ended = ended
         .map_err(|error| match error {
             SessionError::Source(error) => trace_failure(path, error),

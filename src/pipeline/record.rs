@@ -242,7 +242,8 @@ mod tests {
 
     #[test]
     fn signals_are_chosen_by_lead_and_unit() {
-        let rows: [(&[&str], SignalChoice, Result<Vec<usize>, ()>); 9] = [
+        type Row<'a> = (&'a [&'a str], SignalChoice, Result<Vec<usize>, ()>);
+        let rows: [Row<'_>; 9] = [
             (&["mV MLII", "mV V5"], SignalChoice::Auto, Ok(vec![0, 1])),
             (&["mV V5", "mV MLII"], SignalChoice::Auto, Ok(vec![1, 0])),
             (

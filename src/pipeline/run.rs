@@ -89,7 +89,7 @@ impl Pipeline {
             lead_off: sample.lead_off.channels(),
         };
         self.through_chain(sink, |chain, mut on_event| {
-            chain.push(&sample, &mut on_event)
+            chain.push(&sample, &mut on_event);
         })
     }
 
@@ -104,7 +104,7 @@ impl Pipeline {
     ) -> Result<(), LabelError> {
         let next_index = gap.first_missing_sample.saturating_add(gap.missing_samples);
         let outcome = self.through_chain(sink, |chain, mut on_event| {
-            chain.gap(next_index, &mut on_event)
+            chain.gap(next_index, &mut on_event);
         });
         self.flush_block(sink);
         sink(PipelineEvent::Gap(*gap));

@@ -68,13 +68,15 @@ impl Gateway {
     }
 
     /// Runs `source` through `pipeline` into the store until it ends, fails or `stop` is set.
-    /// `observe` sees every event on its way.
+    /// `observe` sees every event on its way; `end_reason` names the end of a source that ended by
+    /// itself, e.g. `completed` or `truncated`.
     pub fn run_session(
         &self,
         source: &mut impl FrameSource,
         pipeline: &mut Pipeline,
         info: &SessionInfo,
         stop: &AtomicBool,
+        end_reason: &dyn Fn() -> &'static str,
         observe: &mut impl FnMut(&PipelineEvent),
     ) -> SessionOutcome {
         Session {
@@ -82,6 +84,7 @@ impl Gateway {
             live: &self.live,
             stop,
             info,
+            end_reason,
         }
         .run(source, pipeline, observe)
     }

@@ -59,6 +59,8 @@ pub(super) struct Session<'a> {
     pub(super) live: &'a SharedLiveStatus,
     pub(super) stop: &'a AtomicBool,
     pub(super) info: &'a SessionInfo,
+    /// How the source ended, asked once it has.
+    pub(super) end_reason: &'a dyn Fn() -> &'static str,
 }
 
 /// What the running session counts.
@@ -104,7 +106,7 @@ impl Session<'_> {
         let reason = match &ran {
             Err(_) => "failed",
             Ok(()) if self.stop.load(Ordering::Relaxed) => "stopped",
-            Ok(()) => "completed",
+            Ok(()) => (self.end_reason)(),
         };
         let end = progress
             .newest

@@ -172,7 +172,7 @@ pub(crate) fn rewrite(
             }
         }
     }
-    writer.finish().expect("written")
+    writer.finish().expect("written").0
 }
 
 fn write_transaction(
@@ -202,6 +202,9 @@ pub(crate) fn frames_in(trace: &[u8]) -> usize {
 /// One row of a query.
 pub(crate) type Row = Vec<Value>;
 
+/// Rows by table.
+pub(crate) type Tables = BTreeMap<&'static str, Vec<Row>>;
+
 /// The rows of a query.
 pub(crate) fn query(database: &Path, sql: &str) -> Vec<Row> {
     let connection = Connection::open(database).expect("the database opens");
@@ -225,7 +228,7 @@ pub(crate) fn integers(database: &Path, sql: &str) -> Vec<i64> {
 }
 
 /// Every row of every table, in order.
-pub(crate) fn snapshot(database: &Path) -> BTreeMap<&'static str, Vec<Row>> {
+pub(crate) fn snapshot(database: &Path) -> Tables {
     [
         "deciders",
         "sessions",
@@ -243,10 +246,7 @@ pub(crate) fn snapshot(database: &Path) -> BTreeMap<&'static str, Vec<Row>> {
 }
 
 /// What is wrong with a database that must still hold the rows of `before`, if anything.
-pub(crate) fn keeps(
-    database: &Path,
-    before: &BTreeMap<&'static str, Vec<Row>>,
-) -> Result<(), String> {
+pub(crate) fn keeps(database: &Path, before: &Tables) -> Result<(), String> {
     integrity(database)?;
     let after = snapshot(database);
     for (table, rows) in before {

@@ -89,6 +89,11 @@ impl Report {
         }
     }
 
+    /// Whether no record could be evaluated.
+    pub(super) fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
     pub(super) fn print(&self, json: bool) -> Result<(), Failure> {
         if json {
             return output::json(self);
