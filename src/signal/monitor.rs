@@ -15,8 +15,8 @@ pub(super) const CLIPPED_PART: f32 = 0.98;
 const CLIPPED_SHARE: f32 = 0.01;
 /// Energy between the beats over that of the beats from which on a stretch is noisy, and below
 /// which it is no longer.
-const NOISY_FROM: f32 = 0.35;
-const NOISY_UNTIL: f32 = 0.25;
+const NOISY_FROM: f32 = 0.45;
+const NOISY_UNTIL: f32 = 0.3;
 /// Judgements in a row that a change for the worse and for the better needs.
 const WORSE_AFTER: u32 = 2;
 const BETTER_AFTER: u32 = 5;
