@@ -140,8 +140,8 @@ impl Report {
         ))?;
         match &self.training_data {
             Some(data) => text_line(&format!(
-                "It was trained on beats of: {data}. On these records its labels look better than on \
-                 strangers; the detector's figures do not depend on it."
+                "It was trained on beats of: {data}. The QRS detector was fitted on that database \
+                 too: on its records the figures look better than on strangers."
             )),
             None => Ok(()),
         }
