@@ -7,8 +7,8 @@
 use super::isa::{Isa, Kernel};
 use super::layout::Layout;
 
-/// Rows of output summed together.
-const MAX_ROWS: usize = 8;
+/// Taps of the shipped networks: their weights stay in registers over all of time.
+const USUAL_TAPS: usize = 7;
 
 /// Weights per vector of channels: the bias, then the taps.
 pub(super) struct PackedDepthwise<I: Isa> {
@@ -70,24 +70,14 @@ struct Convolve<'a, I: Isa> {
 impl<I: Isa> Kernel<I> for Convolve<'_, I> {
     #[inline(always)]
     fn eval(mut self, isa: I) {
-        let time = self.into.shape.time;
-        let tiles = time.div_ceil(MAX_ROWS);
+        let weights = self.weights;
         for beat in 0..self.beats {
-            for vector in 0..self.into.width {
-                let mut row = 0;
-                for tile in 1..=tiles {
-                    let end = time * tile / tiles;
-                    match end - row {
-                        1 => self.tile::<1>(isa, beat, vector, row),
-                        2 => self.tile::<2>(isa, beat, vector, row),
-                        3 => self.tile::<3>(isa, beat, vector, row),
-                        4 => self.tile::<4>(isa, beat, vector, row),
-                        5 => self.tile::<5>(isa, beat, vector, row),
-                        6 => self.tile::<6>(isa, beat, vector, row),
-                        7 => self.tile::<7>(isa, beat, vector, row),
-                        _ => self.tile::<MAX_ROWS>(isa, beat, vector, row),
-                    }
-                    row = end;
+            for (vector, weights) in weights.packed.chunks_exact(weights.taps + 1).enumerate() {
+                let (bias, taps) = (weights[0], &weights[1..]);
+                if let Ok(&taps) = <&[I::F32; USUAL_TAPS]>::try_from(taps) {
+                    self.column(isa, beat, vector, bias, &taps);
+                } else {
+                    self.column(isa, beat, vector, bias, taps);
                 }
             }
         }
@@ -95,36 +85,30 @@ impl<I: Isa> Kernel<I> for Convolve<'_, I> {
 }
 
 impl<I: Isa> Convolve<'_, I> {
-    /// `T` rows from `row` on, of one vector of channels.
+    /// One vector of channels over all of time. Each sum waits for itself only: the processor
+    /// works on many rows at once without being told.
     #[inline(always)]
-    fn tile<const T: usize>(&mut self, isa: I, beat: usize, vector: usize, row: usize) {
-        let PackedDepthwise {
-            packed,
-            taps,
-            stride,
-            relu,
-        } = self.weights;
-        let weights = &packed[vector * (taps + 1)..][..=*taps];
+    fn column(&mut self, isa: I, beat: usize, vector: usize, bias: I::F32, taps: &[I::F32]) {
         let width = self.from.width;
-        let start = beat * self.from.beat_len() + row * stride * width + vector;
-        let last = ((T - 1) * stride + taps - 1) * width;
-        let input = &self.input[start..][..=last];
-        let mut sums = [weights[0]; T];
-        for (tap, &weight) in weights[1..].iter().enumerate() {
-            for (t, sum) in sums.iter_mut().enumerate() {
-                // SAFETY: t <= T - 1 and tap <= taps - 1, so the index is at most `last`, the last
-                // one of `input`.
-                let value = unsafe { *input.get_unchecked((t * stride + tap) * width) };
-                *sum = isa.multiply_add(weight, value, *sum);
+        let step = self.weights.stride * width;
+        let time = self.into.shape.time;
+        let last = (time - 1) * step + (taps.len() - 1) * width;
+        let input = &self.input[beat * self.from.beat_len() + vector..][..=last];
+        let output = &mut self.output[self.into.at(beat, 0) + vector..];
+        let output = output.iter_mut().step_by(self.into.width).take(time);
+        for (row, output) in output.enumerate() {
+            let mut sum = bias;
+            for (tap, &weight) in taps.iter().enumerate() {
+                // SAFETY: row <= time - 1 and tap <= taps.len() - 1, so the index is at most
+                // `last`, the last one of `input`.
+                let value = unsafe { *input.get_unchecked(row * step + tap * width) };
+                sum = isa.multiply_add(weight, value, sum);
             }
-        }
-        let start = self.into.at(beat, row) + vector;
-        for (value, &sum) in self.output[start..]
-            .iter_mut()
-            .step_by(self.into.width)
-            .zip(&sums)
-        {
-            *value = if *relu { isa.relu(sum) } else { sum };
+            *output = if self.weights.relu {
+                isa.relu(sum)
+            } else {
+                sum
+            };
         }
     }
 }

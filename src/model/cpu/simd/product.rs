@@ -11,6 +11,9 @@ use super::layout::Layout;
 const MAX_VECTORS: usize = 4;
 /// Most rows that are summed together.
 const MAX_ROWS: usize = 12;
+/// Inputs of a row taken per turn of the inner loop, so that the rows' addresses are worked out
+/// once for all of them.
+const UNROLL: usize = 4;
 
 /// Weights of a matrix product in the order the kernel reads them: groups of up to [`MAX_VECTORS`]
 /// vectors of outputs; in each group the biases, then one row of weights per input.
@@ -191,33 +194,80 @@ impl<I: Isa, const V: usize> Group<'_, '_, '_, I, V> {
         let start = first + beat * beat_step + row * row_step;
         let input = &values[start..][..(T - 1) * row_step + self.weights.len()];
         let mut sums = [*self.bias; T];
-        for (depth, weights) in self.weights.iter().enumerate() {
-            for (t, sums) in sums.iter_mut().enumerate() {
-                // SAFETY: t < T and depth < weights.len(), so the index is below the length that
-                // `input` was just cut to.
-                let value = isa.splat(unsafe { *input.get_unchecked(t * row_step + depth) });
-                for (sum, &weight) in sums.iter_mut().zip(weights) {
-                    *sum = isa.multiply_add(weight, value, *sum);
+        let (unrolled, rest) = self.weights.as_chunks::<UNROLL>();
+        for (chunk, weights) in unrolled.iter().enumerate() {
+            for (offset, weights) in weights.iter().enumerate() {
+                // SAFETY: the rows of weights before this one are fewer than `weights.len()`, and
+                // `input` was just cut to T rows, the last one `weights.len()` long.
+                unsafe {
+                    accumulate(
+                        isa,
+                        &mut sums,
+                        weights,
+                        input,
+                        row_step,
+                        chunk * UNROLL + offset,
+                    )
                 }
             }
         }
-        let Output {
-            values,
-            layout,
-            relu,
-            residual,
-        } = &mut *self.output;
-        for (t, mut sums) in sums.into_iter().enumerate() {
-            if let Some((residual, layout)) = residual {
-                let start = layout.at(beat, row + t) + self.place.first_vector;
-                for (sum, &value) in sums.iter_mut().zip(&residual[start..][..V]) {
+        let done = self.weights.len() - rest.len();
+        for (offset, weights) in rest.iter().enumerate() {
+            // SAFETY: as above.
+            unsafe { accumulate(isa, &mut sums, weights, input, row_step, done + offset) }
+        }
+        self.store(isa, beat, row, sums);
+    }
+
+    #[inline(always)]
+    fn store<const T: usize>(
+        &mut self,
+        isa: I,
+        beat: usize,
+        row: usize,
+        mut sums: [[I::F32; V]; T],
+    ) {
+        let first = self.place.first_vector;
+        let output = &mut *self.output;
+        if let Some((residual, layout)) = output.residual {
+            let rows = residual[layout.at(beat, row) + first..].chunks(layout.width);
+            for (sums, row) in sums.iter_mut().zip(rows) {
+                for (sum, &value) in sums.iter_mut().zip(row) {
                     *sum = isa.add(*sum, value);
                 }
             }
-            let start = layout.at(beat, row + t) + self.place.first_vector;
-            for (value, &sum) in values[start..][..V].iter_mut().zip(&sums) {
-                *value = if *relu { isa.relu(sum) } else { sum };
+        }
+        if output.relu {
+            for sum in sums.as_flattened_mut() {
+                *sum = isa.relu(*sum);
             }
+        }
+        let layout = output.layout;
+        let rows = output.values[layout.at(beat, row) + first..].chunks_mut(layout.width);
+        for (sums, row) in sums.iter().zip(rows) {
+            row[..V].copy_from_slice(sums);
+        }
+    }
+}
+
+/// Adds the products of one input of each row with its weights.
+///
+/// # Safety
+/// `(T - 1) * row_step + depth` is below the length of `input`.
+#[inline(always)]
+unsafe fn accumulate<I: Isa, const V: usize, const T: usize>(
+    isa: I,
+    sums: &mut [[I::F32; V]; T],
+    weights: &[I::F32; V],
+    input: &[f32],
+    row_step: usize,
+    depth: usize,
+) {
+    for (t, sums) in sums.iter_mut().enumerate() {
+        // SAFETY: t is at most T - 1; the rest is the caller's promise.
+        let value = isa.splat(unsafe { *input.get_unchecked(t * row_step + depth) });
+        for (sum, &weight) in sums.iter_mut().zip(weights) {
+            *sum = isa.multiply_add(weight, value, *sum);
         }
     }
 }
