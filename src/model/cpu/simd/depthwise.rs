@@ -10,6 +10,9 @@ use super::layout::Layout;
 /// Taps of the shipped networks: their weights stay in registers over all of time.
 const USUAL_TAPS: usize = 7;
 
+/// Rows of output summed together: as many as leave room for those weights in 16 registers.
+const ROWS: usize = 4;
+
 /// Weights per vector of channels: the bias, then the taps.
 pub(super) struct PackedDepthwise<I: Isa> {
     packed: Vec<I::F32>,
@@ -70,14 +73,17 @@ struct Convolve<'a, I: Isa> {
 impl<I: Isa> Kernel<I> for Convolve<'_, I> {
     #[inline(always)]
     fn eval(mut self, isa: I) {
-        let weights = self.weights;
+        let PackedDepthwise { packed, stride, .. } = self.weights;
+        let taps = self.weights.taps;
         for beat in 0..self.beats {
-            for (vector, weights) in weights.packed.chunks_exact(weights.taps + 1).enumerate() {
-                let (bias, taps) = (weights[0], &weights[1..]);
-                if let Ok(&taps) = <&[I::F32; USUAL_TAPS]>::try_from(taps) {
-                    self.column(isa, beat, vector, bias, &taps);
-                } else {
-                    self.column(isa, beat, vector, bias, taps);
+            for (vector, weights) in packed.chunks_exact(taps + 1).enumerate() {
+                let usual = <[I::F32; USUAL_TAPS + 1]>::try_from(weights);
+                // The same code: where the numbers are known, the compiler unrolls it and reads
+                // each input once.
+                match (usual, stride) {
+                    (Ok(weights), 1) => self.column(isa, beat, vector, &weights, 1),
+                    (Ok(weights), 2) => self.column(isa, beat, vector, &weights, 2),
+                    _ => self.column(isa, beat, vector, weights, *stride),
                 }
             }
         }
@@ -85,30 +91,52 @@ impl<I: Isa> Kernel<I> for Convolve<'_, I> {
 }
 
 impl<I: Isa> Convolve<'_, I> {
-    /// One vector of channels over all of time. Each sum waits for itself only: the processor
-    /// works on many rows at once without being told.
+    /// One vector of channels over all of time; `weights` are the bias and the taps.
     #[inline(always)]
-    fn column(&mut self, isa: I, beat: usize, vector: usize, bias: I::F32, taps: &[I::F32]) {
-        let width = self.from.width;
-        let step = self.weights.stride * width;
+    fn column(&mut self, isa: I, beat: usize, vector: usize, weights: &[I::F32], stride: usize) {
         let time = self.into.shape.time;
-        let last = (time - 1) * step + (taps.len() - 1) * width;
-        let input = &self.input[beat * self.from.beat_len() + vector..][..=last];
-        let output = &mut self.output[self.into.at(beat, 0) + vector..];
-        let output = output.iter_mut().step_by(self.into.width).take(time);
-        for (row, output) in output.enumerate() {
-            let mut sum = bias;
+        let whole = time - time % ROWS;
+        for row in (0..whole).step_by(ROWS) {
+            self.tile::<ROWS>(isa, beat, vector, row, weights, stride);
+        }
+        for row in whole..time {
+            self.tile::<1>(isa, beat, vector, row, weights, stride);
+        }
+    }
+
+    /// `T` rows from `row` on.
+    #[inline(always)]
+    fn tile<const T: usize>(
+        &mut self,
+        isa: I,
+        beat: usize,
+        vector: usize,
+        row: usize,
+        weights: &[I::F32],
+        stride: usize,
+    ) {
+        let width = self.from.width;
+        let (bias, taps) = (weights[0], &weights[1..]);
+        let start = beat * self.from.beat_len() + row * stride * width + vector;
+        let last = ((T - 1) * stride + taps.len() - 1) * width;
+        let input = &self.input[start..][..=last];
+        let mut sums = [bias; T];
+        for (t, sum) in sums.iter_mut().enumerate() {
             for (tap, &weight) in taps.iter().enumerate() {
-                // SAFETY: row <= time - 1 and tap <= taps.len() - 1, so the index is at most
-                // `last`, the last one of `input`.
-                let value = unsafe { *input.get_unchecked(row * step + tap * width) };
-                sum = isa.multiply_add(weight, value, sum);
+                // SAFETY: t <= T - 1 and tap <= taps.len() - 1, so the index is at most `last`,
+                // the last one of `input`.
+                let value = unsafe { *input.get_unchecked((t * stride + tap) * width) };
+                *sum = isa.multiply_add(weight, value, *sum);
             }
-            *output = if self.weights.relu {
-                isa.relu(sum)
-            } else {
-                sum
-            };
+        }
+        if self.weights.relu {
+            for sum in &mut sums {
+                *sum = isa.relu(*sum);
+            }
+        }
+        let output = &mut self.output[self.into.at(beat, row) + vector..];
+        for (t, &sum) in sums.iter().enumerate() {
+            output[t * self.into.width] = sum;
         }
     }
 }

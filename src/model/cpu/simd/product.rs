@@ -195,26 +195,19 @@ impl<I: Isa, const V: usize> Group<'_, '_, '_, I, V> {
         let input = &values[start..][..(T - 1) * row_step + self.weights.len()];
         let mut sums = [*self.bias; T];
         let (unrolled, rest) = self.weights.as_chunks::<UNROLL>();
-        for (chunk, weights) in unrolled.iter().enumerate() {
+        let mut depth = 0;
+        for weights in unrolled {
             for (offset, weights) in weights.iter().enumerate() {
-                // SAFETY: the rows of weights before this one are fewer than `weights.len()`, and
-                // `input` was just cut to T rows, the last one `weights.len()` long.
-                unsafe {
-                    accumulate(
-                        isa,
-                        &mut sums,
-                        weights,
-                        input,
-                        row_step,
-                        chunk * UNROLL + offset,
-                    )
-                }
+                // SAFETY: depth + offset is the index of this row in `self.weights`, and `input`
+                // was just cut to T rows, the last one as long as there are rows of weights.
+                unsafe { accumulate(isa, &mut sums, weights, input, row_step, depth + offset) };
             }
+            depth += UNROLL;
         }
-        let done = self.weights.len() - rest.len();
-        for (offset, weights) in rest.iter().enumerate() {
-            // SAFETY: as above.
-            unsafe { accumulate(isa, &mut sums, weights, input, row_step, done + offset) }
+        for weights in rest {
+            // SAFETY: as above, with `depth` the index.
+            unsafe { accumulate(isa, &mut sums, weights, input, row_step, depth) };
+            depth += 1;
         }
         self.store(isa, beat, row, sums);
     }
@@ -227,25 +220,31 @@ impl<I: Isa, const V: usize> Group<'_, '_, '_, I, V> {
         row: usize,
         mut sums: [[I::F32; V]; T],
     ) {
+        // Loops of known length only: the sums stay in registers.
         let first = self.place.first_vector;
-        let output = &mut *self.output;
-        if let Some((residual, layout)) = output.residual {
-            let rows = residual[layout.at(beat, row) + first..].chunks(layout.width);
-            for (sums, row) in sums.iter_mut().zip(rows) {
+        let Output {
+            values,
+            layout,
+            relu,
+            residual,
+        } = &mut *self.output;
+        if let Some((residual, layout)) = residual {
+            let residual = &residual[layout.at(beat, row) + first..];
+            for (t, sums) in sums.iter_mut().enumerate() {
+                let row = &residual[t * layout.width..][..V];
                 for (sum, &value) in sums.iter_mut().zip(row) {
                     *sum = isa.add(*sum, value);
                 }
             }
         }
-        if output.relu {
+        if *relu {
             for sum in sums.as_flattened_mut() {
                 *sum = isa.relu(*sum);
             }
         }
-        let layout = output.layout;
-        let rows = output.values[layout.at(beat, row) + first..].chunks_mut(layout.width);
-        for (sums, row) in sums.iter().zip(rows) {
-            row[..V].copy_from_slice(sums);
+        let values = &mut values[layout.at(beat, row) + first..];
+        for (t, sums) in sums.iter().enumerate() {
+            values[t * layout.width..][..V].copy_from_slice(sums);
         }
     }
 }

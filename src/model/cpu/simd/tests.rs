@@ -159,7 +159,7 @@ fn every_tile_of_the_product_is_right() {
 
 #[test]
 fn labels_are_those_of_the_reference() {
-    let windows = 500;
+    let windows = 150;
     for name in builtin_models() {
         let model = Arc::new(Model::load(name).unwrap());
         let mut input = Random(3).values(windows * 128);
