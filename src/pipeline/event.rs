@@ -67,6 +67,8 @@ pub enum GapCause {
     ChipRestart,
     /// The source said so (an annotated gap in a recording).
     Source,
+    /// The pipeline was too slow and the queue before it full.
+    Overrun,
 }
 
 /// A stretch of samples that never arrived.
@@ -136,6 +138,7 @@ impl GapCause {
             Self::BadFrame => "bad_frame",
             Self::ChipRestart => "chip_restart",
             Self::Source => "source",
+            Self::Overrun => "overrun",
         }
     }
 }

@@ -105,6 +105,11 @@ impl Conditioner {
         filters.flush(sink);
     }
 
+    /// Index of the first conditioned sample after a start; behind it, of the next resampled one.
+    pub(super) fn next_index(&self) -> u64 {
+        self.resampler.next_output()
+    }
+
     /// Continue with input index `next_index` after a gap, knowing nothing of what came before.
     pub fn restart(&mut self, next_index: u64) {
         self.resampler.restart(next_index);

@@ -159,7 +159,6 @@ impl Resampler {
     }
 
     /// Index of the next output.
-    #[cfg(test)]
     pub(super) fn next_output(&self) -> u64 {
         self.next_output
     }
