@@ -94,9 +94,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     // What could be evaluated has been printed; the first record that could not ends the command.
     let count = failures.len();
     failures.into_iter().next().map_or(Ok(()), |first| {
-        let others =
-            if count > 1 { format!(" (and {} more records)", count - 1) } else { String::new() };
-        Err(Failure::new(first.cause, format!("{}{others}", first.message)))
+        let others = if count > 1 {
+            format!(" (and {} more records)", count - 1)
+        } else {
+            String::new()
+        };
+        Err(Failure::new(
+            first.cause,
+            format!("{}{others}", first.message),
+        ))
     })
 }
 
@@ -107,7 +113,10 @@ fn all_records(
     model: &LoadedModel,
 ) -> Vec<Result<Evaluation, Failure>> {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let jobs = arguments.jobs.unwrap_or(processors).clamp(1, names.len().max(1));
+    let jobs = arguments
+        .jobs
+        .unwrap_or(processors)
+        .clamp(1, names.len().max(1));
     let next = AtomicUsize::new(0);
     let results = Mutex::new(Vec::new());
     let bar = progress::bar(names.len() as u64, "records");
@@ -138,7 +147,9 @@ fn signal_choice(text: &str) -> Result<SignalChoice, String> {
     if text == "auto" {
         return Ok(SignalChoice::Auto);
     }
-    text.parse().map(SignalChoice::Fixed).map_err(|_| "expected `auto` or a number".to_owned())
+    text.parse()
+        .map(SignalChoice::Fixed)
+        .map_err(|_| "expected `auto` or a number".to_owned())
 }
 
 impl From<crate::pipeline::RecordError> for Failure {

@@ -77,11 +77,18 @@ pub fn run_record(
 ) -> Result<RecordRun, RecordError> {
     let name = record.header().name.clone();
     let header = record.header();
-    let signals = choose(header, choice)
-        .map_err(|problem| RecordError::NoSignal { record: name.clone(), problem })?;
-    let conversions: Vec<UvConversion> =
-        signals.iter().filter_map(|&signal| header.signals[signal].uv_conversion()).collect();
-    let signal_error = |source| RecordError::Signal { record: name.clone(), source };
+    let signals = choose(header, choice).map_err(|problem| RecordError::NoSignal {
+        record: name.clone(),
+        problem,
+    })?;
+    let conversions: Vec<UvConversion> = signals
+        .iter()
+        .filter_map(|&signal| header.signals[signal].uv_conversion())
+        .collect();
+    let signal_error = |source| RecordError::Signal {
+        record: name.clone(),
+        source,
+    };
     let rate = SampleRate::from_hz(header.rate_hz).map_err(signal_error)?;
     let mut uv_per_code = [1.0; CHANNEL_COUNT];
     for (scale, conversion) in uv_per_code.iter_mut().zip(&conversions) {
@@ -90,7 +97,11 @@ pub fn run_record(
     let config = PipelineConfig {
         // Full scale stays unknown: headers of real databases carry defaults where the converter's
         // resolution should be.
-        chain: ChainConfig { mains, channel_count: signals.len(), ..ChainConfig::new(rate) },
+        chain: ChainConfig {
+            mains,
+            channel_count: signals.len(),
+            ..ChainConfig::new(rate)
+        },
         uv_per_code,
         ecg_block_samples: None,
     };
@@ -129,8 +140,12 @@ pub fn run_record(
         if let Some(first) = gap_start.take() {
             pipeline.gap(&gap(first, index, period_ns), &mut sink)?;
         }
-        let sample =
-            RawSample { index, time: at(index, period_ns), codes, lead_off: LeadOff::default() };
+        let sample = RawSample {
+            index,
+            time: at(index, period_ns),
+            codes,
+            lead_off: LeadOff::default(),
+        };
         pipeline.push(&sample, &mut sink)?;
     }
     pipeline.finish(&mut sink)?;
@@ -154,7 +169,11 @@ fn gap(first_missing_sample: u64, next: u64, period_ns: f64) -> Gap {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive; saturates")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "positive; saturates"
+)]
 fn at(index: u64, period_ns: f64) -> MonotonicNs {
     MonotonicNs((index as f64 * period_ns).round() as u64)
 }
@@ -192,16 +211,20 @@ fn choose(header: &Header, choice: SignalChoice) -> Result<Vec<usize>, String> {
 
 fn is_lead_two(description: &str) -> bool {
     let name = description.trim().to_ascii_uppercase();
-    let name = name.strip_prefix("ECG").map_or(name.as_str(), str::trim_start);
+    let name = name
+        .strip_prefix("ECG")
+        .map_or(name.as_str(), str::trim_start);
     matches!(name, "II" | "MLII" | "ML II" | "MII" | "LEAD II")
 }
 
 /// Signals in millivolts that are no ECG.
 fn names_no_ecg(description: &str) -> bool {
     let name = description.trim().to_ascii_uppercase();
-    ["RESP", "ABP", "ART", "PLETH", "PAP", "CVP", "EEG", "EMG", "EOG", "PCG"]
-        .iter()
-        .any(|prefix| name.starts_with(prefix))
+    [
+        "RESP", "ABP", "ART", "PLETH", "PAP", "CVP", "EEG", "EMG", "EOG", "PCG",
+    ]
+    .iter()
+    .any(|prefix| name.starts_with(prefix))
 }
 
 #[cfg(test)]
@@ -222,9 +245,17 @@ mod tests {
         let rows: [(&[&str], SignalChoice, Result<Vec<usize>, ()>); 9] = [
             (&["mV MLII", "mV V5"], SignalChoice::Auto, Ok(vec![0, 1])),
             (&["mV V5", "mV MLII"], SignalChoice::Auto, Ok(vec![1, 0])),
-            (&["mV I", "mV II", "mV V1"], SignalChoice::Auto, Ok(vec![1, 0])),
+            (
+                &["mV I", "mV II", "mV V1"],
+                SignalChoice::Auto,
+                Ok(vec![1, 0]),
+            ),
             (&["mV ECG1"], SignalChoice::Auto, Ok(vec![0])),
-            (&["mmHg ABP", "mV RESP", "uV V2"], SignalChoice::Auto, Ok(vec![2])),
+            (
+                &["mmHg ABP", "mV RESP", "uV V2"],
+                SignalChoice::Auto,
+                Ok(vec![2]),
+            ),
             (&["mmHg ABP"], SignalChoice::Auto, Err(())),
             (&["mV I", "mV II"], SignalChoice::Fixed(0), Ok(vec![0])),
             (&["mV I"], SignalChoice::Fixed(1), Err(())),

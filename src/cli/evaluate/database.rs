@@ -9,16 +9,22 @@ use super::{Cause, Failure, other};
 pub(super) fn record_names(directory: &Path) -> Result<Vec<String>, Failure> {
     let list = directory.join("RECORDS");
     let names = match std::fs::read_to_string(&list) {
-        Ok(text) => {
-            text.lines().map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
-        }
+        Ok(text) => text
+            .lines()
+            .map(str::trim)
+            .filter(|name| !name.is_empty())
+            .map(str::to_owned)
+            .collect(),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => headers(directory)?,
         Err(error) => return Err(other(list.display(), error)),
     };
     if names.is_empty() {
         return Err(Failure::new(
             Cause::Wfdb,
-            format!("{}: no WFDB record (neither a RECORDS file nor a .hea)", directory.display()),
+            format!(
+                "{}: no WFDB record (neither a RECORDS file nor a .hea)",
+                directory.display()
+            ),
         ));
     }
     Ok(names)

@@ -50,7 +50,11 @@ pub(super) fn evaluate_record(
     let leads = &record.header().signals;
     Ok(Evaluation {
         name: name.to_owned(),
-        signals: run.signals.iter().map(|&signal| leads[signal].description.clone()).collect(),
+        signals: run
+            .signals
+            .iter()
+            .map(|&signal| leads[signal].description.clone())
+            .collect(),
         scored_from_s,
         compared,
         run,
@@ -73,7 +77,11 @@ fn reference(record: &Record, ending: &str, rate_hz: f64) -> Result<Option<Refer
     Ok((!reference.beats.is_empty()).then_some(reference))
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive; saturates")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "positive; saturates"
+)]
 fn rescale(sample: u64, factor: f64) -> u64 {
     (sample as f64 * factor).round() as u64
 }
@@ -82,7 +90,10 @@ fn compare(name: &str, reference: &Reference, run: &RecordRun, from_s: f64) -> R
     let found: Vec<FoundBeat> = run
         .beats
         .iter()
-        .map(|beat| FoundBeat { sample: beat.r_sample, class: beat.class })
+        .map(|beat| FoundBeat {
+            sample: beat.r_sample,
+            class: beat.class,
+        })
         .collect();
     let comparison = Comparison::standard(run.rate_hz, from_s);
     RecordEvaluation::new(name, reference, &found, &comparison, EscapeRule::default())
@@ -96,14 +107,20 @@ fn write(arguments: &Arguments, name: &str, run: &RecordRun) -> Result<(), Failu
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent).map_err(|error| other(parent.display(), error))?;
     }
-    let annotations: Vec<Annotation> =
-        run.beats.iter().map(|beat| annotation(beat, &run.signals)).collect();
+    let annotations: Vec<Annotation> = run
+        .beats
+        .iter()
+        .map(|beat| annotation(beat, &run.signals))
+        .collect();
     write_annotations(&path, &annotations, None)?;
     Ok(())
 }
 
 fn annotation(beat: &LabelledBeat, signals: &[usize]) -> Annotation {
-    let signal = signals.get(usize::from(beat.channel)).copied().unwrap_or_default();
+    let signal = signals
+        .get(usize::from(beat.channel))
+        .copied()
+        .unwrap_or_default();
     Annotation {
         sample: beat.r_sample,
         code: AnnotationCode::from_mnemonic(&beat.class.symbol().to_string())

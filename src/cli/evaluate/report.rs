@@ -62,7 +62,9 @@ impl Report {
         elapsed: Duration,
     ) -> Self {
         let summary_of = |pick: fn(&Compared) -> &RecordEvaluation| {
-            let compared = evaluations.iter().filter_map(|evaluation| evaluation.compared.as_ref());
+            let compared = evaluations
+                .iter()
+                .filter_map(|evaluation| evaluation.compared.as_ref());
             Summary::new(&compared.map(pick).cloned().collect::<Vec<_>>())
         };
         let scored = summary_of(|compared| &compared.scored);
@@ -88,7 +90,9 @@ impl Report {
         if json {
             return output::json(self);
         }
-        text_line("record     beats    QRS tp    fn    fp      Se      +P   VEB Se      +P  SVEB Se      +P")?;
+        text_line(
+            "record     beats    QRS tp    fn    fp      Se      +P   VEB Se      +P  SVEB Se      +P",
+        )?;
         for record in &self.records {
             let figures = record.qrs.zip(record.veb).zip(record.sveb);
             text_line(&match figures {
@@ -97,7 +101,11 @@ impl Report {
             })?;
         }
         let beats = self.records.iter().map(|record| record.beats).sum();
-        text_line(&row("gross", beats, &[self.gross.qrs, self.gross.veb, self.gross.sveb]))?;
+        text_line(&row(
+            "gross",
+            beats,
+            &[self.gross.qrs, self.gross.veb, self.gross.sveb],
+        ))?;
         text_line(&format!(
             "{:<8} {:>30} {:>7} {:>7}  {:>7} {:>7}  {:>7} {:>7}",
             "average",
@@ -118,13 +126,18 @@ impl Report {
             percent(whole.ppv)
         ))?;
         self.print_confusion()?;
-        text_line(&format!("Model {} on {}, {:.1} s.", self.model, self.engine, self.seconds))
+        text_line(&format!(
+            "Model {} on {}, {:.1} s.",
+            self.model, self.engine, self.seconds
+        ))
     }
 
     fn print_confusion(&self) -> Result<(), Failure> {
         text_line("\nAnnotated (rows) against labelled, beats that were found:")?;
-        let heads: Vec<String> =
-            BeatClass::ALL.iter().map(|class| format!("{:>8}", class.symbol())).collect();
+        let heads: Vec<String> = BeatClass::ALL
+            .iter()
+            .map(|class| format!("{:>8}", class.symbol()))
+            .collect();
         text_line(&format!("   {}", heads.concat()))?;
         for (class, row) in BeatClass::ALL.iter().zip(&self.confusion.counts) {
             let cells: Vec<String> = row.iter().map(|count| format!("{count:>8}")).collect();
@@ -140,7 +153,12 @@ impl Report {
 
 impl Gross {
     fn new(gross: &RecordEvaluation) -> Self {
-        Self { qrs: gross.qrs, veb: gross.veb, sveb: gross.sveb, aami: gross.aami }
+        Self {
+            qrs: gross.qrs,
+            veb: gross.veb,
+            sveb: gross.sveb,
+            aami: gross.aami,
+        }
     }
 }
 

@@ -250,6 +250,9 @@ fn the_best_engine_is_the_first_available() {
     let best = CpuIsa::ALL.into_iter().find(|isa| isa.is_available());
     let engine = best_cpu_engine(Arc::clone(&model), 3);
     assert_eq!(Some(engine.engine()), best.map(CpuIsa::engine));
+    if cfg!(target_arch = "aarch64") {
+        assert_eq!(best, Some(CpuIsa::Neon)); // every 64-bit Arm that runs Linux has it
+    }
     assert_eq!(engine.max_batch(), 3);
     for isa in CpuIsa::ALL {
         let engine = CpuSimd::with_isa(Arc::clone(&model), 1, isa);
