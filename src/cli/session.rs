@@ -9,7 +9,7 @@ use crate::acquisition::trace::{TraceEnd, TraceError};
 use crate::acquisition::{AcquisitionError, FrameSource, ReplayHandle, SourceInfo};
 use crate::ads1292::{CODE_MAX, Error as ChipError};
 use crate::api::SocketError;
-use crate::model::{Classifier, CpuReference, InputDescription, Model, ModelError};
+use crate::model::{Classifier, InputDescription, Model, ModelError, best_cpu_engine};
 use crate::pipeline::{Pipeline, PipelineConfig, PipelineEvent, SessionInfo};
 use crate::service::{Gateway, GatewayError, SessionError, SessionOutcome, SessionReport};
 use crate::signal::{
@@ -52,7 +52,7 @@ impl LoadedModel {
 
     /// An engine for single beats.
     pub(super) fn engine(&self) -> Box<dyn Classifier> {
-        Box::new(CpuReference::new(Arc::clone(&self.model), 1))
+        best_cpu_engine(Arc::clone(&self.model), 1)
     }
 
     /// What the model was trained on, where its file says so.
