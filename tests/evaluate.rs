@@ -1,5 +1,11 @@
 //! `evaluate` on databases of every shape: rates, leads, line ends, with and without annotations.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a minute of samples and a few millivolts"
+)]
+
 mod common;
 
 use std::path::Path;

@@ -188,7 +188,7 @@ impl Default for StoreConfig {
     fn default() -> Self {
         Self {
             path: "/var/lib/ecg-gateway/ecg.db".into(),
-            synchronous: Synchronous::Normal,
+            synchronous: Synchronous::Full,
             batch_ms: 1000,
             keep_ecg: true,
             ecg_block_seconds: 10,

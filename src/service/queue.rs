@@ -155,3 +155,101 @@ fn lengthen(gap: Gap, lost: &Acquired) -> Gap {
         ..gap
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::acquisition::RawSample;
+    use crate::ads1292::{ChipModel, LeadOff};
+    use crate::time::{ClockRelation, MonotonicNs, WallUs};
+
+    /// Samples 0 to `length` as fast as they are asked for.
+    struct Flood {
+        info: SourceInfo,
+        next: u64,
+        length: u64,
+    }
+
+    impl FrameSource for Flood {
+        fn info(&self) -> &SourceInfo {
+            &self.info
+        }
+
+        fn next(&mut self) -> Result<Option<Acquired>, AcquisitionError> {
+            if self.next == self.length {
+                return Ok(None);
+            }
+            let index = self.next;
+            self.next += 1;
+            Ok(Some(Acquired::Sample(RawSample {
+                index,
+                time: MonotonicNs(index),
+                codes: [0; 2],
+                lead_off: LeadOff::default(),
+            })))
+        }
+    }
+
+    fn flood(length: u64) -> Flood {
+        Flood {
+            info: SourceInfo {
+                chip: ChipModel::Ads1292,
+                sample_rate_hz: 500.0,
+                uv_per_code: [1.0; 2],
+                start: ClockRelation {
+                    monotonic: MonotonicNs(0),
+                    wall: WallUs(0),
+                },
+                leads: Default::default(),
+                description: String::new(),
+            },
+            next: 0,
+            length,
+        }
+    }
+
+    #[test]
+    fn a_full_queue_loses_no_sample_silently() {
+        let length = 100_000;
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut source = QueuedSource::start(flood(length), 16, stop).unwrap();
+        // The reader comes late, so the queue of 16 must overflow.
+        std::thread::sleep(Duration::from_millis(50));
+        let (mut expected, mut missing) = (0, 0);
+        while let Some(acquired) = source.next().unwrap() {
+            match acquired {
+                Acquired::Sample(sample) => {
+                    assert_eq!(sample.index, expected);
+                    expected += 1;
+                }
+                Acquired::Gap(gap) => {
+                    assert_eq!(
+                        (gap.first_missing_sample, gap.cause),
+                        (expected, GapCause::Overrun)
+                    );
+                    expected += gap.missing_samples;
+                    missing += gap.missing_samples;
+                }
+                Acquired::Event(event) => panic!("{event:?}"),
+            }
+        }
+        assert_eq!(expected, length, "every sample is either there or in a gap");
+        assert!(
+            missing > 0,
+            "the queue never overflowed: the test shows nothing"
+        );
+    }
+
+    #[test]
+    fn a_reader_that_keeps_up_loses_nothing() {
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut source = QueuedSource::start(flood(1_000), 2_000, stop).unwrap();
+        for expected in 0..1_000 {
+            let Some(Acquired::Sample(sample)) = source.next().unwrap() else {
+                panic!("sample {expected} is missing");
+            };
+            assert_eq!(sample.index, expected);
+        }
+        assert_eq!(source.next().unwrap(), None);
+    }
+}
