@@ -7,8 +7,8 @@ use embedded_hal::delay::DelayNs;
 use embedded_hal::digital::OutputPin;
 use embedded_hal::spi::SpiDevice;
 
+use crate::acquisition::{Event, Gap, GapCause};
 use crate::ads1292::{Ads1292, ChipConfig, Error as ChipError};
-use crate::pipeline::{Event, Gap, GapCause};
 use crate::time::{ClockRelation, MonotonicNs};
 
 use super::counter::{Position, SampleCounter};

@@ -5,6 +5,7 @@ mod clock;
 mod counter;
 mod engine;
 mod error;
+mod event;
 mod live;
 mod recording;
 mod replay;
@@ -14,12 +15,12 @@ pub mod trace;
 use std::time::Duration;
 
 use crate::ads1292::{ChipModel, LeadOff};
-use crate::pipeline::{Event, Gap};
 use crate::time::{ClockRelation, MonotonicNs};
 
 pub use clock::{Clock, SystemClock};
 pub use engine::Acquisition;
 pub use error::{AcquisitionError, ReplayMismatch};
+pub use event::{Event, Gap, GapCause};
 pub use live::{Live, LiveOptions, open_live};
 pub use recording::{Recorder, RecordingDrdy, RecordingPin, RecordingSpi, Session};
 pub use replay::{Replay, ReplayHandle, open_replay, replay};

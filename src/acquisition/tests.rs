@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
 
+use crate::acquisition::GapCause;
 use crate::ads1292::simulator::{BoardOptions, SampleSource, SampleTime};
 use crate::ads1292::{ChipConfig, ChipModel, DataRate, Gain};
-use crate::pipeline::GapCause;
 use crate::time::WallUs;
 use crate::wfdb::{AnnotationCode, Record, read_annotations};
 

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::acquisition::{Event, Gap};
 use crate::model::{BeatClass, CLASS_COUNT};
 use crate::signal::SignalQuality;
 use crate::time::{ClockRelation, MonotonicNs};
@@ -55,48 +56,6 @@ pub struct LabelledBeat {
     pub label_delay_ms: f32,
 }
 
-/// Why samples are missing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum GapCause {
-    /// A DRDY edge passed unread: the chip holds only the newest conversion.
-    MissedDrdy,
-    /// A frame without the 1100 nibble was dropped.
-    BadFrame,
-    /// The front-end was initialised again.
-    ChipRestart,
-    /// The source said so (an annotated gap in a recording).
-    Source,
-    /// The pipeline was too slow and the queue before it full.
-    Overrun,
-}
-
-/// A stretch of samples that never arrived.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Gap {
-    /// Index of the first missing sample.
-    pub first_missing_sample: u64,
-    /// Number of missing samples, at least 1.
-    pub missing_samples: u64,
-    /// Monotonic time of the first missing sample.
-    pub time: MonotonicNs,
-    /// Why they are missing.
-    pub cause: GapCause,
-}
-
-/// Something worth a line in the log and a row in the store.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Event {
-    /// Index of the sample it happened at.
-    pub sample: u64,
-    /// Monotonic time of that sample.
-    pub time: MonotonicNs,
-    /// Stable machine-readable name, e.g. `lead_off`, `quality_changed`, `chip_restarted`.
-    pub kind: &'static str,
-    /// One sentence for people.
-    pub detail: String,
-}
-
 /// Consecutive raw samples as the converter gave them, for redrawing any beat later.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EcgBlock {
@@ -119,50 +78,4 @@ pub enum PipelineEvent {
     Event(Event),
     /// Raw samples for the store.
     Ecg(EcgBlock),
-}
-
-impl GapCause {
-    /// All causes.
-    pub const ALL: [Self; 5] = [
-        Self::MissedDrdy,
-        Self::BadFrame,
-        Self::ChipRestart,
-        Self::Source,
-        Self::Overrun,
-    ];
-
-    /// The name used in JSON and in the store, e.g. `missed_drdy`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::MissedDrdy => "missed_drdy",
-            Self::BadFrame => "bad_frame",
-            Self::ChipRestart => "chip_restart",
-            Self::Source => "source",
-            Self::Overrun => "overrun",
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A new cause does not compile here until it has its place.
-    fn after(cause: GapCause) -> Option<GapCause> {
-        match cause {
-            GapCause::MissedDrdy => Some(GapCause::BadFrame),
-            GapCause::BadFrame => Some(GapCause::ChipRestart),
-            GapCause::ChipRestart => Some(GapCause::Source),
-            GapCause::Source => Some(GapCause::Overrun),
-            GapCause::Overrun => None,
-        }
-    }
-
-    #[test]
-    fn every_cause_is_listed() {
-        let every: Vec<GapCause> =
-            std::iter::successors(Some(GapCause::MissedDrdy), |&cause| after(cause)).collect();
-        assert_eq!(every, GapCause::ALL);
-    }
 }

@@ -7,9 +7,8 @@ mod record;
 mod run;
 mod timeline;
 
-pub use event::{
-    CHANNEL_COUNT, EcgBlock, Event, Gap, GapCause, LabelledBeat, PipelineEvent, SessionInfo,
-};
+pub use crate::acquisition::{Event, Gap, GapCause};
+pub use event::{CHANNEL_COUNT, EcgBlock, LabelledBeat, PipelineEvent, SessionInfo};
 pub use labeller::LabelError;
 pub use record::{RecordError, RecordRun, SignalChoice, open_record, run_record};
 pub use run::{Pipeline, PipelineConfig};

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use super::event::{CHANNEL_COUNT, Gap, GapCause, LabelledBeat, PipelineEvent};
+use super::event::{CHANNEL_COUNT, LabelledBeat, PipelineEvent};
 use super::labeller::LabelError;
 use super::run::{Pipeline, PipelineConfig};
-use crate::acquisition::RawSample;
+use crate::acquisition::{Gap, GapCause, RawSample};
 use crate::ads1292::LeadOff;
 use crate::model::Classifier;
 use crate::signal::{ChainConfig, Mains, SampleRate, SignalError};

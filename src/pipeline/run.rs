@@ -1,10 +1,10 @@
 //! The pipeline itself.
 
 use super::blocks::BlockBuilder;
-use super::event::{CHANNEL_COUNT, Event, Gap, LabelledBeat, PipelineEvent};
+use super::event::{CHANNEL_COUNT, LabelledBeat, PipelineEvent};
 use super::labeller::{LabelError, Labeller};
 use super::timeline::Timeline;
-use crate::acquisition::RawSample;
+use crate::acquisition::{Event, Gap, RawSample};
 use crate::ads1292::{Electrode, LeadOff};
 use crate::model::Classifier;
 use crate::signal::{Chain, ChainConfig, ChainEvent, CutBeat, Sample, SignalError, SignalQuality};
