@@ -116,6 +116,12 @@ impl Pipeline {
         sink(PipelineEvent::Event(event));
     }
 
+    /// Signal quality per channel at present.
+    #[must_use]
+    pub fn signal_quality(&self) -> [SignalQuality; CHANNEL_COUNT] {
+        std::array::from_fn(|channel| self.chain.quality(channel).unwrap_or_default())
+    }
+
     /// The source has ended: labels what is pending and hands out the last raw ECG.
     ///
     /// # Errors

@@ -142,7 +142,7 @@ impl Session<'_> {
                 Err(error) => break Err(error),
             };
             if let Acquired::Sample(sample) = &acquired {
-                self.count(sample, progress);
+                self.count(sample, pipeline, progress);
             }
             let mut sink = |event: PipelineEvent| self.take(event, observe, progress);
             match acquired {
@@ -161,15 +161,17 @@ impl Session<'_> {
         Ok(source_end?)
     }
 
-    fn count(&self, sample: &RawSample, progress: &mut Progress) {
+    fn count(&self, sample: &RawSample, pipeline: &Pipeline, progress: &mut Progress) {
         progress.report.samples += 1;
         progress.first_index.get_or_insert(sample.index);
         progress.newest = Some((sample.index, sample.time));
         if sample.time.0 >= progress.live_after_ns {
             progress.live_after_ns = sample.time.0.saturating_add(LIVE_STATUS_EVERY_NS);
             self.show_live(progress);
-            self.live
-                .update(|live| live.lead_off = Some(sample.lead_off.channels()));
+            self.live.update(|live| {
+                live.lead_off = Some(sample.lead_off.channels());
+                live.signal_quality = Some(pipeline.signal_quality());
+            });
         }
     }
 
