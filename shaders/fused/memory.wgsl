@@ -1,12 +1,9 @@
-// Memory of the fused kernel: one workgroup takes one beat through the whole network, and every
-// activation between the window and the last feature maps stays in workgroup memory.
+// Memory of the fused kernel: a workgroup of THREADS invocations takes one beat through the whole
+// network, and every activation between the window and the last feature maps stays in workgroup
+// memory, QUADS vec4 of it. The less a beat needs, the more beats a core works on at once.
 //
 // Activations are [channel][time] with four consecutive samples in a vec4 (a "quad"). Lengths and
-// offsets below are in quads.
-
-const THREADS = 128u;
-// 16 KiB, all the workgroup memory the Raspberry Pi 4 has.
-const QUADS = 1024u;
+// offsets below are in quads. THREADS and QUADS come with the entry point.
 
 struct Request {
     // 1 where the caller wants the last feature maps.
@@ -28,11 +25,11 @@ fn load_window(thread: u32, beat: u32, length: u32, dst: u32) {
     }
 }
 
-// Copies an activation of `length` quads at `src` to the beat's feature maps.
-fn store_maps(thread: u32, beat: u32, length: u32, src: u32) {
+// Copies an activation of `length` quads at `src` to `to` in the feature maps, where they are wanted.
+fn store_maps(thread: u32, to: u32, length: u32, src: u32) {
     if (request.maps != 0u) {
         for (var i = thread; i < length; i += THREADS) {
-            maps[beat * length + i] = act[src + i];
+            maps[to + i] = act[src + i];
         }
     }
 }

@@ -1,6 +1,6 @@
 // Global average pooling and the dense layer. Weights are five vec4 per group of four channels,
-// then the five biases. Each thread pools one group (so at most 128 of them) and multiplies it with
-// all five rows; the sums of the groups are then added pairwise at `scratch`, two quads a group.
+// then the five biases. Each thread pools one group (so at most THREADS of them) and multiplies it
+// with all five rows; the sums of the groups are then added pairwise at `scratch`, two quads a group.
 
 fn mean_of(row: u32, length: u32) -> f32 {
     var sum = vec4<f32>(0.0);

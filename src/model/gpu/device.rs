@@ -125,10 +125,10 @@ impl Gpu {
     /// Waiting is submitting nothing again and again: wgpu's own way to wait panics when the driver
     /// reports a lost device, submitting hands it to the callbacks.
     pub(super) fn wait(&self, mapping: &Mapping, timeout: Duration) -> Result<(), String> {
-        const FIRST_PAUSE: Duration = Duration::from_micros(5);
+        /// As long as sleeping takes at least.
+        const AWAKE: Duration = Duration::from_micros(100);
         const LONGEST_PAUSE: Duration = Duration::from_micros(200);
         let start = Instant::now();
-        let mut pause = FIRST_PAUSE;
         loop {
             match mapping.0.load(Ordering::Acquire) {
                 Mapping::DONE => return self.check(),
@@ -144,8 +144,12 @@ impl Gpu {
             }
             self.queue.submit([]);
             if mapping.0.load(Ordering::Acquire) == Mapping::PENDING {
-                std::thread::sleep(pause);
-                pause = (waited / 16).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+                // A software adapter needs the core this would keep busy.
+                if waited < AWAKE && !self.adapter.software {
+                    std::thread::yield_now();
+                } else {
+                    std::thread::sleep((waited / 16).min(LONGEST_PAUSE));
+                }
             }
         }
     }

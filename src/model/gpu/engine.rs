@@ -53,8 +53,7 @@ impl GpuEngine {
     /// # Errors
     /// See [`GpuError`].
     pub fn new(model: Arc<Model>, options: &GpuOptions) -> Result<Self, GpuError> {
-        let layers = model.description().layers.len();
-        let runner = Runner::new(&model, layers, options)?;
+        let runner = Runner::new(&model, false, options)?;
         let max_batch = options.max_batch.max(1);
         let probable = if options.probabilities { max_batch } else { 0 };
         Ok(Self {

@@ -5,8 +5,8 @@ use super::program::{Grid, Place, Plan, Step};
 use super::shaders;
 use crate::model::{Layer, Model, Op, Part, PartKind, PartWeights};
 
-/// Plans the first `layers` layers of `model`.
-pub(super) fn plan(model: &Model, layers: usize, capacity: usize) -> Plan {
+/// Plans `model`.
+pub(super) fn plan(model: &Model, capacity: usize) -> Plan {
     let network = model.description();
     let mut planner = Planner {
         capacity,
@@ -14,22 +14,13 @@ pub(super) fn plan(model: &Model, layers: usize, capacity: usize) -> Plan {
         steps: Vec::new(),
         activation: 0,
     };
-    let last = network
-        .layers
-        .iter()
-        .take(layers)
-        .filter(|layer| !matches!(layer.op, Op::Pool | Op::Dense { .. }))
-        .count();
+    let pool = network.layers.iter().position(|layer| layer.op == Op::Pool);
+    #[cfg(test)]
+    let mut layer_ends = Vec::new();
     let mut input = Place::Windows;
-    for (index, (layer, weights)) in network
-        .layers
-        .iter()
-        .zip(model.layers())
-        .take(layers)
-        .enumerate()
-    {
+    for (index, (layer, weights)) in network.layers.iter().zip(model.layers()).enumerate() {
         let parts: Vec<(&Part, &PartWeights)> = weights.collect();
-        let to_maps = index + 1 == last;
+        let to_maps = Some(index + 1) == pool;
         match (layer.op, parts.as_slice()) {
             // The pooling runs with the dense layer.
             (Op::Dense { .. }, [dense]) => planner.dense(*dense, layers_input(network, index)),
@@ -49,12 +40,16 @@ pub(super) fn plan(model: &Model, layers: usize, capacity: usize) -> Plan {
                 }
             }
         }
+        #[cfg(test)]
+        layer_ends.push(planner.steps.len());
     }
     Plan {
         kernels: GpuKernels::Layered,
         steps: planner.steps,
         weights: planner.weights,
         activation: planner.activation,
+        #[cfg(test)]
+        layer_ends,
     }
 }
 

@@ -28,7 +28,7 @@ impl GpuBackend {
 /// How the network is cut into dispatches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum GpuKernels {
-    /// The whole network in one dispatch, activations in workgroup memory.
+    /// The whole network in one dispatch, a beat per workgroup, activations in workgroup memory.
     Fused,
     /// One dispatch per layer or part, activations in storage buffers. Any network fits.
     Layered,
@@ -46,7 +46,8 @@ pub struct GpuOptions {
     /// Most windows of one call (0 counts as 1).
     pub max_batch: usize,
     /// Most windows of one command buffer; larger batches are cut. Buffers are made for this many.
-    pub chunk: usize,
+    /// Otherwise [`GpuOptions::CARD_CHUNK`] on a card, [`GpuOptions::CHUNK`] elsewhere.
+    pub chunk: Option<usize>,
     /// Only these kernels; otherwise fused where the network fits.
     pub kernels: Option<GpuKernels>,
     /// How long a batch may take before the device counts as hung.
@@ -58,8 +59,13 @@ pub struct GpuOptions {
 }
 
 impl GpuOptions {
-    /// Default for [`GpuOptions::chunk`]: with V1 18 MB of buffers per batch in flight.
-    pub const CHUNK: usize = 2048;
+    /// Default for [`GpuOptions::chunk`] on a card: enough beats for all its cores several times
+    /// over; with V1 76 MB of buffers per batch in flight.
+    pub const CARD_CHUNK: usize = 8192;
+
+    /// Default for [`GpuOptions::chunk`] elsewhere: a slow adapter still answers within a second;
+    /// with V1 5 MB of buffers per batch in flight.
+    pub const CHUNK: usize = 512;
 
     /// Any hardware adapter, batches up to `max_batch` windows.
     #[must_use]
@@ -69,7 +75,7 @@ impl GpuOptions {
             adapter: None,
             allow_software: false,
             max_batch,
-            chunk: Self::CHUNK,
+            chunk: None,
             kernels: None,
             timeout: Duration::from_secs(5),
             probabilities: false,

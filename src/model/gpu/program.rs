@@ -86,23 +86,27 @@ pub(super) struct Plan {
     pub(super) weights: Vec<f32>,
     /// Values per beat of the largest activation between dispatches, 0 if there is none.
     pub(super) activation: usize,
+    /// Steps up to the end of each layer, where there is a step for each.
+    #[cfg(test)]
+    pub(super) layer_ends: Vec<usize>,
 }
 
 impl Plan {
-    /// Cuts the first `layers` layers of `model` into dispatches; the output of the last layer before
-    /// the pooling goes to the feature maps. Buffers have room for `capacity` beats.
+    /// Cuts `model` into dispatches; the output of the last layer before the pooling goes to the
+    /// feature maps. Buffers have room for `capacity` beats. `observe`: see [`fused::plan`].
     pub(super) fn new(
         model: &Model,
         kernels: Option<GpuKernels>,
-        layers: usize,
+        observe: bool,
         capacity: usize,
     ) -> Result<Self, GpuError> {
-        match (kernels, fused::plan(model, layers)) {
-            (Some(GpuKernels::Layered), _) | (None, Err(_)) => {
-                Ok(layered::plan(model, layers, capacity))
-            }
-            (_, Ok(plan)) => Ok(plan),
-            (Some(GpuKernels::Fused), Err(reason)) => Err(GpuError::Unfit {
+        if kernels == Some(GpuKernels::Layered) {
+            return Ok(layered::plan(model, capacity));
+        }
+        match (fused::plan(model, observe), kernels) {
+            (Ok(plan), _) => Ok(plan),
+            (Err(_), None) => Ok(layered::plan(model, capacity)),
+            (Err(reason), Some(_)) => Err(GpuError::Unfit {
                 network: model.description().name.clone(),
                 reason,
             }),
@@ -156,7 +160,10 @@ impl Program {
         Self {
             weights: gpu.constant("weights", bytemuck::cast_slice(&plan.weights), storage),
             activations: (0..activations)
-                .map(|_| gpu.buffer("activations", plan.activation * capacity * 4, storage))
+                .map(|_| {
+                    let bytes = plan.activation * capacity * 4;
+                    gpu.buffer("activations", bytes, storage | wgpu::BufferUsages::COPY_SRC)
+                })
                 .collect(),
             requests: [0_u32, 1].map(|maps| {
                 gpu.constant(
@@ -218,7 +225,30 @@ impl Program {
         bindings: &Bindings,
         beats: usize,
     ) {
-        for ((pipeline, step), group) in self.steps.iter().zip(&bindings.0) {
+        self.encode_first(self.steps.len(), pass, bindings, beats);
+    }
+
+    /// The buffer that step `number` writes.
+    #[cfg(test)]
+    pub(super) fn output<'a>(
+        &'a self,
+        number: usize,
+        batch: &'a BatchBuffers,
+    ) -> Option<&'a wgpu::Buffer> {
+        let (_, step) = self.steps.get(number)?;
+        let (_, place) = step.buffers.iter().find(|(binding, _)| *binding == 2)?;
+        self.buffer(*place, batch, true)
+    }
+
+    /// Writes the first `steps` dispatches for `beats` beats.
+    pub(super) fn encode_first(
+        &self,
+        steps: usize,
+        pass: &mut wgpu::ComputePass<'_>,
+        bindings: &Bindings,
+        beats: usize,
+    ) {
+        for ((pipeline, step), group) in self.steps.iter().zip(&bindings.0).take(steps) {
             let (x, y) = step.grid.workgroups(beats);
             pass.set_pipeline(pipeline);
             pass.set_bind_group(0, group, &[]);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::adapter::GpuDeviceType;
 use super::device::Gpu;
 use super::error::GpuError;
 use super::limits::{MAX_BINDING_BYTES, MAX_WORKGROUPS};
@@ -32,31 +33,34 @@ pub(super) struct Runner {
 }
 
 impl Runner {
-    /// The first `layers` layers of `model`.
+    /// Prepares `model`; `observe`: see [`super::fused::plan`].
     pub(super) fn new(
         model: &Model,
-        layers: usize,
+        observe: bool,
         options: &GpuOptions,
     ) -> Result<Self, GpuError> {
         let network = model.description();
-        let maps = network
-            .layers
-            .iter()
-            .take(layers)
-            .filter(|layer| !matches!(layer.op, Op::Pool | Op::Dense { .. }))
-            .last()
-            .map_or(network.input.len(), |layer| layer.output.len());
+        let maps = if observe {
+            let until_pool = network
+                .layers
+                .iter()
+                .take_while(|layer| layer.op != Op::Pool);
+            until_pool.map(|layer| layer.output.len()).sum()
+        } else {
+            network.feature_maps().len()
+        };
         let extent = Extent {
             window: network.input.len(),
             maps,
         };
-        let capacity = capacity(options, network);
-        let mut plan = Plan::new(model, options.kernels, layers, capacity)?;
+        let gpu = Gpu::open(options)?;
+        let card = gpu.adapter.device_type == GpuDeviceType::Discrete;
+        let capacity = capacity(options, card, network);
+        let mut plan = Plan::new(model, options.kernels, observe, capacity)?;
         let kernels = plan.kernels;
         if options.probabilities {
             plan = plan.with_probabilities(model, capacity);
         }
-        let gpu = Gpu::open(options)?;
         let program = Program::new(&gpu, plan, capacity);
         let slots = std::array::from_fn(|_| {
             Slot::new(&gpu, &program, extent, capacity, options.probabilities)
@@ -135,14 +139,33 @@ impl Runner {
     }
 }
 
+#[cfg(test)]
+impl Runner {
+    /// Output of the layer that ends with step `steps`, `values` of it.
+    pub(super) fn output_after(
+        &mut self,
+        steps: usize,
+        input: &[f32],
+        beats: usize,
+        values: usize,
+    ) -> Result<Vec<f32>, String> {
+        let [slot, ..] = &self.slots;
+        slot.output_after(&self.gpu, &self.program, steps, input, beats, values)
+    }
+}
+
 /// Windows of one command buffer: as asked for, as far as buffers and grids go.
-fn capacity(options: &GpuOptions, network: &NetworkDescription) -> usize {
+fn capacity(options: &GpuOptions, card: bool, network: &NetworkDescription) -> usize {
     let longest = network.parts().map(|part| part.output.time).max();
     let by_memory = MAX_BINDING_BYTES / (4 * network.largest_activation().max(1));
     // A workgroup per beat, or one per 64 samples of an activation.
     let by_grid = MAX_WORKGROUPS * 64 / longest.unwrap_or(1).max(64);
     options
         .max_batch
-        .min(options.chunk)
+        .min(options.chunk.unwrap_or(if card {
+            GpuOptions::CARD_CHUNK
+        } else {
+            GpuOptions::CHUNK
+        }))
         .clamp(1, by_memory.min(by_grid).max(1))
 }

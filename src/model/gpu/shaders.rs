@@ -13,12 +13,13 @@ pub(super) const SEPARABLE: &str = wgsl!("separable.wgsl", "tile.wgsl");
 pub(super) const POOL_DENSE: &str = wgsl!("pool_dense.wgsl");
 pub(super) const SOFTMAX: &str = wgsl!("softmax.wgsl");
 
-/// Everything the fused kernel calls; the entry point is written for the network.
+/// Everything the fused kernels call; the entry point is written for the network.
 pub(super) const FUSED: &str = wgsl!(
     "fused/memory.wgsl",
     "fused/taps.wgsl",
     "fused/stem.wgsl",
     "fused/depthwise.wgsl",
+    "fused/product.wgsl",
     "fused/pointwise.wgsl",
     "fused/pool_dense.wgsl"
 );

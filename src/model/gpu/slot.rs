@@ -258,6 +258,44 @@ impl Slot {
     }
 }
 
+#[cfg(test)]
+impl Slot {
+    /// What the last of the first `steps` steps wrote, `values` of it.
+    pub(super) fn output_after(
+        &self,
+        gpu: &Gpu,
+        program: &Program,
+        steps: usize,
+        input: &[f32],
+        beats: usize,
+        values: usize,
+    ) -> Result<Vec<f32>, String> {
+        use wgpu::BufferUsages as Usage;
+        let bytes = (values * F32) as u64;
+        gpu.queue
+            .write_buffer(&self.buffers.windows, 0, bytemuck::cast_slice(input));
+        let read = gpu.buffer("observed", values * F32, Usage::MAP_READ | Usage::COPY_DST);
+        let mut encoder = gpu
+            .device
+            .create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        program.encode_first(steps, &mut pass, &self.bindings[1], beats);
+        drop(pass);
+        let output = program.output(steps - 1, &self.buffers).ok_or("no step")?;
+        encoder.copy_buffer_to_buffer(output, 0, &read, 0, bytes);
+        gpu.queue.submit([encoder.finish()]);
+        let mapping = Mapping::default();
+        mapping.request(&read, wgpu::MapMode::Read, bytes);
+        gpu.wait(&mapping, Duration::from_secs(60))?;
+        let mapped = read
+            .get_mapped_range(0..bytes)
+            .map_err(|error| error.to_string())?;
+        let mut found = vec![0.0; values];
+        copy(&mapped, &mut found);
+        Ok(found)
+    }
+}
+
 impl Clock {
     fn new(gpu: &Gpu) -> Self {
         use wgpu::BufferUsages as Usage;

@@ -9,28 +9,28 @@ use super::options::GpuKernels;
 use super::program::{Grid, Place, Plan, Step};
 use crate::model::Model;
 
-/// Plans the first `layers` layers of `model`, or says what does not fit.
-pub(super) fn plan(model: &Model, layers: usize) -> Result<Plan, String> {
-    let stages = plan::stages(model, layers)?;
-    let mut buffers = vec![
-        (0, Place::Windows),
-        (1, Place::Weights),
-        (3, Place::Maps),
-        (4, Place::Request),
-    ];
-    if stages.ends_in_logits() {
-        buffers.push((2, Place::Logits));
-    }
+/// Plans `model`, or says what does not fit. With `observe` the feature maps are the output of every
+/// layer up to the pooling, one after the other.
+pub(super) fn plan(model: &Model, observe: bool) -> Result<Plan, String> {
+    let stages = plan::stages(model, observe)?;
     Ok(Plan {
         kernels: GpuKernels::Fused,
         steps: vec![Step {
             label: format!("fused {}", model.description().name),
-            source: source::kernel(&stages.stages),
+            source: source::kernel(&stages.stages, stages.memory),
             constants: Vec::new(),
-            buffers,
+            buffers: vec![
+                (0, Place::Windows),
+                (1, Place::Weights),
+                (2, Place::Logits),
+                (3, Place::Maps),
+                (4, Place::Request),
+            ],
             grid: Grid::Beats { beats_each: 1 },
         }],
         weights: stages.weights,
         activation: 0,
+        #[cfg(test)]
+        layer_ends: Vec::new(),
     })
 }

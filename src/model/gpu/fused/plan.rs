@@ -4,10 +4,11 @@ use super::weights::{Packer, TAPS};
 use crate::model::gpu::limits::WORKGROUP_MEMORY_BYTES;
 use crate::model::{CLASS_COUNT, Layer, Model, Op, Part, PartWeights, Shape};
 
-/// Workgroup memory in quads; `QUADS` in `shaders/fused/memory.wgsl`.
-pub(super) const QUADS: usize = WORKGROUP_MEMORY_BYTES / 16;
+/// Sizes of workgroup memory that are tried, in quads: half of what a Raspberry Pi 4 has, so that two
+/// workgroups share a core, and all of it.
+const SIZES: [usize; 2] = [WORKGROUP_MEMORY_BYTES / 32, WORKGROUP_MEMORY_BYTES / 16];
 
-/// Threads of a workgroup; `THREADS` in `shaders/fused/memory.wgsl`.
+/// Threads of a workgroup: V1 and V2 have up to 128 tiles of 4 channels by 4 samples in most layers.
 pub(super) const THREADS: usize = 128;
 
 /// Offsets and lengths are in quads (four samples of a channel, or four weights).
@@ -37,11 +38,16 @@ pub(super) enum Stage {
         in_channels: usize,
         out_channels: usize,
         length: usize,
+        /// Whether the output overlaps the input.
+        over: bool,
         finish: Finish,
     },
+    /// At `offset` of the `all` quads of a beat.
     StoreMaps {
         src: usize,
         length: usize,
+        offset: usize,
+        all: usize,
     },
     PoolDense {
         src: usize,
@@ -76,13 +82,8 @@ pub(super) enum Finish {
 pub(super) struct Stages {
     pub(super) stages: Vec<Stage>,
     pub(super) weights: Vec<f32>,
-}
-
-impl Stages {
-    /// Whether the whole network is there.
-    pub(super) fn ends_in_logits(&self) -> bool {
-        matches!(self.stages.last(), Some(Stage::PoolDense { .. }))
-    }
+    /// Workgroup memory, quads.
+    pub(super) memory: usize,
 }
 
 /// An activation in workgroup memory.
@@ -93,27 +94,34 @@ struct Region {
 }
 
 impl Region {
-    /// Room for `length` quads that does not touch this region, at the end of the memory farther
-    /// from it.
-    fn beside(self, length: usize) -> Option<Self> {
+    /// Room for `length` of `all` quads that does not touch this region, at the end of the memory
+    /// farther from it.
+    fn beside(self, length: usize, all: usize) -> Option<Self> {
         let start = if length <= self.start {
             0
         } else {
-            QUADS.checked_sub(length)?
+            all.checked_sub(length)?
         };
         (start + length <= self.start || self.start + self.length <= start)
             .then_some(Self { start, length })
     }
 }
 
-/// Plans the first `layers` layers of `model`, or says what does not fit.
-pub(super) fn stages(model: &Model, layers: usize) -> Result<Stages, String> {
+/// Plans `model` in as little memory as it fits, or says what does not fit the largest. With
+/// `observe` the output of every layer up to the pooling is stored, one after the other.
+pub(super) fn stages(model: &Model, observe: bool) -> Result<Stages, String> {
+    let [small, large] = SIZES;
+    stages_within(model, observe, small).or_else(|_| stages_within(model, observe, large))
+}
+
+fn stages_within(model: &Model, observe: bool, memory: usize) -> Result<Stages, String> {
     let network = model.description();
     let input = Shape {
         channels: network.input.channels,
         time: network.input.samples,
     };
     let mut planner = Planner {
+        memory,
         stages: Vec::new(),
         weights: Packer::default(),
         current: Region {
@@ -125,25 +133,48 @@ pub(super) fn stages(model: &Model, layers: usize) -> Result<Stages, String> {
         length: planner.current.length,
         dst: 0,
     });
-    let mut stored = false;
-    for (layer, weights) in network.layers.iter().zip(model.layers()).take(layers) {
+    let mut outputs = Vec::new();
+    for (layer, weights) in network.layers.iter().zip(model.layers()) {
         let parts: Vec<(&Part, &PartWeights)> = weights.collect();
-        if layer.op == Op::Pool {
-            planner.store_maps();
-            stored = true;
+        if layer.op == Op::Pool && !observe {
+            outputs.push((planner.stages.len(), planner.current));
         }
         planner.layer(layer, &parts)?;
-    }
-    if !stored {
-        planner.store_maps();
+        if observe && !matches!(layer.op, Op::Pool | Op::Dense { .. }) {
+            outputs.push((planner.stages.len(), planner.current));
+        }
     }
     Ok(Stages {
-        stages: planner.stages,
+        stages: with_outputs(planner.stages, &outputs),
         weights: planner.weights.0,
+        memory,
     })
 }
 
+/// Stores what lies in each region after so many stages.
+fn with_outputs(stages: Vec<Stage>, outputs: &[(usize, Region)]) -> Vec<Stage> {
+    let all = outputs.iter().map(|(_, region)| region.length).sum();
+    let mut with = Vec::with_capacity(stages.len() + outputs.len());
+    let mut stages = stages.into_iter();
+    let (mut before, mut offset) = (0, 0);
+    for (after, region) in outputs {
+        with.extend(stages.by_ref().take(after - before));
+        with.push(Stage::StoreMaps {
+            src: region.start,
+            length: region.length,
+            offset,
+            all,
+        });
+        before = *after;
+        offset += region.length;
+    }
+    with.extend(stages);
+    with
+}
+
 struct Planner {
+    /// Workgroup memory, quads.
+    memory: usize,
     stages: Vec<Stage>,
     weights: Packer,
     current: Region,
@@ -171,17 +202,11 @@ impl Planner {
         }
     }
 
-    fn store_maps(&mut self) {
-        self.stages.push(Stage::StoreMaps {
-            src: self.current.start,
-            length: self.current.length,
-        });
-    }
-
     fn beside(&self, length: usize) -> Result<Region, String> {
-        self.current.beside(length).ok_or_else(|| {
+        let all = self.memory;
+        self.current.beside(length, all).ok_or_else(|| {
             format!(
-                "{} and {length} quads at once, workgroup memory holds {QUADS}",
+                "{} and {length} quads at once, there are {all}",
                 self.current.length
             )
         })
@@ -226,7 +251,7 @@ impl Planner {
     }
 
     fn depthwise(&mut self, (part, weights): (&Part, &PartWeights)) -> Result<(), String> {
-        let Some(to) = self.current.beside(quads(part.output)?) else {
+        let Ok(to) = self.beside(quads(part.output)?) else {
             return self.depthwise_in_place((part, weights));
         };
         let filter = self.filter(part, weights)?;
@@ -242,8 +267,8 @@ impl Planner {
         let filter = self.filter(part, weights)?;
         if !THREADS.is_multiple_of(filter.out_length) {
             return Err(format!(
-                "{} samples, expected whole rows in {THREADS} quads",
-                part.output.time
+                "{} samples, expected whole rows in {} quads",
+                part.output.time, THREADS
             ));
         }
         self.stages.push(Stage::DepthwiseInPlace { filter });
@@ -258,14 +283,17 @@ impl Planner {
         residual: Option<Region>,
     ) -> Result<(), String> {
         let (inputs, outputs) = (part.input.channels, part.output.channels);
-        if !inputs.is_multiple_of(4) || !outputs.is_multiple_of(4) {
+        if !inputs.is_multiple_of(8) || !outputs.is_multiple_of(4) {
             return Err(format!(
-                "{inputs} to {outputs} channels, expected multiples of 4"
+                "{inputs} to {outputs} channels, expected multiples of 8 and 4"
             ));
         }
+        let length = row_quads(part.output)?;
+        let beside = self.beside(quads(part.output)?);
+        let over = residual.is_none() && beside.is_err();
         let to = match residual {
             Some(region) => region,
-            None => self.beside(quads(part.output)?)?,
+            None => beside.or_else(|_| self.over(part))?,
         };
         let matrix = self.weights.position();
         self.weights.pointwise(part, weights);
@@ -275,7 +303,8 @@ impl Planner {
             matrix,
             in_channels: inputs,
             out_channels: outputs,
-            length: row_quads(part.output)?,
+            length,
+            over,
             finish: match (residual, part.relu) {
                 (Some(_), _) => Finish::Add,
                 (None, true) => Finish::Relu,
@@ -284,6 +313,21 @@ impl Planner {
         });
         self.current = to;
         Ok(())
+    }
+
+    /// Where the output of a pointwise convolution goes that has no room beside its input: over it.
+    fn over(&self, part: &Part) -> Result<Region, String> {
+        let length = quads(part.output)?;
+        let tiles = length / 4;
+        if tiles > THREADS {
+            return Err(format!(
+                "{tiles} tiles over their input, there are {THREADS} threads"
+            ));
+        }
+        if length > self.memory {
+            return Err(format!("{length} quads, there are {}", self.memory));
+        }
+        Ok(Region { start: 0, length })
     }
 
     fn pool_dense(&mut self, (part, weights): (&Part, &PartWeights)) -> Result<(), String> {

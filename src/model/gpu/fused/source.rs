@@ -9,12 +9,13 @@ use std::fmt::Write;
 use super::plan::{Filter, Finish, Stage, THREADS};
 use crate::model::gpu::shaders;
 
-/// The whole kernel.
-pub(super) fn kernel(stages: &[Stage]) -> String {
+/// The whole kernel, with `quads` of workgroup memory.
+pub(super) fn kernel(stages: &[Stage], quads: usize) -> String {
     let mut text = shaders::FUSED.to_owned();
     let _ = write!(
         text,
-        "\n@compute @workgroup_size({THREADS})\n\
+        "\nconst THREADS = {THREADS}u;\nconst QUADS = {quads}u;\n\n\
+         @compute @workgroup_size({THREADS})\n\
          fn classify(\n    @builtin(workgroup_id) group: vec3<u32>,\n    \
          @builtin(local_invocation_index) thread: u32,\n) {{\n    let beat = group.x;\n"
     );
@@ -29,6 +30,7 @@ pub(super) fn kernel(stages: &[Stage]) -> String {
 
 const BARRIER: &str = "workgroupBarrier();";
 
+/// The calls of a stage, its barriers included.
 fn calls(stage: &Stage) -> Vec<String> {
     let barrier = BARRIER.to_owned();
     match *stage {
@@ -41,35 +43,25 @@ fn calls(stage: &Stage) -> Vec<String> {
             in_channels,
             dst,
         } => {
-            let Filter {
-                src,
-                taps,
-                out_channels,
-                in_length,
-                out_length,
-                stride,
-            } = filter;
+            let Filter { src, taps, .. } = filter;
+            let (inputs, outputs) = (filter.in_length, filter.out_length);
+            let (channels, stride) = (filter.out_channels, filter.stride);
             vec![
                 format!(
-                    "stem(thread, {src}u, {dst}u, {taps}u, {in_channels}u, {in_length}u, \
-                     {out_channels}u, {out_length}u, {stride}u);"
+                    "stem(thread, {src}u, {dst}u, {taps}u, {in_channels}u, \
+                     {inputs}u, {channels}u, {outputs}u, {stride}u);"
                 ),
                 barrier,
             ]
         }
         Stage::Depthwise { filter, dst } => {
-            let Filter {
-                src,
-                taps,
-                out_channels,
-                in_length,
-                out_length,
-                stride,
-            } = filter;
+            let Filter { src, taps, .. } = filter;
+            let (inputs, outputs) = (filter.in_length, filter.out_length);
+            let (channels, stride) = (filter.out_channels, filter.stride);
             vec![
                 format!(
-                    "depthwise(thread, {src}u, {dst}u, {taps}u, {out_channels}u, {in_length}u, \
-                     {out_length}u, {stride}u);"
+                    "depthwise(thread, {src}u, {dst}u, {taps}u, {channels}u, \
+                     {inputs}u, {outputs}u, {stride}u);"
                 ),
                 barrier,
             ]
@@ -82,8 +74,10 @@ fn calls(stage: &Stage) -> Vec<String> {
             in_channels,
             out_channels,
             length,
+            over,
             finish,
         } => {
+            let function = if over { "pointwise_over" } else { "pointwise" };
             let groups = out_channels / 4;
             let finish = match finish {
                 Finish::Linear => "LINEAR",
@@ -92,15 +86,22 @@ fn calls(stage: &Stage) -> Vec<String> {
             };
             vec![
                 format!(
-                    "pointwise(thread, {src}u, {dst}u, {matrix}u, {in_channels}u, {groups}u, \
-                     {length}u, {finish});"
+                    "{function}(thread, {src}u, {dst}u, {matrix}u, \
+                     {in_channels}u, {groups}u, {length}u, {finish});"
                 ),
                 barrier,
             ]
         }
-        Stage::StoreMaps { src, length } => {
-            vec![format!("store_maps(thread, beat, {length}u, {src}u);")]
-        }
+        // Nothing is written over before the next stage's end, which is past a barrier, or in
+        // place, which has one in front.
+        Stage::StoreMaps {
+            src,
+            length,
+            offset,
+            all,
+        } => vec![format!(
+            "store_maps(thread, beat * {all}u + {offset}u, {length}u, {src}u);"
+        )],
         Stage::PoolDense {
             src,
             scratch,
@@ -109,6 +110,34 @@ fn calls(stage: &Stage) -> Vec<String> {
             length,
         } => pool_dense(src, scratch, matrix, channels / 4, length),
     }
+}
+
+fn pool_dense(
+    src: usize,
+    scratch: usize,
+    matrix: usize,
+    groups: usize,
+    length: usize,
+) -> Vec<String> {
+    let mut lines = vec![
+        format!(
+            "pool_group(thread, {src}u, {scratch}u, {matrix}u, {groups}u, \
+             {length}u);"
+        ),
+        BARRIER.to_owned(),
+    ];
+    let mut left = groups;
+    while left > 1 {
+        let half = left.div_ceil(2);
+        lines.push(format!(
+            "fold_groups(thread, {scratch}u, {half}u, {left}u);"
+        ));
+        lines.push(BARRIER.to_owned());
+        left = half;
+    }
+    let bias = matrix + 5 * groups;
+    lines.push(format!("store_logits(thread, beat, {scratch}u, {bias}u);"));
+    lines
 }
 
 /// Rounds of whole rows: all of a round is read before any of it is written, and what a round writes
@@ -140,29 +169,4 @@ fn in_place(filter: Filter) -> Vec<String> {
         "}".to_owned(),
         BARRIER.to_owned(),
     ]
-}
-
-fn pool_dense(
-    src: usize,
-    scratch: usize,
-    matrix: usize,
-    groups: usize,
-    length: usize,
-) -> Vec<String> {
-    let mut lines = vec![
-        format!("pool_group(thread, {src}u, {scratch}u, {matrix}u, {groups}u, {length}u);"),
-        BARRIER.to_owned(),
-    ];
-    let mut left = groups;
-    while left > 1 {
-        let half = left.div_ceil(2);
-        lines.push(format!(
-            "fold_groups(thread, {scratch}u, {half}u, {left}u);"
-        ));
-        lines.push(BARRIER.to_owned());
-        left = half;
-    }
-    let bias = matrix + 5 * groups;
-    lines.push(format!("store_logits(thread, beat, {scratch}u, {bias}u);"));
-    lines
 }

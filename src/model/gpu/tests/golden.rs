@@ -6,8 +6,9 @@ use std::sync::Arc;
 use safetensors::SafeTensors;
 
 use super::{KERNELS, TOLERANCE, backends, exclusive, largest_difference, options};
-use crate::model::gpu::GpuEngine;
+use crate::model::gpu::program::Plan;
 use crate::model::gpu::runner::Runner;
+use crate::model::gpu::{GpuBackend, GpuEngine, GpuKernels};
 use crate::model::weights::float32;
 use crate::model::{Classifier, Model, Op, Outputs, builtin_models};
 
@@ -37,6 +38,48 @@ fn golden(name: &str) -> Golden {
     }
 }
 
+/// Output `[beat][channel][time]` of every layer up to the pooling.
+fn layers(golden: &Golden, backend: GpuBackend, kernels: GpuKernels) -> Vec<Vec<f32>> {
+    let options = options(backend, kernels, BEATS);
+    let network = golden.model.description();
+    let lengths: Vec<usize> = network
+        .layers
+        .iter()
+        .take_while(|layer| layer.op != Op::Pool)
+        .map(|layer| layer.output.len())
+        .collect();
+    if kernels == GpuKernels::Layered {
+        let ends = Plan::new(&golden.model, Some(kernels), false, BEATS)
+            .unwrap()
+            .layer_ends;
+        let mut runner = Runner::new(&golden.model, false, &options).unwrap();
+        let layers = ends.iter().zip(&lengths).map(|(&end, length)| {
+            runner
+                .output_after(end, &golden.input, BEATS, BEATS * length)
+                .unwrap()
+        });
+        return layers.collect();
+    }
+    let all: usize = lengths.iter().sum();
+    let mut found = vec![0.0; BEATS * all];
+    let mut runner = Runner::new(&golden.model, true, &options).unwrap();
+    assert!(runner.submit(&golden.input, true).unwrap());
+    runner
+        .collect(|results| results.maps(&mut found))
+        .unwrap()
+        .unwrap();
+    let mut start = 0;
+    let layers = lengths.iter().map(|&length| {
+        let range = start..start + length;
+        start += length;
+        found
+            .chunks(all)
+            .flat_map(|beat| beat[range.clone()].to_vec())
+            .collect()
+    });
+    layers.collect()
+}
+
 #[test]
 fn every_layer_is_what_pytorch_computed() {
     let _device = exclusive();
@@ -44,20 +87,15 @@ fn every_layer_is_what_pytorch_computed() {
     for backend in backends() {
         for name in builtin_models() {
             let golden = golden(name);
-            let layers = &golden.model.description().layers;
-            let pool = layers
-                .iter()
-                .position(|layer| layer.op == Op::Pool)
-                .unwrap();
             for kernels in KERNELS {
-                for (layer, expected) in golden.layers.iter().enumerate().take(pool) {
-                    let mut found = vec![0.0; expected.len()];
-                    let options = options(backend, kernels, BEATS);
-                    let mut runner = Runner::new(&golden.model, layer + 1, &options).unwrap();
-                    assert!(runner.submit(&golden.input, true).unwrap());
-                    let collected = runner.collect(|results| results.maps(&mut found)).unwrap();
-                    assert!(collected.is_some());
-                    let difference = largest_difference(&found, expected);
+                let found = layers(&golden, backend, kernels);
+                assert_eq!(
+                    found.len() + 2,
+                    golden.layers.len(),
+                    "all but pooling and dense"
+                );
+                for (layer, (found, expected)) in found.iter().zip(&golden.layers).enumerate() {
+                    let difference = largest_difference(found, expected);
                     let row =
                         format!("{backend:?} {kernels:?} {name} layer {layer}: {difference:e}");
                     println!("{row}");

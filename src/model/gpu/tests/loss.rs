@@ -90,15 +90,15 @@ fn software_adapters_are_left_out_unless_allowed() {
 fn a_batch_that_takes_too_long_is_an_error() {
     let _device = exclusive();
     let model = Arc::new(Model::load("v1").unwrap());
-    let input = vec![0.25; 2048 * 128];
+    let input = vec![0.25; 256 * 128];
     for backend in backends() {
         let options = GpuOptions {
             timeout: std::time::Duration::from_nanos(1),
-            ..options(backend, GpuKernels::Fused, 2048)
+            ..options(backend, GpuKernels::Fused, 256)
         };
         let mut engine = GpuEngine::new(Arc::clone(&model), &options).unwrap();
         if engine.adapter().software {
-            let mut outputs = Outputs::logits_only(model.description(), 2048);
+            let mut outputs = Outputs::logits_only(model.description(), 256);
             let error = engine_error(engine.classify(&input, &mut outputs));
             assert!(error.ends_with("no answer within 1ns"), "{error}");
         }

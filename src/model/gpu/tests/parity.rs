@@ -45,7 +45,7 @@ fn batches_of_any_size_are_what_the_reference_computes() {
             for kernels in KERNELS {
                 // Chunks of 100: the largest batches are cut, the last part is a short one.
                 let options = GpuOptions {
-                    chunk: 100,
+                    chunk: Some(100),
                     ..options(backend, kernels, 1000)
                 };
                 let mut engine = GpuEngine::new(Arc::clone(&model), &options).unwrap();
@@ -141,7 +141,7 @@ fn probabilities_are_those_of_the_logits() {
     for backend in backends() {
         let options = GpuOptions {
             probabilities: true,
-            chunk: 64,
+            chunk: Some(64),
             ..options(backend, GpuKernels::Fused, 130)
         };
         let mut engine = GpuEngine::new(Arc::clone(&model), &options).unwrap();

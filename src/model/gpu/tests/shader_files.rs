@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
 
 use wgpu::naga;
 
+use super::KERNELS;
 use crate::model::gpu::limits::{WORKGROUP_MEMORY_BYTES, required_limits};
 use crate::model::gpu::program::Plan;
-use crate::model::gpu::{GpuBackend, GpuKernels, fused};
+use crate::model::gpu::{GpuBackend, fused};
 use crate::model::test_support::{odd_json, random_model};
 use crate::model::{Model, builtin_models};
 
@@ -34,10 +34,10 @@ fn plans() -> Vec<(String, Plan)> {
     let mut plans = Vec::new();
     for model in models {
         let network = model.description();
-        for kernels in [GpuKernels::Fused, GpuKernels::Layered] {
-            for layers in 1..=network.layers.len() {
-                if let Ok(plan) = Plan::new(&model, Some(kernels), layers, 64) {
-                    let name = format!("{} {kernels:?} {layers}", network.name);
+        for kernels in KERNELS {
+            for observe in [false, true] {
+                if let Ok(plan) = Plan::new(&model, Some(kernels), observe, 64) {
+                    let name = format!("{} {kernels:?}", network.name);
                     plans.push((name, plan.with_probabilities(&model, 64)));
                 }
             }
@@ -121,16 +121,19 @@ fn every_file_is_part_of_a_kernel() {
 /// The networks we ship run as one dispatch, which is what keeps a small GPU busy.
 #[test]
 fn the_shipped_networks_fit_the_fused_kernel() {
-    for name in builtin_models() {
-        let model = Arc::new(Model::load(name).unwrap());
-        let layers = model.description().layers.len();
-        assert_eq!(
-            fused::plan(&model, layers).map(|plan| plan.steps.len()),
-            Ok(1)
+    for (name, quads) in [("v1", 512), ("v2", 1024)] {
+        let model = Model::load(name).unwrap();
+        let plan = fused::plan(&model, false).unwrap();
+        let [step] = plan.steps.as_slice() else {
+            panic!("{name}: {} dispatches", plan.steps.len());
+        };
+        assert!(
+            step.source.contains(&format!("const QUADS = {quads}u;")),
+            "{name}"
         );
     }
     let odd = random_model(&odd_json(), 1);
-    assert!(fused::plan(&odd, odd.description().layers.len()).is_err());
+    assert!(fused::plan(&odd, false).is_err());
 }
 
 #[test]
