@@ -9,13 +9,17 @@
 //! | `conditioned` | f32 | [channels (1 or 2), n] | µV at 250 Hz; sample j at exactly j / 250 s |
 //! | `annotation_sample` | i64 | [m] | annotated beats, nearest index at 250 Hz |
 //! | `annotation_symbol` | u8 | [m] | their MIT mnemonics, ASCII |
+//! | `detected_sample` | i64 | [k] | R peaks the detector finds, index at 250 Hz |
+//! | `detected_channel` | u8 | [k] | the channel each was found in: all of channel 0, then of 1 |
 
 mod common;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
-use ecg_gateway::signal::{CHAIN_RATE_HZ, Conditioner, Mains, SampleRate};
+use ecg_gateway::signal::{
+    CHAIN_RATE_HZ, ConditionedSample, Conditioner, Detection, Detector, Mains, SampleRate,
+};
 use safetensors::{Dtype, tensor::TensorView};
 
 use common::LoadedRecord;
@@ -53,15 +57,23 @@ fn write_record(
     let rate = SampleRate::from_hz(record.rate_hz)?;
     let chain_rate = SampleRate::new(CHAIN_RATE_HZ, 1)?;
     let mut conditioned = Vec::new();
-    for channel in &record.channels_uv {
+    let (mut detected_sample, mut detected_channel) = (Vec::new(), Vec::new());
+    for (number, channel) in (0_u8..).zip(&record.channels_uv) {
         let mut conditioner = Conditioner::new(rate, mains);
-        let mut keep = |sample: ecg_gateway::signal::ConditionedSample| {
+        let mut detector = Detector::new();
+        let mut found = |beat: Detection| {
+            detected_sample.extend_from_slice(&beat.index.to_le_bytes());
+            detected_channel.push(number);
+        };
+        let mut keep = |sample: ConditionedSample| {
             conditioned.extend_from_slice(&sample.uv.to_le_bytes());
+            detector.push(sample.uv, &mut found);
         };
         for &uv in channel {
             conditioner.push(uv, &mut keep);
         }
         conditioner.flush(&mut keep);
+        detector.finish(&mut found);
     }
     let samples = conditioned.len() / 4 / record.channels_uv.len();
     let mut annotation_sample = Vec::new();
@@ -89,6 +101,14 @@ fn write_record(
         (
             "annotation_symbol",
             TensorView::new(Dtype::U8, vec![beats], &annotation_symbol)?,
+        ),
+        (
+            "detected_sample",
+            TensorView::new(Dtype::I64, vec![detected_channel.len()], &detected_sample)?,
+        ),
+        (
+            "detected_channel",
+            TensorView::new(Dtype::U8, vec![detected_channel.len()], &detected_channel)?,
         ),
     ];
     safetensors::serialize_to_file(tensors, None, target)?;

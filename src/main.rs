@@ -1,3 +1,5 @@
-//! The `ecg-gateway` binary: parses the command line and hands over to [`ecg_gateway::cli`].
+//! The `ecg-gateway` binary: everything is in [`ecg_gateway::cli`].
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    ecg_gateway::cli::main()
+}

@@ -59,6 +59,14 @@ impl WallUs {
         Self(jiff::Timestamp::now().as_microsecond())
     }
 
+    /// The instant an RFC 3339 text with an offset means, cut to microseconds; `None` if it is none.
+    #[must_use]
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        text.parse::<jiff::Timestamp>()
+            .ok()
+            .map(|timestamp| Self(timestamp.as_microsecond()))
+    }
+
     /// RFC 3339 in UTC with microseconds, e.g. `2026-11-22T18:54:32.000001Z`; `None` outside years
     /// -9999 to 9999.
     #[must_use]
@@ -100,5 +108,10 @@ mod tests {
             "1970-01-01T00:00:00.000000Z"
         );
         assert_eq!(WallUs(i64::MAX).to_rfc3339(), None);
+        assert_eq!(
+            WallUs::from_rfc3339("1970-01-01T01:00:01.5+01:00"),
+            Some(WallUs(1_500_000))
+        );
+        assert_eq!(WallUs::from_rfc3339("yesterday"), None);
     }
 }

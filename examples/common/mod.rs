@@ -5,6 +5,7 @@
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
+use ecg_gateway::evaluate::Reference;
 use ecg_gateway::wfdb::{AnnotationCode, Record, read_annotations};
 
 /// A record in memory.
@@ -77,4 +78,52 @@ pub(crate) fn load(path: &Path) -> Result<LoadedRecord, Box<dyn Error>> {
         full_scale_uv,
         annotations,
     })
+}
+
+/// Adds recorded noise as PhysioNet's noise stress test does: from minute 5 on, two minutes noisy,
+/// two clean. Signal power is the squared mean peak-to-peak amplitude of the QRS complexes over 8,
+/// noise power the mean over one-second pieces, both without the highest and lowest 5 %.
+pub(crate) fn add_noise(
+    record: &mut LoadedRecord,
+    reference: &Reference,
+    noise: &[Vec<f32>],
+    snr_db: f64,
+) {
+    let rate_hz = record.rate_hz;
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let samples = |seconds: f64| (seconds * rate_hz) as usize;
+    for (channel, noise) in record.channels_uv.iter_mut().zip(noise) {
+        let around = samples(0.05);
+        let amplitudes = reference.beats.iter().take(300).filter_map(|beat| {
+            let at = usize::try_from(beat.sample).ok()?;
+            let complex = channel.get(at.saturating_sub(around)..at + around)?;
+            let highest = complex.iter().copied().fold(f32::MIN, f32::max);
+            Some(f64::from(
+                highest - complex.iter().copied().fold(f32::MAX, f32::min),
+            ))
+        });
+        let signal_power = trimmed_mean(amplitudes.collect()).powi(2) / 8.0;
+        let powers = noise.chunks_exact(samples(1.0)).map(|piece| {
+            let mean = piece.iter().sum::<f32>() / piece.len() as f32;
+            let squares = piece.iter().map(|uv| f64::from(uv - mean).powi(2));
+            squares.sum::<f64>() / piece.len() as f64
+        });
+        let noise_power = trimmed_mean(powers.collect());
+        #[allow(clippy::cast_possible_truncation)]
+        let gain = (signal_power / (noise_power * 10_f64.powf(snr_db / 10.0))).sqrt() as f32;
+        let start = samples(300.0).min(channel.len());
+        let noisy = (0..)
+            .zip(&mut channel[start..])
+            .filter(|(index, _)| index / samples(120.0) % 2 == 0);
+        for ((_, value), uv) in noisy.zip(noise.iter().cycle()) {
+            *value += gain * uv;
+        }
+    }
+}
+
+fn trimmed_mean(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let cut = values.len() / 20;
+    let kept = &values[cut..values.len() - cut];
+    kept.iter().sum::<f64>() / kept.len().max(1) as f64
 }

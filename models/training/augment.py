@@ -4,6 +4,7 @@ A window is conditioned[r + 2 * (k - 55)], k = 0..127, of the 250 Hz signal. Eve
 microvolts, before the per-window normalisation, as it would at the bedside.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -22,16 +23,24 @@ class Mix:
     """How the draws of a training batch are made. Shares and probabilities are per draw."""
 
     second_lead: float = 0.35
-    plain: float = 0.35  # no signal augmentation at all
+    plain: float = 0.2  # no signal augmentation at all
     at_detected: float = 0.35  # R where the gateway's detector put it (where it found the beat)
-    jittered: float = 0.35  # R shifted evenly within +-jitter_ms; the rest sits on the annotation
+    jittered: float = 0.35  # R shifted evenly within +-jitter_ms
     jitter_ms: float = 32.0
+    far: float = 0.08  # R shifted evenly within +-far_ms, as a detector that took S for R; the rest is on the annotation
+    far_ms: float = 80.0
     warp: float = 0.05  # time axis stretched about R by up to this share
     amplitude: float = 0.7  # natural logarithm of the largest gain
     baseline: float = 0.5  # probability; amplitude up to 0.6 of the window's deviation
-    noise: float = 0.6  # probability; deviation 0.02 to 0.7 of the window's, log-uniform
+    noise: float = 0.75  # probability
+    noise_level: float = 1.2  # deviation up to this share of the window's, log-uniform from 0.02
     mains: float = 0.2  # probability; amplitude up to 0.15 of the window's deviation
     inverted: float = 0.02  # electrodes swapped
+
+
+def passband(frequency):
+    """What the conditioning low-pass leaves of noise, about: the FIR's edge at 40 Hz."""
+    return torch.sigmoid((42.0 - frequency) / 2.0)
 
 
 def normalise(windows):
@@ -74,8 +83,7 @@ class Augmenter:
         self.time_s = (torch.arange(WINDOW_SAMPLES, device=device) - R_INDEX) / MODEL_RATE_HZ
         frequency = torch.fft.rfftfreq(WINDOW_SAMPLES, 1 / MODEL_RATE_HZ).to(device)
         self.frequency = frequency.clamp_min(frequency[1])
-        # What the conditioning low-pass would leave of the noise.
-        self.passband = torch.sigmoid((42.0 - frequency) / 2.0)
+        self.passband = passband(frequency)
 
     def uniform(self, count, low=0.0, high=1.0, columns=None):
         shape = (count,) if columns is None else (count, columns)
@@ -89,12 +97,13 @@ class Augmenter:
         mix, n = self.mix, len(beats)
         lead = self.coin(n, mix.second_lead).long()
         choice = self.uniform(n)
-        position, detected = self.position[beats], self.detected[beats]
+        position, detected = self.position[beats], self.detected[lead, beats]
         use_detected = (choice < mix.at_detected) & (detected >= 0)
         position = torch.where(use_detected, detected, position).double()
-        reach = mix.jitter_ms * 1e-3 * CHAIN_RATE_HZ
-        jitter = (choice >= mix.at_detected) & (choice < mix.at_detected + mix.jittered)
-        position = position + torch.where(jitter, self.uniform(n, -reach, reach), torch.zeros_like(choice))
+        near, far = (1e-3 * CHAIN_RATE_HZ * ms for ms in (mix.jitter_ms, mix.far_ms))
+        edges = torch.tensor([mix.at_detected, mix.jittered, mix.far], device=position.device).cumsum(0)
+        reach = torch.tensor([0.0, near, far, 0.0], device=position.device)[torch.bucketize(choice, edges)]
+        position = position + reach * self.uniform(n, -1, 1)
 
         augmented = ~self.coin(n, mix.plain)
         zero, one = torch.zeros(n, device=position.device), torch.ones(n, device=position.device)
@@ -105,7 +114,7 @@ class Augmenter:
         windows = windows * gain[:, None]
         deviation = windows.std(dim=-1).clamp_min(5.0)
         added = self.baseline(n) * torch.where(self.coin(n, mix.baseline), self.uniform(n, 0, 0.6), zero)[:, None]
-        level = torch.exp(self.uniform(n, -3.9, -0.36))
+        level = self.uniform(n, math.log(0.02), math.log(mix.noise_level)).exp()
         added = added + self.coloured_or_recorded(n) * torch.where(self.coin(n, mix.noise), level, zero)[:, None]
         added = added + self.mains(n) * torch.where(self.coin(n, mix.mains), self.uniform(n, 0, 0.15), zero)[:, None]
         windows = windows + added * torch.where(augmented, deviation, zero)[:, None]

@@ -7,6 +7,7 @@ is trained on exactly what the device will show it: one safetensors file per rec
     annotation_sample  i64 [m]     reference beat positions, nearest index at 250 Hz
     annotation_symbol  u8 [m]      the annotation's character
     detected_sample    i64 [d]     R peaks found by the gateway's detector, index at 250 Hz; may be missing
+    detected_channel   u8 [d]      the channel each was found in: all of channel 0, then all of channel 1
 
 The windows are cut here, at training time, because jitter, time warp and noise act before normalisation.
 """
@@ -47,7 +48,7 @@ class Records:
     record: np.ndarray  # [beats] index into names
     sample: np.ndarray  # [beats] annotated position in its record, index at 250 Hz
     position: np.ndarray  # [beats] annotated position in `signal`
-    detected: np.ndarray  # [beats] the detector's position in `signal`, -1 where it found no beat
+    detected: np.ndarray  # [2][beats] position in `signal` where the detector put R in this lead, -1 if it missed it
     label: np.ndarray  # [beats] index into LABELS
     has_detections: bool
 
@@ -86,13 +87,18 @@ def load_records(directory):
             conditioned = file.get_tensor("conditioned")
             sample = file.get_tensor("annotation_sample").astype(np.int64)
             symbol = file.get_tensor("annotation_symbol").astype(np.uint8)
-            detected = file.get_tensor("detected_sample").astype(np.int64) if "detected_sample" in keys else None
+            found = []
+            if "detected_sample" in keys:
+                detected, channel = (file.get_tensor(f"detected_{key}").astype(np.int64) for key in ("sample", "channel"))
+                found = [detected[channel == lead] for lead in (0, 1)]
         if path.stem in SECOND_SIGNAL_FIRST:
-            conditioned = conditioned[::-1]
+            conditioned, found = conditioned[::-1], found[::-1]
         # Matched against every annotation, so that a neighbour's detection is not taken.
         window = round(MATCH_WINDOW_S * CHAIN_RATE_HZ)
-        matched = match(sample, detected, window) if detected is not None else np.full(len(sample), -1)
-        has_detections &= detected is not None
+        matched = np.full((2, len(sample)), -1)
+        for lead, detected in enumerate(found):
+            matched[lead] = match(sample, detected, window)
+        has_detections &= len(found) == 2
         label = np.full(len(symbol), -1)
         for i, name in enumerate(LABELS):
             label[symbol == ord(name)] = i
@@ -103,13 +109,13 @@ def load_records(directory):
                 "record": np.full(len(keep), index),
                 "sample": sample[keep],
                 "position": start + sample[keep],
-                "detected": np.where(matched[keep] < 0, -1, start + matched[keep]),
+                "detected": np.where(matched[:, keep] < 0, -1, start + matched[:, keep]),
                 "label": label[keep],
             }
         )
         signals.append(np.pad(conditioned, ((0, 0), (EDGE, EDGE)), mode="edge"))
         offset += signals[-1].shape[1]
-    merged = {key: np.concatenate([c[key] for c in columns]).astype(np.int64) for key in columns[0]}
+    merged = {key: np.concatenate([c[key] for c in columns], axis=-1).astype(np.int64) for key in columns[0]}
     signal = torch.from_numpy(np.ascontiguousarray(np.concatenate(signals, axis=1), dtype=np.float32))
     return Records(signal=signal, names=names, has_detections=has_detections, **merged)
 

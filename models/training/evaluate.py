@@ -1,6 +1,6 @@
 """Measures shipped weights on the test part of the intra-patient protocol and prints the model card's tables.
 
-    python evaluate.py ../v1.safetensors ../v2.safetensors --data data/mitdb --noise data/noise --json runs/card.json
+    python evaluate.py ../v1.safetensors ../v2.safetensors --data data/mitdb --noise data/noise --card ../README.md
 
 Everything is computed from the weights file as shipped. Each row changes one thing against the first.
 """
@@ -22,6 +22,8 @@ SHIFTS_MS = (-28, -16, -8, 8, 16, 28)
 NOISE_SEED = 7
 QRS_HALF_WIDTH_S = 0.060
 CONFIDENCE_LIMITS = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99)
+
+MARKERS = ("<!-- tables: evaluate.py --card -->", "<!-- end of tables -->")
 
 
 def qrs_power(windows):
@@ -59,15 +61,17 @@ def conditions(records, beats, noise):
         moved = position + round(shift * 1e-3 * data.CHAIN_RATE_HZ)
         yield f"R shifted by {shift:+d} ms", augment.cut(records.signal, first, moved), everything
     if records.has_detections:
-        found = np.flatnonzero(records.detected[beats] >= 0)
-        at = torch.from_numpy(records.detected[beats][found])
-        yield "R from the gateway's detector", augment.cut(records.signal, first[found], at), found
-        yield "second lead, R from the detector", augment.cut(records.signal, second[found], at), found
+        for name, lead in (("R from the gateway's detector", first), ("second lead, R from its detector", second)):
+            detected = records.detected[int(lead[0]), beats]
+            found = np.flatnonzero(detected >= 0)
+            yield name, augment.cut(records.signal, lead[found], torch.from_numpy(detected[found])), found
     yield "second lead", augment.cut(records.signal, second, position), everything
     generator = torch.Generator().manual_seed(NOISE_SEED)
-    white = torch.randn(count, augment.WINDOW_SAMPLES, generator=generator)
+    white = torch.fft.rfft(torch.randn(count, augment.WINDOW_SAMPLES, generator=generator))
+    frequency = torch.fft.rfftfreq(augment.WINDOW_SAMPLES, 1 / augment.MODEL_RATE_HZ)
+    white = torch.fft.irfft(white * augment.passband(frequency), augment.WINDOW_SAMPLES)
     for snr_db in (12, 6):
-        yield f"white noise, {snr_db} dB", with_noise(plain, white, snr_db), everything
+        yield f"white noise below 40 Hz, {snr_db} dB", with_noise(plain, white, snr_db), everything
         for name, recorded in noise.items():
             pieces = recorded_pieces(recorded, count, generator)
             yield f"recorded noise {name}, {snr_db} dB", with_noise(plain, pieces, snr_db), everything
@@ -152,6 +156,8 @@ def markdown(results):
         row = [name]
         for result in results:
             judged = result["conditions"][name]
+            if not row[1:] and judged["beats"] != plain[0]["beats"]:
+                row[0] += f" ({judged['beats']:,} beats found)"
             row.append(f"{judged['accuracy']:.4f} / {judged['macro_f1']:.4f}")
         rows.append(row)
     text += "\n" + table(["condition (accuracy / macro-F1)", *names], rows)
@@ -171,6 +177,7 @@ def main():
     parser.add_argument("--data", required=True)
     parser.add_argument("--noise")
     parser.add_argument("--part", choices=data.PARTS, default="test")
+    parser.add_argument("--card", type=Path, help="model card whose tables, between the markers, are renewed")
     parser.add_argument("--json", type=Path, help="also write everything measured to this file")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -178,7 +185,12 @@ def main():
     beats = data.split_intra(records.label)[options.part]
     noise = data.load_noise(options.noise)
     results = [measure(path, records, beats, noise) for path in options.weights]
-    print(markdown(results))
+    text = markdown(results)
+    print(text)
+    if options.card:
+        card = options.card.read_text()
+        before, after = card.split(MARKERS[0])[0], card.split(MARKERS[1])[1]
+        options.card.write_text(f"{before}{MARKERS[0]}\n{text}{MARKERS[1]}{after}")
     if options.json:
         options.json.write_text(json.dumps(results, indent=1) + "\n")
 

@@ -21,7 +21,7 @@ def some_records(beats=40, length=60_000):
         record=np.zeros(beats, dtype=np.int64),
         sample=position - data.EDGE,
         position=position,
-        detected=np.where(np.arange(beats) % 4 == 0, -1, position + 2),
+        detected=np.where(np.arange(beats) % 4 == 0, -1, position + np.array([[2], [6]])),
         label=np.arange(beats) % 5,
         has_detections=True,
     )
@@ -84,6 +84,18 @@ class Windows(unittest.TestCase):
         self.assertTrue(torch.isfinite(drawn[0]).all())
         self.assertTrue(torch.equal(drawn[0], drawn[1]))
         self.assertFalse(torch.equal(drawn[0], drawn[2]))
+
+
+    def test_second_lead_is_cut_where_its_own_detector_found_r(self):
+        records, beats = some_records(), torch.arange(1, 4)
+        still = dict(plain=1.0, jittered=0.0, far=0.0, baseline=0.0, noise=0.0, mains=0.0, at_detected=1.0)
+        for lead, shift in [(0, 2), (1, 6)]:
+            mix = augment.Mix(second_lead=float(lead), **still)
+            drawn = augment.Augmenter(records, mix, [], torch.Generator().manual_seed(1)).draw(beats)
+            position = torch.from_numpy(records.position)[beats] + shift
+            plain = augment.normalise(augment.cut(records.signal, torch.full((3,), lead), position))
+            with self.subTest(lead=lead):
+                self.assertLess(float((drawn[:, 0] - plain).abs().max()), 1e-5)
 
 
 class Splits(unittest.TestCase):

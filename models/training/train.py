@@ -31,10 +31,10 @@ def arguments():
     parser.add_argument("--noise", help="folder of prepared noise records (their first two thirds are used)")
     parser.add_argument("--out", required=True, type=Path, help="folder of the run")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--epochs", type=int, default=40)
-    parser.add_argument("--epoch-draws", type=int, default=65_536)
-    parser.add_argument("--batch", type=int, default=256)
-    parser.add_argument("--learning-rate", type=float, default=3e-3)
+    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--epoch-draws", type=int, default=409_600)
+    parser.add_argument("--batch", type=int, default=2048)
+    parser.add_argument("--learning-rate", type=float, default=4e-3)
     parser.add_argument("--weight-decay", type=float, default=0.02)
     parser.add_argument("--class-exponent", type=float, default=-0.3, help="sampling weight of a beat: n_class^this")
     parser.add_argument("--ema", type=float, default=0.999, help="decay of the averaged weights, per step")
@@ -67,7 +67,7 @@ def validation_windows(records, beats):
     lead = torch.zeros(len(beats), dtype=torch.long, device=records.signal.device)
     views = {"annotated": records.position[beats]}
     if records.has_detections:
-        detected = records.detected[beats]
+        detected = records.detected[0, beats]
         views["detected"] = detected.clip(0) + (detected < 0) * records.position[beats]
     device = records.signal.device
     return {

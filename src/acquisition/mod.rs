@@ -1,1 +1,123 @@
-//! Where samples come from.
+//! Where samples come from: the live chip, a recorded trace, or the simulated chip, all driven by
+//! the same driver and counted by the same [`Acquisition`].
+
+mod clock;
+mod counter;
+mod engine;
+mod error;
+mod live;
+mod recording;
+mod replay;
+mod simulated;
+pub mod trace;
+
+use std::time::Duration;
+
+use crate::ads1292::{ChipModel, LeadOff};
+use crate::pipeline::{Event, Gap};
+use crate::time::{ClockRelation, MonotonicNs};
+
+pub use clock::{Clock, SystemClock};
+pub use engine::Acquisition;
+pub use error::{AcquisitionError, ReplayMismatch};
+pub use live::{Live, LiveOptions, open_live};
+pub use recording::{Recorder, RecordingDrdy, RecordingPin, RecordingSpi, Session};
+pub use replay::{Replay, ReplayHandle, open_replay, replay};
+pub use simulated::{
+    RecordExcerpt, RecordSignal, RecordSimulation, Simulated, SimulationReport, SyntheticEcg,
+    open_simulated, simulate_record,
+};
+
+/// A source of samples, gaps and events, in order of time.
+pub trait FrameSource {
+    /// What the source says about itself.
+    fn info(&self) -> &SourceInfo;
+
+    /// What comes next, waiting for it if need be; `None` when there is no more.
+    ///
+    /// # Errors
+    /// [`AcquisitionError`]; the source cannot go on after one.
+    fn next(&mut self) -> Result<Option<Acquired>, AcquisitionError>;
+}
+
+/// How to read a source's samples.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SourceInfo {
+    /// The part.
+    pub chip: ChipModel,
+    /// Samples per second and channel, nominal.
+    pub sample_rate_hz: f64,
+    /// Microvolts per code, per channel.
+    pub uv_per_code: [f64; 2],
+    /// The session's start on both clocks, before the chip was set up.
+    pub start: ClockRelation,
+    /// Names of the leads, empty where unknown.
+    pub leads: [String; 2],
+    /// Free text: source, attribution, licence.
+    pub description: String,
+}
+
+/// What a source hands out.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Acquired {
+    /// A sample.
+    Sample(RawSample),
+    /// Samples that are missing; the next sample's index lies behind them.
+    Gap(Gap),
+    /// Something worth a line in the log.
+    Event(Event),
+}
+
+/// One conversion of both channels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RawSample {
+    /// Counted from the first sample; missing samples count.
+    pub index: u64,
+    /// Time of the DRDY edge.
+    pub time: MonotonicNs,
+    /// The converter's codes.
+    pub codes: [i32; 2],
+    /// Electrodes found off.
+    pub lead_off: LeadOff,
+}
+
+/// A falling edge of DRDY: a conversion is ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DrdyEdge {
+    /// When it fell.
+    pub time: MonotonicNs,
+    /// Running number of the edge, counted by whoever saw it first (the kernel); wraps at 2^32.
+    /// A jump by more than one is edges nobody read the data of.
+    pub sequence: u32,
+}
+
+/// The DRDY line.
+pub trait DataReady {
+    /// Waits for an edge not handed out yet. Where several have passed the newest is handed out,
+    /// since the chip holds only the newest conversion; the sequence number shows the others.
+    ///
+    /// # Errors
+    /// [`WaitError`].
+    fn wait(&mut self, timeout: Duration) -> Result<DrdyEdge, WaitError>;
+
+    /// Forgets edges not handed out yet: they are of conversions before the chip was set up.
+    ///
+    /// # Errors
+    /// [`AcquisitionError`] where the line cannot be read.
+    fn forget(&mut self) -> Result<(), AcquisitionError> {
+        Ok(())
+    }
+}
+
+/// Why there is no edge.
+#[derive(Debug)]
+pub enum WaitError {
+    /// None came within the time given, which ended at this moment.
+    Timeout(MonotonicNs),
+    /// The line cannot be waited on, or the source has ended
+    /// ([`AcquisitionError::SourceEnded`]).
+    Failed(AcquisitionError),
+}
+
+#[cfg(test)]
+mod tests;

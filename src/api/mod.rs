@@ -1,1 +1,26 @@
 //! HTTP over the Unix socket.
+//!
+//! [`ApiServer::bind`] opens the socket and answers from a thread of its own. Rows come from
+//! [`crate::store::StoreReader`]s; live rows reach the stream through a [`StreamHub`] that the
+//! store's commit hook feeds; what only the service knows is in [`LiveStatus`].
+//! `docs/api.md` describes every route and field, and a test holds the two together.
+
+mod counters;
+mod heart_rate;
+mod io;
+mod json;
+mod live;
+mod problem;
+mod query;
+mod routes;
+mod server;
+mod socket;
+mod status;
+mod stream;
+#[cfg(test)]
+mod tests;
+
+pub use live::{LiveStatus, ServiceState, SharedLiveStatus};
+pub use server::{ApiDeps, ApiOptions, ApiServer};
+pub use socket::SocketError;
+pub use stream::StreamHub;

@@ -1,1 +1,92 @@
 //! The command line, one file a subcommand.
+
+mod arguments;
+mod bench;
+mod chip;
+mod demo;
+mod evaluate;
+mod failure;
+mod live;
+mod log;
+mod output;
+mod progress;
+mod record;
+mod replay;
+mod run;
+mod session;
+mod simulate;
+mod traces;
+
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+
+use crate::ads1292::ChipModel;
+
+pub use failure::{Cause, Failure};
+
+/// Reads a TI ADS1292/ADS1292R front-end (or a recording of one), finds and classifies every
+/// heartbeat, keeps them in SQLite and serves them over a Unix socket.
+///
+/// An engineering and research system, not a certified medical device.
+#[derive(Debug, Parser)]
+#[command(name = "ecg-gateway", version, propagate_version = true)]
+pub struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(demo::Arguments),
+    Replay(replay::Arguments),
+    Simulate(simulate::Arguments),
+    Record(record::Arguments),
+    Run(run::Arguments),
+    Evaluate(evaluate::Arguments),
+    Bench(bench::Arguments),
+}
+
+/// Parses the process's arguments, runs the command and gives the process's exit code
+/// (`docs/exit-codes.md`).
+#[must_use]
+pub fn main() -> ExitCode {
+    let command_line = CommandLine::parse();
+    let outcome = match command_line.command {
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Replay(arguments) => replay::run(&arguments),
+        Command::Simulate(arguments) => simulate::run(&arguments),
+        Command::Record(arguments) => record::run(&arguments),
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Evaluate(arguments) => evaluate::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+/// Sleeps until a signal raises `stop`.
+fn serve_until_stopped(stop: &AtomicBool) {
+    while !stop.load(Ordering::Relaxed) {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Refuses any other chip than the one expected, where one is.
+fn require_chip(
+    expected: Option<ChipModel>,
+    found: ChipModel,
+    origin: impl std::fmt::Display,
+) -> Result<(), Failure> {
+    match expected {
+        Some(expected) if expected != found => Err(Failure::new(
+            Cause::OtherChip,
+            format!("{origin}: found an {found}, expected {expected}"),
+        )),
+        _ => Ok(()),
+    }
+}

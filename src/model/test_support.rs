@@ -76,8 +76,20 @@ pub(crate) fn odd_json() -> Value {
         json!({"op": "inverted", "out": 7, "kernel": 3, "stride": 2, "expansion": 3}),
         json!({"op": "pointwise", "out": 3}),
     ];
-    let mut description = description_json("odd", layers, 0);
-    description["input"] = json!({"channels": 2, "samples": 83, "rate_hz": 125, "r_index": 40});
+    network_json("odd", 2, 83, layers)
+}
+
+/// Description of a network of these layers (without pooling and dense layer, which follow) on
+/// windows of `channels` x `samples`.
+pub(crate) fn network_json(
+    name: &str,
+    channels: usize,
+    samples: usize,
+    layers: Vec<Value>,
+) -> Value {
+    let mut description = description_json(name, layers, 0);
+    description["input"] =
+        json!({"channels": channels, "samples": samples, "rate_hz": 125, "r_index": samples / 2});
     description["parameters"] = json!(parameters(&description));
     description
 }

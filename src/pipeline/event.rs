@@ -67,6 +67,8 @@ pub enum GapCause {
     ChipRestart,
     /// The source said so (an annotated gap in a recording).
     Source,
+    /// The pipeline was too slow and the queue before it full.
+    Overrun,
 }
 
 /// A stretch of samples that never arrived.
@@ -121,11 +123,12 @@ pub enum PipelineEvent {
 
 impl GapCause {
     /// All causes.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::MissedDrdy,
         Self::BadFrame,
         Self::ChipRestart,
         Self::Source,
+        Self::Overrun,
     ];
 
     /// The name used in JSON and in the store, e.g. `missed_drdy`.
@@ -136,6 +139,30 @@ impl GapCause {
             Self::BadFrame => "bad_frame",
             Self::ChipRestart => "chip_restart",
             Self::Source => "source",
+            Self::Overrun => "overrun",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A new cause does not compile here until it has its place.
+    fn after(cause: GapCause) -> Option<GapCause> {
+        match cause {
+            GapCause::MissedDrdy => Some(GapCause::BadFrame),
+            GapCause::BadFrame => Some(GapCause::ChipRestart),
+            GapCause::ChipRestart => Some(GapCause::Source),
+            GapCause::Source => Some(GapCause::Overrun),
+            GapCause::Overrun => None,
+        }
+    }
+
+    #[test]
+    fn every_cause_is_listed() {
+        let every: Vec<GapCause> =
+            std::iter::successors(Some(GapCause::MissedDrdy), |&cause| after(cause)).collect();
+        assert_eq!(every, GapCause::ALL);
     }
 }

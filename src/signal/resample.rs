@@ -83,6 +83,12 @@ impl Kernel {
             .collect();
     }
 
+    /// Input samples that must follow an instant before its output is known.
+    #[cfg(test)]
+    pub(super) fn half(&self) -> usize {
+        self.half
+    }
+
     /// Taps for an instant `remainder / step_denominator` after an input sample.
     #[inline]
     #[allow(
@@ -159,7 +165,6 @@ impl Resampler {
     }
 
     /// Index of the next output.
-    #[cfg(test)]
     pub(super) fn next_output(&self) -> u64 {
         self.next_output
     }
@@ -231,7 +236,7 @@ mod tests {
     }
 
     /// Signal-to-noise ratio of a resampled sine against the sine itself, dB.
-    #[allow(clippy::cast_possible_truncation)]
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     fn sine_snr_db(rate: SampleRate, frequency_hz: f64, first: u32) -> f64 {
         let sine = |seconds: f64| (2.0 * PI * frequency_hz * seconds).sin();
         let mut resampler = resampler(rate);
@@ -319,7 +324,7 @@ mod tests {
         let mut outputs = Vec::new();
         for value in [3.5_f32, -1.25, 1e6] {
             resampler.push(value, &mut |output| {
-                outputs.push((output.index, output.value))
+                outputs.push((output.index, output.value));
             });
         }
         resampler.flush(&mut |output| outputs.push((output.index, output.value)));

@@ -1,1 +1,36 @@
 //! The SQLite store.
+//!
+//! [`Store::open`] takes the database for this process alone, [`Store::into_writer`] starts the one
+//! thread that writes, [`StoreReader`]s (any number, any thread, any process) read. What a commit
+//! hook or a reader has seen is durable as far as [`StoreOptions::synchronous`] promises.
+//! `docs/database.md` describes the file for people who open it with other tools.
+
+mod batch;
+mod beat_query;
+mod codec;
+mod error;
+mod file;
+mod migrate;
+mod open;
+mod parse;
+mod reader;
+mod rows;
+mod statements;
+#[cfg(test)]
+mod tests;
+mod waveform;
+mod writer;
+mod writer_thread;
+
+pub use beat_query::BeatFilter;
+pub use codec::{BlockEncoder, CodecError, MAX_BLOCK_SAMPLES, MAX_COMPRESSION_LEVEL, decode};
+pub use error::StoreError;
+pub use migrate::{APPLICATION_ID, SCHEMA_VERSION};
+pub use open::{Store, StoreOptions, Synchronous};
+pub use reader::{RowFilter, StoreReader, Totals};
+pub use rows::{
+    Commit, CommittedRow, SessionCounts, SessionEnd, StoredBeat, StoredEvent, StoredGap,
+    StoredSession,
+};
+pub use waveform::{Waveform, WaveformRange};
+pub use writer::{StoreWriter, WriterMonitor, WriterStatus};

@@ -10,6 +10,7 @@ mod annotation_writer;
 mod error;
 mod format;
 mod header;
+mod header_parser;
 mod record;
 mod writer;
 

@@ -4,7 +4,21 @@
 mod golden_tests;
 mod kernels;
 mod reference;
+mod simd;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
+use super::classifier::Classifier;
+use super::weights::Model;
+
 pub use reference::CpuReference;
+pub use simd::{CpuIsa, CpuSimd};
+
+/// The fastest CPU engine of this processor, for batches up to `max_batch` windows (0 counts
+/// as 1).
+#[must_use]
+pub fn best_cpu_engine(model: Arc<Model>, max_batch: usize) -> Box<dyn Classifier> {
+    Box::new(CpuSimd::new(model, max_batch))
+}

@@ -1,0 +1,237 @@
+//! From DRDY edges to sample indices.
+
+use crate::time::MonotonicNs;
+
+use super::DrdyEdge;
+
+/// Share of a difference by which the estimated period follows it.
+const FOLLOW: f64 = 1.0 / 64.0;
+/// Intervals further off than this share of the period do not teach it.
+const MAX_PERIOD_ERROR: f64 = 0.125;
+/// An edge sooner than this share of a period after the last is none of the chip's.
+const SPURIOUS_PERIODS: f64 = 0.25;
+/// An edge whose number follows the last one's, but later than this, hides an edge that the
+/// interrupt controller lost before the kernel could number it.
+const HIDDEN_PERIODS: f64 = 1.75;
+
+/// Counts samples from the numbers and times of edges.
+#[derive(Debug, Clone)]
+pub(super) struct SampleCounter {
+    period_ns: f64,
+    last: Option<DrdyEdge>,
+    last_index: u64,
+    by_time_alone: bool,
+    /// Periods the last edge lies after its index, where stops have shifted the chip's conversions
+    /// against the grid of indices: at most half a period either way, however many stops there are.
+    phase: f64,
+}
+
+/// Where an edge stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Position {
+    /// At this index, this many samples after the last edge having been skipped.
+    At {
+        index: u64,
+        skipped: u64,
+        /// Time of the first skipped sample.
+        skipped_time: MonotonicNs,
+    },
+    /// Nowhere: noise on the line.
+    Spurious,
+}
+
+impl SampleCounter {
+    pub(super) fn new(period_ns: u64) -> Self {
+        Self {
+            period_ns: period_ns as f64,
+            last: None,
+            last_index: 0,
+            by_time_alone: false,
+            phase: 0.0,
+        }
+    }
+
+    /// Index the next sample will have if nothing is missing.
+    pub(super) fn next_index(&self) -> u64 {
+        self.last.map_or(0, |_| self.last_index + 1)
+    }
+
+    /// Time of the last edge.
+    pub(super) fn last_time(&self) -> Option<MonotonicNs> {
+        self.last.map(|edge| edge.time)
+    }
+
+    /// Conversions were stopped: until the next edge, only time tells how many samples are missing.
+    pub(super) fn stopped(&mut self) {
+        self.by_time_alone = true;
+    }
+
+    /// Takes in an edge.
+    pub(super) fn place(&mut self, edge: DrdyEdge) -> Position {
+        let Some(last) = self.last else {
+            self.last = Some(edge);
+            self.by_time_alone = false;
+            return Position::At {
+                index: 0,
+                skipped: 0,
+                skipped_time: edge.time,
+            };
+        };
+        let elapsed_ns = edge.time.since(last.time);
+        let periods = elapsed_ns as f64 / self.period_ns;
+        let numbered = edge.sequence.wrapping_sub(last.sequence);
+        // Numbers that stand still or run backwards tell nothing.
+        let steps = if self.by_time_alone || numbered == 0 || numbered > u32::MAX / 2 {
+            let steps = nearest(periods + self.phase).max(1);
+            self.phase = (self.phase + periods - steps as f64).clamp(-0.5, 0.5);
+            steps
+        } else if numbered == 1 {
+            if periods < SPURIOUS_PERIODS {
+                self.last = Some(DrdyEdge {
+                    sequence: edge.sequence,
+                    ..last
+                });
+                return Position::Spurious;
+            }
+            if periods > HIDDEN_PERIODS {
+                nearest(periods)
+            } else {
+                1
+            }
+        } else {
+            u64::from(numbered)
+        };
+        let interval_ns = elapsed_ns as f64 / steps as f64;
+        if !self.by_time_alone
+            && (interval_ns - self.period_ns).abs() <= self.period_ns * MAX_PERIOD_ERROR
+        {
+            self.period_ns += (interval_ns - self.period_ns) * FOLLOW;
+        }
+        self.by_time_alone = false;
+        self.last = Some(edge);
+        self.last_index += steps;
+        Position::At {
+            index: self.last_index,
+            skipped: steps - 1,
+            skipped_time: last.time.plus_ns(nearest(self.period_ns)),
+        }
+    }
+}
+
+fn nearest(value: f64) -> u64 {
+    // Saturating: the longest interval is 2^64 ns.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let nearest = value.round() as u64;
+    nearest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PERIOD_NS: u64 = 2_000_000;
+
+    /// Indices of edges given as (microseconds, number); `None` for a spurious one.
+    fn indices(edges: &[(u64, u32)]) -> Vec<Option<(u64, u64)>> {
+        let mut counter = SampleCounter::new(PERIOD_NS);
+        edges
+            .iter()
+            .map(|&(us, sequence)| {
+                let time = MonotonicNs(us * 1_000);
+                match counter.place(DrdyEdge { time, sequence }) {
+                    Position::At { index, skipped, .. } => Some((index, skipped)),
+                    Position::Spurious => None,
+                }
+            })
+            .collect()
+    }
+
+    #[test]
+    fn edges_get_their_places() {
+        for (what, edges, expected) in [
+            (
+                "in step, the first number being anything",
+                vec![(5, 77), (2_005, 78), (4_105, 79)],
+                vec![Some((0, 0)), Some((1, 0)), Some((2, 0))],
+            ),
+            (
+                "three unread",
+                vec![(0, 1), (8_000, 5), (10_000, 6)],
+                vec![Some((0, 0)), Some((4, 3)), Some((5, 0))],
+            ),
+            (
+                "numbers wrap",
+                vec![(0, u32::MAX), (2_000, 0), (6_000, 2)],
+                vec![Some((0, 0)), Some((1, 0)), Some((3, 1))],
+            ),
+            (
+                "an edge lost before it was numbered",
+                vec![(0, 1), (6_010, 2), (8_000, 3)],
+                vec![Some((0, 0)), Some((3, 2)), Some((4, 0))],
+            ),
+            (
+                "noise on the line",
+                vec![(0, 1), (100, 2), (2_000, 3), (4_000, 4)],
+                vec![Some((0, 0)), None, Some((1, 0)), Some((2, 0))],
+            ),
+            (
+                "late by half a period is not lost",
+                vec![(0, 1), (3_000, 2), (4_000, 3)],
+                vec![Some((0, 0)), Some((1, 0)), Some((2, 0))],
+            ),
+            (
+                "numbers that stand still",
+                vec![(0, 0), (2_000, 0), (8_000, 0)],
+                vec![Some((0, 0)), Some((1, 0)), Some((4, 2))],
+            ),
+        ] {
+            assert_eq!(indices(&edges), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn after_a_stop_time_tells_with_the_period_the_chip_has() {
+        // A chip 1.5 % slow: 1000 periods later the nominal period would be 15 samples off.
+        let mut counter = SampleCounter::new(PERIOD_NS);
+        let at = |index: u64| MonotonicNs(index * 2_030_000);
+        for index in 0..1_000_u32 {
+            let time = at(index.into());
+            counter.place(DrdyEdge {
+                time,
+                sequence: index,
+            });
+        }
+        counter.stopped();
+        let edge = DrdyEdge {
+            time: at(2_000),
+            sequence: 3,
+        };
+        let position = counter.place(edge);
+        assert_eq!(
+            position,
+            Position::At {
+                index: 2_000,
+                skipped: 1_000,
+                skipped_time: at(1_000)
+            }
+        );
+        assert_eq!(counter.next_index(), 2_001);
+        assert_eq!(counter.last_time(), Some(at(2_000)));
+    }
+    #[test]
+    fn many_stops_do_not_add_up() {
+        // Each stop shifts the conversions by 0.4 periods; a hundred of them by 40.
+        let mut counter = SampleCounter::new(PERIOD_NS);
+        let mut time_ns = 0;
+        for stop in 0..=100_u32 {
+            let time = MonotonicNs(time_ns);
+            counter.place(DrdyEdge {
+                time,
+                sequence: stop,
+            });
+            counter.stopped();
+            time_ns += 100 * PERIOD_NS + PERIOD_NS * 4 / 10;
+        }
+        assert_eq!(counter.next_index(), 10_041);
+    }
+}

@@ -1,0 +1,155 @@
+//! What can stop an acquisition.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::path::PathBuf;
+
+use linux_embedded_hal::SPIError;
+
+use crate::ads1292::{Error as ChipError, ImageError};
+use crate::wfdb::WfdbError;
+
+use super::trace::TraceError;
+
+/// Why samples stopped coming.
+#[derive(Debug, thiserror::Error)]
+pub enum AcquisitionError {
+    /// A device node or GPIO line cannot be used: check path, line number, permissions and whether
+    /// somebody else holds it.
+    #[error("{device}: {problem}")]
+    Device {
+        /// The node, and the line where it is one.
+        device: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The SPI bus failed.
+    #[error("SPI transfer failed: {0}")]
+    Bus(String),
+    /// The chip is not the one expected, or does not do what it is told.
+    #[error(transparent)]
+    Chip(ChipError<Infallible>),
+    /// The chip was set up again and again and never sent a good frame.
+    #[error("no good frame after setting up the chip {restarts} times; last: {last}")]
+    ChipSilent {
+        /// How often it was set up.
+        restarts: u32,
+        /// What was wrong the last time.
+        last: String,
+    },
+    /// A trace cannot be read or written.
+    #[error("{path}: {source}")]
+    Trace {
+        /// The trace.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: TraceError,
+    },
+    /// The set-up recorded in a trace is none the driver knows.
+    #[error("{path}: {source}")]
+    SetUp {
+        /// The trace.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: ImageError,
+    },
+    /// The host does not say to the replayed chip what the recorded host said.
+    #[error("{path}: {mismatch}")]
+    Replay {
+        /// The trace.
+        path: PathBuf,
+        /// Where they part.
+        mismatch: Box<ReplayMismatch>,
+    },
+    /// A WFDB record cannot be read.
+    #[error(transparent)]
+    Wfdb(#[from] WfdbError),
+    /// A record cannot be fed to the chip.
+    #[error("{path}: {problem}")]
+    Signal {
+        /// The record.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A file that goes with a trace cannot be written.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The source has no more to give; [`super::FrameSource::next`] turns this into `None`.
+    #[error("the source has ended")]
+    SourceEnded,
+}
+
+/// A trace and a host that disagree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplayMismatch {
+    /// Number of the trace's event, counted from 1.
+    pub event: u64,
+    /// What the recorded host did.
+    pub recorded: String,
+    /// What this host did.
+    pub host: String,
+}
+
+impl fmt::Display for ReplayMismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "event {}: the recorded host {}, this host {}",
+            self.event, self.recorded, self.host
+        )
+    }
+}
+
+impl AcquisitionError {
+    /// A driver error, the bus's own error taken out of it.
+    pub(super) fn from_chip<E: fmt::Debug + Into<Self>>(error: ChipError<E>) -> Self {
+        Self::Chip(match error {
+            ChipError::Spi(error) => return error.into(),
+            ChipError::Pin { pin, detail } => ChipError::Pin { pin, detail },
+            ChipError::Id(error) => ChipError::Id(error),
+            ChipError::ReadBack {
+                register,
+                written,
+                read,
+            } => ChipError::ReadBack {
+                register,
+                written,
+                read,
+            },
+            ChipError::Config(error) => ChipError::Config(error),
+            ChipError::Frame(error) => ChipError::Frame(error),
+            ChipError::SyncLost {
+                consecutive_bad,
+                last,
+            } => ChipError::SyncLost {
+                consecutive_bad,
+                last,
+            },
+            ChipError::NotInitialised => ChipError::NotInitialised,
+        })
+    }
+}
+
+impl embedded_hal::spi::Error for AcquisitionError {
+    fn kind(&self) -> embedded_hal::spi::ErrorKind {
+        embedded_hal::spi::ErrorKind::Other
+    }
+}
+
+impl From<Infallible> for AcquisitionError {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
+
+impl From<SPIError> for AcquisitionError {
+    fn from(error: SPIError) -> Self {
+        Self::Bus(error.to_string())
+    }
+}

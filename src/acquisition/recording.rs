@@ -1,0 +1,287 @@
+//! Taps that write down what passes through them.
+
+use std::convert::Infallible;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use embedded_hal::digital::{ErrorType as PinErrorType, OutputPin};
+use embedded_hal::spi::{ErrorType as SpiErrorType, Operation, SpiDevice};
+
+use crate::ads1292::{ChipConfig, ChipModel, FRAME_BYTES};
+use crate::time::ClockRelation;
+
+use super::clock::Clock;
+use super::trace::{Compression, ControlPin, SpiOperation, TraceError, TraceHeader, TraceWriter};
+use super::{AcquisitionError, DataReady, DrdyEdge, WaitError};
+
+/// Where trace bytes go.
+type Sink = Box<dyn Write + Send>;
+
+/// Receives what the taps see. Clones share one trace; before [`Self::begin`] and after
+/// [`Self::finish`] what they see is let go.
+#[derive(Clone, Default)]
+pub struct Recorder {
+    trace: Arc<Mutex<Option<OpenTrace>>>,
+}
+
+struct OpenTrace {
+    writer: TraceWriter<Sink>,
+    path: PathBuf,
+}
+
+/// What a trace's header says beyond the chip's set-up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// The start on both clocks.
+    pub start: ClockRelation,
+    /// Whether conversions are started by the START pin.
+    pub start_by_pin: bool,
+    /// Names of the leads, empty where unknown.
+    pub leads: [String; 2],
+    /// Free text: source, attribution, licence.
+    pub description: String,
+}
+
+impl std::fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let path = self.lock().as_ref().map(|trace| trace.path.clone());
+        f.debug_struct("Recorder").field("path", &path).finish()
+    }
+}
+
+impl Recorder {
+    /// A recorder that writes nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Starts the trace, to be called before the chip is set up. `path` is named in errors.
+    ///
+    /// # Errors
+    /// [`AcquisitionError::Trace`].
+    pub fn begin(
+        &self,
+        sink: Sink,
+        path: PathBuf,
+        compression: Compression,
+        (model, config): (ChipModel, &ChipConfig),
+        session: &Session,
+    ) -> Result<(), AcquisitionError> {
+        let header = TraceHeader {
+            chip_id: model.id(),
+            sample_rate_sps: u16::try_from(config.rate.hz()).unwrap_or(u16::MAX),
+            gain: config.channels.map(|channel| channel.gain().factor()),
+            vref_uv: config.reference.microvolts(),
+            registers: config.image(model),
+            wall_start: session.start.wall,
+            monotonic_start: session.start.monotonic,
+            start_by_pin: session.start_by_pin,
+            leads: session.leads.clone(),
+            description: session.description.clone(),
+        };
+        match TraceWriter::create(sink, &header, compression) {
+            Ok(writer) => {
+                *self.lock() = Some(OpenTrace { writer, path });
+                Ok(())
+            }
+            Err(source) => Err(AcquisitionError::Trace { path, source }),
+        }
+    }
+
+    /// Ends the trace and returns its length in bytes before compression; 0 if none was begun. A
+    /// recorder dropped without this leaves a trace that reads as cut.
+    ///
+    /// # Errors
+    /// [`AcquisitionError::Trace`].
+    pub fn finish(&self) -> Result<u64, AcquisitionError> {
+        let Some(OpenTrace { writer, path }) = self.lock().take() else {
+            return Ok(0);
+        };
+        writer
+            .finish()
+            .map(|(_, bytes)| bytes)
+            .map_err(|source| AcquisitionError::Trace { path, source })
+    }
+
+    fn record(
+        &self,
+        write: impl FnOnce(&mut TraceWriter<Sink>) -> Result<(), TraceError>,
+    ) -> Result<(), AcquisitionError> {
+        match &mut *self.lock() {
+            None => Ok(()),
+            Some(trace) => write(&mut trace.writer).map_err(|source| AcquisitionError::Trace {
+                path: trace.path.clone(),
+                source,
+            }),
+        }
+    }
+
+    /// A poisoned lock is taken all the same: a writer is valid between any two of its steps.
+    fn lock(&self) -> MutexGuard<'_, Option<OpenTrace>> {
+        self.trace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An SPI device whose transactions are recorded.
+#[derive(Debug)]
+pub struct RecordingSpi<SPI, CLOCK> {
+    inner: SPI,
+    clock: CLOCK,
+    recorder: Recorder,
+    /// What in-place transfers sent, which the answer overwrites.
+    sent: Vec<u8>,
+}
+
+impl<SPI, CLOCK> RecordingSpi<SPI, CLOCK> {
+    /// Taps `inner`.
+    pub fn new(inner: SPI, clock: CLOCK, recorder: Recorder) -> Self {
+        Self {
+            inner,
+            clock,
+            recorder,
+            sent: Vec::with_capacity(FRAME_BYTES),
+        }
+    }
+}
+
+impl<SPI, CLOCK> SpiErrorType for RecordingSpi<SPI, CLOCK> {
+    type Error = AcquisitionError;
+}
+
+impl<SPI, CLOCK> SpiDevice for RecordingSpi<SPI, CLOCK>
+where
+    SPI: SpiDevice,
+    SPI::Error: Into<AcquisitionError>,
+    CLOCK: Clock,
+{
+    fn transaction(
+        &mut self,
+        operations: &mut [Operation<'_, u8>],
+    ) -> Result<(), AcquisitionError> {
+        self.sent.clear();
+        for operation in &*operations {
+            if let Operation::TransferInPlace(bytes) = operation {
+                self.sent.extend_from_slice(bytes);
+            }
+        }
+        let time = self.clock.now();
+        self.inner.transaction(operations).map_err(Into::into)?;
+        let mut sent = self.sent.as_slice();
+        let recorded = operations.iter().filter_map(|operation| {
+            Some(match operation {
+                Operation::Read(read) => SpiOperation { written: &[], read },
+                Operation::Write(written) => SpiOperation { written, read: &[] },
+                Operation::Transfer(read, written) => SpiOperation { written, read },
+                Operation::TransferInPlace(read) => {
+                    let (written, rest) = sent.split_at_checked(read.len())?;
+                    sent = rest;
+                    SpiOperation { written, read }
+                }
+                Operation::DelayNs(_) => return None,
+            })
+        });
+        self.recorder
+            .record(|writer| writer.transaction(time, recorded))
+    }
+}
+
+/// A DRDY line whose edges are recorded.
+#[derive(Debug)]
+pub struct RecordingDrdy<DRDY> {
+    inner: DRDY,
+    recorder: Recorder,
+}
+
+impl<DRDY> RecordingDrdy<DRDY> {
+    /// Taps `inner`.
+    pub fn new(inner: DRDY, recorder: Recorder) -> Self {
+        Self { inner, recorder }
+    }
+}
+
+impl<DRDY: DataReady> DataReady for RecordingDrdy<DRDY> {
+    fn wait(&mut self, timeout: Duration) -> Result<DrdyEdge, WaitError> {
+        let result = self.inner.wait(timeout);
+        match &result {
+            Ok(edge) => self.recorder.record(|writer| writer.edge(*edge)),
+            Err(WaitError::Timeout(time)) => self.recorder.record(|writer| writer.timeout(*time)),
+            Err(WaitError::Failed(_)) => Ok(()),
+        }
+        .map_err(WaitError::Failed)?;
+        result
+    }
+
+    fn forget(&mut self) -> Result<(), AcquisitionError> {
+        self.inner.forget()
+    }
+}
+
+/// A control pin whose changes are recorded; without a pin inside (one that is tied in hardware)
+/// nothing happens and nothing is recorded.
+#[derive(Debug)]
+pub struct RecordingPin<PIN, CLOCK> {
+    inner: Option<PIN>,
+    which: ControlPin,
+    clock: CLOCK,
+    recorder: Recorder,
+}
+
+impl<PIN, CLOCK> RecordingPin<PIN, CLOCK> {
+    /// Taps `inner`.
+    pub fn new(inner: Option<PIN>, which: ControlPin, clock: CLOCK, recorder: Recorder) -> Self {
+        Self {
+            inner,
+            which,
+            clock,
+            recorder,
+        }
+    }
+}
+
+/// Why a pin could not be driven.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct PinError(String);
+
+impl embedded_hal::digital::Error for PinError {
+    fn kind(&self) -> embedded_hal::digital::ErrorKind {
+        embedded_hal::digital::ErrorKind::Other
+    }
+}
+
+impl From<Infallible> for PinError {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
+
+impl<PIN, CLOCK> PinErrorType for RecordingPin<PIN, CLOCK> {
+    type Error = PinError;
+}
+
+impl<PIN: OutputPin, CLOCK: Clock> RecordingPin<PIN, CLOCK> {
+    fn set(&mut self, high: bool) -> Result<(), PinError> {
+        let Some(pin) = &mut self.inner else {
+            return Ok(());
+        };
+        pin.set_state(high.into())
+            .map_err(|error| PinError(format!("{error:?}")))?;
+        let (time, which) = (self.clock.now(), self.which);
+        self.recorder
+            .record(|writer| writer.pin(time, which, high))
+            .map_err(|error| PinError(error.to_string()))
+    }
+}
+
+impl<PIN: OutputPin, CLOCK: Clock> OutputPin for RecordingPin<PIN, CLOCK> {
+    fn set_low(&mut self) -> Result<(), PinError> {
+        self.set(false)
+    }
+
+    fn set_high(&mut self) -> Result<(), PinError> {
+        self.set(true)
+    }
+}

@@ -1,0 +1,179 @@
+//! A recorded trace behind the traits the driver talks through.
+
+mod describe;
+mod tape;
+
+use std::convert::Infallible;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::time::Duration;
+
+use embedded_hal::delay::DelayNs;
+use embedded_hal::digital::{ErrorType as PinErrorType, OutputPin};
+use embedded_hal::spi::{ErrorType as SpiErrorType, Operation, SpiDevice};
+
+use crate::ads1292::{Ads1292, ChipConfig, StartControl};
+use crate::time::ClockRelation;
+
+use super::engine::Acquisition;
+use super::trace::{ControlPin, TraceEnd, TraceError, TraceHeader, TraceReader};
+use super::{AcquisitionError, DataReady, DrdyEdge, WaitError};
+
+use tape::Tape;
+
+/// The acquisition over a trace.
+pub type Replay = Acquisition<ReplaySpi, ReplayPin, ReplayPin, NoWait, ReplayDrdy>;
+
+/// Opens the trace at `path` and runs the driver's set-up against it.
+///
+/// # Errors
+/// As [`replay`], and [`AcquisitionError::Trace`] where the file cannot be opened.
+pub fn open_replay(path: &Path) -> Result<(Replay, ReplayHandle), AcquisitionError> {
+    let file = File::open(path).map_err(|error| AcquisitionError::Trace {
+        path: path.to_owned(),
+        source: TraceError::Io(error),
+    })?;
+    replay(file, path)
+}
+
+/// Runs the driver's set-up against a trace from any byte source; `path` is named in errors. The
+/// set-up is the one in the trace's header, so the driver says what the recorded host said.
+///
+/// # Errors
+/// [`AcquisitionError::Trace`] (no trace, another version, another chip, damage, an end before the
+/// first frame could come), [`AcquisitionError::SetUp`], [`AcquisitionError::Replay`],
+/// [`AcquisitionError::Chip`] (a recorded ID that is none).
+pub fn replay(
+    source: impl Read + Send + 'static,
+    path: &Path,
+) -> Result<(Replay, ReplayHandle), AcquisitionError> {
+    let reader = TraceReader::new(source).map_err(|source| AcquisitionError::Trace {
+        path: path.to_owned(),
+        source,
+    })?;
+    let header = reader.header().clone();
+    let (_, config) =
+        ChipConfig::from_image(&header.registers, Some(header.vref_uv)).map_err(|source| {
+            AcquisitionError::SetUp {
+                path: path.to_owned(),
+                source,
+            }
+        })?;
+    let tape = Tape::new(reader, path);
+    let pin = |which| ReplayPin {
+        tape: tape.clone(),
+        which,
+    };
+    let driver = Ads1292::new(
+        ReplaySpi(tape.clone()),
+        pin(ControlPin::Start),
+        pin(ControlPin::Reset),
+        NoWait,
+    )
+    .with_start_control(if header.start_by_pin {
+        StartControl::Pin
+    } else {
+        StartControl::Opcode
+    });
+    let start = ClockRelation {
+        monotonic: header.monotonic_start,
+        wall: header.wall_start,
+    };
+    let texts = (header.leads.clone(), header.description.clone());
+    let drdy = ReplayDrdy(tape.clone());
+    let acquisition = Acquisition::start(driver, drdy, config, start, texts).map_err(|error| {
+        if !matches!(error, AcquisitionError::SourceEnded) {
+            return error;
+        }
+        let offset = match tape.lock().reader.end() {
+            Some(TraceEnd::Cut { offset, .. } | TraceEnd::Damaged { offset, .. }) => offset,
+            Some(TraceEnd::Complete { bytes }) => bytes,
+            None => 0,
+        };
+        AcquisitionError::Trace {
+            path: path.to_owned(),
+            source: TraceError::CutInSetUp { offset },
+        }
+    })?;
+    Ok((acquisition, ReplayHandle { tape, header }))
+}
+
+/// Looks at a trace while it is replayed.
+#[derive(Debug, Clone)]
+pub struct ReplayHandle {
+    tape: Tape,
+    header: TraceHeader,
+}
+
+impl ReplayHandle {
+    /// The trace's header.
+    #[must_use]
+    pub fn header(&self) -> &TraceHeader {
+        &self.header
+    }
+
+    /// How the trace ended, once it has: complete, or cut and where.
+    #[must_use]
+    pub fn end(&self) -> Option<TraceEnd> {
+        self.tape.lock().reader.end()
+    }
+}
+
+/// The trace's SPI device.
+#[derive(Debug)]
+pub struct ReplaySpi(Tape);
+
+impl SpiErrorType for ReplaySpi {
+    type Error = AcquisitionError;
+}
+
+impl SpiDevice for ReplaySpi {
+    fn transaction(
+        &mut self,
+        operations: &mut [Operation<'_, u8>],
+    ) -> Result<(), AcquisitionError> {
+        self.0.lock().transaction(operations)
+    }
+}
+
+/// The trace's DRDY line.
+#[derive(Debug)]
+pub struct ReplayDrdy(Tape);
+
+impl DataReady for ReplayDrdy {
+    fn wait(&mut self, _timeout: Duration) -> Result<DrdyEdge, WaitError> {
+        self.0.lock().wait()
+    }
+}
+
+/// A control pin of the trace.
+#[derive(Debug)]
+pub struct ReplayPin {
+    tape: Tape,
+    which: ControlPin,
+}
+
+impl PinErrorType for ReplayPin {
+    type Error = Infallible;
+}
+
+impl OutputPin for ReplayPin {
+    fn set_low(&mut self) -> Result<(), Infallible> {
+        self.tape.lock().pin(self.which, false);
+        Ok(())
+    }
+
+    fn set_high(&mut self) -> Result<(), Infallible> {
+        self.tape.lock().pin(self.which, true);
+        Ok(())
+    }
+}
+
+/// Waits that are over at once.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoWait;
+
+impl DelayNs for NoWait {
+    fn delay_ns(&mut self, _ns: u32) {}
+}

@@ -1,0 +1,191 @@
+//! The trace as it is played: what was recorded next, against what the host does.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use embedded_hal::spi::Operation;
+
+use super::super::error::ReplayMismatch;
+use super::super::trace::{
+    ControlPin, FRAME_BYTES, FrameRead, SpiOperation, TraceError, TraceEvent, TraceReader,
+};
+use super::super::{AcquisitionError, DrdyEdge, WaitError};
+use super::describe::{describe, describe_host, describe_pin};
+
+/// The trace, shared by everything it plays.
+#[derive(Debug, Clone)]
+pub(super) struct Tape(Arc<Mutex<TapeState>>);
+
+#[derive(Debug)]
+pub(super) struct TapeState {
+    pub(super) reader: TraceReader,
+    path: PathBuf,
+    /// Events taken so far.
+    event: u64,
+    /// The read that belongs to the edge handed out last.
+    read: Option<FrameRead>,
+    /// A disagreement found where it could not be returned.
+    failure: Option<AcquisitionError>,
+}
+
+impl Tape {
+    pub(super) fn new(reader: TraceReader, path: &Path) -> Self {
+        Self(Arc::new(Mutex::new(TapeState {
+            reader,
+            path: path.to_owned(),
+            event: 0,
+            read: None,
+            failure: None,
+        })))
+    }
+
+    /// A poisoned lock is taken all the same: the tape is valid between any two events.
+    pub(super) fn lock(&self) -> MutexGuard<'_, TapeState> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl TapeState {
+    fn mismatch(&self, recorded: String, host: String) -> AcquisitionError {
+        AcquisitionError::Replay {
+            path: self.path.clone(),
+            mismatch: Box::new(ReplayMismatch {
+                event: self.event,
+                recorded,
+                host,
+            }),
+        }
+    }
+
+    fn trace_error(path: &Path, source: TraceError) -> AcquisitionError {
+        AcquisitionError::Trace {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    pub(super) fn wait(&mut self) -> Result<DrdyEdge, WaitError> {
+        if let Some(failure) = self.failure.take() {
+            return Err(WaitError::Failed(failure));
+        }
+        let waited = || "waited for DRDY".to_owned();
+        if let Some(frame) = self.read.take() {
+            let recorded = describe(&TraceEvent::Frame(frame));
+            return Err(WaitError::Failed(self.mismatch(recorded, waited())));
+        }
+        self.event += 1;
+        let recorded = match self.reader.next_event() {
+            Ok(Some(TraceEvent::Frame(frame))) => {
+                self.read = Some(frame);
+                return Ok(frame.edge);
+            }
+            Ok(Some(TraceEvent::Edge(edge))) => return Ok(edge),
+            Ok(Some(TraceEvent::Timeout(time))) => return Err(WaitError::Timeout(time)),
+            Ok(Some(other)) => describe(&other),
+            Ok(None) => return Err(WaitError::Failed(AcquisitionError::SourceEnded)),
+            Err(source) => return Err(WaitError::Failed(Self::trace_error(&self.path, source))),
+        };
+        Err(WaitError::Failed(self.mismatch(recorded, waited())))
+    }
+
+    pub(super) fn transaction(
+        &mut self,
+        operations: &mut [Operation<'_, u8>],
+    ) -> Result<(), AcquisitionError> {
+        if let Some(failure) = self.failure.take() {
+            return Err(failure);
+        }
+        if let Some(frame) = self.read.take() {
+            let sent: &[u8] = if frame.transferred {
+                &[0; FRAME_BYTES]
+            } else {
+                &[]
+            };
+            let expected = SpiOperation {
+                written: sent,
+                read: &frame.rx,
+            };
+            if answer(operations, std::iter::once(expected)) {
+                return Ok(());
+            }
+            let recorded = describe(&TraceEvent::Frame(frame));
+            return Err(self.mismatch(recorded, describe_host(operations)));
+        }
+        self.event += 1;
+        let recorded = match self.reader.next_event() {
+            Ok(Some(event)) => match event {
+                TraceEvent::Transaction {
+                    operations: expected,
+                    ..
+                } if answer(operations, expected) => return Ok(()),
+                other => describe(&other),
+            },
+            Ok(None) => return Err(AcquisitionError::SourceEnded),
+            Err(source) => return Err(Self::trace_error(&self.path, source)),
+        };
+        Err(self.mismatch(recorded, describe_host(operations)))
+    }
+
+    /// Pins that were tied on the recorded board are in no event: a change that is not recorded
+    /// next is let pass, and a recorded one that this host does not make shows at what follows.
+    pub(super) fn pin(&mut self, which: ControlPin, high: bool) {
+        if self.read.is_some() {
+            return;
+        }
+        let agrees = match self.reader.peek_event() {
+            Ok(Some(TraceEvent::Pin {
+                pin,
+                high: recorded,
+                ..
+            })) if pin == which => recorded == high,
+            // Errors and the end are found again by what follows.
+            _ => return,
+        };
+        self.event += 1;
+        // Just peeked at.
+        let _ = self.reader.next_event();
+        if !agrees {
+            let recorded = format!("drove {}", describe_pin(which, !high));
+            let host = format!("drove {}", describe_pin(which, high));
+            self.failure = Some(self.mismatch(recorded, host));
+        }
+    }
+}
+
+/// Gives the host what was recorded, if it sends what was recorded.
+fn answer<'a>(
+    operations: &mut [Operation<'_, u8>],
+    mut recorded: impl Iterator<Item = SpiOperation<'a>>,
+) -> bool {
+    for operation in operations {
+        if matches!(operation, Operation::DelayNs(_)) {
+            continue;
+        }
+        let Some(expected) = recorded.next() else {
+            return false;
+        };
+        let fits = match operation {
+            Operation::Read(read) => expected.written.is_empty() && copy(read, expected.read),
+            Operation::Write(written) => *written == expected.written && expected.read.is_empty(),
+            Operation::Transfer(read, written) => {
+                *written == expected.written && copy(read, expected.read)
+            }
+            Operation::TransferInPlace(bytes) => {
+                *bytes == expected.written && copy(bytes, expected.read)
+            }
+            Operation::DelayNs(_) => true,
+        };
+        if !fits {
+            return false;
+        }
+    }
+    recorded.next().is_none()
+}
+
+fn copy(to: &mut [u8], from: &[u8]) -> bool {
+    if to.len() != from.len() {
+        return false;
+    }
+    to.copy_from_slice(from);
+    true
+}

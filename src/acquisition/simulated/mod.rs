@@ -1,0 +1,131 @@
+//! The simulated chip as a source, fed from a WFDB record or a synthetic heart.
+
+mod interpolator;
+mod record;
+mod session;
+mod synthetic;
+
+use std::time::Duration;
+
+use crate::ads1292::simulator::{
+    BoardOptions, DrdyWaitError, SampleSource, SimulatedBoard, SimulatedDelay, SimulatedDrdy,
+    SimulatedResetPin, SimulatedSpi, SimulatedStartPin,
+};
+use crate::ads1292::{Ads1292, ChipConfig, StartControl};
+use crate::time::MonotonicNs;
+
+use super::clock::Clock;
+use super::engine::Acquisition;
+use super::recording::{Recorder, RecordingDrdy, RecordingPin, RecordingSpi, Session};
+use super::trace::ControlPin;
+use super::{AcquisitionError, DataReady, DrdyEdge, WaitError};
+
+pub use record::{RecordExcerpt, RecordSignal};
+pub use session::{RecordSimulation, SimulationReport, simulate_record};
+pub use synthetic::SyntheticEcg;
+
+/// The acquisition over the simulated chip.
+pub type Simulated = Acquisition<
+    RecordingSpi<SimulatedSpi, BoardClock>,
+    RecordingPin<SimulatedStartPin, BoardClock>,
+    RecordingPin<SimulatedResetPin, BoardClock>,
+    SimulatedDelay,
+    RecordingDrdy<BoardDrdy>,
+>;
+
+/// Powers up a simulated board whose electrodes carry `source`, and sets it up. Monotonic time is
+/// the board's virtual time and begins at `session.start.monotonic`.
+///
+/// # Errors
+/// Those of the driver's set-up.
+pub fn open_simulated(
+    options: &BoardOptions,
+    config: ChipConfig,
+    source: impl SampleSource + Send + 'static,
+    session: Session,
+    recorder: &Recorder,
+) -> Result<Simulated, AcquisitionError> {
+    let board = SimulatedBoard::new(options, source);
+    let origin = session.start.monotonic;
+    let clock = BoardClock {
+        board: board.clone(),
+        origin,
+    };
+    let driver = Ads1292::new(
+        RecordingSpi::new(board.spi(), clock.clone(), recorder.clone()),
+        RecordingPin::new(
+            Some(board.start_pin()),
+            ControlPin::Start,
+            clock.clone(),
+            recorder.clone(),
+        ),
+        RecordingPin::new(
+            Some(board.reset_pin()),
+            ControlPin::Reset,
+            clock.clone(),
+            recorder.clone(),
+        ),
+        board.delay(),
+    )
+    .with_start_control(if session.start_by_pin {
+        StartControl::Pin
+    } else {
+        StartControl::Opcode
+    });
+    let drdy = BoardDrdy {
+        drdy: board.drdy(),
+        clock,
+    };
+    Acquisition::start(
+        driver,
+        RecordingDrdy::new(drdy, recorder.clone()),
+        config,
+        session.start,
+        (session.leads, session.description),
+    )
+}
+
+/// A board's virtual time.
+#[derive(Debug, Clone)]
+pub struct BoardClock {
+    board: SimulatedBoard,
+    origin: MonotonicNs,
+}
+
+impl Clock for BoardClock {
+    fn now(&self) -> MonotonicNs {
+        self.origin.plus_ns(self.board.now_ns())
+    }
+}
+
+/// A board's DRDY line.
+#[derive(Debug)]
+pub struct BoardDrdy {
+    drdy: SimulatedDrdy,
+    clock: BoardClock,
+}
+
+impl DataReady for BoardDrdy {
+    fn wait(&mut self, timeout: Duration) -> Result<DrdyEdge, WaitError> {
+        let timeout_ns = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
+        match self.drdy.wait_falling(timeout_ns) {
+            Ok(edge) => {
+                let [a, b, c, d, ..] = edge.sequence.to_le_bytes();
+                Ok(DrdyEdge {
+                    time: self.clock.origin.plus_ns(edge.time_ns),
+                    sequence: u32::from_le_bytes([a, b, c, d]),
+                })
+            }
+            Err(DrdyWaitError::TimedOut { .. }) => Err(WaitError::Timeout(self.clock.now())),
+            Err(DrdyWaitError::SourceEnded) => {
+                Err(WaitError::Failed(AcquisitionError::SourceEnded))
+            }
+        }
+    }
+
+    fn forget(&mut self) -> Result<(), AcquisitionError> {
+        // Without waiting, the newest edge is all there is to forget.
+        let _ = self.drdy.wait_falling(0);
+        Ok(())
+    }
+}

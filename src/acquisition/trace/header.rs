@@ -1,0 +1,172 @@
+//! The head of a trace: where it comes from and how to read it.
+
+use crate::time::{MonotonicNs, WallUs};
+
+use super::error::TraceError;
+
+/// Registers of the chip, addresses 0x00 to 0x0B.
+pub const REGISTER_COUNT: usize = 12;
+
+/// First bytes of every trace.
+pub(super) const MAGIC: [u8; 8] = *b"ECGTRACE";
+/// The version written and read here.
+pub(super) const VERSION: u16 = 1;
+/// Magic, version and length of the body.
+pub(super) const PREFIX_BYTES: usize = 14;
+/// Longer bodies are damage, not headers.
+const MAX_BODY_BYTES: usize = 256 * 1024;
+/// Bytes of the body before the texts.
+const FIXED_BODY_BYTES: usize = 38;
+
+/// What a trace says about itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TraceHeader {
+    /// The chip's ID register: 0x53 or 0x73.
+    pub chip_id: u8,
+    /// Conversions per second.
+    pub sample_rate_sps: u16,
+    /// Gain per channel.
+    pub gain: [u8; 2],
+    /// Reference voltage in microvolts.
+    pub vref_uv: u32,
+    /// The registers as the host set them up, by address.
+    pub registers: [u8; REGISTER_COUNT],
+    /// Wall clock at the start.
+    pub wall_start: WallUs,
+    /// Monotonic clock at the same instant.
+    pub monotonic_start: MonotonicNs,
+    /// Whether the host starts conversions by the START pin, not by opcode.
+    pub start_by_pin: bool,
+    /// Names of the leads on both channels, empty where unknown.
+    pub leads: [String; 2],
+    /// Free text: source, attribution, licence.
+    pub description: String,
+}
+
+impl TraceHeader {
+    /// The header's bytes, CRC included.
+    pub(super) fn encode(&self) -> Result<Vec<u8>, TraceError> {
+        let mut body = Vec::with_capacity(FIXED_BODY_BYTES + 6 + self.description.len());
+        body.push(self.chip_id);
+        body.extend(self.sample_rate_sps.to_le_bytes());
+        body.extend(self.gain);
+        body.extend(self.vref_uv.to_le_bytes());
+        body.extend(self.registers);
+        body.extend(self.wall_start.0.to_le_bytes());
+        body.extend(self.monotonic_start.0.to_le_bytes());
+        body.push(u8::from(self.start_by_pin));
+        let [first_lead, second_lead] = &self.leads;
+        for (field, text) in [
+            ("lead", first_lead),
+            ("lead", second_lead),
+            ("description", &self.description),
+        ] {
+            let length =
+                u16::try_from(text.len()).map_err(|_| TraceError::HeaderTooLong { field })?;
+            body.extend(length.to_le_bytes());
+            body.extend(text.as_bytes());
+        }
+        let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
+        let mut bytes = Vec::with_capacity(PREFIX_BYTES + body.len() + 4);
+        bytes.extend(MAGIC);
+        bytes.extend(VERSION.to_le_bytes());
+        bytes.extend(length.to_le_bytes());
+        bytes.extend(body);
+        bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
+        Ok(bytes)
+    }
+
+    /// Length of the whole header given its first bytes; `None` if there are too few to tell.
+    pub(super) fn encoded_length(bytes: &[u8]) -> Result<Option<usize>, TraceError> {
+        let known = bytes.len().min(MAGIC.len());
+        if bytes.get(..known) != MAGIC.get(..known) {
+            return Err(TraceError::NotATrace {
+                found: bytes.get(..known).unwrap_or_default().to_vec(),
+            });
+        }
+        let mut fields = Fields(bytes.get(MAGIC.len()..).unwrap_or_default());
+        let (Some(version), Some(length)) = (fields.take(), fields.take()) else {
+            return Ok(None);
+        };
+        let version = u16::from_le_bytes(version);
+        if version != VERSION {
+            return Err(TraceError::Version {
+                found: version,
+                expected: VERSION,
+            });
+        }
+        usize::try_from(u32::from_le_bytes(length))
+            .ok()
+            .filter(|&length| length <= MAX_BODY_BYTES)
+            .map(|length| Some(PREFIX_BYTES + length + 4))
+            .ok_or(TraceError::Header {
+                problem: "impossible length",
+            })
+    }
+
+    /// Reads the whole header, `bytes` being of [`Self::encoded_length`].
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, TraceError> {
+        let damaged = |problem| TraceError::Header { problem };
+        let (rest, crc) = bytes
+            .split_last_chunk::<4>()
+            .ok_or_else(|| damaged("too short"))?;
+        if crc32fast::hash(rest) != u32::from_le_bytes(*crc) {
+            return Err(damaged("CRC differs"));
+        }
+        let body = rest.get(PREFIX_BYTES..).unwrap_or_default();
+        let header =
+            Self::decode_body(body).ok_or_else(|| damaged("body does not fit its length"))?;
+        if !matches!(header.chip_id, 0x53 | 0x73) {
+            return Err(TraceError::UnknownChip {
+                found: header.chip_id,
+            });
+        }
+        if header.sample_rate_sps == 0 {
+            return Err(damaged("sample rate is 0"));
+        }
+        Ok(header)
+    }
+
+    fn decode_body(body: &[u8]) -> Option<Self> {
+        let mut fields = Fields(body);
+        let [chip_id] = fields.take()?;
+        Some(Self {
+            chip_id,
+            sample_rate_sps: u16::from_le_bytes(fields.take()?),
+            gain: fields.take()?,
+            vref_uv: u32::from_le_bytes(fields.take()?),
+            registers: fields.take()?,
+            wall_start: WallUs(i64::from_le_bytes(fields.take()?)),
+            monotonic_start: MonotonicNs(u64::from_le_bytes(fields.take()?)),
+            start_by_pin: match fields.take()? {
+                [0] => false,
+                [1] => true,
+                _ => return None,
+            },
+            leads: [fields.text()?, fields.text()?],
+            description: fields.text()?,
+        })
+    }
+
+    /// Nanoseconds between conversions by the nominal rate, rounded down.
+    pub(super) fn period_ns(&self) -> i64 {
+        1_000_000_000 / i64::from(self.sample_rate_sps.max(1))
+    }
+}
+
+struct Fields<'a>(&'a [u8]);
+
+impl Fields<'_> {
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (field, rest) = self.0.split_first_chunk::<N>()?;
+        self.0 = rest;
+        Some(*field)
+    }
+
+    fn text(&mut self) -> Option<String> {
+        let length = usize::from(u16::from_le_bytes(self.take()?));
+        let (text, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(String::from_utf8_lossy(text).into_owned())
+    }
+}

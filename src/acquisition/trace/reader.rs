@@ -1,0 +1,291 @@
+//! Reading a trace, also one that was cut or damaged.
+
+use std::fmt;
+use std::io::Read;
+
+use super::codec::{Epoch, MAX_SEGMENT_BYTES, State};
+use super::decode::{self, DecodeError, Input, Record};
+use super::error::TraceError;
+use super::header::{PREFIX_BYTES, TraceHeader};
+use super::source::{ByteSource, SourceError};
+use super::{Operations, TraceEvent};
+
+/// How a trace ended. Offsets count bytes of the trace, after decompression.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TraceEnd {
+    /// With its end record.
+    Complete {
+        /// Length of the trace.
+        bytes: u64,
+    },
+    /// Without: the recorder died, or the file lost its end.
+    Cut {
+        /// Where the bytes end.
+        offset: u64,
+        /// End of the last whole record, up to which everything was handed out.
+        readable: u64,
+    },
+    /// In damage, which was returned as [`TraceError::Corrupt`].
+    Damaged {
+        /// Where the damage showed.
+        offset: u64,
+        /// Where the damaged segment begins, up to which everything was handed out.
+        readable: u64,
+    },
+}
+
+/// Reads a trace from any byte source in constant memory; gzip is recognised by its first bytes.
+pub struct TraceReader {
+    source: ByteSource,
+    header: TraceHeader,
+    epoch: Epoch,
+    state: State,
+    /// Where in the source's window the next undecoded segment begins.
+    next_segment: usize,
+    /// The segment being handed out.
+    records: Vec<Positioned>,
+    next_record: usize,
+    end: Option<TraceEnd>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Positioned {
+    record: Record,
+    /// End of the record in the source's window.
+    end: usize,
+}
+
+impl fmt::Debug for TraceReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TraceReader")
+            .field("header", &self.header)
+            .field("end", &self.end)
+            .finish_non_exhaustive()
+    }
+}
+
+impl TraceReader {
+    /// Reads the header.
+    ///
+    /// # Errors
+    /// [`TraceError`]: not a trace, another version, an unknown chip, a damaged or cut header.
+    pub fn new(reader: impl Read + Send + 'static) -> Result<Self, TraceError> {
+        let mut source = ByteSource::new(reader)?;
+        let (header, next_segment) = read_header(&mut source)?;
+        Ok(Self {
+            source,
+            epoch: Epoch(header.monotonic_start),
+            state: State::start(header.period_ns()),
+            header,
+            next_segment,
+            records: Vec::new(),
+            next_record: 0,
+            end: None,
+        })
+    }
+
+    /// What the trace says about itself.
+    #[must_use]
+    pub fn header(&self) -> &TraceHeader {
+        &self.header
+    }
+
+    /// How the trace ended, once [`Self::next_event`] has returned `None` or an error.
+    #[must_use]
+    pub fn end(&self) -> Option<TraceEnd> {
+        self.end.filter(|_| self.next_record == self.records.len())
+    }
+
+    /// The next event; `None` at the end, of which [`Self::end`] tells more.
+    ///
+    /// # Errors
+    /// [`TraceError::Io`], [`TraceError::Corrupt`]; the trace cannot be read on after either.
+    pub fn next_event(&mut self) -> Result<Option<TraceEvent<'_>>, TraceError> {
+        self.fetch()?;
+        let index = self.next_record;
+        self.next_record = (index + 1).min(self.records.len());
+        Ok(self.event(index))
+    }
+
+    /// The event that [`Self::next_event`] will hand out.
+    ///
+    /// # Errors
+    /// As [`Self::next_event`].
+    pub fn peek_event(&mut self) -> Result<Option<TraceEvent<'_>>, TraceError> {
+        self.fetch()?;
+        Ok(self.event(self.next_record))
+    }
+
+    /// Makes the next record available, unless the trace has ended.
+    fn fetch(&mut self) -> Result<(), TraceError> {
+        while self.next_record == self.records.len() {
+            if self.end.is_some() {
+                break;
+            }
+            self.read_segment()?;
+        }
+        Ok(())
+    }
+
+    fn event(&self, index: usize) -> Option<TraceEvent<'_>> {
+        let &Positioned { record, end } = self.records.get(index)?;
+        match record {
+            Record::Frame(frame) => Some(TraceEvent::Frame(frame)),
+            Record::Edge(edge) => Some(TraceEvent::Edge(edge)),
+            Record::Timeout(time) => Some(TraceEvent::Timeout(time)),
+            Record::Pin(time, pin, high) => Some(TraceEvent::Pin { time, pin, high }),
+            Record::Transaction(time, length) => Some(TraceEvent::Transaction {
+                time,
+                operations: Operations {
+                    encoded: self.source.between(end.saturating_sub(length), end),
+                },
+            }),
+            // Segments are handed out without what ends them.
+            Record::Checkpoint | Record::End => None,
+        }
+    }
+
+    /// Decodes up to and including the next checkpoint, the end, or the cut.
+    fn read_segment(&mut self) -> Result<(), TraceError> {
+        self.records.clear();
+        self.next_record = 0;
+        self.next_segment = self.source.release(self.next_segment);
+        let mut position = self.next_segment;
+        while position - self.next_segment <= MAX_SEGMENT_BYTES {
+            let mut state = self.state;
+            let mut input = Input::new(self.source.from(position));
+            match decode::record(&mut input, &mut state, self.epoch) {
+                Ok(record @ (Record::Checkpoint | Record::End)) => {
+                    let crc_at = self.source.len() - input.rest().len();
+                    if let Some(end) = self.check_crc(crc_at)? {
+                        self.state = state;
+                        self.next_segment = end;
+                        return if record == Record::End {
+                            self.check_nothing_follows(end)
+                        } else {
+                            Ok(())
+                        };
+                    }
+                    if !self.read_more(position)? {
+                        return Ok(());
+                    }
+                }
+                Ok(record) => {
+                    self.state = state;
+                    position = self.source.len() - input.rest().len();
+                    self.records.push(Positioned {
+                        record,
+                        end: position,
+                    });
+                }
+                Err(DecodeError::Damaged(problem)) => return Err(self.corrupt(position, problem)),
+                Err(DecodeError::Incomplete) => {
+                    if !self.read_more(position)? {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+        Err(self.corrupt(position, "no checkpoint within 64 KiB"))
+    }
+
+    /// Compares the segment before `crc_at` with the CRC there, and returns where that ends; `None`
+    /// if the CRC is not read yet.
+    fn check_crc(&mut self, crc_at: usize) -> Result<Option<usize>, TraceError> {
+        let Some((&crc, _)) = self.source.from(crc_at).split_first_chunk::<4>() else {
+            return Ok(None);
+        };
+        let segment = self.source.between(self.next_segment, crc_at);
+        if crc32fast::hash(segment) != u32::from_le_bytes(crc) {
+            return Err(self.corrupt(crc_at, "CRC differs"));
+        }
+        Ok(Some(crc_at + 4))
+    }
+
+    fn check_nothing_follows(&mut self, end: usize) -> Result<(), TraceError> {
+        // Reading to the end also lets gzip check its own sum.
+        let more = match self.source.len() {
+            length if length == end => self.source.read_more(),
+            _ => Ok(true),
+        };
+        match more {
+            Ok(false) => {}
+            Ok(true) => return Err(self.corrupt(end, "bytes after the end record")),
+            Err(error) => return Err(self.source_error(error, end)),
+        }
+        self.end = Some(TraceEnd::Complete {
+            bytes: self.source.offset_of(end),
+        });
+        Ok(())
+    }
+
+    /// Fetches bytes for the record at `position`; `false` at the cut, which is then noted.
+    fn read_more(&mut self, position: usize) -> Result<bool, TraceError> {
+        let more = self.source.read_more();
+        let more = more.map_err(|error| self.source_error(error, self.source.len()))?;
+        if !more {
+            self.end = Some(TraceEnd::Cut {
+                offset: self.source.offset_of(self.source.len()),
+                readable: self.source.offset_of(position),
+            });
+        }
+        Ok(more)
+    }
+
+    fn source_error(&mut self, error: SourceError, position: usize) -> TraceError {
+        match error {
+            SourceError::Gzip => self.corrupt(position, "the gzip wrapping is damaged"),
+            SourceError::Io(error) => {
+                let _ = self.corrupt(position, "");
+                error.into()
+            }
+        }
+    }
+
+    /// Nothing more is handed out after damage.
+    fn corrupt(&mut self, position: usize, problem: &'static str) -> TraceError {
+        self.records.clear();
+        self.next_record = 0;
+        let offset = self.source.offset_of(position);
+        let segment = self.source.offset_of(self.next_segment);
+        self.end = Some(TraceEnd::Damaged {
+            offset,
+            readable: segment,
+        });
+        TraceError::Corrupt {
+            offset,
+            segment,
+            problem,
+        }
+    }
+}
+
+/// The header and its length.
+fn read_header(source: &mut ByteSource) -> Result<(TraceHeader, usize), TraceError> {
+    loop {
+        match source.read_more() {
+            Ok(more) => {
+                let known = if more && source.len() < PREFIX_BYTES {
+                    None
+                } else {
+                    TraceHeader::encoded_length(source.from(0))?
+                };
+                if let Some(length) = known.filter(|&length| length <= source.len()) {
+                    let header = TraceHeader::decode(source.between(0, length))?;
+                    return Ok((header, length));
+                }
+                if !more {
+                    return Err(TraceError::CutInHeader {
+                        offset: source.len() as u64,
+                    });
+                }
+            }
+            Err(SourceError::Gzip) => {
+                return Err(TraceError::Header {
+                    problem: "the gzip wrapping is damaged",
+                });
+            }
+            Err(SourceError::Io(error)) => return Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Faults by script.
+//!
+//! The text form has one fault a line:
+//!
+//! ```text
+//! at TIME FAULT [for TIME]
+//! ```
+//!
+//! `TIME` is a decimal number with a unit, `s`, `ms`, `us` or `ns`, counted from power-up. `#`
+//! starts a comment; empty lines are skipped. The faults:
+//!
+//! | fault | effect | without `for` |
+//! | --- | --- | --- |
+//! | `missed-drdy` | conversions go on, DRDY does not fall | one conversion |
+//! | `flip-bits N[,N...]` | these bits of the frame are inverted, 0 first sent, 71 last | one conversion |
+//! | `clip ch1` or `clip ch2` | the channel sits at full scale, on the side its signal is | one conversion |
+//! | `lead-off ELECTRODE` | `in1p`, `in1n`, `in2p`, `in2n` or `rld` is off | until `lead-on` |
+//! | `lead-on ELECTRODE` | it is on again (takes no `for`) | |
+//! | `flip-register NAME MASK` | RREG of the register comes back with these bits inverted | for good |
+//! | `brown-out` | the supply is gone, then the chip powers up with reset registers | an instant |
+//!
+//! Windows of one fault are not counted: where two overlap, the first end ends both.
+
+mod text;
+
+pub use text::FaultScriptError;
+
+use crate::ads1292::frame::FRAME_BYTES;
+use crate::ads1292::registers::{Electrode, Register};
+
+/// Something that goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// DRDY does not fall for a conversion.
+    MissedDrdy,
+    /// Bits of the frame inverted: one bits of this mask.
+    FlipBits([u8; FRAME_BYTES]),
+    /// A channel at full scale.
+    Clip {
+        /// 0 or 1; others do nothing.
+        channel: usize,
+    },
+    /// An electrode comes off.
+    LeadOff(Electrode),
+    /// An electrode is put on again.
+    LeadOn(Electrode),
+    /// Bits inverted whenever this register is read.
+    FlipRegister {
+        /// The register.
+        register: Register,
+        /// The bits.
+        mask: u8,
+    },
+    /// The supply goes and comes back.
+    BrownOut,
+}
+
+/// A fault with its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScriptedFault {
+    /// When it happens, virtual nanoseconds since power-up.
+    pub at_ns: u64,
+    /// What happens.
+    pub fault: Fault,
+    /// How long it lasts; see the module's table for `None`.
+    pub duration_ns: Option<u64>,
+}
+
+/// Faults with their times.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FaultScript {
+    faults: Vec<ScriptedFault>,
+}
+
+impl FaultScript {
+    /// A script of these faults, in any order.
+    #[must_use]
+    pub fn new(faults: Vec<ScriptedFault>) -> Self {
+        Self { faults }
+    }
+
+    /// The faults, as given.
+    #[must_use]
+    pub fn faults(&self) -> &[ScriptedFault] {
+        &self.faults
+    }
+
+    /// All beginnings and ends in the order they happen; at one instant ends come first.
+    pub(super) fn timeline(&self) -> Vec<(u64, Change)> {
+        let mut timeline = Vec::with_capacity(self.faults.len() * 2);
+        for it in &self.faults {
+            let lasts_one_conversion = matches!(
+                it.fault,
+                Fault::MissedDrdy | Fault::FlipBits(_) | Fault::Clip { .. }
+            );
+            match (it.fault, it.duration_ns) {
+                (Fault::LeadOn(electrode), _) => {
+                    timeline.push((it.at_ns, Change::End(Fault::LeadOff(electrode))));
+                }
+                (fault, Some(duration_ns)) => {
+                    timeline.push((it.at_ns, Change::Begin(fault)));
+                    let end_ns = it.at_ns.saturating_add(duration_ns);
+                    timeline.push((end_ns, Change::End(fault)));
+                }
+                (fault, None) if lasts_one_conversion => {
+                    timeline.push((it.at_ns, Change::Once(fault)));
+                }
+                (Fault::BrownOut, None) => {
+                    timeline.push((it.at_ns, Change::Begin(Fault::BrownOut)));
+                    timeline.push((it.at_ns, Change::End(Fault::BrownOut)));
+                }
+                (fault, None) => timeline.push((it.at_ns, Change::Begin(fault))),
+            }
+        }
+        // An end sorts before a beginning of the same instant, except that an instantaneous
+        // brown-out has both and must begin before it ends.
+        timeline.sort_by_key(|&(at_ns, change)| {
+            let rank = match change {
+                Change::End(Fault::BrownOut) => 2,
+                Change::End(_) => 0,
+                Change::Begin(_) | Change::Once(_) => 1,
+            };
+            (at_ns, rank)
+        });
+        timeline
+    }
+}
+
+/// What happens to a fault at an instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    Begin(Fault),
+    End(Fault),
+    /// Holds for the next conversion alone.
+    Once(Fault),
+}

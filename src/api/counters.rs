@@ -1,0 +1,48 @@
+//! What happened to connections, for `/v1/status`.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Counts since the start; all relaxed, since nothing is decided by them.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    /// Connections open now.
+    pub(super) open: AtomicU64,
+    /// Event streams open now.
+    pub(super) streams: AtomicU64,
+    /// Connections turned away because all places were taken.
+    pub(super) refused: AtomicU64,
+    /// Connections closed because the client took no bytes for too long.
+    pub(super) dropped_stalled: AtomicU64,
+    /// Connections closed because nothing went over them for too long.
+    pub(super) dropped_idle: AtomicU64,
+    /// Event streams closed because the client read more slowly than beats came.
+    pub(super) dropped_lagging: AtomicU64,
+}
+
+pub(super) fn read(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+pub(super) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Adds one to a counter for as long as it lives.
+#[derive(Debug)]
+pub(super) struct Present<F: Fn(&Counters) -> &AtomicU64> {
+    counters: std::sync::Arc<Counters>,
+    which: F,
+}
+
+impl<F: Fn(&Counters) -> &AtomicU64> Present<F> {
+    pub(super) fn new(counters: std::sync::Arc<Counters>, which: F) -> Self {
+        count(which(&counters));
+        Self { counters, which }
+    }
+}
+
+impl<F: Fn(&Counters) -> &AtomicU64> Drop for Present<F> {
+    fn drop(&mut self) {
+        (self.which)(&self.counters).fetch_sub(1, Ordering::Relaxed);
+    }
+}

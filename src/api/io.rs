@@ -1,0 +1,224 @@
+//! Connections: how many, and how long a client may keep one without moving a byte.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::serve::Listener;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::unix::SocketAddr;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::counters::{Counters, Present, count};
+
+/// Body of the answer to a connection above the limit.
+const TURNED_AWAY: &str = "{\"type\":\"urn:problem-type:ecg-gateway:too-many-connections\",\
+     \"title\":\"All connections are taken\",\"status\":503,\
+     \"detail\":\"Try again later, or raise the limit.\",\"instance\":null}";
+/// Clients turned away that may finish sending first; closing on their bytes would hide the answer.
+pub(super) const MOST_LINGERING: usize = 16;
+const LINGER: Duration = Duration::from_secs(1);
+
+fn turned_away() -> String {
+    format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n\
+         content-length: {}\r\nconnection: close\r\n\r\n{TURNED_AWAY}",
+        TURNED_AWAY.len()
+    )
+}
+
+/// Accepts up to a number of connections and turns more away at once.
+pub(super) struct CappedListener {
+    pub(super) inner: UnixListener,
+    pub(super) places: Arc<Semaphore>,
+    pub(super) lingering: Arc<Semaphore>,
+    pub(super) counters: Arc<Counters>,
+    pub(super) stall_timeout: Duration,
+    pub(super) idle_timeout: Duration,
+}
+
+impl Listener for CappedListener {
+    type Io = Connection;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Connection, SocketAddr) {
+        loop {
+            match self.inner.accept().await {
+                Ok((stream, address)) => match Arc::clone(&self.places).try_acquire_owned() {
+                    Ok(place) => return (self.connection(stream, place), address),
+                    Err(_) => {
+                        count(&self.counters.refused);
+                        self.turn_away(stream);
+                    }
+                },
+                // the client gave up before we came: nothing to wait for
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                // most likely out of file descriptors: some will come back
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    sleep(Duration::from_millis(200)).await;
+                }
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.inner.local_addr()
+    }
+}
+
+impl CappedListener {
+    fn turn_away(&self, mut stream: UnixStream) {
+        // a fresh socket's buffer takes this; if not, closing says enough
+        let _ = stream.try_write(turned_away().as_bytes());
+        let Ok(turn) = Arc::clone(&self.lingering).try_acquire_owned() else {
+            return;
+        };
+        tokio::spawn(async move {
+            let until_it_closes = async {
+                let half =
+                    std::future::poll_fn(|context| Pin::new(&mut stream).poll_shutdown(context));
+                let _ = half.await; // already gone is as good
+                let mut discarded = [0; 1_024];
+                while stream.readable().await.is_ok() {
+                    match stream.try_read(&mut discarded) {
+                        Ok(0) => return,
+                        Err(error) if error.kind() != io::ErrorKind::WouldBlock => return,
+                        _ => {}
+                    }
+                }
+            };
+            let _ = tokio::time::timeout(LINGER, until_it_closes).await;
+            drop(turn);
+        });
+    }
+
+    fn connection(&self, stream: UnixStream, place: OwnedSemaphorePermit) -> Connection {
+        Connection {
+            stream,
+            stall_timeout: self.stall_timeout,
+            stall: None,
+            idle_timeout: self.idle_timeout,
+            idle: Box::pin(sleep(self.idle_timeout)),
+            _present: Present::new(Arc::clone(&self.counters), |counters| &counters.open),
+            counters: Arc::clone(&self.counters),
+            _place: place,
+        }
+    }
+}
+
+/// A client's connection. Fails with [`io::ErrorKind::TimedOut`] where the client takes no byte of an
+/// answer for the stall time-out, or nothing moves in either direction for the idle time-out.
+pub(super) struct Connection {
+    stream: UnixStream,
+    stall_timeout: Duration,
+    stall: Option<Pin<Box<Sleep>>>,
+    idle_timeout: Duration,
+    idle: Pin<Box<Sleep>>,
+    _present: Present<fn(&Counters) -> &std::sync::atomic::AtomicU64>,
+    counters: Arc<Counters>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    fn moved(&mut self) {
+        self.stall = None;
+        let deadline = Instant::now() + self.idle_timeout;
+        self.idle.as_mut().reset(deadline);
+    }
+
+    fn watch_write<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        outcome: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if outcome.is_ready() {
+            self.moved();
+            return outcome;
+        }
+        let stall_timeout = self.stall_timeout;
+        let stall = self
+            .stall
+            .get_or_insert_with(|| Box::pin(sleep(stall_timeout)));
+        if stall.as_mut().poll(context).is_pending() {
+            return Poll::Pending;
+        }
+        self.stall = None;
+        count(&self.counters.dropped_stalled);
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let me = self.get_mut();
+        let outcome = Pin::new(&mut me.stream).poll_read(context, buffer);
+        if outcome.is_ready() {
+            me.moved();
+            return outcome;
+        }
+        if me.idle.as_mut().poll(context).is_pending() {
+            return Poll::Pending;
+        }
+        me.moved(); // count once
+        count(&me.counters.dropped_idle);
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let me = self.get_mut();
+        let outcome = Pin::new(&mut me.stream).poll_write(context, bytes);
+        me.watch_write(context, outcome)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let me = self.get_mut();
+        let outcome = Pin::new(&mut me.stream).poll_write_vectored(context, slices);
+        me.watch_write(context, outcome)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answer_to_a_surplus_connection_is_whole() {
+        let answer = turned_away();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("content-length: {}\r\n", body.len())));
+        let problem: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!(problem["status"], 503);
+        assert!(problem["instance"].is_null());
+    }
+}

@@ -1,0 +1,79 @@
+//! What only the running service knows.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::pipeline::CHANNEL_COUNT;
+use crate::signal::SignalQuality;
+use crate::time::MonotonicNs;
+
+/// What the service as a whole is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ServiceState {
+    /// Not yet acquiring.
+    #[default]
+    Starting,
+    /// Samples are coming in.
+    Recording,
+    /// The front-end does not deliver; the detail says why and what is being tried.
+    Recovering,
+    /// The source has ended; what was stored is being served.
+    Finished,
+}
+
+impl ServiceState {
+    /// The name used in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Recording => "recording",
+            Self::Recovering => "recovering",
+            Self::Finished => "finished",
+        }
+    }
+}
+
+/// Facts for `/v1/status` that are in no table.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LiveStatus {
+    /// What the service is doing.
+    pub state: ServiceState,
+    /// One sentence about the state, if there is more to say.
+    pub detail: Option<String>,
+    /// Model in use, e.g. `v1`.
+    pub model: Option<String>,
+    /// Engine it runs on, e.g. `cpu-reference`.
+    pub engine: Option<String>,
+    /// Why this engine was chosen.
+    pub engine_reason: Option<String>,
+    /// Electrodes off, per channel, as the front-end says.
+    pub lead_off: Option<[bool; CHANNEL_COUNT]>,
+    /// Signal quality per channel.
+    pub signal_quality: Option<[SignalQuality; CHANNEL_COUNT]>,
+    /// Samples received in this session.
+    pub samples_received: u64,
+    /// Time of the newest sample; without it the age of the last beat cannot be told.
+    pub newest_sample: Option<MonotonicNs>,
+}
+
+/// [`LiveStatus`] between the service, which writes, and the socket, which reads; cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct SharedLiveStatus {
+    status: Arc<RwLock<LiveStatus>>,
+}
+
+impl SharedLiveStatus {
+    /// Changes the status; keep it short, readers wait.
+    pub fn update(&self, change: impl FnOnce(&mut LiveStatus)) {
+        change(&mut self.status.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// The status now.
+    #[must_use]
+    pub fn snapshot(&self) -> LiveStatus {
+        self.status
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}

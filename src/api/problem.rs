@@ -1,0 +1,132 @@
+//! Errors as `application/problem+json` (RFC 9457).
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::store::StoreError;
+
+/// The kinds of problem, each with a type URI that scripts may rely on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    UnknownPath,
+    MethodNotAllowed,
+    UnknownParameter,
+    InvalidParameter,
+    NoSuchBeat,
+    StoreUnavailable,
+    StoreDamaged,
+}
+
+impl Kind {
+    #[cfg(test)]
+    pub(super) const ALL: [Self; 7] = [
+        Self::UnknownPath,
+        Self::MethodNotAllowed,
+        Self::UnknownParameter,
+        Self::InvalidParameter,
+        Self::NoSuchBeat,
+        Self::StoreUnavailable,
+        Self::StoreDamaged,
+    ];
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::UnknownPath => "unknown-path",
+            Self::MethodNotAllowed => "method-not-allowed",
+            Self::UnknownParameter => "unknown-parameter",
+            Self::InvalidParameter => "invalid-parameter",
+            Self::NoSuchBeat => "no-such-beat",
+            Self::StoreUnavailable => "store-unavailable",
+            Self::StoreDamaged => "store-damaged",
+        }
+    }
+
+    const fn title(self) -> &'static str {
+        match self {
+            Self::UnknownPath => "There is nothing at this path",
+            Self::MethodNotAllowed => "This path can only be read",
+            Self::UnknownParameter => "Unknown query parameter",
+            Self::InvalidParameter => "Invalid parameter value",
+            Self::NoSuchBeat => "There is no beat with this id",
+            Self::StoreUnavailable => "The store cannot be read at the moment",
+            Self::StoreDamaged => "The stored data is damaged",
+        }
+    }
+
+    pub(super) const fn status(self) -> StatusCode {
+        match self {
+            Self::UnknownPath | Self::NoSuchBeat => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::UnknownParameter | Self::InvalidParameter => StatusCode::BAD_REQUEST,
+            Self::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::StoreDamaged => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+/// One problem, ready to be answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Problem {
+    pub(super) kind: Kind,
+    pub(super) detail: String,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    instance: &'a str,
+}
+
+impl Problem {
+    pub(super) fn new(kind: Kind, detail: impl Into<String>) -> Self {
+        Self {
+            kind,
+            detail: detail.into(),
+        }
+    }
+
+    pub(super) fn invalid(name: &str, found: &str, expected: &str) -> Self {
+        Self::new(
+            Kind::InvalidParameter,
+            format!("{name}: found \"{found}\", expected {expected}"),
+        )
+    }
+
+    /// The response to a request for `instance` (path and query).
+    pub(super) fn respond(&self, instance: &str) -> Response {
+        let body = Body {
+            r#type: format!("urn:problem-type:ecg-gateway:{}", self.kind.name()),
+            title: self.kind.title(),
+            status: self.kind.status().as_u16(),
+            detail: &self.detail,
+            instance,
+        };
+        let mut response = (self.kind.status(), axum::Json(body)).into_response();
+        response.headers_mut().insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        if self.kind == Kind::MethodNotAllowed {
+            response
+                .headers_mut()
+                .insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+        }
+        response
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        let kind = match error {
+            StoreError::Corrupt { .. } | StoreError::Block { .. } | StoreError::Value { .. } => {
+                Kind::StoreDamaged
+            }
+            _ => Kind::StoreUnavailable,
+        };
+        Self::new(kind, error.to_string())
+    }
+}

@@ -1,0 +1,250 @@
+//! Paths and what they answer.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, Uri};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use serde::Serialize;
+
+use super::json;
+use super::problem::{Kind, Problem};
+use super::query::{List, Parameters, parse_id};
+use super::server::Shared;
+use super::{status, stream};
+use crate::store::{BeatFilter, RowFilter, StoreReader, WaveformRange};
+
+/// Every route; `docs/api.md` has a section for each.
+pub(super) const ROUTES: [&str; 7] = [
+    "/v1/status",
+    "/v1/sessions",
+    "/v1/beats",
+    "/v1/beats/{id}",
+    "/v1/stream",
+    "/v1/events",
+    "/v1/gaps",
+];
+
+type Api = State<Arc<Shared>>;
+
+pub(super) fn router(shared: Arc<Shared>) -> Router {
+    let [status, sessions, beats, beat, stream, events, gaps] = ROUTES;
+    Router::new()
+        .route(status, get(get_status))
+        .route(sessions, get(get_sessions))
+        .route(beats, get(get_beats))
+        .route(beat, get(get_beat))
+        .route(stream, get(get_stream))
+        .route(events, get(get_events))
+        .route(gaps, get(get_gaps))
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(shared)
+}
+
+fn answer<T: Serialize>(uri: &Uri, outcome: Result<T, Problem>) -> Response {
+    match outcome {
+        Ok(value) => axum::Json(value).into_response(),
+        Err(problem) => problem.respond(&uri.to_string()),
+    }
+}
+
+async fn unknown_path(uri: Uri) -> Response {
+    let detail = format!("paths here: {}", ROUTES.join(", "));
+    Problem::new(Kind::UnknownPath, detail).respond(&uri.to_string())
+}
+
+async fn wrong_method(uri: Uri) -> Response {
+    Problem::new(Kind::MethodNotAllowed, "use GET or HEAD").respond(&uri.to_string())
+}
+
+async fn get_status(State(shared): Api, uri: Uri) -> Response {
+    let outcome = match Parameters::parse(&uri, &[]) {
+        Ok(_) => Ok(status::status(&shared).await),
+        Err(problem) => Err(problem),
+    };
+    answer(&uri, outcome)
+}
+
+#[derive(Serialize)]
+struct Sessions {
+    sessions: Vec<json::Session>,
+    next_cursor: Option<String>,
+}
+
+async fn get_sessions(State(shared): Api, uri: Uri) -> Response {
+    let ask = async || {
+        let parameters = Parameters::parse(&uri, &["limit", "cursor"])?;
+        let (limit, after_id) = (parameters.limit()?, parameters.cursor(List::Sessions)?);
+        shared
+            .read(move |reader| {
+                let mut rows = reader.sessions(after_id, limit + 1)?;
+                let more = cut(&mut rows, limit);
+                Ok(Sessions {
+                    next_cursor: cursor(more, rows.last().map(|row| row.id), List::Sessions),
+                    sessions: rows.iter().map(json::Session::from).collect(),
+                })
+            })
+            .await
+    };
+    answer(&uri, ask().await)
+}
+
+#[derive(Serialize)]
+struct Beats {
+    beats: Vec<json::Beat>,
+    next_cursor: Option<String>,
+}
+
+async fn get_beats(State(shared): Api, uri: Uri) -> Response {
+    let ask = async || {
+        let known = ["from", "to", "class", "session", "limit", "cursor"];
+        let parameters = Parameters::parse(&uri, &known)?;
+        let limit = parameters.limit()?;
+        let filter = BeatFilter {
+            session: parameters.id("session")?,
+            classes: parameters.classes()?,
+            from: parameters.time("from")?,
+            until: parameters.time("to")?,
+            after_id: parameters.cursor(List::Beats)?,
+            limit: limit + 1,
+        };
+        shared
+            .read(move |reader| {
+                let mut rows = reader.beats(&filter)?;
+                let more = cut(&mut rows, limit);
+                Ok(Beats {
+                    next_cursor: cursor(more, rows.last().map(|row| row.id), List::Beats),
+                    beats: rows.iter().map(json::Beat::from).collect(),
+                })
+            })
+            .await
+    };
+    answer(&uri, ask().await)
+}
+
+async fn get_beat(State(shared): Api, Path(id): Path<String>, uri: Uri) -> Response {
+    let ask = async || {
+        let parameters = Parameters::parse(&uri, &["before_ms", "after_ms"])?;
+        let default = WaveformRange::default();
+        let longest = WaveformRange::LONGEST_MS;
+        let range = WaveformRange {
+            before_ms: parameters.milliseconds("before_ms", default.before_ms, longest)?,
+            after_ms: parameters.milliseconds("after_ms", default.after_ms, longest)?,
+        };
+        let id = parse_id("id", &id)?;
+        shared
+            .read(move |reader| {
+                let beat = reader.beat(id)?.ok_or_else(|| {
+                    Problem::new(
+                        Kind::NoSuchBeat,
+                        format!("beat {id} is not in this database"),
+                    )
+                })?;
+                Ok(json::BeatWithWaveform {
+                    beat: (&beat).into(),
+                    waveform: reader.waveform(&beat, range)?.into(),
+                })
+            })
+            .await
+    };
+    answer(&uri, ask().await)
+}
+
+#[derive(Serialize)]
+struct Events {
+    events: Vec<json::Event>,
+    next_cursor: Option<String>,
+}
+
+async fn get_events(State(shared): Api, uri: Uri) -> Response {
+    let read = |reader: &StoreReader, filter: &RowFilter, limit| {
+        let mut rows = reader.events(filter)?;
+        let more = cut(&mut rows, limit);
+        Ok(Events {
+            next_cursor: cursor(more, rows.last().map(|row| row.id), List::Events),
+            events: rows.iter().map(json::Event::from).collect(),
+        })
+    };
+    answer(&uri, filtered(&shared, &uri, List::Events, read).await)
+}
+
+#[derive(Serialize)]
+struct Gaps {
+    gaps: Vec<json::Gap>,
+    next_cursor: Option<String>,
+}
+
+async fn get_gaps(State(shared): Api, uri: Uri) -> Response {
+    let read = |reader: &StoreReader, filter: &RowFilter, limit| {
+        let mut rows = reader.gaps(filter)?;
+        let more = cut(&mut rows, limit);
+        Ok(Gaps {
+            next_cursor: cursor(more, rows.last().map(|row| row.id), List::Gaps),
+            gaps: rows.iter().map(json::Gap::from).collect(),
+        })
+    };
+    answer(&uri, filtered(&shared, &uri, List::Gaps, read).await)
+}
+
+async fn filtered<T: Send + 'static>(
+    shared: &Arc<Shared>,
+    uri: &Uri,
+    list: List,
+    read: impl FnOnce(&StoreReader, &RowFilter, u32) -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    let parameters = Parameters::parse(uri, &["from", "to", "session", "limit", "cursor"])?;
+    let limit = parameters.limit()?;
+    let filter = RowFilter {
+        session: parameters.id("session")?,
+        from: parameters.time("from")?,
+        until: parameters.time("to")?,
+        after_id: parameters.cursor(list)?,
+        after_beat: 0,
+        limit: limit + 1,
+    };
+    shared
+        .read(move |reader| read(reader, &filter, limit))
+        .await
+}
+
+async fn get_stream(State(shared): Api, headers: HeaderMap, uri: Uri) -> Response {
+    let resume_after = || {
+        let parameters = Parameters::parse(&uri, &["last_event_id"])?;
+        let name = "Last-Event-ID";
+        let id =
+            match headers.get(name) {
+                None => parameters.one("last_event_id")?,
+                Some(value) => Some(value.to_str().map_err(|_| {
+                    Problem::invalid(name, "bytes outside ASCII", "the id of a beat")
+                })?),
+            };
+        // an EventSource that has seen no id yet sends an empty one, or none
+        id.filter(|id| !id.is_empty())
+            .map(|id| {
+                id.parse()
+                    .ok()
+                    .filter(|id| *id >= 0)
+                    .ok_or_else(|| Problem::invalid(name, id, "the id of a beat, or 0 for all"))
+            })
+            .transpose()
+    };
+    match resume_after() {
+        Ok(resume_after) => stream::open(Arc::clone(&shared), resume_after).into_response(),
+        Err(problem) => problem.respond(&uri.to_string()),
+    }
+}
+
+/// Removes the row beyond the page that was read to learn whether there is one.
+fn cut<T>(rows: &mut Vec<T>, limit: u32) -> bool {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    more
+}
+
+fn cursor(more: bool, last_id: Option<i64>, list: List) -> Option<String> {
+    last_id.filter(|_| more).map(|id| list.cursor_after(id))
+}

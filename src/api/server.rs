@@ -1,0 +1,230 @@
+//! The server's thread.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Semaphore, watch};
+
+use super::counters::Counters;
+use super::io::{CappedListener, MOST_LINGERING};
+use super::live::SharedLiveStatus;
+use super::problem::{Kind, Problem};
+use super::routes::router;
+use super::socket::{BoundSocket, SocketError, bind};
+use super::stream::StreamHub;
+use crate::store::{StoreReader, WriterMonitor};
+use crate::time::WallUs;
+
+/// Reads at once; more would only wait for the same disk.
+const READERS: usize = 4;
+/// Open answers get this long at shutdown.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// How the socket is opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiOptions {
+    /// The socket file.
+    pub path: PathBuf,
+    /// Its permission bits.
+    pub mode: u32,
+    /// Connections served at once; more are answered 503.
+    pub max_connections: usize,
+    /// A client that takes no byte of an answer for this long is dropped.
+    pub stall_timeout: Duration,
+    /// A connection over which nothing moves for this long is closed. Event streams move something
+    /// every 15 s.
+    pub idle_timeout: Duration,
+}
+
+impl ApiOptions {
+    /// Mode 0660, 128 connections, 10 s to stall, 60 s to idle.
+    #[must_use]
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            mode: 0o660,
+            max_connections: 128,
+            stall_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+/// What the answers are made of.
+#[derive(Debug, Clone)]
+pub struct ApiDeps {
+    /// The database to read.
+    pub database: PathBuf,
+    /// Live rows, fed by the store's commit hook.
+    pub hub: StreamHub,
+    /// Facts only the service knows.
+    pub live: SharedLiveStatus,
+    /// The writer's status; `None` where the database is only read.
+    pub writer: Option<WriterMonitor>,
+}
+
+/// A running server; dropping it closes the socket and removes its file.
+#[derive(Debug)]
+pub struct ApiServer {
+    path: PathBuf,
+    closing: watch::Sender<bool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What the handlers share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) deps: ApiDeps,
+    pub(super) hub: StreamHub,
+    pub(super) counters: Arc<Counters>,
+    pub(super) closing: watch::Receiver<bool>,
+    pub(super) max_connections: usize,
+    pub(super) started: (Instant, WallUs),
+    readers: Mutex<Vec<StoreReader>>,
+    turns: Semaphore,
+}
+
+impl ApiServer {
+    /// Opens the socket, so that clients can connect once this returns, and serves it from a new
+    /// thread. The database is opened by the first request that needs it.
+    ///
+    /// # Errors
+    /// [`SocketError`].
+    pub fn bind(options: &ApiOptions, deps: ApiDeps) -> Result<Self, SocketError> {
+        let failed = |doing: &'static str| {
+            move |source| SocketError::Io {
+                path: options.path.clone(),
+                doing,
+                source,
+            }
+        };
+        let (listener, socket) = bind(&options.path, options.mode)?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .max_blocking_threads(READERS)
+            .build()
+            .map_err(failed("starting its runtime"))?;
+        let inner = {
+            let _inside = runtime.enter();
+            tokio::net::UnixListener::from_std(listener).map_err(failed("watching the socket"))?
+        };
+        let (closing, closed) = watch::channel(false);
+        let shared = Arc::new(Shared {
+            hub: deps.hub.clone(),
+            deps,
+            counters: Arc::default(),
+            closing: closed,
+            max_connections: options.max_connections,
+            started: (Instant::now(), WallUs::now()),
+            readers: Mutex::default(),
+            turns: Semaphore::new(READERS),
+        });
+        let listener = CappedListener {
+            inner,
+            places: Arc::new(Semaphore::new(options.max_connections)),
+            lingering: Arc::new(Semaphore::new(MOST_LINGERING)),
+            counters: Arc::clone(&shared.counters),
+            stall_timeout: options.stall_timeout,
+            idle_timeout: options.idle_timeout,
+        };
+        let thread = std::thread::Builder::new()
+            .name("api".to_owned())
+            .spawn(move || {
+                runtime.block_on(serve(listener, shared, socket));
+                runtime.shutdown_background(); // a read that hangs on a dying disk is left behind
+            })
+            .map_err(failed("starting its thread"))?;
+        Ok(Self {
+            path: options.path.clone(),
+            closing,
+            thread: Some(thread),
+        })
+    }
+
+    /// The socket file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Closes the socket, removes its file, ends the event streams and gives open answers half a
+    /// second.
+    pub fn shutdown(self) {
+        drop(self);
+    }
+}
+
+impl Drop for ApiServer {
+    fn drop(&mut self) {
+        self.closing.send_replace(true);
+        if let Some(thread) = self.thread.take() {
+            // a panic there has already been reported by the panic hook
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn serve(listener: CappedListener, shared: Arc<Shared>, socket: BoundSocket) {
+    let mut closing = shared.closing.clone();
+    let mut overdue = shared.closing.clone();
+    let graceful = async move {
+        let _ = closing.wait_for(|closing| *closing).await;
+        drop(socket); // no new client finds us from here on
+    };
+    let served = axum::serve(listener, router(shared)).with_graceful_shutdown(graceful);
+    tokio::select! {
+        outcome = served => {
+            if let Err(error) = outcome {
+                tracing::error!(%error, "the socket is no longer served");
+            }
+        }
+        () = async {
+            let _ = overdue.wait_for(|closing| *closing).await;
+            tokio::time::sleep(FAREWELL).await;
+        } => {}
+    }
+}
+
+impl Shared {
+    /// Runs `ask` on a reader away from the thread that serves the connections.
+    pub(super) async fn read<T: Send + 'static>(
+        self: &Arc<Self>,
+        ask: impl FnOnce(&StoreReader) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let unavailable =
+            |detail: &str| Problem::new(Kind::StoreUnavailable, format!("reading: {detail}"));
+        // never closed, so this only waits
+        let _turn = self
+            .turns
+            .acquire()
+            .await
+            .map_err(|_| unavailable("the server is closing"))?;
+        let me = Arc::clone(self);
+        tokio::task::spawn_blocking(move || {
+            let kept = me.lock_readers().pop();
+            let reader = match kept {
+                Some(reader) => reader,
+                None => StoreReader::open(&me.deps.database)?,
+            };
+            let answer = ask(&reader);
+            // after a failure a fresh connection may do better
+            if answer.is_ok() {
+                me.lock_readers().push(reader);
+            }
+            answer
+        })
+        .await
+        .unwrap_or_else(|_| Err(unavailable("the read was cut off")))
+    }
+
+    pub(super) async fn newest_beat_id(self: &Arc<Self>) -> Result<i64, Problem> {
+        self.read(|reader| Ok(reader.newest_beat_id()?)).await
+    }
+
+    fn lock_readers(&self) -> std::sync::MutexGuard<'_, Vec<StoreReader>> {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

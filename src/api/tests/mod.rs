@@ -1,0 +1,166 @@
+//! The server over real sockets and real databases.
+
+mod client;
+mod documented;
+mod queries;
+mod sockets;
+mod streaming;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::{ApiDeps, ApiOptions, ApiServer, SharedLiveStatus, StreamHub};
+use crate::model::BeatClass;
+use crate::pipeline::{EcgBlock, Event, Gap, GapCause, LabelledBeat, PipelineEvent, SessionInfo};
+use crate::signal::SignalQuality;
+use crate::store::{Store, StoreOptions, StoreWriter, Synchronous};
+use crate::time::{ClockRelation, MonotonicNs, WallUs};
+
+/// 2023-11-14T22:13:20Z.
+const START_WALL_US: i64 = 1_700_000_000_000_000;
+
+struct House {
+    folder: TempDir,
+    writer: StoreWriter,
+    hub: StreamHub,
+    live: SharedLiveStatus,
+    server: ApiServer,
+    info: SessionInfo,
+}
+
+impl House {
+    fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// An empty database, a writer and a server, with a session open.
+    fn with(change: impl FnOnce(&mut ApiOptions)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("beats.db");
+        let hub = StreamHub::default();
+        let publisher = hub.clone();
+        let options = StoreOptions {
+            synchronous: Synchronous::Off,
+            commit_after: Duration::from_millis(5),
+            ..StoreOptions::default()
+        };
+        let writer = Store::open(&database, options)
+            .unwrap()
+            .into_writer(move |commit| publisher.publish(commit))
+            .unwrap();
+        let info = SessionInfo {
+            source: "simulation".to_owned(),
+            origin: "100".to_owned(),
+            chip: "ADS1292R".to_owned(),
+            sample_rate_hz: 500.0,
+            uv_per_code: [0.5, 0.5],
+            start: ClockRelation {
+                monotonic: MonotonicNs(0),
+                wall: WallUs(START_WALL_US),
+            },
+            model: "v1".to_owned(),
+            engine: "cpu-reference".to_owned(),
+        };
+        writer.begin_session(&info).unwrap();
+        let live = SharedLiveStatus::default();
+        let mut options = ApiOptions::at(folder.path().join("ecg.sock"));
+        change(&mut options);
+        let deps = ApiDeps {
+            database,
+            hub: hub.clone(),
+            live: live.clone(),
+            writer: Some(writer.monitor()),
+        };
+        let server = ApiServer::bind(&options, deps).unwrap();
+        Self {
+            folder,
+            writer,
+            hub,
+            live,
+            server,
+            info,
+        }
+    }
+
+    fn socket(&self) -> &Path {
+        self.server.path()
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn time(&self, sample: u64) -> MonotonicNs {
+        self.info.start.monotonic.plus_ns(sample * 2_000_000)
+    }
+
+    /// A beat every 0.8 s, classes N L R A V in turn.
+    fn beat(&self, k: u64) {
+        let class = BeatClass::ALL[usize::try_from(k % 5).unwrap()];
+        let mut probabilities = [0.01; 5];
+        probabilities[class.index()] = 0.96;
+        self.record(PipelineEvent::Beat(LabelledBeat {
+            r_sample: 400 * (k + 1),
+            r_time: self.time(400 * (k + 1)),
+            rr_ms: (k > 0).then_some(800.0),
+            class,
+            probabilities,
+            channel: 0,
+            quality: SignalQuality::Good,
+            window_complete: true,
+            label_delay_ms: 600.0,
+        }));
+    }
+
+    fn gap(&self, first_missing_sample: u64) {
+        self.record(PipelineEvent::Gap(Gap {
+            first_missing_sample,
+            missing_samples: 3,
+            time: self.time(first_missing_sample),
+            cause: GapCause::BadFrame,
+        }));
+    }
+
+    fn event(&self, sample: u64) {
+        self.record(PipelineEvent::Event(Event {
+            sample,
+            time: self.time(sample),
+            kind: "lead_off",
+            detail: "electrode IN1P is off".to_owned(),
+        }));
+    }
+
+    fn ecg(&self, first_sample: u64, samples: i32) {
+        self.record(PipelineEvent::Ecg(EcgBlock {
+            first_sample,
+            first_time: self.time(first_sample),
+            codes: (0..samples).map(|k| [k, -k]).collect(),
+        }));
+    }
+
+    fn record(&self, event: PipelineEvent) {
+        self.writer.record(event).unwrap();
+    }
+
+    /// Some of everything, committed.
+    fn furnish(&self) {
+        self.ecg(0, 4_000);
+        for k in 0..9 {
+            self.beat(k);
+        }
+        self.gap(4_000);
+        self.event(4_003);
+        self.writer.flush().unwrap();
+    }
+}
+
+/// Waits for something another thread is about to bring about.
+fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let patience = Instant::now() + Duration::from_secs(30);
+    while !holds() {
+        assert!(Instant::now() < patience, "never: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}

@@ -1,0 +1,471 @@
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::super::problem::Kind;
+use super::client::{fetch, get, request};
+use super::{House, START_WALL_US};
+use crate::time::MonotonicNs;
+
+fn ids(rows: &Value) -> Vec<i64> {
+    rows.as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["id"].as_i64().unwrap())
+        .collect()
+}
+
+#[test]
+fn a_beat_says_everything_about_itself() {
+    let house = House::new();
+    house.furnish();
+    let beats = fetch(house.socket(), "/v1/beats?limit=2");
+    let expected = json!({
+        "id": 2, "session": 1, "r_sample": 800,
+        "r_time": "2023-11-14T22:13:21.600000Z", "r_time_us": START_WALL_US + 1_600_000,
+        "r_monotonic_us": 1_600_000, "rr_ms": 800.0, "rr_reason": null,
+        "class": "L", "aami_class": "N",
+        "probabilities": {"N": 0.01, "L": 0.96, "R": 0.01, "A": 0.01, "V": 0.01},
+        "channel": 0, "signal_quality": "good", "window_complete": true, "label_delay_ms": 600.0,
+        "model": "v1", "engine": "cpu-reference",
+    });
+    let text = |value: &Value| serde_json::to_string(value).unwrap();
+    assert_eq!(text(&beats["beats"][1]), text(&expected));
+    assert_eq!(beats["beats"][0]["rr_ms"], Value::Null);
+    assert_eq!(
+        beats["beats"][0]["rr_reason"],
+        "first_beat_after_start_or_gap"
+    );
+}
+
+#[test]
+fn filters_select_and_combine() {
+    let house = House::new();
+    house.furnish();
+    let us = |ms: i64| START_WALL_US + ms * 1_000;
+    let table = [
+        ("".to_owned(), vec![1, 2, 3, 4, 5, 6, 7, 8, 9]),
+        ("?class=V".to_owned(), vec![5]),
+        ("?class=N,A".to_owned(), vec![1, 4, 6, 9]),
+        ("?class=N&class=A&limit=5000".to_owned(), vec![1, 4, 6, 9]),
+        ("?session=1&class=L".to_owned(), vec![2, 7]),
+        ("?session=2".to_owned(), vec![]),
+        (format!("?from={}&to={}", us(800), us(2_400)), vec![1, 2]),
+        ("?from=2023-11-14T22:13:26.4Z".to_owned(), vec![8, 9]),
+        // an offset whose plus sign was not percent-encoded, and one that was
+        ("?from=2023-11-14T23:13:27.2+01:00".to_owned(), vec![9]),
+        ("?to=2023-11-15T00:13:20.801%2B02:00".to_owned(), vec![1]),
+        ("?from=-1&to=0".to_owned(), vec![]),
+    ];
+    let failures: Vec<_> = table
+        .iter()
+        .filter_map(|(query, expected)| {
+            let found = ids(&fetch(house.socket(), &format!("/v1/beats{query}"))["beats"]);
+            (found != *expected).then(|| format!("{query}: {found:?}"))
+        })
+        .collect();
+    assert!(failures.is_empty(), "{failures:#?}");
+}
+
+#[test]
+fn pages_cover_every_row_once() {
+    let house = House::new();
+    for k in 0..23 {
+        house.beat(k);
+        house.gap(400 * k);
+        house.event(400 * k);
+    }
+    house.writer.flush().unwrap();
+    for _ in 0..22 {
+        house.writer.begin_session(&house.info).unwrap();
+    }
+    for (path, list) in [
+        ("/v1/beats?class=N,L,V,R,A", "beats"),
+        ("/v1/beats?from=0", "beats"),
+        ("/v1/gaps?session=1", "gaps"),
+        ("/v1/events?to=2100-01-01T00:00:00Z", "events"),
+        ("/v1/sessions?", "sessions"),
+    ] {
+        for limit in [1, 7, 23, 24] {
+            let mut found = Vec::new();
+            let mut cursor = String::new();
+            loop {
+                let page = fetch(house.socket(), &format!("{path}&limit={limit}{cursor}"));
+                found.extend(ids(&page[list]));
+                match page["next_cursor"].as_str() {
+                    Some(next) => cursor = format!("&cursor={next}"),
+                    None => break,
+                }
+                assert!(found.len() <= 23, "{path} does not end");
+            }
+            assert_eq!(found, (1..=23).collect::<Vec<_>>(), "{path} by {limit}");
+        }
+    }
+}
+
+#[test]
+fn a_beat_comes_with_its_waveform() {
+    let house = House::new();
+    house.furnish();
+    let beat = fetch(house.socket(), "/v1/beats/1?before_ms=4&after_ms=6");
+    assert_eq!(beat["id"], 1);
+    assert_eq!(
+        beat["waveform"],
+        json!({
+            "sample_rate_hz": 500.0, "first_sample": 398, "r_offset_samples": 2,
+            "missing_samples": 0, "missing_reason": null,
+            "channels_uv": [
+                [199.0, 199.5, 200.0, 200.5, 201.0, 201.5],
+                [-199.0, -199.5, -200.0, -200.5, -201.0, -201.5]
+            ],
+        })
+    );
+    // beat 9 is at sample 3600, the ECG ends with sample 3999
+    let late = fetch(house.socket(), "/v1/beats/9?before_ms=0&after_ms=1000");
+    assert_eq!(late["waveform"]["missing_samples"], 101);
+    assert_eq!(late["waveform"]["missing_reason"], "gap_or_not_stored");
+    assert_eq!(late["waveform"]["channels_uv"][1][399], -1_999.5);
+    assert_eq!(late["waveform"]["channels_uv"][1][400], Value::Null);
+}
+
+#[test]
+fn every_bad_request_is_a_problem_that_says_what_was_expected() {
+    let house = House::new();
+    house.furnish();
+    let cursor_of_beats = fetch(house.socket(), "/v1/beats?limit=1")["next_cursor"].clone();
+    let foreign_cursor = format!("/v1/gaps?cursor={}", cursor_of_beats.as_str().unwrap());
+    let table = [
+        ("GET", "/", "unknown-path", 404, "/v1/status"),
+        ("GET", "/v1/beat", "unknown-path", 404, "/v1/beats"),
+        ("GET", "/v1/beats/", "unknown-path", 404, "/v1/beats"),
+        ("POST", "/v1/beats", "method-not-allowed", 405, "GET"),
+        ("DELETE", "/v1/beats/1", "method-not-allowed", 405, "GET"),
+        (
+            "GET",
+            "/v1/status?verbose=1",
+            "unknown-parameter",
+            400,
+            "\"verbose\": this path takes no",
+        ),
+        (
+            "GET",
+            "/v1/beats?klass=V",
+            "unknown-parameter",
+            400,
+            "\"klass\": this path takes from, to, class",
+        ),
+        (
+            "GET",
+            "/v1/beats/1?class=V",
+            "unknown-parameter",
+            400,
+            "before_ms, after_ms",
+        ),
+        (
+            "GET",
+            "/v1/beats?class=X",
+            "invalid-parameter",
+            400,
+            "class: found \"X\", expected N, L, R, A or V",
+        ),
+        (
+            "GET",
+            "/v1/beats?class=NV",
+            "invalid-parameter",
+            400,
+            "several separated by commas",
+        ),
+        ("GET", "/v1/beats?class=", "invalid-parameter", 400, "class"),
+        (
+            "GET",
+            "/v1/beats?limit=0",
+            "invalid-parameter",
+            400,
+            "1 to 5000",
+        ),
+        (
+            "GET",
+            "/v1/beats?limit=5001",
+            "invalid-parameter",
+            400,
+            "1 to 5000",
+        ),
+        (
+            "GET",
+            "/v1/beats?limit=1&limit=2",
+            "invalid-parameter",
+            400,
+            "only once",
+        ),
+        (
+            "GET",
+            "/v1/beats?from=yesterday",
+            "invalid-parameter",
+            400,
+            "RFC 3339",
+        ),
+        (
+            "GET",
+            "/v1/beats?from=2026-13-01T00:00:00Z",
+            "invalid-parameter",
+            400,
+            "RFC 3339",
+        ),
+        (
+            "GET",
+            "/v1/beats?to=99999999999999999999",
+            "invalid-parameter",
+            400,
+            "RFC 3339",
+        ),
+        (
+            "GET",
+            "/v1/beats?session=-1",
+            "invalid-parameter",
+            400,
+            "session: found \"-1\"",
+        ),
+        (
+            "GET",
+            "/v1/beats?cursor=zzz",
+            "invalid-parameter",
+            400,
+            "next_cursor",
+        ),
+        (
+            "GET",
+            "/v1/beats?cursor=b%C3%A9",
+            "invalid-parameter",
+            400,
+            "next_cursor",
+        ),
+        (
+            "GET",
+            &foreign_cursor,
+            "invalid-parameter",
+            400,
+            "next_cursor",
+        ),
+        (
+            "GET",
+            "/v1/beats/one",
+            "invalid-parameter",
+            400,
+            "id: found \"one\"",
+        ),
+        (
+            "GET",
+            "/v1/beats/0",
+            "invalid-parameter",
+            400,
+            "a whole number from 1",
+        ),
+        (
+            "GET",
+            "/v1/beats/99999999999999999999",
+            "invalid-parameter",
+            400,
+            "id",
+        ),
+        (
+            "GET",
+            "/v1/beats/1?before_ms=-1",
+            "invalid-parameter",
+            400,
+            "0 to 10000",
+        ),
+        (
+            "GET",
+            "/v1/beats/1?after_ms=NaN",
+            "invalid-parameter",
+            400,
+            "0 to 10000",
+        ),
+        (
+            "GET",
+            "/v1/beats/10",
+            "no-such-beat",
+            404,
+            "beat 10 is not in this database",
+        ),
+        (
+            "GET",
+            "/v1/stream?last_event_id=-4",
+            "invalid-parameter",
+            400,
+            "Last-Event-ID",
+        ),
+        (
+            "GET",
+            "/v1/events?kind=x",
+            "unknown-parameter",
+            400,
+            "from, to, session",
+        ),
+    ];
+    let mut failures = Vec::new();
+    for (method, target, name, status, detail) in table {
+        let answer = request(house.socket(), method, target);
+        let body = answer.json();
+        let right = answer.status == status
+            && answer
+                .head
+                .contains("content-type: application/problem+json")
+            && (status != 405 || answer.head.contains("allow: get, head"))
+            && body["type"] == format!("urn:problem-type:ecg-gateway:{name}")
+            && body["status"] == status
+            && body["instance"] == target
+            && body["title"]
+                .as_str()
+                .is_some_and(|title| !title.is_empty())
+            && body["detail"]
+                .as_str()
+                .is_some_and(|text| text.contains(detail));
+        if !right {
+            failures.push(format!(
+                "{method} {target}: {} {}",
+                answer.status, answer.body
+            ));
+        }
+    }
+    assert!(failures.is_empty(), "{failures:#?}");
+}
+
+#[test]
+fn a_damaged_or_missing_database_is_a_problem_and_status_still_answers() {
+    let house = House::new();
+    house.furnish();
+    let damage = rusqlite::Connection::open(house.at("beats.db")).unwrap();
+    damage
+        .execute("UPDATE ecg_blocks SET codes = x'02ff'", [])
+        .unwrap();
+    let answer = get(house.socket(), "/v1/beats/1");
+    assert_eq!(answer.status, Kind::StoreDamaged.status());
+    assert!(
+        answer.body.contains("ECG block of session 1 at sample 0"),
+        "{}",
+        answer.body
+    );
+    fetch(house.socket(), "/v1/beats");
+
+    let socket = house.at("elsewhere.sock");
+    let deps = super::ApiDeps {
+        database: house.at("absent.db"),
+        hub: house.hub.clone(),
+        live: house.live.clone(),
+        writer: None,
+    };
+    let _server = super::ApiServer::bind(&super::ApiOptions::at(&socket), deps).unwrap();
+    let answer = get(&socket, "/v1/beats");
+    assert_eq!(answer.status, 503);
+    assert_eq!(
+        answer.json()["type"],
+        "urn:problem-type:ecg-gateway:store-unavailable"
+    );
+    let status = fetch(&socket, "/v1/status");
+    assert_eq!(status["store"]["state"], "unreadable");
+    assert!(
+        status["store"]["detail"]
+            .as_str()
+            .unwrap()
+            .contains("absent.db")
+    );
+    assert_eq!(status["heart_rate_reason"], "store_unavailable");
+    assert_eq!(status["totals"], Value::Null);
+}
+
+#[test]
+fn status_counts_and_gives_a_rate_or_a_reason() {
+    let house = House::new();
+    let fresh = fetch(house.socket(), "/v1/status");
+    assert_eq!(fresh["heart_rate_bpm"], Value::Null);
+    assert_eq!(fresh["heart_rate_reason"], "no_beat_yet");
+    assert_eq!(fresh["last_beat"], Value::Null);
+    assert_eq!(fresh["state"], "starting");
+
+    house.furnish();
+    house.live.update(|live| {
+        live.state = super::super::ServiceState::Recording;
+        live.engine = Some("cpu-reference".to_owned());
+        live.newest_sample = Some(MonotonicNs(8_000_000_000));
+        live.samples_received = 4_000;
+    });
+    let status = fetch(house.socket(), "/v1/status");
+    assert_eq!(status["heart_rate_bpm"], 75.0);
+    assert_eq!(status["heart_rate_reason"], Value::Null);
+    assert_eq!(status["last_beat"]["id"], 9);
+    assert_eq!(
+        status["totals"]["beats_by_class"],
+        json!({"N": 2, "L": 2, "R": 2, "A": 2, "V": 1})
+    );
+    assert_eq!(
+        (
+            &status["totals"]["gaps"],
+            &status["totals"]["missing_samples"]
+        ),
+        (&json!(1), &json!(3))
+    );
+    assert_eq!(status["session"]["end_reason"], "recording");
+    assert_eq!(status["session"]["samples"], 4_000);
+    assert_eq!(status["store"]["state"], "ok");
+    assert_eq!(status["store"]["beats_committed"], 9);
+    assert_eq!(status["engine"], "cpu-reference");
+    assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
+    assert!(
+        status["disclaimer"]
+            .as_str()
+            .unwrap()
+            .contains("not a certified medical device")
+    );
+
+    house
+        .live
+        .update(|live| live.newest_sample = Some(MonotonicNs(60_000_000_000)));
+    let later = fetch(house.socket(), "/v1/status");
+    assert_eq!(later["heart_rate_bpm"], Value::Null);
+    assert_eq!(later["heart_rate_reason"], "no_recent_beat");
+}
+
+#[test]
+fn head_is_answered_without_a_body() {
+    let house = House::new();
+    let answer = request(house.socket(), "HEAD", "/v1/status");
+    assert_eq!((answer.status, &*answer.body), (200, ""));
+}
+
+/// Walks every number of an answer.
+fn largest_integer(value: &Value) -> u64 {
+    match value {
+        Value::Number(number) => number
+            .as_i64()
+            .map_or_else(|| number.as_u64().unwrap_or(0), i64::unsigned_abs),
+        Value::Array(values) => values.iter().map(largest_integer).max().unwrap_or(0),
+        Value::Object(fields) => fields.values().map(largest_integer).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+#[test]
+fn no_integer_passes_two_to_the_53rd_and_absurd_times_are_null() {
+    let house = House::new();
+    house.furnish();
+    rusqlite::Connection::open(house.at("beats.db"))
+        .unwrap()
+        .execute_batch(
+            "UPDATE beats SET r_sample = 9223372036854775807, r_wall_us = 9223372036854775806, \
+             r_monotonic_ns = 9223372036854775807;
+             UPDATE gaps SET missing_samples = 9223372036854775807",
+        )
+        .unwrap();
+    let mut seen = BTreeSet::new();
+    for path in ["/v1/beats", "/v1/gaps", "/v1/status", "/v1/beats/1"] {
+        let answer = fetch(house.socket(), path);
+        let largest = largest_integer(&answer);
+        assert!(largest <= 1 << 53, "{path}: {largest}");
+        seen.insert(largest);
+    }
+    assert!(seen.contains(&(1 << 53)), "{seen:?}");
+    let beats = fetch(house.socket(), "/v1/beats");
+    assert_eq!(beats["beats"][0]["r_time"], Value::Null);
+    assert_eq!(beats["beats"][0]["r_time_us"], Value::Null);
+}

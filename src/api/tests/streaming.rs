@@ -1,0 +1,200 @@
+use std::io::{Read, Write};
+use std::time::Duration;
+
+use super::client::{EventStream, Message, connect, fetch};
+use super::{House, eventually};
+
+fn shorts(messages: &[Message]) -> Vec<String> {
+    messages.iter().map(Message::short).collect()
+}
+
+#[test]
+fn rows_come_live_in_order_and_beats_carry_their_id() {
+    let house = House::new();
+    house.beat(0);
+    house.writer.flush().unwrap();
+    let mut stream = EventStream::open(house.socket(), "/v1/stream", "");
+    assert_eq!(stream.backlog(), []);
+    house.beat(1);
+    house.gap(900);
+    house.event(903);
+    house.beat(2);
+    let messages: Vec<_> = (0..4).map(|_| stream.next().unwrap()).collect();
+    assert_eq!(shorts(&messages), ["beat 2", "gap 1", "event 1", "beat 3"]);
+    let ids: Vec<_> = messages.iter().map(|message| message.id).collect();
+    assert_eq!(ids, [Some(2), None, None, Some(3)]);
+    let listed = fetch(house.socket(), "/v1/beats?limit=3");
+    let streamed: serde_json::Value = serde_json::from_str(&messages[3].data).unwrap();
+    assert_eq!(streamed, listed["beats"][2]);
+}
+
+#[test]
+fn a_resumed_stream_makes_up_for_everything_once_and_goes_live() {
+    let house = House::new();
+    let beats = 1_300; // several pages
+    for k in 0..beats {
+        house.beat(k);
+        if k % 100 == 49 {
+            house.gap(400 * k);
+            house.event(400 * k);
+        }
+    }
+    house.writer.flush().unwrap();
+    for header in [true, false] {
+        let mut stream = if header {
+            EventStream::open(house.socket(), "/v1/stream", "Last-Event-ID: 50\r\n")
+        } else {
+            EventStream::open(house.socket(), "/v1/stream?last_event_id=50", "")
+        };
+        let backlog = stream.backlog();
+        let mut expected = vec!["gap 1".to_owned(), "event 1".to_owned()]; // recorded at beat 50
+        for id in 51..=beats {
+            expected.push(format!("beat {id}"));
+            if id % 100 == 50 {
+                expected.push(format!("gap {}", id / 100 + 1));
+                expected.push(format!("event {}", id / 100 + 1));
+            }
+        }
+        assert_eq!(shorts(&backlog), expected);
+        assert_eq!(
+            backlog.last().unwrap().id,
+            Some(i64::try_from(beats).unwrap())
+        );
+    }
+    let mut stream = EventStream::open(house.socket(), "/v1/stream", "Last-Event-ID: 1299\r\n");
+    assert_eq!(shorts(&stream.backlog()), ["beat 1300"]);
+    house.beat(beats);
+    assert_eq!(stream.next().unwrap().short(), "beat 1301");
+}
+
+/// Catching up and going live meet while rows pour in: nothing is skipped, nothing repeated.
+#[test]
+fn no_beat_is_lost_between_catching_up_and_live() {
+    let house = House::new();
+    let beats = 6_000;
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for k in 0..beats {
+                house.beat(k);
+                if k % 10 == 0 {
+                    std::thread::sleep(Duration::from_micros(200));
+                }
+            }
+        });
+        let mut last = 0;
+        let mut streams = 0;
+        while last < i64::try_from(beats).unwrap() {
+            streams += 1;
+            let header = format!("Last-Event-ID: {last}\r\n");
+            let mut stream = EventStream::open(house.socket(), "/v1/stream", &header);
+            // break off after a while and resume, as a client on a bad line would
+            let until = last + 1_700;
+            while let Some(message) = stream.next() {
+                match &*message.event {
+                    "beat" => {
+                        assert_eq!(message.id, Some(last + 1));
+                        last += 1;
+                    }
+                    "closed" => break,
+                    _ => {}
+                }
+                if last == until || last == i64::try_from(beats).unwrap() {
+                    break;
+                }
+            }
+        }
+        assert!(streams > 2, "{streams}");
+    });
+}
+
+#[test]
+fn an_id_of_another_database_is_told() {
+    let house = House::new();
+    house.furnish();
+    let mut stream = EventStream::open(house.socket(), "/v1/stream", "Last-Event-ID: 10\r\n");
+    assert_eq!(shorts(&stream.backlog()), ["reset unknown_event_id"]);
+    house.beat(9);
+    assert_eq!(stream.next().unwrap().short(), "beat 10");
+}
+
+#[test]
+fn the_stream_announces_only_committed_rows() {
+    let house = House::new();
+    let mut stream = EventStream::open(house.socket(), "/v1/stream", "");
+    stream.backlog();
+    for k in 0..50 {
+        house.beat(k);
+        let id = stream.next().unwrap().id.unwrap();
+        // another connection finds it at once
+        assert_eq!(fetch(house.socket(), &format!("/v1/beats/{id}"))["id"], id);
+    }
+}
+
+#[test]
+fn a_client_that_reads_nothing_is_dropped_and_counted_and_others_are_served() {
+    let house = House::with(|options| options.stall_timeout = Duration::from_millis(100));
+    let mut silent = connect(house.socket());
+    write!(silent, "GET /v1/stream HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    let connections = || fetch(house.socket(), "/v1/status")["connections"].clone();
+    eventually("the stream is open", || connections()["streams"] == 1);
+    let mut k = 0;
+    eventually("the stalled client is dropped", || {
+        for _ in 0..500 {
+            house.beat(k);
+            k += 1;
+        }
+        connections()["dropped_stalled"] == 1
+    });
+    eventually("its stream ends", || connections()["streams"] == 0);
+    // what it had been sent is still there, then the line is dead
+    let mut rest = Vec::new();
+    let _ = silent.read_to_end(&mut rest);
+    assert!(rest.starts_with(b"HTTP/1.1 200"));
+}
+
+#[test]
+fn a_client_that_falls_behind_is_told_so_and_counted() {
+    let house = House::with(|options| options.stall_timeout = Duration::from_secs(60));
+    let mut stream = EventStream::open(house.socket(), "/v1/stream", "");
+    stream.backlog();
+    let behind = u64::try_from(super::super::stream::MOST_COMMITS_BEHIND).unwrap();
+    // fill the socket's buffer and the queue in large commits, then pass the limit in small ones
+    for k in 0..20_000 {
+        house.beat(k);
+    }
+    for k in 0..behind + 50 {
+        house.beat(k);
+        house.writer.flush().unwrap();
+    }
+    let mut last = None;
+    while let Some(message) = stream.next() {
+        last = Some(message);
+    }
+    assert_eq!(last.unwrap().short(), "closed slow_reader");
+    let status = fetch(house.socket(), "/v1/status");
+    assert_eq!(status["connections"]["dropped_slow_reader"], 1);
+}
+
+#[test]
+fn shutdown_ends_streams_soon_and_cleanly() {
+    let House {
+        server,
+        writer,
+        folder,
+        ..
+    } = House::new();
+    let socket = server.path().to_owned();
+    let mut stream = EventStream::open(&socket, "/v1/stream", "");
+    stream.backlog();
+    let start = std::time::Instant::now();
+    server.shutdown();
+    assert!(
+        start.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        start.elapsed()
+    );
+    assert_eq!(stream.next(), None);
+    assert!(!socket.exists());
+    writer.close().unwrap();
+    drop(folder);
+}

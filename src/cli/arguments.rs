@@ -1,0 +1,84 @@
+//! Options several commands share.
+
+use std::path::Path;
+
+use clap::{Args, ValueEnum};
+
+use super::failure::Failure;
+use super::session::{ECG_BLOCK_SECONDS, Treatment};
+use crate::ads1292::ChipModel;
+use crate::signal::{ChannelChoice, Mains};
+
+/// How the signal is treated and labelled.
+#[derive(Debug, Clone, Args)]
+pub(super) struct TreatmentArguments {
+    /// Network that labels the beats: a built-in name (v1, v2) or a .safetensors file.
+    #[arg(long, value_name = "NAME", default_value = "v1")]
+    pub(super) model: String,
+    /// Mains frequency to take out.
+    #[arg(long, value_name = "HZ", value_enum, default_value = "60")]
+    mains: MainsArgument,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum MainsArgument {
+    /// 50 Hz.
+    #[value(name = "50")]
+    Hz50,
+    /// 60 Hz.
+    #[value(name = "60")]
+    Hz60,
+    /// Leave it in.
+    None,
+}
+
+impl MainsArgument {
+    pub(super) fn filter(self) -> Mains {
+        match self {
+            Self::Hz50 => Mains::Hz50,
+            Self::Hz60 => Mains::Hz60,
+            Self::None => Mains::None,
+        }
+    }
+}
+
+impl TreatmentArguments {
+    pub(super) fn treatment(&self) -> Treatment {
+        Treatment {
+            mains: self.mains.filter(),
+            channel: ChannelChoice::Auto,
+            ecg_block_seconds: Some(ECG_BLOCK_SECONDS),
+        }
+    }
+}
+
+/// The chip that must have made a trace.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct ChipArgument {
+    /// Refuse traces of any other chip.
+    #[arg(long, value_enum)]
+    chip: Option<ChipName>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ChipName {
+    /// TI ADS1292.
+    Ads1292,
+    /// TI ADS1292R, the part with respiration.
+    Ads1292r,
+}
+
+impl ChipName {
+    pub(super) fn model(self) -> ChipModel {
+        match self {
+            Self::Ads1292 => ChipModel::Ads1292,
+            Self::Ads1292r => ChipModel::Ads1292R,
+        }
+    }
+}
+
+impl ChipArgument {
+    pub(super) fn require(self, found: ChipModel, path: &Path) -> Result<(), Failure> {
+        super::require_chip(self.chip.map(ChipName::model), found, path.display())
+    }
+}

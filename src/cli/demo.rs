@@ -1,0 +1,249 @@
+//! `ecg-gateway demo`: the shipped traces through the whole house.
+
+mod agreement;
+mod table;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use clap::Args;
+use serde::Serialize;
+
+use self::agreement::{agreement, annotated, compare};
+use super::arguments::TreatmentArguments;
+use super::failure::{Cause, Failure, other};
+use super::output::{self, ByClass, text_line};
+use super::session::{LoadedModel, run_trace};
+use super::traces::{DEMO_TRACES, DemoTrace};
+use crate::api::{ApiOptions, ServiceState};
+use crate::evaluate::Confusion;
+use crate::pipeline::{LabelledBeat, PipelineEvent};
+use crate::service::{Gateway, GatewayOptions, stop_on_signals};
+use crate::store::StoreOptions;
+
+/// Replay the shipped ECG recordings through the driver, the signal chain, the classifier, the
+/// database and the socket, and compare the labels with the cardiologists' annotations.
+///
+/// On a terminal the socket goes on answering until you press Ctrl-C.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// SQLite database to write [default: a new one in the folder for temporary files].
+    #[arg(long, value_name = "FILE")]
+    db: Option<PathBuf>,
+    /// Unix socket to serve [default: beside the default database].
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+    /// Go on serving the socket until interrupted, also when not on a terminal.
+    #[arg(long)]
+    serve: bool,
+    #[command(flatten)]
+    treatment: TreatmentArguments,
+    /// Print one JSON object instead of tables.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Summary {
+    database: PathBuf,
+    socket: PathBuf,
+    model: String,
+    engine: String,
+    traces: Vec<TraceSummary>,
+    beats: u64,
+    by_class: ByClass,
+    agreement: Option<f64>,
+    annotated_beats: u64,
+    patients_in_training: Option<bool>,
+    seconds_of_ecg: f64,
+    seconds: f64,
+    realtime_factor: f64,
+}
+
+#[derive(Serialize)]
+struct TraceSummary {
+    name: &'static str,
+    session: Option<i64>,
+    seconds: f64,
+    beats: u64,
+    by_class: ByClass,
+    agreement: Option<f64>,
+    #[serde(skip)]
+    compared: Confusion,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let model = LoadedModel::load(&arguments.treatment.model)?;
+    let (database, socket) = places(arguments)?;
+    let stop = stop_on_signals().map_err(|error| other("signal handlers", error))?;
+    let gateway = Gateway::open(&GatewayOptions {
+        database: database.clone(),
+        store: StoreOptions::default(),
+        socket: Some(ApiOptions::at(&socket)),
+    })?;
+    if !arguments.json {
+        introduce(&model)?;
+    }
+    let mut traces = Vec::new();
+    let mut seconds = 0.0;
+    for trace in DEMO_TRACES {
+        let began = Instant::now();
+        let (beats, summary) = replay_one(trace, &gateway, arguments, &model, &stop)?;
+        seconds += began.elapsed().as_secs_f64();
+        if !arguments.json {
+            table::print(trace, &beats, &summary.compared)?;
+        }
+        traces.push(summary);
+    }
+    let summary = summarise(database, socket, &model, traces, seconds);
+    gateway.announce(
+        ServiceState::Finished,
+        Some("the demo traces are replayed".to_owned()),
+    );
+    let serve =
+        arguments.serve || !arguments.json && std::io::IsTerminal::is_terminal(&std::io::stdout());
+    if arguments.json {
+        output::json(&summary)?;
+    } else {
+        conclude(&summary, serve)?;
+    }
+    if serve {
+        super::serve_until_stopped(&stop);
+    }
+    gateway
+        .close()
+        .map_err(|error| Failure::new(Cause::Database, error))
+}
+
+/// Replays one trace; returns its beats beside the summary. The store has them all when this
+/// returns, since ending the session waits for the commit.
+fn replay_one(
+    trace: &DemoTrace,
+    gateway: &Gateway,
+    arguments: &Arguments,
+    model: &LoadedModel,
+    stop: &AtomicBool,
+) -> Result<(Vec<LabelledBeat>, TraceSummary), Failure> {
+    let mut beats = Vec::new();
+    let mut by_class = ByClass::default();
+    let (report, ended) = run_trace(
+        gateway,
+        trace.open()?,
+        (Path::new(trace.file), arguments.treatment.treatment()),
+        model,
+        stop,
+        &mut |event| {
+            if let PipelineEvent::Beat(beat) = event {
+                by_class.add(beat.class);
+                beats.push(beat.clone());
+            }
+        },
+    )?;
+    ended?;
+    let compared = compare(&trace.annotations()?, &beats);
+    let summary = TraceSummary {
+        name: trace.name,
+        session: report.session,
+        seconds: report.seconds_of_ecg,
+        beats: by_class.total(),
+        by_class,
+        agreement: agreement(&compared),
+        compared,
+    };
+    Ok((beats, summary))
+}
+
+fn summarise(
+    database: PathBuf,
+    socket: PathBuf,
+    model: &LoadedModel,
+    traces: Vec<TraceSummary>,
+    seconds: f64,
+) -> Summary {
+    let mut by_class = ByClass::default();
+    let mut compared = Confusion::default();
+    for trace in &traces {
+        by_class.add_all(trace.by_class);
+        compared.merge(&trace.compared);
+    }
+    let seconds_of_ecg: f64 = traces.iter().map(|trace| trace.seconds).sum();
+    Summary {
+        database,
+        socket,
+        model: model.name().to_owned(),
+        engine: model.engine().engine().to_owned(),
+        traces,
+        beats: by_class.total(),
+        by_class,
+        agreement: agreement(&compared),
+        annotated_beats: annotated(&compared),
+        patients_in_training: model.patients_shared(),
+        seconds_of_ecg,
+        seconds,
+        realtime_factor: seconds_of_ecg / seconds,
+    }
+}
+
+fn introduce(model: &LoadedModel) -> Result<(), Failure> {
+    text_line(
+        "ecg-gateway demo: recorded ADS1292 SPI traces -> driver -> QRS detection -> labels",
+    )?;
+    text_line(
+        "ECG: MIT-BIH Arrhythmia Database (Moody and Mark 2001), DOI 10.13026/C2F305, ODC-By 1.0",
+    )?;
+    text_line("This is an engineering and research system, not a medical device.")?;
+    if model.patients_shared() == Some(true) {
+        text_line(&format!(
+            "Model {} saw other beats of these patients in training (the paper's random split): \
+             expect less agreement on strangers.",
+            model.name()
+        ))?;
+    }
+    Ok(())
+}
+
+fn conclude(summary: &Summary, serve: bool) -> Result<(), Failure> {
+    text_line(&format!(
+        "\nAll traces: {} beats ({}), {} % of {} annotated beats found and labelled alike",
+        summary.beats,
+        summary.by_class.line(),
+        output::percent(summary.agreement),
+        summary.annotated_beats,
+    ))?;
+    text_line(&format!(
+        "{:.0} s of ECG in {:.2} s, {:.0} times real time, model {} on {}",
+        summary.seconds_of_ecg,
+        summary.seconds,
+        summary.realtime_factor,
+        summary.model,
+        summary.engine
+    ))?;
+    text_line(&format!("Database: {}", summary.database.display()))?;
+    text_line(&format!(
+        "Ask it:   curl --unix-socket {} 'http://localhost/v1/beats?class=V&limit=3'",
+        summary.socket.display()
+    ))?;
+    text_line(if serve {
+        "Serving; press Ctrl-C to stop."
+    } else {
+        "The socket is closed now: `demo --serve` keeps it open."
+    })
+}
+
+/// Where the database and the socket go.
+fn places(arguments: &Arguments) -> Result<(PathBuf, PathBuf), Failure> {
+    let folder = std::env::temp_dir().join(format!("ecg-gateway-demo-{}", std::process::id()));
+    if arguments.db.is_none() || arguments.socket.is_none() {
+        std::fs::create_dir_all(&folder).map_err(|error| other(folder.display(), error))?;
+    }
+    let database = arguments
+        .db
+        .clone()
+        .unwrap_or_else(|| folder.join("demo.db"));
+    let socket = arguments
+        .socket
+        .clone()
+        .unwrap_or_else(|| folder.join("api.sock"));
+    Ok((database, socket))
+}

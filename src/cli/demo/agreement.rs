@@ -1,0 +1,42 @@
+//! Labels against a record's own annotations.
+
+use crate::evaluate::{Comparison, Confusion, EscapeRule, FoundBeat, RecordEvaluation, Reference};
+use crate::model::CLASS_COUNT;
+use crate::pipeline::LabelledBeat;
+use crate::wfdb::AnnotationFile;
+
+/// The demo traces' rate.
+pub(super) const RATE_HZ: f64 = 500.0;
+
+/// Pairs beats within 150 ms, the whole trace scored.
+pub(super) fn compare(annotations: &AnnotationFile, beats: &[LabelledBeat]) -> Confusion {
+    let reference = Reference::from_annotations(&annotations.annotations);
+    let found: Vec<FoundBeat> = beats
+        .iter()
+        .map(|beat| FoundBeat {
+            sample: beat.r_sample,
+            class: beat.class,
+        })
+        .collect();
+    let whole = Comparison::standard(RATE_HZ, 0.0);
+    RecordEvaluation::new("", &reference, &found, &whole, EscapeRule::default()).confusion
+}
+
+/// Annotated beats of the five classes.
+pub(super) fn annotated(confusion: &Confusion) -> u64 {
+    confusion
+        .counts
+        .iter()
+        .flatten()
+        .chain(&confusion.missed)
+        .sum()
+}
+
+/// Share of them that were found and labelled alike; `None` without any.
+pub(super) fn agreement(confusion: &Confusion) -> Option<f64> {
+    let alike: u64 = (0..CLASS_COUNT)
+        .map(|class| confusion.counts[class][class])
+        .sum();
+    let annotated = annotated(confusion);
+    (annotated > 0).then(|| alike as f64 / annotated as f64)
+}

@@ -1,0 +1,46 @@
+//! The records of a database directory.
+
+use std::path::Path;
+
+use super::{Cause, Failure, other};
+
+/// Names as the database's RECORDS file lists them; without one, those of all headers in the
+/// directory, sorted.
+pub(super) fn record_names(directory: &Path) -> Result<Vec<String>, Failure> {
+    let list = directory.join("RECORDS");
+    let names = match std::fs::read_to_string(&list) {
+        Ok(text) => text
+            .lines()
+            .map(str::trim)
+            .filter(|name| !name.is_empty())
+            .map(str::to_owned)
+            .collect(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => headers(directory)?,
+        Err(error) => return Err(other(list.display(), error)),
+    };
+    if names.is_empty() {
+        return Err(Failure::new(
+            Cause::Wfdb,
+            format!(
+                "{}: no WFDB record (neither a RECORDS file nor a .hea)",
+                directory.display()
+            ),
+        ));
+    }
+    Ok(names)
+}
+
+fn headers(directory: &Path) -> Result<Vec<String>, Failure> {
+    let wfdb = |error| Failure::new(Cause::Wfdb, format!("{}: {error}", directory.display()));
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(directory).map_err(wfdb)? {
+        let path = entry.map_err(wfdb)?.path();
+        if path.extension().is_some_and(|extension| extension == "hea")
+            && let Some(name) = path.file_stem()
+        {
+            names.push(name.to_string_lossy().into_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
+}

@@ -1,0 +1,157 @@
+//! The live chip and its treatment as the configuration describes them.
+//!
+//! The configuration has been checked when it was read, so a value without a counterpart cannot
+//! come up here; the chip's own default stands in for the compiler's sake.
+
+use super::session::Treatment;
+use crate::acquisition::{LiveOptions, Session, SystemClock};
+use crate::ads1292::{
+    ChannelSettings, ChipConfig, ChipModel, DataRate, Gain, InputMux, LeadOffCurrent, LeadOffMode,
+    LeadOffSense, LeadOffThreshold, Loff, Reference, RightLegDrive,
+};
+use crate::config::{self, AcquisitionConfig, ChipExpected, Config, SignalConfig};
+use crate::signal::{ChannelChoice, Mains};
+
+/// Where the chip is connected.
+pub(super) fn wiring(config: &Config) -> LiveOptions {
+    let device = &config.device;
+    LiveOptions {
+        spi_device: device.spi_path.clone(),
+        spi_hz: device.spi_speed_hz,
+        gpio_chip: device.gpio_chip.clone(),
+        drdy_line: device.drdy_line,
+        start_line: device.start_line.0,
+        reset_line: device.reset_line.0,
+    }
+}
+
+/// The part that must answer; `None` takes either.
+pub(super) fn expected_chip(config: &Config) -> Option<ChipModel> {
+    match config.device.chip {
+        ChipExpected::Any => None,
+        ChipExpected::Ads1292 => Some(ChipModel::Ads1292),
+        ChipExpected::Ads1292r => Some(ChipModel::Ads1292R),
+    }
+}
+
+/// What the chip is set to.
+pub(super) fn chip(acquisition: &AcquisitionConfig) -> ChipConfig {
+    let mut chip = ChipConfig::default()
+        .with_rate(DataRate::from_hz(acquisition.sample_rate_hz).unwrap_or_default());
+    for (channel, factor) in chip
+        .channels
+        .iter_mut()
+        .zip([acquisition.gain_ch1, acquisition.gain_ch2])
+    {
+        let gain = Gain::from_factor(factor).unwrap_or_default();
+        *channel = ChannelSettings::On {
+            gain,
+            input: InputMux::NormalElectrode,
+        };
+    }
+    if acquisition.reference_volts > 4.0 {
+        chip.reference = Reference::Internal4V033;
+    }
+    if !acquisition.right_leg_drive {
+        chip.right_leg = RightLegDrive::default();
+    }
+    chip.lead_off_comparators = acquisition.lead_off_detection;
+    if !acquisition.lead_off_detection {
+        chip.lead_off_sense = LeadOffSense::default();
+    }
+    chip.lead_off = Loff {
+        threshold: LeadOffThreshold::ALL
+            .into_iter()
+            .find(|threshold| {
+                (f64::from(threshold.percent()) - acquisition.lead_off_threshold_percent).abs()
+                    < 0.1
+            })
+            .unwrap_or_default(),
+        current: LeadOffCurrent::ALL
+            .into_iter()
+            .find(|current| current.nanoamperes() == acquisition.lead_off_current_na)
+            .unwrap_or_default(),
+        mode: match acquisition.lead_off_mode {
+            config::LeadOffMode::Dc => LeadOffMode::Dc,
+            config::LeadOffMode::Ac => LeadOffMode::Ac,
+        },
+    };
+    chip
+}
+
+/// What a recording's header says about the session.
+pub(super) fn session(config: &Config) -> Session {
+    Session {
+        start: SystemClock::relation(),
+        start_by_pin: config.device.start_line.0.is_some(),
+        leads: config.acquisition.channel_names.clone(),
+        description: String::new(),
+    }
+}
+
+/// How the signal is treated.
+pub(super) fn treatment(signal: &SignalConfig, ecg_block_seconds: Option<f64>) -> Treatment {
+    Treatment {
+        mains: match signal.mains_hz {
+            50 => Mains::Hz50,
+            60 => Mains::Hz60,
+            _ => Mains::None,
+        },
+        channel: match signal.channel {
+            config::ChannelChoice::Auto => ChannelChoice::Auto,
+            config::ChannelChoice::Fixed(channel) => {
+                ChannelChoice::Fixed(usize::from(channel.saturating_sub(1)))
+            }
+        },
+        ecg_block_seconds,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_configuration_is_the_chips_default_set_up() {
+        assert_eq!(chip(&Config::default().acquisition), ChipConfig::default());
+    }
+
+    #[test]
+    fn every_acquisition_key_reaches_the_chip() {
+        let default = Config::default().acquisition;
+        type Change = (&'static str, fn(&mut AcquisitionConfig));
+        let changes: [Change; 9] = [
+            ("sample_rate_hz", |acquisition| {
+                acquisition.sample_rate_hz = 1000;
+            }),
+            ("gain_ch1", |acquisition| acquisition.gain_ch1 = 12),
+            ("gain_ch2", |acquisition| acquisition.gain_ch2 = 1),
+            ("reference_volts", |acquisition| {
+                acquisition.reference_volts = 4.033;
+            }),
+            ("right_leg_drive", |acquisition| {
+                acquisition.right_leg_drive = false;
+            }),
+            ("lead_off_detection", |acquisition| {
+                acquisition.lead_off_detection = false;
+            }),
+            ("lead_off_mode", |acquisition| {
+                acquisition.lead_off_mode = config::LeadOffMode::Ac;
+            }),
+            ("lead_off_current_na", |acquisition| {
+                acquisition.lead_off_current_na = 22_000;
+            }),
+            ("lead_off_threshold_percent", |acquisition| {
+                acquisition.lead_off_threshold_percent = 70.0;
+            }),
+        ];
+        let mut seen = vec![chip(&default)];
+        for (key, change) in changes {
+            let mut acquisition = default.clone();
+            change(&mut acquisition);
+            let changed = chip(&acquisition);
+            assert!(!seen.contains(&changed), "{key} does not reach the chip");
+            seen.push(changed);
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! What the commands print on standard output.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use serde::Serialize;
+
+use super::failure::{Failure, other};
+use crate::model::{BeatClass, CLASS_COUNT};
+
+/// Beats by class, in the order N L R A V.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct ByClass(pub(super) [u64; CLASS_COUNT]);
+
+impl ByClass {
+    pub(super) fn add(&mut self, class: BeatClass) {
+        self.0[class.index()] += 1;
+    }
+
+    pub(super) fn add_all(&mut self, others: Self) {
+        for (count, more) in self.0.iter_mut().zip(others.0) {
+            *count += more;
+        }
+    }
+
+    pub(super) fn total(self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// `N 120  L 0  R 0  A 3  V 7`.
+    pub(super) fn line(self) -> String {
+        let parts: Vec<String> = BeatClass::ALL
+            .into_iter()
+            .map(|class| format!("{} {}", class.symbol(), self.0[class.index()]))
+            .collect();
+        parts.join("  ")
+    }
+}
+
+impl Serialize for ByClass {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let map: BTreeMap<char, u64> = BeatClass::ALL
+            .into_iter()
+            .map(|class| (class.symbol(), self.0[class.index()]))
+            .collect();
+        map.serialize(serializer)
+    }
+}
+
+/// Prints one JSON object and a newline.
+pub(super) fn json(value: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string(value).map_err(|error| other("JSON", error))?;
+    text_line(&text)
+}
+
+/// Prints a line; a reader that went away (`| head`) ends the output, not the command.
+pub(super) fn text_line(text: &str) -> Result<(), Failure> {
+    match writeln!(std::io::stdout().lock(), "{text}") {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(other("standard output", error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A fraction as a percentage with two decimals, `-` where it does not exist.
+pub(super) fn percent(fraction: Option<f64>) -> String {
+    fraction.map_or_else(
+        || "-".to_owned(),
+        |fraction| format!("{:.2}", fraction * 100.0),
+    )
+}

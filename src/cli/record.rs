@@ -1,0 +1,135 @@
+//! `ecg-gateway record`: the live chip into a trace.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::failure::{Cause, Failure, other};
+use super::simulate::{compression, file_length};
+use super::{live, output, progress};
+use crate::acquisition::{Acquired, FrameSource, Recorder, open_live};
+use crate::config::Config;
+use crate::service::stop_on_signals;
+
+/// Record what the live chip and the driver say to each other into an SPI trace.
+///
+/// Nothing is detected or classified; `replay` does that later from the same bytes.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Configuration file: wiring and chip set-up.
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "/etc/ecg-gateway/ecg-gateway.toml"
+    )]
+    config: PathBuf,
+    /// Trace to write; compressed if the name ends in .gz. An existing file is refused.
+    #[arg(long, short, value_name = "TRACE")]
+    out: PathBuf,
+    /// Stop after this long [default: when interrupted].
+    #[arg(long, value_name = "SECONDS")]
+    seconds: Option<f64>,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Summary {
+    trace: PathBuf,
+    frames: u64,
+    gaps: u64,
+    missing_samples: u64,
+    bytes: u64,
+    seconds_of_ecg: f64,
+    bytes_per_second: f64,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let config = Config::load(&arguments.config)?;
+    let stop = stop_on_signals().map_err(|error| other("signal handlers", error))?;
+    let recorder = Recorder::new();
+    let chip = live::chip(&config.acquisition);
+    let mut source = open_live(
+        &live::wiring(&config),
+        chip,
+        live::session(&config),
+        &recorder,
+        |model, session| {
+            let file = File::create_new(&arguments.out).map_err(|source| {
+                crate::acquisition::AcquisitionError::Io {
+                    path: arguments.out.clone(),
+                    source,
+                }
+            })?;
+            recorder.begin(
+                Box::new(file),
+                arguments.out.clone(),
+                compression(&arguments.out),
+                (model, &chip),
+                session,
+            )
+        },
+    )?;
+    super::require_chip(live::expected_chip(&config), source.info().chip, "the chip")?;
+    let rate_hz = source.info().sample_rate_hz;
+    let bar = progress::bar(0, "samples");
+    bar.unset_length();
+    let (mut frames, mut gaps, mut missing_samples) = (0_u64, 0_u64, 0_u64);
+    let mut ended = Ok(());
+    while !stop.load(Ordering::Relaxed)
+        && arguments
+            .seconds
+            .is_none_or(|limit_s| (frames + missing_samples) as f64 / rate_hz < limit_s)
+    {
+        match source.next() {
+            Ok(Some(Acquired::Sample(_))) => frames += 1,
+            Ok(Some(Acquired::Gap(gap))) => {
+                gaps += 1;
+                missing_samples += gap.missing_samples;
+            }
+            Ok(Some(Acquired::Event(event))) => {
+                tracing::info!(kind = event.kind, "{}", event.detail);
+            }
+            Ok(None) => break,
+            Err(error) => {
+                ended = Err(Failure::from(error));
+                break;
+            }
+        }
+        bar.set_position(frames);
+    }
+    bar.finish_and_clear();
+    // The chip is told to stop while the trace still listens; failing that, the trace ends well.
+    let stopped = source.stop().map(|_| ()).map_err(Failure::from);
+    recorder.finish()?;
+    let bytes = file_length(&arguments.out)?;
+    let seconds_of_ecg = (frames + missing_samples) as f64 / rate_hz;
+    let summary = Summary {
+        trace: arguments.out.clone(),
+        frames,
+        gaps,
+        missing_samples,
+        bytes,
+        seconds_of_ecg,
+        bytes_per_second: bytes as f64 / seconds_of_ecg,
+    };
+    if arguments.json {
+        output::json(&summary)?;
+    } else {
+        output::text_line(&format!(
+            "{}: {frames} samples, {missing_samples} missing in {gaps} gaps, {bytes} bytes",
+            arguments.out.display()
+        ))?;
+    }
+    ended.and(stopped)
+}
+
+impl From<crate::config::ConfigError> for Failure {
+    fn from(error: crate::config::ConfigError) -> Self {
+        Self::new(Cause::Configuration, error)
+    }
+}

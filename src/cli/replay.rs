@@ -1,0 +1,191 @@
+//! `ecg-gateway replay`: recorded traces into the store.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::arguments::{ChipArgument, TreatmentArguments};
+use super::failure::{Cause, Failure, other};
+use super::output::{self, ByClass};
+use super::progress;
+use super::session::{LoadedModel, run_trace, trace_failure};
+use crate::acquisition::{FrameSource, open_replay};
+use crate::api::{ApiOptions, ServiceState};
+use crate::pipeline::{GapCause, PipelineEvent};
+use crate::service::{Gateway, GatewayOptions, stop_on_signals};
+use crate::store::StoreOptions;
+
+/// Replay recorded SPI traces through the driver, the signal chain and the classifier into a
+/// database.
+///
+/// A trace that was cut is replayed up to the cut; its beats are stored and the command ends with
+/// exit code 20.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Traces made by `record` or `simulate`, plain or gzip.
+    #[arg(required = true, value_name = "TRACE")]
+    traces: Vec<PathBuf>,
+    /// SQLite database to write; created if it does not exist.
+    #[arg(long, value_name = "FILE")]
+    db: PathBuf,
+    /// Serve the database on this Unix socket while replaying.
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+    /// Go on serving the socket when the traces are done, until interrupted.
+    #[arg(long, requires = "socket")]
+    serve: bool,
+    #[command(flatten)]
+    chip: ChipArgument,
+    #[command(flatten)]
+    treatment: TreatmentArguments,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Summary {
+    database: PathBuf,
+    sessions: Vec<SessionSummary>,
+    beats: u64,
+    by_class: ByClass,
+    seconds_of_ecg: f64,
+    seconds: f64,
+    realtime_factor: f64,
+}
+
+#[derive(Serialize)]
+struct SessionSummary {
+    trace: PathBuf,
+    session: Option<i64>,
+    beats: u64,
+    by_class: ByClass,
+    gaps: u64,
+    missing_samples: u64,
+    bad_frames: u64,
+    seconds_of_ecg: f64,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let model = LoadedModel::load(&arguments.treatment.model)?;
+    let stop = stop_on_signals().map_err(|error| other("signal handlers", error))?;
+    let gateway = Gateway::open(&GatewayOptions {
+        database: arguments.db.clone(),
+        store: StoreOptions::default(),
+        socket: arguments.socket.as_ref().map(ApiOptions::at),
+    })?;
+    let began = Instant::now();
+    let mut sessions = Vec::new();
+    let mut ended = Ok(());
+    let bar = progress::bar(arguments.traces.len() as u64, "traces");
+    for path in &arguments.traces {
+        match replay_one(path, &gateway, arguments, &model, &stop) {
+            Ok((session, trace_ended)) => {
+                sessions.push(session);
+                ended = trace_ended;
+            }
+            Err(failure) => ended = Err(failure),
+        }
+        if ended.is_err() {
+            break;
+        }
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    let seconds = began.elapsed().as_secs_f64();
+    if !sessions.is_empty() {
+        print(&summarise(arguments, sessions, seconds), arguments.json)?;
+    }
+    gateway.announce(ServiceState::Finished, None);
+    if arguments.serve && ended.is_ok() {
+        super::serve_until_stopped(&stop);
+    }
+    let closed = gateway
+        .close()
+        .map_err(|error| Failure::new(Cause::Database, error));
+    ended.and(closed)
+}
+
+/// Replays one trace: what its session holds, and how the trace ended. Without a session there is
+/// the failure alone.
+fn replay_one(
+    path: &Path,
+    gateway: &Gateway,
+    arguments: &Arguments,
+    model: &LoadedModel,
+    stop: &AtomicBool,
+) -> Result<(SessionSummary, Result<(), Failure>), Failure> {
+    let trace = open_replay(path).map_err(|error| trace_failure(path, error))?;
+    arguments.chip.require(trace.0.info().chip, path)?;
+    let mut by_class = ByClass::default();
+    let mut bad_frames = 0;
+    let (report, ended) = run_trace(
+        gateway,
+        trace,
+        (path, arguments.treatment.treatment()),
+        model,
+        stop,
+        &mut |event| match event {
+            PipelineEvent::Beat(beat) => by_class.add(beat.class),
+            PipelineEvent::Gap(gap) if gap.cause == GapCause::BadFrame => {
+                bad_frames += gap.missing_samples;
+            }
+            _ => {}
+        },
+    )?;
+    let summary = SessionSummary {
+        trace: path.to_owned(),
+        session: report.session,
+        beats: by_class.total(),
+        by_class,
+        gaps: report.gaps,
+        missing_samples: report.missing_samples,
+        bad_frames,
+        seconds_of_ecg: report.seconds_of_ecg,
+    };
+    Ok((summary, ended))
+}
+
+fn summarise(arguments: &Arguments, sessions: Vec<SessionSummary>, seconds: f64) -> Summary {
+    let mut by_class = ByClass::default();
+    for session in &sessions {
+        by_class.add_all(session.by_class);
+    }
+    let seconds_of_ecg: f64 = sessions.iter().map(|session| session.seconds_of_ecg).sum();
+    Summary {
+        database: arguments.db.clone(),
+        beats: by_class.total(),
+        by_class,
+        seconds_of_ecg,
+        seconds,
+        realtime_factor: seconds_of_ecg / seconds,
+        sessions,
+    }
+}
+
+fn print(summary: &Summary, json: bool) -> Result<(), Failure> {
+    if json {
+        return output::json(summary);
+    }
+    for session in &summary.sessions {
+        output::text_line(&format!(
+            "{}: {:.1} s of ECG, {} beats ({}), {} samples missing in {} gaps",
+            session.trace.display(),
+            session.seconds_of_ecg,
+            session.beats,
+            session.by_class.line(),
+            session.missing_samples,
+            session.gaps,
+        ))?;
+    }
+    output::text_line(&format!(
+        "{}: {} beats in {:.2} s, {:.0} times real time",
+        summary.database.display(),
+        summary.beats,
+        summary.seconds,
+        summary.realtime_factor
+    ))
+}

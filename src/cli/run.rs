@@ -1,0 +1,114 @@
+//! `ecg-gateway run`: the daemon.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::failure::{Cause, Failure, other};
+use super::live;
+use super::session::{LoadedModel, pipeline, session_info};
+use crate::acquisition::{FrameSource, Recorder, open_live};
+use crate::api::{ApiOptions, ServiceState};
+use crate::config::{self, Config};
+use crate::service::{Gateway, GatewayOptions, QueuedSource, stop_on_signals};
+use crate::store::{StoreOptions, Synchronous};
+
+/// Samples the queue between acquisition and pipeline holds: 2 s at the fastest rate, half a
+/// minute at 500 SPS.
+const QUEUE_LENGTH: usize = 16_384;
+
+/// Run the gateway: read the chip, label every beat, store and serve it, until SIGINT or SIGTERM.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Configuration file; `ecg-gateway.example.toml` documents every key.
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "/etc/ecg-gateway/ecg-gateway.toml"
+    )]
+    config: PathBuf,
+    /// Only check the configuration and the model's weights, then exit.
+    #[arg(long)]
+    check: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let config = Config::load(&arguments.config)?;
+    super::log::start(&config.log.level.to_string());
+    let model = LoadedModel::load(&config.model.name)?;
+    if arguments.check {
+        return super::output::text_line(&format!(
+            "{}: fine; model {} with {} parameters",
+            arguments.config.display(),
+            model.name(),
+            model.model.description().parameters()
+        ));
+    }
+    let stop = stop_on_signals().map_err(|error| other("signal handlers", error))?;
+    let gateway = Gateway::open(&options(&config))?;
+    let recorder = Recorder::new();
+    let source = open_live(
+        &live::wiring(&config),
+        live::chip(&config.acquisition),
+        live::session(&config),
+        &recorder,
+        |_, _| Ok(()),
+    )?;
+    super::require_chip(live::expected_chip(&config), source.info().chip, "the chip")?;
+    let block_seconds = config
+        .store
+        .keep_ecg
+        .then(|| f64::from(config.store.ecg_block_seconds));
+    let treatment = live::treatment(&config.signal, block_seconds);
+    let mut pipeline = pipeline(source.info(), treatment, &model)?;
+    let origin = config.device.spi_path.display().to_string();
+    let info = session_info("live", &origin, source.info(), &model);
+    let mut source = QueuedSource::start(source, QUEUE_LENGTH, Arc::clone(&stop))
+        .map_err(|error| other("acquisition thread", error))?;
+    tracing::info!(
+        chip = info.chip,
+        model = info.model,
+        engine = info.engine,
+        "recording"
+    );
+    let outcome = gateway.run_session(
+        &mut source,
+        &mut pipeline,
+        &info,
+        &stop,
+        &|| "completed",
+        &mut |_| {},
+    );
+    tracing::info!(
+        samples = outcome.report.samples,
+        missing_samples = outcome.report.missing_samples,
+        "stopped"
+    );
+    gateway.announce(ServiceState::Finished, None);
+    let closed = gateway
+        .close()
+        .map_err(|error| Failure::new(Cause::Database, error));
+    outcome.ended.map_err(Failure::from).and(closed)
+}
+
+fn options(config: &Config) -> GatewayOptions {
+    let socket = Path::new(&config.api.socket_path);
+    GatewayOptions {
+        database: config.store.path.clone(),
+        store: StoreOptions {
+            synchronous: match config.store.synchronous {
+                config::Synchronous::Normal => Synchronous::Normal,
+                config::Synchronous::Full => Synchronous::Full,
+            },
+            commit_after: Duration::from_millis(u64::from(config.store.batch_ms)),
+            ..StoreOptions::default()
+        },
+        socket: Some(ApiOptions {
+            mode: config.api.mode.0,
+            max_connections: usize::try_from(config.api.max_connections).unwrap_or(64),
+            ..ApiOptions::at(socket)
+        }),
+    }
+}

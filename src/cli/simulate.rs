@@ -1,0 +1,172 @@
+//! `ecg-gateway simulate`: a WFDB record through the simulated chip into a trace.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::arguments::ChipName;
+use super::failure::{Cause, Failure, other};
+use super::{chip, output, progress};
+use crate::acquisition::trace::Compression;
+use crate::acquisition::{RecordExcerpt, RecordSimulation, simulate_record};
+use crate::ads1292::simulator::{BoardOptions, FaultScript};
+use crate::time::WallUs;
+
+/// Feed a WFDB record to the simulated chip, read it with the real driver and write the SPI trace,
+/// with the record's annotations beside it.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// WFDB record, with or without .hea.
+    record: PathBuf,
+    /// Trace to write; compressed if the name ends in .gz.
+    #[arg(long, short, value_name = "TRACE")]
+    out: PathBuf,
+    /// Start in the record, seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.0)]
+    from: f64,
+    /// End in the record, seconds [default: its end].
+    #[arg(long, value_name = "SECONDS")]
+    to: Option<f64>,
+    /// Signals for channel 1 and 2, counted from 0 [default: the first two].
+    #[arg(long, value_name = "N,N", value_parser = signal_pair)]
+    signals: Option<[usize; 2]>,
+    /// Samples per second of the chip.
+    #[arg(long, value_name = "SPS", default_value_t = 500)]
+    rate: u32,
+    /// Gain of both channels.
+    #[arg(long, default_value_t = 6)]
+    gain: u8,
+    /// The part to simulate.
+    #[arg(long, value_enum, default_value = "ads1292r")]
+    chip: ChipName,
+    /// Script of faults, one a line: `at 2.5s lead-off in2n for 1s`.
+    #[arg(long, value_name = "FILE")]
+    faults: Option<PathBuf>,
+    /// Ending of the annotations to carry over.
+    #[arg(long, value_name = "EXT", default_value = "atr")]
+    annotator: String,
+    /// Words for the trace's description: attribution, licence.
+    #[arg(long, default_value = "")]
+    attribution: String,
+    /// Wall-clock start, RFC 3339 [default: now].
+    #[arg(long, value_name = "TIME")]
+    wall_start: Option<String>,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Summary {
+    trace: PathBuf,
+    annotations: Option<usize>,
+    files: Vec<PathBuf>,
+    frames: u64,
+    gaps: u64,
+    missing_samples: u64,
+    bytes: u64,
+    seconds_of_ecg: f64,
+    bytes_per_second: f64,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let simulation = RecordSimulation {
+        excerpt: RecordExcerpt {
+            record: arguments.record.clone(),
+            signals: arguments.signals,
+            from_s: arguments.from,
+            to_s: arguments.to,
+        },
+        annotator: arguments.annotator.clone(),
+        config: chip::config(arguments.rate, arguments.gain)?,
+        board: BoardOptions {
+            model: arguments.chip.model(),
+            faults: faults(arguments)?,
+            ..BoardOptions::default()
+        },
+        wall_start: wall_start(arguments)?,
+        attribution: arguments.attribution.clone(),
+        trace_path: arguments.out.clone(),
+        compression: compression(&arguments.out),
+    };
+    let bar = progress::bar(0, "samples");
+    bar.unset_length();
+    let report = simulate_record(&simulation, |samples| bar.set_position(samples))?;
+    bar.finish_and_clear();
+    let bytes = file_length(&arguments.out)?;
+    let seconds_of_ecg =
+        (report.samples + report.missing_samples) as f64 / f64::from(arguments.rate);
+    let summary = Summary {
+        trace: arguments.out.clone(),
+        annotations: report.annotations,
+        files: report.files,
+        frames: report.samples,
+        gaps: report.gaps,
+        missing_samples: report.missing_samples,
+        bytes,
+        seconds_of_ecg,
+        bytes_per_second: bytes as f64 / seconds_of_ecg,
+    };
+    if arguments.json {
+        return output::json(&summary);
+    }
+    output::text_line(&format!(
+        "{}: {seconds_of_ecg:.1} s of ECG, {} samples, {} missing, {bytes} bytes ({:.0} a second)",
+        arguments.out.display(),
+        summary.frames,
+        summary.missing_samples,
+        summary.bytes_per_second
+    ))?;
+    for file in summary.files.iter().filter(|file| **file != arguments.out) {
+        output::text_line(&format!("{}", file.display()))?;
+    }
+    Ok(())
+}
+
+/// gzip for names that say so.
+pub(super) fn compression(path: &std::path::Path) -> Compression {
+    if path.extension().is_some_and(|extension| extension == "gz") {
+        Compression::Gzip
+    } else {
+        Compression::None
+    }
+}
+
+pub(super) fn file_length(path: &std::path::Path) -> Result<u64, Failure> {
+    std::fs::metadata(path)
+        .map(|file| file.len())
+        .map_err(|error| other(path.display(), error))
+}
+
+/// `0,1`: a signal for each channel.
+fn signal_pair(text: &str) -> Result<[usize; 2], String> {
+    let pair = text.split_once(',').and_then(|(first, second)| {
+        let number = |word: &str| word.trim().parse().ok();
+        Some([number(first)?, number(second)?])
+    });
+    pair.ok_or_else(|| "expected two signal numbers such as 0,1".to_owned())
+}
+
+fn faults(arguments: &Arguments) -> Result<FaultScript, Failure> {
+    let Some(path) = &arguments.faults else {
+        return Ok(FaultScript::default());
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| other(path.display(), error))?;
+    text.parse()
+        .map_err(|error| Failure::new(Cause::Configuration, format!("{}: {error}", path.display())))
+}
+
+fn wall_start(arguments: &Arguments) -> Result<WallUs, Failure> {
+    match &arguments.wall_start {
+        None => Ok(WallUs::now()),
+        Some(text) => WallUs::from_rfc3339(text).ok_or_else(|| {
+            Failure::new(
+                Cause::Configuration,
+                format!(
+                    "--wall-start: found {text}, expected RFC 3339 such as 2026-11-22T18:00:00Z"
+                ),
+            )
+        }),
+    }
+}

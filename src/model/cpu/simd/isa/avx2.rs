@@ -1,0 +1,64 @@
+//! AVX2 with FMA: 16 registers of 8 values.
+#![expect(unsafe_code, reason = "processor instructions")]
+
+use std::arch::x86_64::{
+    __m256, _mm256_add_ps, _mm256_fmadd_ps, _mm256_max_ps, _mm256_mul_ps, _mm256_set1_ps,
+    _mm256_setzero_ps,
+};
+
+use super::{Isa, Kernel};
+
+/// Proof that this processor has AVX2 with FMA: 16 registers of 8 values.
+#[derive(Clone, Copy)]
+pub(in super::super) struct Avx2(());
+
+// SAFETY: `__m256` is 8 float32 lanes and nothing else.
+unsafe impl Isa for Avx2 {
+    type F32 = __m256;
+    const LANES: usize = 8;
+    const REGISTERS: usize = 16;
+
+    fn detect() -> Option<Self> {
+        let found = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+        found.then_some(Self(()))
+    }
+
+    fn run<K: Kernel<Self>>(self, kernel: K) {
+        #[target_feature(enable = "avx2,fma")]
+        fn compiled<K: Kernel<Avx2>>(isa: Avx2, kernel: K) {
+            kernel.eval(isa);
+        }
+        // SAFETY: the token exists only where `detect` found the instructions; so below.
+        unsafe { compiled(self, kernel) }
+    }
+
+    #[inline(always)]
+    fn splat(self, value: f32) -> Self::F32 {
+        // SAFETY: as in `run`.
+        unsafe { _mm256_set1_ps(value) }
+    }
+
+    #[inline(always)]
+    fn multiply_add(self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32 {
+        // SAFETY: as in `run`.
+        unsafe { _mm256_fmadd_ps(a, b, c) }
+    }
+
+    #[inline(always)]
+    fn add(self, a: Self::F32, b: Self::F32) -> Self::F32 {
+        // SAFETY: as in `run`.
+        unsafe { _mm256_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn multiply(self, a: Self::F32, b: Self::F32) -> Self::F32 {
+        // SAFETY: as in `run`.
+        unsafe { _mm256_mul_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn relu(self, a: Self::F32) -> Self::F32 {
+        // SAFETY: as in `run`. Where a lane is no number, the second operand is taken.
+        unsafe { _mm256_max_ps(a, _mm256_setzero_ps()) }
+    }
+}

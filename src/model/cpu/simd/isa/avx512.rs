@@ -1,0 +1,64 @@
+//! AVX-512F: 32 registers of 16 values.
+#![expect(unsafe_code, reason = "processor instructions")]
+
+use std::arch::x86_64::{
+    __m512, _mm512_add_ps, _mm512_fmadd_ps, _mm512_max_ps, _mm512_mul_ps, _mm512_set1_ps,
+    _mm512_setzero_ps,
+};
+
+use super::{Isa, Kernel};
+
+/// Proof that this processor has AVX-512F: 32 registers of 16 values.
+#[derive(Clone, Copy)]
+pub(in super::super) struct Avx512(());
+
+// SAFETY: `__m512` is 16 float32 lanes and nothing else.
+unsafe impl Isa for Avx512 {
+    type F32 = __m512;
+    const LANES: usize = 16;
+    const REGISTERS: usize = 32;
+
+    fn detect() -> Option<Self> {
+        let found = is_x86_feature_detected!("avx512f");
+        found.then_some(Self(()))
+    }
+
+    fn run<K: Kernel<Self>>(self, kernel: K) {
+        #[target_feature(enable = "avx512f")]
+        fn compiled<K: Kernel<Avx512>>(isa: Avx512, kernel: K) {
+            kernel.eval(isa);
+        }
+        // SAFETY: the token exists only where `detect` found the instructions; so below.
+        unsafe { compiled(self, kernel) }
+    }
+
+    #[inline(always)]
+    fn splat(self, value: f32) -> Self::F32 {
+        // SAFETY: as in `run`.
+        unsafe { _mm512_set1_ps(value) }
+    }
+
+    #[inline(always)]
+    fn multiply_add(self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32 {
+        // SAFETY: as in `run`.
+        unsafe { _mm512_fmadd_ps(a, b, c) }
+    }
+
+    #[inline(always)]
+    fn add(self, a: Self::F32, b: Self::F32) -> Self::F32 {
+        // SAFETY: as in `run`.
+        unsafe { _mm512_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn multiply(self, a: Self::F32, b: Self::F32) -> Self::F32 {
+        // SAFETY: as in `run`.
+        unsafe { _mm512_mul_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn relu(self, a: Self::F32) -> Self::F32 {
+        // SAFETY: as in `run`. Where a lane is no number, the second operand is taken.
+        unsafe { _mm512_max_ps(a, _mm512_setzero_ps()) }
+    }
+}

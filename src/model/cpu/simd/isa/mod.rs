@@ -1,0 +1,85 @@
+//! Instruction sets behind one trait: a token of each type exists only where the processor has the
+//! instructions, so its operations are safe to call.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+mod portable;
+
+#[cfg(target_arch = "x86_64")]
+pub(super) use avx2::Avx2;
+#[cfg(target_arch = "x86_64")]
+pub(super) use avx512::Avx512;
+#[cfg(target_arch = "aarch64")]
+pub(super) use neon::Neon;
+pub(super) use portable::Portable;
+
+/// Token of an instruction set with vectors of float32.
+///
+/// # Safety
+/// [`Isa::F32`] is [`Isa::LANES`] consecutive `f32` and nothing else: no padding, and every bit
+/// pattern of the lanes is a value.
+#[expect(
+    unsafe_code,
+    reason = "vectors are viewed as scalars, which rests on their layout"
+)]
+pub(super) unsafe trait Isa: Copy + Send + Sync + 'static {
+    /// A vector of float32.
+    type F32: Copy + Send + Sync + 'static;
+
+    /// Values in a vector.
+    const LANES: usize;
+
+    /// Vector registers of the processor: bounds the sums a kernel keeps at once.
+    const REGISTERS: usize;
+
+    /// The token, where this processor has the instructions.
+    fn detect() -> Option<Self>;
+
+    /// Runs `kernel` compiled for this instruction set.
+    fn run<K: Kernel<Self>>(self, kernel: K);
+
+    /// All lanes the same value.
+    fn splat(self, value: f32) -> Self::F32;
+
+    /// `a * b + c`, rounded once where the processor can.
+    fn multiply_add(self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32;
+
+    /// `a + b`.
+    fn add(self, a: Self::F32, b: Self::F32) -> Self::F32;
+
+    /// `a * b`.
+    fn multiply(self, a: Self::F32, b: Self::F32) -> Self::F32;
+
+    /// Negative lanes, and those that are no number, become zero.
+    fn relu(self, a: Self::F32) -> Self::F32;
+}
+
+/// Code written once for every instruction set.
+///
+/// `eval` has to be `#[inline(always)]` together with all it calls on vectors, and may use no
+/// closures on them: only what is inlined into [`Isa::run`] is compiled for the instruction set.
+pub(super) trait Kernel<I: Isa> {
+    /// Runs it.
+    fn eval(self, isa: I);
+}
+
+/// The lanes of `vectors` in order.
+#[expect(unsafe_code, reason = "a view of the same memory as another type")]
+pub(super) fn scalars<I: Isa>(vectors: &[I::F32]) -> &[f32] {
+    let len = vectors.len() * I::LANES;
+    // SAFETY: by the contract of `Isa` each vector is LANES consecutive f32, so the slice is `len`
+    // initialised f32, aligned at least as f32 are, borrowed as long as `vectors`.
+    unsafe { std::slice::from_raw_parts(vectors.as_ptr().cast(), len) }
+}
+
+/// The lanes of `vectors` in order, to be written.
+#[expect(unsafe_code, reason = "a view of the same memory as another type")]
+pub(super) fn scalars_mut<I: Isa>(vectors: &mut [I::F32]) -> &mut [f32] {
+    let len = vectors.len() * I::LANES;
+    // SAFETY: as in `scalars`; any f32 written is a valid lane, and the borrow is exclusive.
+    unsafe { std::slice::from_raw_parts_mut(vectors.as_mut_ptr().cast(), len) }
+}

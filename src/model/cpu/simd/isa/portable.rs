@@ -1,0 +1,64 @@
+//! No instruction set asked for: arrays, which compilers turn into what every processor of the
+//! target has.
+#![expect(unsafe_code, reason = "the layout of the array is promised here")]
+
+use super::{Isa, Kernel};
+
+/// Always available.
+#[derive(Clone, Copy)]
+pub(in super::super) struct Portable(());
+
+/// As wide as the vectors of the oldest x86-64 and of 64-bit Arm.
+#[derive(Clone, Copy)]
+#[repr(C, align(16))]
+pub(in super::super) struct Lanes([f32; 4]);
+
+impl Lanes {
+    #[inline(always)]
+    fn with(mut self, other: Self, operation: impl Fn(f32, f32) -> f32) -> Self {
+        for (value, other) in self.0.iter_mut().zip(other.0) {
+            *value = operation(*value, other);
+        }
+        self
+    }
+}
+
+// SAFETY: `Lanes` is an array of 4 float32 at 16 bytes' alignment, which its size fills.
+unsafe impl Isa for Portable {
+    type F32 = Lanes;
+    const LANES: usize = 4;
+    const REGISTERS: usize = 16;
+
+    fn detect() -> Option<Self> {
+        Some(Self(()))
+    }
+
+    fn run<K: Kernel<Self>>(self, kernel: K) {
+        kernel.eval(self);
+    }
+
+    #[inline(always)]
+    fn splat(self, value: f32) -> Self::F32 {
+        Lanes([value; 4])
+    }
+
+    #[inline(always)]
+    fn multiply_add(self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32 {
+        self.add(self.multiply(a, b), c)
+    }
+
+    #[inline(always)]
+    fn add(self, a: Self::F32, b: Self::F32) -> Self::F32 {
+        a.with(b, |a, b| a + b)
+    }
+
+    #[inline(always)]
+    fn multiply(self, a: Self::F32, b: Self::F32) -> Self::F32 {
+        a.with(b, |a, b| a * b)
+    }
+
+    #[inline(always)]
+    fn relu(self, a: Self::F32) -> Self::F32 {
+        a.with(a, |a, _| a.max(0.0))
+    }
+}

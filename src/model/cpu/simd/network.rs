@@ -1,0 +1,385 @@
+//! A network lowered to kernels for one instruction set.
+
+use super::depthwise::PackedDepthwise;
+use super::isa::{Isa, Kernel, scalars, scalars_mut};
+use super::layout::Layout;
+use super::product::{Output, PackedProduct, Rows};
+use crate::model::CLASS_COUNT;
+use crate::model::description::{Layer, Part, PartKind, Shape};
+use crate::model::weights::{Model, PartWeights};
+
+/// Beats that go through the network together, layer by layer, so that a packed panel of weights is
+/// read from the first-level cache for all but the first of them, while their activations fit there
+/// beside it. One to sixteen measure within 7 % of each other where the second level holds all
+/// weights; two is the best of them for V1.
+const TILE_BEATS: usize = 2;
+
+/// Activations alive at once: a layer's input (for the residual), what a part reads, what it
+/// writes.
+const BUFFERS: usize = 3;
+
+/// Sees the number of the beat, the index of the layer, and the layer's output `[channels][time]`.
+pub(super) type Observer<'a> = &'a mut dyn FnMut(usize, usize, &[f32]);
+
+/// A network with its weights in the order the kernels read them.
+pub(super) struct Network<I: Isa> {
+    isa: I,
+    window: Window,
+    steps: Vec<Step<I>>,
+    /// Index in `steps` of the pooling, whose input is the last feature maps.
+    pool: usize,
+    /// Vectors a buffer holds for a tile of beats.
+    buffer_len: usize,
+    largest_activation: usize,
+}
+
+/// How the windows of a batch are laid out for the stem: `[beat][padding + time + padding]` of
+/// all input channels, without gaps, so that the inputs of a tap sum are consecutive.
+struct Window {
+    shape: Shape,
+    padding: usize,
+    /// Scalars from beat to beat.
+    beat_step: usize,
+}
+
+/// One kernel call.
+struct Step<I: Isa> {
+    operation: Operation<I>,
+    source: usize,
+    target: usize,
+    from: Layout,
+    into: Layout,
+    /// Buffer and layout of what is added.
+    residual: Option<(usize, Layout)>,
+    /// The layer whose last kernel this is.
+    completes: Option<usize>,
+}
+
+enum Operation<I: Isa> {
+    Product {
+        weights: PackedProduct<I>,
+        first: usize,
+        beat_step: usize,
+        row_step: usize,
+        relu: bool,
+    },
+    Depthwise(PackedDepthwise<I>),
+    Pool,
+}
+
+/// Room for the activations of one tile of beats.
+pub(super) struct Workspace<I: Isa> {
+    buffers: [Vec<I::F32>; BUFFERS],
+    /// One activation, channel-first.
+    observed: Vec<f32>,
+}
+
+/// An activation while the network is lowered.
+#[derive(Clone, Copy)]
+struct Activation {
+    buffer: usize,
+    layout: Layout,
+}
+
+impl<I: Isa> Network<I> {
+    pub(super) fn new(isa: I, model: &Model) -> Self {
+        let description = model.description();
+        let input = Shape {
+            channels: description.input.channels,
+            time: description.input.samples,
+        };
+        let padding = description.parts().next().map_or(0, |part| part.kernel / 2);
+        let beat_vectors = ((input.time + 2 * padding) * input.channels).div_ceil(I::LANES);
+        let mut network = Self {
+            isa,
+            window: Window {
+                shape: input,
+                padding,
+                beat_step: beat_vectors * I::LANES,
+            },
+            steps: Vec::new(),
+            pool: 0,
+            buffer_len: beat_vectors * TILE_BEATS,
+            largest_activation: description.largest_activation(),
+        };
+        let mut current = Activation {
+            buffer: 0,
+            layout: Layout::new::<I>(input, 0),
+        };
+        // What reads each part's output decides its margin.
+        let mut margins = description.parts().skip(1).map(margin_before).chain([0]);
+        for (index, (layer, parts)) in description.layers.iter().zip(model.layers()).enumerate() {
+            let layer_input = current;
+            for (part, weights) in parts {
+                let margin = margins.next().unwrap_or(0);
+                let layout = Layout::new::<I>(part.output, margin);
+                let operation = network.lower(part, weights, current.layout);
+                current = network.push(operation, current, layer_input.buffer, layout);
+            }
+            if layer.parts.is_empty() {
+                network.pool = network.steps.len();
+                let layout = Layout::new::<I>(layer.output, 0);
+                current = network.push(Operation::Pool, current, layer_input.buffer, layout);
+            }
+            network.complete(index, layer, layer_input);
+        }
+        network
+    }
+
+    /// Adds a step that reads `current` and writes neither to it nor to buffer `kept`.
+    fn push(
+        &mut self,
+        operation: Operation<I>,
+        current: Activation,
+        kept: usize,
+        into: Layout,
+    ) -> Activation {
+        let target = (0..BUFFERS)
+            .find(|&buffer| buffer != current.buffer && buffer != kept)
+            .unwrap_or(0);
+        self.buffer_len = self.buffer_len.max(into.beat_len() * TILE_BEATS);
+        self.steps.push(Step {
+            operation,
+            source: current.buffer,
+            target,
+            from: current.layout,
+            into,
+            residual: None,
+            completes: None,
+        });
+        Activation {
+            buffer: target,
+            layout: into,
+        }
+    }
+
+    /// Marks the last step as the end of `layer`.
+    fn complete(&mut self, index: usize, layer: &Layer, input: Activation) {
+        if let Some(step) = self.steps.last_mut() {
+            step.completes = Some(index);
+            step.residual = layer.residual.then_some((input.buffer, input.layout));
+        }
+    }
+
+    fn lower(&self, part: &Part, weights: &PartWeights, from: Layout) -> Operation<I> {
+        let PartWeights { weight, bias } = weights;
+        let inputs = part.input.channels;
+        match part.kind {
+            PartKind::Depthwise => Operation::Depthwise(PackedDepthwise::new(
+                self.isa,
+                weight,
+                bias,
+                part.stride,
+                part.relu,
+            )),
+            PartKind::Convolution => {
+                let taps = part.kernel;
+                let depth = taps * inputs;
+                Operation::Product {
+                    weights: PackedProduct::new(self.isa, bias, depth, |output, row| {
+                        weight[output * depth + row % inputs * taps + row / inputs]
+                    }),
+                    first: 0,
+                    beat_step: self.window.beat_step,
+                    row_step: part.stride * inputs,
+                    relu: part.relu,
+                }
+            }
+            PartKind::Pointwise | PartKind::Dense => Operation::Product {
+                weights: PackedProduct::new(self.isa, bias, inputs, |output, input| {
+                    weight[output * inputs + input]
+                }),
+                first: from.at(0, 0) * I::LANES,
+                beat_step: from.beat_len() * I::LANES,
+                row_step: from.width * I::LANES,
+                relu: part.relu,
+            },
+        }
+    }
+
+    pub(super) fn workspace(&self) -> Workspace<I> {
+        Workspace {
+            buffers: std::array::from_fn(|_| vec![self.isa.splat(0.0); self.buffer_len]),
+            observed: vec![0.0; self.largest_activation],
+        }
+    }
+
+    /// Runs all `windows` `[beat][channels][samples]`; `maps` may be empty.
+    pub(super) fn run(
+        &self,
+        workspace: &mut Workspace<I>,
+        windows: &[f32],
+        logits: &mut [[f32; CLASS_COUNT]],
+        maps: &mut [f32],
+        mut observe: Option<Observer<'_>>,
+    ) {
+        let tile_windows = TILE_BEATS * self.window.shape.len();
+        let tile_maps = maps.len() / logits.len() * TILE_BEATS;
+        let mut maps = maps.chunks_mut(tile_maps.max(1));
+        for (tile, (windows, logits)) in windows
+            .chunks(tile_windows)
+            .zip(logits.chunks_mut(TILE_BEATS))
+            .enumerate()
+        {
+            self.window
+                .load(windows, scalars_mut::<I>(&mut workspace.buffers[0]));
+            let maps = maps.next().unwrap_or_default();
+            let first = tile * TILE_BEATS;
+            let observe = observe.as_mut().map(|observe| {
+                |beat: usize, layer: usize, output: &[f32]| observe(first + beat, layer, output)
+            });
+            self.run_tile(workspace, logits, maps, observe);
+        }
+    }
+
+    fn run_tile(
+        &self,
+        workspace: &mut Workspace<I>,
+        logits: &mut [[f32; CLASS_COUNT]],
+        maps: &mut [f32],
+        mut observe: Option<impl FnMut(usize, usize, &[f32])>,
+    ) {
+        let beats = logits.len();
+        let Workspace { buffers, observed } = workspace;
+        for (index, step) in self.steps.iter().enumerate() {
+            if index == self.pool && !maps.is_empty() {
+                let values = scalars::<I>(&buffers[step.source]);
+                let map_len = step.from.shape.len();
+                for (beat, map) in maps.chunks_exact_mut(map_len).enumerate() {
+                    channel_first::<I>(values, &step.from, beat, map);
+                }
+            }
+            let mut output = std::mem::take(&mut buffers[step.target]);
+            step.run(self.isa, beats, buffers, &mut output);
+            buffers[step.target] = output;
+            if let (Some(layer), Some(observe)) = (step.completes, &mut observe) {
+                let values = scalars::<I>(&buffers[step.target]);
+                let observed = &mut observed[..step.into.shape.len()];
+                for beat in 0..beats {
+                    channel_first::<I>(values, &step.into, beat, observed);
+                    observe(beat, layer, observed);
+                }
+            }
+        }
+        if let Some(last) = self.steps.last() {
+            let values = scalars::<I>(&buffers[last.target]);
+            for (beat, logits) in logits.iter_mut().enumerate() {
+                logits.copy_from_slice(&values[last.into.at(beat, 0) * I::LANES..][..CLASS_COUNT]);
+            }
+        }
+    }
+}
+
+/// Rows of zeros that `part` needs around its input.
+const fn margin_before(part: &Part) -> usize {
+    match part.kind {
+        PartKind::Depthwise => part.kernel / 2,
+        PartKind::Convolution | PartKind::Pointwise | PartKind::Dense => 0,
+    }
+}
+
+/// One beat of a channel-last activation, channel-first.
+fn channel_first<I: Isa>(values: &[f32], layout: &Layout, beat: usize, output: &mut [f32]) {
+    let rows = &values[layout.at(beat, 0) * I::LANES..];
+    for (channel, output) in output.chunks_exact_mut(layout.shape.time).enumerate() {
+        let column = rows[channel..].iter().step_by(layout.width * I::LANES);
+        for (output, &value) in output.iter_mut().zip(column) {
+            *output = value;
+        }
+    }
+}
+
+impl Window {
+    /// Pads and interleaves the channels of each window.
+    fn load(&self, windows: &[f32], output: &mut [f32]) {
+        let Shape { channels, time } = self.shape;
+        let padding = self.padding * channels;
+        for (window, output) in windows
+            .chunks_exact(self.shape.len())
+            .zip(output.chunks_exact_mut(self.beat_step))
+        {
+            output[..padding].fill(0.0);
+            output[padding + window.len()..].fill(0.0);
+            let output = &mut output[padding..padding + window.len()];
+            if channels == 1 {
+                output.copy_from_slice(window);
+                continue;
+            }
+            for (channel, values) in window.chunks_exact(time).enumerate() {
+                for (output, &value) in output[channel..].iter_mut().step_by(channels).zip(values) {
+                    *output = value;
+                }
+            }
+        }
+    }
+}
+
+impl<I: Isa> Step<I> {
+    fn run(&self, isa: I, beats: usize, buffers: &[Vec<I::F32>], output: &mut [I::F32]) {
+        let input = buffers[self.source].as_slice();
+        self.into.clear_margins(output, beats, isa.splat(0.0));
+        match &self.operation {
+            &Operation::Product {
+                ref weights,
+                first,
+                beat_step,
+                row_step,
+                relu,
+            } => {
+                let rows = Rows {
+                    values: scalars::<I>(input),
+                    first,
+                    beat_step,
+                    row_step,
+                };
+                let output = Output {
+                    values: output,
+                    layout: self.into,
+                    relu,
+                    residual: self
+                        .residual
+                        .map(|(buffer, layout)| (buffers[buffer].as_slice(), layout)),
+                };
+                weights.run(isa, beats, rows, output);
+            }
+            Operation::Depthwise(weights) => {
+                weights.run(isa, beats, (input, self.from), (output, self.into));
+            }
+            Operation::Pool => isa.run(Pool {
+                beats,
+                input,
+                from: self.from,
+                output,
+                into: self.into,
+            }),
+        }
+    }
+}
+
+/// Mean over time.
+struct Pool<'a, V> {
+    beats: usize,
+    input: &'a [V],
+    from: Layout,
+    output: &'a mut [V],
+    into: Layout,
+}
+
+impl<I: Isa> Kernel<I> for Pool<'_, I::F32> {
+    #[inline(always)]
+    fn eval(self, isa: I) {
+        let Layout { shape, width, .. } = self.from;
+        let share = isa.splat(1.0 / shape.time as f32);
+        for beat in 0..self.beats {
+            let rows = &self.input[self.from.at(beat, 0)..][..shape.time * width];
+            let means = &mut self.output[self.into.at(beat, 0)..][..width];
+            for (vector, mean) in means.iter_mut().enumerate() {
+                let mut sum = isa.splat(0.0);
+                for row in rows.chunks_exact(width) {
+                    sum = isa.add(sum, row[vector]);
+                }
+                *mean = isa.multiply(sum, share);
+            }
+        }
+    }
+}

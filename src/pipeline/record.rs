@@ -1,0 +1,273 @@
+//! A WFDB record through the pipeline: the same path as the chip's samples, without a chip.
+
+use std::path::Path;
+
+use super::event::{CHANNEL_COUNT, Gap, GapCause, LabelledBeat, PipelineEvent};
+use super::labeller::LabelError;
+use super::run::{Pipeline, PipelineConfig};
+use crate::acquisition::RawSample;
+use crate::ads1292::LeadOff;
+use crate::model::Classifier;
+use crate::signal::{ChainConfig, Mains, SampleRate, SignalError};
+use crate::time::MonotonicNs;
+use crate::wfdb::{Header, MISSING_SAMPLE, Record, UvConversion, WfdbError};
+
+/// Why a record was not run.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// A file of the record is missing or malformed.
+    #[error(transparent)]
+    Wfdb(#[from] WfdbError),
+    /// The record has no signal to run.
+    #[error("{record}: {problem}")]
+    NoSignal {
+        /// The record.
+        record: String,
+        /// What is missing.
+        problem: String,
+    },
+    /// The signal chain cannot work at the record's rate.
+    #[error("{record}: {source}")]
+    Signal {
+        /// The record.
+        record: String,
+        /// The chain's reason.
+        source: SignalError,
+    },
+    /// The engine failed.
+    #[error(transparent)]
+    Label(#[from] LabelError),
+}
+
+/// Which of a record's signals are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SignalChoice {
+    /// Lead II where the record names one, else the first ECG signal; the next ECG signal stands in
+    /// while the first is bad.
+    #[default]
+    Auto,
+    /// This signal alone, counted from 0.
+    Fixed(usize),
+}
+
+/// What a record's run gave.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecordRun {
+    /// Samples per second.
+    pub rate_hz: f64,
+    /// Length in samples.
+    pub samples: u64,
+    /// Samples the record marks as not measured, in all signals that were read.
+    pub missing_samples: u64,
+    /// Signals that were read, counted from 0; [`LabelledBeat::channel`] is an index into this.
+    pub signals: Vec<usize>,
+    /// The beats, in order of time.
+    pub beats: Vec<LabelledBeat>,
+}
+
+/// Runs all samples of `record`.
+///
+/// # Errors
+/// [`RecordError`].
+pub fn run_record(
+    record: &Record,
+    choice: SignalChoice,
+    mains: Mains,
+    classifier: Box<dyn Classifier>,
+) -> Result<RecordRun, RecordError> {
+    let name = record.header().name.clone();
+    let header = record.header();
+    let signals = choose(header, choice).map_err(|problem| RecordError::NoSignal {
+        record: name.clone(),
+        problem,
+    })?;
+    let conversions: Vec<UvConversion> = signals
+        .iter()
+        .filter_map(|&signal| header.signals[signal].uv_conversion())
+        .collect();
+    let signal_error = |source| RecordError::Signal {
+        record: name.clone(),
+        source,
+    };
+    let rate = SampleRate::from_hz(header.rate_hz).map_err(signal_error)?;
+    let mut uv_per_code = [1.0; CHANNEL_COUNT];
+    for (scale, conversion) in uv_per_code.iter_mut().zip(&conversions) {
+        *scale = conversion.uv_per_code;
+    }
+    let config = PipelineConfig {
+        // Full scale stays unknown: headers of real databases carry defaults where the converter's
+        // resolution should be.
+        chain: ChainConfig {
+            mains,
+            channel_count: signals.len(),
+            ..ChainConfig::new(rate)
+        },
+        uv_per_code,
+        ecg_block_samples: None,
+    };
+    let mut pipeline = Pipeline::new(&config, classifier).map_err(signal_error)?;
+    let mut run = RecordRun {
+        rate_hz: header.rate_hz,
+        samples: 0,
+        missing_samples: 0,
+        signals,
+        beats: Vec::new(),
+    };
+    let beats = &mut run.beats;
+    let mut sink = |event| {
+        if let PipelineEvent::Beat(beat) = event {
+            beats.push(beat);
+        }
+    };
+    let mut frames = record.frames()?;
+    let mut frame = vec![0; header.signals.len()];
+    let period_ns = 1e9 / header.rate_hz;
+    let mut gap_start = None;
+    while frames.next_frame(&mut frame)? {
+        let index = run.samples;
+        run.samples += 1;
+        let mut codes = [0; CHANNEL_COUNT];
+        let mut missing = false;
+        for ((code, &signal), conversion) in codes.iter_mut().zip(&run.signals).zip(&conversions) {
+            missing |= frame[signal] == MISSING_SAMPLE;
+            *code = frame[signal].saturating_sub(conversion.baseline);
+        }
+        if missing {
+            gap_start.get_or_insert(index);
+            run.missing_samples += 1;
+            continue;
+        }
+        if let Some(first) = gap_start.take() {
+            pipeline.gap(&gap(first, index, period_ns), &mut sink)?;
+        }
+        let sample = RawSample {
+            index,
+            time: at(index, period_ns),
+            codes,
+            lead_off: LeadOff::default(),
+        };
+        pipeline.push(&sample, &mut sink)?;
+    }
+    pipeline.finish(&mut sink)?;
+    Ok(run)
+}
+
+/// The record of this name in a database directory.
+///
+/// # Errors
+/// [`RecordError::Wfdb`].
+pub fn open_record(directory: &Path, name: &str) -> Result<Record, RecordError> {
+    Ok(Record::open(&directory.join(name))?)
+}
+
+fn gap(first_missing_sample: u64, next: u64, period_ns: f64) -> Gap {
+    Gap {
+        first_missing_sample,
+        missing_samples: next - first_missing_sample,
+        time: at(first_missing_sample, period_ns),
+        cause: GapCause::Source,
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "positive; saturates"
+)]
+fn at(index: u64, period_ns: f64) -> MonotonicNs {
+    MonotonicNs((index as f64 * period_ns).round() as u64)
+}
+
+fn choose(header: &Header, choice: SignalChoice) -> Result<Vec<usize>, String> {
+    let is_ecg = |&signal: &usize| {
+        let spec = &header.signals[signal];
+        spec.uv_conversion().is_some() && !names_no_ecg(&spec.description)
+    };
+    match choice {
+        SignalChoice::Fixed(signal) => match header.signals.get(signal) {
+            None => Err(format!(
+                "no signal {signal}, the record has {} (counted from 0)",
+                header.signals.len()
+            )),
+            Some(spec) if spec.uv_conversion().is_none() => Err(format!(
+                "signal {signal} ({}) is in {}, expected a voltage",
+                spec.description, spec.units
+            )),
+            Some(_) => Ok(vec![signal]),
+        },
+        SignalChoice::Auto => {
+            let ecg: Vec<usize> = (0..header.signals.len()).filter(is_ecg).collect();
+            let first = ecg
+                .iter()
+                .copied()
+                .find(|&signal| is_lead_two(&header.signals[signal].description))
+                .or_else(|| ecg.first().copied())
+                .ok_or_else(|| "no ECG signal among its signals".to_owned())?;
+            let stand_in = ecg.into_iter().find(|&signal| signal != first);
+            Ok(std::iter::once(first).chain(stand_in).collect())
+        }
+    }
+}
+
+fn is_lead_two(description: &str) -> bool {
+    let name = description.trim().to_ascii_uppercase();
+    let name = name
+        .strip_prefix("ECG")
+        .map_or(name.as_str(), str::trim_start);
+    matches!(name, "II" | "MLII" | "ML II" | "MII" | "LEAD II")
+}
+
+/// Signals in millivolts that are no ECG.
+fn names_no_ecg(description: &str) -> bool {
+    let name = description.trim().to_ascii_uppercase();
+    [
+        "RESP", "ABP", "ART", "PLETH", "PAP", "CVP", "EEG", "EMG", "EOG", "PCG",
+    ]
+    .iter()
+    .any(|prefix| name.starts_with(prefix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(signals: &[&str]) -> Header {
+        let mut text = format!("x {} 250 0\n", signals.len());
+        for signal in signals {
+            let (units, name) = signal.split_once(' ').unwrap();
+            text.push_str(&format!("x.dat 16 200/{units} 12 0 0 0 0 {name}\n"));
+        }
+        Header::parse(&text, Path::new("x.hea")).unwrap()
+    }
+
+    #[test]
+    fn signals_are_chosen_by_lead_and_unit() {
+        type Row<'a> = (&'a [&'a str], SignalChoice, Result<Vec<usize>, ()>);
+        let rows: [Row<'_>; 9] = [
+            (&["mV MLII", "mV V5"], SignalChoice::Auto, Ok(vec![0, 1])),
+            (&["mV V5", "mV MLII"], SignalChoice::Auto, Ok(vec![1, 0])),
+            (
+                &["mV I", "mV II", "mV V1"],
+                SignalChoice::Auto,
+                Ok(vec![1, 0]),
+            ),
+            (&["mV ECG1"], SignalChoice::Auto, Ok(vec![0])),
+            (
+                &["mmHg ABP", "mV RESP", "uV V2"],
+                SignalChoice::Auto,
+                Ok(vec![2]),
+            ),
+            (&["mmHg ABP"], SignalChoice::Auto, Err(())),
+            (&["mV I", "mV II"], SignalChoice::Fixed(0), Ok(vec![0])),
+            (&["mV I"], SignalChoice::Fixed(1), Err(())),
+            (&["mV I", "mmHg ABP"], SignalChoice::Fixed(1), Err(())),
+        ];
+        let wrong: Vec<_> = rows
+            .iter()
+            .filter(|(signals, choice, expected)| {
+                choose(&header(signals), *choice).map_err(|_| ()) != *expected
+            })
+            .collect();
+        assert!(wrong.is_empty(), "{wrong:?}");
+    }
+}

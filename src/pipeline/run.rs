@@ -1,0 +1,230 @@
+//! The pipeline itself.
+
+use super::blocks::BlockBuilder;
+use super::event::{CHANNEL_COUNT, Event, Gap, LabelledBeat, PipelineEvent};
+use super::labeller::{LabelError, Labeller};
+use super::timeline::Timeline;
+use crate::acquisition::RawSample;
+use crate::ads1292::{Electrode, LeadOff};
+use crate::model::Classifier;
+use crate::signal::{Chain, ChainConfig, ChainEvent, CutBeat, Sample, SignalError, SignalQuality};
+
+/// How a pipeline reads its samples.
+#[derive(Debug, Clone)]
+pub struct PipelineConfig {
+    /// The signal chain's settings, the sample rate among them.
+    pub chain: ChainConfig,
+    /// Microvolts per code of each channel.
+    pub uv_per_code: [f64; CHANNEL_COUNT],
+    /// Samples per raw ECG block handed to the store; `None` keeps no raw ECG.
+    pub ecg_block_samples: Option<usize>,
+}
+
+/// Raw samples in, [`PipelineEvent`]s out: the same for the chip, a trace and an evaluation run.
+///
+/// Memory is bounded and nothing is allocated per sample; a beat is labelled as soon as the signal
+/// chain cuts it.
+pub struct Pipeline {
+    chain: Chain,
+    labeller: Labeller,
+    timeline: Timeline,
+    blocks: Option<BlockBuilder>,
+    lead_off: LeadOff,
+    uv_per_code: [f32; CHANNEL_COUNT],
+    sample_period_ms: f64,
+}
+
+impl Pipeline {
+    /// A pipeline that labels with `classifier`.
+    ///
+    /// # Errors
+    /// [`SignalError`] for a sample rate or setting the signal chain cannot work with.
+    pub fn new(
+        config: &PipelineConfig,
+        classifier: Box<dyn Classifier>,
+    ) -> Result<Self, SignalError> {
+        let sample_rate_hz = config.chain.rate.hz();
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "f32 holds a scale to 7 digits"
+        )]
+        let uv_per_code = config.uv_per_code.map(|scale| scale as f32);
+        Ok(Self {
+            chain: Chain::new(&config.chain)?,
+            labeller: Labeller::new(classifier),
+            timeline: Timeline::new(sample_rate_hz),
+            blocks: config.ecg_block_samples.map(BlockBuilder::new),
+            lead_off: LeadOff::default(),
+            uv_per_code,
+            sample_period_ms: 1e3 / sample_rate_hz,
+        })
+    }
+
+    /// Takes the next sample; `sink` gets what follows from it.
+    ///
+    /// # Errors
+    /// [`LabelError`] if the engine failed; the beat's place is known from the error's context
+    /// only, so the caller should stop or change the engine.
+    pub fn push(
+        &mut self,
+        sample: &RawSample,
+        sink: &mut impl FnMut(PipelineEvent),
+    ) -> Result<(), LabelError> {
+        self.timeline.push(sample.index, sample.time);
+        if sample.lead_off != self.lead_off {
+            self.report_lead_off(sample, sink);
+        }
+        if let Some(blocks) = &mut self.blocks
+            && let Some(block) = blocks.push(sample.index, sample.time, sample.codes)
+        {
+            sink(PipelineEvent::Ecg(block));
+        }
+        let mut uv = [0.0; CHANNEL_COUNT];
+        for ((uv, code), scale) in uv.iter_mut().zip(sample.codes).zip(self.uv_per_code) {
+            *uv = code as f32 * scale;
+        }
+        let sample = Sample {
+            index: sample.index,
+            uv,
+            lead_off: sample.lead_off.channels(),
+        };
+        self.through_chain(sink, |chain, mut on_event| {
+            chain.push(&sample, &mut on_event);
+        })
+    }
+
+    /// Tells the pipeline that samples are missing before the next one.
+    ///
+    /// # Errors
+    /// As [`Pipeline::push`]: beats still pending before the gap are labelled now.
+    pub fn gap(
+        &mut self,
+        gap: &Gap,
+        sink: &mut impl FnMut(PipelineEvent),
+    ) -> Result<(), LabelError> {
+        let next_index = gap.first_missing_sample.saturating_add(gap.missing_samples);
+        let outcome = self.through_chain(sink, |chain, mut on_event| {
+            chain.gap(next_index, &mut on_event);
+        });
+        self.flush_block(sink);
+        sink(PipelineEvent::Gap(*gap));
+        outcome
+    }
+
+    /// Passes an event of the source on, in order.
+    pub fn event(&mut self, event: Event, sink: &mut impl FnMut(PipelineEvent)) {
+        sink(PipelineEvent::Event(event));
+    }
+
+    /// The source has ended: labels what is pending and hands out the last raw ECG.
+    ///
+    /// # Errors
+    /// As [`Pipeline::push`].
+    pub fn finish(&mut self, sink: &mut impl FnMut(PipelineEvent)) -> Result<(), LabelError> {
+        let outcome = self.through_chain(sink, |chain, mut on_event| chain.finish(&mut on_event));
+        self.flush_block(sink);
+        outcome
+    }
+
+    fn flush_block(&mut self, sink: &mut impl FnMut(PipelineEvent)) {
+        if let Some(block) = self.blocks.as_mut().and_then(BlockBuilder::take) {
+            sink(PipelineEvent::Ecg(block));
+        }
+    }
+
+    /// Runs one step of the chain and turns its events into the pipeline's. After an engine's
+    /// error the step's other events still come through; the first error is returned.
+    fn through_chain(
+        &mut self,
+        sink: &mut impl FnMut(PipelineEvent),
+        step: impl FnOnce(&mut Chain, &mut dyn FnMut(ChainEvent)),
+    ) -> Result<(), LabelError> {
+        let Self {
+            chain,
+            labeller,
+            timeline,
+            sample_period_ms,
+            ..
+        } = self;
+        let mut outcome = Ok(());
+        step(chain, &mut |event| match event {
+            ChainEvent::Beat(cut) => match labeller.label(&cut.window_uv) {
+                Ok(decision) => sink(PipelineEvent::Beat(LabelledBeat {
+                    r_sample: cut.r_sample,
+                    r_time: timeline.time_of(cut.r_sample),
+                    rr_ms: cut.rr.rr_s.map(|rr_s| rr_s * 1e3),
+                    class: decision.class,
+                    probabilities: decision.probabilities,
+                    channel: u8::from(cut.channel != 0),
+                    quality: cut.quality,
+                    window_complete: cut.window_complete,
+                    label_delay_ms: delay_ms(&cut, *sample_period_ms),
+                })),
+                Err(error) => {
+                    if outcome.is_ok() {
+                        outcome = Err(error);
+                    }
+                }
+            },
+            ChainEvent::Quality {
+                sample,
+                channel,
+                quality,
+            } => {
+                sink(PipelineEvent::Event(Event {
+                    sample,
+                    time: timeline.time_of(sample),
+                    kind: "quality_changed",
+                    detail: format!("channel {channel}: {}", describe(quality)),
+                }));
+            }
+            ChainEvent::ChannelSwitched { sample, channel } => {
+                sink(PipelineEvent::Event(Event {
+                    sample,
+                    time: timeline.time_of(sample),
+                    kind: "channel_switched",
+                    detail: format!("beats are taken from channel {channel}"),
+                }));
+            }
+        });
+        outcome
+    }
+
+    fn report_lead_off(&mut self, sample: &RawSample, sink: &mut impl FnMut(PipelineEvent)) {
+        for electrode in Electrode::ALL {
+            let (before, now) = (
+                self.lead_off.is_off(electrode),
+                sample.lead_off.is_off(electrode),
+            );
+            if before != now {
+                let (kind, state) = if now {
+                    ("lead_off", "off")
+                } else {
+                    ("lead_on", "on again")
+                };
+                sink(PipelineEvent::Event(Event {
+                    sample: sample.index,
+                    time: sample.time,
+                    kind,
+                    detail: format!("electrode {electrode}: {state}"),
+                }));
+            }
+        }
+        self.lead_off = sample.lead_off;
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a delay of about 1000 ms")]
+fn delay_ms(cut: &CutBeat, sample_period_ms: f64) -> f32 {
+    (cut.decided_at_sample.saturating_sub(cut.r_sample) as f64 * sample_period_ms) as f32
+}
+
+fn describe(quality: SignalQuality) -> &'static str {
+    match quality {
+        SignalQuality::Good => "good",
+        SignalQuality::Noisy => "noisy",
+        SignalQuality::Clipped => "clipped at the converter's limits",
+        SignalQuality::Flat => "flat",
+        SignalQuality::LeadOff => "lead off",
+    }
+}

@@ -1,0 +1,111 @@
+//! The store and the socket, opened together.
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+
+use super::session::{Session, SessionOutcome};
+use crate::acquisition::FrameSource;
+use crate::api::{
+    ApiDeps, ApiOptions, ApiServer, ServiceState, SharedLiveStatus, SocketError, StreamHub,
+};
+use crate::pipeline::{Pipeline, PipelineEvent, SessionInfo};
+use crate::store::{Store, StoreError, StoreOptions, StoreWriter};
+
+/// What a gateway is made of.
+#[derive(Debug, Clone)]
+pub struct GatewayOptions {
+    /// The SQLite file; created if it does not exist.
+    pub database: PathBuf,
+    /// How it is written.
+    pub store: StoreOptions,
+    /// The socket; `None` serves nobody.
+    pub socket: Option<ApiOptions>,
+}
+
+/// Why a gateway could not be opened or lost its store.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// The database; nothing in it was changed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The socket.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+}
+
+/// A store that is written, and a socket that answers from it.
+#[derive(Debug)]
+pub struct Gateway {
+    writer: StoreWriter,
+    api: Option<ApiServer>,
+    live: SharedLiveStatus,
+}
+
+impl Gateway {
+    /// Opens the database, then the socket.
+    ///
+    /// # Errors
+    /// [`GatewayError`]; nothing is left open then.
+    pub fn open(options: &GatewayOptions) -> Result<Self, GatewayError> {
+        let store = Store::open(&options.database, options.store.clone())?;
+        let hub = StreamHub::default();
+        let live = SharedLiveStatus::default();
+        let announce = hub.clone();
+        let writer = store.into_writer(move |commit| announce.publish(commit))?;
+        let api = match &options.socket {
+            None => None,
+            Some(socket) => Some(ApiServer::bind(
+                socket,
+                ApiDeps {
+                    database: options.database.clone(),
+                    hub,
+                    live: live.clone(),
+                    writer: Some(writer.monitor()),
+                },
+            )?),
+        };
+        Ok(Self { writer, api, live })
+    }
+
+    /// Runs `source` through `pipeline` into the store until it ends, fails or `stop` is set.
+    /// `observe` sees every event on its way; `end_reason` names the end of a source that ended by
+    /// itself, e.g. `completed` or `truncated`.
+    pub fn run_session(
+        &self,
+        source: &mut impl FrameSource,
+        pipeline: &mut Pipeline,
+        info: &SessionInfo,
+        stop: &AtomicBool,
+        end_reason: &dyn Fn() -> &'static str,
+        observe: &mut impl FnMut(&PipelineEvent),
+    ) -> SessionOutcome {
+        Session {
+            writer: &self.writer,
+            live: &self.live,
+            stop,
+            info,
+            end_reason,
+        }
+        .run(source, pipeline, observe)
+    }
+
+    /// Tells the socket's clients what the service as a whole is doing.
+    pub fn announce(&self, state: ServiceState, detail: Option<String>) {
+        self.live.update(|live| {
+            live.state = state;
+            live.detail = detail;
+        });
+    }
+
+    /// Commits what is queued, closes the socket and the database.
+    ///
+    /// # Errors
+    /// [`StoreError::WriterStopped`] if anything queued was not committed.
+    pub fn close(self) -> Result<(), StoreError> {
+        let outcome = self.writer.close();
+        if let Some(api) = self.api {
+            api.shutdown();
+        }
+        outcome
+    }
+}

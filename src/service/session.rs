@@ -1,0 +1,222 @@
+//! One session: a source, the pipeline and the store put together.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::acquisition::{Acquired, AcquisitionError, FrameSource, RawSample};
+use crate::api::{ServiceState, SharedLiveStatus};
+use crate::model::CLASS_COUNT;
+use crate::pipeline::{LabelError, Pipeline, PipelineEvent, SessionInfo};
+use crate::store::{StoreError, StoreWriter};
+use crate::time::{ClockRelation, MonotonicNs};
+
+/// The live status is brought up to date once in this much signal time.
+const LIVE_STATUS_EVERY_NS: u64 = 200_000_000;
+
+/// What a session has recorded.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SessionReport {
+    /// Its row in the store; `None` if it could not be opened.
+    pub session: Option<i64>,
+    /// Beats by class, in the order N L R A V.
+    pub beats_by_class: [u64; CLASS_COUNT],
+    /// Samples received.
+    pub samples: u64,
+    /// Gaps.
+    pub gaps: u64,
+    /// Samples missing in the gaps.
+    pub missing_samples: u64,
+    /// Events.
+    pub events: u64,
+    /// Signal time from the first sample to the last, missing ones included, seconds.
+    pub seconds_of_ecg: f64,
+}
+
+/// Why a session ended before its source did.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The source failed. What came before is stored.
+    #[error(transparent)]
+    Source(#[from] AcquisitionError),
+    /// The engine failed.
+    #[error(transparent)]
+    Label(#[from] LabelError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A session's report, and how it ended.
+#[derive(Debug)]
+pub struct SessionOutcome {
+    /// What was recorded.
+    pub report: SessionReport,
+    /// `Ok` if the source ended or the session was stopped.
+    pub ended: Result<(), SessionError>,
+}
+
+pub(super) struct Session<'a> {
+    pub(super) writer: &'a StoreWriter,
+    pub(super) live: &'a SharedLiveStatus,
+    pub(super) stop: &'a AtomicBool,
+    pub(super) info: &'a SessionInfo,
+    /// How the source ended, asked once it has.
+    pub(super) end_reason: &'a dyn Fn() -> &'static str,
+}
+
+/// What the running session counts.
+#[derive(Default)]
+struct Progress {
+    report: SessionReport,
+    first_index: Option<u64>,
+    newest: Option<(u64, MonotonicNs)>,
+    live_after_ns: u64,
+    store_failure: Option<StoreError>,
+}
+
+impl Session<'_> {
+    pub(super) fn run(
+        &self,
+        source: &mut impl FrameSource,
+        pipeline: &mut Pipeline,
+        observe: &mut impl FnMut(&PipelineEvent),
+    ) -> SessionOutcome {
+        let mut progress = Progress::default();
+        let ended = self.record(source, pipeline, observe, &mut progress);
+        SessionOutcome {
+            report: self.finish_report(progress),
+            ended,
+        }
+    }
+
+    fn record(
+        &self,
+        source: &mut impl FrameSource,
+        pipeline: &mut Pipeline,
+        observe: &mut impl FnMut(&PipelineEvent),
+        progress: &mut Progress,
+    ) -> Result<(), SessionError> {
+        progress.report.session = Some(self.writer.begin_session(self.info)?);
+        self.live.update(|live| {
+            live.state = ServiceState::Recording;
+            live.detail = None;
+            live.model = Some(self.info.model.clone());
+            live.engine = Some(self.info.engine.clone());
+        });
+        let ran = self.pump(source, pipeline, observe, progress);
+        let reason = match &ran {
+            Err(_) => "failed",
+            Ok(()) if self.stop.load(Ordering::Relaxed) => "stopped",
+            Ok(()) => (self.end_reason)(),
+        };
+        let end = progress
+            .newest
+            .map_or(self.info.start.monotonic, |(_, time)| time);
+        let at = ClockRelation {
+            monotonic: end,
+            wall: self.info.start.wall_at(end),
+        };
+        let closed = self.writer.end_session(at, reason);
+        self.show_live(progress);
+        // The first failure tells why; a store that cannot close the session is the second.
+        ran?;
+        closed?;
+        Ok(())
+    }
+
+    /// Moves everything the source has through the pipeline; pending beats are labelled and queued
+    /// also when the source fails.
+    fn pump(
+        &self,
+        source: &mut impl FrameSource,
+        pipeline: &mut Pipeline,
+        observe: &mut impl FnMut(&PipelineEvent),
+        progress: &mut Progress,
+    ) -> Result<(), SessionError> {
+        let source_end = loop {
+            if self.stop.load(Ordering::Relaxed) {
+                break Ok(());
+            }
+            let acquired = match source.next() {
+                Ok(Some(acquired)) => acquired,
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            };
+            if let Acquired::Sample(sample) = &acquired {
+                self.count(sample, progress);
+            }
+            let mut sink = |event: PipelineEvent| self.take(event, observe, progress);
+            match acquired {
+                Acquired::Sample(sample) => pipeline.push(&sample, &mut sink)?,
+                Acquired::Gap(gap) => pipeline.gap(&gap, &mut sink)?,
+                Acquired::Event(event) => pipeline.event(event, &mut sink),
+            }
+            if let Some(failure) = progress.store_failure.take() {
+                return Err(failure.into());
+            }
+        };
+        pipeline.finish(&mut |event| self.take(event, observe, progress))?;
+        if let Some(failure) = progress.store_failure.take() {
+            return Err(failure.into());
+        }
+        Ok(source_end?)
+    }
+
+    fn count(&self, sample: &RawSample, progress: &mut Progress) {
+        progress.report.samples += 1;
+        progress.first_index.get_or_insert(sample.index);
+        progress.newest = Some((sample.index, sample.time));
+        if sample.time.0 >= progress.live_after_ns {
+            progress.live_after_ns = sample.time.0.saturating_add(LIVE_STATUS_EVERY_NS);
+            self.show_live(progress);
+            self.live
+                .update(|live| live.lead_off = Some(sample.lead_off.channels()));
+        }
+    }
+
+    fn show_live(&self, progress: &Progress) {
+        self.live.update(|live| {
+            live.samples_received = progress.report.samples;
+            live.newest_sample = progress.newest.map(|(_, time)| time);
+        });
+    }
+
+    fn take(
+        &self,
+        event: PipelineEvent,
+        observe: &mut impl FnMut(&PipelineEvent),
+        progress: &mut Progress,
+    ) {
+        match &event {
+            PipelineEvent::Beat(beat) => {
+                progress.report.beats_by_class[beat.class.index()] += 1;
+            }
+            PipelineEvent::Gap(gap) => {
+                progress.report.gaps += 1;
+                progress.report.missing_samples += gap.missing_samples;
+                tracing::warn!(
+                    first_missing_sample = gap.first_missing_sample,
+                    missing_samples = gap.missing_samples,
+                    cause = gap.cause.name(),
+                    "samples are missing"
+                );
+            }
+            PipelineEvent::Event(event) => {
+                progress.report.events += 1;
+                tracing::info!(kind = event.kind, sample = event.sample, "{}", event.detail);
+            }
+            PipelineEvent::Ecg(_) => {}
+        }
+        observe(&event);
+        if let Err(error) = self.writer.record(event) {
+            progress.store_failure.get_or_insert(error);
+        }
+    }
+
+    fn finish_report(&self, progress: Progress) -> SessionReport {
+        let mut report = progress.report;
+        if let (Some(first), Some((newest, _))) = (progress.first_index, progress.newest) {
+            report.seconds_of_ecg = (newest - first + 1) as f64 / self.info.sample_rate_hz;
+        }
+        report
+    }
+}

@@ -1,0 +1,90 @@
+//! Where in a QRS complex the R peak is.
+
+use super::history::History;
+use super::memory::Memory;
+use super::samples;
+use super::shapes::Fit;
+
+/// The R peak is looked for this far on both sides of the peak of the energy.
+const SEARCH_HALF: u64 = samples(72);
+/// The level before the complex is the mean of this stretch before the peak of the energy.
+const LEVEL_FROM: u64 = samples(200);
+const LEVEL_TO: u64 = samples(112);
+/// A complex whose deflections differ by less than this (logarithm of their ratio) keeps the
+/// polarity of the patient's beats so far: R and S must not take turns.
+const UNDECIDED: f32 = 0.4;
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Fiducial {
+    /// Index of the sample nearest the R peak.
+    pub(super) index: u64,
+    /// Distance of the peak from it by the parabola through its neighbours, -0.5 to 0.5 samples.
+    pub(super) offset: f32,
+    /// Whether R is the upward deflection.
+    pub(super) upward: bool,
+    /// From the highest to the lowest value of the complex, µV.
+    pub(super) amplitude_uv: f32,
+    /// How the complex fits the patient's shapes.
+    pub(super) fit: Fit,
+    /// Logarithm of the upward over the downward deflection.
+    pub(super) log_up_over_down: f32,
+}
+
+/// The dominant deflection of the complex around `peak`, or the place of R in the known shape it
+/// has.
+pub(super) fn place(history: &History, peak: u64, memory: &Memory) -> Fiducial {
+    let from = peak.saturating_sub(SEARCH_HALF).max(history.first());
+    let to = (peak + SEARCH_HALF).min(history.end().saturating_sub(1));
+    let level_uv = mean(
+        history,
+        peak.saturating_sub(LEVEL_FROM),
+        peak.saturating_sub(LEVEL_TO),
+    );
+    let (mut highest, mut lowest) = ((from, f32::MIN), (from, f32::MAX));
+    for index in from..=to {
+        let uv = history.at(index) - level_uv;
+        if uv > highest.1 {
+            highest = (index, uv);
+        }
+        if uv < lowest.1 {
+            lowest = (index, uv);
+        }
+    }
+    let log_up_over_down = (highest.1.max(1.0) / (-lowest.1).max(1.0)).ln();
+    let dominant = if log_up_over_down > 0.0 {
+        highest.0
+    } else {
+        lowest.0
+    };
+    let fit = memory.shapes.fit(history, dominant);
+    let unknown = log_up_over_down + UNDECIDED * memory.polarity.signum() > 0.0;
+    let upward = fit.upward().unwrap_or(unknown);
+    let extremum = if upward { highest.0 } else { lowest.0 };
+    let index = fit.summit(history).unwrap_or(extremum);
+    Fiducial {
+        index,
+        offset: vertex(
+            history.at(index.saturating_sub(1)),
+            history.at(index),
+            history.at(index + 1),
+        ),
+        upward,
+        amplitude_uv: highest.1 - lowest.1,
+        fit,
+        log_up_over_down,
+    }
+}
+
+fn mean(history: &History, from: u64, to: u64) -> f32 {
+    let sum: f32 = (from..=to).map(|index| history.at(index)).sum();
+    sum / (to - from + 1) as f32
+}
+
+/// Place of the extremum of the parabola through three neighbouring samples.
+fn vertex(before: f32, at: f32, after: f32) -> f32 {
+    let curvature = before - 2.0 * at + after;
+    if curvature.abs() < 1e-6 {
+        return 0.0;
+    }
+    (0.5 * (before - after) / curvature).clamp(-0.5, 0.5)
+}

@@ -1,0 +1,307 @@
+//! QRS detection with a bounded look-ahead.
+//!
+//! 1. [`envelope`] turns the conditioned signal into the energy of its QRS band; every local
+//!    maximum is a candidate.
+//! 2. A candidate waits until the signal after it is known (at the earliest when the window of a
+//!    beat is complete, at the latest [`DEADLINE_SAMPLES`] after its R peak). A stretch without any
+//!    likely candidate is thereby searched back within the same bound.
+//! 3. [`features`] compares it, free of any scale, with the patient's last beats, with the noise
+//!    between them, with the rhythm and with its neighbours; [`network`] weighs these features.
+//! 4. [`fiducial`] places the R peak.
+
+mod envelope;
+mod features;
+mod fiducial;
+mod history;
+mod memory;
+mod network;
+mod shapes;
+#[allow(clippy::approx_constant, reason = "fitted, whatever they look like")]
+mod weights;
+
+use std::collections::VecDeque;
+
+pub use features::{FEATURE_COUNT, FEATURE_NAMES};
+
+use super::CHAIN_RATE_HZ;
+use envelope::{Envelope, PEAK_DELAY_SAMPLES, Peak};
+use features::Context;
+use fiducial::Fiducial;
+pub(super) use history::History;
+use memory::Memory;
+
+/// Samples of the chain's rate in `milliseconds`, rounded down.
+const fn samples(milliseconds: u64) -> u64 {
+    milliseconds * CHAIN_RATE_HZ as u64 / 1000
+}
+
+/// Samples after R that must be known before a beat is reported: the end of its window.
+pub(super) const LEAST_WAIT_SAMPLES: u64 = 144;
+/// Samples after R by which every candidate has been decided.
+pub(super) const DEADLINE_SAMPLES: u64 = samples(800);
+/// Two beats are never closer than this.
+pub(super) const REFRACTORY_SAMPLES: u64 = samples(200);
+/// A candidate this likely is reported without waiting for the deadline (log odds).
+const EARLY_LOG_ODDS: f32 = 4.0;
+/// From here on a candidate is a beat at the deadline (log odds): below even odds, because a lost
+/// beat also costs the levels their memory.
+const LEAST_LOG_ODDS: f32 = -0.25;
+/// Most candidates that can be waiting: one each 100 ms, and those of a flush.
+const QUEUE_LENGTH: usize = 32;
+/// Decided candidates that are remembered: as many as fit into the time a P wave lies before R.
+const BEFORE: usize = 4;
+/// A candidate below this energy is converter noise whatever came before, µV.
+const LEAST_ENERGY_UV: f32 = 3.0;
+/// Before any beat is known, what reaches this part of the largest candidate ahead is one.
+const FIRST_BEAT_PART: f32 = 0.4;
+/// Weight of the newest rejected candidate in the noise level.
+const NOISE_WEIGHT: f32 = 0.1;
+/// Without a beat for this long, the levels of the last beats sink with every candidate.
+const SILENCE_SAMPLES: u64 = samples(2500);
+/// What remains of the levels each time.
+const SINKING: f32 = 0.9;
+
+/// A beat found in one channel.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Detection {
+    /// Index of the sample nearest the R peak, at [`CHAIN_RATE_HZ`].
+    pub index: u64,
+    /// Distance of the R peak from that sample, in samples, -0.5 to 0.5.
+    pub offset: f32,
+}
+
+/// How one candidate was judged: the training material of the detector's weights.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Judgement {
+    /// Index of the candidate's R peak, at [`CHAIN_RATE_HZ`].
+    pub index: u64,
+    /// Its features when it was decided, in the order of [`FEATURE_NAMES`].
+    pub features: [f32; FEATURE_COUNT],
+    /// Whether it was taken for a beat.
+    pub accepted: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Candidate {
+    peak: Peak,
+    fiducial: Fiducial,
+    /// Index of the newest sample by which it must be decided.
+    deadline: u64,
+    /// Whether an early decision was tried.
+    tried: bool,
+}
+
+impl Candidate {
+    fn r(&self) -> u64 {
+        self.fiducial.index
+    }
+}
+
+/// Streaming QRS detector for one channel of conditioned signal.
+#[derive(Debug, Clone)]
+pub struct Detector {
+    history: History,
+    envelope: Envelope,
+    queue: VecDeque<Candidate>,
+    memory: Memory,
+    last_beat: Option<Candidate>,
+    /// The last decided candidates, newest first.
+    before: [Option<Candidate>; BEFORE],
+    judgements: Option<Vec<Judgement>>,
+}
+
+impl Default for Detector {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Detector {
+    /// A detector that knows nothing; its first sample has index 0.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            history: History::new(),
+            envelope: Envelope::new(),
+            queue: VecDeque::with_capacity(QUEUE_LENGTH),
+            memory: Memory::default(),
+            last_beat: None,
+            before: [None; BEFORE],
+            judgements: None,
+        }
+    }
+
+    /// Keep every judgement from now on, for training; they take memory without bound.
+    pub fn keep_judgements(&mut self) {
+        self.judgements = Some(Vec::new());
+    }
+
+    /// The judgements kept so far.
+    #[must_use]
+    pub fn judgements(&self) -> &[Judgement] {
+        self.judgements.as_deref().unwrap_or_default()
+    }
+
+    /// Continue at index `next` after a gap; what is known of the patient's beats is kept.
+    pub fn restart(&mut self, next: u64) {
+        self.history.restart(next);
+        self.envelope.restart(next);
+        self.queue.clear();
+        self.last_beat = None;
+        self.before = [None; BEFORE];
+    }
+
+    /// Median energy of the last beats' QRS complexes, µV.
+    pub(super) fn qrs_energy_uv(&self) -> Option<f32> {
+        self.memory.energy_uv.median()
+    }
+
+    /// The envelope's newest value, µV.
+    pub(super) fn envelope_uv(&self) -> f32 {
+        self.envelope.newest_uv()
+    }
+
+    /// Take the conditioned sample with the next index, µV; `sink` gets the beats that were decided
+    /// by it, in order of time.
+    #[inline]
+    pub fn push(&mut self, uv: f32, sink: &mut impl FnMut(Detection)) {
+        self.process(uv, &mut |detection, _| sink(detection));
+    }
+
+    /// Decide all waiting candidates with what is known. Call [`Detector::restart`] before pushing
+    /// again.
+    pub fn finish(&mut self, sink: &mut impl FnMut(Detection)) {
+        self.flush(&mut |detection, _| sink(detection));
+    }
+
+    /// As [`Detector::push`]; `sink` also gets the samples around the beat.
+    #[inline]
+    pub(super) fn process(&mut self, uv: f32, sink: &mut impl FnMut(Detection, &History)) {
+        self.history.push(uv);
+        if let Some(peak) = self.envelope.push(uv) {
+            self.add_candidate(peak);
+        }
+        if !self.queue.is_empty() {
+            self.decide(false, sink);
+        }
+    }
+
+    /// As [`Detector::finish`]; `sink` also gets the samples around the beat.
+    pub(super) fn flush(&mut self, sink: &mut impl FnMut(Detection, &History)) {
+        let last = self.history.at(self.history.end());
+        for _ in 0..PEAK_DELAY_SAMPLES {
+            if let Some(peak) = self.envelope.push(last) {
+                self.add_candidate(peak);
+            }
+        }
+        self.decide(true, sink);
+    }
+
+    fn add_candidate(&mut self, peak: Peak) {
+        if peak.energy_uv < LEAST_ENERGY_UV || self.queue.len() == QUEUE_LENGTH {
+            return;
+        }
+        let fiducial = fiducial::place(&self.history, peak.index, &self.memory);
+        let deadline = fiducial.index + DEADLINE_SAMPLES;
+        // Two candidates' R peaks may stand in the other order than their energies.
+        for earlier in &mut self.queue {
+            earlier.deadline = earlier.deadline.min(deadline);
+        }
+        self.queue.push_back(Candidate {
+            peak,
+            fiducial,
+            deadline,
+            tried: false,
+        });
+    }
+
+    fn decide(&mut self, now: bool, sink: &mut impl FnMut(Detection, &History)) {
+        let newest = self.history.end().saturating_sub(1);
+        while let Some(front) = self.queue.front_mut() {
+            let last_call = now || newest >= front.deadline;
+            let early = !front.tried && newest >= front.r() + LEAST_WAIT_SAMPLES;
+            if !last_call && !early {
+                return;
+            }
+            front.tried = true;
+            let front = *front;
+            let Some(accepted) = self.judge(&front, newest, last_call) else {
+                return;
+            };
+            self.queue.pop_front();
+            self.before.rotate_right(1);
+            self.before[0] = Some(front);
+            if accepted {
+                self.remember(&front);
+                let detection = Detection {
+                    index: front.r(),
+                    offset: front.fiducial.offset,
+                };
+                sink(detection, &self.history);
+            } else {
+                self.reject(&front);
+            }
+        }
+    }
+
+    /// `None` if the candidate may wait.
+    fn judge(&mut self, front: &Candidate, newest: u64, last_call: bool) -> Option<bool> {
+        let too_close = |earlier: u64, later: u64| later < earlier + REFRACTORY_SAMPLES;
+        let last_r = self.last_beat.map(|last| last.r());
+        if last_r.is_some_and(|last| too_close(last, front.r())) {
+            return Some(false);
+        }
+        let mut later = self.queue.iter().skip(1);
+        if later.any(|other| {
+            too_close(front.r(), other.r()) && other.peak.energy_uv > front.peak.energy_uv
+        }) {
+            return Some(false);
+        }
+        if self.memory.energy_uv.is_empty() {
+            // Nothing known yet: wait for as much as may be seen, then trust what stands out.
+            return last_call.then(|| {
+                let largest = |most: f32, other: &Candidate| most.max(other.peak.energy_uv);
+                let largest = self.queue.iter().fold(0.0, largest);
+                front.peak.energy_uv >= FIRST_BEAT_PART * largest
+            });
+        }
+        let context = Context {
+            memory: &self.memory,
+            last: self.last_beat.as_ref(),
+            queue: &self.queue,
+            before: &self.before,
+            newest,
+        };
+        let features = context.features(front);
+        let log_odds = network::log_odds(&features);
+        if !last_call && log_odds <= EARLY_LOG_ODDS {
+            return None;
+        }
+        let accepted = log_odds > LEAST_LOG_ODDS;
+        if let Some(judgements) = &mut self.judgements {
+            judgements.push(Judgement {
+                index: front.r(),
+                features,
+                accepted,
+            });
+        }
+        Some(accepted)
+    }
+
+    fn remember(&mut self, beat: &Candidate) {
+        if let Some(last) = self.last_beat {
+            self.memory.rr_samples.add((beat.r() - last.r()) as f32);
+        }
+        self.memory.add_beat(beat, &self.history);
+        self.last_beat = Some(*beat);
+    }
+
+    fn reject(&mut self, candidate: &Candidate) {
+        let noise = &mut self.memory.noise_uv;
+        *noise += (candidate.peak.energy_uv - *noise) * NOISE_WEIGHT;
+        let last_r = self.last_beat.map_or(self.history.start(), |last| last.r());
+        if candidate.r() > last_r + SILENCE_SAMPLES {
+            self.memory.sink(SINKING);
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! What can go wrong with the store, worded for the person who has to mend it.
+
+use std::path::PathBuf;
+
+use super::codec::CodecError;
+
+/// An error of the store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A file could not be read, written or created: check path and permissions.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's answer.
+        source: std::io::Error,
+    },
+    /// Another process writes this database: stop it or choose another file.
+    #[error("{path}: in use by another ecg-gateway{holder} (lock file {lock})")]
+    InUse {
+        /// The database.
+        path: PathBuf,
+        /// The lock file beside it.
+        lock: PathBuf,
+        /// ` with process id N` where the lock file says so, else empty.
+        holder: String,
+    },
+    /// The file is not an SQLite database; it was left untouched.
+    #[error("{path}: not an SQLite database, left untouched")]
+    NotADatabase {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is another application's database; it was left untouched.
+    #[error(
+        "{path}: an SQLite database of another application (application id {found:#010x}, \
+         expected {expected:#010x}), left untouched"
+    )]
+    OtherApplication {
+        /// The file.
+        path: PathBuf,
+        /// Its application id.
+        found: u32,
+        /// Ours.
+        expected: u32,
+    },
+    /// A later version of the program wrote this database: use that version.
+    #[error("{path}: schema version {found}, this program knows versions 1 to {known}")]
+    NewerSchema {
+        /// The file.
+        path: PathBuf,
+        /// Its `user_version`.
+        found: i64,
+        /// The newest version known here.
+        known: i64,
+    },
+    /// Another connection holds the database's own lock: close it, or wait longer.
+    #[error("{path}: locked by another program for longer than {waited_ms} ms")]
+    Locked {
+        /// The file.
+        path: PathBuf,
+        /// The busy time-out, milliseconds.
+        waited_ms: u128,
+    },
+    /// The file is damaged.
+    #[error("{path}: damaged: {detail}")]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// SQLite's words.
+        detail: String,
+    },
+    /// Any other answer of SQLite.
+    #[error("{path}: {doing}: {source}")]
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+        /// What was attempted.
+        doing: &'static str,
+        /// SQLite's words.
+        source: rusqlite::Error,
+    },
+    /// A stored value is outside its range: the row was not written by this program.
+    #[error("column {column}: found {found}, expected {expected}")]
+    Value {
+        /// `table.column`.
+        column: &'static str,
+        /// The value.
+        found: String,
+        /// The allowed values.
+        expected: &'static str,
+    },
+    /// A stored ECG block is damaged.
+    #[error("ECG block of session {session} at sample {first_sample}: {source}")]
+    Block {
+        /// The block's session.
+        session: i64,
+        /// The block's first sample.
+        first_sample: u64,
+        /// What is wrong with its bytes.
+        source: CodecError,
+    },
+    /// A beat, gap, event or block arrived while no session was open.
+    #[error("no session is open")]
+    NoSession,
+    /// The writer stopped for good; what was committed before is safe.
+    #[error("the store's writer stopped: {first}")]
+    WriterStopped {
+        /// The first error, kept.
+        first: String,
+    },
+}
+
+/// Turns SQLite's answers into [`StoreError`]s of one database.
+pub(super) struct Context<'a> {
+    pub(super) path: &'a std::path::Path,
+    pub(super) busy_timeout: std::time::Duration,
+}
+
+impl Context<'_> {
+    pub(super) fn explain(&self, doing: &'static str, source: rusqlite::Error) -> StoreError {
+        use rusqlite::ErrorCode;
+        let path = self.path.to_owned();
+        match source.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Locked {
+                path,
+                waited_ms: self.busy_timeout.as_millis(),
+            },
+            Some(ErrorCode::NotADatabase) => StoreError::NotADatabase { path },
+            Some(ErrorCode::DatabaseCorrupt) => StoreError::Corrupt {
+                path,
+                detail: format!("{doing}: {source}"),
+            },
+            _ => StoreError::Sqlite {
+                path,
+                doing,
+                source,
+            },
+        }
+    }
+}
+
+impl StoreError {
+    /// True where the same write may succeed later: the database is locked, the disk is full.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Locked { .. } => true,
+            Self::Sqlite { source, .. } => matches!(
+                source.sqlite_error_code(),
+                Some(rusqlite::ErrorCode::DiskFull | rusqlite::ErrorCode::SystemIoFailure)
+            ),
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! From rows of the tables to Rust types, trusting nothing.
+
+use std::sync::Arc;
+
+use rusqlite::Row;
+
+use crate::model::CLASS_COUNT;
+use crate::pipeline::{Gap, LabelledBeat, SessionInfo};
+use crate::time::{ClockRelation, MonotonicNs, WallUs};
+
+use super::StoreError;
+use super::rows::{
+    SessionCounts, SessionEnd, StoredBeat, StoredEvent, StoredGap, StoredSession, cause_from_sql,
+    class_from_sql, from_sql, quality_from_sql,
+};
+
+pub(super) const BEAT_COLUMNS: &str = "b.id, b.session, b.r_sample, b.r_monotonic_ns, \
+     b.r_wall_us, b.rr_ms, b.class, b.p_n, b.p_l, b.p_r, b.p_a, b.p_v, b.channel, b.quality, \
+     b.window_complete, b.label_delay_ms, d.model, d.engine";
+
+pub(super) const SESSION_COLUMNS: &str = "s.id, s.source, s.origin, s.chip, s.sample_rate_hz, \
+     s.uv_per_code_0, s.uv_per_code_1, s.start_monotonic_ns, s.start_wall_us, d.model, d.engine, \
+     s.end_monotonic_ns, s.end_wall_us, s.end_reason, s.samples, s.beats_n, s.beats_l, s.beats_r, \
+     s.beats_a, s.beats_v, s.gaps, s.missing_samples, s.events";
+
+/// Why a row could not be read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RowError {
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+fn unsigned(row: &Row<'_>, index: usize, column: &'static str) -> Result<u64, RowError> {
+    Ok(from_sql(row.get(index)?, column)?)
+}
+
+#[allow(clippy::cast_possible_truncation)] // REAL columns that were written from f32
+fn float(row: &Row<'_>, index: usize) -> Result<f32, RowError> {
+    Ok(row.get::<_, f64>(index)? as f32)
+}
+
+#[allow(clippy::cast_possible_truncation)] // as above
+pub(super) fn beat(row: &Row<'_>) -> Result<StoredBeat, RowError> {
+    let mut probabilities = [0.0; CLASS_COUNT];
+    for (index, probability) in (7..).zip(&mut probabilities) {
+        *probability = float(row, index)?;
+    }
+    Ok(StoredBeat {
+        id: row.get(0)?,
+        session: row.get(1)?,
+        r_wall: WallUs(row.get(4)?),
+        model: Arc::from(row.get_ref(16)?.as_str().map_err(rusqlite::Error::from)?),
+        engine: Arc::from(row.get_ref(17)?.as_str().map_err(rusqlite::Error::from)?),
+        beat: LabelledBeat {
+            r_sample: unsigned(row, 2, "beats.r_sample")?,
+            r_time: MonotonicNs(unsigned(row, 3, "beats.r_monotonic_ns")?),
+            rr_ms: row.get::<_, Option<f64>>(5)?.map(|rr_ms| rr_ms as f32),
+            class: class_from_sql(row.get_ref(6)?.as_str().map_err(rusqlite::Error::from)?)?,
+            probabilities,
+            channel: row.get(12)?,
+            quality: quality_from_sql(row.get_ref(13)?.as_str().map_err(rusqlite::Error::from)?)?,
+            window_complete: row.get(14)?,
+            label_delay_ms: float(row, 15)?,
+        },
+    })
+}
+
+pub(super) fn session(row: &Row<'_>) -> Result<StoredSession, RowError> {
+    let end_monotonic: Option<i64> = row.get(11)?;
+    let end_wall: Option<i64> = row.get(12)?;
+    let end_reason: Option<String> = row.get(13)?;
+    let at = match (end_monotonic, end_wall) {
+        (Some(monotonic), Some(wall)) => Some(ClockRelation {
+            monotonic: MonotonicNs(from_sql(monotonic, "sessions.end_monotonic_ns")?),
+            wall: WallUs(wall),
+        }),
+        _ => None,
+    };
+    let mut beats_by_class = [0; CLASS_COUNT];
+    for (index, count) in (15..).zip(&mut beats_by_class) {
+        *count = unsigned(row, index, "sessions.beats_*")?;
+    }
+    Ok(StoredSession {
+        id: row.get(0)?,
+        info: SessionInfo {
+            source: row.get(1)?,
+            origin: row.get(2)?,
+            chip: row.get(3)?,
+            sample_rate_hz: row.get(4)?,
+            uv_per_code: [row.get(5)?, row.get(6)?],
+            start: ClockRelation {
+                monotonic: MonotonicNs(unsigned(row, 7, "sessions.start_monotonic_ns")?),
+                wall: WallUs(row.get(8)?),
+            },
+            model: row.get(9)?,
+            engine: row.get(10)?,
+        },
+        end: end_reason.map(|reason| SessionEnd { at, reason }),
+        counts: SessionCounts {
+            beats_by_class,
+            gaps: unsigned(row, 20, "sessions.gaps")?,
+            missing_samples: unsigned(row, 21, "sessions.missing_samples")?,
+            events: unsigned(row, 22, "sessions.events")?,
+            samples: unsigned(row, 14, "sessions.samples")?,
+        },
+    })
+}
+
+pub(super) fn gap(row: &Row<'_>) -> Result<StoredGap, RowError> {
+    Ok(StoredGap {
+        id: row.get(0)?,
+        session: row.get(1)?,
+        wall: WallUs(row.get(5)?),
+        after_beat: row.get(7)?,
+        gap: Gap {
+            first_missing_sample: unsigned(row, 2, "gaps.first_missing_sample")?,
+            missing_samples: unsigned(row, 3, "gaps.missing_samples")?,
+            time: MonotonicNs(unsigned(row, 4, "gaps.monotonic_ns")?),
+            cause: cause_from_sql(row.get_ref(6)?.as_str().map_err(rusqlite::Error::from)?)?,
+        },
+    })
+}
+
+pub(super) fn event(row: &Row<'_>) -> Result<StoredEvent, RowError> {
+    Ok(StoredEvent {
+        id: row.get(0)?,
+        session: row.get(1)?,
+        sample: unsigned(row, 2, "events.sample")?,
+        time: MonotonicNs(unsigned(row, 3, "events.monotonic_ns")?),
+        wall: WallUs(row.get(4)?),
+        kind: row.get(5)?,
+        detail: row.get(6)?,
+        after_beat: row.get(7)?,
+    })
+}

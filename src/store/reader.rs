@@ -1,0 +1,298 @@
+//! Read-only connections.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, Row, params};
+
+use crate::time::WallUs;
+
+use super::StoreError;
+use super::error::Context;
+use super::file::check_header;
+use super::open::{check_version, no_mutex};
+use super::parse::{BEAT_COLUMNS, RowError, SESSION_COLUMNS, beat, event, gap, session};
+use super::rows::{SessionCounts, StoredBeat, StoredEvent, StoredGap, StoredSession};
+
+/// Readers wait this long at most: in WAL mode only a checkpoint's end or recovery makes them wait.
+const READER_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Which gaps or events to read, in ascending order of id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowFilter {
+    /// Only this session.
+    pub session: Option<i64>,
+    /// Not before this wall time.
+    pub from: Option<WallUs>,
+    /// Before this wall time.
+    pub until: Option<WallUs>,
+    /// Only rows with a larger id.
+    pub after_id: i64,
+    /// Only rows recorded when this beat, or a later one, was the newest; 0 for all.
+    pub after_beat: i64,
+    /// At most this many.
+    pub limit: u32,
+}
+
+impl Default for RowFilter {
+    fn default() -> Self {
+        Self {
+            session: None,
+            from: None,
+            until: None,
+            after_id: 0,
+            after_beat: 0,
+            limit: 1_000,
+        }
+    }
+}
+
+/// Sums over all sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// Number of sessions.
+    pub sessions: u64,
+    /// What they recorded.
+    pub counts: SessionCounts,
+}
+
+/// A read-only connection. Sees every commit that was complete when a call began.
+#[derive(Debug)]
+pub struct StoreReader {
+    pub(super) path: PathBuf,
+    pub(super) connection: Connection,
+}
+
+impl StoreReader {
+    /// Opens the database at `path`; it may be in use by a writer, also of another process.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] if there is no such file, [`StoreError::NotADatabase`],
+    /// [`StoreError::OtherApplication`], [`StoreError::NewerSchema`], [`StoreError::Sqlite`].
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        if !check_header(path)? {
+            return Err(StoreError::Io {
+                path: path.to_owned(),
+                source: std::io::ErrorKind::NotFound.into(),
+            });
+        }
+        let context = Context {
+            path,
+            busy_timeout: READER_BUSY_TIMEOUT,
+        };
+        let connection =
+            Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | no_mutex())
+                .and_then(|connection| {
+                    connection.busy_timeout(READER_BUSY_TIMEOUT)?;
+                    connection.set_prepared_statement_cache_capacity(32);
+                    Ok(connection)
+                })
+                .map_err(|error| context.explain("opening", error))?;
+        check_version(&context, &connection)?;
+        Ok(Self {
+            path: path.to_owned(),
+            connection,
+        })
+    }
+
+    /// The database file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Sessions with an id above `after_id`, ascending, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the read.
+    pub fn sessions(&self, after_id: i64, limit: u32) -> Result<Vec<StoredSession>, StoreError> {
+        self.rows(
+            &format!(
+                "SELECT {SESSION_COLUMNS} FROM sessions s JOIN deciders d ON d.id = s.decider \
+                 WHERE s.id > ?1 ORDER BY s.id LIMIT ?2"
+            ),
+            params![after_id, limit],
+            session,
+        )
+    }
+
+    /// One session, `None` if there is none with this id.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the read.
+    pub fn session(&self, id: i64) -> Result<Option<StoredSession>, StoreError> {
+        let found = self.sessions(id.saturating_sub(1), 1)?;
+        Ok(found.into_iter().find(|session| session.id == id))
+    }
+
+    /// The session that started last.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the read.
+    pub fn latest_session(&self) -> Result<Option<StoredSession>, StoreError> {
+        let rows = self.rows(
+            &format!(
+                "SELECT {SESSION_COLUMNS} FROM sessions s JOIN deciders d ON d.id = s.decider \
+                 ORDER BY s.id DESC LIMIT 1"
+            ),
+            [],
+            session,
+        )?;
+        Ok(rows.into_iter().next())
+    }
+
+    /// One beat, `None` if there is none with this id.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the read.
+    pub fn beat(&self, id: i64) -> Result<Option<StoredBeat>, StoreError> {
+        let rows = self.rows(
+            &format!(
+                "SELECT {BEAT_COLUMNS} FROM beats b JOIN deciders d ON d.id = b.decider \
+                 WHERE b.id = ?1"
+            ),
+            [id],
+            beat,
+        )?;
+        Ok(rows.into_iter().next())
+    }
+
+    /// The newest `limit` beats, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the read.
+    pub fn newest_beats(&self, limit: u32) -> Result<Vec<StoredBeat>, StoreError> {
+        self.rows(
+            &format!(
+                "SELECT {BEAT_COLUMNS} FROM beats b JOIN deciders d ON d.id = b.decider \
+                 ORDER BY b.id DESC LIMIT ?1"
+            ),
+            [limit],
+            beat,
+        )
+    }
+
+    /// The largest beat id ever given, 0 if none; the beat itself may be gone.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the read.
+    pub fn newest_beat_id(&self) -> Result<i64, StoreError> {
+        newest_beat_id(&self.connection).map_err(|error| self.context().explain("reading", error))
+    }
+
+    /// Gaps that pass `filter`, ascending by id.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the read.
+    pub fn gaps(&self, filter: &RowFilter) -> Result<Vec<StoredGap>, StoreError> {
+        self.filtered(
+            "SELECT id, session, first_missing_sample, missing_samples, monotonic_ns, wall_us, \
+             cause, after_beat FROM gaps",
+            filter,
+            gap,
+        )
+    }
+
+    /// Events that pass `filter`, ascending by id.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the read.
+    pub fn events(&self, filter: &RowFilter) -> Result<Vec<StoredEvent>, StoreError> {
+        self.filtered(
+            "SELECT id, session, sample, monotonic_ns, wall_us, kind, detail, after_beat \
+             FROM events",
+            filter,
+            event,
+        )
+    }
+
+    /// Sums over all sessions, from the counts kept with them: cheap at any size.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the read.
+    pub fn totals(&self) -> Result<Totals, StoreError> {
+        let mut totals = Totals::default();
+        let mut after_id = 0;
+        loop {
+            let page = self.sessions(after_id, 1_000)?;
+            let Some(last) = page.last() else {
+                return Ok(totals);
+            };
+            after_id = last.id;
+            totals.sessions += page.len() as u64;
+            for session in &page {
+                totals.counts.add(&session.counts);
+            }
+        }
+    }
+
+    /// Size of the database file, bytes; the write-ahead log beside it not counted.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn size_bytes(&self) -> Result<u64, StoreError> {
+        std::fs::metadata(&self.path)
+            .map(|metadata| metadata.len())
+            .map_err(|source| StoreError::Io {
+                path: self.path.clone(),
+                source,
+            })
+    }
+
+    fn filtered<T>(
+        &self,
+        select: &str,
+        filter: &RowFilter,
+        read: fn(&Row<'_>) -> Result<T, RowError>,
+    ) -> Result<Vec<T>, StoreError> {
+        self.rows(
+            &format!(
+                "{select} WHERE id > ?1 AND (?2 IS NULL OR session = ?2) AND wall_us >= ?3 \
+                 AND wall_us < ?4 AND after_beat >= ?5 ORDER BY id LIMIT ?6"
+            ),
+            params![
+                filter.after_id,
+                filter.session,
+                filter.from.map_or(i64::MIN, |from| from.0),
+                filter.until.map_or(i64::MAX, |until| until.0),
+                filter.after_beat,
+                filter.limit
+            ],
+            read,
+        )
+    }
+
+    pub(super) fn rows<T>(
+        &self,
+        sql: &str,
+        values: impl rusqlite::Params,
+        read: fn(&Row<'_>) -> Result<T, RowError>,
+    ) -> Result<Vec<T>, StoreError> {
+        let explain = |error| self.context().explain("reading", error);
+        let mut statement = self.connection.prepare_cached(sql).map_err(explain)?;
+        let mut rows = statement.query(values).map_err(explain)?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next().map_err(explain)? {
+            found.push(read(row).map_err(|error| match error {
+                RowError::Sqlite(error) => explain(error),
+                RowError::Store(error) => error,
+            })?);
+        }
+        Ok(found)
+    }
+
+    pub(super) fn context(&self) -> Context<'_> {
+        Context {
+            path: &self.path,
+            busy_timeout: READER_BUSY_TIMEOUT,
+        }
+    }
+}
+
+pub(super) fn newest_beat_id(connection: &Connection) -> rusqlite::Result<i64> {
+    connection
+        .prepare_cached(
+            "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'beats'), 0)",
+        )?
+        .query_row([], |row| row.get(0))
+}

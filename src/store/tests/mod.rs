@@ -1,0 +1,127 @@
+//! The store against real SQLite files.
+
+mod documented;
+mod opening;
+mod reading;
+mod speed;
+mod writing;
+
+use std::path::Path;
+
+use super::{Store, StoreOptions, StoreWriter, Synchronous};
+use crate::model::BeatClass;
+use crate::pipeline::{EcgBlock, Event, Gap, GapCause, LabelledBeat, PipelineEvent, SessionInfo};
+use crate::signal::SignalQuality;
+use crate::time::{ClockRelation, MonotonicNs, WallUs};
+
+pub(super) const START_WALL_US: i64 = 1_700_000_000_000_000;
+pub(super) const RATE_HZ: u64 = 500;
+
+pub(super) fn session_info(start_s: u64) -> SessionInfo {
+    SessionInfo {
+        source: "replay".to_owned(),
+        origin: "trace.ecgt".to_owned(),
+        chip: "ADS1292R".to_owned(),
+        sample_rate_hz: RATE_HZ as f64,
+        uv_per_code: [0.5, 0.25],
+        start: ClockRelation {
+            monotonic: MonotonicNs(start_s * 1_000_000_000),
+            wall: WallUs(START_WALL_US + i64::try_from(start_s).unwrap() * 1_000_000),
+        },
+        model: "v1".to_owned(),
+        engine: "cpu-reference".to_owned(),
+    }
+}
+
+fn time_of(info: &SessionInfo, sample: u64) -> MonotonicNs {
+    info.start
+        .monotonic
+        .plus_ns(sample * 1_000_000_000 / RATE_HZ)
+}
+
+/// Beat `k` of a session: R peak every 400 samples, classes N N N N L R A V in turn.
+pub(super) fn beat(info: &SessionInfo, k: u64) -> LabelledBeat {
+    let class = [
+        BeatClass::N,
+        BeatClass::N,
+        BeatClass::N,
+        BeatClass::N,
+        BeatClass::L,
+        BeatClass::R,
+        BeatClass::A,
+        BeatClass::V,
+    ][usize::try_from(k % 8).unwrap()];
+    let mut probabilities = [0.02; 5];
+    probabilities[class.index()] = 0.92;
+    LabelledBeat {
+        r_sample: 400 + 400 * k,
+        r_time: time_of(info, 400 + 400 * k),
+        rr_ms: (k > 0).then_some(800.0),
+        class,
+        probabilities,
+        channel: u8::from(k % 2 == 1),
+        quality: SignalQuality::Good,
+        window_complete: k > 0,
+        label_delay_ms: 612.5,
+    }
+}
+
+pub(super) fn gap(info: &SessionInfo, first_missing_sample: u64, missing_samples: u64) -> Gap {
+    Gap {
+        first_missing_sample,
+        missing_samples,
+        time: time_of(info, first_missing_sample),
+        cause: GapCause::MissedDrdy,
+    }
+}
+
+pub(super) fn event(info: &SessionInfo, sample: u64) -> Event {
+    Event {
+        sample,
+        time: time_of(info, sample),
+        kind: "lead_off",
+        detail: "electrode IN1P is off".to_owned(),
+    }
+}
+
+/// Channel 0 counts samples, channel 1 counts down.
+pub(super) fn block(info: &SessionInfo, first_sample: u64, samples: u64) -> EcgBlock {
+    EcgBlock {
+        first_sample,
+        first_time: time_of(info, first_sample),
+        codes: (first_sample..first_sample + samples)
+            .map(|k| i32::try_from(k).unwrap())
+            .map(|k| [k, -k])
+            .collect(),
+    }
+}
+
+/// Fast options for throw-away databases.
+pub(super) fn options() -> StoreOptions {
+    StoreOptions {
+        synchronous: Synchronous::Off,
+        ..StoreOptions::default()
+    }
+}
+
+pub(super) fn writer(path: &Path) -> StoreWriter {
+    Store::open(path, options())
+        .unwrap()
+        .into_writer(|_| {})
+        .unwrap()
+}
+
+/// A closed session of `beats` beats.
+pub(super) fn fill(writer: &StoreWriter, start_s: u64, beats: u64) -> i64 {
+    let info = session_info(start_s);
+    let id = writer.begin_session(&info).unwrap();
+    for k in 0..beats {
+        writer.record(PipelineEvent::Beat(beat(&info, k))).unwrap();
+    }
+    let end = ClockRelation {
+        monotonic: time_of(&info, 400 * (beats + 2)),
+        wall: info.start.wall_at(time_of(&info, 400 * (beats + 2))),
+    };
+    writer.end_session(end, "completed").unwrap();
+    id
+}

@@ -1,0 +1,366 @@
+use rusqlite::Connection;
+
+use super::super::beat_query;
+use super::super::{BeatFilter, RowFilter, StoreError, StoreReader, StoredBeat, WaveformRange};
+use super::{START_WALL_US, beat, block, event, fill, gap, session_info, writer};
+use crate::model::BeatClass;
+use crate::pipeline::PipelineEvent;
+use crate::time::WallUs;
+
+/// Three sessions of 100, 0 and 60 beats; the third starts 40 s before the first on the wall clock.
+fn three_sessions(path: &std::path::Path) -> StoreReader {
+    let written = writer(path);
+    fill(&written, 1_000, 100);
+    fill(&written, 2_000, 0);
+    fill(&written, 960, 60);
+    written.close().unwrap();
+    StoreReader::open(path).unwrap()
+}
+
+fn all_pages(reader: &StoreReader, filter: &BeatFilter) -> Vec<StoredBeat> {
+    let mut filter = filter.clone();
+    let mut all = Vec::new();
+    loop {
+        let page = reader.beats(&filter).unwrap();
+        assert!(page.len() <= usize::try_from(filter.limit).unwrap());
+        let Some(last) = page.last() else {
+            return all;
+        };
+        filter.after_id = last.id;
+        all.extend(page);
+    }
+}
+
+#[test]
+fn paging_under_any_filter_covers_exactly_the_matching_rows_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let reader = three_sessions(&folder.path().join("beats.db"));
+    let everything = all_pages(&reader, &BeatFilter::default());
+    assert_eq!(everything.len(), 160);
+    let wall = |second: i64| Some(WallUs(START_WALL_US + second * 1_000_000));
+    let mut failures = Vec::new();
+    let mut matched = 0;
+    for session in [None, Some(1), Some(2), Some(3), Some(4)] {
+        for classes in [
+            vec![],
+            vec![BeatClass::V],
+            vec![BeatClass::A, BeatClass::V, BeatClass::A],
+            BeatClass::ALL.to_vec(),
+        ] {
+            for (from, until) in [
+                (None, None),
+                (wall(1_010), None),
+                (None, wall(1_010)),
+                (wall(1_000), wall(1_004)),
+                (wall(5_000), wall(6_000)),
+                (wall(1_004), wall(1_000)),
+            ] {
+                for limit in [1, 7, 1_000] {
+                    let filter = BeatFilter {
+                        session,
+                        classes: classes.clone(),
+                        from,
+                        until,
+                        after_id: 0,
+                        limit,
+                    };
+                    let expected: Vec<_> = everything
+                        .iter()
+                        .filter(|row| session.is_none_or(|session| row.session == session))
+                        .filter(|row| classes.is_empty() || classes.contains(&row.beat.class))
+                        .filter(|row| from.is_none_or(|from| row.r_wall >= from))
+                        .filter(|row| until.is_none_or(|until| row.r_wall < until))
+                        .cloned()
+                        .collect();
+                    matched += expected.len();
+                    if all_pages(&reader, &filter) != expected {
+                        failures.push(filter);
+                    }
+                }
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{failures:#?}");
+    assert!(matched > 1_000, "the filters match too little: {matched}");
+}
+
+#[test]
+fn a_page_of_beats_never_sorts_or_scans_the_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("beats.db");
+    let reader = three_sessions(&path);
+    let connection = Connection::open(&path).unwrap();
+    let plan = |sql: &str| -> String {
+        connection
+            .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
+            .unwrap()
+            .raw_query()
+            .mapped(|row| row.get::<_, String>(3))
+            .map(Result::unwrap)
+            .collect::<Vec<_>>()
+            .join("; ")
+    };
+    let mut failures = Vec::new();
+    for (classes, expected) in [
+        (
+            0,
+            "SEARCH b USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
+        ),
+        (1, "beats_by_class (class=? AND rowid>? AND rowid<?)"),
+        (2, "beats_by_class (class=? AND rowid>? AND rowid<?)"),
+    ] {
+        let plan = plan(&beat_query::sql(classes));
+        if !plan.contains(expected) || plan.contains("SCAN b") || plan.contains("TEMP B-TREE") {
+            failures.push(plan);
+        }
+    }
+    assert!(failures.is_empty(), "{failures:#?}");
+    drop(reader);
+}
+
+#[test]
+fn gaps_and_events_pass_the_same_filters() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("beats.db");
+    let written = writer(&path);
+    for start_s in [0, 100] {
+        let info = session_info(start_s);
+        written.begin_session(&info).unwrap();
+        for k in 0..10 {
+            written.record(PipelineEvent::Beat(beat(&info, k))).unwrap();
+            written
+                .record(PipelineEvent::Gap(gap(&info, 500 * k, 2)))
+                .unwrap();
+            written
+                .record(PipelineEvent::Event(event(&info, 500 * k)))
+                .unwrap();
+        }
+    }
+    written.close().unwrap();
+    let reader = StoreReader::open(&path).unwrap();
+    let base = RowFilter::default();
+    let second = |second: i64| Some(WallUs(START_WALL_US + second * 1_000_000));
+    let table = [
+        ("all", base.clone(), (1..=20).collect::<Vec<i64>>()),
+        (
+            "after",
+            RowFilter {
+                after_id: 18,
+                ..base.clone()
+            },
+            vec![19, 20],
+        ),
+        (
+            "limit",
+            RowFilter {
+                limit: 2,
+                ..base.clone()
+            },
+            vec![1, 2],
+        ),
+        (
+            "session",
+            RowFilter {
+                session: Some(2),
+                limit: 1,
+                ..base.clone()
+            },
+            vec![11],
+        ),
+        (
+            "from",
+            RowFilter {
+                from: second(109),
+                ..base.clone()
+            },
+            vec![20],
+        ),
+        (
+            "until",
+            RowFilter {
+                until: second(1),
+                ..base.clone()
+            },
+            vec![1],
+        ),
+        (
+            "after beat",
+            RowFilter {
+                after_beat: 19,
+                ..base
+            },
+            vec![19, 20],
+        ),
+    ];
+    let mut failures = Vec::new();
+    for (name, filter, expected) in table {
+        let gaps: Vec<_> = reader
+            .gaps(&filter)
+            .unwrap()
+            .iter()
+            .map(|row| row.id)
+            .collect();
+        let events: Vec<_> = reader
+            .events(&filter)
+            .unwrap()
+            .iter()
+            .map(|row| row.id)
+            .collect();
+        if gaps != expected || events != expected {
+            failures.push(format!("{name}: gaps {gaps:?}, events {events:?}"));
+        }
+    }
+    assert!(failures.is_empty(), "{failures:#?}");
+}
+
+#[test]
+fn a_waveform_shows_what_is_stored_and_null_where_nothing_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("beats.db");
+    let written = writer(&path);
+    let info = session_info(0);
+    written.begin_session(&info).unwrap();
+    // samples 0..450 and 470..2000: 20 missing
+    for (first, samples) in [(0, 300), (300, 150), (470, 30), (500, 1_500)] {
+        written
+            .record(PipelineEvent::Ecg(block(&info, first, samples)))
+            .unwrap();
+    }
+    written.record(PipelineEvent::Beat(beat(&info, 0))).unwrap(); // R at 400
+    let mut early = beat(&info, 0);
+    early.r_sample = 10;
+    written.record(PipelineEvent::Beat(early)).unwrap();
+    let mut late = beat(&info, 0);
+    late.r_sample = 1_990;
+    written.record(PipelineEvent::Beat(late)).unwrap();
+    written.close().unwrap();
+    let reader = StoreReader::open(&path).unwrap();
+    let shown = |id| {
+        let beat = reader.beat(id).unwrap().unwrap();
+        reader.waveform(&beat, WaveformRange::default()).unwrap()
+    };
+
+    let middle = shown(1);
+    assert_eq!(middle.first_sample, 400 - 220); // 440 ms at 500 SPS
+    assert_eq!(middle.r_offset_samples, 220);
+    assert_eq!(middle.uv[0].len(), 220 + 288 + 1); // 576 ms at 500 SPS
+    assert_eq!(middle.missing_samples(), 20);
+    for (offset, (first, second)) in middle.uv[0].iter().zip(&middle.uv[1]).enumerate() {
+        let sample = 180 + offset;
+        let stored = !(450..470).contains(&sample);
+        let expected = |uv_per_code: f64| stored.then_some(sample as f64 * uv_per_code);
+        assert_eq!(
+            (*first, *second),
+            (expected(0.5), expected(-0.25)),
+            "{sample}"
+        );
+    }
+    let early = shown(2);
+    assert_eq!((early.first_sample, early.missing_samples()), (-210, 210));
+    let late = shown(3);
+    assert_eq!((late.first_sample, late.missing_samples()), (1_770, 279));
+
+    let beat = reader.beat(1).unwrap().unwrap();
+    let range = WaveformRange {
+        before_ms: -5.0,
+        after_ms: 4.0,
+    };
+    let narrow = reader.waveform(&beat, range).unwrap();
+    assert_eq!(narrow.uv[0], [Some(200.0), Some(200.5), Some(201.0)]);
+}
+
+#[test]
+fn a_damaged_block_is_named_and_spares_the_other_blocks() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("beats.db");
+    let written = writer(&path);
+    let info = session_info(0);
+    written.begin_session(&info).unwrap();
+    for k in 0..4 {
+        written
+            .record(PipelineEvent::Ecg(block(&info, 1_000 * k, 1_000)))
+            .unwrap();
+        let mut beat = beat(&info, k);
+        beat.r_sample = 1_000 * k + 500;
+        written.record(PipelineEvent::Beat(beat)).unwrap();
+    }
+    written.close().unwrap();
+    let damage = Connection::open(&path).unwrap();
+    for sql in [
+        "UPDATE ecg_blocks SET codes = substr(codes, 1, length(codes) - 9) WHERE id = 1",
+        "UPDATE ecg_blocks SET codes = x'0905' WHERE id = 2",
+        "UPDATE ecg_blocks SET samples = 999 WHERE id = 3",
+    ] {
+        damage.execute(sql, []).unwrap();
+    }
+    let reader = StoreReader::open(&path).unwrap();
+    let outcomes: Vec<_> = (1..=4)
+        .map(|id| {
+            let beat = reader.beat(id).unwrap().unwrap();
+            match reader.waveform(
+                &beat,
+                WaveformRange {
+                    before_ms: 100.0,
+                    after_ms: 100.0,
+                },
+            ) {
+                Ok(waveform) => format!("{} missing", waveform.missing_samples()),
+                Err(error @ (StoreError::Block { .. } | StoreError::Value { .. })) => {
+                    error.to_string()
+                }
+                Err(other) => panic!("{other:?}"),
+            }
+        })
+        .collect();
+    assert!(
+        outcomes[0].starts_with("ECG block of session 1 at sample 0: "),
+        "{outcomes:?}"
+    );
+    assert!(
+        outcomes[1].contains("at sample 1000: encoding 9"),
+        "{outcomes:?}"
+    );
+    assert!(
+        outcomes[2].contains("ecg_blocks.samples: found 999"),
+        "{outcomes:?}"
+    );
+    assert_eq!(outcomes[3], "0 missing");
+}
+
+#[test]
+fn values_no_program_of_ours_writes_are_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("beats.db");
+    let written = writer(&path);
+    fill(&written, 0, 1);
+    written.close().unwrap();
+    let damage = Connection::open(&path).unwrap();
+    let reader = StoreReader::open(&path).unwrap();
+    let mut failures = Vec::new();
+    for (set, reset, expected) in [
+        (
+            "quality = 'superb'",
+            "quality = 'good'",
+            "beats.quality: found superb",
+        ),
+        (
+            "r_sample = -1",
+            "r_sample = 1",
+            "beats.r_sample: found -1, expected at least 0",
+        ),
+        ("channel = 300", "channel = 0", "reading: "),
+    ] {
+        damage
+            .execute(&format!("UPDATE beats SET {set}"), [])
+            .unwrap();
+        match reader.beat(1) {
+            Err(error) if error.to_string().contains(expected) => {}
+            other => failures.push(format!("{set}: {other:?}")),
+        }
+        damage
+            .execute(&format!("UPDATE beats SET {reset}"), [])
+            .unwrap();
+    }
+    assert!(failures.is_empty(), "{failures:#?}");
+    reader.beat(1).unwrap().unwrap();
+}

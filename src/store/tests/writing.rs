@@ -1,0 +1,388 @@
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+
+use super::super::{
+    BeatFilter, CommittedRow, RowFilter, Store, StoreError, StoreOptions, StoreReader,
+};
+use super::{beat, block, event, fill, gap, options, session_info, writer};
+use crate::model::BeatClass;
+use crate::pipeline::PipelineEvent;
+use crate::time::WallUs;
+
+#[test]
+fn everything_recorded_is_read_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("beats.db");
+    let written = writer(&path);
+    let info = session_info(7);
+    let session = written.begin_session(&info).unwrap();
+    let (first, second) = (beat(&info, 0), beat(&info, 7));
+    written.record(PipelineEvent::Beat(first.clone())).unwrap();
+    written.set_decider("v2", "cpu-simd").unwrap();
+    written.record(PipelineEvent::Beat(second.clone())).unwrap();
+    written
+        .record(PipelineEvent::Gap(gap(&info, 4_000, 25)))
+        .unwrap();
+    written
+        .record(PipelineEvent::Event(event(&info, 4_100)))
+        .unwrap();
+    written
+        .record(PipelineEvent::Ecg(block(&info, 0, 4_000)))
+        .unwrap();
+    written.end_session(info.start, "stopped").unwrap();
+    written.close().unwrap();
+
+    let reader = StoreReader::open(&path).unwrap();
+    let beats = reader.beats(&BeatFilter::default()).unwrap();
+    assert_eq!(beats.iter().map(|row| row.id).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(beats[0].beat, first);
+    assert_eq!(beats[1].beat, second);
+    assert_eq!(beats[0].r_wall, info.start.wall_at(first.r_time));
+    let deciders: Vec<_> = beats
+        .iter()
+        .map(|row| (&*row.model, &*row.engine))
+        .collect();
+    assert_eq!(deciders, [("v1", "cpu-reference"), ("v2", "cpu-simd")]);
+    assert_eq!(reader.beat(2).unwrap().as_ref(), beats.get(1));
+    assert_eq!(reader.beat(3).unwrap(), None);
+
+    let gaps = reader.gaps(&RowFilter::default()).unwrap();
+    assert_eq!(gaps[0].gap, gap(&info, 4_000, 25));
+    assert_eq!((gaps[0].session, gaps[0].after_beat), (session, 2));
+    let events = reader.events(&RowFilter::default()).unwrap();
+    let expected = event(&info, 4_100);
+    assert_eq!(
+        (
+            events[0].sample,
+            events[0].time,
+            &*events[0].kind,
+            &events[0].detail
+        ),
+        (
+            expected.sample,
+            expected.time,
+            expected.kind,
+            &expected.detail
+        )
+    );
+
+    let stored = reader.latest_session().unwrap().unwrap();
+    assert_eq!(stored.info, info);
+    let end = stored.end.unwrap();
+    assert_eq!((end.at, &*end.reason), (Some(info.start), "stopped"));
+    assert_eq!(stored.counts.beats_by_class, [1, 0, 0, 0, 1]);
+    assert_eq!((stored.counts.gaps, stored.counts.missing_samples), (1, 25));
+    assert_eq!((stored.counts.events, stored.counts.samples), (1, 4_000));
+    assert_eq!(reader.totals().unwrap().counts, stored.counts);
+}
+
+#[test]
+fn the_same_input_gives_the_same_beat_rows() {
+    let dump = |path: &Path| {
+        let written = writer(path);
+        fill(&written, 0, 100);
+        written.close().unwrap();
+        StoreReader::open(path)
+            .unwrap()
+            .beats(&BeatFilter::default())
+            .unwrap()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let first = dump(&folder.path().join("a.db"));
+    assert_eq!(first, dump(&folder.path().join("b.db")));
+    let ids: Vec<_> = first.iter().map(|row| row.id).collect();
+    assert_eq!(ids, (1..=100).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_hook_hears_of_rows_in_order_and_only_once_they_are_committed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("beats.db");
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let (hears, reads) = (Arc::clone(&heard), path.clone());
+    let written = Store::open(&path, options())
+        .unwrap()
+        .into_writer(move |commit| {
+            // another connection already sees every announced beat
+            let reader = StoreReader::open(&reads).unwrap();
+            for row in &commit.rows {
+                hears.lock().unwrap().push(match row {
+                    CommittedRow::Beat(row) => {
+                        assert_eq!(reader.beat(row.id).unwrap().as_ref(), Some(row));
+                        format!("beat {}", row.id)
+                    }
+                    CommittedRow::Gap(row) => format!("gap {} after {}", row.id, row.after_beat),
+                    CommittedRow::Event(row) => {
+                        format!("event {} after {}", row.id, row.after_beat)
+                    }
+                });
+            }
+        })
+        .unwrap();
+    let info = session_info(0);
+    written.begin_session(&info).unwrap();
+    written
+        .record(PipelineEvent::Event(event(&info, 1)))
+        .unwrap();
+    written.record(PipelineEvent::Beat(beat(&info, 0))).unwrap();
+    written
+        .record(PipelineEvent::Gap(gap(&info, 500, 1)))
+        .unwrap();
+    written.flush().unwrap();
+    written.record(PipelineEvent::Beat(beat(&info, 1))).unwrap();
+    written.close().unwrap();
+    assert_eq!(
+        *heard.lock().unwrap(),
+        ["event 1 after 0", "beat 1", "gap 1 after 1", "beat 2"]
+    );
+}
+
+#[test]
+fn a_beat_is_committed_in_time_without_a_flush() {
+    let folder = tempfile::tempdir().unwrap();
+    let (tells, told) = mpsc::channel();
+    let written = Store::open(&folder.path().join("beats.db"), options())
+        .unwrap()
+        .into_writer(move |_| tells.send(Instant::now()).unwrap())
+        .unwrap();
+    let info = session_info(0);
+    written.begin_session(&info).unwrap();
+    let sent = Instant::now();
+    written.record(PipelineEvent::Beat(beat(&info, 0))).unwrap();
+    let committed = told.recv_timeout(Duration::from_secs(20)).unwrap();
+    assert!(
+        committed - sent >= options().commit_after / 2,
+        "commits are batched"
+    );
+}
+
+#[test]
+fn rows_without_a_session_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let written = writer(&folder.path().join("beats.db"));
+    let info = session_info(0);
+    let record = || written.record(PipelineEvent::Beat(beat(&info, 0)));
+    assert!(matches!(record(), Err(StoreError::NoSession)));
+    written.begin_session(&info).unwrap();
+    record().unwrap();
+    written.end_session(info.start, "stopped").unwrap();
+    assert!(matches!(record(), Err(StoreError::NoSession)));
+    assert_eq!(written.monitor().status().beats_committed, 1);
+}
+
+#[test]
+fn a_new_session_ends_the_open_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("beats.db");
+    let written = writer(&path);
+    for start_s in [0, 50] {
+        assert_eq!(
+            written.begin_session(&session_info(start_s)).unwrap(),
+            if start_s == 0 { 1 } else { 2 }
+        );
+    }
+    let sessions = StoreReader::open(&path).unwrap().sessions(0, 10).unwrap();
+    assert_eq!(sessions[0].end.as_ref().unwrap().reason, "superseded");
+    assert_eq!(
+        sessions[0].end.as_ref().unwrap().at,
+        Some(session_info(50).start)
+    );
+    assert_eq!(sessions[1].end, None);
+}
+
+/// As after a power cut or `kill -9`: the files as they are at some moment, nothing closed.
+#[test]
+fn committed_rows_survive_a_kill() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("beats.db");
+    let written = writer(&path);
+    let info = session_info(0);
+    written.begin_session(&info).unwrap();
+    for k in 0..300 {
+        written.record(PipelineEvent::Beat(beat(&info, k))).unwrap();
+    }
+    written.flush().unwrap();
+    let wal = folder.path().join("beats.db-wal");
+    let whole_wal = fs::read(&wal).unwrap();
+    let mut found = Vec::new();
+    for (case, wal_bytes) in [("whole", whole_wal.len()), ("torn", whole_wal.len() - 100)] {
+        let copy = folder.path().join(format!("{case}.db"));
+        fs::copy(&path, &copy).unwrap();
+        fs::write(
+            folder.path().join(format!("{case}.db-wal")),
+            &whole_wal[..wal_bytes],
+        )
+        .unwrap();
+        let store = Store::open(&copy, options()).unwrap();
+        let integrity: String = store
+            .connection
+            .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+            .unwrap();
+        let reader = store.reader().unwrap();
+        let session = reader.latest_session().unwrap().unwrap();
+        found.push((
+            case,
+            integrity,
+            reader.beats(&BeatFilter::default()).unwrap().len(),
+            session.counts.beats(),
+            session.end.map(|end| (end.at, end.reason)),
+        ));
+    }
+    let interrupted = Some((None, "interrupted".to_owned()));
+    let ok = || "ok".to_owned();
+    assert_eq!(
+        found,
+        [
+            ("whole", ok(), 300, 300, interrupted.clone()),
+            ("torn", ok(), 0, 0, interrupted), // the one torn transaction is gone as a whole
+        ]
+    );
+}
+
+#[test]
+fn ids_are_never_given_twice_even_after_rows_are_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("beats.db");
+    let written = writer(&path);
+    fill(&written, 0, 10);
+    written.close().unwrap();
+    Connection::open(&path)
+        .unwrap()
+        .execute("DELETE FROM beats", [])
+        .unwrap();
+    let written = writer(&path);
+    fill(&written, 100, 1);
+    written.close().unwrap();
+    let beats = StoreReader::open(&path).unwrap().newest_beats(5).unwrap();
+    assert_eq!(beats.iter().map(|row| row.id).collect::<Vec<_>>(), [11]);
+}
+
+#[test]
+fn a_passing_lock_is_waited_out_and_nothing_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("beats.db");
+    let impatient = StoreOptions {
+        busy_timeout: Duration::from_millis(5),
+        commit_after: Duration::from_millis(5),
+        ..options()
+    };
+    let written = Store::open(&path, impatient)
+        .unwrap()
+        .into_writer(|_| {})
+        .unwrap();
+    let info = session_info(0);
+    written.begin_session(&info).unwrap();
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    written.record(PipelineEvent::Beat(beat(&info, 0))).unwrap();
+    let patience = Instant::now() + Duration::from_secs(20);
+    while written.monitor().status().trouble.is_none() {
+        assert!(Instant::now() < patience, "the trouble never showed");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(
+        written
+            .monitor()
+            .status()
+            .trouble
+            .unwrap()
+            .contains("locked")
+    );
+    other.execute_batch("ROLLBACK").unwrap();
+    written.flush().unwrap();
+    let status = written.monitor().status();
+    assert_eq!(
+        (status.trouble, status.failure, status.beats_committed),
+        (None, None, 1)
+    );
+}
+
+#[test]
+fn a_lasting_failure_stops_the_writer_and_is_told_to_every_sender() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("beats.db");
+    let hopeless = StoreOptions {
+        busy_timeout: Duration::from_millis(5),
+        retry_for: Duration::from_millis(1),
+        ..options()
+    };
+    let written = Store::open(&path, hopeless)
+        .unwrap()
+        .into_writer(|_| {})
+        .unwrap();
+    let info = session_info(0);
+    written.begin_session(&info).unwrap();
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    written.record(PipelineEvent::Beat(beat(&info, 0))).unwrap();
+    let stopped = |outcome: Result<(), StoreError>| match outcome {
+        Err(StoreError::WriterStopped { first }) => assert!(first.contains("locked"), "{first}"),
+        other => panic!("{other:?}"),
+    };
+    stopped(written.flush());
+    stopped(written.flush());
+    assert!(
+        written
+            .monitor()
+            .status()
+            .failure
+            .unwrap()
+            .contains("locked")
+    );
+    stopped(written.close());
+}
+
+#[test]
+fn dropping_the_writer_commits_what_is_queued() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("beats.db");
+    let written = writer(&path);
+    let info = session_info(0);
+    written.begin_session(&info).unwrap();
+    for k in 0..5_000 {
+        written.record(PipelineEvent::Beat(beat(&info, k))).unwrap();
+    }
+    drop(written);
+    let reader = StoreReader::open(&path).unwrap();
+    assert_eq!(reader.totals().unwrap().counts.beats(), 5_000);
+}
+
+#[test]
+fn after_closing_the_file_alone_holds_everything_even_with_readers() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("beats.db");
+    let written = writer(&path);
+    let reader = StoreReader::open(&path).unwrap();
+    reader.totals().unwrap();
+    fill(&written, 0, 10);
+    written.close().unwrap();
+    let copy = folder.path().join("copy.db");
+    fs::copy(&path, &copy).unwrap();
+    let copied = StoreReader::open(&copy).unwrap().totals().unwrap();
+    assert_eq!(copied.counts.beats(), 10);
+    assert_eq!(copied, reader.totals().unwrap());
+}
+
+#[test]
+fn wall_times_follow_the_relation_of_the_session() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("beats.db");
+    let written = writer(&path);
+    // the wall clock was set back by 100 s between the sessions: order by id stays order of signal
+    fill(&written, 200, 3);
+    fill(&written, 100, 3);
+    written.close().unwrap();
+    let reader = StoreReader::open(&path).unwrap();
+    let beats = reader.beats(&BeatFilter::default()).unwrap();
+    assert_eq!(
+        beats.iter().map(|row| row.session).collect::<Vec<_>>(),
+        [1, 1, 1, 2, 2, 2]
+    );
+    assert!(beats[3].r_wall < beats[0].r_wall);
+    assert_eq!(beats[0].r_wall, WallUs(super::START_WALL_US + 200_800_000));
+    assert_eq!(beats[0].beat.class, BeatClass::N);
+}

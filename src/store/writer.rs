@@ -1,0 +1,219 @@
+//! The handle to the writer thread.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use crate::pipeline::{PipelineEvent, SessionInfo};
+use crate::time::{ClockRelation, WallUs};
+
+use super::open::Store;
+use super::writer_thread::WriterThread;
+use super::{Commit, StoreError};
+
+pub(super) type CommitHook = Box<dyn FnMut(&Commit) + Send>;
+
+pub(super) enum Command {
+    Begin(SessionInfo, SyncSender<Result<i64, StoreError>>),
+    Record(PipelineEvent),
+    Decider {
+        model: String,
+        engine: String,
+    },
+    End {
+        at: ClockRelation,
+        reason: String,
+        reply: SyncSender<Result<(), StoreError>>,
+    },
+    Flush(SyncSender<Result<(), StoreError>>),
+}
+
+/// What the writer thread is up to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct WriterStatus {
+    /// The session being recorded.
+    pub open_session: Option<i64>,
+    /// Transactions committed since the start.
+    pub commits: u64,
+    /// Beats committed since the start.
+    pub beats_committed: u64,
+    /// Rows waiting for their commit (the queue before the thread not counted).
+    pub rows_waiting: usize,
+    /// Rows that came after their session had ended and were not stored.
+    pub rows_refused: u64,
+    /// Wall time of the newest commit.
+    pub last_commit: Option<WallUs>,
+    /// A passing error that is being retried right now.
+    pub trouble: Option<String>,
+    /// The error that stopped the writer for good.
+    pub failure: Option<String>,
+}
+
+/// Shows the writer's status to others; cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct WriterMonitor {
+    status: Arc<Mutex<WriterStatus>>,
+}
+
+impl WriterMonitor {
+    /// The status now.
+    #[must_use]
+    pub fn status(&self) -> WriterStatus {
+        self.lock().clone()
+    }
+
+    /// Keeps the first error that stops the writer.
+    pub(super) fn note_failure(&self, error: &StoreError) {
+        self.lock().failure.get_or_insert_with(|| error.to_string());
+    }
+
+    /// The status, to change it. A panic elsewhere cannot leave it half-written in a way that
+    /// matters.
+    pub(super) fn lock(&self) -> MutexGuard<'_, WriterStatus> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Hands rows to the one thread that writes.
+///
+/// Rows are committed together, [`super::StoreOptions::commit_after`] after the first at the latest.
+/// Dropping the handle commits what is queued; [`StoreWriter::close`] does the same and tells how it
+/// went. A full queue makes the sender wait.
+#[derive(Debug)]
+pub struct StoreWriter {
+    commands: Option<SyncSender<Command>>,
+    monitor: WriterMonitor,
+    /// Lets [`StoreWriter::record`] refuse at once what the thread could only drop.
+    session_open: AtomicBool,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl StoreWriter {
+    pub(super) fn start(store: Store, on_commit: CommitHook) -> Result<Self, StoreError> {
+        let (commands, queue) = sync_channel(store.options.queue_length);
+        let monitor = WriterMonitor::default();
+        let path = store.path.clone();
+        let worker = WriterThread::new(store, monitor.clone(), on_commit);
+        let thread = std::thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || worker.run(&queue))
+            .map_err(|source| StoreError::Io { path, source })?;
+        Ok(Self {
+            commands: Some(commands),
+            monitor,
+            session_open: AtomicBool::new(false),
+            thread: Some(thread),
+        })
+    }
+
+    /// The writer's status, also after the writer is gone.
+    #[must_use]
+    pub fn monitor(&self) -> WriterMonitor {
+        self.monitor.clone()
+    }
+
+    /// Opens a session, ending an open one as `superseded` at the new one's start, and waits until
+    /// it is committed. Returns its id.
+    ///
+    /// # Errors
+    /// [`StoreError::WriterStopped`] or the error of the write.
+    pub fn begin_session(&self, info: &SessionInfo) -> Result<i64, StoreError> {
+        let id = self.ask(|reply| Command::Begin(info.clone(), reply))?;
+        self.session_open.store(true, Ordering::Relaxed);
+        Ok(id)
+    }
+
+    /// Queues a beat, gap, event or ECG block of the open session.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSession`] while no session is open, [`StoreError::WriterStopped`] once the
+    /// writer has given up. `Ok` means queued, not stored: see [`StoreWriter::flush`] and the commit
+    /// hook.
+    pub fn record(&self, event: PipelineEvent) -> Result<(), StoreError> {
+        if !self.session_open.load(Ordering::Relaxed) {
+            return Err(StoreError::NoSession);
+        }
+        self.send(Command::Record(event))
+    }
+
+    /// From here on, beats of the open session were decided by this model on this engine.
+    ///
+    /// # Errors
+    /// [`StoreError::WriterStopped`].
+    pub fn set_decider(&self, model: &str, engine: &str) -> Result<(), StoreError> {
+        self.send(Command::Decider {
+            model: model.to_owned(),
+            engine: engine.to_owned(),
+        })
+    }
+
+    /// Commits what is queued and closes the open session; without one, does nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::WriterStopped`] or the error of the write.
+    pub fn end_session(&self, at: ClockRelation, reason: &str) -> Result<(), StoreError> {
+        self.session_open.store(false, Ordering::Relaxed);
+        self.ask(|reply| Command::End {
+            at,
+            reason: reason.to_owned(),
+            reply,
+        })
+    }
+
+    /// Waits until everything queued before is committed.
+    ///
+    /// # Errors
+    /// [`StoreError::WriterStopped`] or the error of the write.
+    pub fn flush(&self) -> Result<(), StoreError> {
+        self.ask(Command::Flush)
+    }
+
+    /// Commits everything, stops the thread and frees the database.
+    ///
+    /// # Errors
+    /// [`StoreError::WriterStopped`] if anything queued was not committed.
+    pub fn close(mut self) -> Result<(), StoreError> {
+        let flushed = self.flush();
+        self.join();
+        flushed
+    }
+
+    fn ask<T>(
+        &self,
+        command: impl FnOnce(SyncSender<Result<T, StoreError>>) -> Command,
+    ) -> Result<T, StoreError> {
+        let (reply, answer): (_, Receiver<Result<T, StoreError>>) = sync_channel(1);
+        self.send(command(reply))?;
+        answer.recv().map_err(|_| self.stopped())?
+    }
+
+    fn send(&self, command: Command) -> Result<(), StoreError> {
+        self.commands
+            .as_ref()
+            .ok_or_else(|| self.stopped())?
+            .send(command)
+            .map_err(|_| self.stopped())
+    }
+
+    fn stopped(&self) -> StoreError {
+        let first = self.monitor.status().failure;
+        StoreError::WriterStopped {
+            first: first.unwrap_or_else(|| "its thread is gone".to_owned()),
+        }
+    }
+
+    fn join(&mut self) {
+        self.commands = None; // the thread commits the rest and ends
+        if let Some(thread) = self.thread.take() {
+            // a panic there has already been reported by the panic hook
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for StoreWriter {
+    fn drop(&mut self) {
+        self.join();
+    }
+}
