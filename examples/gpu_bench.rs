@@ -103,7 +103,7 @@ fn bench(
                 2.0 * gmacs * device_beats as f64 / device
             )),
         );
-        if call > 4.0 * seconds {
+        if call > seconds {
             break;
         }
     }

@@ -52,7 +52,7 @@ impl fmt::Display for GpuAdapter {
 }
 
 impl GpuAdapter {
-    /// The adapters of this machine.
+    /// The adapters of this machine that run compute shaders.
     #[must_use]
     pub fn all() -> Vec<Self> {
         found(None)
@@ -169,6 +169,12 @@ fn found(backend: Option<GpuBackend>) -> Vec<(wgpu::Adapter, GpuAdapter)> {
     ready(instance.enumerate_adapters(backends))
         .unwrap_or_default()
         .into_iter()
+        .filter(|adapter| {
+            let capabilities = adapter.get_downlevel_capabilities();
+            capabilities
+                .flags
+                .contains(wgpu::DownlevelFlags::COMPUTE_SHADERS)
+        })
         .filter_map(|adapter| {
             let info = GpuAdapter::new(&adapter.get_info())?;
             Some((adapter, info))
