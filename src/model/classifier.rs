@@ -138,6 +138,12 @@ impl Outputs {
             .nth(index)
     }
 
+    /// Whether there is room for feature maps.
+    #[must_use]
+    pub const fn wants_feature_maps(&self) -> bool {
+        self.wants_maps
+    }
+
     /// Shape of the feature maps of one window.
     #[must_use]
     pub const fn map_shape(&self) -> Shape {
@@ -155,15 +161,29 @@ impl Outputs {
         max_batch: usize,
         input: &[f32],
     ) -> Result<OutputsMut<'_>, ClassifyError> {
-        self.batch = 0;
         let window = network.input.len();
         if input.is_empty() || !input.len().is_multiple_of(window) {
+            self.batch = 0;
             return Err(ClassifyError::InputLength {
                 found: input.len(),
                 window,
             });
         }
-        let batch = input.len() / window;
+        self.begin_windows(network, max_batch, input.len() / window)
+    }
+
+    /// As [`Outputs::begin`], for engines that take the input of a batch at another time than they
+    /// give its results.
+    ///
+    /// # Errors
+    /// Those of [`Outputs::begin`] but [`ClassifyError::InputLength`].
+    pub fn begin_windows(
+        &mut self,
+        network: &NetworkDescription,
+        max_batch: usize,
+        batch: usize,
+    ) -> Result<OutputsMut<'_>, ClassifyError> {
+        self.batch = 0;
         let limit = max_batch.min(self.logits.len());
         if batch > limit {
             return Err(ClassifyError::BatchTooLarge {

@@ -6,6 +6,8 @@ mod classifier;
 mod cpu;
 mod description;
 mod error;
+#[cfg(feature = "gpu")]
+pub mod gpu;
 mod input;
 #[cfg(test)]
 mod test_support;

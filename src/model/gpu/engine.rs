@@ -1,0 +1,277 @@
+//! The engine behind the `Classifier` trait, and its stream of batches.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::adapter::GpuAdapter;
+use super::error::GpuError;
+use super::options::{GpuBackend, GpuKernels, GpuOptions};
+use super::runner::Runner;
+use super::slot::Results;
+use crate::model::{CLASS_COUNT, Classifier, ClassifyError, Model, Outputs};
+
+/// Runs a network on a GPU.
+///
+/// After an error of the device every call gives [`ClassifyError::Engine`] with the first reason: a
+/// new engine has to be made. Nothing here panics on what a driver reports.
+#[derive(Debug)]
+pub struct GpuEngine {
+    model: Arc<Model>,
+    runner: Runner,
+    max_batch: usize,
+    probabilities: Vec<[f32; CLASS_COUNT]>,
+    probable: usize,
+    timings: GpuTimings,
+}
+
+/// Whether a batch was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Submitted {
+    /// It is on its way.
+    Yes,
+    /// As many batches as the engine takes are in flight: collect one first.
+    Full,
+}
+
+/// Where the time of the last batch (or, of a large one, its last part) went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct GpuTimings {
+    /// Windows it had.
+    pub windows: usize,
+    /// From submission to the results being read.
+    pub in_flight: Duration,
+    /// Of that, waiting with nothing else to do.
+    pub waited: Duration,
+    /// Time of the dispatches on the device, where it was asked for and the adapter measures it.
+    pub device: Option<Duration>,
+}
+
+impl GpuEngine {
+    /// Opens an adapter and prepares `model` for it: shaders compiled, buffers allocated.
+    ///
+    /// # Errors
+    /// See [`GpuError`].
+    pub fn new(model: Arc<Model>, options: &GpuOptions) -> Result<Self, GpuError> {
+        let runner = Runner::new(&model, false, options)?;
+        let max_batch = options.max_batch.max(1);
+        let probable = if options.probabilities { max_batch } else { 0 };
+        Ok(Self {
+            model,
+            runner,
+            max_batch,
+            probabilities: vec![[0.0; CLASS_COUNT]; probable],
+            probable: 0,
+            timings: GpuTimings::default(),
+        })
+    }
+
+    /// The adapter it runs on.
+    #[must_use]
+    pub const fn adapter(&self) -> &GpuAdapter {
+        &self.runner.gpu.adapter
+    }
+
+    /// How the network is cut into dispatches.
+    #[must_use]
+    pub const fn kernels(&self) -> GpuKernels {
+        self.runner.kernels()
+    }
+
+    /// Dispatches of one command buffer.
+    #[must_use]
+    pub const fn dispatches(&self) -> usize {
+        self.runner.dispatches()
+    }
+
+    /// Times of the last batch.
+    #[must_use]
+    pub const fn timings(&self) -> GpuTimings {
+        self.timings
+    }
+
+    /// Why the device is of no more use; `None` while it is.
+    #[must_use]
+    pub fn fault(&self) -> Option<String> {
+        self.runner.gpu.check().err()
+    }
+
+    /// Probabilities of the last batch in the order N L R A V, calibrated with the model's
+    /// temperature; empty unless [`GpuOptions::probabilities`] asked for them.
+    #[must_use]
+    pub fn probabilities(&self) -> &[[f32; CLASS_COUNT]] {
+        self.probabilities.get(..self.probable).unwrap_or_default()
+    }
+
+    /// Most windows of one batch of a stream ([`GpuEngine::submit`]).
+    #[must_use]
+    pub const fn stream_batch(&self) -> usize {
+        self.runner.capacity()
+    }
+
+    /// Batches submitted and not yet collected.
+    #[must_use]
+    pub const fn in_flight(&self) -> usize {
+        self.runner.in_flight()
+    }
+
+    /// Sends a batch of at most [`GpuEngine::stream_batch`] windows and returns at once; with `maps`
+    /// its last feature maps come back too. Results come in the order of submission.
+    ///
+    /// # Errors
+    /// See [`ClassifyError`].
+    pub fn submit(&mut self, input: &[f32], maps: bool) -> Result<Submitted, ClassifyError> {
+        let window = self.model.description().input.len();
+        if input.is_empty() || !input.len().is_multiple_of(window) {
+            return Err(ClassifyError::InputLength {
+                found: input.len(),
+                window,
+            });
+        }
+        let found = input.len() / window;
+        let limit = self.stream_batch();
+        if found > limit {
+            return Err(ClassifyError::BatchTooLarge { found, limit });
+        }
+        match self.runner.submit(input, maps) {
+            Ok(true) => Ok(Submitted::Yes),
+            Ok(false) => Ok(Submitted::Full),
+            Err(reason) => Err(self.failed(reason)),
+        }
+    }
+
+    /// Waits for the oldest batch in flight; `false` where there is none. Feature maps are in
+    /// `outputs` only if they were asked for at submission.
+    ///
+    /// # Errors
+    /// See [`ClassifyError`]. The batch is then lost; those after it are not.
+    pub fn collect(&mut self, outputs: &mut Outputs) -> Result<bool, ClassifyError> {
+        let (model, timings) = (&self.model, &mut self.timings);
+        let (limit, probabilities) = (self.max_batch, &mut self.probabilities);
+        let collected = self.runner.collect(|results| {
+            let into = outputs.begin_windows(model.description(), limit, results.beats)?;
+            results.logits(into.logits);
+            results.maps(into.feature_maps);
+            results.probabilities(probabilities);
+            *timings = timings_of(results);
+            Ok(results.beats)
+        });
+        match collected {
+            Ok(None) => Ok(false),
+            Ok(Some(beats)) => {
+                self.probable = beats?;
+                Ok(true)
+            }
+            Err(reason) => Err(self.failed(reason)),
+        }
+    }
+
+    /// Classifies batch after batch, each of at most [`GpuEngine::stream_batch`] windows, so that
+    /// upload, computation and read-back of consecutive batches overlap. `each` gets the results in
+    /// order.
+    ///
+    /// # Errors
+    /// See [`ClassifyError`]. Batches that `each` has not seen were not classified.
+    pub fn classify_stream<'a>(
+        &mut self,
+        batches: impl IntoIterator<Item = &'a [f32]>,
+        outputs: &mut Outputs,
+        mut each: impl FnMut(&Outputs),
+    ) -> Result<(), ClassifyError> {
+        let maps = outputs.wants_feature_maps();
+        for batch in batches {
+            while self.submit(batch, maps)? == Submitted::Full {
+                if self.collect(outputs)? {
+                    each(outputs);
+                }
+            }
+        }
+        while self.collect(outputs)? {
+            each(outputs);
+        }
+        Ok(())
+    }
+
+    /// Destroys the device, as a driver does that resets it: for tests of what happens then.
+    pub fn destroy_device(&self) {
+        self.runner.gpu.device.destroy();
+    }
+
+    fn failed(&self, reason: String) -> ClassifyError {
+        ClassifyError::Engine {
+            engine: self.engine().to_owned(),
+            reason,
+        }
+    }
+}
+
+impl Classifier for GpuEngine {
+    fn engine(&self) -> &str {
+        match self.adapter().backend {
+            GpuBackend::Vulkan => "gpu-vulkan",
+            GpuBackend::Gl => "gpu-gl",
+        }
+    }
+
+    fn model(&self) -> &Model {
+        &self.model
+    }
+
+    fn max_batch(&self) -> usize {
+        self.max_batch
+    }
+
+    /// As in the trait; batches of a stream still in flight are dropped.
+    fn classify(&mut self, input: &[f32], outputs: &mut Outputs) -> Result<(), ClassifyError> {
+        let network = self.model.description();
+        let into = outputs.begin(network, self.max_batch, input)?;
+        let (logits, maps) = (into.logits, into.feature_maps);
+        let (window, map) = (network.input.len(), network.feature_maps().len());
+        let wants_maps = !maps.is_empty();
+        let result = (|| {
+            while self.runner.collect(|_| ())?.is_some() {}
+            let mut chunks = input.chunks(self.runner.capacity() * window);
+            let mut done = 0;
+            self.probable = 0;
+            loop {
+                while self.runner.in_flight() < super::runner::SLOTS {
+                    let Some(chunk) = chunks.next() else { break };
+                    self.runner.submit(chunk, wants_maps)?;
+                }
+                let (timings, probabilities) = (&mut self.timings, &mut self.probabilities);
+                let collected = self.runner.collect(|results| {
+                    let end = done + results.beats;
+                    results.logits(&mut logits[done..end]);
+                    if wants_maps {
+                        results.maps(&mut maps[done * map..end * map]);
+                    }
+                    if let Some(probabilities) = probabilities.get_mut(done..end) {
+                        results.probabilities(probabilities);
+                    }
+                    *timings = timings_of(results);
+                    end
+                })?;
+                match collected {
+                    Some(end) => done = end,
+                    None => return Ok(done),
+                }
+            }
+        })();
+        match result {
+            Ok(done) => {
+                self.probable = done.min(self.probabilities.len());
+                Ok(())
+            }
+            Err(reason) => Err(self.failed(reason)),
+        }
+    }
+}
+
+fn timings_of(results: &Results<'_>) -> GpuTimings {
+    GpuTimings {
+        windows: results.beats,
+        in_flight: results.in_flight,
+        waited: results.waited,
+        device: results.device,
+    }
+}

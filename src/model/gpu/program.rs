@@ -1,0 +1,263 @@
+//! A network as a list of dispatches, the same for every way of cutting it.
+
+use super::device::Gpu;
+use super::error::GpuError;
+use super::options::GpuKernels;
+use super::{fused, layered, shaders};
+use crate::model::{CLASS_COUNT, Model};
+
+/// A buffer a shader binds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Input of the batch.
+    Windows,
+    /// Weights and biases of the whole network.
+    Weights,
+    /// One of [`ACTIVATIONS`] activations between dispatches.
+    Activation(usize),
+    /// Last feature maps of the batch.
+    Maps,
+    /// Logits of the batch.
+    Logits,
+    /// Probabilities of the batch.
+    Probabilities,
+    /// What the caller wants of this batch.
+    Request,
+}
+
+/// Activations alive at once between dispatches: the input of a layer, of a part, and its output.
+pub(super) const ACTIVATIONS: usize = 3;
+
+/// Workgroups of a dispatch for a number of beats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Grid {
+    /// One workgroup per `beats_each` beats, along x.
+    Beats {
+        /// Beats of a workgroup.
+        beats_each: usize,
+    },
+    /// Per beat along y, `per_beat` along x.
+    PerBeat {
+        /// Workgroups of a beat.
+        per_beat: usize,
+    },
+    /// One workgroup per 64 columns (samples of any beat) along x and 32 channels along y.
+    Tiles {
+        /// Columns of a beat.
+        time: usize,
+        /// Output channels.
+        channels: usize,
+    },
+}
+
+impl Grid {
+    /// Columns of a tile; `COLUMNS` in `shaders/tile.wgsl`.
+    const TILE_COLUMNS: usize = 64;
+    /// Output channels of a tile; `ROWS` in `shaders/tile.wgsl`.
+    const TILE_ROWS: usize = 32;
+
+    pub(super) const fn workgroups(self, beats: usize) -> (usize, usize) {
+        match self {
+            Self::Beats { beats_each } => (beats.div_ceil(beats_each), 1),
+            Self::PerBeat { per_beat } => (per_beat, beats),
+            Self::Tiles { time, channels } => (
+                (beats * time).div_ceil(Self::TILE_COLUMNS),
+                channels.div_ceil(Self::TILE_ROWS),
+            ),
+        }
+    }
+}
+
+/// One dispatch before it is compiled.
+#[derive(Debug, Clone)]
+pub(super) struct Step {
+    pub(super) label: String,
+    pub(super) source: String,
+    pub(super) constants: Vec<(&'static str, f64)>,
+    pub(super) buffers: Vec<(u32, Place)>,
+    pub(super) grid: Grid,
+}
+
+/// A network before it is compiled.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    pub(super) kernels: GpuKernels,
+    pub(super) steps: Vec<Step>,
+    pub(super) weights: Vec<f32>,
+    /// Values per beat of the largest activation between dispatches, 0 if there is none.
+    pub(super) activation: usize,
+    /// Steps up to the end of each layer, where there is a step for each.
+    #[cfg(test)]
+    pub(super) layer_ends: Vec<usize>,
+}
+
+impl Plan {
+    /// Cuts `model` into dispatches; the output of the last layer before the pooling goes to the
+    /// feature maps. Buffers have room for `capacity` beats. `observe`: see [`fused::plan`].
+    pub(super) fn new(
+        model: &Model,
+        kernels: Option<GpuKernels>,
+        observe: bool,
+        capacity: usize,
+    ) -> Result<Self, GpuError> {
+        if kernels == Some(GpuKernels::Layered) {
+            return Ok(layered::plan(model, capacity));
+        }
+        match (fused::plan(model, observe), kernels) {
+            (Ok(plan), _) => Ok(plan),
+            (Err(_), None) => Ok(layered::plan(model, capacity)),
+            (Err(reason), Some(_)) => Err(GpuError::Unfit {
+                network: model.description().name.clone(),
+                reason,
+            }),
+        }
+    }
+
+    /// Adds the softmax.
+    pub(super) fn with_probabilities(mut self, model: &Model, capacity: usize) -> Self {
+        self.steps.push(Step {
+            label: "softmax".to_owned(),
+            source: shaders::SOFTMAX.to_owned(),
+            constants: vec![
+                ("CLASSES", CLASS_COUNT as f64),
+                ("CAPACITY", capacity as f64),
+                ("TEMPERATURE", model.description().temperature),
+            ],
+            buffers: vec![(0, Place::Logits), (2, Place::Probabilities)],
+            grid: Grid::Beats { beats_each: 64 },
+        });
+        self
+    }
+}
+
+/// A compiled network.
+#[derive(Debug)]
+pub(super) struct Program {
+    steps: Vec<(wgpu::ComputePipeline, Step)>,
+    weights: wgpu::Buffer,
+    activations: Vec<wgpu::Buffer>,
+    /// Contents of `Request` without and with feature maps.
+    requests: [wgpu::Buffer; 2],
+}
+
+/// The buffers of one batch in flight.
+#[derive(Debug)]
+pub(super) struct BatchBuffers {
+    pub(super) windows: wgpu::Buffer,
+    pub(super) logits: wgpu::Buffer,
+    pub(super) maps: wgpu::Buffer,
+    pub(super) probabilities: Option<wgpu::Buffer>,
+}
+
+/// The bindings of each step.
+#[derive(Debug)]
+pub(super) struct Bindings(Vec<wgpu::BindGroup>);
+
+impl Program {
+    pub(super) fn new(gpu: &Gpu, plan: Plan, capacity: usize) -> Self {
+        let storage = wgpu::BufferUsages::STORAGE;
+        let activations = if plan.activation == 0 { 0 } else { ACTIVATIONS };
+        Self {
+            weights: gpu.constant("weights", bytemuck::cast_slice(&plan.weights), storage),
+            activations: (0..activations)
+                .map(|_| {
+                    let bytes = plan.activation * capacity * 4;
+                    gpu.buffer("activations", bytes, storage | wgpu::BufferUsages::COPY_SRC)
+                })
+                .collect(),
+            requests: [0_u32, 1].map(|maps| {
+                gpu.constant(
+                    "request",
+                    bytemuck::cast_slice(&[maps, 0, 0, 0]),
+                    wgpu::BufferUsages::UNIFORM,
+                )
+            }),
+            steps: plan
+                .steps
+                .into_iter()
+                .map(|step| {
+                    let pipeline = gpu.pipeline(&step.label, &step.source, &step.constants);
+                    (pipeline, step)
+                })
+                .collect(),
+        }
+    }
+
+    /// Dispatches of a batch.
+    pub(super) const fn dispatches(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// Binds the buffers of a batch, whose feature maps are wanted or not.
+    pub(super) fn bind(&self, gpu: &Gpu, batch: &BatchBuffers, maps: bool) -> Bindings {
+        let groups = self.steps.iter().map(|(pipeline, step)| {
+            let buffers: Vec<_> = step
+                .buffers
+                .iter()
+                .filter_map(|&(binding, place)| Some((binding, self.buffer(place, batch, maps)?)))
+                .collect();
+            gpu.bind(pipeline, &buffers)
+        });
+        Bindings(groups.collect())
+    }
+
+    fn buffer<'a>(
+        &'a self,
+        place: Place,
+        batch: &'a BatchBuffers,
+        maps: bool,
+    ) -> Option<&'a wgpu::Buffer> {
+        match place {
+            Place::Windows => Some(&batch.windows),
+            Place::Weights => Some(&self.weights),
+            Place::Activation(number) => self.activations.get(number),
+            Place::Maps => Some(&batch.maps),
+            Place::Logits => Some(&batch.logits),
+            Place::Probabilities => batch.probabilities.as_ref(),
+            Place::Request => self.requests.get(usize::from(maps)),
+        }
+    }
+
+    /// Writes the dispatches for `beats` beats.
+    pub(super) fn encode(
+        &self,
+        pass: &mut wgpu::ComputePass<'_>,
+        bindings: &Bindings,
+        beats: usize,
+    ) {
+        self.encode_first(self.steps.len(), pass, bindings, beats);
+    }
+
+    /// The buffer that step `number` writes.
+    #[cfg(test)]
+    pub(super) fn output<'a>(
+        &'a self,
+        number: usize,
+        batch: &'a BatchBuffers,
+    ) -> Option<&'a wgpu::Buffer> {
+        let (_, step) = self.steps.get(number)?;
+        let (_, place) = step.buffers.iter().find(|(binding, _)| *binding == 2)?;
+        self.buffer(*place, batch, true)
+    }
+
+    /// Writes the first `steps` dispatches for `beats` beats.
+    pub(super) fn encode_first(
+        &self,
+        steps: usize,
+        pass: &mut wgpu::ComputePass<'_>,
+        bindings: &Bindings,
+        beats: usize,
+    ) {
+        for ((pipeline, step), group) in self.steps.iter().zip(&bindings.0).take(steps) {
+            let (x, y) = step.grid.workgroups(beats);
+            pass.set_pipeline(pipeline);
+            pass.set_bind_group(0, group, &[]);
+            pass.dispatch_workgroups(count(x), count(y), 1);
+        }
+    }
+}
+
+/// Counts of workgroups stay below 65,536 (see [`super::limits`]).
+fn count(workgroups: usize) -> u32 {
+    u32::try_from(workgroups).unwrap_or(u32::MAX)
+}
