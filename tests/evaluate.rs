@@ -265,3 +265,46 @@ fn a_records_file_and_a_channel_are_obeyed() {
     let fixed = evaluate(folder.path(), &["--channel", "0", "--jobs", "1"]);
     assert_eq!(fixed["records"][0]["signals"], serde_json::json!(["V1"]));
 }
+
+#[test]
+fn the_database_itself_is_never_written_over() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    std::fs::create_dir(&data).expect("a folder");
+    write(&data, &SHAPES[0]);
+    let contents = || {
+        ["one.hea", "one.dat", "one.atr"].map(|name| std::fs::read(data.join(name)).expect("file"))
+    };
+    let before = contents();
+    let out = folder.path().join("out");
+    let data_text = data.to_str().expect("UTF-8");
+    let out = out.to_str().expect("UTF-8");
+    let mut failures = Vec::new();
+    for (records, ending, out, words) in [
+        ("one", "atr", data_text, "left untouched"),
+        ("one", "hea", data_text, "left untouched"),
+        ("one", "dat", data_text, "left untouched"),
+        ("../data/one", "test", out, "not inside --out"),
+        ("one", "../one", out, "not inside --out"),
+    ] {
+        let arguments = [
+            "evaluate",
+            "--data",
+            data_text,
+            "--records",
+            records,
+            "--write-annotations",
+            ending,
+            "--out",
+            out,
+        ];
+        failures.extend(run(arguments).failed_with(1, &[words]).err());
+        if contents() != before {
+            failures.push(format!("--write-annotations {ending} changed the database"));
+        }
+    }
+    common::report(&failures);
+    evaluate(&data, &["--write-annotations", "test", "--out", data_text]);
+    assert!(data.join("one.test").exists());
+    assert!(contents() == before);
+}

@@ -423,6 +423,29 @@ fn a_simulation_can_be_repeated_byte_for_byte() {
 }
 
 #[test]
+fn a_record_is_never_written_over() {
+    let bench = Bench::new();
+    let files = ["minute.hea", "minute.dat", "minute.atr"].map(|name| bench.path(name));
+    let contents = || files.clone().map(|file| fs::read(file).unwrap());
+    let before = contents();
+    let mut failures = Vec::new();
+    for out in ["minute.ecgtrace", "minute.ecgtrace.gz", "minute.dat"] {
+        let (record, out) = (bench.path("minute"), bench.path(out));
+        let arguments = [
+            "simulate",
+            record.to_str().unwrap(),
+            "--out",
+            out.to_str().unwrap(),
+        ];
+        failures.extend(run(arguments).failed_with(30, &["left untouched"]).err());
+        if contents() != before {
+            failures.push(format!("{}: the record changed", out.display()));
+        }
+    }
+    common::report(&failures);
+}
+
+#[test]
 fn traces_are_small() {
     let bench = Bench::new();
     let per_second = |name: &str| {

@@ -42,6 +42,21 @@ impl Record {
         self.header_path.with_extension(ending)
     }
 
+    /// Whether `path` is one of this record's own files: its header, its signals or the
+    /// annotations `annotator`. What is written must not be one of them.
+    #[must_use]
+    pub fn owns(&self, path: &Path, annotator: &str) -> bool {
+        let Ok(path) = path.canonicalize() else {
+            return false;
+        };
+        let signals = self.header.signals.iter();
+        signals
+            .map(|signal| self.header_path.with_file_name(&signal.file_name))
+            .chain([self.header_path.clone(), self.file_with_ending(annotator)])
+            .filter_map(|own| own.canonicalize().ok())
+            .any(|own| own == path)
+    }
+
     /// Opens the signal files at their first frame.
     ///
     /// # Errors

@@ -67,6 +67,22 @@ pub fn simulate_record(
     let rate_hz = f64::from(simulation.config.rate.hz());
     let signal = RecordSignal::open(simulation.excerpt.clone(), rate_hz)?;
     let annotations = signal.annotations(&simulation.annotator, rate_hz)?;
+    let outputs = [
+        path.clone(),
+        beside(path, "hea"),
+        beside(path, &simulation.annotator),
+    ];
+    if let Some(own) = outputs
+        .into_iter()
+        .find(|output| signal.record().owns(output, &simulation.annotator))
+    {
+        return Err(AcquisitionError::Signal {
+            path: own,
+            problem: "a file of the record itself, left untouched: write the trace elsewhere or \
+                      under another name"
+                .to_owned(),
+        });
+    }
     let failure = signal.failure();
     let mut description = describe(&signal, rate_hz);
     if !simulation.attribution.is_empty() {

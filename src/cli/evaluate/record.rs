@@ -1,5 +1,7 @@
 //! One record: run, compared, its annotations written.
 
+use std::path::{Component, Path};
+
 use super::{Arguments, Failure, other};
 use crate::cli::session::LoadedModel;
 use crate::evaluate::{Comparison, EscapeRule, FoundBeat, RecordEvaluation, Reference};
@@ -35,7 +37,7 @@ pub(super) fn evaluate_record(
         arguments.treatment.treatment().mains,
         model.engine(),
     )?;
-    write(arguments, name, &run)?;
+    write(arguments, name, &record, &run)?;
     let duration_s = run.samples as f64 / run.rate_hz;
     let scored_from_s = if duration_s >= 2.0 * arguments.learning_seconds {
         arguments.learning_seconds
@@ -99,11 +101,26 @@ fn compare(name: &str, reference: &Reference, run: &RecordRun, from_s: f64) -> R
     RecordEvaluation::new(name, reference, &found, &comparison, EscapeRule::default())
 }
 
-fn write(arguments: &Arguments, name: &str, run: &RecordRun) -> Result<(), Failure> {
+fn write(
+    arguments: &Arguments,
+    name: &str,
+    record: &Record,
+    run: &RecordRun,
+) -> Result<(), Failure> {
     let (Some(ending), Some(folder)) = (&arguments.write_annotations, &arguments.out) else {
         return Ok(());
     };
     let path = folder.join(format!("{name}.{ending}"));
+    if record.owns(&path, &arguments.reference) {
+        return Err(other(
+            path.display(),
+            "a file of the record itself, left untouched: give another --write-annotations or --out",
+        ));
+    }
+    let inside = |part| matches!(part, Component::Normal(_));
+    if !Path::new(name).components().all(inside) || ending.contains('/') {
+        return Err(other(path.display(), "not inside --out, not written"));
+    }
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent).map_err(|error| other(parent.display(), error))?;
     }
