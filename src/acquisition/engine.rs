@@ -12,6 +12,7 @@ use crate::ads1292::{Ads1292, ChipConfig, Error as ChipError};
 use crate::time::{ClockRelation, MonotonicNs};
 
 use super::counter::{Position, SampleCounter};
+use super::event::CHIP_RESTARTED;
 use super::{
     Acquired, AcquisitionError, DataReady, DrdyEdge, FrameSource, RawSample, SourceInfo, WaitError,
 };
@@ -195,7 +196,7 @@ where
                     return Ok(Acquired::Event(Event {
                         sample: self.counter.next_index(),
                         time: self.counter.last_time().unwrap_or(time),
-                        kind: "chip_restarted",
+                        kind: CHIP_RESTARTED,
                         detail: format!("{last}; the chip was set up again"),
                     }));
                 }

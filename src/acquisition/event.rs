@@ -4,6 +4,9 @@ use serde::Serialize;
 
 use crate::time::MonotonicNs;
 
+/// [`Event::kind`] of a chip that was set up again: until the next sample the front-end recovers.
+pub const CHIP_RESTARTED: &str = "chip_restarted";
+
 /// Why samples are missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -20,7 +20,7 @@ use crate::time::{ClockRelation, MonotonicNs};
 pub use clock::{Clock, SystemClock};
 pub use engine::Acquisition;
 pub use error::{AcquisitionError, ReplayMismatch};
-pub use event::{Event, Gap, GapCause};
+pub use event::{CHIP_RESTARTED, Event, Gap, GapCause};
 pub use live::{Live, LiveOptions, open_live};
 pub use recording::{Recorder, RecordingDrdy, RecordingPin, RecordingSpi, Session};
 pub use replay::{Replay, ReplayHandle, open_replay, replay};

@@ -19,7 +19,7 @@ pub(super) fn config(sample_rate_hz: u32, gain: u8) -> Result<ChipConfig, Failur
 
 fn impossible(option: &str, found: u32, expected: &str) -> Failure {
     Failure::new(
-        Cause::Configuration,
+        Cause::Usage,
         format!("{option}: found {found}, expected {expected}"),
     )
 }

@@ -4,6 +4,7 @@ mod database;
 mod record;
 mod report;
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -47,17 +48,17 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "EXT", default_value = "atr")]
     reference: String,
     /// Learning period, seconds; records shorter than twice this have none.
-    #[arg(long, value_name = "SECONDS", default_value_t = 300.0)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 300.0, value_parser = learning_seconds)]
     learning_seconds: f64,
     /// Write the labelled beats as WFDB annotations with this ending.
     #[arg(long, value_name = "EXT", requires = "out")]
     write_annotations: Option<String>,
     /// Directory for the annotations.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", requires = "write_annotations")]
     out: Option<PathBuf>,
     /// Records evaluated at a time [default: one a processor].
     #[arg(long, value_name = "N")]
-    jobs: Option<usize>,
+    jobs: Option<NonZeroUsize>,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -117,7 +118,7 @@ fn all_records(
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let jobs = arguments
         .jobs
-        .unwrap_or(processors)
+        .map_or(processors, NonZeroUsize::get)
         .clamp(1, names.len().max(1));
     let next = AtomicUsize::new(0);
     let results = Mutex::new(Vec::new());
@@ -143,6 +144,17 @@ fn all_records(
     let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
     results.sort_by_key(|(position, _)| *position);
     results.into_iter().map(|(_, result)| result).collect()
+}
+
+fn learning_seconds(text: &str) -> Result<f64, String> {
+    let seconds: f64 = text
+        .parse()
+        .map_err(|_| "expected a number of seconds".to_owned())?;
+    if seconds.is_finite() && seconds >= 0.0 {
+        Ok(seconds)
+    } else {
+        Err("expected 0 or more seconds".to_owned())
+    }
 }
 
 fn signal_choice(text: &str) -> Result<SignalChoice, String> {

@@ -5,12 +5,14 @@ use std::io::Write;
 use std::process::ExitCode;
 
 /// The cause of a failed command; its number is the process's exit code and part of the contract
-/// with scripts (`docs/exit-codes.md`). Code 2 is clap's: the command line itself was wrong.
+/// with scripts (`docs/exit-codes.md`). Code 2 is shared with clap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Cause {
     /// Anything without a code of its own (terminal gone, file not writable, ...).
     Other = 1,
+    /// The command line asks for something impossible.
+    Usage = 2,
     /// The configuration file could not be read or says something impossible.
     Configuration = 10,
     /// The trace ends before its end record; everything before the cut was processed.
@@ -41,8 +43,9 @@ pub enum Cause {
 
 impl Cause {
     /// Every cause, for the documentation test.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Other,
+        Self::Usage,
         Self::Configuration,
         Self::TraceTruncated,
         Self::TraceDamaged,
@@ -57,6 +60,12 @@ impl Cause {
         Self::Socket,
         Self::Interrupted,
     ];
+
+    /// Whether the store is to blame: what was counted may not be stored then.
+    #[must_use]
+    pub const fn is_database(self) -> bool {
+        matches!(self, Self::Database | Self::DatabaseLocked)
+    }
 
     /// The process exit code, 1 to 130.
     #[must_use]
@@ -121,7 +130,7 @@ mod tests {
                 .lines()
                 .filter(|line| line.starts_with("| "))
                 .count(),
-            2 + 2 + Cause::ALL.len()
+            2 + 1 + Cause::ALL.len()
         );
     }
 }

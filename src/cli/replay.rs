@@ -96,7 +96,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     bar.finish_and_clear();
     let seconds = began.elapsed().as_secs_f64();
-    if !sessions.is_empty() {
+    // A summary after a failed store would count rows that nobody can read.
+    let stored = !matches!(&ended, Err(failure) if failure.cause.is_database());
+    if stored && !sessions.is_empty() {
         print(&summarise(arguments, sessions, seconds), arguments.json)?;
     }
     gateway.announce(ServiceState::Finished, None);

@@ -162,7 +162,7 @@ fn wall_start(arguments: &Arguments) -> Result<WallUs, Failure> {
         None => Ok(WallUs::now()),
         Some(text) => WallUs::from_rfc3339(text).ok_or_else(|| {
             Failure::new(
-                Cause::Configuration,
+                Cause::Usage,
                 format!(
                     "--wall-start: found {text}, expected RFC 3339 such as 2026-11-22T18:00:00Z"
                 ),

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::acquisition::{Acquired, AcquisitionError, FrameSource, RawSample};
+use crate::acquisition::{Acquired, AcquisitionError, CHIP_RESTARTED, FrameSource, RawSample};
 use crate::api::{ServiceState, SharedLiveStatus};
 use crate::model::CLASS_COUNT;
 use crate::pipeline::{LabelError, Pipeline, PipelineEvent, SessionInfo};
@@ -70,6 +70,7 @@ struct Progress {
     first_index: Option<u64>,
     newest: Option<(u64, MonotonicNs)>,
     live_after_ns: u64,
+    recovering: bool,
     store_failure: Option<StoreError>,
 }
 
@@ -101,6 +102,7 @@ impl Session<'_> {
             live.detail = None;
             live.model = Some(self.info.model.clone());
             live.engine = Some(self.info.engine.clone());
+            live.engine_reason = Some("the fastest this processor has".to_owned());
         });
         let ran = self.pump(source, pipeline, observe, progress);
         let reason = match &ran {
@@ -165,6 +167,12 @@ impl Session<'_> {
         progress.report.samples += 1;
         progress.first_index.get_or_insert(sample.index);
         progress.newest = Some((sample.index, sample.time));
+        if std::mem::take(&mut progress.recovering) {
+            self.live.update(|live| {
+                live.state = ServiceState::Recording;
+                live.detail = None;
+            });
+        }
         if sample.time.0 >= progress.live_after_ns {
             progress.live_after_ns = sample.time.0.saturating_add(LIVE_STATUS_EVERY_NS);
             self.show_live(progress);
@@ -204,6 +212,13 @@ impl Session<'_> {
             }
             PipelineEvent::Event(event) => {
                 progress.report.events += 1;
+                if event.kind == CHIP_RESTARTED {
+                    progress.recovering = true;
+                    self.live.update(|live| {
+                        live.state = ServiceState::Recovering;
+                        live.detail = Some(event.detail.clone());
+                    });
+                }
                 tracing::info!(kind = event.kind, sample = event.sample, "{}", event.detail);
             }
             PipelineEvent::Ecg(_) => {}

@@ -75,6 +75,14 @@ impl RecordSignal {
         }
         let header = record.header();
         let available = header.signals.len();
+        if let Some(frames) = header.frames {
+            let length_s = frames as f64 / header.rate_hz;
+            if from_s >= length_s {
+                return Err(refuse(format!(
+                    "excerpt from {from_s} s, expected less than the record's {length_s} s"
+                )));
+            }
+        }
         let wanted = match excerpt.signals {
             Some(signals) => signals.map(Some),
             None => [(available > 0).then_some(0), (available > 1).then_some(1)],
