@@ -241,6 +241,17 @@ fn the_report_keeps_its_contract() {
                 .iter()
                 .all(|row| row.as_array().is_some_and(|row| row.len() == 5))
     );
+    for part in ["qrs", "veb", "sveb"] {
+        for ratio in ["se", "ppv"] {
+            let mean = &report["average"][format!("{part}_{ratio}")];
+            assert!(
+                mean.is_number() || mean.is_null(),
+                "average.{part}_{ratio}: {mean}"
+            );
+        }
+        assert!(report["gross_whole_records"][part]["tp"].is_number());
+    }
+    assert!(report["average"]["qrs_se"].is_number() && report["training_data"].is_string());
     for number in ["accuracy", "macro_f1", "seconds"] {
         assert!(report[number].is_number(), "{number}: {}", report[number]);
     }
