@@ -13,6 +13,8 @@ const SPURIOUS_PERIODS: f64 = 0.25;
 /// An edge whose number follows the last one's, but later than this, hides an edge that the
 /// interrupt controller lost before the kernel could number it.
 const HIDDEN_PERIODS: f64 = 1.75;
+/// A period not learnt yet may be this much longer than the nominal one.
+const PERIOD_NOT_LEARNT: f64 = 1.02;
 
 /// Counts samples from the numbers and times of edges.
 #[derive(Debug, Clone)]
@@ -98,6 +100,9 @@ impl SampleCounter {
             } else {
                 1
             }
+        } else if periods > f64::from(numbered) * PERIOD_NOT_LEARNT + HIDDEN_PERIODS - 1.0 {
+            // Edges may hide between numbered ones as well.
+            nearest(periods)
         } else {
             u64::from(numbered)
         };
@@ -168,6 +173,11 @@ mod tests {
                 "an edge lost before it was numbered",
                 vec![(0, 1), (6_010, 2), (8_000, 3)],
                 vec![Some((0, 0)), Some((3, 2)), Some((4, 0))],
+            ),
+            (
+                "edges lost before they were numbered, and the host late for one that was",
+                vec![(0, 1), (22_000, 3), (24_000, 4)],
+                vec![Some((0, 0)), Some((11, 10)), Some((12, 0))],
             ),
             (
                 "noise on the line",

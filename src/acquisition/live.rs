@@ -1,5 +1,6 @@
 //! The chip on this machine's SPI bus and GPIO lines (Linux).
 
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -247,7 +248,16 @@ impl LiveDrdy {
     fn newest_edge(&mut self, timeout: Duration) -> Result<Option<DrdyEdge>, gpiocdev::Error> {
         let mut newest = None;
         let mut patience = timeout;
-        while self.request.wait_edge_event(patience)? {
+        loop {
+            match self.request.wait_edge_event(patience) {
+                Ok(true) => {}
+                Ok(false) => break,
+                // A signal is no failure of the line. Nothing may come between call and errno.
+                Err(_) if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
             let words = self.request.read_edge_events_into_slice(&mut self.events)?;
             let size = self.request.edge_event_u64_size().max(1);
             let read = self.events.get(..words).unwrap_or_default();

@@ -232,6 +232,35 @@ fn a_replay_is_what_was_recorded() {
 }
 
 #[test]
+fn a_recording_of_a_part_replays_to_its_end() {
+    let bytes = Bytes::default();
+    let recorder = Recorder::new();
+    let config = ChipConfig::default();
+    let session = session(false);
+    let (sink, set_up) = (Box::new(bytes.clone()), (ChipModel::Ads1292, &config));
+    recorder
+        .begin(
+            sink,
+            PathBuf::from("t"),
+            Compression::None,
+            set_up,
+            &session,
+        )
+        .unwrap();
+    let heart = SyntheticEcg::new(60.0, None);
+    let mut source = open_simulated(&board(""), config, heart, session, &recorder).unwrap();
+    for _ in 0..1_000 {
+        assert!(matches!(source.next(), Ok(Some(Acquired::Sample(_)))));
+    }
+    // As the `record` command ends: first the trace, then the chip.
+    recorder.finish().unwrap();
+    source.stop().unwrap();
+    let (all, end) = replayed(&bytes.0.lock().unwrap()).unwrap();
+    assert_eq!(all.len(), 1_000);
+    assert!(matches!(end, Some(TraceEnd::Complete { .. })), "{end:?}");
+}
+
+#[test]
 fn a_cut_trace_is_replayed_to_the_cut() {
     let (all, bytes) = recorded("", ChipConfig::default(), false);
     let all = all.unwrap();

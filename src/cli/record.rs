@@ -103,9 +103,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         bar.set_position(frames);
     }
     bar.finish_and_clear();
-    // The chip is told to stop while the trace still listens; failing that, the trace ends well.
+    // The trace ends before the chip is told to stop: a replay ends with the last frame.
+    let finished = recorder.finish();
     let stopped = source.stop().map(|_| ()).map_err(Failure::from);
-    recorder.finish()?;
+    finished?;
     let bytes = file_length(&arguments.out)?;
     let seconds_of_ecg = (frames + missing_samples) as f64 / rate_hz;
     let summary = Summary {

@@ -127,12 +127,12 @@ pub fn run_record(
         let index = run.samples;
         run.samples += 1;
         let mut codes = [0; CHANNEL_COUNT];
-        let mut missing = false;
-        for ((code, &signal), conversion) in codes.iter_mut().zip(&run.signals).zip(&conversions) {
-            missing |= frame[signal] == MISSING_SAMPLE;
-            *code = frame[signal].saturating_sub(conversion.baseline);
+        let mut measured = [false; CHANNEL_COUNT];
+        for (channel, (&signal, conversion)) in run.signals.iter().zip(&conversions).enumerate() {
+            measured[channel] = frame[signal] != MISSING_SAMPLE;
+            codes[channel] = frame[signal].saturating_sub(conversion.baseline);
         }
-        if missing {
+        if measured == [false; CHANNEL_COUNT] {
             gap_start.get_or_insert(index);
             run.missing_samples += 1;
             continue;
@@ -144,7 +144,12 @@ pub fn run_record(
             index,
             time: at(index, period_ns),
             codes,
-            lead_off: LeadOff::default(),
+            // A signal not measured is to the chain what a loose electrode is.
+            lead_off: LeadOff {
+                in1p: !measured[0],
+                in2p: !measured[1],
+                ..LeadOff::default()
+            },
         };
         pipeline.push(&sample, &mut sink)?;
     }

@@ -69,6 +69,8 @@ impl FrameSource for QueuedSource {
 impl Drop for QueuedSource {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
+        // A thread that waits for room must learn that nobody makes any.
+        drop(std::mem::replace(&mut self.queue, sync_channel(0).1));
         if let Some(thread) = self.thread.take() {
             // A panic there has been reported by the panic hook.
             let _ = thread.join();
@@ -152,6 +154,8 @@ fn lengthen(gap: Gap, lost: &Acquired) -> Gap {
     };
     Gap {
         missing_samples: end.saturating_sub(gap.first_missing_sample),
+        // Whatever began it: most of it is missing because there was no room.
+        cause: GapCause::Overrun,
         ..gap
     }
 }
@@ -237,6 +241,23 @@ mod tests {
         assert!(
             missing > 0,
             "the queue never overflowed: the test shows nothing"
+        );
+    }
+
+    #[test]
+    fn a_reader_that_leaves_is_not_waited_for() {
+        let stop = Arc::new(AtomicBool::new(false));
+        let source = QueuedSource::start(flood(100_000), 16, stop).unwrap();
+        // By now the queue is full and the thread has a gap to hand over as its last word.
+        std::thread::sleep(Duration::from_millis(50));
+        let (done, waiting) = sync_channel(1);
+        std::thread::spawn(move || {
+            drop(source);
+            done.send(()).unwrap();
+        });
+        assert!(
+            waiting.recv_timeout(Duration::from_secs(10)).is_ok(),
+            "the drop hangs"
         );
     }
 

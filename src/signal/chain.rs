@@ -193,7 +193,10 @@ impl Chain {
             Some(newest) if sample.index - newest.index - 1 <= self.longest_bridge_samples => {
                 self.bridge(&newest, sample, sink);
             }
-            Some(_) => self.gap(sample.index, sink),
+            Some(_) => {
+                self.gap(sample.index, sink);
+                self.restart(sample.index);
+            }
             None => self.restart(sample.index),
         }
         self.take(sample, sink);
@@ -210,11 +213,7 @@ impl Chain {
             return;
         }
         self.finish(sink);
-        self.restart(next_index);
-        self.newest = Some(Sample {
-            index: next_index - 1,
-            ..newest
-        });
+        // No sample is the newest now: the next one, whichever it is, starts the channels anew.
     }
 
     /// Decide what waits at the end of the signal.

@@ -31,7 +31,8 @@ pub(super) struct Channel {
     contrary_samples: u32,
     off_after_samples: u32,
     on_after_samples: u32,
-    last_uv: f32,
+    /// The last value fit to stand in for one that is not; `None` since a start.
+    last_uv: Option<f32>,
 }
 
 impl Channel {
@@ -54,7 +55,7 @@ impl Channel {
             contrary_samples: 0,
             off_after_samples: samples(OFF_AFTER_S),
             on_after_samples: samples(ON_AFTER_S),
-            last_uv: 0.0,
+            last_uv: None,
         }
     }
 
@@ -88,11 +89,17 @@ impl Channel {
         }
         // What an open input says between the first report and the decision is not ECG.
         if uv.is_finite() && !lead_off {
-            self.last_uv = uv;
+            self.last_uv = Some(uv);
         }
-        self.monitor.input(self.last_uv);
+        let Some(uv) = self.last_uv else {
+            // Nothing can stand in: the signal begins with the next sample.
+            self.conditioner.restart(index + 1);
+            self.detector.restart(self.conditioner.next_index());
+            return;
+        };
+        self.monitor.input(uv);
         let (detector, monitor) = (&mut self.detector, &mut self.monitor);
-        self.conditioner.push(self.last_uv, &mut |sample| {
+        self.conditioner.push(uv, &mut |sample| {
             let quality = monitor.quality();
             detector.process(sample.uv, &mut |beat, history| {
                 if quality != SignalQuality::Flat {
@@ -125,6 +132,7 @@ impl Channel {
 
     /// Continue at input index `next_index` after a gap.
     pub(super) fn restart(&mut self, next_index: u64) {
+        self.last_uv = None;
         self.conditioner.restart(next_index);
         self.detector.restart(self.conditioner.next_index());
         self.monitor.restart();

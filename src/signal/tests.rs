@@ -219,6 +219,37 @@ fn the_window_is_the_conditioned_signal_around_r() {
 }
 
 #[test]
+fn a_short_gap_right_behind_a_long_one_is_not_bridged_from_before_both() {
+    let (rate_hz, truth_s) = (500.0, beat_times_s(40.0));
+    let (from, to) = (samples_in(15.3, rate_hz), samples_in(15.5, rate_hz));
+    // Behind the gap every electrode has another offset: a bridge from before would be a step.
+    let shifted = |i: u64| {
+        let mut sample = sample(i, rate_hz, &truth_s);
+        if i >= to {
+            sample.uv = sample.uv.map(|uv| uv + 4_000.0);
+        }
+        sample
+    };
+    let run_with = |gaps: &[u64]| {
+        let mut chain = Chain::new(&config(rate_hz)).unwrap();
+        let mut events = Vec::new();
+        for i in 0..samples_in(40.0, rate_hz) {
+            if i == from {
+                for &next in gaps {
+                    chain.gap(next, &mut |event| events.push(event));
+                }
+            }
+            if !(from..to).contains(&i) {
+                chain.push(&shifted(i), &mut |event| events.push(event));
+            }
+        }
+        chain.finish(&mut |event| events.push(event));
+        events
+    };
+    assert_eq!(run_with(&[to - 1, to]), run_with(&[to]));
+}
+
+#[test]
 fn a_gap_shifts_nothing_behind_it() {
     let (rate_hz, truth_s) = (500.0, beat_times_s(40.0));
     let (from, to) = (samples_in(15.3, rate_hz), samples_in(17.1, rate_hz));

@@ -90,7 +90,7 @@ impl WriterThread {
         }
     }
 
-    /// Errors that stop the writer are returned; errors of one request go to whoever asked.
+    /// Every error stops the writer; whoever asked learns of it as [`StoreError::WriterStopped`].
     fn obey(&mut self, command: Command) -> Result<(), StoreError> {
         match command {
             Command::Record(event) => self.take(event),
