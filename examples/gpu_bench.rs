@@ -24,7 +24,7 @@ fn main() {
     for backend in GpuBackend::ALL {
         for model in builtin_models() {
             for kernels in [GpuKernels::Fused, GpuKernels::Layered] {
-                if let Err(error) = bench(backend, model, kernels, name.clone(), seconds) {
+                if let Err(error) = bench(backend, model, kernels, name.as_deref(), seconds) {
                     println!("{model} {} {kernels:?}: {error}", backend.name());
                 }
             }
@@ -36,13 +36,13 @@ fn bench(
     backend: GpuBackend,
     model: &str,
     kernels: GpuKernels,
-    adapter: Option<String>,
+    adapter: Option<&str>,
     seconds: f64,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let model = Arc::new(Model::load(model)?);
     let options = |batch: usize| GpuOptions {
         backend: Some(backend),
-        adapter: adapter.clone(),
+        adapter: adapter.map(str::to_owned),
         allow_software: true,
         kernels: Some(kernels),
         chunk: Some(batch.min(16_384)),
