@@ -4,6 +4,7 @@
 //! batch ([`GpuKernels::Fused`]); any other runs layer by layer ([`GpuKernels::Layered`]).
 
 mod adapter;
+mod clock;
 mod device;
 mod engine;
 mod error;

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::clock::{Clock, TIMESTAMP_BYTES};
 use super::device::{Gpu, Mapping};
 use super::program::{BatchBuffers, Bindings, Program};
 use crate::model::CLASS_COUNT;
@@ -13,8 +14,6 @@ pub(super) struct Extent {
     pub(super) maps: usize,
 }
 
-/// Bytes of two time stamps at the start of the results.
-const TIMESTAMP_BYTES: usize = 16;
 const F32: usize = size_of::<f32>();
 const LOGITS_BYTES: usize = CLASS_COUNT * F32;
 
@@ -40,14 +39,6 @@ struct Flight {
     beats: usize,
     maps: bool,
     submitted: Instant,
-}
-
-/// Measures the time of the dispatches on the device.
-#[derive(Debug)]
-struct Clock {
-    queries: wgpu::QuerySet,
-    resolved: wgpu::Buffer,
-    ns_per_tick: f32,
 }
 
 /// Results of a batch while they are mapped.
@@ -293,41 +284,5 @@ impl Slot {
         let mut found = vec![0.0; values];
         copy(&mapped, &mut found);
         Ok(found)
-    }
-}
-
-impl Clock {
-    fn new(gpu: &Gpu) -> Self {
-        use wgpu::BufferUsages as Usage;
-        Self {
-            queries: gpu.device.create_query_set(&wgpu::QuerySetDescriptor {
-                label: None,
-                ty: wgpu::QueryType::Timestamp,
-                count: 2,
-            }),
-            resolved: gpu.buffer(
-                "time stamps",
-                TIMESTAMP_BYTES,
-                Usage::QUERY_RESOLVE | Usage::COPY_SRC,
-            ),
-            ns_per_tick: gpu.queue.get_timestamp_period(),
-        }
-    }
-
-    const fn writes(&self) -> wgpu::ComputePassTimestampWrites<'_> {
-        wgpu::ComputePassTimestampWrites {
-            query_set: &self.queries,
-            beginning_of_pass_write_index: Some(0),
-            end_of_pass_write_index: Some(1),
-        }
-    }
-
-    fn read(&self, results: &[u8]) -> Option<Duration> {
-        let (ticks, _) = results.as_chunks::<8>();
-        let [start, end] = *ticks.first_chunk::<2>()?;
-        let ticks = u64::from_le_bytes(end).saturating_sub(u64::from_le_bytes(start));
-        Some(Duration::from_secs_f64(
-            ticks as f64 * f64::from(self.ns_per_tick) * 1e-9,
-        ))
     }
 }

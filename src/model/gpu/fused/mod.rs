@@ -3,6 +3,7 @@
 
 mod plan;
 mod source;
+mod stage;
 mod weights;
 
 use super::options::GpuKernels;

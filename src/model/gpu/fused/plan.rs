@@ -1,5 +1,6 @@
 //! Where in workgroup memory each activation lies, and what runs in which order.
 
+use super::stage::{Filter, Finish, Stage};
 use super::weights::{Packer, TAPS};
 use crate::model::gpu::limits::WORKGROUP_MEMORY_BYTES;
 use crate::model::{CLASS_COUNT, Layer, Model, Op, Part, PartWeights, Shape};
@@ -10,72 +11,6 @@ const SIZES: [usize; 2] = [WORKGROUP_MEMORY_BYTES / 32, WORKGROUP_MEMORY_BYTES /
 
 /// Threads of a workgroup: V1 and V2 have up to 128 tiles of 4 channels by 4 samples in most layers.
 pub(super) const THREADS: usize = 128;
-
-/// Offsets and lengths are in quads (four samples of a channel, or four weights).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stage {
-    Load {
-        length: usize,
-        dst: usize,
-    },
-    Stem {
-        filter: Filter,
-        in_channels: usize,
-        dst: usize,
-    },
-    Depthwise {
-        filter: Filter,
-        dst: usize,
-    },
-    /// The output lies at the start of the input.
-    DepthwiseInPlace {
-        filter: Filter,
-    },
-    Pointwise {
-        src: usize,
-        dst: usize,
-        matrix: usize,
-        in_channels: usize,
-        out_channels: usize,
-        length: usize,
-        /// Whether the output overlaps the input.
-        over: bool,
-        finish: Finish,
-    },
-    /// At `offset` of the `all` quads of a beat.
-    StoreMaps {
-        src: usize,
-        length: usize,
-        offset: usize,
-        all: usize,
-    },
-    PoolDense {
-        src: usize,
-        scratch: usize,
-        matrix: usize,
-        channels: usize,
-        length: usize,
-    },
-}
-
-/// What stems and depthwise convolutions have in common.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Filter {
-    pub(super) src: usize,
-    pub(super) taps: usize,
-    pub(super) out_channels: usize,
-    pub(super) in_length: usize,
-    pub(super) out_length: usize,
-    pub(super) stride: usize,
-}
-
-/// What becomes of the sums of a pointwise convolution.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Finish {
-    Linear,
-    Relu,
-    Add,
-}
 
 /// The stages of a network and its weights in their order.
 #[derive(Debug)]

@@ -6,7 +6,8 @@
 
 use std::fmt::Write;
 
-use super::plan::{Filter, Finish, Stage, THREADS};
+use super::plan::THREADS;
+use super::stage::{Filter, Finish, Stage};
 use crate::model::gpu::shaders;
 
 /// The whole kernel, with `quads` of workgroup memory.
