@@ -71,26 +71,25 @@ fn recorded(
     record_source(faults, config, start_by_pin, ramp)
 }
 
+/// A recorder that has begun, and where its trace goes.
+fn recording(config: &ChipConfig, session: &Session) -> (Recorder, Bytes) {
+    let (recorder, bytes) = (Recorder::new(), Bytes::default());
+    let set_up = (ChipModel::Ads1292, config);
+    let sink = Box::new(bytes.clone());
+    recorder
+        .begin(sink, "t".into(), Compression::None, set_up, session)
+        .unwrap();
+    (recorder, bytes)
+}
+
 fn record_source(
     faults: &str,
     config: ChipConfig,
     start_by_pin: bool,
     source: impl SampleSource + Send + 'static,
 ) -> (Result<Vec<Acquired>, AcquisitionError>, Vec<u8>) {
-    let bytes = Bytes::default();
-    let recorder = Recorder::new();
     let (board, session) = (board(faults), session(start_by_pin));
-    let sink = Box::new(bytes.clone());
-    let set_up = (ChipModel::Ads1292, &config);
-    recorder
-        .begin(
-            sink,
-            PathBuf::from("t"),
-            Compression::None,
-            set_up,
-            &session,
-        )
-        .unwrap();
+    let (recorder, bytes) = recording(&config, &session);
     let result = open_simulated(&board, config, source, session, &recorder)
         .and_then(|mut source| drain(&mut source));
     recorder.finish().unwrap();
@@ -233,20 +232,8 @@ fn a_replay_is_what_was_recorded() {
 
 #[test]
 fn a_recording_of_a_part_replays_to_its_end() {
-    let bytes = Bytes::default();
-    let recorder = Recorder::new();
-    let config = ChipConfig::default();
-    let session = session(false);
-    let (sink, set_up) = (Box::new(bytes.clone()), (ChipModel::Ads1292, &config));
-    recorder
-        .begin(
-            sink,
-            PathBuf::from("t"),
-            Compression::None,
-            set_up,
-            &session,
-        )
-        .unwrap();
+    let (config, session) = (ChipConfig::default(), session(false));
+    let (recorder, bytes) = recording(&config, &session);
     let heart = SyntheticEcg::new(60.0, None);
     let mut source = open_simulated(&board(""), config, heart, session, &recorder).unwrap();
     for _ in 0..1_000 {
