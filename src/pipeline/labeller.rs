@@ -1,6 +1,7 @@
 //! One beat through a network: normalise, classify, decide.
 
-use crate::model::{Classifier, ClassifyError, Decision, InputError, Normalisation, Outputs};
+use crate::model::{BeatInput, Classifier, ClassifyError, Decision, InputError, Outputs};
+use crate::signal::CutBeat;
 
 /// Why a beat got no label.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -16,7 +17,6 @@ pub enum LabelError {
 /// An engine with the buffers one beat needs.
 pub(super) struct Labeller {
     classifier: Box<dyn Classifier>,
-    normalisation: Normalisation,
     temperature: f64,
     input: Vec<f32>,
     outputs: Outputs,
@@ -25,21 +25,25 @@ pub(super) struct Labeller {
 impl Labeller {
     pub(super) fn new(classifier: Box<dyn Classifier>) -> Self {
         let description = classifier.model().description();
-        let normalisation = description.normalisation;
         let temperature = description.temperature;
-        let input = vec![0.0; description.input.samples];
+        let input = vec![0.0; description.input.len()];
         let outputs = Outputs::logits_only(description, 1);
         Self {
             classifier,
-            normalisation,
             temperature,
             input,
             outputs,
         }
     }
 
-    pub(super) fn label(&mut self, window_uv: &[f32]) -> Result<Decision, LabelError> {
-        self.normalisation.apply(window_uv, &mut self.input)?;
+    pub(super) fn label(&mut self, cut: &CutBeat) -> Result<Decision, LabelError> {
+        let beat = BeatInput {
+            window_uv: &cut.window_uv,
+            template_uv: cut.template_uv.as_ref().map(<[f32; _]>::as_slice),
+            context: &cut.rr.context,
+        };
+        let description = self.classifier.model().description();
+        description.fill_input(&beat, &mut self.input)?;
         self.classifier.classify(&self.input, &mut self.outputs)?;
         let logits = self.outputs.logits().first().copied().unwrap_or_default();
         Ok(Decision::from_logits(&logits, self.temperature)?)

@@ -154,7 +154,7 @@ impl Pipeline {
         } = self;
         let mut outcome = Ok(());
         step(chain, &mut |event| match event {
-            ChainEvent::Beat(cut) => match labeller.label(&cut.window_uv) {
+            ChainEvent::Beat(cut) => match labeller.label(&cut) {
                 Ok(decision) => sink(PipelineEvent::Beat(LabelledBeat {
                     r_sample: cut.r_sample,
                     r_time: timeline.time_of(cut.r_sample),
