@@ -14,21 +14,23 @@ use crate::model::{Classifier, InputDescription, Model, ModelError};
 use crate::pipeline::{Injection, Pipeline, PipelineConfig, PipelineEvent, SessionInfo};
 use crate::service::{Gateway, GatewayError, SessionError, SessionOutcome, SessionReport};
 use crate::signal::{
-    ChainConfig, ChannelChoice, MODEL_RATE_HZ, Mains, R_INDEX, SampleRate, SignalError,
-    WINDOW_SAMPLES,
+    CONTEXT_VALUES, ChainConfig, ChannelChoice, MODEL_RATE_HZ, Mains, R_INDEX, SampleRate,
+    SignalError, WINDOW_SAMPLES,
 };
 use crate::store::StoreError;
 
 /// Raw ECG is stored in blocks of this length unless the configuration says otherwise.
 pub(super) const ECG_BLOCK_SECONDS: f64 = 10.0;
 
-/// The window the signal chain cuts.
+/// What the signal chain gives of a beat: the window, what differs in it from the usual beat, and
+/// the rhythm.
 fn chain_window() -> InputDescription {
     InputDescription {
-        channels: 1,
+        channels: 2,
         samples: WINDOW_SAMPLES,
         rate_hz: f64::from(MODEL_RATE_HZ),
         r_index: R_INDEX,
+        context: CONTEXT_VALUES,
     }
 }
 

@@ -7,6 +7,7 @@ use super::injection::Injection;
 use super::labeller::{LabelError, Labeller};
 use crate::acquisition::Event;
 use crate::model::{BeatClass, CLASS_COUNT};
+use crate::signal::CutBeat;
 
 /// Events that are held back at most; then the beats before them are classified.
 const MOST_HELD: usize = 1024;
@@ -40,14 +41,14 @@ impl Outlet {
         }
     }
 
-    /// Takes a beat ([`UNDECIDED`]) with its window; labels the batch it completes.
+    /// Takes a beat ([`UNDECIDED`]) as it was cut; labels the batch it completes.
     pub(super) fn beat(
         &mut self,
         beat: LabelledBeat,
-        window_uv: &[f32],
+        cut: &CutBeat,
         sink: &mut impl FnMut(PipelineEvent),
     ) -> Result<(), LabelError> {
-        self.labeller.push(window_uv)?;
+        self.labeller.push(cut)?;
         self.held.push(Held::Beat(beat));
         if self.labeller.is_full() {
             self.label(sink)?;

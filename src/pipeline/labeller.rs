@@ -1,7 +1,8 @@
 //! Beats through a network: normalise, hold back, classify together, decide.
 
 use crate::model::choose::{EngineNotice, EngineReport};
-use crate::model::{Classifier, ClassifyError, Decision, InputError, Normalisation, Outputs};
+use crate::model::{BeatInput, Classifier, ClassifyError, Decision, InputError, Outputs};
+use crate::signal::CutBeat;
 
 /// Why a beat got no label.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -17,11 +18,10 @@ pub enum LabelError {
 /// An engine with the buffers of the beats that wait for it.
 pub(super) struct Labeller {
     classifier: Box<dyn Classifier>,
-    normalisation: Normalisation,
     temperature: f64,
-    /// Values of one window.
+    /// Values of one beat's input.
     window: usize,
-    /// Room for a batch, of which the first `waiting` windows are filled.
+    /// Room for a batch, of which the first `waiting` beats are filled.
     input: Vec<f32>,
     waiting: usize,
     outputs: Outputs,
@@ -33,7 +33,6 @@ impl Labeller {
         let window = description.input.len();
         let batch = classifier.max_batch();
         Self {
-            normalisation: description.normalisation,
             temperature: description.temperature,
             window,
             input: vec![0.0; batch * window],
@@ -43,14 +42,20 @@ impl Labeller {
         }
     }
 
-    /// Takes a beat's window; there must be room ([`Labeller::is_full`]).
-    pub(super) fn push(&mut self, window_uv: &[f32]) -> Result<(), LabelError> {
+    /// Takes a beat; there must be room ([`Labeller::is_full`]).
+    pub(super) fn push(&mut self, cut: &CutBeat) -> Result<(), LabelError> {
         let start = self.waiting * self.window;
         let room = self
             .input
             .get_mut(start..start + self.window)
             .unwrap_or_default();
-        self.normalisation.apply(window_uv, room)?;
+        let beat = BeatInput {
+            window_uv: &cut.window_uv,
+            template_uv: cut.template_uv.as_ref().map(<[f32; _]>::as_slice),
+            context: &cut.rr.context,
+        };
+        let description = self.classifier.model().description();
+        description.fill_input(&beat, room)?;
         self.waiting += 1;
         Ok(())
     }

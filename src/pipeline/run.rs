@@ -205,7 +205,7 @@ impl Pipeline {
                         window_complete: cut.window_complete,
                         label_delay_ms: delay_ms(&cut, *sample_period_ms),
                     };
-                    outlet.beat(beat, &cut.window_uv, sink)
+                    outlet.beat(beat, &cut, sink)
                 }
                 ChainEvent::Quality {
                     sample,

@@ -18,6 +18,7 @@ mod rate;
 mod resample;
 mod ring;
 mod rr;
+mod template;
 
 pub use chain::{
     Chain, ChainConfig, ChainEvent, ChannelChoice, CutBeat, LARGEST_LABEL_DELAY_S,
@@ -28,7 +29,7 @@ pub use detector::{Detection, Detector, FEATURE_COUNT, FEATURE_NAMES, Judgement}
 pub use error::SignalError;
 pub use quality::SignalQuality;
 pub use rate::SampleRate;
-pub use rr::RrFeatures;
+pub use rr::{CONTEXT_VALUES, RrFeatures};
 
 #[cfg(test)]
 mod tests;
