@@ -1,6 +1,7 @@
 //! ArrhythmiNet: description, weights, engines.
 
 mod builtin;
+pub mod choose;
 mod class;
 mod classifier;
 mod cpu;
