@@ -11,6 +11,8 @@ mod conditioner;
 mod detector;
 mod error;
 mod filter;
+#[cfg(test)]
+mod golden_tests;
 mod kaiser;
 mod monitor;
 mod quality;
