@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::{Accelerator, AcceleratorSource, AdapterReport, EngineChoice, Unavailable};
-use crate::model::gpu::{GpuAdapter, GpuDeviceType, GpuEngine, GpuError, GpuOptions};
+use crate::model::gpu::{
+    GpuAdapter, GpuBackend, GpuDeviceType, GpuEngine, GpuError, GpuOptions,
+};
 use crate::model::{Classifier, Model};
 
 /// The GPUs of this machine.
@@ -28,11 +30,21 @@ impl AcceleratorSource for Gpus {
         model: Arc<Model>,
         max_batch: usize,
     ) -> Result<Box<dyn Accelerator>, Unavailable> {
-        let options = GpuOptions {
+        // OpenGL is not even looked at where a GPU speaks Vulkan: its libraries look for a display
+        // and complain on standard error where there is none.
+        let vulkan = GpuOptions {
+            backend: Some(GpuBackend::Vulkan),
+            ..GpuOptions::new(max_batch)
+        };
+        let any = GpuOptions {
             allow_software: self.allow_software,
             ..GpuOptions::new(max_batch)
         };
-        match GpuEngine::new(model, &options) {
+        let opened = match GpuEngine::new(Arc::clone(&model), &vulkan) {
+            Err(GpuError::NoAdapter { .. }) => GpuEngine::new(model, &any),
+            opened => opened,
+        };
+        match opened {
             Ok(engine) => Ok(Box::new(engine)),
             Err(error) => Err(self.unavailable(&error)),
         }
