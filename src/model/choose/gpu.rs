@@ -1,12 +1,16 @@
 //! The GPU engine as an accelerator.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Accelerator, AcceleratorSource, AdapterReport, EngineChoice, Unavailable};
 use crate::model::gpu::{
     GpuAdapter, GpuBackend, GpuDeviceType, GpuEngine, GpuError, GpuOptions,
 };
 use crate::model::{Classifier, Model};
+
+/// Longer than whoever waits for a batch does; ends a thread that was left behind.
+const LONGEST_BATCH: Duration = Duration::from_secs(30);
 
 /// The GPUs of this machine.
 #[derive(Debug, Clone)]
@@ -34,10 +38,12 @@ impl AcceleratorSource for Gpus {
         // and complain on standard error where there is none.
         let vulkan = GpuOptions {
             backend: Some(GpuBackend::Vulkan),
+            timeout: LONGEST_BATCH,
             ..GpuOptions::new(max_batch)
         };
         let any = GpuOptions {
             allow_software: self.allow_software,
+            timeout: LONGEST_BATCH,
             ..GpuOptions::new(max_batch)
         };
         let opened = match GpuEngine::new(Arc::clone(&model), &vulkan) {
