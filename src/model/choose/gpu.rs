@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Accelerator, AcceleratorSource, AdapterReport, EngineChoice, Unavailable};
 use crate::model::gpu::{GpuAdapter, GpuDeviceType, GpuEngine, GpuError, GpuOptions};
-use crate::model::{Classifier, Model};
+use crate::model::{Classifier, Model, Wanted};
 
 /// The GPUs of this machine.
 #[derive(Debug, Clone)]
@@ -71,7 +71,7 @@ impl Accelerator for GpuEngine {
         let window = Classifier::model(self).description().input.len();
         let beats = (input.len() / window).min(self.stream_batch());
         // Whether it is taken does not matter: the device is gone before it can be collected.
-        let _ = self.submit(&input[..beats * window], false);
+        let _ = self.submit(&input[..beats * window], Wanted::Logits);
         self.destroy_device();
     }
 }
