@@ -15,7 +15,7 @@ use super::progress;
 use super::session::{LoadedModel, run_trace, trace_failure};
 use crate::acquisition::{FrameSource, open_replay};
 use crate::api::{ApiOptions, ServiceState};
-use crate::pipeline::{GapCause, Injection, InjectionError, PipelineEvent};
+use crate::pipeline::{GapCause, Injection, PipelineEvent};
 use crate::service::{Gateway, GatewayOptions, stop_on_signals};
 use crate::store::StoreOptions;
 
@@ -43,8 +43,8 @@ pub(super) struct Arguments {
     #[command(flatten)]
     treatment: TreatmentArguments,
     /// Make something go wrong on the host, to see that no beat is lost: `gpu-lost@TIME` (such as
-    /// 90s, on a session's clock) or `gpu-lost@BEAT` takes the GPU away with that beat on it.
-    #[arg(long, value_name = "FAULT", value_parser = parse_injection)]
+    /// 90s after a session's start) or `gpu-lost@BEAT` takes the GPU away with that beat on it.
+    #[arg(long, value_name = "FAULT", value_parser = super::simulated::injection)]
     inject: Option<Arc<Injection>>,
     /// Print one JSON object.
     #[arg(long)]
@@ -113,10 +113,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     let closed = gateway.close().map_err(Failure::from);
     ended.and(closed)
-}
-
-fn parse_injection(text: &str) -> Result<Arc<Injection>, InjectionError> {
-    text.parse().map(Arc::new)
 }
 
 fn injection(arguments: &Arguments) -> Result<Option<Arc<Injection>>, Failure> {

@@ -210,7 +210,7 @@ pub(super) fn run_trace(
     let info = session_info("replay", &origin, source.info(), &*classifier);
     let mut pipeline = pipeline(source.info(), treatment, classifier)?;
     if let Some(injection) = &model.injection {
-        pipeline.inject(Arc::clone(injection));
+        pipeline.inject(Arc::clone(injection), info.start.monotonic);
     }
     let end_reason = || match handle.end() {
         Some(TraceEnd::Cut { .. }) => "truncated",

@@ -13,6 +13,7 @@ use crate::ads1292::{Electrode, LeadOff};
 use crate::model::Classifier;
 use crate::model::choose::EngineReport;
 use crate::signal::{Chain, ChainConfig, ChainEvent, CutBeat, Sample, SignalError, SignalQuality};
+use crate::time::MonotonicNs;
 
 /// How a pipeline reads its samples.
 #[derive(Debug, Clone)]
@@ -148,8 +149,9 @@ impl Pipeline {
     }
 
     /// Has the device that classifies go away at a time, for demonstrations.
-    pub fn inject(&mut self, injection: Arc<Injection>) {
-        self.outlet.injection = Some(injection);
+    /// The time is counted from `start`.
+    pub fn inject(&mut self, injection: Arc<Injection>, start: MonotonicNs) {
+        self.outlet.injection = Some((injection, start));
     }
 
     /// Signal quality per channel at present.

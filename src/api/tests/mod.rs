@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use super::{ApiDeps, ApiOptions, ApiServer, SharedLiveStatus, StreamHub};
 use crate::model::BeatClass;
+use crate::model::choose::{AdapterReport, CandidateState, EngineCandidate, EngineReport, Figures};
 use crate::pipeline::{EcgBlock, Event, Gap, GapCause, LabelledBeat, PipelineEvent, SessionInfo};
 use crate::signal::SignalQuality;
 use crate::store::{Store, StoreOptions, StoreWriter, Synchronous};
@@ -153,6 +154,47 @@ impl House {
         self.gap(4_000);
         self.event(4_003);
         self.writer.flush().unwrap();
+        self.live.update(|live| live.engines = Some(engines()));
+    }
+}
+
+/// A CPU and a GPU that is only faster with backlogs.
+fn engines() -> EngineReport {
+    let figures = |single_ns, batch, batch_ns_per_beat| {
+        Some(Figures {
+            single_ns,
+            batch,
+            batch_ns_per_beat,
+        })
+    };
+    EngineReport {
+        asked: "auto",
+        single: "cpu-neon".to_owned(),
+        backlog: "gpu-vulkan".to_owned(),
+        backlog_batch: 512,
+        reason: "measured".to_owned(),
+        losses: 1,
+        candidates: vec![
+            EngineCandidate {
+                engine: "cpu-neon".to_owned(),
+                state: CandidateState::InUse,
+                detail: None,
+                adapter: None,
+                figures: figures(210_500, 64, 198_250),
+            },
+            EngineCandidate {
+                engine: "gpu-vulkan".to_owned(),
+                state: CandidateState::InUse,
+                detail: None,
+                adapter: Some(AdapterReport {
+                    name: "V3D 7.1.7".to_owned(),
+                    driver: "V3DV Mesa 26.0".to_owned(),
+                    backend: "vulkan",
+                    device_type: "integrated",
+                }),
+                figures: figures(900_000, 512, 150_000),
+            },
+        ],
     }
 }
 
