@@ -7,7 +7,7 @@ use super::{Accelerator, AcceleratorSource, AdapterReport, EngineChoice, Unavail
 use crate::model::gpu::{
     GpuAdapter, GpuBackend, GpuDeviceType, GpuEngine, GpuError, GpuOptions,
 };
-use crate::model::{Classifier, Model};
+use crate::model::{Classifier, Model, Wanted};
 
 /// Longer than whoever waits for a batch does; ends a thread that was left behind.
 const LONGEST_BATCH: Duration = Duration::from_secs(30);
@@ -89,7 +89,7 @@ impl Accelerator for GpuEngine {
         let window = Classifier::model(self).description().input.len();
         let beats = (input.len() / window).min(self.stream_batch());
         // Whether it is taken does not matter: the device is gone before it can be collected.
-        let _ = self.submit(&input[..beats * window], false);
+        let _ = self.submit(&input[..beats * window], Wanted::Logits);
         self.destroy_device();
     }
 }
