@@ -92,7 +92,7 @@ impl Outlet {
         let Some((first_sample, first_time)) = times().next() else {
             return Ok(());
         };
-        let last = times().last();
+        let last = times().next_back();
         if let (Some((injection, start)), Some((_, last_time))) = (&self.injection, last)
             && injection.is_due(beats, last_time.0.saturating_sub(start.0))
         {

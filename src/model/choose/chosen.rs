@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::engines::Shared;
 use super::exam::differing;
 use super::notice::{EngineNotice, LossCause};
 use super::report::EngineReport;
 use super::second::State;
+use super::shared::Shared;
 use super::worker::Loss;
 use crate::model::{CLASS_COUNT, Classifier, ClassifyError, Model, Outputs};
 
