@@ -4,7 +4,7 @@ mod common;
 
 use std::path::{Path, PathBuf};
 
-use common::{Running, get, integers, run, scratch};
+use common::{Running, get, integers, scratch};
 use serde_json::Value;
 
 /// A configuration with this engine; its database and socket are in `folder`.
@@ -29,7 +29,7 @@ fn a_gpu_that_cannot_be_had_is_refused_where_it_was_asked_for() {
     for check in [&[][..], &["--check"]] {
         let mut arguments = vec!["run".as_ref(), "--config".as_ref(), config.as_os_str()];
         arguments.extend(check.iter().map(std::ffi::OsStr::new));
-        failures.extend(run(arguments).failed_with(10, &words).err());
+        failures.extend(common::run(arguments).failed_with(10, &words).err());
     }
     let database = folder.path().join("r.db");
     let trace = common::demo_trace("231");
@@ -41,7 +41,7 @@ fn a_gpu_that_cannot_be_had_is_refused_where_it_was_asked_for() {
         "--engine".as_ref(),
         "gpu".as_ref(),
     ];
-    failures.extend(run(arguments).failed_with(2, &words).err());
+    failures.extend(common::run(arguments).failed_with(2, &words).err());
     if database.exists() {
         failures.push("a database was made all the same".to_owned());
     }
