@@ -76,6 +76,7 @@ impl FrameSource for QueuedSource {
 
     fn next(&mut self) -> Result<Option<Acquired>, AcquisitionError> {
         if let Some(seen) = self.seen.take() {
+            self.taking.beat();
             return seen.map(Some);
         }
         loop {

@@ -196,6 +196,9 @@ impl GpuEngine {
     /// Destroys the device, as a driver does that resets it: for tests of what happens then.
     pub fn destroy_device(&self) {
         self.runner.gpu.device.destroy();
+        // wgpu reports a device destroyed by its owner only when it is polled, which waiting for a
+        // batch avoids; one that a driver loses is reported while waiting.
+        let _ = self.runner.gpu.fail("device lost: destroyed on purpose".to_owned());
     }
 
     fn failed(&self, reason: String) -> ClassifyError {
