@@ -25,7 +25,7 @@ P_START_S, P_END_S = -0.22, -0.06
 class ContextMix:
     """How the draws of a training batch are made. Shares and probabilities are per draw."""
 
-    synthetic: float = 0.10  # share of the batch
+    synthetic: float = 0.08  # share of the batch
     edits: float = 1.0  # factor on the rhythm edits' probabilities
     swap: float = 0.3  # real V in another patient's history
     second_lead: float = 0.4

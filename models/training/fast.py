@@ -134,7 +134,7 @@ def forward(network, windows, context=None):
         elif layer.op == "pointwise":
             x = _pointwise(parts["conv"], x)
         elif layer.op == "pool":
-            x = x.mean(dim=-1).t()
+            x = torch.nn.functional.dropout(x.mean(dim=-1).t(), network.dropout)
         else:
             x = parts["dense"](x)
     return x

@@ -28,6 +28,7 @@ class Settings:
     ema: float = 0.98  # decay of the averaged weights, per step
     class_exponent: float = -0.5  # sampling weight of a beat: n_class^this ...
     record_exponent: float = -0.25  # ... times n_(class, record)^this
+    dropout: float = 0.2  # of the pooled features
     five: float = 0.15  # weight of telling N, L and R apart beside the three groups; 1: plain cross-entropy of five
     groups: bool = True  # classes to balance are the three groups and not the five labels
     members: int = 1  # fine-tuned copies whose weights are averaged
@@ -103,6 +104,7 @@ class Run:
 
     def __init__(self, network, augmenter, pool, settings, seed, draws, rate, warm_up):
         self.network, self.augmenter, self.settings = network, augmenter, settings
+        network.dropout = settings.dropout
         self.averaged = copy.deepcopy(network)
         self.pool = torch.from_numpy(np.asarray(pool))
         self.cumulative = sampling(augmenter.beats, np.asarray(pool), settings)

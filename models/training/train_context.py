@@ -33,6 +33,7 @@ PRESETS = {
         "batch": 256,
         "learning_rate": 1.5e-3,
         "ema": 0.995,
+        "dropout": 0.0,
         "class_exponent": -0.3,
         "record_exponent": 0.0,
         "groups": False,
