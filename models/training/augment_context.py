@@ -25,12 +25,12 @@ P_START_S, P_END_S = -0.22, -0.06
 class ContextMix:
     """How the draws of a training batch are made. Shares and probabilities are per draw."""
 
-    synthetic: float = 0.08  # share of the batch
+    synthetic: float = 0.10  # share of the batch
     edits: float = 1.0  # factor on the rhythm edits' probabilities
     swap: float = 0.3  # real V in another patient's history
     second_lead: float = 0.4
-    detector_history: float = 0.2  # RR history as the detector found it, where it found the beat
-    lost_or_extra: float = 0.03  # one of the newest intervals split in two or joined with its neighbour
+    detector_history: float = 0.1  # RR history as the detector found it, where it found the beat
+    lost_or_extra: float = 0.02  # one of the newest intervals split in two or joined with its neighbour
     at_detected: float = 0.1
     jittered: float = 0.5
     jitter_ms: float = 28.0

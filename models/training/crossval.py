@@ -17,10 +17,12 @@ import torch
 
 import beats as beat_table
 import data
+import export_context
 import fit
 import inter
 
 FOLDS = 4
+PACED_EVERY = 8  # of the paced records, which no network trains on, every eighth beat is looked at
 
 
 def folds(beats, names, assignment):
@@ -54,19 +56,31 @@ def main():
     settings = fit.Settings(**options.settings)
     judged_beats = beats.of_records(names)
     rows = beat_table.rows(beats, judged_beats)
+    paced = beats.of_records(beat_table.PACED)[::PACED_EVERY]
+    paced_rows = beat_table.rows(beats, paced)
     for assignment in options.assignments:
         path = options.out / f"{options.name}-{assignment}.npz"
         if path.exists():
             continue
         started = time.monotonic()
         logits = np.zeros((len(judged_beats), 5), dtype=np.float32)
+        novelty = np.zeros(len(judged_beats), dtype=np.float32)
+        paced_logits, paced_novelty = [], []
         for fold, held in enumerate(folds(beats, names, assignment)):
             pool = beats.of_records([n for n in names if n not in held])
             pool = pool[beats.group[pool] >= 0]
             network = fit.fit(beats, pool, options.network, settings, noise, 1 + 10 * assignment + fold)
             inside = np.isin(np.array(beats.names)[beats.record[judged_beats]], held)
-            logits[inside] = fit.predict(network, rows[torch.from_numpy(inside)]).numpy()
-        np.savez_compressed(path, logits=logits, beat=judged_beats)
+            held_rows = rows[torch.from_numpy(inside)]
+            logits[inside] = fit.predict(network, held_rows).numpy()
+            known = pool[:: max(1, len(pool) // 10_000)]
+            features = export_context.pooled(network, beat_table.rows(beats, known))
+            statistics = export_context.class_statistics(features, torch.from_numpy(beats.label[known]))
+            novelty[inside] = export_context.distance(export_context.pooled(network, held_rows), *statistics)
+            paced_logits.append(fit.predict(network, paced_rows).numpy())
+            paced_novelty.append(export_context.distance(export_context.pooled(network, paced_rows), *statistics).numpy())
+        strangers = {"paced_beat": paced, "paced_logits": np.stack(paced_logits), "paced_novelty": np.stack(paced_novelty)}
+        np.savez_compressed(path, logits=logits, beat=judged_beats, novelty=novelty, **strangers)
         judged = inter.judge(logits, beats.aami[judged_beats])
         row = {
             "name": options.name,

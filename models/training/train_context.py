@@ -25,9 +25,10 @@ from architectures import LAYERS, WITH_CONTEXT, Network
 SEGMENT_STEPS = 96
 
 # What the released models were trained with: changes to fit.Settings. See README.md, 'What was tried'.
+AVERAGED = {"draws": 30_000, "members": 3, "member_draws": 16_000, "member_rate": 1.5e-3}
 PRESETS = {
-    "inter": {},
-    "all": {},
+    "inter": AVERAGED,
+    "all": AVERAGED | {"five": 0.5},
     "intra": {
         "draws": 300_000,
         "batch": 256,
