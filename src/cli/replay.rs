@@ -57,6 +57,7 @@ struct Summary {
     sessions: Vec<SessionSummary>,
     beats: u64,
     by_class: ByClass,
+    unclassifiable: u64,
     seconds_of_ecg: f64,
     seconds: f64,
     realtime_factor: f64,
@@ -68,6 +69,7 @@ struct SessionSummary {
     session: Option<i64>,
     beats: u64,
     by_class: ByClass,
+    unclassifiable: u64,
     gaps: u64,
     missing_samples: u64,
     bad_frames: u64,
@@ -137,7 +139,7 @@ fn replay_one(
     let trace = open_replay(path).map_err(|error| trace_failure(path, error))?;
     arguments.chip.require(trace.0.info().chip, path)?;
     let mut by_class = ByClass::default();
-    let mut bad_frames = 0;
+    let (mut bad_frames, mut unclassifiable) = (0, 0);
     let (report, ended) = run_trace(
         gateway,
         trace,
@@ -145,7 +147,10 @@ fn replay_one(
         model,
         stop,
         &mut |event| match event {
-            PipelineEvent::Beat(beat) => by_class.add(beat.class),
+            PipelineEvent::Beat(beat) => {
+                by_class.add(beat.class);
+                unclassifiable += u64::from(beat.unclassifiable.is_some());
+            }
             PipelineEvent::Gap(gap) if gap.cause == GapCause::BadFrame => {
                 bad_frames += gap.missing_samples;
             }
@@ -157,6 +162,7 @@ fn replay_one(
         session: report.session,
         beats: by_class.total(),
         by_class,
+        unclassifiable,
         gaps: report.gaps,
         missing_samples: report.missing_samples,
         bad_frames,
@@ -175,6 +181,7 @@ fn summarise(arguments: &Arguments, sessions: Vec<SessionSummary>, seconds: f64)
         database: arguments.db.clone(),
         beats: by_class.total(),
         by_class,
+        unclassifiable: sessions.iter().map(|session| session.unclassifiable).sum(),
         seconds_of_ecg,
         seconds,
         realtime_factor: seconds_of_ecg / seconds,
@@ -188,11 +195,12 @@ fn print(summary: &Summary, json: bool) -> Result<(), Failure> {
     }
     for session in &summary.sessions {
         output::text_line(&format!(
-            "{}: {:.1} s of ECG, {} beats ({}), {} samples missing in {} gaps",
+            "{}: {:.1} s of ECG, {} beats ({}{}), {} samples missing in {} gaps",
             session.trace.display(),
             session.seconds_of_ecg,
             session.beats,
             session.by_class.line(),
+            output::unclassifiable(session.unclassifiable),
             session.missing_samples,
             session.gaps,
         ))?;

@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::failure::{Cause, Failure, other};
 use super::live;
-use super::session::{LoadedModel, pipeline, session_info};
+use super::session::{LoadedModel, Treatment, pipeline, session_info};
 use super::simulated;
 use crate::acquisition::{FrameSource, Recorder, open_live};
 use crate::api::{ApiOptions, ServiceState};
@@ -65,7 +65,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         .store
         .keep_ecg
         .then(|| f64::from(config.store.ecg_block_seconds));
-    let treatment = live::treatment(&config.signal, block_seconds);
+    let treatment = Treatment {
+        rejection: live::rejection(&config.model),
+        ..live::treatment(&config.signal, block_seconds)
+    };
     let classifier = model.live_engine();
     let info = session_info(kind, &origin, source.info(), &*classifier);
     let mut pipeline = pipeline(source.info(), treatment, classifier)?;

@@ -10,10 +10,11 @@ mod error;
 #[cfg(feature = "gpu")]
 pub mod gpu;
 mod input;
+mod outcome;
 #[cfg(test)]
 mod parity_support;
 #[cfg(test)]
-mod test_support;
+pub(crate) mod test_support;
 mod weights;
 #[cfg(test)]
 mod weights_tests;
@@ -28,4 +29,5 @@ pub use description::{
 };
 pub use error::ModelError;
 pub use input::{BeatInput, Decision, InputError, Normalisation};
+pub use outcome::{Limits, Novelty, Rejection, Unclassifiable};
 pub use weights::{Model, PartWeights};

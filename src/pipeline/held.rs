@@ -120,6 +120,9 @@ impl Outlet {
                     if outcome.is_ok() {
                         match self.labeller.decision(number) {
                             Ok(decision) => {
+                                let usable = beat.quality.is_usable();
+                                beat.unclassifiable =
+                                    self.labeller.judge(number, &decision, usable);
                                 beat.class = decision.class;
                                 beat.probabilities = decision.probabilities;
                                 sink(PipelineEvent::Beat(beat));

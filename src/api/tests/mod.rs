@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::{ApiDeps, ApiOptions, ApiServer, SharedLiveStatus, StreamHub};
-use crate::model::BeatClass;
 use crate::model::choose::{AdapterReport, CandidateState, EngineCandidate, EngineReport, Figures};
+use crate::model::{BeatClass, Unclassifiable};
 use crate::pipeline::{EcgBlock, Event, Gap, GapCause, LabelledBeat, PipelineEvent, SessionInfo};
 use crate::signal::SignalQuality;
 use crate::store::{Store, StoreOptions, StoreWriter, Synchronous};
@@ -97,7 +97,7 @@ impl House {
         self.info.start.monotonic.plus_ns(sample * 2_000_000)
     }
 
-    /// A beat every 0.8 s, classes N L R A V in turn.
+    /// A beat every 0.8 s, classes N L R A V in turn, every other V unclassifiable.
     fn beat(&self, k: u64) {
         let class = BeatClass::ALL[usize::try_from(k % 5).unwrap()];
         let mut probabilities = [0.01; 5];
@@ -107,6 +107,7 @@ impl House {
             r_time: self.time(400 * (k + 1)),
             rr_ms: (k > 0).then_some(800.0),
             class,
+            unclassifiable: (k % 10 == 4).then_some(Unclassifiable::OutOfClass),
             probabilities,
             channel: 0,
             quality: SignalQuality::Good,
