@@ -64,6 +64,7 @@ const OPTIONS: [(&str, &[&str]); 7] = [
             "--check",
             "--simulated",
             "--faults",
+            "--inject",
             "--hang-after",
         ],
     ),
