@@ -14,7 +14,8 @@ use crate::signal::{ChannelChoice, Mains};
 /// How the signal is treated and labelled.
 #[derive(Debug, Clone, Args)]
 pub(super) struct TreatmentArguments {
-    /// Network that labels the beats: a built-in name (v1, v2) or a .safetensors file.
+    /// Network that labels the beats: a built-in name (v1, v2, v1-context, v2-context), a name in
+    /// models/evaluation or the folder $ECG_MODELS names, or a .safetensors file.
     #[arg(long, value_name = "NAME", default_value = "v1")]
     model: String,
     /// What runs the network: whatever is measured to be faster, the CPU, or the GPU (a software one

@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Accelerator, AcceleratorSource, AdapterReport, EngineChoice, Unavailable};
-use crate::model::gpu::{
-    GpuAdapter, GpuBackend, GpuDeviceType, GpuEngine, GpuError, GpuOptions,
-};
+use crate::model::gpu::{GpuAdapter, GpuBackend, GpuDeviceType, GpuEngine, GpuError, GpuOptions};
 use crate::model::{Classifier, Model, Wanted};
 
 /// Longer than whoever waits for a batch does; ends a thread that was left behind.

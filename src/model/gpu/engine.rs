@@ -198,7 +198,10 @@ impl GpuEngine {
         self.runner.gpu.device.destroy();
         // wgpu reports a device destroyed by its owner only when it is polled, which waiting for a
         // batch avoids; one that a driver loses is reported while waiting.
-        let _ = self.runner.gpu.fail("device lost: destroyed on purpose".to_owned());
+        let _ = self
+            .runner
+            .gpu
+            .fail("device lost: destroyed on purpose".to_owned());
     }
 
     fn failed(&self, reason: String) -> ClassifyError {
