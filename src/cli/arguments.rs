@@ -17,7 +17,7 @@ pub(super) struct TreatmentArguments {
     pub(super) model: String,
     /// Mains frequency to take out.
     #[arg(long, value_name = "HZ", value_enum, default_value = "60")]
-    mains: MainsArgument,
+    pub(super) mains: MainsArgument,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

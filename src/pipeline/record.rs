@@ -7,8 +7,9 @@ use super::labeller::LabelError;
 use super::run::{Pipeline, PipelineConfig};
 use crate::acquisition::{Gap, GapCause, RawSample};
 use crate::ads1292::LeadOff;
+use crate::evaluate::Degradation;
 use crate::model::Classifier;
-use crate::signal::{ChainConfig, Mains, SampleRate, SignalError};
+use crate::signal::{BeatSource, ChainConfig, Mains, SampleRate, SignalError};
 use crate::time::MonotonicNs;
 use crate::wfdb::{Header, MISSING_SAMPLE, Record, UvConversion, WfdbError};
 
@@ -50,6 +51,19 @@ pub enum SignalChoice {
     Fixed(usize),
 }
 
+/// How a record is run.
+#[derive(Debug, Clone, Default)]
+pub struct RecordSettings {
+    /// Signals to read.
+    pub signals: SignalChoice,
+    /// Mains frequency to take out.
+    pub mains: Mains,
+    /// Where the R peaks come from.
+    pub beats: BeatSource,
+    /// What is done to the samples before the chain sees them.
+    pub degradation: Degradation,
+}
+
 /// What a record's run gave.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecordRun {
@@ -57,8 +71,10 @@ pub struct RecordRun {
     pub rate_hz: f64,
     /// Length in samples.
     pub samples: u64,
-    /// Samples the record marks as not measured, in all signals that were read.
+    /// Samples not measured in any signal that was read: those the record marks so, and dropped ones.
     pub missing_samples: u64,
+    /// Those of them that were dropped on request.
+    pub dropped_samples: u64,
     /// Signals that were read, counted from 0; [`LabelledBeat::channel`] is an index into this.
     pub signals: Vec<usize>,
     /// The beats, in order of time.
@@ -71,16 +87,18 @@ pub struct RecordRun {
 /// [`RecordError`].
 pub fn run_record(
     record: &Record,
-    choice: SignalChoice,
-    mains: Mains,
+    settings: RecordSettings,
     classifier: Box<dyn Classifier>,
 ) -> Result<RecordRun, RecordError> {
+    let RecordSettings {
+        signals,
+        mains,
+        beats,
+        mut degradation,
+    } = settings;
     let name = record.header().name.clone();
     let header = record.header();
-    let signals = choose(header, choice).map_err(|problem| RecordError::NoSignal {
-        record: name.clone(),
-        problem,
-    })?;
+    let signals = chosen_signals(record, signals)?;
     let conversions: Vec<UvConversion> = signals
         .iter()
         .filter_map(|&signal| header.signals[signal].uv_conversion())
@@ -99,6 +117,7 @@ pub fn run_record(
         // resolution should be.
         chain: ChainConfig {
             mains,
+            beats,
             channel_count: signals.len(),
             ..ChainConfig::new(rate)
         },
@@ -110,6 +129,7 @@ pub fn run_record(
         rate_hz: header.rate_hz,
         samples: 0,
         missing_samples: 0,
+        dropped_samples: 0,
         signals,
         beats: Vec::new(),
     };
@@ -132,6 +152,7 @@ pub fn run_record(
             measured[channel] = frame[signal] != MISSING_SAMPLE;
             codes[channel] = frame[signal].saturating_sub(conversion.baseline);
         }
+        degradation.apply(index, &mut codes, &mut measured);
         if measured == [false; CHANNEL_COUNT] {
             gap_start.get_or_insert(index);
             run.missing_samples += 1;
@@ -154,7 +175,19 @@ pub fn run_record(
         pipeline.push(&sample, &mut sink)?;
     }
     pipeline.finish(&mut sink)?;
+    run.dropped_samples = degradation.dropped();
     Ok(run)
+}
+
+/// The signals of `record` that are read, counted from 0: the main one and perhaps its stand-in.
+///
+/// # Errors
+/// [`RecordError::NoSignal`].
+pub fn chosen_signals(record: &Record, choice: SignalChoice) -> Result<Vec<usize>, RecordError> {
+    choose(record.header(), choice).map_err(|problem| RecordError::NoSignal {
+        record: record.header().name.clone(),
+        problem,
+    })
 }
 
 /// The record of this name in a database directory.

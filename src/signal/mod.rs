@@ -12,6 +12,7 @@ mod detector;
 mod error;
 mod filter;
 mod kaiser;
+mod known;
 mod monitor;
 mod quality;
 mod rate;
@@ -20,7 +21,7 @@ mod ring;
 mod rr;
 
 pub use chain::{
-    Chain, ChainConfig, ChainEvent, ChannelChoice, CutBeat, LARGEST_LABEL_DELAY_S,
+    BeatSource, Chain, ChainConfig, ChainEvent, ChannelChoice, CutBeat, LARGEST_LABEL_DELAY_S,
     LONGEST_BRIDGED_GAP_S, Sample,
 };
 pub use conditioner::{ConditionedSample, Conditioner, Mains};

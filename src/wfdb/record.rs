@@ -36,6 +36,12 @@ impl Record {
         &self.header
     }
 
+    /// Frames per second as [`Record::frames`] hands them out.
+    #[must_use]
+    pub fn rate_hz(&self) -> f64 {
+        self.header.rate_hz
+    }
+
     /// The file of this record with another ending, e.g. the annotations `atr`.
     #[must_use]
     pub fn file_with_ending(&self, ending: &str) -> PathBuf {
