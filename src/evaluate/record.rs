@@ -5,7 +5,7 @@ use super::confusion::annotated_class;
 use super::counts::Counts;
 use super::matching::{Comparison, Pair, match_beats};
 use super::reference::{Reference, ReferenceBeat};
-use super::runs::{RunBeat, RunTable, Side};
+use super::runs::{RunTable, Side, Step};
 use crate::model::{AamiClass, BeatClass};
 
 /// A beat that was found and labelled.
@@ -92,39 +92,76 @@ impl Counts {
         comparison: &Comparison,
         rule: EscapeRule,
     ) {
-        let fibrillations = reference.fibrillations.as_slice();
-        for (class, fibrillations, table) in [
-            (AamiClass::V, fibrillations, &mut self.ve_runs),
-            (AamiClass::S, [].as_slice(), &mut self.sve_runs),
+        for (class, table) in [
+            (AamiClass::V, &mut self.ve_runs),
+            (AamiClass::S, &mut self.sve_runs),
         ] {
-            let annotated: Vec<RunBeat> = reference
-                .beats
-                .iter()
-                .map(|beat| RunBeat {
-                    sample: beat.sample,
-                    ectopic: aami_class(beat.code, rule) == Some(class),
-                })
-                .collect();
-            let found: Vec<RunBeat> = found
-                .iter()
-                .map(|beat| RunBeat {
-                    sample: beat.sample,
-                    ectopic: beat.aami() == class,
-                })
-                .collect();
+            let found = found.iter().map(|beat| {
+                if beat.aami() == class {
+                    Step::Ectopic(beat.sample)
+                } else {
+                    Step::Other(beat.sample)
+                }
+            });
+            let found = Side {
+                steps: found.collect(),
+                stretches: Vec::new(),
+            };
             *table = RunTable::compare(
-                &Side {
-                    beats: &annotated,
-                    fibrillations,
-                },
-                &Side {
-                    beats: &found,
-                    fibrillations: &[],
-                },
+                &annotated_side(reference, class, rule),
+                &found,
                 comparison.window_samples,
                 comparison.first_sample,
             );
         }
+    }
+}
+
+/// The annotators' runs of `class`, V or S.
+fn annotated_side(reference: &Reference, class: AamiClass, rule: EscapeRule) -> Side {
+    let ventricular = class == AamiClass::V;
+    let in_atrial_fibrillation = |sample: u64| {
+        let mut stretches = reference.atrial_fibrillations.iter();
+        stretches.any(|&(first, last)| (first..last).contains(&sample))
+    };
+    let mut steps: Vec<Step> = reference
+        .beats
+        .iter()
+        .map(|beat| {
+            let of_class = aami_class(beat.code, rule).is_some_and(|of| match of {
+                AamiClass::F => ventricular,
+                AamiClass::N => !ventricular && in_atrial_fibrillation(beat.sample),
+                of => of == class,
+            });
+            if of_class {
+                Step::Ectopic(beat.sample)
+            } else {
+                Step::Other(beat.sample)
+            }
+        })
+        .chain(
+            reference
+                .unreadable
+                .iter()
+                .map(|&sample| Step::Other(sample)),
+        )
+        .collect();
+    let stretches = if ventricular {
+        &reference.fibrillations
+    } else {
+        &reference.atrial_fibrillations
+    };
+    for &(first, last) in stretches {
+        if ventricular {
+            steps.push(Step::Fibrillation(first, last));
+        } else {
+            steps.extend([Step::Onset(first), Step::Offset(last)]);
+        }
+    }
+    steps.sort_by_key(Step::last);
+    Side {
+        steps,
+        stretches: stretches.clone(),
     }
 }
 
@@ -163,7 +200,7 @@ mod tests {
                 (1300, "F"),
                 (1600, "V"),
             ]),
-            fibrillations: Vec::new(),
+            ..Reference::default()
         };
         let found = [
             (110, BeatClass::N),
@@ -191,8 +228,9 @@ mod tests {
         assert_eq!(bxb.confusion.missed, [0, 0, 0, 0, 1]);
         // N right, A wrong, V right.
         assert!((bxb.calibration.error().unwrap() - (0.9 - 2.0 / 3.0)).abs() < 1e-6);
-        // Two beats were called V one after the other; one of them is annotated F.
-        assert_eq!(bxb.ve_runs.predictivity[0][2], 1);
+        // F and V beside each other are a couplet, and were called one.
+        assert_eq!(bxb.ve_runs.predictivity[1][2], 1);
+        assert_eq!(bxb.ve_runs.sensitivity[2][2], 1);
     }
 
     #[test]

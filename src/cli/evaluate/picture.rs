@@ -14,6 +14,8 @@ const LEFT: usize = 112;
 const TOP: usize = 96;
 /// Width of the scale beside the cells, with its room.
 const SCALE: usize = 96;
+/// Up to this share of a row a cell is light enough for black text.
+const LIGHT_UP_TO: f64 = 0.43;
 
 /// The picture: rows annotated, columns labelled, a cell the darker the larger its share of the row.
 /// Every cell holds its count and share as text, so nothing depends on telling colours apart.
@@ -128,7 +130,11 @@ fn draw(title: &str, labels: &[String], rows: &[Vec<u64>]) -> String {
 
 fn cell(x: usize, y: usize, count: u64, share: Option<f64>, diagonal: bool) -> String {
     let part = share.unwrap_or(0.0);
-    let text = if part > 0.5 { "#ffffff" } else { "#000000" };
+    let text = if part > LIGHT_UP_TO {
+        "#ffffff"
+    } else {
+        "#000000"
+    };
     let edge = if diagonal { 3 } else { 1 };
     let (middle, below) = (x + CELL / 2, y + CELL / 2);
     format!(
@@ -230,7 +236,7 @@ mod tests {
             let ground = luminance(&colour(share));
             assert!(ground <= before, "{share}");
             before = ground;
-            let text = if share > 0.5 { 1.0 } else { 0.0 };
+            let text = if share > LIGHT_UP_TO { 1.0 } else { 0.0 };
             let contrast = (f64::max(text, ground) + 0.05) / (f64::min(text, ground) + 0.05);
             assert!(contrast >= 4.5, "{share}: {contrast}");
         }

@@ -293,7 +293,7 @@ mod tests {
                     code: AnnotationCode::NORMAL,
                 })
                 .collect(),
-            fibrillations: Vec::new(),
+            ..Reference::default()
         }
     }
 
