@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::cli::arguments::MainsArgument;
+use crate::cli::arguments::{EngineArgument, MainsArgument};
 use crate::pipeline::SignalChoice;
 
 /// Evaluate networks and the whole chain on the records of a WFDB database, against its annotations.
@@ -43,6 +43,10 @@ pub(in crate::cli) struct Arguments {
         value_delimiter = ','
     )]
     pub(super) model: Vec<String>,
+    /// What runs the networks: whatever is measured to be faster, the CPU, or the GPU (a software one
+    /// too; needs a program built with GPU support).
+    #[arg(long, value_name = "NAME", value_enum, default_value = "auto")]
+    pub(super) engine: EngineArgument,
     /// Mains frequency to take out.
     #[arg(long, value_name = "HZ", value_enum, default_value = "60")]
     pub(super) mains: MainsArgument,
