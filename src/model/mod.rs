@@ -11,6 +11,8 @@ mod error;
 pub mod gpu;
 mod input;
 #[cfg(test)]
+mod parity_support;
+#[cfg(test)]
 mod test_support;
 mod weights;
 #[cfg(test)]
