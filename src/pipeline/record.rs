@@ -107,7 +107,7 @@ pub fn run_record(
         record: name.clone(),
         source,
     };
-    let rate = SampleRate::from_hz(header.rate_hz).map_err(signal_error)?;
+    let rate = SampleRate::from_hz(record.rate_hz()).map_err(signal_error)?;
     let mut uv_per_code = [1.0; CHANNEL_COUNT];
     for (scale, conversion) in uv_per_code.iter_mut().zip(&conversions) {
         *scale = conversion.uv_per_code;
@@ -126,7 +126,7 @@ pub fn run_record(
     };
     let mut pipeline = Pipeline::new(&config, classifier).map_err(signal_error)?;
     let mut run = RecordRun {
-        rate_hz: header.rate_hz,
+        rate_hz: record.rate_hz(),
         samples: 0,
         missing_samples: 0,
         dropped_samples: 0,
@@ -141,7 +141,7 @@ pub fn run_record(
     };
     let mut frames = record.frames()?;
     let mut frame = vec![0; header.signals.len()];
-    let period_ns = 1e9 / header.rate_hz;
+    let period_ns = 1e9 / record.rate_hz();
     let mut gap_start = None;
     while frames.next_frame(&mut frame)? {
         let index = run.samples;

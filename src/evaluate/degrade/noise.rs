@@ -58,7 +58,7 @@ impl NoiseTape {
     )]
     pub fn read(path: &Path) -> Result<Self, DegradeError> {
         let record = Record::open(path)?;
-        let rate_hz = record.header().rate_hz;
+        let rate_hz = record.rate_hz();
         let refuse = |found| DegradeError::NoNoise {
             path: path.to_owned(),
             found,
@@ -159,7 +159,7 @@ impl NoiseStress {
             .collect();
         Ok(Self {
             tape: Arc::clone(tape),
-            rate_hz: record.header().rate_hz,
+            rate_hz: record.rate_hz(),
             channels,
             noisy: false,
         })
@@ -215,7 +215,7 @@ fn qrs_amplitudes(
     signals: &[usize],
     reference: &Reference,
 ) -> Result<Vec<f64>, DegradeError> {
-    let reach = (QRS_REACH_S * record.header().rate_hz).round() as u64;
+    let reach = (QRS_REACH_S * record.rate_hz()).round() as u64;
     let mut beats = reference
         .beats
         .iter()
