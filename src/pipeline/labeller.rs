@@ -1,7 +1,10 @@
 //! Beats through a network: normalise, hold back, classify together, decide.
 
 use crate::model::choose::{EngineNotice, EngineReport};
-use crate::model::{BeatInput, Classifier, ClassifyError, Decision, InputError, Outputs};
+use crate::model::{
+    BeatInput, Classifier, ClassifyError, Decision, InputError, Limits, Outputs, Rejection,
+    Unclassifiable, Wanted,
+};
 use crate::signal::CutBeat;
 
 /// Why a beat got no label.
@@ -19,6 +22,7 @@ pub enum LabelError {
 pub(super) struct Labeller {
     classifier: Box<dyn Classifier>,
     temperature: f64,
+    limits: Limits,
     /// Values of one beat's input.
     window: usize,
     /// Room for a batch, of which the first `waiting` beats are filled.
@@ -28,16 +32,22 @@ pub(super) struct Labeller {
 }
 
 impl Labeller {
-    pub(super) fn new(classifier: Box<dyn Classifier>) -> Self {
+    pub(super) fn new(classifier: Box<dyn Classifier>, rejection: Rejection) -> Self {
         let description = classifier.model().description();
         let window = description.input.len();
         let batch = classifier.max_batch();
+        let limits = rejection.applied_to(description.limits);
+        let wanted = match limits.novelty {
+            Some(_) => Wanted::Pooled,
+            None => Wanted::Logits,
+        };
         Self {
             temperature: description.temperature,
+            limits,
             window,
             input: vec![0.0; batch * window],
             waiting: 0,
-            outputs: Outputs::logits_only(description, batch),
+            outputs: Outputs::of(description, batch, wanted),
             classifier,
         }
     }
@@ -88,6 +98,20 @@ impl Labeller {
         Ok(Decision::from_logits(&logits, self.temperature)?)
     }
 
+    /// Whether that beat is unclassifiable, and why.
+    pub(super) fn judge(
+        &self,
+        beat: usize,
+        decision: &Decision,
+        signal_usable: bool,
+    ) -> Option<Unclassifiable> {
+        let novelty = self.classifier.model().novelty();
+        let distance = novelty
+            .zip(self.outputs.pooled(beat))
+            .map(|(novelty, pooled)| novelty.distance(pooled));
+        self.limits.judge(decision, distance, signal_usable)
+    }
+
     pub(super) fn engine(&self) -> &str {
         self.classifier.engine()
     }
@@ -102,5 +126,67 @@ impl Labeller {
 
     pub(super) fn lose_device(&mut self) {
         self.classifier.lose_device();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::model::best_cpu_engine;
+    use crate::model::test_support::{random_model, v1_json, with_context, with_novelty};
+    use crate::signal::{RrFeatures, SignalQuality};
+
+    fn cut() -> CutBeat {
+        CutBeat {
+            r_sample: 0,
+            decided_at_sample: 0,
+            channel: 0,
+            window_uv: std::array::from_fn(|k| 500.0 * (k as f32 * 0.3).sin()),
+            window_complete: true,
+            template_uv: None,
+            rr: RrFeatures {
+                rr_s: None,
+                context: [0.5; 16],
+            },
+            quality: SignalQuality::Good,
+        }
+    }
+
+    fn verdict(limit: f64, rejection: Rejection) -> (Decision, Option<Unclassifiable>) {
+        let description = with_novelty(with_context(v1_json()), limit);
+        let model = Arc::new(random_model(&description, 1));
+        let mut labeller = Labeller::new(best_cpu_engine(model, 1), rejection);
+        labeller.push(&cut()).unwrap();
+        labeller.classify().unwrap();
+        let decision = labeller.decision(0).unwrap();
+        (decision, labeller.judge(0, &decision, true))
+    }
+
+    #[test]
+    fn beats_past_a_limit_are_unclassifiable_and_keep_their_class() {
+        let own = |confidence, novelty| Rejection {
+            confidence,
+            novelty,
+        };
+        let (decision, fits) = verdict(1e9, Rejection::default());
+        assert_eq!(fits, None);
+        let probability = f64::from(decision.probabilities[decision.class.index()]);
+        use Unclassifiable::{LowConfidence, OutOfClass};
+        for (limit, rejection, expected) in [
+            (0.0, Rejection::default(), Some(OutOfClass)),
+            (0.0, own(None, false), None),
+            (
+                1e9,
+                own(Some(probability + 1e-3), true),
+                Some(LowConfidence),
+            ),
+            (1e9, own(Some(probability - 1e-3), true), None),
+        ] {
+            let (again, found) = verdict(limit, rejection);
+            assert_eq!(found, expected, "{limit} {rejection:?}");
+            assert_eq!(again, decision);
+        }
     }
 }

@@ -8,7 +8,7 @@ use super::run::{Pipeline, PipelineConfig};
 use crate::acquisition::{Gap, GapCause, RawSample};
 use crate::ads1292::LeadOff;
 use crate::evaluate::Degradation;
-use crate::model::Classifier;
+use crate::model::{Classifier, Rejection};
 use crate::signal::{BeatSource, ChainConfig, Mains, SampleRate, SignalError};
 use crate::time::MonotonicNs;
 use crate::wfdb::{Header, MISSING_SAMPLE, Record, UvConversion, WfdbError};
@@ -43,8 +43,8 @@ pub enum RecordError {
 /// Which of a record's signals are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SignalChoice {
-    /// Lead II where the record names one, else the first ECG signal; the next ECG signal stands in
-    /// while the first is bad.
+    /// Lead II where the record names one, else the first ECG signal that is not aVR, aVL or III; the
+    /// next best stands in while the first is bad.
     #[default]
     Auto,
     /// This signal alone, counted from 0.
@@ -62,6 +62,8 @@ pub struct RecordSettings {
     pub beats: BeatSource,
     /// What is done to the samples before the chain sees them.
     pub degradation: Degradation,
+    /// When a beat is unclassifiable.
+    pub rejection: Rejection,
 }
 
 /// What a record's run gave.
@@ -95,6 +97,7 @@ pub fn run_record(
         mains,
         beats,
         mut degradation,
+        rejection,
     } = settings;
     let name = record.header().name.clone();
     let header = record.header();
@@ -123,6 +126,7 @@ pub fn run_record(
         },
         uv_per_code,
         ecg_block_samples: None,
+        rejection,
     };
     let mut pipeline = Pipeline::new(&config, classifier).map_err(signal_error)?;
     let mut run = RecordRun {
@@ -234,25 +238,30 @@ fn choose(header: &Header, choice: SignalChoice) -> Result<Vec<usize>, String> {
             Some(_) => Ok(vec![signal]),
         },
         SignalChoice::Auto => {
-            let ecg: Vec<usize> = (0..header.signals.len()).filter(is_ecg).collect();
-            let first = ecg
-                .iter()
-                .copied()
-                .find(|&signal| is_lead_two(&header.signals[signal].description))
-                .or_else(|| ecg.first().copied())
-                .ok_or_else(|| "no ECG signal among its signals".to_owned())?;
-            let stand_in = ecg.into_iter().find(|&signal| signal != first);
-            Ok(std::iter::once(first).chain(stand_in).collect())
+            let mut ecg: Vec<usize> = (0..header.signals.len()).filter(is_ecg).collect();
+            ecg.sort_by_key(|&signal| lead_rank(&header.signals[signal].description));
+            ecg.truncate(CHANNEL_COUNT);
+            if ecg.is_empty() {
+                return Err("no ECG signal among its signals".to_owned());
+            }
+            Ok(ecg)
         }
     }
 }
 
-fn is_lead_two(description: &str) -> bool {
+/// Lead II first; last those in which the QRS complex is often small or upside down.
+fn lead_rank(description: &str) -> u8 {
     let name = description.trim().to_ascii_uppercase();
-    let name = name
-        .strip_prefix("ECG")
-        .map_or(name.as_str(), str::trim_start);
-    matches!(name, "II" | "MLII" | "ML II" | "MII" | "LEAD II")
+    let name = ["ECG", "LEAD"]
+        .iter()
+        .find_map(|word| name.strip_prefix(word))
+        .unwrap_or(&name)
+        .trim_start_matches([' ', '_', '-']);
+    match name {
+        "II" | "MLII" | "ML II" | "MII" | "D2" | "DII" => 0,
+        "AVR" | "AVL" | "III" | "MLIII" | "D3" | "DIII" => 2,
+        _ => 1,
+    }
 }
 
 /// Signals in millivolts that are no ECG.
@@ -281,7 +290,7 @@ mod tests {
     #[test]
     fn signals_are_chosen_by_lead_and_unit() {
         type Row<'a> = (&'a [&'a str], SignalChoice, Result<Vec<usize>, ()>);
-        let rows: [Row<'_>; 9] = [
+        let rows: [Row<'_>; 12] = [
             (&["mV MLII", "mV V5"], SignalChoice::Auto, Ok(vec![0, 1])),
             (&["mV V5", "mV MLII"], SignalChoice::Auto, Ok(vec![1, 0])),
             (
@@ -290,6 +299,17 @@ mod tests {
                 Ok(vec![1, 0]),
             ),
             (&["mV ECG1"], SignalChoice::Auto, Ok(vec![0])),
+            (
+                &["mV aVR", "mV III", "mV V1", "mV I"],
+                SignalChoice::Auto,
+                Ok(vec![2, 3]),
+            ),
+            (
+                &["mV aVR", "mV ECG II", "mV V2"],
+                SignalChoice::Auto,
+                Ok(vec![1, 2]),
+            ),
+            (&["mV aVL"], SignalChoice::Auto, Ok(vec![0])),
             (
                 &["mmHg ABP", "mV RESP", "uV V2"],
                 SignalChoice::Auto,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::cli::arguments::{EngineArgument, MainsArgument};
+use crate::cli::arguments::{EngineArgument, MainsArgument, probability};
 use crate::pipeline::SignalChoice;
 
 /// Evaluate networks and the whole chain on the records of a WFDB database, against its annotations.
@@ -71,6 +71,18 @@ pub(in crate::cli) struct Arguments {
     /// Test beats of the intra-patient protocol.
     #[arg(long, value_name = "FILE", default_value = "models/split-intra.json")]
     pub(super) split: PathBuf,
+    /// Beats whose class is less probable than this are unclassifiable; 0 is no limit [default: the
+    /// model's own limit, if it has one].
+    #[arg(long, value_name = "PROBABILITY", value_parser = probability)]
+    pub(super) unclassifiable_below: Option<f64>,
+    /// Do not call beats unclassifiable for being unlike every class the model knows.
+    #[arg(long)]
+    pub(super) ignore_novelty: bool,
+    /// What an unclassifiable beat counts as in the AAMI table: `q` as called Q, `class` as the class
+    /// of the largest probability all the same [default: q for `chain`, as in the annotations that
+    /// are written; class for `inter`, whose figures are compared with networks that reject nothing].
+    #[arg(long, value_enum)]
+    pub(super) unclassifiable: Option<Unclassifiable>,
     /// Add recorded noise at this signal-to-noise ratio, decibels: from minute 5 on two minutes with
     /// it, two without (noise stress protocol).
     #[arg(
@@ -152,6 +164,15 @@ pub(super) enum Escape {
     Sveb,
     /// N.
     Normal,
+}
+
+/// What an unclassifiable beat counts as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Unclassifiable {
+    /// Called Q.
+    Q,
+    /// The class of the largest probability.
+    Class,
 }
 
 /// How the figures are printed.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::arguments::{Arguments, Escape, Protocol, Set};
+use super::arguments::{Arguments, Escape, Protocol, Set, Unclassifiable};
 use super::database;
 use super::split::Split;
 use crate::cli::failure::{Cause, Failure};
@@ -17,6 +17,8 @@ pub(super) struct Plan<'a> {
     pub(super) set: &'static str,
     pub(super) models: Vec<LoadedModel>,
     pub(super) escape: EscapeRule,
+    /// Whether unclassifiable beats count as called Q.
+    pub(super) counts_as_q: bool,
     pub(super) split: Option<Split>,
     pub(super) noise: Option<Arc<NoiseTape>>,
 }
@@ -47,6 +49,11 @@ impl<'a> Plan<'a> {
                 (Some(Escape::Normal), _) | (None, Protocol::Inter) => EscapeRule::Normal,
                 _ => EscapeRule::Supraventricular,
             },
+            counts_as_q: arguments
+                .unclassifiable
+                .map_or(arguments.protocol == Protocol::Chain, |counted| {
+                    counted == Unclassifiable::Q
+                }),
             split,
             noise: noise.map(Arc::new),
         })

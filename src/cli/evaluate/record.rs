@@ -11,6 +11,7 @@ use crate::evaluate::{
     self, Comparison, Counts, Degradation, Dropping, FoundBeat, NoiseStress, Reference,
     ReferenceBeat,
 };
+use crate::model::Rejection;
 use crate::pipeline::{
     LabelledBeat, RecordRun, RecordSettings, SignalChoice, chosen_signals, open_record, run_record,
 };
@@ -94,16 +95,20 @@ pub(super) fn evaluate_record(
         mains: arguments.mains.filter(),
         beats,
         degradation: degradation(plan, &record, signals, reference.as_ref())?,
+        rejection: Rejection {
+            confidence: arguments.unclassifiable_below,
+            novelty: !arguments.ignore_novelty,
+        },
     };
     let run = run_record(&record, settings, model.engine())?;
-    write(arguments, name, &record, &run)?;
+    write(plan, name, &record, &run)?;
     let seconds = run.samples as f64 / run.rate_hz;
     let scored_from_s = if !annotated_peaks && seconds >= 2.0 * arguments.learning_seconds {
         arguments.learning_seconds
     } else {
         0.0
     };
-    let found: Vec<FoundBeat> = run.beats.iter().map(LabelledBeat::as_found).collect();
+    let found: Vec<FoundBeat> = run.beats.iter().map(|beat| found(plan, beat)).collect();
     let compared = reference.map(|reference| {
         if annotated_peaks {
             let counts = labels_only(plan, &reference, &found, scored.as_deref());
@@ -137,6 +142,15 @@ pub(super) fn evaluate_record(
         dropped_samples: run.dropped_samples,
         beats: run.beats.len(),
     }))
+}
+
+/// A beat as it is counted.
+fn found(plan: &Plan<'_>, beat: &LabelledBeat) -> FoundBeat {
+    let found = beat.as_found();
+    FoundBeat {
+        unclassifiable: found.unclassifiable && plan.counts_as_q,
+        ..found
+    }
 }
 
 /// The signals to read; `None` where the lead asked for is not there. The protocols with annotated R
@@ -254,12 +268,8 @@ fn rescale(sample: u64, factor: f64) -> u64 {
     (sample as f64 * factor).round() as u64
 }
 
-fn write(
-    arguments: &Arguments,
-    name: &str,
-    record: &Record,
-    run: &RecordRun,
-) -> Result<(), Failure> {
+fn write(plan: &Plan<'_>, name: &str, record: &Record, run: &RecordRun) -> Result<(), Failure> {
+    let arguments = plan.arguments;
     let (Some(ending), Some(folder)) = (&arguments.write_annotations, &arguments.out) else {
         return Ok(());
     };
@@ -280,19 +290,18 @@ fn write(
     let annotations: Vec<Annotation> = run
         .beats
         .iter()
-        .map(|beat| annotation(beat, &run.signals))
+        .map(|beat| annotation(beat, &found(plan, beat), &run.signals))
         .collect();
     let own_rate = (run.rate_hz - record.header().rate_hz).abs() > 1e-9;
     write_annotations(&path, &annotations, own_rate.then_some(run.rate_hz))?;
     Ok(())
 }
 
-fn annotation(beat: &LabelledBeat, signals: &[usize]) -> Annotation {
+fn annotation(beat: &LabelledBeat, found: &FoundBeat, signals: &[usize]) -> Annotation {
     let signal = signals
         .get(usize::from(beat.channel))
         .copied()
         .unwrap_or_default();
-    let found = beat.as_found();
     let code = if found.unclassifiable {
         AnnotationCode::UNKNOWN
     } else {

@@ -21,11 +21,13 @@ impl Figures {
     pub fn expected(&self, beats: usize) -> Duration {
         let (single, whole) = (
             u128::from(self.single_ns),
-            u128::from(self.batch_ns_per_beat) * self.batch as u128,
+            u128::from(self.batch_ns_per_beat).saturating_mul(self.batch as u128),
         );
-        let further = whole.saturating_sub(single) * beats.saturating_sub(1) as u128
+        let further = whole
+            .saturating_sub(single)
+            .saturating_mul(beats.saturating_sub(1) as u128)
             / self.batch.saturating_sub(1).max(1) as u128;
-        Duration::from_nanos(u64::try_from(single + further).unwrap_or(u64::MAX))
+        Duration::from_nanos(u64::try_from(single.saturating_add(further)).unwrap_or(u64::MAX))
     }
 }
 
