@@ -12,7 +12,13 @@ pub(super) fn sentences(
 ) -> Vec<String> {
     let mut sentences = Vec::new();
     let name = model.name();
-    match (model.training_data(), seen_records(model, records)) {
+    let training = &model.model.description().training;
+    let part = training.get("trained_on").and_then(|part| part.as_str());
+    let data = model.training_data().map(|data| match part {
+        Some(part) => format!("{part} of the {data}"),
+        None => data.to_owned(),
+    });
+    match (data, seen_records(model, records)) {
         (None, _) => sentences.push(format!(
             "What {name} was trained on is not stated in its file: it may have seen these records."
         )),
@@ -67,6 +73,7 @@ fn seen_records(model: &LoadedModel, records: &[String]) -> Option<usize> {
     }
     match training.get("protocol")?.as_str()? {
         protocol if protocol.starts_with("inter-patient") => counted(&|name| is_one_of(&DS1, name)),
+        "final fit" => counted(&|name| !is_one_of(&paced, name)),
         protocol if protocol.starts_with("intra-patient") => Some(records.len()),
         _ => None,
     }
