@@ -13,7 +13,7 @@ pub(super) fn page(report: &Report) -> String {
     let Some(first) = report.models.first() else {
         return page;
     };
-    gross(&mut page, report, first.protocol);
+    gross(&mut page, report, first);
     match first.protocol {
         "intra" => {
             for model in &report.models {
@@ -51,14 +51,14 @@ fn head(page: &mut String, cells: &[String]) {
     row(page, &vec!["---".to_owned(); cells.len()]);
 }
 
-fn gross(page: &mut String, report: &Report, protocol: &str) {
+fn gross(page: &mut String, report: &Report, first: &ModelReport) {
     let mut cells = vec![format!("gross, % ({} % interval)", LEVEL * 100.0)];
     cells.extend(report.groups.iter().map(|group| match group.models.len() {
         1 => group.name.clone(),
         seeds => format!("{}, mean of {seeds} seeds [lowest, highest]", group.name),
     }));
     head(page, &cells);
-    for (label, name) in figures_of(protocol) {
+    for (label, name) in figures_of(first) {
         let mut cells = vec![label.to_owned()];
         cells.extend(report.groups.iter().map(|group| cell(group, name)));
         row(page, &cells);

@@ -34,6 +34,8 @@ pub(super) struct ModelReport {
     pub(super) disclosure: Vec<String>,
     pub(super) set: &'static str,
     pub(super) escape_rule: EscapeRule,
+    /// `q` or `class`: what an unclassifiable beat counts as.
+    pub(super) unclassifiable: &'static str,
     pub(super) learning_seconds: f64,
     pub(super) degradation: Option<DegradationReport>,
     pub(super) records: Vec<RecordReport>,
@@ -245,6 +247,7 @@ impl ModelReport {
             disclosure: disclosure::sentences(model, arguments.protocol, &names),
             set: plan.set,
             escape_rule: plan.escape,
+            unclassifiable: if plan.counts_as_q { "q" } else { "class" },
             learning_seconds: if is_chain {
                 arguments.learning_seconds
             } else {

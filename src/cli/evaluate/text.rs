@@ -25,7 +25,7 @@ pub(super) fn print(report: &Report) -> Result<(), Failure> {
             group.models.join(", "),
             LEVEL * 100.0
         ))?;
-        let shown = figures_of(report.models[0].protocol);
+        let shown = figures_of(&report.models[0]);
         for (label, name) in shown {
             if let Some(figure) = group.figures.get(name) {
                 let spread = &figure.spread;
@@ -43,8 +43,8 @@ pub(super) fn print(report: &Report) -> Result<(), Failure> {
 }
 
 /// Label and name of the figures a protocol is about.
-pub(super) fn figures_of(protocol: &str) -> Vec<(&'static str, &'static str)> {
-    match protocol {
+pub(super) fn figures_of(model: &ModelReport) -> Vec<(&'static str, &'static str)> {
+    let mut figures = match model.protocol {
         "intra" => vec![
             ("accuracy", "accuracy"),
             ("macro-F1", "macro_f1"),
@@ -85,7 +85,11 @@ pub(super) fn figures_of(protocol: &str) -> Vec<(&'static str, &'static str)> {
             ("SVE long run +P", "sve_long_run_ppv"),
             ("called unclassifiable", "unclassifiable"),
         ],
+    };
+    if model.unclassifiable == "class" {
+        figures.retain(|(_, name)| *name != "unclassifiable");
     }
+    figures
 }
 
 /// `99.12 to 99.95`, `-` where there is none.
@@ -264,7 +268,7 @@ fn intervals(model: &ModelReport) -> Result<(), Failure> {
         "\nGross, with {} % intervals ({RESAMPLES} draws of the records):",
         LEVEL * 100.0
     ))?;
-    for (label, name) in figures_of(model.protocol) {
+    for (label, name) in figures_of(model) {
         text_line(&format!(
             "  {label:<30} {:>7}   {}",
             percent(model.figures.get(name)),

@@ -341,4 +341,27 @@ mod tests {
         let refused = NoiseStress::new(&tape, &clean, &[0], &reference(0), 6.0);
         assert!(matches!(refused, Err(DegradeError::NoBeats { .. })));
     }
+
+    /// PhysioNet's `nst -i 100 em -s 12` answers with gains 0.397816 and 0.827068.
+    #[test]
+    fn gains_are_those_of_nst() {
+        let data = std::env::var_os("ECG_MITDB").map_or_else(
+            || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/mitdb"),
+            std::path::PathBuf::from,
+        );
+        let noise = std::env::var_os("ECG_NOISE")
+            .map_or_else(|| data.join("../noise"), std::path::PathBuf::from);
+        if !data.join("100.hea").exists() || !noise.join("em.hea").exists() {
+            println!("skipped: no records 100 and em (set ECG_MITDB and ECG_NOISE)");
+            return;
+        }
+        let clean = Record::open(&data.join("100")).unwrap();
+        let file = crate::wfdb::read_annotations(&clean.file_with_ending("atr")).unwrap();
+        let reference = Reference::from_annotations(&file.annotations);
+        let tape = Arc::new(NoiseTape::read(&noise.join("em")).unwrap());
+        let stress = NoiseStress::new(&tape, &clean, &[0, 1], &reference, 12.0).unwrap();
+        for (gain, expected) in stress.gains().into_iter().zip([0.397_816, 0.827_068]) {
+            assert!((gain / expected - 1.0).abs() < 0.01, "{gain} {expected}");
+        }
+    }
 }
