@@ -61,7 +61,7 @@ pub(crate) fn load(path: &Path) -> Result<LoadedRecord, Box<dyn Error>> {
     let annotation_path = record.file_with_ending("atr");
     let annotations = if annotation_path.exists() {
         let file = read_annotations(&annotation_path)?;
-        let scale = file.resolution_hz.map_or(1.0, |hz| header.rate_hz / hz);
+        let scale = record.rate_hz() / file.resolution_hz.unwrap_or(header.rate_hz);
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         let to_record = |sample: u64| (sample as f64 * scale).round() as u64;
         file.annotations
@@ -73,7 +73,7 @@ pub(crate) fn load(path: &Path) -> Result<LoadedRecord, Box<dyn Error>> {
     };
     Ok(LoadedRecord {
         name: header.name.clone(),
-        rate_hz: header.rate_hz,
+        rate_hz: record.rate_hz(),
         channels_uv,
         full_scale_uv,
         annotations,

@@ -23,6 +23,20 @@ const BUILTIN: &[(&str, &[u8])] = &[
             "/models/v2.safetensors"
         )),
     ),
+    (
+        "v1-context",
+        include_bytes!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/models/v1-context.safetensors"
+        )),
+    ),
+    (
+        "v2-context",
+        include_bytes!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/models/v2-context.safetensors"
+        )),
+    ),
 ];
 
 /// Largest weights file that is read: room for [`super::MAX_PARAMETERS`] and their description.
@@ -111,11 +125,20 @@ mod tests {
 
     #[test]
     fn built_in_models_load_and_keep_their_limits() {
-        for (name, limit) in [("v1", V1_MAX_PARAMETERS), ("v2", V2_MAX_PARAMETERS)] {
+        for (name, limit) in [
+            ("v1", V1_MAX_PARAMETERS),
+            ("v2", V2_MAX_PARAMETERS),
+            ("v1-context", V1_MAX_PARAMETERS),
+            ("v2-context", V2_MAX_PARAMETERS),
+        ] {
             assert!(builtin_models().contains(&name));
             let model = Model::load(name).unwrap();
             assert_eq!(model.description().name, name);
-            assert!(model.description().parameters() <= limit, "{name}");
+            let network = model.description();
+            assert!(
+                network.parameters() + network.novelty_values() <= limit,
+                "{name}"
+            );
         }
     }
 

@@ -127,7 +127,8 @@ impl BeatKeeper {
         });
     }
 
-    fn cut(
+    /// Cut the beat at `beat` out of the active channel's samples.
+    pub(super) fn cut(
         &mut self,
         newest: u64,
         beat: Detection,

@@ -63,6 +63,11 @@ impl Channel {
         self.monitor.quality()
     }
 
+    /// The newest conditioned samples.
+    pub(super) fn history(&self) -> &History {
+        self.detector.history()
+    }
+
     /// Take the sample with input index `index`; a value that is no number, or
     /// that comes with a report of a lead off, is replaced by the one before.
     #[inline]

@@ -504,3 +504,51 @@ fn one_channel_is_enough_and_three_are_too_many() {
         assert_eq!(Chain::new(&wrong).err(), Some(expected));
     }
 }
+
+#[test]
+fn beats_are_cut_where_they_are_known_to_be() {
+    let mut failed = Vec::new();
+    for rate_hz in [128.0, 250.0, 257.0, 360.0, 500.0] {
+        let truth_s = beat_times_s(30.0);
+        // Every second beat alone, one where no beat is, one in a gap, one beyond the end.
+        let mut known: Vec<u64> = truth_s
+            .iter()
+            .step_by(2)
+            .map(|time_s| samples_in(*time_s, rate_hz))
+            .collect();
+        known.push(samples_in(10.05, rate_hz));
+        known.push(samples_in(15.5, rate_hz));
+        known.sort_unstable();
+        let in_gap =
+            |sample: &u64| (samples_in(15.0, rate_hz)..samples_in(16.0, rate_hz)).contains(sample);
+        let expected: Vec<u64> = known.iter().copied().filter(|at| !in_gap(at)).collect();
+        let mut beyond = known.clone();
+        beyond.push(samples_in(40.0, rate_hz));
+        let config = ChainConfig {
+            channel_count: 1,
+            beats: BeatSource::Known(beyond.into()),
+            ..config(rate_hz)
+        };
+        let samples = (0..samples_in(30.0, rate_hz))
+            .filter(|index| !in_gap(index))
+            .map(|index| sample(index, rate_hz, &truth_s));
+        let events = run(&config, samples);
+        let beats = beats(&events);
+        let found: Vec<u64> = beats.iter().map(|beat| beat.r_sample).collect();
+        // The windows are those the detector's beats at the same places have.
+        let peak = |beat: &CutBeat| beat.window_uv[R_INDEX - 3..=R_INDEX + 3].to_vec();
+        let high = beats
+            .iter()
+            .filter(|beat| peak(beat).iter().any(|&uv| uv > 600.0))
+            .count();
+        if found != expected || high + 2 < expected.len() {
+            failed.push((rate_hz, found, expected, high));
+        }
+        let broken = beats.iter().filter(|beat| beat.rr.rr_s.is_none()).count();
+        assert_eq!(
+            broken, 2,
+            "the first, and the first after the gap: {rate_hz}"
+        );
+    }
+    assert!(failed.is_empty(), "{failed:#?}");
+}

@@ -132,15 +132,18 @@ impl NetworkDescription {
             .map_or_else(Shape::default, |layer| layer.input)
     }
 
-    /// Number of weights and biases, batch normalisation folded, and of the values that tell novelty
-    /// where there are any.
+    /// Number of weights and biases, batch normalisation folded.
     #[must_use]
     pub fn parameters(&self) -> usize {
-        let novelty = self
-            .limits
-            .novelty
-            .map_or(0, |_| Novelty::parameters(self.feature_maps().channels));
-        self.parts().map(Part::parameters).sum::<usize>() + novelty
+        self.parts().map(Part::parameters).sum()
+    }
+
+    /// Number of values that tell novelty, 0 where the model does not. They count towards the limit
+    /// of the model's name as parameters do.
+    #[must_use]
+    pub fn novelty_values(&self) -> usize {
+        let channels = self.feature_maps().channels;
+        self.limits.novelty.map_or(0, |_| Novelty::values(channels))
     }
 
     /// Multiply-accumulate operations of the convolutions and the dense layer for one beat.

@@ -238,10 +238,11 @@ fn check_parameters(
         _ => MAX_PARAMETERS,
     };
     let derived = description.parameters();
-    if derived > limit {
+    let all = derived + description.novelty_values();
+    if all > limit {
         return Err(top.refuse(
             "layers",
-            &format!("{derived} parameters"),
+            &format!("{all} parameters"),
             format!("at most {limit} for a model named {:?}", description.name),
         ));
     }

@@ -151,6 +151,11 @@ impl Detector {
         self.before = [None; BEFORE];
     }
 
+    /// The newest samples.
+    pub(super) fn history(&self) -> &History {
+        &self.history
+    }
+
     /// Median energy of the last beats' QRS complexes, µV.
     pub(super) fn qrs_energy_uv(&self) -> Option<f32> {
         self.memory.energy_uv.median()
