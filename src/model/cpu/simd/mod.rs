@@ -2,6 +2,8 @@
 
 mod depthwise;
 mod int8;
+#[cfg(test)]
+mod int8_tests;
 mod isa;
 mod layout;
 mod network;
