@@ -10,7 +10,7 @@ use crate::acquisition::{
     Acquired, AcquisitionError, FrameSource, Pace, RawSample, SourceInfo, open_replay,
 };
 use crate::ads1292::{ChipModel, LeadOff};
-use crate::model::{Classifier, ClassifyError, CpuSimd, Model, Outputs};
+use crate::model::{Classifier, ClassifyError, CpuSimd, Model, Outputs, Rejection};
 use crate::pipeline::{Pipeline, PipelineConfig, PipelineEvent, SessionInfo};
 use crate::signal::{ChainConfig, SampleRate};
 use crate::store::{StoreOptions, StoreReader};
@@ -152,6 +152,7 @@ impl House {
             chain: ChainConfig::new(SampleRate::from_hz(from.sample_rate_hz).unwrap()),
             uv_per_code: from.uv_per_code,
             ecg_block_samples: Some(1_000),
+            rejection: Rejection::default(),
         };
         let info = SessionInfo {
             source: "replay".to_owned(),

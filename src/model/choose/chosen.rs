@@ -159,6 +159,14 @@ impl Classifier for ChosenEngine {
         self.cpu.classify(input, outputs)
     }
 
+    fn reconsider(&mut self, window: &[f32], outputs: &mut Outputs) -> Result<bool, ClassifyError> {
+        if self.current == self.shared.cpu.name {
+            return Ok(false);
+        }
+        self.cpu.classify(window, outputs)?;
+        Ok(true)
+    }
+
     fn notice(&mut self) -> Option<EngineNotice> {
         self.notices.pop_front()
     }
