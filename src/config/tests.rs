@@ -151,8 +151,8 @@ fn impossible_files_are_refused_with_line_and_range() {
             "c.toml:2: model.name: found \"v3\", expected \"v1\", \"v2\", \"v1-context\", \"v2-context\" or the path of a weights file ending in .safetensors",
         ),
         (
-            "[model]\nengine = \"gpu\"",
-            "c.toml:2: model.engine: found \"gpu\", expected \"cpu\"",
+            "[model]\nengine = \"tpu\"",
+            "c.toml:2: model.engine: found \"tpu\", expected one of \"auto\", \"cpu\", \"gpu\"",
         ),
         (
             "[api]\nmode = 660",

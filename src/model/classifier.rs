@@ -29,6 +29,19 @@ pub trait Classifier: Send {
     /// See [`ClassifyError`]. `outputs` is then of no meaning.
     fn classify(&mut self, input: &[f32], outputs: &mut Outputs) -> Result<(), ClassifyError>;
 
+    /// Classifies one window of the last batch once more on the CPU; false, and `outputs` untouched,
+    /// where that is what classified it.
+    ///
+    /// # Errors
+    /// As [`Classifier::classify`].
+    fn reconsider(
+        &mut self,
+        _window: &[f32],
+        _outputs: &mut Outputs,
+    ) -> Result<bool, ClassifyError> {
+        Ok(false)
+    }
+
     /// The oldest thing that happened to the engines behind this one and was not yet told.
     fn notice(&mut self) -> Option<EngineNotice> {
         None

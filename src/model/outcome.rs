@@ -73,7 +73,24 @@ impl Rejection {
     }
 }
 
+/// A probability or a share of a distance nearer to its limit than this could be on the other side
+/// of it in another engine.
+const CLOSE: f64 = 1e-3;
+
 impl Limits {
+    /// Whether rounding could decide on which side of a limit a beat is.
+    #[must_use]
+    pub fn is_close(&self, decision: &Decision, distance: Option<f64>) -> bool {
+        let probability = f64::from(decision.probabilities[decision.class.index()]);
+        let near = |found: f64, limit: f64, width: f64| (found - limit).abs() <= width;
+        self.confidence
+            .is_some_and(|least| near(probability, least, CLOSE))
+            || self
+                .novelty
+                .zip(distance)
+                .is_some_and(|(most, found)| near(found, most, CLOSE * most))
+    }
+
     /// Whether a beat is unclassifiable, and why. `distance` is its [`Novelty::distance`] where there
     /// is one; `signal_usable` is false where nothing can be read from its signal.
     #[must_use]
@@ -147,6 +164,31 @@ impl Novelty {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_is_near_a_limit_is_close() {
+        let decision = Decision::from_logits(&[2.0, 0.0, 0.0, 0.0, 0.0], 1.0).unwrap();
+        let probability = f64::from(decision.probabilities[0]);
+        for (confidence, novelty, distance, expected) in [
+            (None, None, Some(3.0), false),
+            (Some(probability + 9e-4), None, None, true),
+            (Some(probability - 9e-4), None, None, true),
+            (Some(probability + 2e-3), None, None, false),
+            (Some(0.0), Some(3.0), Some(3.002), true),
+            (None, Some(3.0), Some(3.01), false),
+            (None, Some(3.0), None, false),
+        ] {
+            let limits = Limits {
+                confidence,
+                novelty,
+            };
+            assert_eq!(
+                limits.is_close(&decision, distance),
+                expected,
+                "{limits:?} {distance:?}"
+            );
+        }
+    }
 
     fn decision(probability: f32) -> Decision {
         let rest = (1.0 - probability) / 4.0;

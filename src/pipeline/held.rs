@@ -92,7 +92,7 @@ impl Outlet {
         let Some((first_sample, first_time)) = times().next() else {
             return Ok(());
         };
-        let last = times().last();
+        let last = times().next_back();
         if let (Some((injection, start)), Some((_, last_time))) = (&self.injection, last)
             && injection.is_due(beats, last_time.0.saturating_sub(start.0))
         {
@@ -118,11 +118,10 @@ impl Outlet {
                 Held::Other(event) => sink(event),
                 Held::Beat(mut beat) => {
                     if outcome.is_ok() {
-                        match self.labeller.decision(number) {
-                            Ok(decision) => {
-                                let usable = beat.quality.is_usable();
-                                beat.unclassifiable =
-                                    self.labeller.judge(number, &decision, usable);
+                        let usable = beat.quality.is_usable();
+                        match self.labeller.verdict(number, usable) {
+                            Ok((decision, unclassifiable)) => {
+                                beat.unclassifiable = unclassifiable;
                                 beat.class = decision.class;
                                 beat.probabilities = decision.probabilities;
                                 sink(PipelineEvent::Beat(beat));

@@ -29,6 +29,8 @@ pub(super) struct Labeller {
     input: Vec<f32>,
     waiting: usize,
     outputs: Outputs,
+    /// Room for one beat that is classified again.
+    alone: Outputs,
 }
 
 impl Labeller {
@@ -48,6 +50,7 @@ impl Labeller {
             input: vec![0.0; batch * window],
             waiting: 0,
             outputs: Outputs::of(description, batch, wanted),
+            alone: Outputs::of(description, 1, wanted),
             classifier,
         }
     }
@@ -85,31 +88,44 @@ impl Labeller {
         self.waiting
     }
 
-    /// Classifies the waiting beats; afterwards [`Labeller::decision`] has the decision of each.
+    /// Classifies the waiting beats; afterwards [`Labeller::verdict`] has the decision on each.
     pub(super) fn classify(&mut self) -> Result<(), LabelError> {
         let beats = std::mem::take(&mut self.waiting);
         let input = self.input.get(..beats * self.window).unwrap_or_default();
         Ok(self.classifier.classify(input, &mut self.outputs)?)
     }
 
-    /// The decision on a beat of the batch classified last, in the order of [`Labeller::push`].
-    pub(super) fn decision(&self, beat: usize) -> Result<Decision, LabelError> {
-        let logits = self.outputs.logits().get(beat).copied().unwrap_or_default();
-        Ok(Decision::from_logits(&logits, self.temperature)?)
+    /// The decision on a beat of the batch classified last, in the order of [`Labeller::push`], and
+    /// why the beat is unclassifiable, if it is. What rounding could decide the CPU decides,
+    /// whichever engine classified.
+    pub(super) fn verdict(
+        &mut self,
+        beat: usize,
+        signal_usable: bool,
+    ) -> Result<(Decision, Option<Unclassifiable>), LabelError> {
+        let (mut decision, mut distance) = self.read(&self.outputs, beat)?;
+        if self.limits.is_close(&decision, distance) {
+            let start = beat * self.window;
+            let window = self.input.get(start..start + self.window);
+            let reconsidered = self
+                .classifier
+                .reconsider(window.unwrap_or_default(), &mut self.alone)?;
+            if reconsidered {
+                (decision, distance) = self.read(&self.alone, 0)?;
+            }
+        }
+        let unclassifiable = self.limits.judge(&decision, distance, signal_usable);
+        Ok((decision, unclassifiable))
     }
 
-    /// Whether that beat is unclassifiable, and why.
-    pub(super) fn judge(
-        &self,
-        beat: usize,
-        decision: &Decision,
-        signal_usable: bool,
-    ) -> Option<Unclassifiable> {
+    /// An engine's word on a beat: the decision, and the distance from the classes.
+    fn read(&self, outputs: &Outputs, beat: usize) -> Result<(Decision, Option<f64>), LabelError> {
+        let logits = outputs.logits().get(beat).copied().unwrap_or_default();
         let novelty = self.classifier.model().novelty();
         let distance = novelty
-            .zip(self.outputs.pooled(beat))
+            .zip(outputs.pooled(beat))
             .map(|(novelty, pooled)| novelty.distance(pooled));
-        self.limits.judge(decision, distance, signal_usable)
+        Ok((Decision::from_logits(&logits, self.temperature)?, distance))
     }
 
     pub(super) fn engine(&self) -> &str {
@@ -160,8 +176,7 @@ mod tests {
         let mut labeller = Labeller::new(best_cpu_engine(model, 1), rejection);
         labeller.push(&cut()).unwrap();
         labeller.classify().unwrap();
-        let decision = labeller.decision(0).unwrap();
-        (decision, labeller.judge(0, &decision, true))
+        labeller.verdict(0, true).unwrap()
     }
 
     #[test]

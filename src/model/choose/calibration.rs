@@ -62,8 +62,11 @@ pub(super) fn measure(
     })
 }
 
-/// Median time of at least `least` calls after a first one that is not counted, more while `budget`
-/// lasts.
+/// Longest one measurement goes on for the sake of a second and third value.
+const LONGEST: Duration = Duration::from_millis(50);
+
+/// Median time of `least` calls after a first one that is not counted, of more while `budget` lasts,
+/// of fewer where they would take longer than [`LONGEST`].
 fn median(
     least: usize,
     budget: Duration,
@@ -72,7 +75,10 @@ fn median(
     call()?;
     let mut times = Vec::new();
     let began = Instant::now();
-    while times.len() < least || began.elapsed() < budget {
+    while times.is_empty()
+        || began.elapsed() < budget
+        || times.len() < least && began.elapsed() < LONGEST
+    {
         let before = Instant::now();
         call()?;
         times.push(before.elapsed());

@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::engines::Shared;
 use super::exam::differing;
 use super::notice::{EngineNotice, LossCause};
 use super::report::EngineReport;
 use super::second::State;
+use super::shared::Shared;
 use super::worker::Loss;
 use crate::model::{CLASS_COUNT, Classifier, ClassifyError, Model, Outputs};
 
@@ -157,6 +157,14 @@ impl Classifier for ChosenEngine {
             self.current.clone_from(&self.shared.cpu.name);
         }
         self.cpu.classify(input, outputs)
+    }
+
+    fn reconsider(&mut self, window: &[f32], outputs: &mut Outputs) -> Result<bool, ClassifyError> {
+        if self.current == self.shared.cpu.name {
+            return Ok(false);
+        }
+        self.cpu.classify(window, outputs)?;
+        Ok(true)
     }
 
     fn notice(&mut self) -> Option<EngineNotice> {

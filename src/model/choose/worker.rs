@@ -45,7 +45,7 @@ pub(super) enum Refusal {
     /// It answers, and wrongly.
     WrongNumbers {
         engine: String,
-        adapter: AdapterReport,
+        adapter: String,
         reason: String,
     },
 }
@@ -113,8 +113,8 @@ impl Starting {
         })
     }
 
-    /// The outcome, if it comes within `patience`; the engine itself otherwise.
-    pub(super) fn wait(self, patience: Duration) -> Result<Result<(Worker, Ready), Refusal>, Self> {
+    /// The outcome, if it comes within `patience`; once.
+    pub(super) fn wait(&self, patience: Duration) -> Option<Result<Ready, Refusal>> {
         let outcome = if patience.is_zero() {
             self.ready.try_recv().map_err(|error| match error {
                 TryRecvError::Empty => RecvTimeoutError::Timeout,
@@ -124,15 +124,19 @@ impl Starting {
             self.ready.recv_timeout(patience)
         };
         match outcome {
-            Ok(Ok(ready)) => Ok(Ok((self.worker, ready))),
-            Ok(Err(refusal)) => Ok(Err(refusal)),
-            Err(RecvTimeoutError::Timeout) => Err(self),
-            Err(RecvTimeoutError::Disconnected) => Ok(Err(Refusal::Unavailable(Unavailable {
+            Ok(outcome) => Some(outcome),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => Some(Err(Refusal::Unavailable(Unavailable {
                 reason: "its thread ended while it was being opened".to_owned(),
                 no_device: false,
                 others: Vec::new(),
             }))),
         }
+    }
+
+    /// The worker, once the engine is ready.
+    pub(super) fn into_worker(self) -> Worker {
+        self.worker
     }
 
     /// Its thread, to be left behind.
@@ -154,7 +158,7 @@ fn prepare(
     if let Err(reason) = exam.check(&mut *engine) {
         return Err(Refusal::WrongNumbers {
             engine: engine.engine().to_owned(),
-            adapter,
+            adapter: adapter.to_string(),
             reason,
         });
     }
