@@ -7,6 +7,7 @@ mod engine;
 mod error;
 mod event;
 mod live;
+mod paced;
 mod recording;
 mod replay;
 mod simulated;
@@ -22,6 +23,7 @@ pub use engine::Acquisition;
 pub use error::{AcquisitionError, ReplayMismatch};
 pub use event::{CHIP_RESTARTED, Event, Gap, GapCause};
 pub use live::{Live, LiveOptions, open_live};
+pub use paced::Paced;
 pub use recording::{Recorder, RecordingDrdy, RecordingPin, RecordingSpi, Session};
 pub use replay::{Replay, ReplayHandle, open_replay, replay};
 pub use simulated::{
@@ -39,6 +41,36 @@ pub trait FrameSource {
     /// # Errors
     /// [`AcquisitionError`]; the source cannot go on after one.
     fn next(&mut self) -> Result<Option<Acquired>, AcquisitionError>;
+
+    /// Whether [`FrameSource::next`] would have to wait.
+    fn pace(&mut self) -> Pace {
+        Pace::Live
+    }
+}
+
+/// How fast a source is, seen from its reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// What comes next has not happened yet.
+    Live,
+    /// The reader is behind: what comes next has happened and waits.
+    Behind,
+    /// Everything has happened long ago.
+    Recorded,
+}
+
+impl<S: FrameSource + ?Sized> FrameSource for Box<S> {
+    fn info(&self) -> &SourceInfo {
+        (**self).info()
+    }
+
+    fn next(&mut self) -> Result<Option<Acquired>, AcquisitionError> {
+        (**self).next()
+    }
+
+    fn pace(&mut self) -> Pace {
+        (**self).pace()
+    }
 }
 
 /// How to read a source's samples.
@@ -107,6 +139,11 @@ pub trait DataReady {
     /// [`AcquisitionError`] where the line cannot be read.
     fn forget(&mut self) -> Result<(), AcquisitionError> {
         Ok(())
+    }
+
+    /// Whether edges come as fast as they are asked for.
+    fn is_recorded(&self) -> bool {
+        false
     }
 }
 

@@ -1,6 +1,7 @@
 //! ArrhythmiNet: description, weights, engines.
 
 mod builtin;
+pub mod choose;
 mod class;
 mod classifier;
 mod cpu;
@@ -9,6 +10,8 @@ mod error;
 #[cfg(feature = "gpu")]
 pub mod gpu;
 mod input;
+#[cfg(test)]
+mod parity_support;
 #[cfg(test)]
 mod test_support;
 mod weights;
@@ -24,5 +27,5 @@ pub use description::{
     Shape, V1_MAX_PARAMETERS, V2_MAX_PARAMETERS,
 };
 pub use error::ModelError;
-pub use input::{Decision, InputError, Normalisation};
+pub use input::{BeatInput, Decision, InputError, Normalisation};
 pub use weights::{Model, PartWeights};

@@ -6,8 +6,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::acquisition::{Acquired, AcquisitionError, FrameSource, SourceInfo};
+use crate::acquisition::{Acquired, AcquisitionError, FrameSource, Pace, SourceInfo};
 use crate::pipeline::{Gap, GapCause};
+use crate::pulse::Pulse;
 
 /// A source read on a thread of its own, so that a slow pipeline or disk never makes the reader
 /// late for the next DRDY edge. When the queue is full samples are dropped, counted and handed over
@@ -16,8 +17,12 @@ use crate::pipeline::{Gap, GapCause};
 pub struct QueuedSource {
     info: SourceInfo,
     queue: Receiver<Result<Acquired, AcquisitionError>>,
+    /// Taken out of the queue to see whether there is anything.
+    seen: Option<Result<Acquired, AcquisitionError>>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
+    reading: Pulse,
+    taking: Pulse,
 }
 
 impl QueuedSource {
@@ -34,15 +39,33 @@ impl QueuedSource {
         let info = source.info().clone();
         let (sender, queue) = sync_channel(length);
         let stop_reading = Arc::clone(&stop);
+        let reading = Pulse::default();
+        let read_turns = reading.clone();
         let thread = std::thread::Builder::new()
             .name("acquisition".to_owned())
-            .spawn(move || read(source, &sender, &stop_reading))?;
+            .spawn(move || read(source, &sender, &stop_reading, &read_turns))?;
         Ok(Self {
             info,
             queue,
+            seen: None,
             stop,
             thread: Some(thread),
+            reading,
+            taking: Pulse::default(),
         })
+    }
+
+    /// Beats with every turn of the acquisition thread: a sample, a gap, an event, or the report
+    /// that the chip is silent.
+    #[must_use]
+    pub fn reading_pulse(&self) -> &Pulse {
+        &self.reading
+    }
+
+    /// Beats whenever the queue is asked for more, ten times a second at least while it is empty.
+    #[must_use]
+    pub fn taking_pulse(&self) -> &Pulse {
+        &self.taking
     }
 }
 
@@ -52,7 +75,12 @@ impl FrameSource for QueuedSource {
     }
 
     fn next(&mut self) -> Result<Option<Acquired>, AcquisitionError> {
+        if let Some(seen) = self.seen.take() {
+            self.taking.beat();
+            return seen.map(Some);
+        }
         loop {
+            self.taking.beat();
             match self.queue.recv_timeout(Duration::from_millis(100)) {
                 Ok(acquired) => return acquired.map(Some),
                 Err(RecvTimeoutError::Disconnected) => return Ok(None),
@@ -62,6 +90,17 @@ impl FrameSource for QueuedSource {
                 }
                 Err(RecvTimeoutError::Timeout) => {}
             }
+        }
+    }
+
+    fn pace(&mut self) -> Pace {
+        if self.seen.is_none() {
+            self.seen = self.queue.try_recv().ok();
+        }
+        if self.seen.is_some() {
+            Pace::Behind
+        } else {
+            Pace::Live
         }
     }
 }
@@ -80,9 +119,10 @@ impl Drop for QueuedSource {
 
 type Sender = SyncSender<Result<Acquired, AcquisitionError>>;
 
-fn read(mut source: impl FrameSource, queue: &Sender, stop: &AtomicBool) {
+fn read(mut source: impl FrameSource, queue: &Sender, stop: &AtomicBool, turns: &Pulse) {
     let mut overflow: Option<Gap> = None;
     while !stop.load(Ordering::Relaxed) {
+        turns.beat();
         let acquired = match source.next() {
             Ok(Some(acquired)) => acquired,
             Ok(None) => break,

@@ -19,6 +19,8 @@ use super::rows::{Commit, CommittedRow};
 use super::statements::{EncodedBlock, Statements};
 use super::writer::{Command, CommitHook, WriterMonitor};
 
+/// Longest wait of an idle turn: whoever watches the thread's pulse sees it alive.
+const IDLE_TURN: Duration = Duration::from_secs(1);
 /// First and longest pause between two tries of a write that failed for a passing reason.
 const RETRY_PAUSE: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(2)];
 
@@ -73,10 +75,11 @@ impl WriterThread {
 
     fn serve(&mut self, queue: &Receiver<Command>) -> Result<(), StoreError> {
         loop {
-            let command = match self.due {
-                None => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                Some(due) => queue.recv_timeout(due.saturating_duration_since(Instant::now())),
-            };
+            self.monitor.pulse().beat();
+            let wait = self.due.map_or(IDLE_TURN, |due| {
+                due.saturating_duration_since(Instant::now()).min(IDLE_TURN)
+            });
+            let command = queue.recv_timeout(wait);
             match command {
                 Ok(command) => self.obey(command)?,
                 Err(RecvTimeoutError::Timeout) => {}
@@ -101,13 +104,6 @@ impl WriterThread {
                 let _ = reply.send(Ok(id)); // the asker may have gone away
                 Ok(())
             }
-            Command::Decider { model, engine } => {
-                let decider = self.with_retry(|me| me.decider(&model, &engine))?;
-                if let Some(session) = &mut self.session {
-                    session.decider = decider;
-                }
-                Ok(())
-            }
             Command::End { at, reason, reply } => {
                 self.commit()?;
                 self.end(at, &reason)?;
@@ -120,6 +116,14 @@ impl WriterThread {
                 Ok(())
             }
         }
+    }
+
+    fn decided_by(&mut self, model: &str, engine: &str) -> Result<(), StoreError> {
+        let decider = self.with_retry(|me| me.decider(model, engine))?;
+        if let Some(session) = &mut self.session {
+            session.decider = decider;
+        }
+        Ok(())
     }
 
     fn take(&mut self, event: PipelineEvent) -> Result<(), StoreError> {
@@ -135,6 +139,10 @@ impl WriterThread {
             ),
             PipelineEvent::Gap(gap) => (Waiting::Gap(gap), self.options.commit_after),
             PipelineEvent::Event(event) => (Waiting::Event(event), self.options.commit_after),
+            PipelineEvent::Engine(engine) => {
+                let model = session.decider.model.to_string();
+                return self.decided_by(&model, &engine);
+            }
             PipelineEvent::Ecg(block) => {
                 let (id, rate_hz) = (session.id, session.sample_rate_hz);
                 return self.take_block(&block, id, rate_hz);

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod golden_tests;
 mod kernels;
+#[cfg(test)]
+mod parity_tests;
 mod reference;
 mod simd;
 #[cfg(test)]
