@@ -8,7 +8,7 @@ use crate::contender::Contender;
 /// Between two turns: time for the threads of the one before to come to rest.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Seconds a call takes: one row a contender, one value a round.
+/// Seconds a call takes: one row a contender, one value a round, the median call of its turn.
 pub(crate) fn race(
     contenders: &mut [Box<dyn Contender>],
     rounds: usize,
@@ -22,13 +22,14 @@ pub(crate) fn race(
             let contender = &mut contenders[index];
             std::thread::sleep(PAUSE);
             contender.run()?;
-            let mut calls = 0;
+            let mut calls = Vec::new();
             let start = Instant::now();
-            while calls == 0 || start.elapsed() < turn {
+            while calls.is_empty() || start.elapsed() < turn {
+                let before = Instant::now();
                 contender.run()?;
-                calls += 1;
+                calls.push(before.elapsed().as_secs_f64());
             }
-            times[index].push(start.elapsed().as_secs_f64() / f64::from(calls));
+            times[index].push(median(calls));
         }
     }
     Ok(times)

@@ -6,7 +6,7 @@ use super::isa::{Isa, Kernel};
 /// latency need eight.
 const SUMS: usize = 10;
 
-/// Turns of the loop between two looks at the clock of the caller.
+/// Turns of the loop: a fraction of a millisecond.
 const TURNS: u32 = 1 << 16;
 
 /// Runs a fixed number of multiply-adds and gives how many floating-point operations they were.
