@@ -11,13 +11,14 @@ const OPTIONS: [(&str, &[&str]); 7] = [
     (
         "demo",
         &[
-            "--db", "--socket", "--serve", "--model", "--mains", "--json",
+            "--db", "--socket", "--serve", "--model", "--engine", "--mains", "--json",
         ],
     ),
     (
         "replay",
         &[
-            "--db", "--socket", "--serve", "--chip", "--model", "--mains", "--json",
+            "--db", "--socket", "--serve", "--chip", "--model", "--engine", "--mains", "--inject",
+            "--json",
         ],
     ),
     (
@@ -45,6 +46,7 @@ const OPTIONS: [(&str, &[&str]); 7] = [
             "--protocol",
             "--channel",
             "--model",
+            "--engine",
             "--mains",
             "--reference",
             "--learning-seconds",
@@ -67,7 +69,9 @@ const OPTIONS: [(&str, &[&str]); 7] = [
     ),
     (
         "bench",
-        &["--hours", "--db", "--model", "--mains", "--json"],
+        &[
+            "--hours", "--db", "--model", "--engine", "--mains", "--json",
+        ],
     ),
 ];
 
@@ -195,6 +199,25 @@ fn what_is_not_known_is_refused_with_code_2() {
         vec!["replay", "a.ecgtrace", "--db", "a.db", "--serve"],
         vec!["replay", "a.ecgtrace", "--db", "a.db", "--chip", "max30003"],
         vec!["demo", "--mains", "55"],
+        vec!["demo", "--engine", "tpu"],
+        vec![
+            "replay",
+            "a.ecgtrace",
+            "--db",
+            "a.db",
+            "--inject",
+            "gpu-lost",
+        ],
+        vec![
+            "replay",
+            "a.ecgtrace",
+            "--db",
+            "a.db",
+            "--engine",
+            "cpu",
+            "--inject",
+            "gpu-lost@9",
+        ],
         vec!["demo", "--db"],
         vec!["simulate", "100"],
         vec!["simulate", "100", "--out", "x", "--rate", "fast"],

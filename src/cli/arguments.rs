@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use super::failure::{Cause, Failure};
 use super::session::{ECG_BLOCK_SECONDS, LoadedModel, Treatment};
 use crate::ads1292::ChipModel;
+use crate::model::Rejection;
 use crate::model::choose::EngineChoice;
 use crate::signal::{ChannelChoice, Mains};
 
@@ -23,6 +24,20 @@ pub(super) struct TreatmentArguments {
     /// Mains frequency to take out.
     #[arg(long, value_name = "HZ", value_enum, default_value = "60")]
     mains: MainsArgument,
+    /// Beats whose class is less probable than this are unclassifiable; 0 is no limit [default: the
+    /// model's own limit, if it has one].
+    #[arg(long, value_name = "PROBABILITY", value_parser = probability)]
+    unclassifiable_below: Option<f64>,
+    /// Do not call beats unclassifiable for being unlike every class the model knows.
+    #[arg(long)]
+    ignore_novelty: bool,
+}
+
+fn probability(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|probability| (0.0..=1.0).contains(probability))
+        .ok_or_else(|| "expected a number 0 to 1".to_owned())
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -78,6 +93,10 @@ impl TreatmentArguments {
             mains: self.mains.filter(),
             channel: ChannelChoice::Auto,
             ecg_block_seconds: Some(ECG_BLOCK_SECONDS),
+            rejection: Rejection {
+                confidence: self.unclassifiable_below,
+                novelty: !self.ignore_novelty,
+            },
         }
     }
 }

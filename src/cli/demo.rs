@@ -53,6 +53,7 @@ struct Summary {
     traces: Vec<TraceSummary>,
     beats: u64,
     by_class: ByClass,
+    unclassifiable: u64,
     agreement: Option<f64>,
     annotated_beats: u64,
     patients_in_training: Option<bool>,
@@ -68,6 +69,7 @@ struct TraceSummary {
     seconds: f64,
     beats: u64,
     by_class: ByClass,
+    unclassifiable: u64,
     agreement: Option<f64>,
     #[serde(skip)]
     compared: Confusion,
@@ -146,6 +148,10 @@ fn replay_one(
         seconds: report.seconds_of_ecg,
         beats: by_class.total(),
         by_class,
+        unclassifiable: beats
+            .iter()
+            .map(|beat| u64::from(beat.unclassifiable.is_some()))
+            .sum(),
         agreement: agreement(&compared),
         compared,
     };
@@ -166,6 +172,7 @@ fn summarise(
         compared.merge(&trace.compared);
     }
     let seconds_of_ecg: f64 = traces.iter().map(|trace| trace.seconds).sum();
+    let unclassifiable = traces.iter().map(|trace| trace.unclassifiable).sum();
     Summary {
         database,
         socket,
@@ -174,6 +181,7 @@ fn summarise(
         traces,
         beats: by_class.total(),
         by_class,
+        unclassifiable,
         agreement: agreement(&compared),
         annotated_beats: annotated(&compared),
         patients_in_training: model.patients_shared(),
@@ -203,9 +211,10 @@ fn introduce(model: &LoadedModel) -> Result<(), Failure> {
 
 fn conclude(summary: &Summary, serve: bool) -> Result<(), Failure> {
     text_line(&format!(
-        "\nAll traces: {} beats ({}), {} % of {} annotated beats found and labelled alike",
+        "\nAll traces: {} beats ({}{}), {} % of {} annotated beats found and labelled alike",
         summary.beats,
         summary.by_class.line(),
+        output::unclassifiable(summary.unclassifiable),
         output::percent(summary.agreement),
         summary.annotated_beats,
     ))?;

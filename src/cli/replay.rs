@@ -15,7 +15,7 @@ use super::progress;
 use super::session::{LoadedModel, run_trace, trace_failure};
 use crate::acquisition::{FrameSource, open_replay};
 use crate::api::{ApiOptions, ServiceState};
-use crate::pipeline::{GapCause, Injection, InjectionError, PipelineEvent};
+use crate::pipeline::{GapCause, Injection, PipelineEvent};
 use crate::service::{Gateway, GatewayOptions, stop_on_signals};
 use crate::store::StoreOptions;
 
@@ -43,8 +43,8 @@ pub(super) struct Arguments {
     #[command(flatten)]
     treatment: TreatmentArguments,
     /// Make something go wrong on the host, to see that no beat is lost: `gpu-lost@TIME` (such as
-    /// 90s, on a session's clock) or `gpu-lost@BEAT` takes the GPU away with that beat on it.
-    #[arg(long, value_name = "FAULT", value_parser = parse_injection)]
+    /// 90s after a session's start) or `gpu-lost@BEAT` takes the GPU away with that beat on it.
+    #[arg(long, value_name = "FAULT", value_parser = super::simulated::injection)]
     inject: Option<Arc<Injection>>,
     /// Print one JSON object.
     #[arg(long)]
@@ -57,6 +57,7 @@ struct Summary {
     sessions: Vec<SessionSummary>,
     beats: u64,
     by_class: ByClass,
+    unclassifiable: u64,
     seconds_of_ecg: f64,
     seconds: f64,
     realtime_factor: f64,
@@ -68,6 +69,7 @@ struct SessionSummary {
     session: Option<i64>,
     beats: u64,
     by_class: ByClass,
+    unclassifiable: u64,
     gaps: u64,
     missing_samples: u64,
     bad_frames: u64,
@@ -115,10 +117,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     ended.and(closed)
 }
 
-fn parse_injection(text: &str) -> Result<Arc<Injection>, InjectionError> {
-    text.parse().map(Arc::new)
-}
-
 fn injection(arguments: &Arguments) -> Result<Option<Arc<Injection>>, Failure> {
     if arguments.inject.is_some() && arguments.treatment.is_cpu_only() {
         return Err(Failure::new(
@@ -141,7 +139,7 @@ fn replay_one(
     let trace = open_replay(path).map_err(|error| trace_failure(path, error))?;
     arguments.chip.require(trace.0.info().chip, path)?;
     let mut by_class = ByClass::default();
-    let mut bad_frames = 0;
+    let (mut bad_frames, mut unclassifiable) = (0, 0);
     let (report, ended) = run_trace(
         gateway,
         trace,
@@ -149,7 +147,10 @@ fn replay_one(
         model,
         stop,
         &mut |event| match event {
-            PipelineEvent::Beat(beat) => by_class.add(beat.class),
+            PipelineEvent::Beat(beat) => {
+                by_class.add(beat.class);
+                unclassifiable += u64::from(beat.unclassifiable.is_some());
+            }
             PipelineEvent::Gap(gap) if gap.cause == GapCause::BadFrame => {
                 bad_frames += gap.missing_samples;
             }
@@ -161,6 +162,7 @@ fn replay_one(
         session: report.session,
         beats: by_class.total(),
         by_class,
+        unclassifiable,
         gaps: report.gaps,
         missing_samples: report.missing_samples,
         bad_frames,
@@ -179,6 +181,7 @@ fn summarise(arguments: &Arguments, sessions: Vec<SessionSummary>, seconds: f64)
         database: arguments.db.clone(),
         beats: by_class.total(),
         by_class,
+        unclassifiable: sessions.iter().map(|session| session.unclassifiable).sum(),
         seconds_of_ecg,
         seconds,
         realtime_factor: seconds_of_ecg / seconds,
@@ -192,11 +195,12 @@ fn print(summary: &Summary, json: bool) -> Result<(), Failure> {
     }
     for session in &summary.sessions {
         output::text_line(&format!(
-            "{}: {:.1} s of ECG, {} beats ({}), {} samples missing in {} gaps",
+            "{}: {:.1} s of ECG, {} beats ({}{}), {} samples missing in {} gaps",
             session.trace.display(),
             session.seconds_of_ecg,
             session.beats,
             session.by_class.line(),
+            output::unclassifiable(session.unclassifiable),
             session.missing_samples,
             session.gaps,
         ))?;

@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::failure::{Cause, Failure, other};
 use super::live;
-use super::session::{LoadedModel, pipeline, session_info};
+use super::session::{LoadedModel, Treatment, pipeline, session_info};
 use super::simulated;
 use crate::acquisition::{FrameSource, Recorder, open_live};
 use crate::api::{ApiOptions, ServiceState};
@@ -65,10 +65,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         .store
         .keep_ecg
         .then(|| f64::from(config.store.ecg_block_seconds));
-    let treatment = live::treatment(&config.signal, block_seconds);
+    let treatment = Treatment {
+        rejection: live::rejection(&config.model),
+        ..live::treatment(&config.signal, block_seconds)
+    };
     let classifier = model.live_engine();
     let info = session_info(kind, &origin, source.info(), &*classifier);
     let mut pipeline = pipeline(source.info(), treatment, classifier)?;
+    if let Some(injection) = arguments.simulation.injection()? {
+        pipeline.inject(injection, info.start.monotonic);
+    }
     let mut source = QueuedSource::start(source, QUEUE_LENGTH, Arc::clone(&signals.stop))
         .map_err(|error| other("acquisition thread", error))?;
     let supervision = supervise(&arguments.config, &gateway, &source, &signals)
@@ -96,6 +102,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     gateway.announce(ServiceState::Finished, None);
     let closed = gateway.close().map_err(Failure::from);
     outcome.ended.map_err(Failure::from).and(closed)
+}
+
+fn load(config: &Config) -> Result<LoadedModel, Failure> {
+    let choice = match config.model.engine {
+        config::EngineChoice::Auto => EngineChoice::Auto,
+        config::EngineChoice::Cpu => EngineChoice::Cpu,
+        config::EngineChoice::Gpu => EngineChoice::Gpu,
+    };
+    LoadedModel::load(&config.model.name, choice, Cause::Configuration)
 }
 
 /// The live chip, or a simulated one where the command line asks for it: what the session's source
@@ -153,15 +168,6 @@ fn reload(path: &Path) {
         }
         Err(error) => tracing::error!(%error, "configuration not read again: the old one stays"),
     }
-}
-
-fn load(config: &Config) -> Result<LoadedModel, Failure> {
-    let choice = match config.model.engine {
-        config::EngineChoice::Auto => EngineChoice::Auto,
-        config::EngineChoice::Cpu => EngineChoice::Cpu,
-        config::EngineChoice::Gpu => EngineChoice::Gpu,
-    };
-    LoadedModel::load(&config.model.name, choice, Cause::Configuration)
 }
 
 fn options(config: &Config) -> GatewayOptions {

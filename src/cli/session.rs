@@ -10,7 +10,7 @@ use crate::acquisition::{AcquisitionError, FrameSource, ReplayHandle, SourceInfo
 use crate::ads1292::{CODE_MAX, Error as ChipError};
 use crate::api::SocketError;
 use crate::model::choose::{AcceleratorSource, ChooseOptions, EngineChoice, Engines};
-use crate::model::{Classifier, InputDescription, Model, ModelError};
+use crate::model::{Classifier, InputDescription, Model, ModelError, Rejection};
 use crate::pipeline::{Injection, Pipeline, PipelineConfig, PipelineEvent, SessionInfo};
 use crate::service::{Gateway, GatewayError, SessionError, SessionOutcome, SessionReport};
 use crate::signal::{
@@ -137,6 +137,7 @@ pub(super) struct Treatment {
     pub(super) mains: Mains,
     pub(super) channel: ChannelChoice,
     pub(super) ecg_block_seconds: Option<f64>,
+    pub(super) rejection: Rejection,
 }
 
 /// A pipeline that fits `source`.
@@ -162,6 +163,7 @@ pub(super) fn pipeline(
             let samples = (seconds * source.sample_rate_hz).round() as usize;
             samples
         }),
+        rejection: treatment.rejection,
     };
     Ok(Pipeline::new(&config, classifier)?)
 }
@@ -210,7 +212,7 @@ pub(super) fn run_trace(
     let info = session_info("replay", &origin, source.info(), &*classifier);
     let mut pipeline = pipeline(source.info(), treatment, classifier)?;
     if let Some(injection) = &model.injection {
-        pipeline.inject(Arc::clone(injection));
+        pipeline.inject(Arc::clone(injection), info.start.monotonic);
     }
     let end_reason = || match handle.end() {
         Some(TraceEnd::Cut { .. }) => "truncated",

@@ -123,6 +123,24 @@ impl Serialize for ChannelChoice {
     }
 }
 
+/// Below which probability of its class a beat is unclassifiable.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum ConfidenceLimit {
+    /// The limit in the model's file, or none.
+    OfModel,
+    /// This one, 0 to 1; 0 is none.
+    Below(f64),
+}
+
+impl Serialize for ConfidenceLimit {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::OfModel => serializer.serialize_str("model"),
+            Self::Below(probability) => serializer.serialize_f64(*probability),
+        }
+    }
+}
+
 /// A GPIO line, or none where the pin is tied in hardware.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GpioLine(pub Option<u32>);

@@ -2,10 +2,10 @@
 
 use toml::de::{DeTable, DeValue};
 
-use super::section::{Section, Source, integer, text};
+use super::section::{Section, Source, integer, number, text};
 use super::{
-    AcquisitionConfig, ApiConfig, ChannelChoice, Config, ConfigError, DeviceConfig, GpioLine,
-    LogConfig, ModelConfig, SignalConfig, SocketMode, StoreConfig,
+    AcquisitionConfig, ApiConfig, ChannelChoice, ConfidenceLimit, Config, ConfigError,
+    DeviceConfig, GpioLine, LogConfig, ModelConfig, SignalConfig, SocketMode, StoreConfig,
 };
 
 /// Data rates of the chip (SBAS502, register CONFIG1, bits DR).
@@ -181,6 +181,19 @@ fn model(mut section: Section<'_>, config: &mut ModelConfig) -> Result<(), Confi
         },
     )?;
     section.choice("engine", &mut config.engine)?;
+    section.read(
+        "unclassifiable_below",
+        &mut config.unclassifiable_below,
+        "\"model\" or a number 0 to 1",
+        |value| match text(value) {
+            Some("model") => Some(ConfidenceLimit::OfModel),
+            Some(_) => None,
+            None => number(value)
+                .filter(|probability| (0.0..=1.0).contains(probability))
+                .map(ConfidenceLimit::Below),
+        },
+    )?;
+    section.boolean("novelty", &mut config.novelty)?;
     section.finish()
 }
 

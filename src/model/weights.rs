@@ -6,6 +6,7 @@ use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
 use super::description::{METADATA_KEY, NetworkDescription, Part, PartKind};
 use super::error::ModelError;
+use super::outcome::Novelty;
 
 /// Weights and bias of one [`Part`].
 #[derive(Debug, Clone, PartialEq)]
@@ -42,6 +43,7 @@ pub struct Model {
     description: NetworkDescription,
     /// Per layer, per part.
     weights: Vec<Vec<PartWeights>>,
+    novelty: Option<Novelty>,
 }
 
 impl Model {
@@ -85,10 +87,15 @@ impl Model {
                     .collect()
             })
             .collect::<Result<_, ModelError>>()?;
+        let novelty = match description.limits.novelty {
+            None => None,
+            Some(_) => Some(reader.novelty(description.feature_maps().channels)?),
+        };
         reader.finish()?;
         Ok(Self {
             description,
             weights,
+            novelty,
         })
     }
 
@@ -96,6 +103,12 @@ impl Model {
     #[must_use]
     pub const fn description(&self) -> &NetworkDescription {
         &self.description
+    }
+
+    /// What tells how novel a beat is, where the model has it.
+    #[must_use]
+    pub const fn novelty(&self) -> Option<&Novelty> {
+        self.novelty.as_ref()
     }
 
     /// The parts of each layer with their weights, in the order they run. Pooling has none.
@@ -141,6 +154,23 @@ impl TensorReader<'_> {
                 )?
             },
         })
+    }
+
+    fn novelty(&mut self, channels: usize) -> Result<Novelty, ModelError> {
+        let [mean_shape, scale_shape] = Novelty::shapes(channels);
+        let mean = self.tensor("novelty.mean".to_owned(), mean_shape)?;
+        let name = "novelty.scale";
+        let scale = self.tensor(name.to_owned(), scale_shape)?;
+        match scale.iter().position(|&value| value <= 0.0) {
+            None => Ok(Novelty::new(mean, scale)),
+            Some(index) => Err(ModelError::TensorValue {
+                file: self.file.to_owned(),
+                tensor: name.to_owned(),
+                index,
+                found: scale[index],
+                expected: "a number above 0",
+            }),
+        }
     }
 
     fn tensor(&mut self, name: String, expected: Vec<usize>) -> Result<Vec<f32>, ModelError> {
@@ -199,11 +229,12 @@ pub(super) fn float32(
     let values: Vec<f32> = groups.iter().copied().map(f32::from_le_bytes).collect();
     match values.iter().position(|value| !value.is_finite()) {
         None => Ok(values),
-        Some(index) => Err(ModelError::TensorNotFinite {
+        Some(index) => Err(ModelError::TensorValue {
             file: file.to_owned(),
             tensor: name.to_owned(),
             index,
             found: values[index],
+            expected: "a finite number",
         }),
     }
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::acquisition::{Event, Gap};
-use crate::model::{BeatClass, CLASS_COUNT};
+use crate::model::{BeatClass, CLASS_COUNT, Unclassifiable};
 use crate::signal::SignalQuality;
 use crate::time::{ClockRelation, MonotonicNs};
 
@@ -44,6 +44,8 @@ pub struct LabelledBeat {
     pub rr_ms: Option<f32>,
     /// The label: the class of the largest probability.
     pub class: BeatClass,
+    /// Why the label is not to be trusted, if it is not.
+    pub unclassifiable: Option<Unclassifiable>,
     /// Softmax of the logits, in the order N L R A V, sums to 1.
     pub probabilities: [f32; CLASS_COUNT],
     /// Channel the classified window was cut from, 0 or 1.

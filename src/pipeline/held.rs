@@ -8,6 +8,7 @@ use super::labeller::{LabelError, Labeller};
 use crate::acquisition::Event;
 use crate::model::{BeatClass, CLASS_COUNT};
 use crate::signal::CutBeat;
+use crate::time::MonotonicNs;
 
 /// Events that are held back at most; then the beats before them are classified.
 const MOST_HELD: usize = 1024;
@@ -24,7 +25,7 @@ pub(super) struct Outlet {
     held: Vec<Held>,
     /// Engine of the newest labelled beat.
     engine: String,
-    pub(super) injection: Option<Arc<Injection>>,
+    pub(super) injection: Option<(Arc<Injection>, MonotonicNs)>,
 }
 
 /// A beat before its class is known.
@@ -91,9 +92,9 @@ impl Outlet {
         let Some((first_sample, first_time)) = times().next() else {
             return Ok(());
         };
-        let last = times().last();
-        if let (Some(injection), Some((_, last_time))) = (&self.injection, last)
-            && injection.is_due(beats, last_time)
+        let last = times().next_back();
+        if let (Some((injection, start)), Some((_, last_time))) = (&self.injection, last)
+            && injection.is_due(beats, last_time.0.saturating_sub(start.0))
         {
             self.labeller.lose_device();
         }
@@ -117,8 +118,10 @@ impl Outlet {
                 Held::Other(event) => sink(event),
                 Held::Beat(mut beat) => {
                     if outcome.is_ok() {
-                        match self.labeller.decision(number) {
-                            Ok(decision) => {
+                        let usable = beat.quality.is_usable();
+                        match self.labeller.verdict(number, usable) {
+                            Ok((decision, unclassifiable)) => {
+                                beat.unclassifiable = unclassifiable;
                                 beat.class = decision.class;
                                 beat.probabilities = decision.probabilities;
                                 sink(PipelineEvent::Beat(beat));

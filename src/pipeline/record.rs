@@ -7,7 +7,7 @@ use super::labeller::LabelError;
 use super::run::{Pipeline, PipelineConfig};
 use crate::acquisition::{Gap, GapCause, RawSample};
 use crate::ads1292::LeadOff;
-use crate::model::Classifier;
+use crate::model::{Classifier, Rejection};
 use crate::signal::{ChainConfig, Mains, SampleRate, SignalError};
 use crate::time::MonotonicNs;
 use crate::wfdb::{Header, MISSING_SAMPLE, Record, UvConversion, WfdbError};
@@ -104,6 +104,7 @@ pub fn run_record(
         },
         uv_per_code,
         ecg_block_samples: None,
+        rejection: Rejection::default(),
     };
     let mut pipeline = Pipeline::new(&config, classifier).map_err(signal_error)?;
     let mut run = RecordRun {

@@ -10,9 +10,10 @@ use super::labeller::{LabelError, Labeller};
 use super::timeline::Timeline;
 use crate::acquisition::{Event, Gap, RawSample};
 use crate::ads1292::{Electrode, LeadOff};
-use crate::model::Classifier;
 use crate::model::choose::EngineReport;
+use crate::model::{Classifier, Rejection};
 use crate::signal::{Chain, ChainConfig, ChainEvent, CutBeat, Sample, SignalError, SignalQuality};
+use crate::time::MonotonicNs;
 
 /// How a pipeline reads its samples.
 #[derive(Debug, Clone)]
@@ -23,6 +24,8 @@ pub struct PipelineConfig {
     pub uv_per_code: [f64; CHANNEL_COUNT],
     /// Samples per raw ECG block handed to the store; `None` keeps no raw ECG.
     pub ecg_block_samples: Option<usize>,
+    /// When a beat is unclassifiable.
+    pub rejection: Rejection,
 }
 
 /// Raw samples in, [`PipelineEvent`]s out: the same for the chip, a trace and an evaluation run.
@@ -56,7 +59,7 @@ impl Pipeline {
         let uv_per_code = config.uv_per_code.map(|scale| scale as f32);
         Ok(Self {
             chain: Chain::new(&config.chain)?,
-            outlet: Outlet::new(Labeller::new(classifier)),
+            outlet: Outlet::new(Labeller::new(classifier, config.rejection)),
             timeline: Timeline::new(sample_rate_hz),
             blocks: config.ecg_block_samples.map(BlockBuilder::new),
             lead_off: LeadOff::default(),
@@ -148,8 +151,9 @@ impl Pipeline {
     }
 
     /// Has the device that classifies go away at a time, for demonstrations.
-    pub fn inject(&mut self, injection: Arc<Injection>) {
-        self.outlet.injection = Some(injection);
+    /// The time is counted from `start`.
+    pub fn inject(&mut self, injection: Arc<Injection>, start: MonotonicNs) {
+        self.outlet.injection = Some((injection, start));
     }
 
     /// Signal quality per channel at present.
@@ -199,6 +203,7 @@ impl Pipeline {
                         r_time: timeline.time_of(cut.r_sample),
                         rr_ms: cut.rr.rr_s.map(|rr_s| rr_s * 1e3),
                         class,
+                        unclassifiable: None,
                         probabilities,
                         channel: u8::from(cut.channel != 0),
                         quality: cut.quality,

@@ -46,6 +46,12 @@ fn filters_select_and_combine() {
     let table = [
         ("".to_owned(), vec![1, 2, 3, 4, 5, 6, 7, 8, 9]),
         ("?class=V".to_owned(), vec![5]),
+        ("?outcome=unclassifiable".to_owned(), vec![5]),
+        ("?class=V&outcome=classified".to_owned(), vec![]),
+        (
+            "?outcome=classified&session=1".to_owned(),
+            vec![1, 2, 3, 4, 6, 7, 8, 9],
+        ),
         ("?class=N,A".to_owned(), vec![1, 4, 6, 9]),
         ("?class=N&class=A&limit=5000".to_owned(), vec![1, 4, 6, 9]),
         ("?session=1&class=L".to_owned(), vec![2, 7]),
@@ -176,6 +182,13 @@ fn every_bad_request_is_a_problem_that_says_what_was_expected() {
             "several separated by commas",
         ),
         ("GET", "/v1/beats?class=", "invalid-parameter", 400, "class"),
+        (
+            "GET",
+            "/v1/beats?outcome=bad",
+            "invalid-parameter",
+            400,
+            "classified or unclassifiable",
+        ),
         (
             "GET",
             "/v1/beats?limit=0",

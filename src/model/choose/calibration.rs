@@ -21,11 +21,13 @@ impl Figures {
     pub fn expected(&self, beats: usize) -> Duration {
         let (single, whole) = (
             u128::from(self.single_ns),
-            u128::from(self.batch_ns_per_beat) * self.batch as u128,
+            u128::from(self.batch_ns_per_beat).saturating_mul(self.batch as u128),
         );
-        let further = whole.saturating_sub(single) * beats.saturating_sub(1) as u128
+        let further = whole
+            .saturating_sub(single)
+            .saturating_mul(beats.saturating_sub(1) as u128)
             / self.batch.saturating_sub(1).max(1) as u128;
-        Duration::from_nanos(u64::try_from(single + further).unwrap_or(u64::MAX))
+        Duration::from_nanos(u64::try_from(single.saturating_add(further)).unwrap_or(u64::MAX))
     }
 }
 
@@ -60,8 +62,11 @@ pub(super) fn measure(
     })
 }
 
-/// Median time of at least `least` calls after a first one that is not counted, more while `budget`
-/// lasts.
+/// Longest one measurement goes on for the sake of a second and third value.
+const LONGEST: Duration = Duration::from_millis(50);
+
+/// Median time of `least` calls after a first one that is not counted, of more while `budget` lasts,
+/// of fewer where they would take longer than [`LONGEST`].
 fn median(
     least: usize,
     budget: Duration,
@@ -70,7 +75,10 @@ fn median(
     call()?;
     let mut times = Vec::new();
     let began = Instant::now();
-    while times.len() < least || began.elapsed() < budget {
+    while times.is_empty()
+        || began.elapsed() < budget
+        || times.len() < least && began.elapsed() < LONGEST
+    {
         let before = Instant::now();
         call()?;
         times.push(before.elapsed());

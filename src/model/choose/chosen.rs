@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::engines::Shared;
 use super::exam::differing;
 use super::notice::{EngineNotice, LossCause};
 use super::report::EngineReport;
 use super::second::State;
+use super::shared::Shared;
 use super::worker::Loss;
 use crate::model::{CLASS_COUNT, Classifier, ClassifyError, Model, Outputs};
 
@@ -63,9 +63,9 @@ impl ChosenEngine {
         let engine = ready.engine.clone();
         let timeout = time_limit(ready.figures.expected(beats), shared.options.grace);
         let lose = std::mem::take(&mut self.lose_next);
-        let maps = outputs.wants_feature_maps();
+        let wanted = outputs.wanted();
         let result = worker
-            .classify(input, maps, lose, timeout, |found| {
+            .classify(input, wanted, lose, timeout, |found| {
                 copy(found, input, &shared.model, outputs)
             })
             .and_then(|copied| {
@@ -159,6 +159,14 @@ impl Classifier for ChosenEngine {
         self.cpu.classify(input, outputs)
     }
 
+    fn reconsider(&mut self, window: &[f32], outputs: &mut Outputs) -> Result<bool, ClassifyError> {
+        if self.current == self.shared.cpu.name {
+            return Ok(false);
+        }
+        self.cpu.classify(window, outputs)?;
+        Ok(true)
+    }
+
     fn notice(&mut self) -> Option<EngineNotice> {
         self.notices.pop_front()
     }
@@ -185,6 +193,12 @@ fn copy(
 ) -> Result<(), ClassifyError> {
     let into = outputs.begin(model.description(), found.batch(), input)?;
     into.logits.copy_from_slice(found.logits());
+    let channels = found.map_shape().channels;
+    for (beat, to) in into.pooled.chunks_exact_mut(channels.max(1)).enumerate() {
+        if let Some(from) = found.pooled(beat) {
+            to.copy_from_slice(from);
+        }
+    }
     let map = found.map_shape().len();
     for (beat, to) in into.feature_maps.chunks_exact_mut(map.max(1)).enumerate() {
         if let Some(from) = found.feature_maps(beat) {

@@ -90,8 +90,10 @@ pub(super) fn differing(
         .iter()
         .zip(expected)
         .enumerate()
-        // Not `>`: no comparison with NaN is true.
-        .find(|(_, (found, expected))| !((*found - *expected).abs() <= TOLERANCE))
+        .find(|(_, (found, expected))| {
+            let difference = (*found - *expected).abs();
+            difference > TOLERANCE || difference.is_nan()
+        })
         .map(|(class, (found, expected))| {
             format!("logit {class}: found {found}, expected {expected}")
         })

@@ -1,10 +1,14 @@
 //! The GPU engine as an accelerator.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Accelerator, AcceleratorSource, AdapterReport, EngineChoice, Unavailable};
-use crate::model::gpu::{GpuAdapter, GpuDeviceType, GpuEngine, GpuError, GpuOptions};
-use crate::model::{Classifier, Model};
+use crate::model::gpu::{GpuAdapter, GpuBackend, GpuDeviceType, GpuEngine, GpuError, GpuOptions};
+use crate::model::{Classifier, Model, Wanted};
+
+/// Longer than whoever waits for a batch does; ends a thread that was left behind.
+const LONGEST_BATCH: Duration = Duration::from_secs(30);
 
 /// The GPUs of this machine.
 #[derive(Debug, Clone)]
@@ -28,11 +32,23 @@ impl AcceleratorSource for Gpus {
         model: Arc<Model>,
         max_batch: usize,
     ) -> Result<Box<dyn Accelerator>, Unavailable> {
-        let options = GpuOptions {
-            allow_software: self.allow_software,
+        // OpenGL is not even looked at where a GPU speaks Vulkan: its libraries look for a display
+        // and complain on standard error where there is none.
+        let vulkan = GpuOptions {
+            backend: Some(GpuBackend::Vulkan),
+            timeout: LONGEST_BATCH,
             ..GpuOptions::new(max_batch)
         };
-        match GpuEngine::new(model, &options) {
+        let any = GpuOptions {
+            allow_software: self.allow_software,
+            timeout: LONGEST_BATCH,
+            ..GpuOptions::new(max_batch)
+        };
+        let opened = match GpuEngine::new(Arc::clone(&model), &vulkan) {
+            Err(GpuError::NoAdapter { .. }) => GpuEngine::new(model, &any),
+            opened => opened,
+        };
+        match opened {
             Ok(engine) => Ok(Box::new(engine)),
             Err(error) => Err(self.unavailable(&error)),
         }
@@ -71,7 +87,7 @@ impl Accelerator for GpuEngine {
         let window = Classifier::model(self).description().input.len();
         let beats = (input.len() / window).min(self.stream_batch());
         // Whether it is taken does not matter: the device is gone before it can be collected.
-        let _ = self.submit(&input[..beats * window], false);
+        let _ = self.submit(&input[..beats * window], Wanted::Logits);
         self.destroy_device();
     }
 }

@@ -8,6 +8,7 @@
 
 mod calibration;
 mod chosen;
+mod cpu;
 mod engines;
 mod exam;
 #[cfg(feature = "gpu")]
@@ -15,6 +16,7 @@ mod gpu;
 mod notice;
 mod report;
 mod second;
+mod shared;
 #[cfg(test)]
 mod tests;
 mod worker;

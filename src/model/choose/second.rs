@@ -132,28 +132,28 @@ impl Second {
 
     /// Waits for one that is being opened. What went wrong comes back; the state is `Away` then.
     pub(super) fn wait(&mut self, patience: Duration) -> Result<(), Refusal> {
-        match self.take_state() {
-            State::Starting(starting) => match starting.wait(patience) {
-                Err(starting) => self.state = State::Starting(starting),
-                Ok(Ok((worker, ready))) => {
+        let outcome = match &self.state {
+            State::Starting(starting) => starting.wait(patience),
+            _ => None,
+        };
+        match outcome {
+            None => {}
+            Some(Ok(ready)) => {
+                if let State::Starting(starting) = self.take_state() {
                     self.known = Some(ready.clone());
                     self.ready_at = Some(Instant::now());
                     self.last_refusal = None;
-                    self.state = State::Ready(worker, ready);
+                    self.state = State::Ready(starting.into_worker(), ready);
                 }
-                Ok(Err(refusal)) => {
-                    match &refusal {
-                        Refusal::Unavailable(unavailable) => {
-                            self.away(CandidateState::Lost, unavailable.reason.clone());
-                        }
-                        Refusal::WrongNumbers { reason, .. } => {
-                            self.away(CandidateState::Refused, reason.clone());
-                        }
-                    }
-                    return Err(refusal);
-                }
-            },
-            other => self.state = other,
+            }
+            Some(Err(refusal)) => {
+                let (state, reason) = match &refusal {
+                    Refusal::Unavailable(it) => (CandidateState::Lost, &it.reason),
+                    Refusal::WrongNumbers { reason, .. } => (CandidateState::Refused, reason),
+                };
+                self.away(state, reason.clone());
+                return Err(refusal);
+            }
         }
         Ok(())
     }
@@ -270,10 +270,11 @@ impl Second {
                     figures: None,
                 })
                 .collect(),
-            State::None { state, reason, .. } => vec![entry(*state, Some(reason))],
+            State::None { state, reason, .. } | State::Away { state, reason, .. } => {
+                vec![entry(*state, Some(reason))]
+            }
             State::Starting(_) => vec![entry(CandidateState::Starting, None)],
             State::Ready(..) => vec![entry(CandidateState::InUse, None)],
-            State::Away { state, reason, .. } => vec![entry(*state, Some(reason))],
         }
     }
 }

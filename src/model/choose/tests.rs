@@ -376,7 +376,7 @@ fn auto_takes_no_slower_engine_and_no_software() {
     let slow = Arc::new(Fakes {
         trouble: Mutex::new(Trouble::None),
         made: AtomicUsize::new(0),
-        delay_per_beat: Duration::from_millis(1),
+        delay_per_beat: Duration::from_micros(500),
     });
     let cpu = best_name();
     for (source, state) in [

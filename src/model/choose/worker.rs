@@ -10,7 +10,7 @@ use super::exam::Exam;
 use super::notice::LossCause;
 use super::report::AdapterReport;
 use super::{Accelerator, AcceleratorSource, Unavailable};
-use crate::model::{ClassifyError, Model, Outputs};
+use crate::model::{ClassifyError, Model, Outputs, Wanted};
 
 /// How long the end of a thread is waited for; one that hangs in a driver is left behind.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -45,7 +45,7 @@ pub(super) enum Refusal {
     /// It answers, and wrongly.
     WrongNumbers {
         engine: String,
-        adapter: AdapterReport,
+        adapter: String,
         reason: String,
     },
 }
@@ -62,8 +62,8 @@ pub(super) struct Worker {
     batches: Option<SyncSender<Batch>>,
     answers: Receiver<Answer>,
     thread: Option<JoinHandle<()>>,
-    /// Buffers, with and without feature maps.
-    spare: [Option<(Vec<f32>, Outputs)>; 2],
+    /// Buffers for each of [`Wanted`].
+    spare: [Option<(Vec<f32>, Outputs)>; 3],
     max_batch: usize,
     model: Arc<Model>,
 }
@@ -104,7 +104,7 @@ impl Starting {
                 batches: Some(batches),
                 answers,
                 thread: Some(thread),
-                spare: [None, None],
+                spare: [None, None, None],
                 max_batch,
                 model,
             },
@@ -113,8 +113,8 @@ impl Starting {
         })
     }
 
-    /// The outcome, if it comes within `patience`; the engine itself otherwise.
-    pub(super) fn wait(self, patience: Duration) -> Result<Result<(Worker, Ready), Refusal>, Self> {
+    /// The outcome, if it comes within `patience`; once.
+    pub(super) fn wait(&self, patience: Duration) -> Option<Result<Ready, Refusal>> {
         let outcome = if patience.is_zero() {
             self.ready.try_recv().map_err(|error| match error {
                 TryRecvError::Empty => RecvTimeoutError::Timeout,
@@ -124,15 +124,19 @@ impl Starting {
             self.ready.recv_timeout(patience)
         };
         match outcome {
-            Ok(Ok(ready)) => Ok(Ok((self.worker, ready))),
-            Ok(Err(refusal)) => Ok(Err(refusal)),
-            Err(RecvTimeoutError::Timeout) => Err(self),
-            Err(RecvTimeoutError::Disconnected) => Ok(Err(Refusal::Unavailable(Unavailable {
+            Ok(outcome) => Some(outcome),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => Some(Err(Refusal::Unavailable(Unavailable {
                 reason: "its thread ended while it was being opened".to_owned(),
                 no_device: false,
                 others: Vec::new(),
             }))),
         }
+    }
+
+    /// The worker, once the engine is ready.
+    pub(super) fn into_worker(self) -> Worker {
+        self.worker
     }
 
     /// Its thread, to be left behind.
@@ -154,7 +158,7 @@ fn prepare(
     if let Err(reason) = exam.check(&mut *engine) {
         return Err(Refusal::WrongNumbers {
             engine: engine.engine().to_owned(),
-            adapter,
+            adapter: adapter.to_string(),
             reason,
         });
     }
@@ -202,7 +206,7 @@ impl Worker {
     pub(super) fn classify<T>(
         &mut self,
         input: &[f32],
-        maps: bool,
+        wanted: Wanted,
         lose: bool,
         timeout: Duration,
         take: impl FnOnce(&Outputs) -> T,
@@ -211,9 +215,9 @@ impl Worker {
             cause: LossCause::Driver,
             reason: "its thread ended".to_owned(),
         };
-        let (mut buffer, outputs) = self.spare[usize::from(maps)]
+        let (mut buffer, outputs) = self.spare[wanted as usize]
             .take()
-            .unwrap_or_else(|| self.buffers(maps));
+            .unwrap_or_else(|| self.buffers(wanted));
         buffer.clear();
         buffer.extend_from_slice(input);
         let batch = Batch {
@@ -240,7 +244,7 @@ impl Worker {
                     },
                 })?;
                 let taken = take(&outputs);
-                self.spare[usize::from(maps)] = Some((input, outputs));
+                self.spare[wanted as usize] = Some((input, outputs));
                 Ok(taken)
             }
             Err(RecvTimeoutError::Timeout) => Err(Loss {
@@ -251,13 +255,9 @@ impl Worker {
         }
     }
 
-    fn buffers(&self, maps: bool) -> (Vec<f32>, Outputs) {
+    fn buffers(&self, wanted: Wanted) -> (Vec<f32>, Outputs) {
         let network = self.model.description();
-        let outputs = if maps {
-            Outputs::new(network, self.max_batch)
-        } else {
-            Outputs::logits_only(network, self.max_batch)
-        };
+        let outputs = Outputs::of(network, self.max_batch, wanted);
         (
             Vec::with_capacity(self.max_batch * network.input.len()),
             outputs,

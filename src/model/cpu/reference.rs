@@ -83,6 +83,9 @@ impl CpuReference {
         let window_len = network.input.len();
         let into = outputs.begin(network, self.max_batch, input)?;
         let mut maps = into.feature_maps.chunks_exact_mut(map_len);
+        let mut pooled = into
+            .pooled
+            .chunks_exact_mut(network.feature_maps().channels);
         for (window, (values, logits)) in
             input.chunks_exact(window_len).zip(into.logits).enumerate()
         {
@@ -91,7 +94,7 @@ impl CpuReference {
                 &self.steps,
                 &mut self.buffers,
                 values,
-                maps.next(),
+                (maps.next(), pooled.next()),
                 logits,
                 |layer, output| observe(window, layer, output),
             );
@@ -124,11 +127,10 @@ fn forward(
     steps: &[Vec<Step>],
     buffers: &mut Buffers,
     window: &[f32],
-    maps: Option<&mut [f32]>,
+    (mut maps, mut pooled): (Option<&mut [f32]>, Option<&mut [f32]>),
     logits: &mut [f32; CLASS_COUNT],
     mut observe: impl FnMut(usize, &[f32]),
 ) {
-    let mut maps = maps;
     let (waveform, context) = window.split_at(model.description().input.waveform().len());
     buffers.layer_input[..waveform.len()].copy_from_slice(waveform);
     for (index, (layer, steps)) in model.description().layers.iter().zip(steps).enumerate() {
@@ -142,6 +144,9 @@ fn forward(
                 layer.input.time,
                 &mut buffers.front[..layer.output.channels],
             );
+            if let Some(pooled) = pooled.take() {
+                pooled.copy_from_slice(&buffers.front[..layer.output.channels]);
+            }
         }
         for (number, step) in steps.iter().enumerate() {
             let Buffers {

@@ -11,6 +11,7 @@ pub use parse::METADATA_KEY;
 
 use super::error::ModelError;
 use super::input::Normalisation;
+use super::outcome::{Limits, Novelty};
 
 /// Most parameters V1 may have: the paper's 302.18 KB as float32 with 1 KB = 1024 bytes
 /// (arXiv 2505.03787, abstract).
@@ -73,6 +74,8 @@ pub struct NetworkDescription {
     pub normalisation: Normalisation,
     /// Divides the logits before the softmax (calibration), 0.05 to 20.
     pub temperature: f64,
+    /// Past what a beat is unclassifiable, as the training chose it.
+    pub limits: Limits,
     /// Layers in order: a stem, blocks, pooling, dense.
     pub layers: Vec<Layer>,
     /// How the network was trained: free-form JSON of the training project.
@@ -129,10 +132,15 @@ impl NetworkDescription {
             .map_or_else(Shape::default, |layer| layer.input)
     }
 
-    /// Number of weights and biases, batch normalisation folded.
+    /// Number of weights and biases, batch normalisation folded, and of the values that tell novelty
+    /// where there are any.
     #[must_use]
     pub fn parameters(&self) -> usize {
-        self.parts().map(Part::parameters).sum()
+        let novelty = self
+            .limits
+            .novelty
+            .map_or(0, |_| Novelty::parameters(self.feature_maps().channels));
+        self.parts().map(Part::parameters).sum::<usize>() + novelty
     }
 
     /// Multiply-accumulate operations of the convolutions and the dense layer for one beat.

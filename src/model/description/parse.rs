@@ -11,6 +11,7 @@ use super::{
 };
 use crate::model::error::ModelError;
 use crate::model::input::Normalisation;
+use crate::model::outcome::Limits;
 use crate::model::{BeatClass, CLASS_COUNT};
 
 /// Key of the safetensors metadata that holds the description.
@@ -31,6 +32,8 @@ const INPUT_SAMPLES: RangeInclusive<usize> = 8..=4096;
 const CONTEXT: RangeInclusive<usize> = 0..=64;
 const RATES_HZ: RangeInclusive<f64> = 1.0..=8000.0;
 const FLOORS_UV: RangeInclusive<f64> = 0.001..=10_000.0;
+const PROBABILITIES: RangeInclusive<f64> = 0.0..=1.0;
+const DISTANCES: RangeInclusive<f64> = 0.0..=1e9;
 const TEMPERATURES: RangeInclusive<f64> = 0.05..=20.0;
 
 pub(super) fn parse(file: &str, text: &str) -> Result<NetworkDescription, ModelError> {
@@ -47,6 +50,7 @@ pub(super) fn parse(file: &str, text: &str) -> Result<NetworkDescription, ModelE
     let normalisation = normalisation(&mut top)?;
     labels(&mut top)?;
     let temperature = top.number("temperature", TEMPERATURES)?;
+    let limits = limits(&mut top)?;
     let training = top.take("training", "an object about the training")?;
     let description = NetworkDescription {
         name,
@@ -54,6 +58,7 @@ pub(super) fn parse(file: &str, text: &str) -> Result<NetworkDescription, ModelE
         input,
         normalisation,
         temperature,
+        limits,
         layers,
         training,
     };
@@ -86,6 +91,18 @@ fn normalisation(top: &mut Object<'_>) -> Result<Normalisation, ModelError> {
     let floor_uv = object.number("floor_uv", FLOORS_UV)?;
     object.finish()?;
     Ok(Normalisation::ZScore { floor_uv })
+}
+
+fn limits(top: &mut Object<'_>) -> Result<Limits, ModelError> {
+    let Some(mut object) = top.optional_object("limits")? else {
+        return Ok(Limits::default());
+    };
+    let limits = Limits {
+        confidence: object.optional_number("confidence", PROBABILITIES)?,
+        novelty: object.optional_number("novelty", DISTANCES)?,
+    };
+    object.finish()?;
+    Ok(limits)
 }
 
 /// The order of the logits is the order of [`BeatClass::ALL`]; anything else would swap diagnoses.

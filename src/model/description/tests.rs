@@ -164,7 +164,23 @@ fn wrong_descriptions_are_refused_by_name() {
         (
             |d| d["tempreature"] = json!(1),
             "tempreature: unknown field, expected only format, name, architecture, input, layers, \
-             normalisation, labels, temperature, training, parameters",
+             normalisation, labels, temperature, limits, training, parameters",
+        ),
+        (
+            |d| d["limits"] = json!({"confidence": 1.5}),
+            "limits.confidence: found 1.5, expected a number 0 to 1",
+        ),
+        (
+            |d| d["limits"] = json!({"novelty": -1}),
+            "limits.novelty: found -1, expected a number 0 to 1000000000",
+        ),
+        (
+            |d| d["limits"] = json!({"noise": 1}),
+            "limits.noise: unknown field, expected only confidence, novelty",
+        ),
+        (
+            |d| d["limits"] = json!({"novelty": 3}),
+            "parameters: found 74165, expected 74933, which is what the layers add up to",
         ),
         (
             |d| d["name"] = json!(""),

@@ -13,8 +13,7 @@ use std::sync::Arc;
 
 use self::isa::Isa;
 use self::network::{Network, Observer, Workspace};
-use crate::model::CLASS_COUNT;
-use crate::model::classifier::{Classifier, ClassifyError, Outputs};
+use crate::model::classifier::{Classifier, ClassifyError, Outputs, OutputsMut};
 use crate::model::weights::Model;
 
 /// Instruction sets the kernels are compiled for, fastest first. All names exist on every
@@ -183,8 +182,10 @@ impl CpuSimd {
             self.runners.push(another);
         }
         let window = network.input.len();
-        let map = into.feature_maps.len() / into.logits.len();
-        let mut maps = into.feature_maps.chunks_mut((share * map).max(1));
+        let beats = into.logits.len();
+        let part = |values: &[f32]| (values.len() / beats * share).max(1);
+        let mut maps = into.feature_maps.chunks_mut(part(into.feature_maps));
+        let mut pooled = into.pooled.chunks_mut(part(into.pooled));
         std::thread::scope(|scope| {
             for ((runner, input), logits) in self
                 .runners
@@ -192,8 +193,12 @@ impl CpuSimd {
                 .zip(input.chunks(share * window))
                 .zip(into.logits.chunks_mut(share))
             {
-                let maps = maps.next().unwrap_or_default();
-                scope.spawn(move || runner.run(input, logits, maps, None));
+                let outputs = OutputsMut {
+                    logits,
+                    pooled: pooled.next().unwrap_or_default(),
+                    feature_maps: maps.next().unwrap_or_default(),
+                };
+                scope.spawn(move || runner.run(input, outputs, None));
             }
         });
         Ok(())
@@ -206,7 +211,7 @@ impl CpuSimd {
         observe: Option<Observer<'_>>,
     ) -> Result<(), ClassifyError> {
         let into = outputs.begin(self.model.description(), self.max_batch, input)?;
-        self.runners[0].run(input, into.logits, into.feature_maps, observe);
+        self.runners[0].run(input, into, observe);
         Ok(())
     }
 }
@@ -231,13 +236,7 @@ impl Classifier for CpuSimd {
 
 /// A network and its workspace, whatever the instruction set.
 trait Run: Send {
-    fn run(
-        &mut self,
-        windows: &[f32],
-        logits: &mut [[f32; CLASS_COUNT]],
-        maps: &mut [f32],
-        observe: Option<Observer<'_>>,
-    );
+    fn run(&mut self, windows: &[f32], outputs: OutputsMut<'_>, observe: Option<Observer<'_>>);
 
     /// The same network with a workspace of its own.
     fn another(&self) -> Box<dyn Run>;
@@ -258,15 +257,9 @@ impl<I: Isa> Runner<I> {
 }
 
 impl<I: Isa> Run for Runner<I> {
-    fn run(
-        &mut self,
-        windows: &[f32],
-        logits: &mut [[f32; CLASS_COUNT]],
-        maps: &mut [f32],
-        observe: Option<Observer<'_>>,
-    ) {
+    fn run(&mut self, windows: &[f32], outputs: OutputsMut<'_>, observe: Option<Observer<'_>>) {
         let Self { network, workspace } = self;
-        network.run(workspace, windows, logits, maps, observe);
+        network.run(workspace, windows, outputs, observe);
     }
 
     fn another(&self) -> Box<dyn Run> {

@@ -5,6 +5,7 @@ use super::isa::{Isa, Kernel, scalars, scalars_mut};
 use super::layout::Layout;
 use super::product::{Addend, Output, PackedProduct, Rows};
 use crate::model::CLASS_COUNT;
+use crate::model::classifier::OutputsMut;
 use crate::model::description::{InputDescription, Layer, Part, PartKind, Shape};
 use crate::model::weights::{Model, PartWeights};
 
@@ -251,18 +252,24 @@ impl<I: Isa> Network<I> {
         }
     }
 
-    /// Runs all `windows` `[beat][channels][samples]`; `maps` may be empty.
+    /// Runs the inputs of all beats.
     pub(super) fn run(
         &self,
         workspace: &mut Workspace<I>,
         windows: &[f32],
-        logits: &mut [[f32; CLASS_COUNT]],
-        maps: &mut [f32],
+        outputs: OutputsMut<'_>,
         mut observe: Option<Observer<'_>>,
     ) {
+        let OutputsMut {
+            logits,
+            pooled,
+            feature_maps: maps,
+        } = outputs;
         let tile_windows = TILE_BEATS * self.window.input.len();
         let tile_maps = maps.len() / logits.len() * TILE_BEATS;
         let mut maps = maps.chunks_mut(tile_maps.max(1));
+        let tile_pooled = pooled.len() / logits.len() * TILE_BEATS;
+        let mut pooled = pooled.chunks_mut(tile_pooled.max(1));
         for (tile, (windows, logits)) in windows
             .chunks(tile_windows)
             .zip(logits.chunks_mut(TILE_BEATS))
@@ -270,22 +277,30 @@ impl<I: Isa> Network<I> {
         {
             self.window
                 .load(windows, scalars_mut::<I>(&mut workspace.buffers[0]));
-            let maps = maps.next().unwrap_or_default();
+            let outputs = OutputsMut {
+                logits,
+                pooled: pooled.next().unwrap_or_default(),
+                feature_maps: maps.next().unwrap_or_default(),
+            };
             let first = tile * TILE_BEATS;
             let observe = observe.as_mut().map(|observe| {
                 |beat: usize, layer: usize, output: &[f32]| observe(first + beat, layer, output)
             });
-            self.run_tile(workspace, logits, maps, observe);
+            self.run_tile(workspace, outputs, observe);
         }
     }
 
     fn run_tile(
         &self,
         workspace: &mut Workspace<I>,
-        logits: &mut [[f32; CLASS_COUNT]],
-        maps: &mut [f32],
+        outputs: OutputsMut<'_>,
         mut observe: Option<impl FnMut(usize, usize, &[f32])>,
     ) {
+        let OutputsMut {
+            logits,
+            pooled,
+            feature_maps: maps,
+        } = outputs;
         let beats = logits.len();
         let Workspace { buffers, observed } = workspace;
         for (index, step) in self.steps.iter().enumerate() {
@@ -299,6 +314,13 @@ impl<I: Isa> Network<I> {
             let mut output = std::mem::take(&mut buffers[step.target]);
             step.run(self.isa, beats, buffers, &mut output);
             buffers[step.target] = output;
+            if index == self.pool && !pooled.is_empty() {
+                let values = scalars::<I>(&buffers[step.target]);
+                let channels = step.into.shape.channels;
+                for (beat, pooled) in pooled.chunks_exact_mut(channels).enumerate() {
+                    pooled.copy_from_slice(&values[step.into.at(beat, 0) * I::LANES..][..channels]);
+                }
+            }
             if let (Some(layer), Some(observe)) = (step.completes, &mut observe) {
                 let values = scalars::<I>(&buffers[step.target]);
                 let observed = &mut observed[..step.into.shape.len()];

@@ -123,7 +123,7 @@ fn pool_dense(
 ) -> Vec<String> {
     let mut lines = vec![
         format!(
-            "pool_group(thread, {src}u, {scratch}u, {matrix}u, {groups}u, \
+            "pool_group(thread, beat, {src}u, {scratch}u, {matrix}u, {groups}u, \
              {length}u);"
         ),
         BARRIER.to_owned(),
