@@ -8,7 +8,8 @@ use super::beats::BeatKeeper;
 use super::channel::Channel;
 use super::resample::Kernel;
 use super::{
-    CHANNEL_COUNT, Mains, RrFeatures, SampleRate, SignalError, SignalQuality, WINDOW_SAMPLES,
+    CHANNEL_COUNT, DetectorWeights, Mains, RrFeatures, SampleRate, SignalError, SignalQuality,
+    WINDOW_SAMPLES,
 };
 
 /// No beat is reported later than this after its R peak, at any rate from 125 to 8000 SPS, seconds
@@ -57,6 +58,8 @@ pub struct ChainConfig {
     /// The converter's limit on both sides of zero, µV, per channel; `None` where unknown, and
     /// clipping is not looked for.
     pub full_scale_uv: [Option<f32>; CHANNEL_COUNT],
+    /// What the QRS detector was fitted on.
+    pub detector_weights: DetectorWeights,
 }
 
 impl ChainConfig {
@@ -69,6 +72,7 @@ impl ChainConfig {
             mains: Mains::default(),
             channel: ChannelChoice::default(),
             full_scale_uv: [None; CHANNEL_COUNT],
+            detector_weights: DetectorWeights::default(),
         }
     }
 }
@@ -156,6 +160,7 @@ impl Chain {
                 Arc::clone(&kernel),
                 config.mains,
                 full_scale_uv,
+                config.detector_weights.clone(),
             )
         };
         Ok(Self {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::conditioner::Conditioner;
-use super::detector::{Detection, Detector, History};
+use super::detector::{Detection, Detector, DetectorWeights, History};
 use super::monitor::Monitor;
 use super::resample::Kernel;
 use super::{Mains, SampleRate, SignalQuality};
@@ -46,11 +46,12 @@ impl Channel {
         kernel: Arc<Kernel>,
         mains: Mains,
         full_scale_uv: Option<f32>,
+        weights: DetectorWeights,
     ) -> Self {
         let samples = |seconds: f64| (seconds * rate.hz()).ceil() as u32;
         Self {
             conditioner: Conditioner::with_kernel(kernel, mains),
-            detector: Detector::new(),
+            detector: Detector::new(weights),
             monitor: Monitor::new(full_scale_uv),
             contrary_samples: 0,
             off_after_samples: samples(OFF_AFTER_S),

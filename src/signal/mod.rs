@@ -24,7 +24,9 @@ pub use chain::{
     LONGEST_BRIDGED_GAP_S, Sample,
 };
 pub use conditioner::{ConditionedSample, Conditioner, Mains};
-pub use detector::{Detection, Detector, FEATURE_COUNT, FEATURE_NAMES, Judgement};
+pub use detector::{
+    Detection, Detector, DetectorWeights, FEATURE_COUNT, FEATURE_GROUPS, Judgement, Network,
+};
 pub use error::SignalError;
 pub use quality::SignalQuality;
 pub use rate::SampleRate;

@@ -16,12 +16,13 @@ mod history;
 mod memory;
 mod network;
 mod shapes;
-#[allow(clippy::approx_constant, reason = "fitted, whatever they look like")]
 mod weights;
 
 use std::collections::VecDeque;
 
-pub use features::{FEATURE_COUNT, FEATURE_NAMES};
+pub use features::{FEATURE_COUNT, FEATURE_GROUPS};
+pub use network::Network;
+pub use weights::DetectorWeights;
 
 use super::CHAIN_RATE_HZ;
 use envelope::{Envelope, PEAK_DELAY_SAMPLES, Peak};
@@ -75,8 +76,10 @@ pub struct Detection {
 pub struct Judgement {
     /// Index of the candidate's R peak, at [`CHAIN_RATE_HZ`].
     pub index: u64,
-    /// Its features when it was decided, in the order of [`FEATURE_NAMES`].
+    /// Its features when it was decided, in the order of [`FEATURE_GROUPS`].
     pub features: [f32; FEATURE_COUNT],
+    /// What the network made of them.
+    pub log_odds: f32,
     /// Whether it was taken for a beat.
     pub accepted: bool,
 }
@@ -97,6 +100,13 @@ impl Candidate {
     }
 }
 
+/// A candidate and what became of it.
+#[derive(Debug, Clone, Copy)]
+struct Decided {
+    candidate: Candidate,
+    accepted: bool,
+}
+
 /// Streaming QRS detector for one channel of conditioned signal.
 #[derive(Debug, Clone)]
 pub struct Detector {
@@ -106,20 +116,15 @@ pub struct Detector {
     memory: Memory,
     last_beat: Option<Candidate>,
     /// The last decided candidates, newest first.
-    before: [Option<Candidate>; BEFORE],
+    before: [Option<Decided>; BEFORE],
+    weights: DetectorWeights,
     judgements: Option<Vec<Judgement>>,
-}
-
-impl Default for Detector {
-    fn default() -> Self {
-        Self::new()
-    }
 }
 
 impl Detector {
     /// A detector that knows nothing; its first sample has index 0.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn new(weights: DetectorWeights) -> Self {
         Self {
             history: History::new(),
             envelope: Envelope::new(),
@@ -127,6 +132,7 @@ impl Detector {
             memory: Memory::default(),
             last_beat: None,
             before: [None; BEFORE],
+            weights,
             judgements: None,
         }
     }
@@ -230,7 +236,10 @@ impl Detector {
             };
             self.queue.pop_front();
             self.before.rotate_right(1);
-            self.before[0] = Some(front);
+            self.before[0] = Some(Decided {
+                candidate: front,
+                accepted,
+            });
             if accepted {
                 self.remember(&front);
                 let detection = Detection {
@@ -251,13 +260,12 @@ impl Detector {
         if last_r.is_some_and(|last| too_close(last, front.r())) {
             return Some(false);
         }
-        let mut later = self.queue.iter().skip(1);
-        if later.any(|other| {
-            too_close(front.r(), other.r()) && other.peak.energy_uv > front.peak.energy_uv
-        }) {
-            return Some(false);
-        }
+        let rivals = self.queue.iter().enumerate().skip(1);
+        let mut rivals = rivals.filter(|(_, other)| too_close(front.r(), other.r()));
         if self.memory.energy_uv.is_empty() {
+            if rivals.any(|(_, other)| other.peak.energy_uv > front.peak.energy_uv) {
+                return Some(false);
+            }
             // Nothing known yet: wait for as much as may be seen, then trust what stands out.
             return last_call.then(|| {
                 let largest = |most: f32, other: &Candidate| most.max(other.peak.energy_uv);
@@ -267,21 +275,28 @@ impl Detector {
         }
         let context = Context {
             memory: &self.memory,
+            history: &self.history,
+            envelope: &self.envelope,
             last: self.last_beat.as_ref(),
             queue: &self.queue,
             before: &self.before,
             newest,
         };
-        let features = context.features(front);
-        let log_odds = network::log_odds(&features);
+        let network = self.weights.network();
+        let features = context.features(0);
+        let log_odds = network.log_odds(&features);
         if !last_call && log_odds <= EARLY_LOG_ODDS {
             return None;
         }
-        let accepted = log_odds > LEAST_LOG_ODDS;
+        // Of two that are too close for both to be beats the likelier one is: a large P wave must
+        // not hide a small QRS complex.
+        let accepted = log_odds > LEAST_LOG_ODDS
+            && !rivals.any(|(place, _)| network.log_odds(&context.features(place)) > log_odds);
         if let Some(judgements) = &mut self.judgements {
             judgements.push(Judgement {
                 index: front.r(),
                 features,
+                log_odds,
                 accepted,
             });
         }

@@ -1,0 +1,231 @@
+//! How a record is altered: lead, amplitude, polarity, tempo, noise.
+
+use std::error::Error;
+use std::path::Path;
+
+use super::common::{self, LoadedRecord};
+
+/// What noise a variant adds.
+#[derive(Clone, Copy)]
+pub(crate) enum NoiseKind {
+    None,
+    /// Electrode motion.
+    Em,
+    /// Muscle artefact.
+    Ma,
+    /// Baseline wander.
+    Bw,
+    /// Two of them together.
+    Mixed,
+}
+
+/// Which lead a variant looks at.
+#[derive(Clone, Copy)]
+pub(crate) enum Lead {
+    First,
+    Second,
+    /// A random combination of both.
+    Turned,
+}
+
+/// One way to alter records.
+pub(crate) struct Variant {
+    pub(crate) name: &'static str,
+    lead: Lead,
+    noise: NoiseKind,
+    /// Signal-to-noise ratios, dB.
+    snr_db: (f64, f64),
+    /// Whether tempo, amplitude and polarity are altered.
+    altered: bool,
+}
+
+const fn variant(
+    name: &'static str,
+    lead: Lead,
+    noise: NoiseKind,
+    snr_db: (f64, f64),
+    altered: bool,
+) -> Variant {
+    Variant {
+        name,
+        lead,
+        noise,
+        snr_db,
+        altered,
+    }
+}
+
+/// All variants each record is written in.
+pub(crate) const VARIANTS: &[Variant] = &[
+    variant("first", Lead::First, NoiseKind::None, (0.0, 0.0), false),
+    variant(
+        "first-altered",
+        Lead::First,
+        NoiseKind::None,
+        (0.0, 0.0),
+        true,
+    ),
+    variant("second", Lead::Second, NoiseKind::None, (0.0, 0.0), false),
+    variant(
+        "second-altered",
+        Lead::Second,
+        NoiseKind::None,
+        (0.0, 0.0),
+        true,
+    ),
+    variant("turned-a", Lead::Turned, NoiseKind::None, (0.0, 0.0), true),
+    variant("turned-b", Lead::Turned, NoiseKind::None, (0.0, 0.0), true),
+    variant("first-em-a", Lead::First, NoiseKind::Em, (3.0, 15.0), false),
+    variant("first-em-b", Lead::First, NoiseKind::Em, (3.0, 15.0), false),
+    variant("first-em-c", Lead::First, NoiseKind::Em, (3.0, 15.0), true),
+    variant("turned-em", Lead::Turned, NoiseKind::Em, (3.0, 15.0), true),
+    variant("turned-ma", Lead::Turned, NoiseKind::Ma, (3.0, 18.0), true),
+    variant("turned-bw", Lead::Turned, NoiseKind::Bw, (-6.0, 12.0), true),
+    variant(
+        "first-mixed",
+        Lead::First,
+        NoiseKind::Mixed,
+        (3.0, 18.0),
+        false,
+    ),
+    variant("second-em", Lead::Second, NoiseKind::Em, (3.0, 15.0), false),
+];
+
+/// Reproducible numbers (SplitMix64).
+struct Dice(u64);
+
+impl Dice {
+    fn new(words: &[&str], seed: u64) -> Self {
+        let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        for byte in words.iter().flat_map(|word| word.bytes()) {
+            state = (state ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
+        }
+        Self(state)
+    }
+
+    /// Uniform from 0 to 1.
+    fn part(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) >> 11) as f64 / 9_007_199_254_740_992.0
+    }
+
+    fn between(&mut self, from: f64, to: f64) -> f64 {
+        from + (to - from) * self.part()
+    }
+
+    fn sign(&mut self) -> f64 {
+        if self.part() < 0.5 { -1.0 } else { 1.0 }
+    }
+}
+
+/// The noise recordings, both channels of each.
+pub(crate) struct Noises {
+    em: Vec<Vec<f32>>,
+    ma: Vec<Vec<f32>>,
+    bw: Vec<Vec<f32>>,
+}
+
+impl Noises {
+    /// The part of the recordings before `until_s`.
+    pub(crate) fn load(folder: &Path, until_s: f64) -> Result<Self, Box<dyn Error>> {
+        let load = |name: &str| -> Result<Vec<Vec<f32>>, Box<dyn Error>> {
+            let mut record = common::load(&folder.join(name))?;
+            let end = samples(until_s, record.rate_hz);
+            for channel in &mut record.channels_uv {
+                channel.truncate(end);
+            }
+            Ok(record.channels_uv)
+        };
+        Ok(Self {
+            em: load("em.hea")?,
+            ma: load("ma.hea")?,
+            bw: load("bw.hea")?,
+        })
+    }
+}
+
+/// The record with one channel, as the variant has it.
+#[allow(clippy::cast_possible_truncation, reason = "gains")]
+pub(crate) fn alter(
+    record: &LoadedRecord,
+    variant: &Variant,
+    noises: &Noises,
+    seed: u64,
+) -> LoadedRecord {
+    let mut dice = Dice::new(&[&record.name, variant.name], seed);
+    let mut altered = record.clone();
+    let [first, second] = &record.channels_uv[..] else {
+        return altered;
+    };
+    let mut channel: Vec<f32> = match variant.lead {
+        Lead::First => first.clone(),
+        Lead::Second => second.clone(),
+        Lead::Turned => {
+            let angle = dice.between(0.0, std::f64::consts::TAU);
+            let (a, b) = (angle.cos() as f32, angle.sin() as f32);
+            first
+                .iter()
+                .zip(second)
+                .map(|(x, y)| a * x + b * y)
+                .collect()
+        }
+    };
+    let kinds: &[&Vec<Vec<f32>>] = match variant.noise {
+        NoiseKind::None => &[],
+        NoiseKind::Em => &[&noises.em],
+        NoiseKind::Ma => &[&noises.ma],
+        NoiseKind::Bw => &[&noises.bw],
+        NoiseKind::Mixed => &[&noises.em, &noises.ma],
+    };
+    for noise in kinds {
+        let noise = &noise[usize::from(dice.part() < 0.5)];
+        add_noise(&mut channel, record, noise, variant.snr_db, &mut dice);
+    }
+    if variant.altered {
+        altered.rate_hz *= dice.between(-0.5, 0.6).exp();
+        let gain = (dice.between(-2.3, 1.4).exp() * dice.sign()) as f32;
+        // The converter's own noise stays as it is.
+        for uv in &mut channel {
+            *uv = *uv * gain + dice.between(-4.0, 4.0) as f32;
+        }
+    }
+    altered.channels_uv = vec![channel];
+    altered
+}
+
+/// Noisy and clean stretches take turns; each noisy one has its own ratio and its own noise.
+#[allow(clippy::cast_possible_truncation, reason = "gains")]
+fn add_noise(
+    channel: &mut [f32],
+    record: &LoadedRecord,
+    noise: &[f32],
+    snr_db: (f64, f64),
+    dice: &mut Dice,
+) {
+    let rate_hz = record.rate_hz;
+    let gain_at_0_db = common::noise_gain(channel, rate_hz, &common::reference(record), noise, 0.0);
+    let mut start = samples(dice.between(5.0, 60.0), rate_hz);
+    while start < channel.len() {
+        let end = (start + samples(dice.between(20.0, 150.0), rate_hz)).min(channel.len());
+        let ratio = 10_f64.powf(-dice.between(snr_db.0, snr_db.1) / 20.0);
+        let gain = gain_at_0_db * (ratio * dice.sign()) as f32;
+        let from = samples(dice.between(0.0, noise.len() as f64 / rate_hz), rate_hz);
+        let noise = noise.iter().cycle().skip(from);
+        for (value, uv) in channel[start..end].iter_mut().zip(noise) {
+            *value += gain * uv;
+        }
+        start = end + samples(dice.between(5.0, 90.0), rate_hz);
+    }
+}
+
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "times of a record"
+)]
+fn samples(seconds: f64, rate_hz: f64) -> usize {
+    (seconds * rate_hz) as usize
+}
