@@ -176,8 +176,16 @@ fn report(
         Some(path) => common::weights(path, &record.name)?,
         None => DetectorWeights::Shipped,
     };
+    // A chosen channel is looked at alone.
+    let mut channel = arguments.channel.clone();
+    if let Ok(number) = channel.parse::<usize>() {
+        let chosen = number.min(record.channels_uv.len() - 1);
+        record.channels_uv = vec![record.channels_uv.swap_remove(chosen)];
+        record.full_scale_uv = vec![record.full_scale_uv[chosen]];
+        channel = "0".into();
+    }
     let start = std::time::Instant::now();
-    let (found, longest_delay, bad) = detect(&record, &arguments.channel, weights)?;
+    let (found, longest_delay, bad) = detect(&record, &channel, weights)?;
     let seconds = start.elapsed().as_secs_f64();
     let whole = match_beats(
         &reference,
@@ -281,7 +289,7 @@ fn detect(
             "auto" => ChannelChoice::Auto,
             number => ChannelChoice::Fixed(number.parse::<usize>()?.min(channel_count - 1)),
         },
-        full_scale_uv: [full_scale(0), full_scale(1)],
+        full_scale_uv: [0, 1].map(full_scale),
         detector_weights,
         ..ChainConfig::new(SampleRate::from_hz(record.rate_hz)?)
     })?;

@@ -13,15 +13,15 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use clap::Parser;
-use ecg_gateway::evaluate::Reference;
 use ecg_gateway::signal::{
-    CHAIN_RATE_HZ, Conditioner, Detector, DetectorWeights, Mains, SampleRate,
+    CHAIN_RATE_HZ, Conditioner, Detector, DetectorWeights, Judgement, Mains, SampleRate,
 };
 
 use common::LoadedRecord;
-use vary::{Noises, VARIANTS};
+use vary::{Noises, PAIRS, SINGLES};
 
-/// Writes OUT/RECORD-VARIANT.f32: a row a judgement of truth, log odds and features, 32-bit floats.
+/// Writes OUT/RECORD-VARIANT.f32: a row a judgement of truth, log odds and features (or, of pairs of
+/// channels, what they are weighed with each other by), 32-bit floats.
 /// Truth is 1 for the candidate with the most energy within 100 ms of an annotated beat, -1
 /// (unknown) for any other within 150 ms or in a fibrillation, else 0.
 #[derive(Parser)]
@@ -38,6 +38,9 @@ struct Arguments {
     /// Seed of the alterations.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Pairs of channels instead of single ones.
+    #[arg(long)]
+    pairs: bool,
     /// Weights of the detector: a file, or a folder with one file a record.
     #[arg(long)]
     weights: Option<PathBuf>,
@@ -77,53 +80,85 @@ fn write_all(path: &Path, arguments: &Arguments, noises: &Noises) -> Result<(), 
         Some(path) => common::weights(path, &record.name)?,
         None => DetectorWeights::Shipped,
     };
-    for variant in VARIANTS {
+    let variants = if arguments.pairs { PAIRS } else { SINGLES };
+    for variant in variants {
         let altered = vary::alter(&record, variant, noises, arguments.seed);
-        let rows = judgements(&altered, &weights)?;
+        let rows = match &altered.channels_uv[..] {
+            [first, second] => pair_rows(&altered, first, second, &weights)?,
+            [first, ..] => single_rows(&altered, first, &weights)?,
+            [] => Vec::new(),
+        };
         let name = format!("{}-{}.f32", record.name, variant.name);
         std::fs::write(arguments.out.join(name), rows)?;
     }
     Ok(())
 }
 
-/// The rows of the record's first channel.
-fn judgements(record: &LoadedRecord, weights: &DetectorWeights) -> Result<Vec<u8>, Box<dyn Error>> {
-    let reference = common::reference(record);
-    let rate = SampleRate::from_hz(record.rate_hz)?;
-    let chain_rate = SampleRate::new(CHAIN_RATE_HZ, 1)?;
-    let mut conditioner = Conditioner::new(rate, Mains::Hz60);
+fn single_rows(
+    record: &LoadedRecord,
+    channel: &[f32],
+    weights: &DetectorWeights,
+) -> Result<Vec<u8>, Box<dyn Error>> {
+    let mut conditioner = Conditioner::new(SampleRate::from_hz(record.rate_hz)?, Mains::Hz60);
     let mut detector = Detector::new(weights.clone());
     detector.keep_judgements();
-    for &uv in &record.channels_uv[0] {
+    for &uv in channel {
         conditioner.push(uv, &mut |sample| detector.push(sample.uv, &mut |_| {}));
     }
-    let judgements = detector.judgements();
     let mut rows = Vec::new();
-    let truths = truths(
-        detector
-            .judgements()
-            .iter()
-            .map(|judged| (judged.index, judged.features[0]))
-            .collect(),
-        &reference,
-        rate,
-        chain_rate,
-    );
-    for (judged, truth) in judgements.iter().zip(truths) {
-        let values = [truth, judged.log_odds];
-        for value in values.iter().chain(&judged.features) {
-            rows.extend_from_slice(&value.to_le_bytes());
+    let judgements = detector.judgements();
+    for (judged, truth) in judgements.iter().zip(truths(judgements, record)?) {
+        add_row(&mut rows, truth, judged.log_odds, &judged.features);
+    }
+    Ok(rows)
+}
+
+fn pair_rows(
+    record: &LoadedRecord,
+    first: &[f32],
+    second: &[f32],
+    weights: &DetectorWeights,
+) -> Result<Vec<u8>, Box<dyn Error>> {
+    let rate = SampleRate::from_hz(record.rate_hz)?;
+    let mut conditioners = [first, second].map(|_| Conditioner::new(rate, Mains::Hz60));
+    let mut detectors = [first, second].map(|_| Detector::new(weights.clone()));
+    detectors.iter_mut().for_each(Detector::keep_judgements);
+    let [a, b] = &mut detectors;
+    for (&first, &second) in first.iter().zip(second) {
+        let [for_a, for_b] = &mut conditioners;
+        for_a.push(first, &mut |sample| {
+            a.push_beside(sample.uv, b, &mut |_| {})
+        });
+        for_b.push(second, &mut |sample| {
+            b.push_beside(sample.uv, a, &mut |_| {})
+        });
+    }
+    let mut rows = Vec::new();
+    for detector in &detectors {
+        let judgements = detector.judgements();
+        for (judged, truth) in judgements.iter().zip(truths(judgements, record)?) {
+            if let Some(beside) = judged.beside {
+                add_row(&mut rows, truth, judged.log_odds, &beside);
+            }
         }
     }
     Ok(rows)
 }
 
-fn truths(
-    candidates: Vec<(u64, f32)>,
-    reference: &Reference,
-    rate: SampleRate,
-    chain_rate: SampleRate,
-) -> Vec<f32> {
+fn add_row(rows: &mut Vec<u8>, truth: f32, log_odds: f32, values: &[f32]) {
+    for value in [truth, log_odds].iter().chain(values) {
+        rows.extend_from_slice(&value.to_le_bytes());
+    }
+}
+
+fn truths(judgements: &[Judgement], record: &LoadedRecord) -> Result<Vec<f32>, Box<dyn Error>> {
+    let reference = common::reference(record);
+    let rate = SampleRate::from_hz(record.rate_hz)?;
+    let chain_rate = SampleRate::new(CHAIN_RATE_HZ, 1)?;
+    let candidates: Vec<(u64, f32)> = judgements
+        .iter()
+        .map(|judged| (judged.index, judged.features[0]))
+        .collect();
     let mut truths = vec![0.0; candidates.len()];
     for beat in &reference.beats {
         let beat = rate.convert_index(beat.sample, chain_rate);
@@ -144,5 +179,5 @@ fn truths(
             *truth = -1.0;
         }
     }
-    truths
+    Ok(truths)
 }

@@ -31,67 +31,146 @@ pub(crate) enum Lead {
 /// One way to alter records.
 pub(crate) struct Variant {
     pub(crate) name: &'static str,
-    lead: Lead,
+    leads: &'static [Lead],
     noise: NoiseKind,
     /// Signal-to-noise ratios, dB.
     snr_db: (f64, f64),
     /// Whether tempo, amplitude and polarity are altered.
     altered: bool,
+    /// Whether the channels are noisy at the same times.
+    together: bool,
 }
 
-const fn variant(
+const fn one(
     name: &'static str,
-    lead: Lead,
+    lead: &'static Lead,
     noise: NoiseKind,
     snr_db: (f64, f64),
     altered: bool,
 ) -> Variant {
     Variant {
         name,
-        lead,
+        leads: std::slice::from_ref(lead),
         noise,
         snr_db,
         altered,
+        together: false,
     }
 }
 
-/// All variants each record is written in.
-pub(crate) const VARIANTS: &[Variant] = &[
-    variant("first", Lead::First, NoiseKind::None, (0.0, 0.0), false),
-    variant(
+const fn pair(
+    name: &'static str,
+    leads: &'static [Lead; 2],
+    noise: NoiseKind,
+    snr_db: (f64, f64),
+    altered: bool,
+    together: bool,
+) -> Variant {
+    Variant {
+        name,
+        leads,
+        noise,
+        snr_db,
+        altered,
+        together,
+    }
+}
+
+const BOTH: &[Lead; 2] = &[Lead::First, Lead::Second];
+const TURNED: &[Lead; 2] = &[Lead::Turned, Lead::Turned];
+
+/// The variants of one channel each record is written in.
+pub(crate) const SINGLES: &[Variant] = &[
+    one("first", &Lead::First, NoiseKind::None, (0.0, 0.0), false),
+    one(
         "first-altered",
-        Lead::First,
+        &Lead::First,
         NoiseKind::None,
         (0.0, 0.0),
         true,
     ),
-    variant("second", Lead::Second, NoiseKind::None, (0.0, 0.0), false),
-    variant(
+    one("second", &Lead::Second, NoiseKind::None, (0.0, 0.0), false),
+    one(
         "second-altered",
-        Lead::Second,
+        &Lead::Second,
         NoiseKind::None,
         (0.0, 0.0),
         true,
     ),
-    variant("turned-a", Lead::Turned, NoiseKind::None, (0.0, 0.0), true),
-    variant("turned-b", Lead::Turned, NoiseKind::None, (0.0, 0.0), true),
-    variant("first-em-a", Lead::First, NoiseKind::Em, (3.0, 15.0), false),
-    variant("first-em-b", Lead::First, NoiseKind::Em, (3.0, 15.0), false),
-    variant("first-em-c", Lead::First, NoiseKind::Em, (3.0, 15.0), true),
-    variant("turned-em", Lead::Turned, NoiseKind::Em, (3.0, 15.0), true),
-    variant("turned-ma", Lead::Turned, NoiseKind::Ma, (3.0, 18.0), true),
-    variant("turned-bw", Lead::Turned, NoiseKind::Bw, (-6.0, 12.0), true),
-    variant(
+    one("turned-a", &Lead::Turned, NoiseKind::None, (0.0, 0.0), true),
+    one("turned-b", &Lead::Turned, NoiseKind::None, (0.0, 0.0), true),
+    one(
+        "first-em-a",
+        &Lead::First,
+        NoiseKind::Em,
+        (3.0, 15.0),
+        false,
+    ),
+    one(
+        "first-em-b",
+        &Lead::First,
+        NoiseKind::Em,
+        (3.0, 15.0),
+        false,
+    ),
+    one("first-em-c", &Lead::First, NoiseKind::Em, (3.0, 15.0), true),
+    one("turned-em", &Lead::Turned, NoiseKind::Em, (3.0, 15.0), true),
+    one("turned-ma", &Lead::Turned, NoiseKind::Ma, (3.0, 18.0), true),
+    one(
+        "turned-bw",
+        &Lead::Turned,
+        NoiseKind::Bw,
+        (-6.0, 12.0),
+        true,
+    ),
+    one(
         "first-mixed",
-        Lead::First,
+        &Lead::First,
         NoiseKind::Mixed,
         (3.0, 18.0),
         false,
     ),
-    variant("second-em", Lead::Second, NoiseKind::Em, (3.0, 15.0), false),
+    one(
+        "second-em",
+        &Lead::Second,
+        NoiseKind::Em,
+        (3.0, 15.0),
+        false,
+    ),
+];
+
+/// The variants of two channels.
+pub(crate) const PAIRS: &[Variant] = &[
+    pair("both", BOTH, NoiseKind::None, (0.0, 0.0), false, false),
+    pair(
+        "both-turned",
+        TURNED,
+        NoiseKind::None,
+        (0.0, 0.0),
+        true,
+        false,
+    ),
+    pair("both-em", BOTH, NoiseKind::Em, (3.0, 15.0), false, true),
+    pair(
+        "both-one-em",
+        BOTH,
+        NoiseKind::Em,
+        (-3.0, 12.0),
+        false,
+        false,
+    ),
+    pair(
+        "both-one-mixed",
+        TURNED,
+        NoiseKind::Mixed,
+        (-3.0, 12.0),
+        true,
+        false,
+    ),
 ];
 
 /// Reproducible numbers (SplitMix64).
+#[derive(Clone)]
 struct Dice(u64);
 
 impl Dice {
@@ -147,7 +226,7 @@ impl Noises {
     }
 }
 
-/// The record with one channel, as the variant has it.
+/// The record with its channels as the variant has them.
 #[allow(clippy::cast_possible_truncation, reason = "gains")]
 pub(crate) fn alter(
     record: &LoadedRecord,
@@ -160,39 +239,48 @@ pub(crate) fn alter(
     let [first, second] = &record.channels_uv[..] else {
         return altered;
     };
-    let mut channel: Vec<f32> = match variant.lead {
-        Lead::First => first.clone(),
-        Lead::Second => second.clone(),
-        Lead::Turned => {
-            let angle = dice.between(0.0, std::f64::consts::TAU);
-            let (a, b) = (angle.cos() as f32, angle.sin() as f32);
-            first
-                .iter()
-                .zip(second)
-                .map(|(x, y)| a * x + b * y)
-                .collect()
-        }
-    };
-    let kinds: &[&Vec<Vec<f32>>] = match variant.noise {
-        NoiseKind::None => &[],
-        NoiseKind::Em => &[&noises.em],
-        NoiseKind::Ma => &[&noises.ma],
-        NoiseKind::Bw => &[&noises.bw],
-        NoiseKind::Mixed => &[&noises.em, &noises.ma],
-    };
-    for noise in kinds {
-        let noise = &noise[usize::from(dice.part() < 0.5)];
-        add_noise(&mut channel, record, noise, variant.snr_db, &mut dice);
-    }
+    altered.channels_uv.clear();
+    let times = Dice::new(&[&record.name, variant.name, "times"], seed);
     if variant.altered {
         altered.rate_hz *= dice.between(-0.5, 0.6).exp();
-        let gain = (dice.between(-2.3, 1.4).exp() * dice.sign()) as f32;
-        // The converter's own noise stays as it is.
-        for uv in &mut channel {
-            *uv = *uv * gain + dice.between(-4.0, 4.0) as f32;
-        }
     }
-    altered.channels_uv = vec![channel];
+    for (number, lead) in variant.leads.iter().enumerate() {
+        let mut channel: Vec<f32> = match lead {
+            Lead::First => first.clone(),
+            Lead::Second => second.clone(),
+            Lead::Turned => {
+                let angle = dice.between(0.0, std::f64::consts::TAU);
+                let (a, b) = (angle.cos() as f32, angle.sin() as f32);
+                let both = first.iter().zip(second);
+                both.map(|(x, y)| a * x + b * y).collect()
+            }
+        };
+        let kinds: &[&Vec<Vec<f32>>] = match variant.noise {
+            NoiseKind::None => &[],
+            NoiseKind::Em => &[&noises.em],
+            NoiseKind::Ma => &[&noises.ma],
+            NoiseKind::Bw => &[&noises.bw],
+            NoiseKind::Mixed => &[&noises.em, &noises.ma],
+        };
+        let swapped = usize::from(dice.part() < 0.5);
+        for noise in kinds {
+            let noise = &noise[(number + swapped) % 2];
+            let dice = if variant.together {
+                &mut times.clone()
+            } else {
+                &mut dice
+            };
+            add_noise(&mut channel, record, noise, variant.snr_db, dice);
+        }
+        if variant.altered {
+            let gain = (dice.between(-2.3, 1.4).exp() * dice.sign()) as f32;
+            // The converter's own noise stays as it is.
+            for uv in &mut channel {
+                *uv = *uv * gain + dice.between(-4.0, 4.0) as f32;
+            }
+        }
+        altered.channels_uv.push(channel);
+    }
     altered
 }
 

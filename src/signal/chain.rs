@@ -129,6 +129,8 @@ pub enum ChainEvent {
 pub struct Chain {
     channels: Vec<Channel>,
     beats: BeatKeeper,
+    /// Whether the channels hear each other.
+    fused: bool,
     longest_bridge_samples: u64,
     newest: Option<Sample>,
 }
@@ -171,6 +173,7 @@ impl Chain {
                 .map(channel)
                 .collect(),
             beats: BeatKeeper::new(config),
+            fused: config.channel == ChannelChoice::Auto,
             longest_bridge_samples: (LONGEST_BRIDGED_GAP_S * config.rate.hz()) as u64,
             newest: None,
         })
@@ -243,10 +246,15 @@ impl Chain {
     #[inline]
     fn take(&mut self, sample: &Sample, sink: &mut impl FnMut(ChainEvent)) {
         self.newest = Some(*sample);
-        for (number, channel) in self.channels.iter_mut().enumerate() {
+        for number in 0..self.channels.len() {
+            let (left, right) = self.channels.split_at_mut(number);
+            let Some((channel, right)) = right.split_first_mut() else {
+                return;
+            };
+            let other = left.first().or(right.first()).filter(|_| self.fused);
             let beats = &mut self.beats;
             let (uv, lead_off) = (sample.uv[number], sample.lead_off[number]);
-            channel.push(sample.index, uv, lead_off, &mut |output| {
+            channel.push(sample.index, uv, lead_off, other, &mut |output| {
                 beats.take(number, sample.index, &output, sink);
             });
         }

@@ -64,14 +64,21 @@ impl Channel {
         self.monitor.quality()
     }
 
+    /// Whether there may be beats in it.
+    fn is_usable(&self) -> bool {
+        !matches!(self.quality(), SignalQuality::Flat | SignalQuality::LeadOff)
+    }
+
     /// Take the sample with input index `index`; a value that is no number, or
-    /// that comes with a report of a lead off, is replaced by the one before.
+    /// that comes with a report of a lead off, is replaced by the one before. `other` is a channel
+    /// whose opinion on beats is heard.
     #[inline]
     pub(super) fn push(
         &mut self,
         index: u64,
         uv: f32,
         lead_off: bool,
+        other: Option<&Self>,
         sink: &mut impl FnMut(ChannelOutput<'_>),
     ) {
         let was_off = self.quality() == SignalQuality::LeadOff;
@@ -99,10 +106,12 @@ impl Channel {
             return;
         };
         self.monitor.input(uv);
+        let beside = other.filter(|other| other.is_usable() && self.is_usable());
+        let beside = beside.map(|other| &other.detector);
         let (detector, monitor) = (&mut self.detector, &mut self.monitor);
         self.conditioner.push(uv, &mut |sample| {
             let quality = monitor.quality();
-            detector.process(sample.uv, &mut |beat, history| {
+            detector.process(sample.uv, beside, &mut |beat, history| {
                 if quality != SignalQuality::Flat {
                     sink(ChannelOutput::Beat(beat, history, quality));
                 }
@@ -127,7 +136,7 @@ impl Channel {
             }
         };
         self.conditioner
-            .flush(&mut |sample| detector.process(sample.uv, &mut forward));
+            .flush(&mut |sample| detector.process(sample.uv, None, &mut forward));
         detector.flush(&mut forward);
     }
 

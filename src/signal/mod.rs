@@ -25,7 +25,8 @@ pub use chain::{
 };
 pub use conditioner::{ConditionedSample, Conditioner, Mains};
 pub use detector::{
-    Detection, Detector, DetectorWeights, FEATURE_COUNT, FEATURE_GROUPS, Judgement, Network,
+    Detection, Detector, DetectorWeights, FEATURE_COUNT, FEATURE_GROUPS, FUSION_COUNT, Judgement,
+    Network,
 };
 pub use error::SignalError;
 pub use quality::SignalQuality;

@@ -257,7 +257,7 @@ impl Context<'_> {
     }
 }
 
-fn log_ratio(value: f32, reference: f32) -> f32 {
+pub(super) fn log_ratio(value: f32, reference: f32) -> f32 {
     const NEGLIGIBLE: f32 = 0.1;
     (value.max(NEGLIGIBLE) / reference.max(NEGLIGIBLE))
         .ln()

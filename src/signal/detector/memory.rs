@@ -52,10 +52,6 @@ impl Recent {
         sum / self.count.max(1) as f32
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
     fn scale(&mut self, factor: f32) {
         for value in &mut self.values {
             *value *= factor;

@@ -12,6 +12,7 @@
 mod envelope;
 mod features;
 mod fiducial;
+mod fusion;
 mod history;
 mod memory;
 mod network;
@@ -28,6 +29,8 @@ use super::CHAIN_RATE_HZ;
 use envelope::{Envelope, PEAK_DELAY_SAMPLES, Peak};
 use features::Context;
 use fiducial::Fiducial;
+pub use fusion::FUSION_COUNT;
+use fusion::Opinion;
 pub(super) use history::History;
 use memory::Memory;
 
@@ -44,6 +47,8 @@ pub(super) const DEADLINE_SAMPLES: u64 = samples(800);
 pub(super) const REFRACTORY_SAMPLES: u64 = samples(200);
 /// A candidate this likely is reported without waiting for the deadline (log odds).
 const EARLY_LOG_ODDS: f32 = 4.0;
+/// Log odds of what is decided without the network.
+const FULL_LOG_ODDS: f32 = 6.0;
 /// From here on a candidate is a beat at the deadline (log odds): below even odds, because a lost
 /// beat also costs the levels their memory.
 const LEAST_LOG_ODDS: f32 = -0.25;
@@ -80,6 +85,8 @@ pub struct Judgement {
     pub features: [f32; FEATURE_COUNT],
     /// What the network made of them.
     pub log_odds: f32,
+    /// What it was weighed with the other channel by, if there was one.
+    pub beside: Option<[f32; FUSION_COUNT]>,
     /// Whether it was taken for a beat.
     pub accepted: bool,
 }
@@ -104,7 +111,23 @@ impl Candidate {
 #[derive(Debug, Clone, Copy)]
 struct Decided {
     candidate: Candidate,
+    /// In this channel alone.
+    log_odds: f32,
     accepted: bool,
+}
+
+/// How a candidate is decided, and its log odds in its own channel.
+struct Verdict {
+    accepted: bool,
+    log_odds: f32,
+}
+
+impl Verdict {
+    /// Not worth a judgement.
+    const NO: Self = Self {
+        accepted: false,
+        log_odds: -FULL_LOG_ODDS,
+    };
 }
 
 /// Streaming QRS detector for one channel of conditioned signal.
@@ -171,7 +194,13 @@ impl Detector {
     /// by it, in order of time.
     #[inline]
     pub fn push(&mut self, uv: f32, sink: &mut impl FnMut(Detection)) {
-        self.process(uv, &mut |detection, _| sink(detection));
+        self.process(uv, None, &mut |detection, _| sink(detection));
+    }
+
+    /// As [`Detector::push`], with the opinion of the detector of another channel of the same
+    /// patient, which has taken its samples up to this index or the one before.
+    pub fn push_beside(&mut self, uv: f32, other: &Self, sink: &mut impl FnMut(Detection)) {
+        self.process(uv, Some(other), &mut |detection, _| sink(detection));
     }
 
     /// Decide all waiting candidates with what is known. Call [`Detector::restart`] before pushing
@@ -182,13 +211,18 @@ impl Detector {
 
     /// As [`Detector::push`]; `sink` also gets the samples around the beat.
     #[inline]
-    pub(super) fn process(&mut self, uv: f32, sink: &mut impl FnMut(Detection, &History)) {
+    pub(super) fn process(
+        &mut self,
+        uv: f32,
+        other: Option<&Self>,
+        sink: &mut impl FnMut(Detection, &History),
+    ) {
         self.history.push(uv);
         if let Some(peak) = self.envelope.push(uv) {
             self.add_candidate(peak);
         }
         if !self.queue.is_empty() {
-            self.decide(false, sink);
+            self.decide(false, other, sink);
         }
     }
 
@@ -200,7 +234,7 @@ impl Detector {
                 self.add_candidate(peak);
             }
         }
-        self.decide(true, sink);
+        self.decide(true, None, sink);
     }
 
     fn add_candidate(&mut self, peak: Peak) {
@@ -221,7 +255,12 @@ impl Detector {
         });
     }
 
-    fn decide(&mut self, now: bool, sink: &mut impl FnMut(Detection, &History)) {
+    fn decide(
+        &mut self,
+        now: bool,
+        other: Option<&Self>,
+        sink: &mut impl FnMut(Detection, &History),
+    ) {
         let newest = self.history.end().saturating_sub(1);
         while let Some(front) = self.queue.front_mut() {
             let last_call = now || newest >= front.deadline;
@@ -231,16 +270,17 @@ impl Detector {
             }
             front.tried = true;
             let front = *front;
-            let Some(accepted) = self.judge(&front, newest, last_call) else {
+            let Some(verdict) = self.judge(&front, other, last_call) else {
                 return;
             };
             self.queue.pop_front();
             self.before.rotate_right(1);
             self.before[0] = Some(Decided {
                 candidate: front,
-                accepted,
+                log_odds: verdict.log_odds,
+                accepted: verdict.accepted,
             });
-            if accepted {
+            if verdict.accepted {
                 self.remember(&front);
                 let detection = Detection {
                     index: front.r(),
@@ -253,54 +293,71 @@ impl Detector {
         }
     }
 
-    /// `None` if the candidate may wait.
-    fn judge(&mut self, front: &Candidate, newest: u64, last_call: bool) -> Option<bool> {
-        let too_close = |earlier: u64, later: u64| later < earlier + REFRACTORY_SAMPLES;
-        let last_r = self.last_beat.map(|last| last.r());
-        if last_r.is_some_and(|last| too_close(last, front.r())) {
-            return Some(false);
-        }
-        let rivals = self.queue.iter().enumerate().skip(1);
-        let mut rivals = rivals.filter(|(_, other)| too_close(front.r(), other.r()));
-        if self.memory.energy_uv.is_empty() {
-            if rivals.any(|(_, other)| other.peak.energy_uv > front.peak.energy_uv) {
-                return Some(false);
-            }
-            // Nothing known yet: wait for as much as may be seen, then trust what stands out.
-            return last_call.then(|| {
-                let largest = |most: f32, other: &Candidate| most.max(other.peak.energy_uv);
-                let largest = self.queue.iter().fold(0.0, largest);
-                front.peak.energy_uv >= FIRST_BEAT_PART * largest
-            });
-        }
-        let context = Context {
+    fn context(&self) -> Context<'_> {
+        Context {
             memory: &self.memory,
             history: &self.history,
             envelope: &self.envelope,
             last: self.last_beat.as_ref(),
             queue: &self.queue,
             before: &self.before,
-            newest,
+            newest: self.history.end().saturating_sub(1),
+        }
+    }
+
+    /// `None` if the candidate may wait.
+    fn judge(
+        &mut self,
+        front: &Candidate,
+        other: Option<&Self>,
+        last_call: bool,
+    ) -> Option<Verdict> {
+        let too_close = |earlier: u64, later: u64| later < earlier + REFRACTORY_SAMPLES;
+        let last_r = self.last_beat.map(|last| last.r());
+        if last_r.is_some_and(|last| too_close(last, front.r())) {
+            return Some(Verdict::NO);
+        }
+        let rivals = self.queue.iter().enumerate().skip(1);
+        let mut rivals = rivals.filter(|(_, other)| too_close(front.r(), other.r()));
+        let Some(level_uv) = self.memory.energy_uv.median() else {
+            if rivals.any(|(_, other)| other.peak.energy_uv > front.peak.energy_uv) {
+                return Some(Verdict::NO);
+            }
+            // Nothing known yet: wait for as much as may be seen, then trust what stands out.
+            return last_call.then(|| {
+                let largest = |most: f32, other: &Candidate| most.max(other.peak.energy_uv);
+                let largest = self.queue.iter().fold(0.0, largest);
+                Verdict {
+                    accepted: front.peak.energy_uv >= FIRST_BEAT_PART * largest,
+                    log_odds: FULL_LOG_ODDS,
+                }
+            });
         };
-        let network = self.weights.network();
+        let (context, network) = (self.context(), self.weights.network());
         let features = context.features(0);
         let log_odds = network.log_odds(&features);
-        if !last_call && log_odds <= EARLY_LOG_ODDS {
+        let beside = other.map(|other| {
+            let theirs = other.opinion(front.r(), network);
+            Opinion::new(front, log_odds, level_uv).beside(theirs.as_ref())
+        });
+        let weighed = beside.map_or(log_odds, |beside| network.fused_log_odds(&beside));
+        if !last_call && weighed <= EARLY_LOG_ODDS {
             return None;
         }
         // Of two that are too close for both to be beats the likelier one is: a large P wave must
         // not hide a small QRS complex.
-        let accepted = log_odds > LEAST_LOG_ODDS
+        let accepted = weighed > LEAST_LOG_ODDS
             && !rivals.any(|(place, _)| network.log_odds(&context.features(place)) > log_odds);
         if let Some(judgements) = &mut self.judgements {
             judgements.push(Judgement {
                 index: front.r(),
                 features,
                 log_odds,
+                beside,
                 accepted,
             });
         }
-        Some(accepted)
+        Some(Verdict { accepted, log_odds })
     }
 
     fn remember(&mut self, beat: &Candidate) {

@@ -18,6 +18,8 @@ import numpy as np
 import torch
 
 FIRST, SECOND = 32, 16
+FEATURES = 64
+FUSION, OPINIONS = 12, 12
 EPOCHS = 6
 BATCH = 4096
 RATE = 6e-3
@@ -39,7 +41,7 @@ def load(folders):
         rows = np.fromfile(path, dtype="<f4")
         if rows.size == 0:
             continue
-        rows = rows.reshape(-1, COLUMNS)
+        rows = rows.reshape(-1, FEATURES + 2)
         rows = rows[rows[:, 0] >= 0]
         weight = np.full(len(rows), WEIGHTS.get(variant, 0.5), np.float32)
         sure = np.where(rows[:, 0] == 1, rows[:, 1], -rows[:, 1]) > SURE_LOG_ODDS
@@ -107,10 +109,11 @@ def group(record):
     return np.where(record == 202, 201, record)
 
 
-def rust(weights, count):
+def rust(weights):
     number = lambda value: np.format_float_positional(np.float32(f"{value:.5g}"), trim="0")
     row = lambda values: "[" + ", ".join(number(value) for value in values) + "]"
-    a, ab, b, bb, c, cb = np.split(weights, np.cumsum([FIRST * count, FIRST, SECOND * FIRST, SECOND, SECOND]))
+    parts = [FIRST * FEATURES, FIRST, SECOND * FIRST, SECOND, SECOND, 1, FUSION * OPINIONS, FUSION, FUSION, OPINIONS]
+    a, ab, b, bb, c, cb, f, fb, g, d, gb = np.split(weights, np.cumsum(parts))
     lines = [
         "//! Weights of the detector, written by `training/fit.py`; not to be edited.",
         "",
@@ -118,7 +121,7 @@ def rust(weights, count):
         "",
         "pub(super) static NETWORK: Network = Network {",
         "    first: [",
-        *[f"        {row(values)}," for values in a.reshape(FIRST, count)],
+        *[f"        {row(values)}," for values in a.reshape(FIRST, FEATURES)],
         "    ],",
         f"    first_bias: {row(ab)},",
         "    second: [",
@@ -127,30 +130,38 @@ def rust(weights, count):
         f"    second_bias: {row(bb)},",
         f"    output: {row(c)},",
         f"    output_bias: {number(cb[0])},",
+        "    fusion: [",
+        *[f"        {row(values)}," for values in f.reshape(FUSION, OPINIONS)],
+        "    ],",
+        f"    fusion_bias: {row(fb)},",
+        f"    fusion_output: {row(g)},",
+        f"    fusion_direct: {row(d)},",
+        f"    fusion_output_bias: {number(gb[0])},",
         "};",
     ]
     return "\n".join(lines) + "\n"
 
 
-def save(path, weights):
+def save(path, weights, fusion=None):
+    """Without a fusion the other channel is not heard."""
+    if fusion is None:
+        fusion = np.zeros(FUSION * (OPINIONS + 2) + OPINIONS + 1)
+        fusion[FUSION * (OPINIONS + 2)] = 1
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savetxt(path, weights, fmt="%.6g")
+    np.savetxt(path, np.concatenate([weights, fusion]), fmt="%.6g")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folders", nargs="*")
-    parser.add_argument("--features", type=int, default=64)
     parser.add_argument("--folds", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("fitted"))
     parser.add_argument("--rust", nargs=2, metavar=("TXT", "RS"))
     arguments = parser.parse_args()
-    global COLUMNS
-    COLUMNS = arguments.features + 2
     if arguments.rust:
         text, source = map(pathlib.Path, arguments.rust)
-        source.write_text(rust(np.loadtxt(text), arguments.features))
+        source.write_text(rust(np.loadtxt(text)))
         return
     start = time.time()
     data = x, y, w, records, variants = load(arguments.folders)
