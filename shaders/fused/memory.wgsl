@@ -18,8 +18,8 @@ struct Request {
 
 var<workgroup> act: array<vec4<f32>, QUADS>;
 
-// Copies a beat's window of `length` quads to `dst`.
-fn load_window(thread: u32, beat: u32, length: u32, dst: u32) {
+// Copies a beat's input of `length` quads to `dst`: the channels of its window, then its context.
+fn load_input(thread: u32, beat: u32, length: u32, dst: u32) {
     for (var i = thread; i < length; i += THREADS) {
         act[dst + i] = windows[beat * length + i];
     }

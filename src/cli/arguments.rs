@@ -4,9 +4,10 @@ use std::path::Path;
 
 use clap::{Args, ValueEnum};
 
-use super::failure::Failure;
-use super::session::{ECG_BLOCK_SECONDS, Treatment};
+use super::failure::{Cause, Failure};
+use super::session::{ECG_BLOCK_SECONDS, LoadedModel, Treatment};
 use crate::ads1292::ChipModel;
+use crate::model::choose::EngineChoice;
 use crate::signal::{ChannelChoice, Mains};
 
 /// How the signal is treated and labelled.
@@ -14,7 +15,11 @@ use crate::signal::{ChannelChoice, Mains};
 pub(super) struct TreatmentArguments {
     /// Network that labels the beats: a built-in name (v1, v2) or a .safetensors file.
     #[arg(long, value_name = "NAME", default_value = "v1")]
-    pub(super) model: String,
+    model: String,
+    /// What runs the network: whatever is measured to be faster, the CPU, or the GPU (a software one
+    /// too; needs a program built with GPU support).
+    #[arg(long, value_name = "NAME", value_enum, default_value = "auto")]
+    engine: EngineArgument,
     /// Mains frequency to take out.
     #[arg(long, value_name = "HZ", value_enum, default_value = "60")]
     mains: MainsArgument,
@@ -42,7 +47,32 @@ impl MainsArgument {
     }
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum EngineArgument {
+    /// The faster one, measured at the start for single beats and for backlogs.
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// The GPU.
+    Gpu,
+}
+
 impl TreatmentArguments {
+    /// The model with its engines.
+    pub(super) fn load(&self) -> Result<LoadedModel, Failure> {
+        let choice = match self.engine {
+            EngineArgument::Auto => EngineChoice::Auto,
+            EngineArgument::Cpu => EngineChoice::Cpu,
+            EngineArgument::Gpu => EngineChoice::Gpu,
+        };
+        LoadedModel::load(&self.model, choice, Cause::Usage)
+    }
+
+    /// Whether only the CPU may classify.
+    pub(super) fn is_cpu_only(&self) -> bool {
+        self.engine == EngineArgument::Cpu
+    }
+
     pub(super) fn treatment(&self) -> Treatment {
         Treatment {
             mains: self.mains.filter(),

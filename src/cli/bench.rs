@@ -8,10 +8,10 @@ use clap::Args;
 use serde::Serialize;
 
 use super::arguments::TreatmentArguments;
-use super::failure::{Cause, Failure, other};
+use super::failure::{Failure, other};
 use super::output;
 use super::progress;
-use super::session::{LoadedModel, run_trace};
+use super::session::run_trace;
 use super::traces::DEMO_TRACES;
 use crate::pipeline::PipelineEvent;
 use crate::service::{Gateway, GatewayOptions};
@@ -53,7 +53,7 @@ struct Summary {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let model = LoadedModel::load(&arguments.treatment.model)?;
+    let model = arguments.treatment.load()?;
     let temporary =
         std::env::temp_dir().join(format!("ecg-gateway-bench-{}.db", std::process::id()));
     let database = arguments.db.as_deref().unwrap_or(&temporary);
@@ -95,9 +95,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             break;
         }
     }
-    gateway
-        .close()
-        .map_err(|error| Failure::new(Cause::Database, error))?;
+    gateway.close().map_err(Failure::from)?;
     let seconds = began.elapsed().as_secs_f64();
     bar.finish_and_clear();
     let cpu = cpu_before

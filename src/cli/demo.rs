@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use self::agreement::{agreement, annotated, compare};
 use super::arguments::TreatmentArguments;
-use super::failure::{Cause, Failure, other};
+use super::failure::{Failure, other};
 use super::output::{self, ByClass, text_line};
 use super::session::{LoadedModel, run_trace};
 use super::traces::{DEMO_TRACES, DemoTrace};
@@ -74,7 +74,7 @@ struct TraceSummary {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let model = LoadedModel::load(&arguments.treatment.model)?;
+    let model = arguments.treatment.load()?;
     let (database, socket) = places(arguments)?;
     let stop = stop_on_signals().map_err(|error| other("signal handlers", error))?;
     let gateway = Gateway::open(&GatewayOptions {
@@ -111,9 +111,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if serve {
         super::serve_until_stopped(&stop);
     }
-    gateway
-        .close()
-        .map_err(|error| Failure::new(Cause::Database, error))
+    gateway.close().map_err(Failure::from)
 }
 
 /// Replays one trace; returns its beats beside the summary. The store has them all when this

@@ -71,7 +71,7 @@ enum Protocol {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let model = LoadedModel::load(&arguments.treatment.model)?;
+    let model = arguments.treatment.load()?;
     let names = match &arguments.records {
         Some(names) => names.clone(),
         None => database::record_names(&arguments.data)?,

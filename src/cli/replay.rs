@@ -1,6 +1,7 @@
 //! `ecg-gateway replay`: recorded traces into the store.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
@@ -14,7 +15,7 @@ use super::progress;
 use super::session::{LoadedModel, run_trace, trace_failure};
 use crate::acquisition::{FrameSource, open_replay};
 use crate::api::{ApiOptions, ServiceState};
-use crate::pipeline::{GapCause, PipelineEvent};
+use crate::pipeline::{GapCause, Injection, InjectionError, PipelineEvent};
 use crate::service::{Gateway, GatewayOptions, stop_on_signals};
 use crate::store::StoreOptions;
 
@@ -41,6 +42,10 @@ pub(super) struct Arguments {
     chip: ChipArgument,
     #[command(flatten)]
     treatment: TreatmentArguments,
+    /// Make something go wrong on the host, to see that no beat is lost: `gpu-lost@TIME` (such as
+    /// 90s, on a session's clock) or `gpu-lost@BEAT` takes the GPU away with that beat on it.
+    #[arg(long, value_name = "FAULT", value_parser = parse_injection)]
+    inject: Option<Arc<Injection>>,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -70,7 +75,8 @@ struct SessionSummary {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let model = LoadedModel::load(&arguments.treatment.model)?;
+    let mut model = arguments.treatment.load()?;
+    model.injection = injection(arguments)?;
     let stop = stop_on_signals().map_err(|error| other("signal handlers", error))?;
     let gateway = Gateway::open(&GatewayOptions {
         database: arguments.db.clone(),
@@ -105,10 +111,22 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if arguments.serve && ended.is_ok() {
         super::serve_until_stopped(&stop);
     }
-    let closed = gateway
-        .close()
-        .map_err(|error| Failure::new(Cause::Database, error));
+    let closed = gateway.close().map_err(Failure::from);
     ended.and(closed)
+}
+
+fn parse_injection(text: &str) -> Result<Arc<Injection>, InjectionError> {
+    text.parse().map(Arc::new)
+}
+
+fn injection(arguments: &Arguments) -> Result<Option<Arc<Injection>>, Failure> {
+    if arguments.inject.is_some() && arguments.treatment.is_cpu_only() {
+        return Err(Failure::new(
+            Cause::Usage,
+            "--inject gpu-lost: --engine cpu has no GPU to lose, expected gpu or auto",
+        ));
+    }
+    Ok(arguments.inject.clone())
 }
 
 /// Replays one trace: what its session holds, and how the trace ended. Without a session there is

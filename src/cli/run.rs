@@ -12,6 +12,7 @@ use super::session::{LoadedModel, pipeline, session_info};
 use crate::acquisition::{FrameSource, Recorder, open_live};
 use crate::api::{ApiOptions, ServiceState};
 use crate::config::{self, Config};
+use crate::model::choose::EngineChoice;
 use crate::service::{Gateway, GatewayOptions, QueuedSource, stop_on_signals};
 use crate::store::{StoreOptions, Synchronous};
 
@@ -37,13 +38,15 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let config = Config::load(&arguments.config)?;
     super::log::start(&config.log.level.to_string());
-    let model = LoadedModel::load(&config.model.name)?;
+    let model = load(&config)?;
     if arguments.check {
         return super::output::text_line(&format!(
-            "{}: fine; model {} with {} parameters",
+            "{}: fine; model {} with {} parameters, {} for single beats, {} for backlogs",
             arguments.config.display(),
             model.name(),
-            model.model.description().parameters()
+            model.model.description().parameters(),
+            model.live_engine().engine(),
+            model.engine().engine(),
         ));
     }
     let stop = stop_on_signals().map_err(|error| other("signal handlers", error))?;
@@ -62,9 +65,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         .keep_ecg
         .then(|| f64::from(config.store.ecg_block_seconds));
     let treatment = live::treatment(&config.signal, block_seconds);
-    let mut pipeline = pipeline(source.info(), treatment, &model)?;
+    let classifier = model.live_engine();
     let origin = config.device.spi_path.display().to_string();
-    let info = session_info("live", &origin, source.info(), &model);
+    let info = session_info("live", &origin, source.info(), &*classifier);
+    let mut pipeline = pipeline(source.info(), treatment, classifier)?;
     let mut source = QueuedSource::start(source, QUEUE_LENGTH, Arc::clone(&stop))
         .map_err(|error| other("acquisition thread", error))?;
     tracing::info!(
@@ -87,10 +91,17 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         "stopped"
     );
     gateway.announce(ServiceState::Finished, None);
-    let closed = gateway
-        .close()
-        .map_err(|error| Failure::new(Cause::Database, error));
+    let closed = gateway.close().map_err(Failure::from);
     outcome.ended.map_err(Failure::from).and(closed)
+}
+
+fn load(config: &Config) -> Result<LoadedModel, Failure> {
+    let choice = match config.model.engine {
+        config::EngineChoice::Auto => EngineChoice::Auto,
+        config::EngineChoice::Cpu => EngineChoice::Cpu,
+        config::EngineChoice::Gpu => EngineChoice::Gpu,
+    };
+    LoadedModel::load(&config.model.name, choice, Cause::Configuration)
 }
 
 fn options(config: &Config) -> GatewayOptions {

@@ -70,8 +70,12 @@ choices! {
 choices! {
     /// What runs the network.
     EngineChoice {
+        /// Whatever is faster.
+        Auto = "auto",
         /// The processor.
         Cpu = "cpu",
+        /// The GPU.
+        Gpu = "gpu",
     }
 }
 

@@ -179,7 +179,7 @@ impl Default for ModelConfig {
     fn default() -> Self {
         Self {
             name: "v1".to_owned(),
-            engine: EngineChoice::Cpu,
+            engine: EngineChoice::Auto,
         }
     }
 }

@@ -2,13 +2,13 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::error::ModelError;
 use super::weights::Model;
 
 /// Name and weights file of each built-in model.
-const BUILTIN: [(&str, &[u8]); 2] = [
+const BUILTIN: &[(&str, &[u8])] = &[
     (
         "v1",
         include_bytes!(concat!(
@@ -28,15 +28,22 @@ const BUILTIN: [(&str, &[u8]); 2] = [
 /// Largest weights file that is read: room for [`super::MAX_PARAMETERS`] and their description.
 const MAX_FILE_BYTES: u64 = 8 << 20;
 
+/// Folder of the working directory that is searched for models that are not built in.
+const MODELS_FOLDER: &str = "models/evaluation";
+
+/// Environment variable that names a folder to be searched before [`MODELS_FOLDER`].
+const MODELS_VARIABLE: &str = "ECG_MODELS";
+
 /// Names of the built-in models.
 #[must_use]
-pub fn builtin_models() -> [&'static str; 2] {
-    BUILTIN.map(|(name, _)| name)
+pub fn builtin_models() -> Vec<&'static str> {
+    BUILTIN.iter().map(|(name, _)| *name).collect()
 }
 
 impl Model {
     /// Loads a built-in model by name, or a weights file where `name_or_path` ends in
-    /// `.safetensors` or holds a `/`.
+    /// `.safetensors` or holds a `/`; any other name is that of a file `NAME.safetensors` in the
+    /// folder `$ECG_MODELS` or in `models/evaluation`.
     ///
     /// # Errors
     /// [`ModelError::UnknownName`], [`ModelError::Read`], and those of
@@ -48,10 +55,31 @@ impl Model {
         if name_or_path.ends_with(".safetensors") || name_or_path.contains('/') {
             return Self::from_file(Path::new(name_or_path));
         }
-        Err(ModelError::UnknownName {
-            found: name_or_path.to_owned(),
-            expected: builtin_models().join(", "),
-        })
+        let folders: Vec<PathBuf> = std::env::var_os(MODELS_VARIABLE)
+            .map(PathBuf::from)
+            .into_iter()
+            .chain([PathBuf::from(MODELS_FOLDER)])
+            .collect();
+        Self::find(name_or_path, &folders)
+    }
+
+    fn find(name: &str, folders: &[PathBuf]) -> Result<Self, ModelError> {
+        let paths: Vec<PathBuf> = folders
+            .iter()
+            .map(|folder| folder.join(format!("{name}.safetensors")))
+            .collect();
+        match paths.iter().find(|path| path.exists()) {
+            Some(path) => Self::from_file(path),
+            None => Err(ModelError::UnknownName {
+                found: name.to_owned(),
+                expected: builtin_models().join(", "),
+                searched: paths
+                    .iter()
+                    .map(|path| path.display().to_string())
+                    .collect::<Vec<_>>()
+                    .join(" or "),
+            }),
+        }
     }
 
     /// Loads a weights file.
@@ -101,6 +129,21 @@ mod tests {
     }
 
     #[test]
+    fn a_name_is_looked_for_in_the_folders_in_turn() {
+        let directory = tempfile::tempdir().unwrap();
+        let folders = ["first", "second"].map(|name| directory.path().join(name));
+        std::fs::create_dir(&folders[1]).unwrap();
+        std::fs::write(folders[1].join("mine.safetensors"), BUILTIN[1].1).unwrap();
+        let model = Model::find("mine", &folders).unwrap();
+        assert!(model == Model::load("v2").unwrap());
+        let error = Model::find("other", &folders).unwrap_err().to_string();
+        for folder in &folders {
+            let path = folder.join("other.safetensors").display().to_string();
+            assert!(error.contains(&path), "{error}");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_loaded_is_named() {
         let directory = tempfile::tempdir().unwrap();
         let at = |name: &str| directory.path().join(name).display().to_string();
@@ -110,7 +153,7 @@ mod tests {
         let rows = [
             (
                 "v3".to_owned(),
-                "model \"v3\" is not built in, expected one of v1, v2 or the path of a file".into(),
+                "model \"v3\" is not built in and not in ".into(),
             ),
             (
                 at("absent"),

@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use super::choose::{EngineNotice, EngineReport};
 use super::class::CLASS_COUNT;
 use super::description::{NetworkDescription, Shape};
 use super::weights::Model;
@@ -27,6 +28,20 @@ pub trait Classifier: Send {
     /// # Errors
     /// See [`ClassifyError`]. `outputs` is then of no meaning.
     fn classify(&mut self, input: &[f32], outputs: &mut Outputs) -> Result<(), ClassifyError>;
+
+    /// The oldest thing that happened to the engines behind this one and was not yet told.
+    fn notice(&mut self) -> Option<EngineNotice> {
+        None
+    }
+
+    /// What was chosen and why, where there was a choice.
+    fn report(&self) -> Option<EngineReport> {
+        None
+    }
+
+    /// Takes the device away with the next batch that goes to one: for demonstrations of what
+    /// happens then.
+    fn lose_device(&mut self) {}
 }
 
 /// Why a batch was not classified.
@@ -124,6 +139,17 @@ impl Outputs {
     #[must_use]
     pub fn logits(&self) -> &[[f32; CLASS_COUNT]] {
         self.logits.get(..self.batch).unwrap_or_default()
+    }
+
+    /// Replaces the logits of window `index` of the last batch by another engine's.
+    pub(super) fn set_logits(&mut self, index: usize, logits: [f32; CLASS_COUNT]) {
+        if let Some(row) = self
+            .logits
+            .get_mut(..self.batch)
+            .and_then(|rows| rows.get_mut(index))
+        {
+            *row = logits;
+        }
     }
 
     /// Last feature maps `[channels][time]` of window `index` of the last batch; `None` beyond the

@@ -17,13 +17,18 @@ pub enum ModelError {
         /// What the operating system said.
         error: io::Error,
     },
-    /// No model of this name is built in, and it is no path either.
-    #[error("model {found:?} is not built in, expected one of {expected} or the path of a file")]
+    /// No model of this name is built in or in the folders of models, and it is no path either.
+    #[error(
+        "model {found:?} is not built in and not in {searched}, expected one of {expected} or the \
+         path of a file"
+    )]
     UnknownName {
         /// The name asked for.
         found: String,
         /// The built-in names.
         expected: String,
+        /// The files that would have been loaded.
+        searched: String,
     },
     /// The bytes are no safetensors file: truncated, or something else altogether.
     #[error("{file}: not a complete safetensors file: {error}")]

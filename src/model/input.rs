@@ -3,6 +3,18 @@
 use thiserror::Error;
 
 use super::class::{BeatClass, CLASS_COUNT};
+use super::description::NetworkDescription;
+
+/// What is known of a beat before a network reads it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BeatInput<'a> {
+    /// The beat, µV.
+    pub window_uv: &'a [f32],
+    /// The usual beat of the patient, µV, as long as the window; `None` where none is known yet.
+    pub template_uv: Option<&'a [f32]>,
+    /// The rhythm, see [`crate::signal::RrFeatures::context`].
+    pub context: &'a [f32],
+}
 
 /// How a window is brought to the scale a network was trained on.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -15,15 +27,59 @@ pub enum Normalisation {
     },
 }
 
+impl NetworkDescription {
+    /// Writes the network's input of one beat: the normalised window; as a second channel, where the
+    /// network has one, what is left of it when the normalised template is subtracted (zeros without
+    /// a template); then the context, where the network reads one.
+    ///
+    /// # Errors
+    /// [`InputError::Length`] where `out` or a part of the beat has another length than the
+    /// network's input, [`InputError::NotFinite`]. `out` is then of no meaning.
+    pub fn fill_input(&self, beat: &BeatInput<'_>, out: &mut [f32]) -> Result<(), InputError> {
+        let waveform = self.input.waveform();
+        if out.len() != self.input.len() || waveform.channels > 2 {
+            return Err(InputError::Length {
+                found: self.input.len(),
+                expected: out.len(),
+            });
+        }
+        let (channels, context) = out.split_at_mut(waveform.len());
+        let (window, residual) = channels.split_at_mut(waveform.time);
+        self.normalisation.apply(beat.window_uv, window)?;
+        if waveform.channels == 2 {
+            match beat.template_uv {
+                None => residual.fill(0.0),
+                Some(template_uv) => {
+                    self.normalisation.apply(template_uv, residual)?;
+                    for (value, &window) in residual.iter_mut().zip(&*window) {
+                        *value = window - *value;
+                    }
+                }
+            }
+        }
+        if context.is_empty() {
+            return Ok(());
+        }
+        if context.len() != beat.context.len() {
+            return Err(InputError::Length {
+                found: beat.context.len(),
+                expected: context.len(),
+            });
+        }
+        context.copy_from_slice(beat.context);
+        Ok(())
+    }
+}
+
 /// Why a window or its logits cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum InputError {
-    /// Input and output differ in length.
-    #[error("window: found {found} samples, expected {expected}")]
+    /// A part of the input has not the length the network reads.
+    #[error("input: found {found} values, expected {expected}")]
     Length {
-        /// Samples given.
+        /// Values given.
         found: usize,
-        /// Samples there is room for.
+        /// Values there is room for.
         expected: usize,
     },
     /// A sample is infinite or not a number.
@@ -129,6 +185,7 @@ fn narrow(value: f64) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::test_support::{v1_json, with_context};
 
     const ZSCORE: Normalisation = Normalisation::ZScore { floor_uv: 20.0 };
 
@@ -183,6 +240,49 @@ mod tests {
             assert_eq!(ZSCORE.apply(window, &mut out), Err(expected), "{window:?}");
         }
         assert_eq!(out.map(f32::to_bits), [7.0_f32; 3].map(f32::to_bits));
+    }
+
+    fn described(json: &serde_json::Value) -> NetworkDescription {
+        NetworkDescription::from_json("m", &json.to_string()).unwrap()
+    }
+
+    #[test]
+    fn the_input_is_window_residual_and_context() {
+        let window_uv: Vec<f32> = (0_u16..128).map(|k| 9.0 * f32::from(k)).collect();
+        let template_uv: Vec<f32> = (0_u16..128)
+            .map(|k| 700.0 * (f32::from(k) * 0.3).sin())
+            .collect();
+        let context: Vec<f32> = (0_u16..16).map(|k| 0.1 * f32::from(k)).collect();
+        let normalised = |uv: &[f32]| {
+            let mut out = vec![0.0; uv.len()];
+            ZSCORE.apply(uv, &mut out).unwrap();
+            out
+        };
+        let (window, template) = (normalised(&window_uv), normalised(&template_uv));
+        let residual: Vec<f32> = window.iter().zip(&template).map(|(w, t)| w - t).collect();
+        let mut beat = BeatInput {
+            window_uv: &window_uv,
+            template_uv: Some(&template_uv),
+            context: &context,
+        };
+
+        let mut out = vec![7.0; 272];
+        let network = described(&with_context(v1_json()));
+        network.fill_input(&beat, &mut out).unwrap();
+        assert_eq!(out, [&window[..], &residual, &context].concat());
+        beat.template_uv = None;
+        network.fill_input(&beat, &mut out).unwrap();
+        assert_eq!(out, [&window[..], &[0.0; 128], &context].concat());
+
+        let mut alone = vec![7.0; 128];
+        described(&v1_json()).fill_input(&beat, &mut alone).unwrap();
+        assert_eq!(alone, window);
+        let length = |found, expected| Err(InputError::Length { found, expected });
+        assert_eq!(network.fill_input(&beat, &mut alone), length(272, 128));
+        beat.context = &context[..15];
+        assert_eq!(network.fill_input(&beat, &mut out), length(15, 16));
+        beat.template_uv = Some(&template_uv[..127]);
+        assert_eq!(network.fill_input(&beat, &mut out), length(127, 128));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! ArrhythmiNet: description, weights, engines.
 
 mod builtin;
+pub mod choose;
 mod class;
 mod classifier;
 mod cpu;
@@ -24,5 +25,5 @@ pub use description::{
     Shape, V1_MAX_PARAMETERS, V2_MAX_PARAMETERS,
 };
 pub use error::ModelError;
-pub use input::{Decision, InputError, Normalisation};
+pub use input::{BeatInput, Decision, InputError, Normalisation};
 pub use weights::{Model, PartWeights};

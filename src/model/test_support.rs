@@ -66,6 +66,16 @@ pub(crate) fn v2_json() -> Value {
     description_json("v2", layers, 34_357)
 }
 
+/// `description` with two input channels and 16 context values, as `NAME-context`.
+pub(crate) fn with_context(mut description: Value) -> Value {
+    let name = description["name"].as_str().unwrap().to_owned();
+    description["name"] = json!(format!("{name}-context"));
+    description["input"]["channels"] = json!(2);
+    description["input"]["context"] = json!(16);
+    description["parameters"] = json!(parameters(&description));
+    description
+}
+
 /// A small network with everything odd: two input channels, lengths and channels that are no
 /// multiples of anything, strides up to 3, a kernel of 1, residuals with and without stride.
 pub(crate) fn odd_json() -> Value {
@@ -160,6 +170,15 @@ pub(crate) fn random_tensors(description: &Value, seed: u64) -> Vec<Tensor> {
             let name = format!("layers.{index}.{}", part.name);
             tensors.push(tensor(&format!("{name}.weight"), shape.clone(), &weight));
             tensors.push(tensor(&format!("{name}.bias"), vec![shape[0]], &bias));
+            if part.context > 0 {
+                let weight: Vec<f32> = random
+                    .values(shape[0] * part.context)
+                    .iter()
+                    .map(|value| value * 0.5)
+                    .collect();
+                let name = format!("layers.{index}.context.weight");
+                tensors.push(tensor(&name, vec![shape[0], part.context], &weight));
+            }
         }
     }
     tensors
@@ -201,7 +220,8 @@ pub(crate) fn random_model(description: &Value, seed: u64) -> Model {
 /// and from nothing the engines use.
 pub(crate) fn oracle(model: &Model, window: &[f32]) -> Vec<Vec<f64>> {
     let input = model.description().input;
-    let mut rows: Vec<Vec<f64>> = window
+    let (waveform, context) = window.split_at(input.channels * input.samples);
+    let mut rows: Vec<Vec<f64>> = waveform
         .chunks(input.samples)
         .map(|row| row.iter().copied().map(f64::from).collect())
         .collect();
@@ -209,7 +229,17 @@ pub(crate) fn oracle(model: &Model, window: &[f32]) -> Vec<Vec<f64>> {
     for (layer, weights) in model.description().layers.iter().zip(model.layers()) {
         let weights: Vec<&PartWeights> = weights.map(|(_, weights)| weights).collect();
         rows = match layer.op {
-            Op::Stem { stride, .. } => relu(&convolve(&rows, weights[0], stride, false)),
+            Op::Stem { stride, .. } => {
+                let mut sums = convolve(&rows, weights[0], stride, false);
+                for (output, row) in sums.iter_mut().enumerate() {
+                    for (index, &value) in context.iter().enumerate() {
+                        let weight = weights[0].context[output * context.len() + index];
+                        let added = f64::from(weight) * f64::from(value);
+                        row.iter_mut().for_each(|sum| *sum += added);
+                    }
+                }
+                relu(&sums)
+            }
             Op::Pointwise { .. } => relu(&convolve(&rows, weights[0], 1, false)),
             Op::Separable { stride, .. } => {
                 let filtered = relu(&convolve(&rows, weights[0], stride, true));

@@ -14,6 +14,26 @@ pub struct PartWeights {
     pub weight: Vec<f32>,
     /// One value per output channel.
     pub bias: Vec<f32>,
+    /// Map of the context `[output channels][context]`, row-major; empty where there is none.
+    pub context: Vec<f32>,
+}
+
+impl PartWeights {
+    /// The biases of one beat: those of the part plus the map of the beat's context.
+    pub(super) fn bias_with(&self, context: &[f32], bias: &mut [f32]) {
+        bias.copy_from_slice(&self.bias);
+        if context.is_empty() {
+            return;
+        }
+        for (bias, weights) in bias
+            .iter_mut()
+            .zip(self.context.chunks_exact(context.len()))
+        {
+            for (weight, value) in weights.iter().zip(context) {
+                *bias += weight * value;
+            }
+        }
+    }
 }
 
 /// A checked network: description and weights that fit each other.
@@ -112,6 +132,14 @@ impl TensorReader<'_> {
         Ok(PartWeights {
             weight: self.tensor(format!("{prefix}.weight"), part.weight_shape())?,
             bias: self.tensor(format!("{prefix}.bias"), vec![part.output.channels])?,
+            context: if part.context == 0 {
+                Vec::new()
+            } else {
+                self.tensor(
+                    format!("layers.{layer}.context.weight"),
+                    vec![part.output.channels, part.context],
+                )?
+            },
         })
     }
 

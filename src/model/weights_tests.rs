@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use safetensors::Dtype;
 use serde_json::Value;
 
-use super::test_support::{Tensor, file, odd_json, random_tensors, tensor, v1_json};
+use super::test_support::{Tensor, file, odd_json, random_tensors, tensor, v1_json, with_context};
 use super::{Model, PartKind};
 
 fn load(description: &Value, tensors: &[Tensor]) -> Result<Model, String> {
@@ -31,6 +31,25 @@ fn weights_arrive_where_they_belong() {
     let dense = model.layers().flatten().last().unwrap();
     assert_eq!(dense.0.kind, PartKind::Dense);
     assert_eq!(dense.1.weight, weight);
+}
+
+#[test]
+fn the_map_of_the_context_is_a_tensor_of_its_own() {
+    let description = with_context(v1_json());
+    let mut tensors = random_tensors(&description, 3);
+    let model = load(&description, &tensors).unwrap();
+    let (_, stem) = model.layers().flatten().next().unwrap();
+    let name = "layers.0.context.weight";
+    let at = tensors.iter().position(|tensor| tensor.name == name);
+    let bytes: Vec<u8> = stem.context.iter().flat_map(|v| v.to_le_bytes()).collect();
+    assert!(bytes == tensors[at.unwrap()].bytes);
+    tensors.remove(at.unwrap());
+    assert_eq!(
+        load(&description, &tensors),
+        Err(format!(
+            "m: tensor {name}: missing, expected float32 of shape [16, 16]"
+        ))
+    );
 }
 
 #[test]

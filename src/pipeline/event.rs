@@ -67,7 +67,8 @@ pub struct EcgBlock {
     pub codes: Vec<[i32; CHANNEL_COUNT]>,
 }
 
-/// Everything that leaves the pipeline, in the order of signal time of its decision.
+/// Everything that leaves the pipeline, in the order of signal time of its decision, except raw ECG,
+/// which never waits for beats to be classified together.
 #[derive(Debug, Clone, PartialEq)]
 pub enum PipelineEvent {
     /// A labelled beat.
@@ -78,4 +79,6 @@ pub enum PipelineEvent {
     Event(Event),
     /// Raw samples for the store.
     Ecg(EcgBlock),
+    /// Beats from here on were decided by this engine.
+    Engine(String),
 }

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::acquisition::{Acquired, AcquisitionError, FrameSource, SourceInfo};
+use crate::acquisition::{Acquired, AcquisitionError, FrameSource, Pace, SourceInfo};
 use crate::pipeline::{Gap, GapCause};
 
 /// A source read on a thread of its own, so that a slow pipeline or disk never makes the reader
@@ -16,6 +16,8 @@ use crate::pipeline::{Gap, GapCause};
 pub struct QueuedSource {
     info: SourceInfo,
     queue: Receiver<Result<Acquired, AcquisitionError>>,
+    /// Taken out of the queue to see whether there is anything.
+    seen: Option<Result<Acquired, AcquisitionError>>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -40,6 +42,7 @@ impl QueuedSource {
         Ok(Self {
             info,
             queue,
+            seen: None,
             stop,
             thread: Some(thread),
         })
@@ -52,6 +55,9 @@ impl FrameSource for QueuedSource {
     }
 
     fn next(&mut self) -> Result<Option<Acquired>, AcquisitionError> {
+        if let Some(seen) = self.seen.take() {
+            return seen.map(Some);
+        }
         loop {
             match self.queue.recv_timeout(Duration::from_millis(100)) {
                 Ok(acquired) => return acquired.map(Some),
@@ -62,6 +68,17 @@ impl FrameSource for QueuedSource {
                 }
                 Err(RecvTimeoutError::Timeout) => {}
             }
+        }
+    }
+
+    fn pace(&mut self) -> Pace {
+        if self.seen.is_none() {
+            self.seen = self.queue.try_recv().ok();
+        }
+        if self.seen.is_some() {
+            Pace::Behind
+        } else {
+            Pace::Live
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::channel::ChannelOutput;
 use super::detector::{Detection, History, REFRACTORY_SAMPLES};
 use super::rr::RrHistory;
+use super::template::RunningTemplate;
 use super::{
     CHAIN_RATE_HZ, CHANNEL_COUNT, ChainConfig, ChainEvent, ChannelChoice, CutBeat, R_INDEX,
     SampleRate, SignalQuality, WINDOW_SAMPLES,
@@ -24,6 +25,8 @@ pub(super) struct BeatKeeper {
     /// Input index since when the first channel has been no worse than the active one.
     first_no_worse_since: Option<u64>,
     rr: RrHistory,
+    /// The usual beat of each channel.
+    templates: [RunningTemplate; CHANNEL_COUNT],
     /// Index of the last reported R peak at the chain's rate.
     last_r: Option<u64>,
 }
@@ -48,6 +51,7 @@ impl BeatKeeper {
             return_after_samples: (RETURN_AFTER_S * rate.hz()) as u64,
             first_no_worse_since: None,
             rr: RrHistory::new(),
+            templates: std::array::from_fn(|_| RunningTemplate::new()),
             last_r: None,
         }
     }
@@ -139,13 +143,20 @@ impl BeatKeeper {
             *value = history.at((beat.index + WINDOW_STEP * step).saturating_sub(before));
         }
         self.last_r = Some(beat.index);
+        let window_complete =
+            beat.index >= history.first() + before && beat.index + after < history.end();
+        let template = &mut self.templates[self.active];
+        let template_uv = template.get();
+        if window_complete {
+            template.take(&window_uv);
+        }
         CutBeat {
             r_sample: nearest(r_s * self.rate.hz()).min(newest),
             decided_at_sample: newest,
             channel: self.active,
             window_uv,
-            window_complete: beat.index >= history.first() + before
-                && beat.index + after < history.end(),
+            window_complete,
+            template_uv,
             rr: self.rr.add(r_s),
             quality,
         }

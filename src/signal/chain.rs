@@ -91,6 +91,10 @@ pub struct CutBeat {
     /// False if a part of the window lies outside the signal (start, gap, end); it repeats the
     /// nearest sample.
     pub window_complete: bool,
+    /// The usual beat of the channel before this one, laid out as the window: sample by sample the
+    /// median of the last up to 64 complete windows, found anew after every eighth beat (each of
+    /// the first eight). `None` for a channel's first beat.
+    pub template_uv: Option<[f32; WINDOW_SAMPLES]>,
     /// The rhythm up to this beat.
     pub rr: RrFeatures,
     /// Quality of the channel when the beat was reported.

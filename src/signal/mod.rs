@@ -11,6 +11,8 @@ mod conditioner;
 mod detector;
 mod error;
 mod filter;
+#[cfg(test)]
+mod golden_tests;
 mod kaiser;
 mod monitor;
 mod quality;
@@ -18,6 +20,7 @@ mod rate;
 mod resample;
 mod ring;
 mod rr;
+mod template;
 
 pub use chain::{
     Chain, ChainConfig, ChainEvent, ChannelChoice, CutBeat, LARGEST_LABEL_DELAY_S,
@@ -31,7 +34,7 @@ pub use detector::{
 pub use error::SignalError;
 pub use quality::SignalQuality;
 pub use rate::SampleRate;
-pub use rr::RrFeatures;
+pub use rr::{CONTEXT_VALUES, RrFeatures};
 
 #[cfg(test)]
 mod tests;

@@ -108,6 +108,8 @@ pub enum StoreError {
     WriterStopped {
         /// The first error, kept.
         first: String,
+        /// Whether that was [`StoreError::Locked`].
+        locked: bool,
     },
 }
 

@@ -145,6 +145,10 @@ impl DataReady for ReplayDrdy {
     fn wait(&mut self, _timeout: Duration) -> Result<DrdyEdge, WaitError> {
         self.0.lock().wait()
     }
+
+    fn is_recorded(&self) -> bool {
+        true
+    }
 }
 
 /// A control pin of the trace.

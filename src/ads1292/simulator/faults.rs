@@ -23,7 +23,7 @@
 
 mod text;
 
-pub use text::FaultScriptError;
+pub use text::{FaultScriptError, parse_time_ns};
 
 use crate::ads1292::frame::FRAME_BYTES;
 use crate::ads1292::registers::{Electrode, Register};

@@ -39,6 +39,8 @@ struct Buffers {
     front: Vec<f32>,
     back: Vec<f32>,
     row: PaddedRow,
+    /// Biases of the stem for one beat.
+    bias: Vec<f32>,
 }
 
 impl CpuReference {
@@ -127,7 +129,8 @@ fn forward(
     mut observe: impl FnMut(usize, &[f32]),
 ) {
     let mut maps = maps;
-    buffers.layer_input[..window.len()].copy_from_slice(window);
+    let (waveform, context) = window.split_at(model.description().input.waveform().len());
+    buffers.layer_input[..waveform.len()].copy_from_slice(waveform);
     for (index, (layer, steps)) in model.description().layers.iter().zip(steps).enumerate() {
         if layer.op == Op::Pool {
             let input = &buffers.layer_input[..layer.input.len()];
@@ -146,10 +149,11 @@ fn forward(
                 front,
                 back,
                 row,
+                bias,
             } = buffers;
             std::mem::swap(front, back);
             let input = if number == 0 { layer_input } else { back };
-            step.run(input, front, row);
+            step.run(input, context, front, row, bias);
         }
         let output = &mut buffers.front[..layer.output.len()];
         if layer.residual {
@@ -173,8 +177,15 @@ impl Step {
         Self { part, weights }
     }
 
-    /// `input` and `output` are at least as long as the part's shapes.
-    fn run(&self, input: &[f32], output: &mut [f32], row: &mut PaddedRow) {
+    /// `input` and `output` are at least as long as the part's shapes, `bias` as its channels.
+    fn run(
+        &self,
+        input: &[f32],
+        context: &[f32],
+        output: &mut [f32],
+        row: &mut PaddedRow,
+        bias: &mut [f32],
+    ) {
         let part = &self.part;
         let input = &input[..part.input.len()];
         let output = &mut output[..part.output.len()];
@@ -182,7 +193,9 @@ impl Step {
             StepWeights::Pointwise(packed) => {
                 kernels::pointwise(input, part.input.time, packed, output);
             }
-            StepWeights::Taps(PartWeights { weight, bias }) => {
+            StepWeights::Taps(weights) => {
+                let bias = &mut bias[..part.output.channels];
+                weights.bias_with(&context[..part.context], bias);
                 let kernel = if part.kind == PartKind::Depthwise {
                     kernels::depthwise
                 } else {
@@ -192,7 +205,7 @@ impl Step {
                 kernel(
                     input,
                     part.input.time,
-                    weight,
+                    &weights.weight,
                     bias,
                     taps,
                     stride,
@@ -221,6 +234,7 @@ impl Buffers {
                 largest(|part| part.kernel),
                 largest(|part| part.stride),
             ),
+            bias: vec![0.0; largest(|part| part.output.channels)],
         }
     }
 }

@@ -1,7 +1,9 @@
 use std::sync::Arc;
 
 use super::CpuReference;
-use crate::model::test_support::{Random, odd_json, oracle, random_model, v1_json, v2_json};
+use crate::model::test_support::{
+    Random, odd_json, oracle, random_model, v1_json, v2_json, with_context,
+};
 use crate::model::{Classifier, ClassifyError, Model, Outputs, Shape, builtin_models};
 
 /// What every engine is held to (docs of the models): absolute difference per value of any layer.
@@ -19,7 +21,13 @@ fn largest_difference(found: &[f32], expected: &[f64]) -> f64 {
 #[test]
 fn every_layer_agrees_with_the_float64_oracle() {
     let mut failures = Vec::new();
-    for (description, seed) in [(v1_json(), 1), (v2_json(), 2), (odd_json(), 3)] {
+    for (description, seed) in [
+        (v1_json(), 1),
+        (v2_json(), 2),
+        (odd_json(), 3),
+        (with_context(v1_json()), 4),
+        (with_context(v2_json()), 5),
+    ] {
         let model = Arc::new(random_model(&description, seed));
         let network = model.description();
         let windows = 4;
@@ -62,6 +70,29 @@ fn random_networks_say_something() {
         spread > 100.0 * TOLERANCE,
         "{logits:?}: too small to compare anything"
     );
+}
+
+/// The map of the context is that of constant channels without the zeros of their padding: on an
+/// input without edges both give the same.
+#[test]
+fn the_context_moves_every_output_of_the_stem_alike() {
+    let model = Arc::new(random_model(&with_context(v1_json()), 6));
+    let (_, weights) = model.layers().next().unwrap().next().unwrap();
+    let mut input = vec![0.0; 272];
+    input[256 + 3] = 1.0;
+    CpuReference::new(Arc::clone(&model), 1)
+        .classify_observed(
+            &input,
+            &mut Outputs::new(model.description(), 1),
+            |_, layer, output| {
+                for (channel, row) in output.chunks(64).enumerate().filter(|_| layer == 0) {
+                    let expected = weights.bias[channel] + weights.context[16 * channel + 3];
+                    let same = |value: &f32| (value - expected.max(0.0)).abs() < 1e-6;
+                    assert!(row.iter().all(same), "channel {channel}: {row:?}");
+                }
+            },
+        )
+        .unwrap();
 }
 
 #[test]
@@ -143,7 +174,7 @@ fn wrong_lengths_are_refused() {
 fn speed() {
     for name in builtin_models() {
         let model = Arc::new(Model::load(name).unwrap());
-        let input = Random(1).values(128);
+        let input = Random(1).values(model.description().input.len());
         let mut engine = CpuReference::new(Arc::clone(&model), 1);
         let mut outputs = Outputs::new(model.description(), 1);
         let mut microseconds: Vec<f64> = (0..20)

@@ -99,6 +99,23 @@ impl<'a> Object<'a> {
             .ok_or_else(|| self.refuse(key, &quoted(&value), expected))
     }
 
+    /// As [`Object::integer`], `None` where the field is not there.
+    pub(super) fn optional_integer(
+        &mut self,
+        key: &'static str,
+        range: RangeInclusive<usize>,
+    ) -> Result<Option<usize>, ModelError> {
+        if self.has(key) {
+            return self.integer(key, range).map(Some);
+        }
+        self.taken.push(key);
+        Ok(None)
+    }
+
+    fn has(&self, key: &str) -> bool {
+        self.fields.contains_key(key)
+    }
+
     pub(super) fn number(
         &mut self,
         key: &'static str,

@@ -3,7 +3,8 @@
 /// What a layer does, as the description says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Op {
-    /// Full convolution of the input, then ReLU.
+    /// Full convolution of the input's channels, plus a linear map of its context at every output
+    /// position, then ReLU.
     Stem {
         /// Output channels.
         out: usize,
@@ -98,6 +99,8 @@ pub struct Part {
     pub kernel: usize,
     /// Step in time.
     pub stride: usize,
+    /// Context values whose linear map is added at every output position; 0 but for stems.
+    pub context: usize,
     /// Whether negative outputs become zero.
     pub relu: bool,
 }
@@ -118,13 +121,19 @@ impl Part {
     /// Number of weights and biases.
     #[must_use]
     pub fn parameters(&self) -> usize {
-        self.weights() + self.output.channels
+        self.weights() + self.context_weights() + self.output.channels
     }
 
-    /// Multiply-accumulate operations for one beat, the zeros of the padding counted.
+    /// Multiply-accumulate operations for one beat, the zeros of the padding counted; the map of the
+    /// context is computed once.
     #[must_use]
     pub fn macs(&self) -> usize {
-        self.weights() * self.output.time
+        self.weights() * self.output.time + self.context_weights()
+    }
+
+    /// Number of weights of the context's map, `[output channels][context]`.
+    pub(in crate::model) const fn context_weights(&self) -> usize {
+        self.output.channels * self.context
     }
 
     fn weights(&self) -> usize {
@@ -148,9 +157,9 @@ pub struct Layer {
 }
 
 impl Layer {
-    /// Derives shapes and parts of `op` on `input`.
-    pub(super) fn derive(op: Op, input: Shape) -> Self {
-        let parts = parts(op, input);
+    /// Derives shapes and parts of `op` on `input` and so many context values.
+    pub(super) fn derive(op: Op, input: Shape, context: usize) -> Self {
+        let parts = parts(op, input, context);
         let output = parts.last().map_or(
             Shape {
                 channels: input.channels,
@@ -169,13 +178,16 @@ impl Layer {
     }
 }
 
-fn parts(op: Op, input: Shape) -> Vec<Part> {
+fn parts(op: Op, input: Shape, context: usize) -> Vec<Part> {
     match op {
         Op::Stem {
             out,
             kernel,
             stride,
-        } => vec![convolution(input, out, kernel, stride)],
+        } => vec![Part {
+            context,
+            ..convolution(input, out, kernel, stride)
+        }],
         Op::Separable {
             out,
             kernel,
@@ -217,6 +229,7 @@ fn convolution(input: Shape, out: usize, kernel: usize, stride: usize) -> Part {
         },
         kernel,
         stride,
+        context: 0,
         relu: true,
     }
 }

@@ -22,7 +22,7 @@ pub const V2_MAX_PARAMETERS: usize = 40_386;
 /// Most parameters of a model of any other name. Keeps a nonsense file from asking for gigabytes.
 pub const MAX_PARAMETERS: usize = 1_000_000;
 
-/// The window a network reads.
+/// What a network reads of a beat: waveform channels, then context values.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct InputDescription {
     /// Input channels, 1 to 8.
@@ -33,16 +33,27 @@ pub struct InputDescription {
     pub rate_hz: f64,
     /// Index of the R peak in the window.
     pub r_index: usize,
+    /// Values without a time axis that follow the channels, 0 to 64.
+    pub context: usize,
 }
 
 impl InputDescription {
-    /// Values of one window: channels times samples.
+    /// Values of one beat's input: channels times samples, and the context.
     #[must_use]
     pub const fn len(&self) -> usize {
-        self.channels * self.samples
+        self.channels * self.samples + self.context
     }
 
-    /// Whether a window holds no values; never true of a parsed description.
+    /// Extent of the waveform channels.
+    #[must_use]
+    pub const fn waveform(&self) -> Shape {
+        Shape {
+            channels: self.channels,
+            time: self.samples,
+        }
+    }
+
+    /// Whether an input holds no values; never true of a parsed description.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
@@ -78,14 +89,20 @@ impl NetworkDescription {
         parse::parse(file, text)
     }
 
-    /// Checks that the network reads the window the signal chain cuts.
+    /// Checks that the network reads what the signal chain gives, `window`, or of that one channel
+    /// without context.
     ///
     /// # Errors
-    /// [`ModelError::Field`] for the first property of the window that differs.
+    /// [`ModelError::Field`] for the first property that differs.
     pub fn require_window(&self, window: &InputDescription) -> Result<(), ModelError> {
         let found = &self.input;
+        let (channels, context) = match (found.channels, found.context) {
+            (1, 0) => (1, 0),
+            _ => (window.channels, window.context),
+        };
         let differing = [
-            ("channels", found.channels as f64, window.channels as f64),
+            ("channels", found.channels as f64, channels as f64),
+            ("context", found.context as f64, context as f64),
             ("samples", found.samples as f64, window.samples as f64),
             ("rate_hz", found.rate_hz, window.rate_hz),
             ("r_index", found.r_index as f64, window.r_index as f64),
@@ -98,7 +115,7 @@ impl NetworkDescription {
                 file: format!("model {}", self.name),
                 field: format!("input.{key}"),
                 found: found.to_string(),
-                expected: format!("{expected}, which is what the signal chain cuts"),
+                expected: format!("{expected}, which is what the signal chain gives"),
             }),
         }
     }

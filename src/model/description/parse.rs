@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::json::{Object, quoted};
 use super::{
-    InputDescription, Layer, MAX_PARAMETERS, NetworkDescription, Op, Shape, V1_MAX_PARAMETERS,
+    InputDescription, Layer, MAX_PARAMETERS, NetworkDescription, Op, V1_MAX_PARAMETERS,
     V2_MAX_PARAMETERS,
 };
 use crate::model::error::ModelError;
@@ -28,6 +28,7 @@ const MAX_KERNEL: usize = 31;
 const LAYERS: RangeInclusive<usize> = 3..=64;
 const INPUT_CHANNELS: RangeInclusive<usize> = 1..=8;
 const INPUT_SAMPLES: RangeInclusive<usize> = 8..=4096;
+const CONTEXT: RangeInclusive<usize> = 0..=64;
 const RATES_HZ: RangeInclusive<f64> = 1.0..=8000.0;
 const FLOORS_UV: RangeInclusive<f64> = 0.001..=10_000.0;
 const TEMPERATURES: RangeInclusive<f64> = 0.05..=20.0;
@@ -70,6 +71,7 @@ fn input(top: &mut Object<'_>) -> Result<InputDescription, ModelError> {
         samples,
         rate_hz: object.number("rate_hz", RATES_HZ)?,
         r_index: object.integer("r_index", 0..=samples - 1)?,
+        context: object.optional_integer("context", CONTEXT)?.unwrap_or(0),
     };
     object.finish()?;
     Ok(input)
@@ -118,16 +120,14 @@ fn layers(
         ));
     }
     let count = values.len();
-    let mut shape = Shape {
-        channels: input.channels,
-        time: input.samples,
-    };
+    let mut shape = input.waveform();
     let mut layers = Vec::with_capacity(count);
     for (index, value) in values.into_iter().enumerate() {
         let mut object = Object::new(file, &format!("layers[{index}]"), value)?;
         let op = op(&mut object, Place::of(index, count))?;
         object.finish()?;
-        let layer = Layer::derive(op, shape);
+        let context = if index == 0 { input.context } else { 0 };
+        let layer = Layer::derive(op, shape, context);
         shape = layer.output;
         layers.push(layer);
     }
@@ -215,9 +215,9 @@ fn check_parameters(
     top: &mut Object<'_>,
     description: &NetworkDescription,
 ) -> Result<(), ModelError> {
-    let limit = match description.name.as_str() {
-        "v1" => V1_MAX_PARAMETERS,
-        "v2" => V2_MAX_PARAMETERS,
+    let limit = match description.name.get(..2) {
+        Some("v1") => V1_MAX_PARAMETERS,
+        Some("v2") => V2_MAX_PARAMETERS,
         _ => MAX_PARAMETERS,
     };
     let derived = description.parameters();

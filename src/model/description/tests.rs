@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::model::test_support::{odd_json, v1_json, v2_json};
+use crate::model::test_support::{odd_json, v1_json, v2_json, with_context};
 
 fn parse(description: &Value) -> Result<NetworkDescription, ModelError> {
     NetworkDescription::from_json("m.safetensors", &description.to_string())
@@ -12,6 +12,18 @@ fn sizes_of_the_two_architectures() {
     for (description, parameters, macs, maps) in [
         (v1_json(), 74_165, 990_720, (128, 8)),
         (v2_json(), 34_357, 654_768, (112, 8)),
+        (
+            with_context(v1_json()),
+            74_165 + 112 + 256,
+            990_720 + 64 * 112 + 256,
+            (128, 8),
+        ),
+        (
+            with_context(v2_json()),
+            34_357 + 112 + 256,
+            654_768 + 64 * 112 + 256,
+            (112, 8),
+        ),
     ] {
         let network = parse(&description).unwrap();
         assert_eq!(network.parameters(), parameters, "{}", network.name);
@@ -112,6 +124,12 @@ fn wrong_descriptions_are_refused_by_name() {
             "layers: found 103845 parameters, expected at most 77358 for a model named \"v1\"",
         ),
         (
+            |d| {
+                d["name"] = json!("v2-context-ds1");
+            },
+            "layers: found 74165 parameters, expected at most 40386 for a model named \"v2-context-ds1\"",
+        ),
+        (
             |d| d["parameters"] = json!(74_164),
             "parameters: found 74164, expected 74165, which is what the layers add up to",
         ),
@@ -122,6 +140,10 @@ fn wrong_descriptions_are_refused_by_name() {
         (
             |d| d["input"]["r_index"] = json!(128),
             "input.r_index: found 128, expected an integer 0 to 127",
+        ),
+        (
+            |d| d["input"]["context"] = json!(65),
+            "input.context: found 65, expected an integer 0 to 64",
         ),
         (
             |d| d["input"]["rate_hz"] = json!(0),
@@ -184,42 +206,53 @@ fn text_that_is_no_json_is_refused() {
 }
 
 #[test]
-fn a_window_that_differs_from_the_chains_is_named() {
-    let network = parse(&v1_json()).unwrap();
-    let window = network.input;
-    assert!(network.require_window(&window).is_ok());
-    let rows = [
+fn an_input_that_the_chain_does_not_give_is_named() {
+    let offered = InputDescription {
+        channels: 2,
+        samples: 128,
+        rate_hz: 125.0,
+        r_index: 55,
+        context: 16,
+    };
+    for description in [v1_json(), with_context(v1_json())] {
+        let network = parse(&description).unwrap();
+        assert!(network.require_window(&offered).is_ok(), "{description}");
+    }
+    type Change = fn(&mut InputDescription);
+    let rows: [(Change, &str); 7] = [
         (
-            InputDescription {
-                channels: 2,
-                ..window
-            },
-            "input.channels: found 1, expected 2",
+            |input| input.channels = 1,
+            "input.channels: found 1, expected 2, ",
         ),
         (
-            InputDescription {
-                samples: 100,
-                ..window
-            },
-            "input.samples: found 128, expected 100",
+            |input| input.channels = 3,
+            "input.channels: found 3, expected 2, ",
         ),
         (
-            InputDescription {
-                rate_hz: 250.0,
-                ..window
-            },
-            "input.rate_hz: found 125, expected 250",
+            |input| input.context = 0,
+            "input.context: found 0, expected 16, ",
         ),
         (
-            InputDescription {
-                r_index: 54,
-                ..window
-            },
-            "input.r_index: found 55, expected 54",
+            |input| input.context = 8,
+            "input.context: found 8, expected 16, ",
+        ),
+        (
+            |input| input.samples = 100,
+            "input.samples: found 100, expected 128, ",
+        ),
+        (
+            |input| input.rate_hz = 250.0,
+            "input.rate_hz: found 250, expected 125, ",
+        ),
+        (
+            |input| input.r_index = 54,
+            "input.r_index: found 54, expected 55, ",
         ),
     ];
-    for (window, expected) in rows {
-        let error = network.require_window(&window).unwrap_err().to_string();
+    for (change, expected) in rows {
+        let mut network = parse(&with_context(v1_json())).unwrap();
+        change(&mut network.input);
+        let error = network.require_window(&offered).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
 }

@@ -122,8 +122,11 @@ fn parse_mask(word: &str) -> Result<u8, String> {
         .map_err(|_| format!("`{word}` is no mask; expected 0x00 to 0xff"))
 }
 
-/// A decimal number with unit, exact to the nanosecond.
-fn parse_time_ns(word: &str) -> Result<u64, String> {
+/// A time of a fault script in nanoseconds: a decimal number with unit, exact to the nanosecond.
+///
+/// # Errors
+/// A sentence that says what was found and expected.
+pub fn parse_time_ns(word: &str) -> Result<u64, String> {
     let wrong = || format!("`{word}` is no time; expected such as 2.5s, 40ms, 10us or 500ns");
     let unit_at = word
         .find(|c: char| c.is_ascii_alphabetic())

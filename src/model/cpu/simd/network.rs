@@ -3,9 +3,9 @@
 use super::depthwise::PackedDepthwise;
 use super::isa::{Isa, Kernel, scalars, scalars_mut};
 use super::layout::Layout;
-use super::product::{Output, PackedProduct, Rows};
+use super::product::{Addend, Output, PackedProduct, Rows};
 use crate::model::CLASS_COUNT;
-use crate::model::description::{Layer, Part, PartKind, Shape};
+use crate::model::description::{InputDescription, Layer, Part, PartKind, Shape};
 use crate::model::weights::{Model, PartWeights};
 
 /// Beats that go through the network together, layer by layer, so that a packed panel of weights is
@@ -33,13 +33,22 @@ pub(super) struct Network<I: Isa> {
     largest_activation: usize,
 }
 
-/// How the windows of a batch are laid out for the stem: `[beat][padding + time + padding]` of
-/// all input channels, without gaps, so that the inputs of a tap sum are consecutive.
+/// How the inputs of a batch are laid out for the stem: `[beat][padding + time + padding]` of all
+/// waveform channels, without gaps, so that the inputs of a tap sum are consecutive; then the
+/// context.
 struct Window {
-    shape: Shape,
+    input: InputDescription,
     padding: usize,
     /// Scalars from beat to beat.
     beat_step: usize,
+}
+
+/// Where the rows of an activation lie in its buffer, in vectors.
+#[derive(Clone, Copy)]
+struct Place {
+    first: usize,
+    beat_step: usize,
+    row_step: usize,
 }
 
 /// One kernel call.
@@ -49,8 +58,8 @@ struct Step<I: Isa> {
     target: usize,
     from: Layout,
     into: Layout,
-    /// Buffer and layout of what is added.
-    residual: Option<(usize, Layout)>,
+    /// Buffer of what is added, and where it lies.
+    addend: Option<(usize, Place)>,
     /// The layer whose last kernel this is.
     completes: Option<usize>,
 }
@@ -84,16 +93,13 @@ struct Activation {
 impl<I: Isa> Network<I> {
     pub(super) fn new(isa: I, model: &Model) -> Self {
         let description = model.description();
-        let input = Shape {
-            channels: description.input.channels,
-            time: description.input.samples,
-        };
+        let input = description.input;
         let padding = description.parts().next().map_or(0, |part| part.kernel / 2);
-        let beat_vectors = ((input.time + 2 * padding) * input.channels).div_ceil(I::LANES);
+        let beat_vectors = (input.len() + 2 * padding * input.channels).div_ceil(I::LANES);
         let mut network = Self {
             isa,
             window: Window {
-                shape: input,
+                input,
                 padding,
                 beat_step: beat_vectors * I::LANES,
             },
@@ -104,7 +110,7 @@ impl<I: Isa> Network<I> {
         };
         let mut current = Activation {
             buffer: 0,
-            layout: Layout::new::<I>(input, 0),
+            layout: Layout::new::<I>(input.waveform(), 0),
         };
         // What reads each part's output decides its margin.
         let mut margins = description.parts().skip(1).map(margin_before).chain([0]);
@@ -113,8 +119,13 @@ impl<I: Isa> Network<I> {
             for (part, weights) in parts {
                 let margin = margins.next().unwrap_or(0);
                 let layout = Layout::new::<I>(part.output, margin);
+                let context = network.context(part, weights, current);
                 let operation = network.lower(part, weights, current.layout);
-                current = network.push(operation, current, layer_input.buffer, layout);
+                let kept = context.map_or(layer_input.buffer, |(buffer, _)| buffer);
+                current = network.push(operation, current, kept, layout);
+                if let Some(step) = network.steps.last_mut() {
+                    step.addend = context;
+                }
             }
             if layer.parts.is_empty() {
                 network.pool = network.steps.len();
@@ -144,7 +155,7 @@ impl<I: Isa> Network<I> {
             target,
             from: current.layout,
             into,
-            residual: None,
+            addend: None,
             completes: None,
         });
         Activation {
@@ -157,12 +168,48 @@ impl<I: Isa> Network<I> {
     fn complete(&mut self, index: usize, layer: &Layer, input: Activation) {
         if let Some(step) = self.steps.last_mut() {
             step.completes = Some(index);
-            step.residual = layer.residual.then_some((input.buffer, input.layout));
+            if layer.residual {
+                step.addend = Some((input.buffer, Place::of(&input.layout)));
+            }
         }
     }
 
+    /// Adds a step that maps the context of each beat, for a part that reads one: what the part adds
+    /// to each of its rows.
+    fn context(
+        &mut self,
+        part: &Part,
+        weights: &PartWeights,
+        input: Activation,
+    ) -> Option<(usize, Place)> {
+        if part.context == 0 {
+            return None;
+        }
+        let values = part.context;
+        let no_bias = vec![0.0; part.output.channels];
+        let operation = Operation::Product {
+            weights: PackedProduct::new(self.isa, &no_bias, values, |output, value| {
+                weights.context[output * values + value]
+            }),
+            first: self.window.context_start(),
+            beat_step: self.window.beat_step,
+            row_step: 0,
+            relu: false,
+        };
+        let once = Shape {
+            time: 1,
+            ..part.output
+        };
+        let mapped = self.push(operation, input, input.buffer, Layout::new::<I>(once, 0));
+        let place = Place {
+            row_step: 0,
+            ..Place::of(&mapped.layout)
+        };
+        Some((mapped.buffer, place))
+    }
+
     fn lower(&self, part: &Part, weights: &PartWeights, from: Layout) -> Operation<I> {
-        let PartWeights { weight, bias } = weights;
+        let PartWeights { weight, bias, .. } = weights;
         let inputs = part.input.channels;
         match part.kind {
             PartKind::Depthwise => Operation::Depthwise(PackedDepthwise::new(
@@ -213,7 +260,7 @@ impl<I: Isa> Network<I> {
         maps: &mut [f32],
         mut observe: Option<Observer<'_>>,
     ) {
-        let tile_windows = TILE_BEATS * self.window.shape.len();
+        let tile_windows = TILE_BEATS * self.window.input.len();
         let tile_maps = maps.len() / logits.len() * TILE_BEATS;
         let mut maps = maps.chunks_mut(tile_maps.max(1));
         for (tile, (windows, logits)) in windows
@@ -289,17 +336,35 @@ fn channel_first<I: Isa>(values: &[f32], layout: &Layout, beat: usize, output: &
     }
 }
 
+impl Place {
+    const fn of(layout: &Layout) -> Self {
+        Self {
+            first: layout.at(0, 0),
+            beat_step: layout.beat_len(),
+            row_step: layout.width,
+        }
+    }
+}
+
 impl Window {
+    /// Where the context of a beat starts.
+    const fn context_start(&self) -> usize {
+        self.input.waveform().len() + 2 * self.padding * self.input.channels
+    }
+
     /// Pads and interleaves the channels of each window.
-    fn load(&self, windows: &[f32], output: &mut [f32]) {
-        let Shape { channels, time } = self.shape;
+    fn load(&self, inputs: &[f32], output: &mut [f32]) {
+        let Shape { channels, time } = self.input.waveform();
         let padding = self.padding * channels;
-        for (window, output) in windows
-            .chunks_exact(self.shape.len())
+        let context_start = self.context_start();
+        for (input, output) in inputs
+            .chunks_exact(self.input.len())
             .zip(output.chunks_exact_mut(self.beat_step))
         {
+            let (window, context) = input.split_at(channels * time);
             output[..padding].fill(0.0);
-            output[padding + window.len()..].fill(0.0);
+            output[padding + window.len()..context_start].fill(0.0);
+            output[context_start..context_start + context.len()].copy_from_slice(context);
             let output = &mut output[padding..padding + window.len()];
             if channels == 1 {
                 output.copy_from_slice(window);
@@ -336,9 +401,12 @@ impl<I: Isa> Step<I> {
                     values: output,
                     layout: self.into,
                     relu,
-                    residual: self
-                        .residual
-                        .map(|(buffer, layout)| (buffers[buffer].as_slice(), layout)),
+                    addend: self.addend.map(|(buffer, place)| Addend {
+                        values: &buffers[buffer],
+                        first: place.first,
+                        beat_step: place.beat_step,
+                        row_step: place.row_step,
+                    }),
                 };
                 weights.run(isa, beats, rows, output);
             }

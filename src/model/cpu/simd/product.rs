@@ -40,8 +40,18 @@ pub(super) struct Output<'a, V> {
     pub(super) values: &'a mut [V],
     pub(super) layout: Layout,
     pub(super) relu: bool,
-    /// Added to the sums: an activation of the same shape.
-    pub(super) residual: Option<(&'a [V], Layout)>,
+    /// Added to the sums.
+    pub(super) addend: Option<Addend<'a, V>>,
+}
+
+/// Vectors added to the sums: those of row `r` of beat `b` start at
+/// `first + b * beat_step + r * row_step`. An activation of the same shape (the residual), or one
+/// row a beat for all its rows (the context).
+pub(super) struct Addend<'a, V> {
+    pub(super) values: &'a [V],
+    pub(super) first: usize,
+    pub(super) beat_step: usize,
+    pub(super) row_step: usize,
 }
 
 impl<I: Isa> PackedProduct<I> {
@@ -226,12 +236,13 @@ impl<I: Isa, const V: usize> Group<'_, '_, '_, I, V> {
             values,
             layout,
             relu,
-            residual,
+            addend,
         } = &mut *self.output;
-        if let Some((residual, layout)) = residual {
-            let residual = &residual[layout.at(beat, row) + first..];
+        if let Some(addend) = addend {
+            let start = addend.first + beat * addend.beat_step + row * addend.row_step;
+            let values = &addend.values[start + first..];
             for (t, sums) in sums.iter_mut().enumerate() {
-                let row = &residual[t * layout.width..][..V];
+                let row = &values[t * addend.row_step..][..V];
                 for (sum, &value) in sums.iter_mut().zip(row) {
                     *sum = isa.add(*sum, value);
                 }

@@ -9,7 +9,7 @@ use super::isa::{Isa, Kernel};
 use super::{CpuIsa, CpuSimd};
 use crate::model::cpu::golden_tests::{BEATS, golden_failures, label};
 use crate::model::test_support::{
-    Random, network_json, odd_json, oracle, random_model, v1_json, v2_json,
+    Random, network_json, odd_json, oracle, random_model, v1_json, v2_json, with_context,
 };
 use crate::model::{
     Classifier, ClassifyError, CpuReference, Model, Outputs, best_cpu_engine, builtin_models,
@@ -94,7 +94,14 @@ fn every_layer_of_the_shipped_networks_is_what_pytorch_computed() {
 #[test]
 fn every_layer_agrees_with_the_float64_oracle() {
     let mut failures = Vec::new();
-    for (description, seed) in [(v1_json(), 1), (v2_json(), 2), (odd_json(), 3)] {
+    for (description, seed) in [
+        (v1_json(), 1),
+        (v2_json(), 2),
+        (odd_json(), 3),
+        (with_context(v1_json()), 4),
+        (with_context(v2_json()), 5),
+        (with_context(odd_json()), 6),
+    ] {
         failures.extend(oracle_failures(&description, seed, 5));
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
@@ -162,8 +169,9 @@ fn labels_are_those_of_the_reference() {
     let windows = 150;
     for name in builtin_models() {
         let model = Arc::new(Model::load(name).unwrap());
-        let mut input = Random(3).values(windows * 128);
-        for window in input.chunks_mut(128) {
+        let length = model.description().input.len();
+        let mut input = Random(3).values(windows * length);
+        for window in input.chunks_mut(length) {
             // Uneven noise with a peak, roughly of the scale that normalisation leaves.
             let scale = window[0].abs() * 2.0;
             for value in window.iter_mut() {
@@ -189,7 +197,7 @@ fn labels_are_those_of_the_reference() {
 
 #[test]
 fn a_window_has_one_answer_whatever_its_batch_and_threads() {
-    for description in [v1_json(), v2_json(), odd_json()] {
+    for description in [v1_json(), v2_json(), odd_json(), with_context(v1_json())] {
         let model = Arc::new(random_model(&description, 4));
         let window = model.description().input.len();
         let input = Random(5).values(BATCH * window);
@@ -321,12 +329,13 @@ fn speed() {
     for name in builtin_models() {
         let model = Arc::new(Model::load(name).unwrap());
         let flops = 2.0 * model.description().macs_per_beat() as f64;
-        let input = Random(1).values(512 * 128);
+        let length = model.description().input.len();
+        let input = Random(1).values(512 * length);
         for mut engine in engines(&model, 512) {
             let peak = peak_of(engine.isa());
             println!("{name} {} peak {peak:.0} GFLOP/s", engine.engine());
             for batch in [1, 8, 64, 512] {
-                let input = &input[..batch * 128];
+                let input = &input[..batch * length];
                 let mut outputs = Outputs::logits_only(model.description(), batch);
                 let mut microseconds: Vec<f64> = (0..41)
                     .map(|_| {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{KERNELS, TOLERANCE, backends, exclusive, largest_difference, options};
 use crate::model::gpu::{GpuEngine, GpuError, GpuKernels, GpuOptions, Submitted};
-use crate::model::test_support::{Random, odd_json, random_model};
+use crate::model::test_support::{Random, odd_json, random_model, v1_json, v2_json, with_context};
 use crate::model::{
     Classifier, ClassifyError, CpuReference, Decision, Model, Outputs, builtin_models,
 };
@@ -34,11 +34,17 @@ fn difference(found: &Outputs, expected: &Outputs) -> f32 {
 fn batches_of_any_size_are_what_the_reference_computes() {
     let _device = exclusive();
     let mut failures = Vec::new();
-    for name in builtin_models() {
-        let model = Arc::new(Model::load(name).unwrap());
-        let input = Random(21).values(1000 * 128);
+    let contexts = [v1_json(), v2_json()].map(|json| random_model(&with_context(json), 5));
+    let shipped = builtin_models()
+        .into_iter()
+        .map(|name| Model::load(name).unwrap());
+    for model in shipped.chain(contexts) {
+        let name = &model.description().name.clone();
+        let model = Arc::new(model);
+        let length = model.description().input.len();
+        let input = Random(21).values(1000 * length);
         let expected = [1, 2, 63, 64, 257, 1000].map(|batch| {
-            let input = &input[..batch * 128];
+            let input = &input[..batch * length];
             (input, reference(&model, input))
         });
         for backend in backends() {
