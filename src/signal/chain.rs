@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::beats::BeatKeeper;
-use super::channel::Channel;
+use super::channel::{Channel, ChannelOutput};
 use super::resample::Kernel;
 use super::{
     CHANNEL_COUNT, DetectorWeights, Mains, RrFeatures, SampleRate, SignalError, SignalQuality,
@@ -255,12 +255,23 @@ impl Chain {
             let Some((channel, right)) = right.split_first_mut() else {
                 return;
             };
-            let other = left.first().or(right.first()).filter(|_| self.fused);
+            let other = left.first_mut().or(right.first_mut());
+            let heard = other.as_deref().filter(|_| self.fused);
             let beats = &mut self.beats;
             let (uv, lead_off) = (sample.uv[number], sample.lead_off[number]);
-            channel.push(sample.index, uv, lead_off, other, &mut |output| {
+            let mut beat_age = None;
+            channel.push(sample.index, uv, lead_off, heard, &mut |output| {
+                if let ChannelOutput::Beat(beat, history, _) = &output {
+                    beat_age = Some(history.end() - 1 - beat.index);
+                }
                 beats.take(number, sample.index, &output, sink);
             });
+            if let Some(age) = beat_age
+                && let Some(quality) = other.and_then(|other| other.beat_elsewhere(age))
+            {
+                let output = ChannelOutput::Quality(quality);
+                beats.take(1 - number, sample.index, &output, sink);
+            }
         }
     }
 

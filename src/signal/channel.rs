@@ -69,6 +69,11 @@ impl Channel {
         !matches!(self.quality(), SignalQuality::Flat | SignalQuality::LeadOff)
     }
 
+    /// Another channel had a beat with its R peak `age` conditioned samples ago.
+    pub(super) fn beat_elsewhere(&mut self, age: u64) -> Option<SignalQuality> {
+        self.monitor.beat_elsewhere(age)
+    }
+
     /// Take the sample with input index `index`; a value that is no number, or
     /// that comes with a report of a lead off, is replaced by the one before. `other` is a channel
     /// whose opinion on beats is heard.

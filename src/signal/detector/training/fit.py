@@ -20,19 +20,19 @@ import torch
 FIRST, SECOND = 32, 16
 FEATURES = 64
 FUSION, OPINIONS = 12, 12
-EPOCHS = 6
+EPOCHS = 5
 BATCH = 4096
 RATE = 6e-3
 DECAY = 1e-4
 # Weight of a judgement by variant (examples/detector_material/vary.rs); 0.5 for all others.
-WEIGHTS = {"first": 3.0, "first-em-a": 1.0, "first-em-b": 1.0}
+WEIGHTS = {"first": 3.0, "first-em-a": 1.0, "first-em-b": 1.0, "both": 3.0, "both-em": 1.0}
 # A judgement this sure and right tells little: a part of them stands for all.
 SURE_LOG_ODDS = 6.0
-SURE_PART = 0.15
+SURE_PART = 0.12
 DS1 = {101, 106, 108, 109, 112, 114, 115, 116, 118, 119, 122, 124, 201, 203, 205, 207, 208, 209, 215, 220, 223, 230}
 
 
-def load(folders):
+def load(folders, count):
     """Features, truth, weight and record of the judgements whose truth is known."""
     rng = np.random.default_rng(0)
     xs, ys, ws, records, variants = [], [], [], [], []
@@ -41,7 +41,7 @@ def load(folders):
         rows = np.fromfile(path, dtype="<f4")
         if rows.size == 0:
             continue
-        rows = rows.reshape(-1, FEATURES + 2)
+        rows = rows.reshape(-1, count + 2)
         rows = rows[rows[:, 0] >= 0]
         weight = np.full(len(rows), WEIGHTS.get(variant, 0.5), np.float32)
         sure = np.where(rows[:, 0] == 1, rows[:, 1], -rows[:, 1]) > SURE_LOG_ODDS
@@ -86,6 +86,37 @@ def fit(x, y, w, seed):
     a, ab, b, bb, c, cb = [(average / averaged).numpy().astype(np.float64) for average in averages]
     a = a / deviation
     return np.concatenate([a.ravel(), ab - a @ mean, b.ravel(), bb, c.ravel(), cb])
+
+
+def fit_fusion(x, y, w, seed):
+    """The same for one hidden layer with a direct way past it."""
+    torch.manual_seed(seed)
+    mean, deviation = x.mean(0), x.std(0) + 1e-3
+    x = torch.from_numpy((x - mean) / deviation)
+    y, w = torch.from_numpy(y), torch.from_numpy(w / w.mean())
+    hidden, output, direct = torch.nn.Linear(OPINIONS, FUSION), torch.nn.Linear(FUSION, 1, bias=False), torch.nn.Linear(OPINIONS, 1)
+    parameters = [hidden.weight, hidden.bias, output.weight, direct.weight, direct.bias]
+    optimiser = torch.optim.AdamW(parameters, lr=RATE, weight_decay=DECAY)
+    steps = EPOCHS * (len(x) // BATCH)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps, pct_start=0.1)
+    for _ in range(EPOCHS):
+        order = torch.randperm(len(x))
+        for start in range(0, len(x) - BATCH + 1, BATCH):
+            take = order[start : start + BATCH]
+            z = (output(torch.tanh(hidden(x[take]))) + direct(x[take])).squeeze(1)
+            loss = torch.nn.functional.binary_cross_entropy_with_logits(z, y[take], w[take])
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+    f, fb, g, d, gb = [parameter.detach().numpy().astype(np.float64) for parameter in parameters]
+    f, d = f / deviation, d / deviation
+    return np.concatenate([f.ravel(), fb - f @ mean, g.ravel(), d.ravel(), gb - (d @ mean)])
+
+
+def fused_log_odds(weights, x):
+    f, fb, g, d, gb = np.split(weights.astype(np.float32), np.cumsum([FUSION * OPINIONS, FUSION, FUSION, OPINIONS]))
+    return np.tanh(x @ f.reshape(FUSION, OPINIONS).T + fb) @ g + x @ d + gb
 
 
 def log_odds(weights, x):
@@ -154,6 +185,7 @@ def save(path, weights, fusion=None):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folders", nargs="*")
+    parser.add_argument("--pairs", nargs="*", help="folders written with --pairs")
     parser.add_argument("--folds", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("fitted"))
@@ -164,26 +196,45 @@ def main():
         source.write_text(rust(np.loadtxt(text)))
         return
     start = time.time()
-    data = x, y, w, records, variants = load(arguments.folders)
-    print(f"{len(y)} judgements kept, {int(y.sum())} of beats", flush=True)
-    everything = fit(x, y, w, arguments.seed)
-    save(arguments.out / "all.txt", everything)
-    report(f"all records ({time.time() - start:.0f} s)", data, log_odds(everything, x))
-    kept = np.isin(records, list(DS1))
-    weights = fit(x[kept], y[kept], w[kept], arguments.seed)
-    save(arguments.out / "ds1.txt", weights)
-    report(f"the records that are not in DS1 ({time.time() - start:.0f} s)", [column[~kept] for column in data], log_odds(weights, x[~kept]))
+    single = load(arguments.folders, FEATURES)
+    pairs = load(arguments.pairs, OPINIONS) if arguments.pairs else None
+    print(f"{len(single[1])} judgements kept, {int(single[1].sum())} of beats", flush=True)
+
+    def fit_on(records_kept, path):
+        """Writes the weights; returns the log odds of the rows that were left out."""
+        kept = records_kept(single[3])
+        weights = fit(*[column[kept] for column in single[:3]], arguments.seed)
+        fusion, fused = None, None
+        if pairs:
+            pairs_kept = records_kept(pairs[3])
+            fusion = fit_fusion(*[column[pairs_kept] for column in pairs[:3]], arguments.seed)
+            fused = fused_log_odds(fusion, pairs[0])
+        for file in path:
+            save(arguments.out / file, weights, fusion)
+        return log_odds(weights, single[0]), fused
+
+    def all_reports(title, z, fused, left_out):
+        k = left_out(single[3])
+        report(f"{title} ({time.time() - start:.0f} s)", [column[k] for column in single], z[k])
+        if pairs:
+            k = left_out(pairs[3])
+            report("  with the other channel", [column[k] for column in pairs], fused[k])
+
+    whole = lambda records: records > 0
+    ds1 = lambda records: np.isin(records, list(DS1))
+    all_reports("all records", *fit_on(whole, ["all.txt"]), whole)
+    all_reports("fitted on DS1, the others", *fit_on(ds1, ["ds1.txt"]), lambda records: ~ds1(records))
     if arguments.folds:
-        z = np.zeros(len(y), np.float32)
-        groups = np.unique(group(records))
+        z, fused = np.zeros(len(single[1])), np.zeros(len(pairs[1]) if pairs else 0)
+        groups = np.unique(group(single[3]))
         for fold in range(arguments.folds):
-            held_out = np.isin(group(records), groups[fold :: arguments.folds])
-            weights = fit(x[~held_out], y[~held_out], w[~held_out], arguments.seed)
-            z[held_out] = log_odds(weights, x[held_out])
-            for record in np.unique(records[held_out]):
-                save(arguments.out / "folds" / f"{record}.txt", weights)
-            print(f"fold {fold} ({time.time() - start:.0f} s)", flush=True)
-        report("records left out in turn", data, z)
+            held_out = lambda records: np.isin(group(records), groups[fold :: arguments.folds])
+            files = [f"folds/{record}.txt" for record in np.unique(single[3][held_out(single[3])])]
+            fold_z, fold_fused = fit_on(lambda records: ~held_out(records), files)
+            z[held_out(single[3])] = fold_z[held_out(single[3])]
+            if pairs:
+                fused[held_out(pairs[3])] = fold_fused[held_out(pairs[3])]
+        all_reports("records left out in turn", z, fused, whole)
 
 
 if __name__ == "__main__":
