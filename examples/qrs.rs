@@ -3,6 +3,8 @@
 //!
 //! `cargo run --release --example qrs -- DATABASE_FOLDER [--help]`
 
+#[path = "common/change.rs"]
+mod change;
 mod common;
 
 use std::error::Error;
@@ -17,6 +19,7 @@ use ecg_gateway::signal::{
     SignalQuality,
 };
 
+use change::Change;
 use common::LoadedRecord;
 
 /// Share of matched beats whose R peak is this far off its usual place counts as misplaced, ms.
@@ -43,6 +46,9 @@ struct Arguments {
     /// Pretend the sampling rate is this many times the stated one: faster or slower hearts.
     #[arg(long, default_value_t = 1.0)]
     tempo: f64,
+    /// Resample the signals to this rate, Hz.
+    #[arg(long)]
+    rate_hz: Option<f64>,
     /// Use the noise from this second on.
     #[arg(long, default_value_t = 0.0)]
     noise_from_s: f64,
@@ -161,16 +167,23 @@ fn report(
     noise: Option<&[Vec<f32>]>,
 ) -> Result<Report, Box<dyn Error>> {
     let mut record = common::load(path)?;
-    record.rate_hz *= arguments.tempo;
     let reference = common::reference(&record);
     if let (Some(noise), Some(snr_db)) = (noise, arguments.snr_db) {
         common::add_noise(&mut record, &reference, noise, snr_db);
     }
+    let change = Change {
+        rate_hz: arguments.rate_hz,
+        tempo: arguments.tempo,
+        gain: arguments.gain,
+    };
     for channel in &mut record.channels_uv {
-        for uv in channel {
-            *uv *= arguments.gain;
-        }
+        *channel = change.apply(channel, record.rate_hz);
     }
+    for (sample, _) in &mut record.annotations {
+        *sample = change.index(*sample, record.rate_hz);
+    }
+    record.rate_hz = change.new_rate_hz(record.rate_hz);
+    let reference = common::reference(&record);
     let weights = match &arguments.weights {
         Some(path) if path.as_os_str() == "ds1" => DetectorWeights::Ds1,
         Some(path) => common::weights(path, &record.name)?,

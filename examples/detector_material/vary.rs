@@ -39,6 +39,17 @@ pub(crate) struct Variant {
     altered: bool,
     /// Whether the channels are noisy at the same times.
     together: bool,
+    /// Whether P and T waves are made larger or smaller and QRS complexes taken out.
+    reshaped: bool,
+}
+
+impl Variant {
+    const fn reshaped(self) -> Self {
+        Self {
+            reshaped: true,
+            ..self
+        }
+    }
 }
 
 const fn one(
@@ -55,6 +66,7 @@ const fn one(
         snr_db,
         altered,
         together: false,
+        reshaped: false,
     }
 }
 
@@ -73,6 +85,7 @@ const fn pair(
         snr_db,
         altered,
         together,
+        reshaped: false,
     }
 }
 
@@ -96,9 +109,10 @@ pub(crate) const SINGLES: &[Variant] = &[
         NoiseKind::None,
         (0.0, 0.0),
         true,
-    ),
+    )
+    .reshaped(),
     one("turned-a", &Lead::Turned, NoiseKind::None, (0.0, 0.0), true),
-    one("turned-b", &Lead::Turned, NoiseKind::None, (0.0, 0.0), true),
+    one("turned-b", &Lead::Turned, NoiseKind::None, (0.0, 0.0), true).reshaped(),
     one(
         "first-em-a",
         &Lead::First,
@@ -113,9 +127,9 @@ pub(crate) const SINGLES: &[Variant] = &[
         (3.0, 15.0),
         false,
     ),
-    one("first-em-c", &Lead::First, NoiseKind::Em, (3.0, 15.0), true),
-    one("turned-em", &Lead::Turned, NoiseKind::Em, (3.0, 15.0), true),
-    one("turned-ma", &Lead::Turned, NoiseKind::Ma, (3.0, 18.0), true),
+    one("first-em-c", &Lead::First, NoiseKind::Em, (3.0, 15.0), true).reshaped(),
+    one("turned-em", &Lead::Turned, NoiseKind::Em, (3.0, 15.0), true).reshaped(),
+    one("turned-ma", &Lead::Turned, NoiseKind::Ma, (3.0, 18.0), true).reshaped(),
     one(
         "turned-bw",
         &Lead::Turned,
@@ -149,7 +163,8 @@ pub(crate) const PAIRS: &[Variant] = &[
         (0.0, 0.0),
         true,
         false,
-    ),
+    )
+    .reshaped(),
     pair("both-em", BOTH, NoiseKind::Em, (3.0, 15.0), false, true),
     pair(
         "both-one-em",
@@ -241,9 +256,15 @@ pub(crate) fn alter(
     };
     altered.channels_uv.clear();
     let times = Dice::new(&[&record.name, variant.name, "times"], seed);
+    let mut tempo = 1.0;
     if variant.altered {
-        altered.rate_hz *= dice.between(-0.5, 0.6).exp();
+        tempo = dice.between(-0.5, 0.6).exp();
     }
+    let taken_out = if variant.reshaped {
+        choose_beats(&mut altered, &mut dice)
+    } else {
+        Vec::new()
+    };
     for (number, lead) in variant.leads.iter().enumerate() {
         let mut channel: Vec<f32> = match lead {
             Lead::First => first.clone(),
@@ -255,6 +276,11 @@ pub(crate) fn alter(
                 both.map(|(x, y)| a * x + b * y).collect()
             }
         };
+        if variant.reshaped {
+            let part = dice.between(-0.4, 2.0) as f32;
+            add_broad_waves(&mut channel, part, record.rate_hz);
+            take_out(&mut channel, &taken_out, record.rate_hz);
+        }
         let kinds: &[&Vec<Vec<f32>>] = match variant.noise {
             NoiseKind::None => &[],
             NoiseKind::Em => &[&noises.em],
@@ -270,7 +296,7 @@ pub(crate) fn alter(
             } else {
                 &mut dice
             };
-            add_noise(&mut channel, record, noise, variant.snr_db, dice);
+            add_noise(&mut channel, &altered, noise, variant.snr_db, dice);
         }
         if variant.altered {
             let gain = (dice.between(-2.3, 1.4).exp() * dice.sign()) as f32;
@@ -281,7 +307,74 @@ pub(crate) fn alter(
         }
         altered.channels_uv.push(channel);
     }
+    altered.rate_hz *= tempo;
     altered
+}
+
+/// Beats that are taken out, one to three in a row, in every second record: pauses, and P waves that
+/// nothing follows. They leave the annotations.
+fn choose_beats(record: &mut LoadedRecord, dice: &mut Dice) -> Vec<u64> {
+    let often = 0.1 * (dice.part() - 0.4).max(0.0);
+    let (mut taken_out, mut in_a_row) = (Vec::new(), 0);
+    record.annotations.retain(|&(sample, code)| {
+        if !code.is_beat() {
+            return true;
+        }
+        if in_a_row == 0 && dice.part() < often {
+            in_a_row = samples(dice.between(1.0, 4.0), 1.0);
+        }
+        if in_a_row == 0 {
+            return true;
+        }
+        in_a_row -= 1;
+        taken_out.push(sample);
+        false
+    });
+    taken_out
+}
+
+/// Puts straight lines in the place of QRS complexes and T waves.
+fn take_out(channel: &mut [f32], beats: &[u64], rate_hz: f64) {
+    let mean = |part: &[f32]| part.iter().sum::<f32>() / part.len().max(1) as f32;
+    let around = samples(0.02, rate_hz);
+    for &beat in beats {
+        let Ok(beat) = usize::try_from(beat) else {
+            continue;
+        };
+        let from = beat.saturating_sub(samples(0.08, rate_hz));
+        let to = beat + samples(0.42, rate_hz);
+        if from < around || to + around > channel.len() {
+            continue;
+        }
+        let (first, last) = (
+            mean(&channel[from - around..from]),
+            mean(&channel[to..to + around]),
+        );
+        let length = (to - from) as f32;
+        for (step, value) in channel[from..to].iter_mut().enumerate() {
+            *value = first + (last - first) * step as f32 / length;
+        }
+    }
+}
+
+/// Adds a part of the mean over 80 ms, which holds P and T waves but little of QRS complexes.
+fn add_broad_waves(channel: &mut [f32], part: f32, rate_hz: f64) {
+    let half = samples(0.04, rate_hz);
+    let mut sums = Vec::with_capacity(channel.len() + 1);
+    let mut sum = 0.0_f64;
+    sums.push(sum);
+    for &uv in channel.iter() {
+        sum += f64::from(uv);
+        sums.push(sum);
+    }
+    for index in 0..channel.len() {
+        let (from, to) = (
+            index.saturating_sub(half),
+            (index + half + 1).min(channel.len()),
+        );
+        let mean = (sums[to] - sums[from]) / (to - from) as f64;
+        channel[index] += part * mean as f32;
+    }
 }
 
 /// Noisy and clean stretches take turns; each noisy one has its own ratio and its own noise.

@@ -56,6 +56,9 @@ pub const FEATURE_GROUPS: [(&str, usize); 12] = [
     ),
 ];
 
+/// Place of the logarithm of the energy of the quiet quarter over that of the beats.
+pub(super) const QUIET: usize = FEATURE_GROUPS[0].1;
+
 /// Number of features of a candidate.
 pub const FEATURE_COUNT: usize = {
     let (mut sum, mut group) = (0, 0);

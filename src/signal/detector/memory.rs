@@ -72,6 +72,8 @@ pub(super) struct Memory {
     /// Running logarithm of R over S, limited; positive where R is the larger deflection.
     pub(super) polarity: f32,
     pub(super) shapes: Shapes,
+    /// Nothing smaller than a part of the beats that were forgotten is a first beat, µV.
+    pub(super) least_energy_uv: f32,
     /// What is left of the levels since they began to sink.
     sunk: f32,
 }
@@ -87,6 +89,7 @@ impl Default for Memory {
             noise_uv: 0.0,
             polarity: 0.0,
             shapes: Shapes::default(),
+            least_energy_uv: 0.0,
             sunk: 1.0,
         }
     }
@@ -108,6 +111,18 @@ impl Memory {
         } = beat.fiducial;
         self.shapes.learn(history, index, upward, log_up_over_down);
         self.sunk = 1.0;
+    }
+
+    /// Know nothing of the beats any more, save how large they were at the least.
+    pub(super) fn forget(&mut self) {
+        let Some(energy_uv) = self.energy_uv.median() else {
+            return;
+        };
+        *self = Self {
+            noise_uv: self.noise_uv,
+            least_energy_uv: LOWEST_PART * energy_uv / self.sunk,
+            ..Self::default()
+        };
     }
 
     /// Lower the levels, so that beats become visible again that grew small.

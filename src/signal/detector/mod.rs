@@ -27,7 +27,7 @@ pub use weights::DetectorWeights;
 
 use super::CHAIN_RATE_HZ;
 use envelope::{Envelope, PEAK_DELAY_SAMPLES, Peak};
-use features::Context;
+use features::{Context, QUIET};
 use fiducial::Fiducial;
 pub use fusion::FUSION_COUNT;
 use fusion::Opinion;
@@ -51,7 +51,14 @@ const EARLY_LOG_ODDS: f32 = 4.0;
 const FULL_LOG_ODDS: f32 = 6.0;
 /// From here on a candidate is a beat at the deadline (log odds): below even odds, because a lost
 /// beat also costs the levels their memory.
-const LEAST_LOG_ODDS: f32 = -0.25;
+const LEAST_LOG_ODDS: f32 = -0.55;
+/// The same with the opinion of the other channel.
+const LEAST_FUSED_LOG_ODDS: f32 = -1.0;
+/// In noise a lost beat weighs more: from this energy between the beats over theirs on (logarithm)
+/// the limit falls by the slope, for as far as the width.
+const NOISE_FROM: f32 = -2.2;
+const NOISE_WIDTH: f32 = 0.6;
+const NOISE_SLOPE: f32 = 1.5;
 /// Most candidates that can be waiting: one each 100 ms, and those of a flush.
 const QUEUE_LENGTH: usize = 32;
 /// Decided candidates that are remembered: as many as fit into the time a P wave lies before R.
@@ -64,6 +71,9 @@ const FIRST_BEAT_PART: f32 = 0.4;
 const NOISE_WEIGHT: f32 = 0.1;
 /// Without a beat for this long, the levels of the last beats sink with every candidate.
 const SILENCE_SAMPLES: u64 = samples(2500);
+/// Without a beat for this long what is known of the beats is forgotten: the patient's beats changed,
+/// or something else had been learned for them.
+const LOST_SAMPLES: u64 = samples(6000);
 /// What remains of the levels each time.
 const SINKING: f32 = 0.9;
 
@@ -328,7 +338,8 @@ impl Detector {
                 let largest = |most: f32, other: &Candidate| most.max(other.peak.energy_uv);
                 let largest = self.queue.iter().fold(0.0, largest);
                 Verdict {
-                    accepted: front.peak.energy_uv >= FIRST_BEAT_PART * largest,
+                    accepted: front.peak.energy_uv >= FIRST_BEAT_PART * largest
+                        && front.peak.energy_uv >= self.memory.least_energy_uv,
                     log_odds: FULL_LOG_ODDS,
                 }
             });
@@ -346,7 +357,7 @@ impl Detector {
         }
         // Of two that are too close for both to be beats the likelier one is: a large P wave must
         // not hide a small QRS complex.
-        let accepted = weighed > LEAST_LOG_ODDS
+        let accepted = weighed > least_log_odds(features[QUIET], beside.is_some())
             && !rivals.any(|(place, _)| network.log_odds(&context.features(place)) > log_odds);
         if let Some(judgements) = &mut self.judgements {
             judgements.push(Judgement {
@@ -372,8 +383,21 @@ impl Detector {
         let noise = &mut self.memory.noise_uv;
         *noise += (candidate.peak.energy_uv - *noise) * NOISE_WEIGHT;
         let last_r = self.last_beat.map_or(self.history.start(), |last| last.r());
-        if candidate.r() > last_r + SILENCE_SAMPLES {
+        if candidate.r() > last_r + LOST_SAMPLES {
+            self.memory.forget();
+            self.last_beat = None;
+        } else if candidate.r() > last_r + SILENCE_SAMPLES {
             self.memory.sink(SINKING);
         }
     }
+}
+
+/// The least log odds of a beat in a background of `quiet`, see [`QUIET`].
+fn least_log_odds(quiet: f32, fused: bool) -> f32 {
+    let least = if fused {
+        LEAST_FUSED_LOG_ODDS
+    } else {
+        LEAST_LOG_ODDS
+    };
+    least - NOISE_SLOPE * (quiet - NOISE_FROM).clamp(0.0, NOISE_WIDTH)
 }
