@@ -9,7 +9,8 @@ use super::channel::{Channel, ChannelOutput};
 use super::known::KnownBeats;
 use super::resample::Kernel;
 use super::{
-    CHANNEL_COUNT, Mains, RrFeatures, SampleRate, SignalError, SignalQuality, WINDOW_SAMPLES,
+    CHANNEL_COUNT, DetectorWeights, Mains, RrFeatures, SampleRate, SignalError, SignalQuality,
+    WINDOW_SAMPLES,
 };
 
 /// No beat is reported later than this after its R peak, at any rate from 125 to 8000 SPS, seconds
@@ -72,6 +73,8 @@ pub struct ChainConfig {
     /// The converter's limit on both sides of zero, µV, per channel; `None` where unknown, and
     /// clipping is not looked for.
     pub full_scale_uv: [Option<f32>; CHANNEL_COUNT],
+    /// What the QRS detector was fitted on.
+    pub detector_weights: DetectorWeights,
 }
 
 impl ChainConfig {
@@ -85,6 +88,7 @@ impl ChainConfig {
             channel: ChannelChoice::default(),
             beats: BeatSource::default(),
             full_scale_uv: [None; CHANNEL_COUNT],
+            detector_weights: DetectorWeights::default(),
         }
     }
 }
@@ -146,6 +150,8 @@ pub struct Chain {
     channels: Vec<Channel>,
     beats: BeatKeeper,
     known: Option<KnownBeats>,
+    /// Whether the channels hear each other.
+    fused: bool,
     longest_bridge_samples: u64,
     newest: Option<Sample>,
 }
@@ -177,6 +183,7 @@ impl Chain {
                 Arc::clone(&kernel),
                 config.mains,
                 full_scale_uv,
+                config.detector_weights.clone(),
             )
         };
         Ok(Self {
@@ -193,6 +200,7 @@ impl Chain {
                     Some(KnownBeats::new(config.rate, Arc::clone(r_samples)))
                 }
             },
+            fused: config.channel == ChannelChoice::Auto,
             longest_bridge_samples: (LONGEST_BRIDGED_GAP_S * config.rate.hz()) as u64,
             newest: None,
         })
@@ -271,15 +279,32 @@ impl Chain {
     #[inline]
     fn take(&mut self, sample: &Sample, sink: &mut impl FnMut(ChainEvent)) {
         self.newest = Some(*sample);
-        for (number, channel) in self.channels.iter_mut().enumerate() {
+        for number in 0..self.channels.len() {
+            let (left, right) = self.channels.split_at_mut(number);
+            let Some((channel, right)) = right.split_first_mut() else {
+                return;
+            };
+            let other = left.first_mut().or(right.first_mut());
+            let heard = other.as_deref().filter(|_| self.fused);
             let beats = &mut self.beats;
             let is_known = self.known.is_some();
             let (uv, lead_off) = (sample.uv[number], sample.lead_off[number]);
-            channel.push(sample.index, uv, lead_off, &mut |output| {
-                if !(is_known && matches!(output, ChannelOutput::Beat(..))) {
-                    beats.take(number, sample.index, &output, sink);
+            let mut beat_age = None;
+            channel.push(sample.index, uv, lead_off, heard, &mut |output| {
+                if let ChannelOutput::Beat(beat, history, _) = &output {
+                    if is_known {
+                        return;
+                    }
+                    beat_age = Some(history.end() - 1 - beat.index);
                 }
+                beats.take(number, sample.index, &output, sink);
             });
+            if let Some(age) = beat_age
+                && let Some(quality) = other.and_then(|other| other.beat_elsewhere(age))
+            {
+                let output = ChannelOutput::Quality(quality);
+                beats.take(1 - number, sample.index, &output, sink);
+            }
         }
         if self.known.is_some() {
             self.cut_known(sample.index, false, sink);
@@ -293,10 +318,9 @@ impl Chain {
         };
         let channel = &self.channels[self.beats.active_channel()];
         while let Some(beat) = known.take(channel.history(), at_the_end) {
-            let cut = self
-                .beats
-                .cut(newest, beat, channel.history(), channel.quality());
-            sink(ChainEvent::Beat(cut));
+            let (history, quality) = (channel.history(), channel.quality());
+            self.beats
+                .report_known(newest, beat, history, quality, sink);
         }
     }
 

@@ -28,7 +28,10 @@ pub use chain::{
     LONGEST_BRIDGED_GAP_S, Sample,
 };
 pub use conditioner::{ConditionedSample, Conditioner, Mains};
-pub use detector::{Detection, Detector, FEATURE_COUNT, FEATURE_NAMES, Judgement};
+pub use detector::{
+    Detection, Detector, DetectorWeights, FEATURE_COUNT, FEATURE_GROUPS, FUSION_COUNT, Judgement,
+    Network,
+};
 pub use error::SignalError;
 pub use quality::SignalQuality;
 pub use rate::SampleRate;

@@ -336,6 +336,47 @@ fn an_electrode_falling_off_loses_and_doubles_no_beat() {
 }
 
 #[test]
+fn a_channel_that_goes_level_is_left_within_two_beats() {
+    let (rate_hz, truth_s) = (500.0, beat_times_s(40.0));
+    let mut failed = Vec::new();
+    for step in 0..16 {
+        let from_s = 20.0 + 0.05 * f64::from(step);
+        let samples = (0..samples_in(40.0, rate_hz)).map(|index| {
+            let mut sample = sample(index, rate_hz, &truth_s);
+            if index >= samples_in(from_s, rate_hz) {
+                sample.uv[0] = 300.0;
+            }
+            sample
+        });
+        let events = run(&config(rate_hz), samples);
+        let times_s: Vec<f64> = beats(&events)
+            .iter()
+            .map(|beat| beat.r_sample as f64 / rate_hz)
+            .collect();
+        let missed = truth_s.iter().filter(|&&truth_s| {
+            truth_s < 39.0 && !times_s.iter().any(|time_s| (time_s - truth_s).abs() < 0.06)
+        });
+        let missed = missed.count();
+        let changes: Vec<(f64, SignalQuality)> = events
+            .iter()
+            .filter_map(|event| match event {
+                &ChainEvent::Quality {
+                    sample,
+                    channel: 0,
+                    quality,
+                } => Some((sample as f64 / rate_hz - from_s, quality)),
+                _ => None,
+            })
+            .collect();
+        let flat_once = matches!(changes[..], [(after_s, SignalQuality::Flat)] if after_s < 1.8);
+        if missed > 1 || !flat_once {
+            failed.push((from_s, missed, changes));
+        }
+    }
+    assert!(failed.is_empty(), "{failed:#?}");
+}
+
+#[test]
 fn quality_is_told_when_it_changes() {
     let rate_hz = 500.0;
     let truth_s = beat_times_s(60.0);
