@@ -20,7 +20,7 @@ use serde_json::Value;
 
 const RATE_HZ: f64 = 360.0;
 const SECONDS: f64 = 600.0;
-const RECORDS: &str = "100,119,200,231";
+const RECORDS: &str = "119,200,231";
 const TWELVE: [&str; 12] = [
     "I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6",
 ];
@@ -185,8 +185,8 @@ fn other_rates_and_leads_keep_their_figures() {
         );
         let reference = *reference.get_or_insert(figures);
         for ((name, value, tolerance), (_, expected, _)) in figures.into_iter().zip(reference) {
-            // One lead has no stand-in for a bad stretch, so only what others have too is compared.
-            if !((value - expected).abs() <= tolerance) {
+            let difference = (value - expected).abs();
+            if difference.is_nan() || difference > tolerance {
                 wrong.push(format!(
                     "{rate_hz} Hz, {} leads: {name} {value:.2}, at 360 Hz {expected:.2}",
                     leads.len()

@@ -20,7 +20,7 @@ pub type Intervals = [Option<(f64, f64)>; FIGURE_COUNT];
 #[must_use]
 pub fn intervals(models: &[Vec<&Counts>]) -> Intervals {
     let records = models.iter().map(Vec::len).min().unwrap_or(0);
-    let mut values: Vec<Vec<f64>> = vec![Vec::with_capacity(RESAMPLES); FIGURE_COUNT];
+    let mut values: Vec<Vec<f64>> = vec![Vec::new(); FIGURE_COUNT];
     if records > 0 {
         let mut random = Random::new(SEED);
         let mut drawn = vec![0; records];
