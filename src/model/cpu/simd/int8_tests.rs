@@ -108,10 +108,7 @@ fn int8_variants_label_as_float32() {
         );
         let int8 = Arc::new(Model::load(&format!("{name}-int8")).unwrap());
         assert_eq!(int8.description().name, format!("{name}-int8"));
-        let reference = logits(
-            &mut CpuReference::new(Arc::clone(&int8), 64),
-            &parity.input,
-        );
+        let reference = logits(&mut CpuReference::new(Arc::clone(&int8), 64), &parity.input);
         let alike = |a: &[[f32; CLASS_COUNT]], b: &[[f32; CLASS_COUNT]]| {
             let same = a
                 .iter()
