@@ -26,13 +26,14 @@ from metrics import expected_calibration_error, scores
 
 SHIFT_SAMPLES = 7  # 28 ms at 250 Hz
 PLAIN = "R as annotated"
+UNDISTURBED = "undisturbed"  # the same, on the beats the disturbed conditions are measured on
 
 
 def conditions(beats, chosen, noise):
     """Name -> (input rows, which of the chosen beats)."""
     everything = np.arange(len(chosen))
     at = beats.position[torch.from_numpy(chosen)]
-    yield "undisturbed", beat_table.rows(beats, chosen), everything
+    yield UNDISTURBED, beat_table.rows(beats, chosen), everything
     for shift in (-SHIFT_SAMPLES, SHIFT_SAMPLES):
         name = f"R shifted by {shift * 4:+d} ms"
         yield name, beat_table.rows(beats, chosen, position=at + shift), everything
@@ -92,6 +93,8 @@ def main():
     if options.plain:
         networks = {}
     for condition, rows, which in conditions(beats, chosen[:: options.every], noise) if networks else []:
+        if condition == UNDISTURBED and options.every == 1:
+            continue
         for name, (network, _) in networks.items():
             if "-seed" in name:
                 continue

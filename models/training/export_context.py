@@ -4,7 +4,8 @@
         --cross-validation runs/cv/v1final-0.npz --bias -1 -1 --out ../evaluation/v1-context-ds1.safetensors
 
 Temperature and the biases on A and V come from the out-of-fold logits of cross-validation (intra: from the validation part),
-limits and novelty from the training beats. No beat of a test part is looked at here.
+novelty from the training beats, limits from cross-validation where it kept novelty, else from the training beats. No
+beat of a test part is looked at here.
 """
 
 import argparse
@@ -33,8 +34,8 @@ PROTOCOLS = {
 }
 DATA = "MIT-BIH Arrhythmia Database (Moody and Mark 2001, DOI 10.13026/C2F305, ODC-By 1.0)"
 STATISTICS_BEATS = 8_000  # training beats that limits and novelty are taken from
-REJECTED_FOR_NOVELTY = 0.02  # share of the known training beats beyond the novelty limit
-REJECTED_FOR_CONFIDENCE = 0.02
+REJECTED_FOR_NOVELTY = 0.025  # share of the beats of known classes beyond the novelty limit
+REJECTED_FOR_CONFIDENCE = 0.025
 
 
 @torch.no_grad()
@@ -107,6 +108,10 @@ def main():
     mean, scale = class_statistics(features, torch.from_numpy(beats.label[some]))
     far = distance(features, mean, scale)
     confidence = (predict(network, rows) / temperature).softmax(1).amax(1)
+    if config["protocol"] != "intra" and "novelty" in kept:  # from patients the networks had not seen
+        known = torch.from_numpy(aami <= 2)
+        far = torch.from_numpy(kept["novelty"])[known]
+        confidence = (torch.from_numpy(logits)[known] / temperature).softmax(1).amax(1)
     limits = {
         "confidence": round(float(confidence.quantile(REJECTED_FOR_CONFIDENCE)), 3),
         "novelty": round(float(far.quantile(1 - REJECTED_FOR_NOVELTY)), 3),
