@@ -76,13 +76,14 @@ const OPTIONS: [(&str, &[&str]); 7] = [
             "--check",
             "--simulated",
             "--faults",
+            "--inject",
             "--hang-after",
         ],
     ),
     (
         "bench",
         &[
-            "--hours", "--db", "--model", "--engine", "--mains", "--json",
+            "--part", "--hours", "--quick", "--db", "--model", "--engine", "--mains", "--json",
         ],
     ),
 ];
@@ -236,6 +237,7 @@ fn what_is_not_known_is_refused_with_code_2() {
         vec!["simulate", "100", "--out", "x", "--signals", "0"],
         vec!["simulate", "100", "--out", "x", "--signals", "0,1,2"],
         vec!["bench", "--hours", "many"],
+        vec!["bench", "--part", "everything"],
         vec!["evaluate"],
         vec!["evaluate", "--data", ".", "--channel", "II"],
         vec!["evaluate", "--data", ".", "--protocol", "guess"],

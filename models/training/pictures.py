@@ -27,7 +27,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cell", type=Path)
     parser.add_argument("--data", required=True)
-    parser.add_argument("--bias", type=float, default=-1.0, help="on the logit of A, as shipped")
+    parser.add_argument("--bias", type=float, nargs=2, default=(-1.0, -1.0), help="on the logits of A and V, as shipped")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -38,7 +38,7 @@ def main():
 
     beats = beat_table.load(options.data)
     cell = np.load(options.cell)
-    logits = cell["logits"] + np.array([0, 0, 0, options.bias, 0], dtype=np.float32)
+    logits = cell["logits"] + np.array([0, 0, 0, *options.bias], dtype=np.float32)
     called, confidence = GROUP_OF_OUTPUT[logits.argmax(1)], softmax(logits).max(1)
     beat = cell["beat"]
     aami, record = beats.aami[beat], beats.record[beat]

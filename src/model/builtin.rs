@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::error::ModelError;
-use super::weights::Model;
+use super::weights::{INT8_SUFFIX, Model};
 
 /// Name and weights file of each built-in model.
 const BUILTIN: &[(&str, &[u8])] = &[
@@ -57,12 +57,16 @@ pub fn builtin_models() -> Vec<&'static str> {
 impl Model {
     /// Loads a built-in model by name, or a weights file where `name_or_path` ends in
     /// `.safetensors` or holds a `/`; any other name is that of a file `NAME.safetensors` in the
-    /// folder `$ECG_MODELS` or in `models/evaluation`.
+    /// folder `$ECG_MODELS` or in `models/evaluation`. With `-int8` behind the name it is the int8
+    /// variant ([`Model::into_int8`]).
     ///
     /// # Errors
     /// [`ModelError::UnknownName`], [`ModelError::Read`], and those of
     /// [`Model::from_safetensors`].
     pub fn load(name_or_path: &str) -> Result<Self, ModelError> {
+        if let Some(base) = name_or_path.strip_suffix(INT8_SUFFIX) {
+            return Self::load(base)?.into_int8();
+        }
         if let Some((name, bytes)) = BUILTIN.iter().find(|(name, _)| *name == name_or_path) {
             return Self::from_safetensors(&format!("built-in model {name}"), bytes);
         }

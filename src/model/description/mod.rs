@@ -61,6 +61,15 @@ impl InputDescription {
     }
 }
 
+/// What one activation is within on real beats.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ActivationRange {
+    /// Low end; 0 after a ReLU.
+    pub low: f32,
+    /// High end.
+    pub high: f32,
+}
+
 /// A whole network: its input, layers with all shapes derived, and how to read its outputs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NetworkDescription {
@@ -76,6 +85,11 @@ pub struct NetworkDescription {
     pub temperature: f64,
     /// Past what a beat is unclassifiable, as the training chose it.
     pub limits: Limits,
+    /// Ranges of what the pointwise convolutions read, in the order they run, for the int8 variant;
+    /// empty where the file has none.
+    pub activation_ranges: Vec<ActivationRange>,
+    /// Whether this is the int8 variant: its pointwise convolutions run in 8-bit integers.
+    pub int8: bool,
     /// Layers in order: a stem, blocks, pooling, dense.
     pub layers: Vec<Layer>,
     /// How the network was trained: free-form JSON of the training project.
@@ -121,6 +135,12 @@ impl NetworkDescription {
                 expected: format!("{expected}, which is what the signal chain gives"),
             }),
         }
+    }
+
+    /// Ranges of the pointwise convolutions that run in 8-bit integers: all of them in the int8
+    /// variant, none otherwise.
+    pub(in crate::model) fn int8_ranges(&self) -> impl Iterator<Item = ActivationRange> + '_ {
+        self.activation_ranges.iter().copied().filter(|_| self.int8)
     }
 
     /// Shape of the last feature maps: the input of the pooling layer.

@@ -1,9 +1,13 @@
 //! The fast CPU engine: one set of kernels, compiled for each instruction set, picked at run time.
 
 mod depthwise;
+mod int8;
+#[cfg(test)]
+mod int8_tests;
 mod isa;
 mod layout;
 mod network;
+mod peak;
 mod product;
 #[cfg(test)]
 mod tests;
@@ -66,12 +70,34 @@ impl CpuIsa {
         }
         match self {
             #[cfg(target_arch = "x86_64")]
+            Self::Avx512 if model.description().int8 && isa::Avx512Vnni::detect().is_some() => {
+                lowered::<isa::Avx512Vnni>(model)
+            }
+            #[cfg(target_arch = "x86_64")]
             Self::Avx512 => lowered::<isa::Avx512>(model),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => lowered::<isa::Avx2>(model),
             #[cfg(target_arch = "aarch64")]
             Self::Neon => lowered::<isa::Neon>(model),
             Self::Portable => lowered::<isa::Portable>(model),
+            #[allow(unreachable_patterns, reason = "some sets belong to other processors")]
+            _ => None,
+        }
+    }
+
+    /// Runs a short loop of multiply-adds on registers, as fast as this processor can with it, and
+    /// gives the floating-point operations done (a multiply-add is two); `None` where the processor
+    /// lacks it. The caller measures the time.
+    #[must_use]
+    pub fn multiply_adds(self) -> Option<u64> {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => isa::Avx512::detect().map(peak::multiply_adds),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => isa::Avx2::detect().map(peak::multiply_adds),
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => isa::Neon::detect().map(peak::multiply_adds),
+            Self::Portable => isa::Portable::detect().map(peak::multiply_adds),
             #[allow(unreachable_patterns, reason = "some sets belong to other processors")]
             _ => None,
         }
