@@ -394,6 +394,18 @@ fn segments_and_several_samples_a_frame_make_no_difference() {
     // Annotated at the rate of the samples, not of the frames.
     write_annotations(&folder.path().join("double.atr"), &beats, Some(RATE_HZ))
         .expect("annotations");
+    let listed = evaluate(folder.path(), &["--jobs", "1"]);
+    let names: Vec<&Value> = listed["records"]
+        .as_array()
+        .expect("records")
+        .iter()
+        .map(|record| &record["name"])
+        .collect();
+    assert_eq!(
+        names,
+        ["double", "parts", "whole"],
+        "segments are no records"
+    );
     let report = evaluate(folder.path(), &["--records", "whole,parts,double"]);
     let records = report["records"].as_array().expect("records");
     assert_eq!(records[0]["qrs"], records[1]["qrs"]);
