@@ -17,6 +17,7 @@ import torch
 
 import beats as beat_table
 import data
+import export
 import export_context
 import fit
 import inter
@@ -43,6 +44,7 @@ def main():
     parser.add_argument("--network", choices=["v1", "v2"], required=True)
     parser.add_argument("--records", choices=["ds1", "all"], default="ds1")
     parser.add_argument("--settings", type=json.loads, default={}, help="changes to fit.Settings, as JSON")
+    parser.add_argument("--every", type=int, default=1, help="judge every so many-th beat")
     parser.add_argument("--assignments", type=int, nargs="+", default=[0])
     parser.add_argument("--data", required=True)
     parser.add_argument("--noise")
@@ -54,7 +56,7 @@ def main():
     noise = [n[:, : 2 * n.shape[1] // 3] for n in data.load_noise(options.noise).values()]
     names = data.DS1 if options.records == "ds1" else [n for n in beats.names if n not in beat_table.PACED]
     settings = fit.Settings(**options.settings)
-    judged_beats = beats.of_records(names)
+    judged_beats = beats.of_records(names)[:: options.every]
     rows = beat_table.rows(beats, judged_beats)
     paced = beats.of_records(beat_table.PACED)[::PACED_EVERY]
     paced_rows = beat_table.rows(beats, paced)
@@ -69,14 +71,16 @@ def main():
         for fold, held in enumerate(folds(beats, names, assignment)):
             pool = beats.of_records([n for n in names if n not in held])
             pool = pool[beats.group[pool] >= 0]
-            network = fit.fit(beats, pool, options.network, settings, noise, 1 + 10 * assignment + fold)
+            network = export.fold(fit.fit(beats, pool, options.network, settings, noise, 1 + 10 * assignment + fold))
             inside = np.isin(np.array(beats.names)[beats.record[judged_beats]], held)
             held_rows = rows[torch.from_numpy(inside)]
-            logits[inside] = fit.predict(network, held_rows).numpy()
+            held_features = export_context.pooled(network, held_rows)
+            with torch.no_grad():
+                logits[inside] = network.layers[-1](held_features).numpy()
             known = pool[:: max(1, len(pool) // 10_000)]
             features = export_context.pooled(network, beat_table.rows(beats, known))
             statistics = export_context.class_statistics(features, torch.from_numpy(beats.label[known]))
-            novelty[inside] = export_context.distance(export_context.pooled(network, held_rows), *statistics)
+            novelty[inside] = export_context.distance(held_features, *statistics)
             paced_logits.append(fit.predict(network, paced_rows).numpy())
             paced_novelty.append(export_context.distance(export_context.pooled(network, paced_rows), *statistics).numpy())
         strangers = {"paced_beat": paced, "paced_logits": np.stack(paced_logits), "paced_novelty": np.stack(paced_novelty)}

@@ -4,7 +4,7 @@
     python evaluate_context.py ../evaluation/v1-context-intra.safetensors --protocol intra --data data/mitdb
 
 `inter` is the look at DS2: one per released model, written down in models/README.md. `intra` is the test part of the
-random split.
+random split. The disturbed conditions leave out the further seeds.
 """
 
 import argparse
@@ -25,13 +25,15 @@ from fit import predict
 from metrics import expected_calibration_error, scores
 
 SHIFT_SAMPLES = 7  # 28 ms at 250 Hz
+PLAIN = "R as annotated"
+UNDISTURBED = "undisturbed"  # the same, on the beats the disturbed conditions are measured on
 
 
 def conditions(beats, chosen, noise):
     """Name -> (input rows, which of the chosen beats)."""
     everything = np.arange(len(chosen))
     at = beats.position[torch.from_numpy(chosen)]
-    yield "R as annotated", beat_table.rows(beats, chosen), everything
+    yield UNDISTURBED, beat_table.rows(beats, chosen), everything
     for shift in (-SHIFT_SAMPLES, SHIFT_SAMPLES):
         name = f"R shifted by {shift * 4:+d} ms"
         yield name, beat_table.rows(beats, chosen, position=at + shift), everything
@@ -56,12 +58,18 @@ def judge(logits, beats, which, protocol):
     return {"beats": len(which)} | inter.rounded(inter.judge(logits, beats.aami[which]))
 
 
+def report(measured, name, condition):
+    short = {k: round(v, 4) for k, v in measured[name][condition].items() if isinstance(v, float)}
+    print(name, "|", condition, "|", json.dumps(short), flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", nargs="+", type=Path)
     parser.add_argument("--protocol", choices=["intra", "inter"], required=True)
     parser.add_argument("--data", required=True)
     parser.add_argument("--noise")
+    parser.add_argument("--every", type=int, default=1, help="the disturbed conditions on every so many-th beat")
     parser.add_argument("--plain", action="store_true", help="R as annotated only")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
@@ -74,17 +82,25 @@ def main():
         chosen = train_context.pool_of(beats, "intra", "test")
     networks = {path.stem: load_weights(path) for path in options.weights}
     measured = {name: {} for name in networks}
-    for condition, rows, which in conditions(beats, chosen, noise):
-        for name, (network, description) in networks.items():
+    plain = beat_table.rows(beats, chosen)
+    for name, (network, description) in networks.items():
+        logits = predict(network, plain).numpy()
+        measured[name][PLAIN] = judge(logits, beats, chosen, options.protocol)
+        if options.protocol == "intra":
+            label = beats.label[chosen]
+            measured[name]["ece"] = [expected_calibration_error(logits, label, t) for t in (1.0, description["temperature"])]
+        report(measured, name, PLAIN)
+    if options.plain:
+        networks = {}
+    for condition, rows, which in conditions(beats, chosen[:: options.every], noise) if networks else []:
+        if condition == UNDISTURBED and options.every == 1:
+            continue
+        for name, (network, _) in networks.items():
+            if "-seed" in name:
+                continue
             logits = predict(network, rows).numpy()
-            measured[name][condition] = judge(logits, beats, chosen[which], options.protocol)
-            if options.protocol == "intra" and condition == "R as annotated":
-                label = beats.label[chosen[which]]
-                measured[name]["ece"] = [expected_calibration_error(logits, label, t) for t in (1.0, description["temperature"])]
-            short = {k: round(v, 4) for k, v in measured[name][condition].items() if isinstance(v, float)}
-            print(name, "|", condition, "|", json.dumps(short), flush=True)
-        if options.plain:
-            break
+            measured[name][condition] = judge(logits, beats, chosen[:: options.every][which], options.protocol)
+            report(measured, name, condition)
     if options.json:
         options.json.write_text(json.dumps(measured, indent=1) + "\n")
 

@@ -1,10 +1,11 @@
 """Turns a finished run of a context network into its weights file, and golden vectors where asked.
 
     python export_context.py runs/v1-context-ds1 --name v1-context-ds1 --data data/mitdb \
-        --cross-validation runs/cv/v1-0.npz --out ../evaluation/v1-context-ds1.safetensors
+        --cross-validation runs/cv/v1final-0.npz --bias -1 -1 --out ../evaluation/v1-context-ds1.safetensors
 
-Temperature and the bias on A come from the out-of-fold logits of cross-validation (intra: from the validation part),
-limits and novelty from the training beats. No beat of a test part is looked at here.
+Temperature and the biases on A and V come from the out-of-fold logits of cross-validation (intra: from the validation part),
+novelty from the training beats, limits from cross-validation where it kept novelty, else from the training beats. No
+beat of a test part is looked at here.
 """
 
 import argparse
@@ -32,8 +33,9 @@ PROTOCOLS = {
     "all": ("final fit", True, "the 44 unpaced records"),
 }
 DATA = "MIT-BIH Arrhythmia Database (Moody and Mark 2001, DOI 10.13026/C2F305, ODC-By 1.0)"
-REJECTED_FOR_NOVELTY = 0.02  # share of the known training beats beyond the novelty limit
-REJECTED_FOR_CONFIDENCE = 0.02
+STATISTICS_BEATS = 8_000  # training beats that limits and novelty are taken from
+REJECTED_FOR_NOVELTY = 0.025  # share of the beats of known classes beyond the novelty limit
+REJECTED_FOR_CONFIDENCE = 0.025
 
 
 @torch.no_grad()
@@ -57,12 +59,6 @@ def distance(features, mean, scale):
     return torch.stack([((features - m) / scale).square().mean(1) for m in mean]).min(0).values
 
 
-def bias_of(logits, aami):
-    """What to add to the logit of A so that S reaches its best F1, in steps of 0.25."""
-    steps = np.arange(-4, 2.01, 0.25)
-    return float(max(steps, key=lambda b: inter.ratios(inter.confusion(inter.calls(logits, b), aami))["s_f1"]))
-
-
 def group_temperature(logits, aami):
     known = aami <= 2
     return fit_temperature(inter.group_scores(logits[known]), aami[known])
@@ -74,7 +70,7 @@ def main():
     parser.add_argument("--name", required=True)
     parser.add_argument("--data", required=True)
     parser.add_argument("--cross-validation", type=Path, help="out-of-fold logits; not for intra")
-    parser.add_argument("--bias", type=float, help="on the logit of A; without it 0")
+    parser.add_argument("--bias", type=float, nargs=2, metavar=("A", "V"), default=(0.0, 0.0), help="on their logits; not for intra")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -96,22 +92,26 @@ def main():
     if config["protocol"] == "intra":
         held = train_context.pool_of(beats, "intra", "validation")
         logits = predict(network, beat_table.rows(beats, held)).numpy()
-        temperature, bias = fit_temperature(logits, beats.label[held]), 0.0
+        temperature, bias = fit_temperature(logits, beats.label[held]), np.zeros(5, dtype=np.float32)
         training["validation_accuracy"] = round(scores(logits, beats.label[held])["accuracy"], 5)
     else:
-        bias = options.bias or 0.0
+        bias = np.array([0, 0, 0, *options.bias], dtype=np.float32)
         kept = np.load(options.cross_validation)
-        logits, aami = kept["logits"] + np.array([0, 0, 0, bias, 0], dtype=np.float32), beats.aami[kept["beat"]]
+        logits, aami = kept["logits"] + bias, beats.aami[kept["beat"]]
         temperature = group_temperature(logits, aami)
-        training["cross_validation"] = inter.rounded(inter.judge(logits, aami)) | {"bias_on_a": bias}
-    network.layers[-1].parts["dense"].bias.data[LABELS.index("A")] += bias
+        training["cross_validation"] = inter.rounded(inter.judge(logits, aami)) | {"bias_on_a_and_v": options.bias}
+    network.layers[-1].parts["dense"].bias.data += torch.from_numpy(bias)
 
-    some = pool[:: max(1, len(pool) // 20_000)]
+    some = pool[:: max(1, len(pool) // STATISTICS_BEATS)]
     rows = beat_table.rows(beats, some)
     features = pooled(network, rows)
     mean, scale = class_statistics(features, torch.from_numpy(beats.label[some]))
     far = distance(features, mean, scale)
     confidence = (predict(network, rows) / temperature).softmax(1).amax(1)
+    if config["protocol"] != "intra" and "novelty" in kept:  # from patients the networks had not seen
+        known = torch.from_numpy(aami <= 2)
+        far = torch.from_numpy(kept["novelty"])[known]
+        confidence = (torch.from_numpy(logits)[known] / temperature).softmax(1).amax(1)
     limits = {
         "confidence": round(float(confidence.quantile(REJECTED_FOR_CONFIDENCE)), 3),
         "novelty": round(float(far.quantile(1 - REJECTED_FOR_NOVELTY)), 3),

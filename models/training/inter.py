@@ -1,4 +1,4 @@
-"""Figures between patients: AAMI classes, average precision, and the decision's bias.
+"""Figures between patients: AAMI classes and average precision.
 
 N, L and R count as N, A as S; F and Q beats stay in the count. A beat is called what its most probable of the five
 outputs says. EC57's rule for what is not counted against a class: F and Q called V are no false positives of V, Q
@@ -35,10 +35,9 @@ def best_f1(score, positive):
     return float(f1.max())
 
 
-def calls(logits, bias=0.0):
-    """Group called, 0 N, 1 S, 2 V; `bias` is added to the logit of A."""
-    shifted = logits + np.array([0, 0, 0, bias, 0], dtype=np.float32)
-    return GROUP_OF_OUTPUT[shifted.argmax(1)]
+def calls(logits):
+    """Group called: 0 N, 1 S, 2 V."""
+    return GROUP_OF_OUTPUT[logits.argmax(1)]
 
 
 def confusion(called, aami):
@@ -57,9 +56,9 @@ def ratios(c):
     return out
 
 
-def judge(logits, aami, bias=0.0):
+def judge(logits, aami):
     scores = group_scores(logits)
-    c = confusion(calls(logits, bias), aami)
+    c = confusion(calls(logits), aami)
     kept = aami <= 2
     return {
         "s_ap": average_precision(scores[kept, 1], aami[kept] == 1),

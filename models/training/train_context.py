@@ -30,7 +30,7 @@ PRESETS = {
     "inter": AVERAGED,
     "all": AVERAGED | {"five": 0.5},
     "intra": {
-        "draws": 300_000,
+        "draws": 120_000,
         "batch": 256,
         "learning_rate": 1.5e-3,
         "ema": 0.995,

@@ -14,7 +14,8 @@ use crate::signal::{ChannelChoice, Mains};
 /// How the signal is treated and labelled.
 #[derive(Debug, Clone, Args)]
 pub(super) struct TreatmentArguments {
-    /// Network that labels the beats: a built-in name (v1, v2) or a .safetensors file.
+    /// Network that labels the beats: a built-in name (v1, v2, v1-context, v2-context), a name in
+    /// models/evaluation or the folder $ECG_MODELS names, or a .safetensors file.
     #[arg(long, value_name = "NAME", default_value = "v1")]
     model: String,
     /// What runs the network: whatever is measured to be faster, the CPU, or the GPU (a software one
@@ -33,7 +34,7 @@ pub(super) struct TreatmentArguments {
     ignore_novelty: bool,
 }
 
-fn probability(text: &str) -> Result<f64, String> {
+pub(super) fn probability(text: &str) -> Result<f64, String> {
     text.parse()
         .ok()
         .filter(|probability| (0.0..=1.0).contains(probability))
@@ -63,7 +64,7 @@ impl MainsArgument {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum EngineArgument {
+pub(super) enum EngineArgument {
     /// The faster one, measured at the start for single beats and for backlogs.
     Auto,
     /// The CPU.
@@ -72,15 +73,20 @@ enum EngineArgument {
     Gpu,
 }
 
+impl EngineArgument {
+    pub(super) fn choice(self) -> EngineChoice {
+        match self {
+            Self::Auto => EngineChoice::Auto,
+            Self::Cpu => EngineChoice::Cpu,
+            Self::Gpu => EngineChoice::Gpu,
+        }
+    }
+}
+
 impl TreatmentArguments {
     /// The model with its engines.
     pub(super) fn load(&self) -> Result<LoadedModel, Failure> {
-        let choice = match self.engine {
-            EngineArgument::Auto => EngineChoice::Auto,
-            EngineArgument::Cpu => EngineChoice::Cpu,
-            EngineArgument::Gpu => EngineChoice::Gpu,
-        };
-        LoadedModel::load(&self.model, choice, Cause::Usage)
+        LoadedModel::load(&self.model, self.engine.choice(), Cause::Usage)
     }
 
     /// Whether only the CPU may classify.

@@ -18,6 +18,8 @@ const REFERENCES_VOLTS: [f64; 2] = [2.42, 4.033];
 const LEAD_OFF_CURRENTS_NA: [u32; 4] = [6, 22, 6000, 22_000];
 /// Lead-off thresholds of the chip (SBAS502, register LOFF, bits COMP_TH).
 const LEAD_OFF_THRESHOLDS_PERCENT: [f64; 8] = [95.0, 92.5, 90.0, 87.5, 85.0, 80.0, 75.0, 70.0];
+/// The built-in models.
+const MODELS: [&str; 4] = ["v1", "v2", "v1-context", "v2-context"];
 /// Lines a GPIO chip may have.
 const MAX_LINE: u32 = 1023;
 /// Longest path Linux takes, without its terminating NUL.
@@ -173,10 +175,11 @@ fn model(mut section: Section<'_>, config: &mut ModelConfig) -> Result<(), Confi
     section.read(
         "name",
         &mut config.name,
-        "\"v1\", \"v2\" or the path of a weights file ending in .safetensors",
+        "\"v1\", \"v2\", \"v1-context\", \"v2-context\" or the path of a weights file ending in \
+         .safetensors",
         |value| {
             text(value)
-                .filter(|name| ["v1", "v2"].contains(name) || name.ends_with(".safetensors"))
+                .filter(|name| MODELS.contains(name) || name.ends_with(".safetensors"))
                 .map(str::to_owned)
         },
     )?;

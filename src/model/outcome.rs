@@ -151,7 +151,7 @@ impl Novelty {
     }
 
     /// Number of values for so many channels.
-    pub(super) const fn parameters(channels: usize) -> usize {
+    pub(super) const fn values(channels: usize) -> usize {
         (BeatClass::ALL.len() + 1) * channels
     }
 

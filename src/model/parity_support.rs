@@ -17,7 +17,7 @@ const LEAST_BEATS: usize = 1000;
 pub(crate) struct Parity {
     pub(crate) name: &'static str,
     pub(crate) model: Arc<Model>,
-    input: Vec<f32>,
+    pub(crate) input: Vec<f32>,
     logits: Vec<[f32; CLASS_COUNT]>,
 }
 

@@ -37,6 +37,9 @@ impl PartWeights {
     }
 }
 
+/// What the name of an int8 variant ends in.
+pub(super) const INT8_SUFFIX: &str = "-int8";
+
 /// A checked network: description and weights that fit each other.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Model {
@@ -97,6 +100,24 @@ impl Model {
             weights,
             novelty,
         })
+    }
+
+    /// The int8 variant: the same weights, but its pointwise convolutions run in 8-bit integers
+    /// within calibrated ranges. Its name ends in `-int8`.
+    ///
+    /// # Errors
+    /// [`ModelError::FieldMissing`] where the file has no calibrated ranges.
+    pub fn into_int8(mut self) -> Result<Self, ModelError> {
+        if self.description.activation_ranges.is_empty() {
+            return Err(ModelError::FieldMissing {
+                file: format!("model {}", self.description.name),
+                field: "int8".to_owned(),
+                expected: "the ranges of its activations (models/training/quantise.py)".to_owned(),
+            });
+        }
+        self.description.int8 = true;
+        self.description.name.push_str(INT8_SUFFIX);
+        Ok(self)
     }
 
     /// The network's description.

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::acquisition::{Event, Gap};
+use crate::evaluate::FoundBeat;
 use crate::model::{BeatClass, CLASS_COUNT, Unclassifiable};
 use crate::signal::SignalQuality;
 use crate::time::{ClockRelation, MonotonicNs};
@@ -56,6 +57,19 @@ pub struct LabelledBeat {
     pub window_complete: bool,
     /// Signal time from the R peak to the newest sample the label needed, milliseconds.
     pub label_delay_ms: f32,
+}
+
+impl LabelledBeat {
+    /// What an evaluation needs of it.
+    #[must_use]
+    pub fn as_found(&self) -> FoundBeat {
+        FoundBeat {
+            sample: self.r_sample,
+            class: self.class,
+            probability: self.probabilities[self.class.index()],
+            unclassifiable: self.unclassifiable.is_some(),
+        }
+    }
 }
 
 /// Consecutive raw samples as the converter gave them, for redrawing any beat later.

@@ -24,7 +24,7 @@ fn a_beat_says_everything_about_itself() {
         "id": 2, "session": 1, "r_sample": 800,
         "r_time": "2023-11-14T22:13:21.600000Z", "r_time_us": START_WALL_US + 1_600_000,
         "r_monotonic_us": 1_600_000, "rr_ms": 800.0, "rr_reason": null,
-        "class": "L", "aami_class": "N",
+        "class": "L", "aami_class": "N", "outcome": "classified", "unclassifiable_reason": null,
         "probabilities": {"N": 0.01, "L": 0.96, "R": 0.01, "A": 0.01, "V": 0.01},
         "channel": 0, "signal_quality": "good", "window_complete": true, "label_delay_ms": 600.0,
         "model": "v1", "engine": "cpu-reference",

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::exam::differing;
+use super::exam::{TOLERANCE, differing};
 use super::notice::{EngineNotice, LossCause};
 use super::report::EngineReport;
 use super::second::State;
@@ -125,7 +125,7 @@ impl ChosenEngine {
                 .classify(alone, &mut self.second_opinion)
                 .map_err(|error| wrong(error.to_string()))?;
             let expected = self.second_opinion.logits()[0];
-            if let Some(difference) = differing(&logits, &expected) {
+            if let Some(difference) = differing(&logits, &expected, TOLERANCE) {
                 return Err(wrong(difference));
             }
             outputs.set_logits(beat, expected);

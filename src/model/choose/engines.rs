@@ -109,6 +109,13 @@ impl Engines {
         source: Option<Arc<dyn AcceleratorSource>>,
         options: &ChooseOptions,
     ) -> Result<Self, ChooseError> {
+        let int8 = model.description().int8;
+        let missing = if int8 {
+            "int8 variants run on the CPU only"
+        } else {
+            "this program was built without GPU support"
+        };
+        let source = source.filter(|_| !int8);
         let exam = Arc::new(Exam::new(&model)?);
         let mut notices = Vec::new();
         let cpu = cpu::examined(&model, &exam, &mut notices)?;
@@ -117,12 +124,12 @@ impl Engines {
             (EngineChoice::Cpu, _) => None,
             (EngineChoice::Gpu, None) => {
                 return Err(ChooseError::Gpu {
-                    reason: "this program was built without GPU support".to_owned(),
+                    reason: missing.to_owned(),
                 });
             }
             (EngineChoice::Auto, None) => Some(Second::none(
                 CandidateState::Absent,
-                "this program was built without GPU support".to_owned(),
+                missing.to_owned(),
                 Vec::new(),
             )),
             (_, Some(source)) => {

@@ -6,6 +6,7 @@ mod kernels;
 #[cfg(test)]
 mod parity_tests;
 mod reference;
+mod rounding;
 mod simd;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,9 @@
 //! The fast CPU engine: one set of kernels, compiled for each instruction set, picked at run time.
 
 mod depthwise;
+mod int8;
+#[cfg(test)]
+mod int8_tests;
 mod isa;
 mod layout;
 mod network;
@@ -66,6 +69,10 @@ impl CpuIsa {
             Some(Runner::boxed(Arc::new(Network::new(isa, model))))
         }
         match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 if model.description().int8 && isa::Avx512Vnni::detect().is_some() => {
+                lowered::<isa::Avx512Vnni>(model)
+            }
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => lowered::<isa::Avx512>(model),
             #[cfg(target_arch = "x86_64")]
