@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 import augment
 import augment_context
 import beats
+import bias
 import context
 import crossval
 import data
@@ -273,6 +274,19 @@ class Judging(unittest.TestCase):
         inside = export_context.distance(features[:50] + 2, mean, scale)
         outside = export_context.distance(features[:50] - 12, mean, scale)
         self.assertGreater(float(outside.min()), float(inside.max()))
+
+    def test_a_bias_is_the_middle_of_its_plateau(self):
+        grid = np.arange(-3, 3)
+        self.assertEqual(bias.middle_of_plateau(grid, [0.1, 0.5, 0.502, 0.503, 0.1, 0.502]), -1.0)
+        self.assertEqual(bias.middle_of_plateau(grid, [0.9, 0.1, 0.1, 0.1, 0.1, 0.1]), -3.0)
+
+    def test_a_bias_undoes_what_was_added(self):
+        generator = np.random.Generator(np.random.PCG64(3))
+        aami = generator.integers(0, 3, 3_000)
+        logits = generator.normal(size=(3_000, 5)).astype(np.float32)
+        logits[np.arange(3_000), np.array([0, 3, 4])[aami]] += 3
+        on_a, on_v = bias.biases(logits, aami)
+        self.assertEqual(bias.biases(bias.biased(logits, 1.5, 0.0), aami), (on_a - 1.5, on_v))
 
 
 if __name__ == "__main__":

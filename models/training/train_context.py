@@ -24,10 +24,11 @@ from architectures import LAYERS, WITH_CONTEXT, Network
 
 SEGMENT_STEPS = 96
 
-# What the released models were trained with: changes to fit.Settings. See README.md, 'What was tried'.
+# What the released models were trained with: changes to fit.Settings. See ../README.md, 'What was tried'.
 AVERAGED = {"draws": 30_000, "members": 3, "member_draws": 16_000, "member_rate": 1.5e-3}
+PLAIN = {"draws": 40_000, "mix": {"synthetic": 0.08, "detector_history": 0.2, "lost_or_extra": 0.03}}
 PRESETS = {
-    "inter": AVERAGED,
+    "inter": PLAIN,
     "all": AVERAGED | {"five": 0.5},
     "intra": {
         "draws": 120_000,
