@@ -1,6 +1,6 @@
 """The biases on A and V that cross-validation gives: the rule of the DS1 networks, which needs no look at DS2.
 
-    python bias.py runs/cv/v1long-0.npz runs/cv/v2long-0.npz --data data/mitdb
+    python bias.py runs/cv/v1mid-0.npz runs/cv/v2mid-0.npz --data data/mitdb
 
 On a grid of 0.25, first the bias on A by the F1 of class S with none on V, then, with it, the bias on V by the F1 of class
 V. Where neighbours of the best lie within 0.005 of it, the middle of that plateau is taken.

@@ -1,7 +1,7 @@
 """Turns a finished run of a context network into its weights file, and golden vectors where asked.
 
     python export_context.py runs/v1-context-ds1 --name v1-context-ds1 --data data/mitdb \
-        --cross-validation runs/cv/v1final-0.npz --bias -1 -1 --out ../evaluation/v1-context-ds1.safetensors
+        --cross-validation runs/cv/v1mid-0.npz --bias -1.625 -0.75 --out ../evaluation/v1-context-ds1.safetensors
 
 Temperature and the biases on A and V come from the out-of-fold logits of cross-validation (intra: from the validation part),
 novelty from the training beats, limits from cross-validation where it kept novelty, else from the training beats. No
