@@ -74,6 +74,7 @@ const OPTIONS: [(&str, &[&str]); 7] = [
             "--unclassifiable-below",
             "--ignore-novelty",
             "--unclassifiable",
+            "--detector",
             "--noise-snr-db",
             "--noise",
             "--drop-samples",

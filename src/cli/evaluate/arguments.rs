@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 
 use crate::cli::arguments::{EngineArgument, MainsArgument, probability};
 use crate::pipeline::SignalChoice;
+use crate::signal::DetectorWeights;
 
 /// Evaluate networks and the whole chain on the records of a WFDB database, against its annotations.
 ///
@@ -71,6 +72,9 @@ pub(in crate::cli) struct Arguments {
     /// Test beats of the intra-patient protocol.
     #[arg(long, value_name = "FILE", default_value = "models/split-intra.json")]
     pub(super) split: PathBuf,
+    /// Weights of the QRS detector: those shipped, or those fitted without any record of DS2.
+    #[arg(long, value_name = "NAME", value_enum, default_value = "shipped")]
+    pub(super) detector: DetectorArgument,
     /// Beats whose class is less probable than this are unclassifiable; 0 is no limit [default: the
     /// model's own limit, if it has one].
     #[arg(long, value_name = "PROBABILITY", value_parser = probability)]
@@ -121,6 +125,24 @@ pub(in crate::cli) struct Arguments {
 impl Arguments {
     pub(super) fn format(&self) -> Format {
         if self.json { Format::Json } else { self.format }
+    }
+}
+
+/// Weights of the QRS detector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum DetectorArgument {
+    /// Fitted on all 48 records of the MIT-BIH Arrhythmia Database.
+    Shipped,
+    /// Fitted on DS1 alone.
+    Ds1,
+}
+
+impl DetectorArgument {
+    pub(super) fn weights(self) -> DetectorWeights {
+        match self {
+            Self::Shipped => DetectorWeights::Shipped,
+            Self::Ds1 => DetectorWeights::Ds1,
+        }
     }
 }
 
