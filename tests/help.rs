@@ -75,6 +75,7 @@ const OPTIONS: [(&str, &[&str]); 7] = [
             "--ignore-novelty",
             "--unclassifiable",
             "--detector",
+            "--noise-power",
             "--noise-snr-db",
             "--noise",
             "--drop-samples",

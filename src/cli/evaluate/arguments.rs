@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use crate::cli::arguments::{EngineArgument, MainsArgument, probability};
+use crate::evaluate::NoisePower;
 use crate::pipeline::SignalChoice;
 use crate::signal::DetectorWeights;
 
@@ -99,6 +100,9 @@ pub(in crate::cli) struct Arguments {
     /// WFDB record of the noise, e.g. em of the MIT-BIH Noise Stress Test Database.
     #[arg(long, value_name = "FILE", requires = "noise_snr_db")]
     pub(super) noise: Option<PathBuf>,
+    /// What counts as the noise's power.
+    #[arg(long, value_enum, default_value = "whole")]
+    pub(super) noise_power: NoisePowerArgument,
     /// Lose this share of the samples, 0 to 0.9, in random gaps (the same in every run).
     #[arg(long, value_name = "SHARE", value_parser = not_negative)]
     pub(super) drop_samples: Option<f64>,
@@ -125,6 +129,25 @@ pub(in crate::cli) struct Arguments {
 impl Arguments {
     pub(super) fn format(&self) -> Format {
         if self.json { Format::Json } else { self.format }
+    }
+}
+
+/// What counts as the power of a noise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum NoisePowerArgument {
+    /// Its mean square around the mean of the whole recording.
+    Whole,
+    /// Its mean square around the mean of each second, as PhysioNet's nst takes it: more noise at the
+    /// same ratio.
+    PerSecond,
+}
+
+impl From<NoisePowerArgument> for NoisePower {
+    fn from(argument: NoisePowerArgument) -> Self {
+        match argument {
+            NoisePowerArgument::Whole => Self::Whole,
+            NoisePowerArgument::PerSecond => Self::PerSecond,
+        }
     }
 }
 
