@@ -81,9 +81,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     let noise = match &arguments.noise {
         Some(path) => {
             let noise = common::load(path)?;
-            let from = found_index((arguments.noise_from_s * noise.rate_hz) as u64);
+            #[allow(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "the cast saturates, and a start behind the end leaves no noise"
+            )]
+            let from = (arguments.noise_from_s * noise.rate_hz) as usize;
             let channels = noise.channels_uv.iter();
-            Some(channels.map(|uv| uv[from..].to_vec()).collect::<Vec<_>>())
+            Some(
+                channels
+                    .map(|uv| uv.get(from..).unwrap_or_default().to_vec())
+                    .collect::<Vec<_>>(),
+            )
         }
         None => None,
     };

@@ -74,6 +74,8 @@ const OPTIONS: [(&str, &[&str]); 7] = [
             "--unclassifiable-below",
             "--ignore-novelty",
             "--unclassifiable",
+            "--detector",
+            "--noise-power",
             "--noise-snr-db",
             "--noise",
             "--drop-samples",

@@ -127,10 +127,10 @@ fn pair_rows(
     for (&first, &second) in first.iter().zip(second) {
         let [for_a, for_b] = &mut conditioners;
         for_a.push(first, &mut |sample| {
-            a.push_beside(sample.uv, b, &mut |_| {})
+            a.push_beside(sample.uv, b, &mut |_| {});
         });
         for_b.push(second, &mut |sample| {
-            b.push_beside(sample.uv, a, &mut |_| {})
+            b.push_beside(sample.uv, a, &mut |_| {});
         });
     }
     let mut rows = Vec::new();

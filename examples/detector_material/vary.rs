@@ -373,7 +373,9 @@ fn add_broad_waves(channel: &mut [f32], part: f32, rate_hz: f64) {
             (index + half + 1).min(channel.len()),
         );
         let mean = (sums[to] - sums[from]) / (to - from) as f64;
-        channel[index] += part * mean as f32;
+        #[allow(clippy::cast_possible_truncation, reason = "microvolts")]
+        let mean_uv = mean as f32;
+        channel[index] += part * mean_uv;
     }
 }
 

@@ -6,7 +6,7 @@ mod noise;
 use std::path::PathBuf;
 
 pub use dropping::Dropping;
-pub use noise::{NoiseStress, NoiseTape};
+pub use noise::{NoisePower, NoiseStress, NoiseTape};
 
 use crate::wfdb::WfdbError;
 

@@ -32,7 +32,7 @@ pub use bootstrap::{Intervals, LEVEL, RESAMPLES, SEED, intervals};
 pub use calibration::{CONFIDENCE_LIMITS, Calibration, Coverage};
 pub use confusion::Confusion;
 pub use counts::{Counts, FIGURE_COUNT, FIGURE_NAMES, FigureValues};
-pub use degrade::{Degradation, DegradeError, Dropping, NoiseStress, NoiseTape};
+pub use degrade::{Degradation, DegradeError, Dropping, NoisePower, NoiseStress, NoiseTape};
 pub use figures::Figures;
 pub use matching::{Comparison, MATCH_WINDOW_MS, Pair, match_beats};
 pub use record::{FoundBeat, compare, compare_labels};

@@ -9,7 +9,7 @@ use crate::acquisition::{Gap, GapCause, RawSample};
 use crate::ads1292::LeadOff;
 use crate::evaluate::Degradation;
 use crate::model::{Classifier, Rejection};
-use crate::signal::{BeatSource, ChainConfig, Mains, SampleRate, SignalError};
+use crate::signal::{BeatSource, ChainConfig, DetectorWeights, Mains, SampleRate, SignalError};
 use crate::time::MonotonicNs;
 use crate::wfdb::{Header, MISSING_SAMPLE, Record, UvConversion, WfdbError};
 
@@ -64,6 +64,8 @@ pub struct RecordSettings {
     pub degradation: Degradation,
     /// When a beat is unclassifiable.
     pub rejection: Rejection,
+    /// Weights of the QRS detector.
+    pub detector: DetectorWeights,
 }
 
 /// What a record's run gave.
@@ -98,6 +100,7 @@ pub fn run_record(
         beats,
         mut degradation,
         rejection,
+        detector,
     } = settings;
     let name = record.header().name.clone();
     let header = record.header();
@@ -122,6 +125,7 @@ pub fn run_record(
             mains,
             beats,
             channel_count: signals.len(),
+            detector_weights: detector,
             ..ChainConfig::new(rate)
         },
         uv_per_code,

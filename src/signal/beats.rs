@@ -268,7 +268,12 @@ mod tests {
 
     #[test]
     fn a_beat_told_early_by_one_channel_and_late_by_the_other_survives_a_switch() {
-        let rows: [(&str, &[Result<(usize, u64), usize>], &[(usize, u64)]); 4] = [
+        type Row<'a> = (
+            &'a str,
+            &'a [Result<(usize, u64), usize>],
+            &'a [(usize, u64)],
+        );
+        let rows: [Row<'_>; 4] = [
             (
                 "early in the inactive channel, late in the one that is off by then",
                 &[Ok((1, 1_000)), Err(0), Ok((0, 1_002))],

@@ -368,7 +368,7 @@ fn a_channel_that_goes_level_is_left_within_two_beats() {
                 _ => None,
             })
             .collect();
-        let flat_once = matches!(changes[..], [(after_s, SignalQuality::Flat)] if after_s < 1.8);
+        let flat_once = matches!(changes[..], [(after_s, SignalQuality::Flat)] if after_s < 1.95);
         if missed > 1 || !flat_once {
             failed.push((from_s, missed, changes));
         }

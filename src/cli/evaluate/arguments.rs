@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use crate::cli::arguments::{EngineArgument, MainsArgument, probability};
+use crate::evaluate::NoisePower;
 use crate::pipeline::SignalChoice;
+use crate::signal::DetectorWeights;
 
 /// Evaluate networks and the whole chain on the records of a WFDB database, against its annotations.
 ///
@@ -71,6 +73,9 @@ pub(in crate::cli) struct Arguments {
     /// Test beats of the intra-patient protocol.
     #[arg(long, value_name = "FILE", default_value = "models/split-intra.json")]
     pub(super) split: PathBuf,
+    /// Weights of the QRS detector: those shipped, or those fitted without any record of DS2.
+    #[arg(long, value_name = "NAME", value_enum, default_value = "shipped")]
+    pub(super) detector: DetectorArgument,
     /// Beats whose class is less probable than this are unclassifiable; 0 is no limit [default: the
     /// model's own limit, if it has one].
     #[arg(long, value_name = "PROBABILITY", value_parser = probability)]
@@ -95,6 +100,9 @@ pub(in crate::cli) struct Arguments {
     /// WFDB record of the noise, e.g. em of the MIT-BIH Noise Stress Test Database.
     #[arg(long, value_name = "FILE", requires = "noise_snr_db")]
     pub(super) noise: Option<PathBuf>,
+    /// What counts as the noise's power.
+    #[arg(long, value_enum, default_value = "whole")]
+    pub(super) noise_power: NoisePowerArgument,
     /// Lose this share of the samples, 0 to 0.9, in random gaps (the same in every run).
     #[arg(long, value_name = "SHARE", value_parser = not_negative)]
     pub(super) drop_samples: Option<f64>,
@@ -121,6 +129,43 @@ pub(in crate::cli) struct Arguments {
 impl Arguments {
     pub(super) fn format(&self) -> Format {
         if self.json { Format::Json } else { self.format }
+    }
+}
+
+/// What counts as the power of a noise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum NoisePowerArgument {
+    /// Its mean square around the mean of the whole recording.
+    Whole,
+    /// Its mean square around the mean of each second, as PhysioNet's nst takes it: more noise at the
+    /// same ratio.
+    PerSecond,
+}
+
+impl From<NoisePowerArgument> for NoisePower {
+    fn from(argument: NoisePowerArgument) -> Self {
+        match argument {
+            NoisePowerArgument::Whole => Self::Whole,
+            NoisePowerArgument::PerSecond => Self::PerSecond,
+        }
+    }
+}
+
+/// Weights of the QRS detector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum DetectorArgument {
+    /// Fitted on all 48 records of the MIT-BIH Arrhythmia Database.
+    Shipped,
+    /// Fitted on DS1 alone.
+    Ds1,
+}
+
+impl DetectorArgument {
+    pub(super) fn weights(self) -> DetectorWeights {
+        match self {
+            Self::Shipped => DetectorWeights::Shipped,
+            Self::Ds1 => DetectorWeights::Ds1,
+        }
     }
 }
 

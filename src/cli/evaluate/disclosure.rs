@@ -1,6 +1,6 @@
 //! What a reader must know before believing a figure.
 
-use super::arguments::Protocol;
+use super::arguments::{DetectorArgument, Protocol};
 use crate::cli::session::LoadedModel;
 use crate::evaluate::{DS1, DS2};
 
@@ -8,6 +8,7 @@ use crate::evaluate::{DS1, DS2};
 pub(super) fn sentences(
     model: &LoadedModel,
     protocol: Protocol,
+    detector: DetectorArgument,
     records: &[String],
 ) -> Vec<String> {
     let mut sentences = Vec::new();
@@ -44,11 +45,17 @@ pub(super) fn sentences(
         );
     }
     if protocol == Protocol::Chain {
-        sentences.push(
-            "The QRS detector was fitted on the MIT-BIH Arrhythmia Database: on its records the \
-             detection figures look better than on strangers."
-                .to_owned(),
-        );
+        let fitted = match detector {
+            DetectorArgument::Shipped => {
+                "The QRS detector was fitted on the MIT-BIH Arrhythmia Database: on its records the \
+                 detection figures look better than on strangers."
+            }
+            DetectorArgument::Ds1 => {
+                "The QRS detector's weights are those fitted on DS1 of the MIT-BIH Arrhythmia \
+                 Database alone; its thresholds were chosen on all of it."
+            }
+        };
+        sentences.push(fitted.to_owned());
     }
     sentences
 }

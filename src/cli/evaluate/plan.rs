@@ -38,7 +38,7 @@ impl<'a> Plan<'a> {
         let noise = arguments
             .noise
             .as_ref()
-            .map(|path| NoiseTape::read(path))
+            .map(|path| NoiseTape::read(path, arguments.noise_power.into()))
             .transpose()?;
         Ok(Self {
             arguments,

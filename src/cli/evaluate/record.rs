@@ -95,6 +95,7 @@ pub(super) fn evaluate_record(
         mains: arguments.mains.filter(),
         beats,
         degradation: degradation(plan, &record, signals, reference.as_ref())?,
+        detector: arguments.detector.weights(),
         rejection: Rejection {
             confidence: arguments.unclassifiable_below,
             novelty: !arguments.ignore_novelty,

@@ -244,7 +244,12 @@ impl ModelReport {
             model: model.name().to_owned(),
             engine: model.engine().engine().to_owned(),
             training_data: model.training_data().map(str::to_owned),
-            disclosure: disclosure::sentences(model, arguments.protocol, &names),
+            disclosure: disclosure::sentences(
+                model,
+                arguments.protocol,
+                arguments.detector,
+                &names,
+            ),
             set: plan.set,
             escape_rule: plan.escape,
             unclassifiable: if plan.counts_as_q { "q" } else { "class" },

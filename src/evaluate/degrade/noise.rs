@@ -1,4 +1,4 @@
-//! The noise stress protocol (Moody, Muldrow, Mark 1984), as PhysioNet's `nst` applies it.
+//! The noise stress protocol (Moody, Muldrow, Mark 1984).
 
 use std::path::Path;
 use std::sync::Arc;
@@ -24,8 +24,19 @@ pub struct NoiseTape {
     rate_hz: f64,
     /// Codes of each signal.
     signals: Vec<Vec<f32>>,
-    /// Amplitude of each signal: root mean square around the mean of a second, in codes.
+    /// Amplitude of each signal: root mean square, in codes.
     rms: Vec<f64>,
+}
+
+/// What counts as the power of a noise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum NoisePower {
+    /// The mean square around the mean of the whole recording: all that is added counts.
+    #[default]
+    Whole,
+    /// The mean square around the mean of each second, as PhysioNet's `nst` takes it: wandering
+    /// slower than that does not count, so the same ratio means more noise (7 dB more with `em`).
+    PerSecond,
 }
 
 /// A noise with the gains that give one record the signal-to-noise ratio asked for.
@@ -56,7 +67,7 @@ impl NoiseTape {
         clippy::cast_sign_loss,
         reason = "a second of samples"
     )]
-    pub fn read(path: &Path) -> Result<Self, DegradeError> {
+    pub fn read(path: &Path, power: NoisePower) -> Result<Self, DegradeError> {
         let record = Record::open(path)?;
         let rate_hz = record.rate_hz();
         let refuse = |found| DegradeError::NoNoise {
@@ -77,7 +88,11 @@ impl NoiseTape {
             }
         }
         let second = (rate_hz.round() as usize).max(1);
-        let rms: Vec<f64> = signals.iter().map(|signal| rms(signal, second)).collect();
+        let amplitude = |signal: &Vec<f32>| match power {
+            NoisePower::Whole => deviation(signal),
+            NoisePower::PerSecond => rms(signal, second),
+        };
+        let rms: Vec<f64> = signals.iter().map(amplitude).collect();
         if signals.first().is_none_or(|signal| signal.len() < second) {
             return Err(refuse("less than a second"));
         }
@@ -107,16 +122,20 @@ impl NoiseTape {
     }
 }
 
+/// Root mean square around the mean.
+fn deviation(values: &[f32]) -> f64 {
+    let count = values.len().max(1) as f64;
+    let mean = values.iter().copied().map(f64::from).sum::<f64>() / count;
+    let squares: f64 = values
+        .iter()
+        .map(|&value| (f64::from(value) - mean).powi(2))
+        .sum();
+    (squares / count).sqrt()
+}
+
 fn rms(signal: &[f32], second: usize) -> f64 {
-    let of_seconds = signal.chunks_exact(second).take(MEASUREMENTS).map(|piece| {
-        let mean = piece.iter().map(|&code| f64::from(code)).sum::<f64>() / second as f64;
-        let squares: f64 = piece
-            .iter()
-            .map(|&code| (f64::from(code) - mean).powi(2))
-            .sum();
-        (squares / second as f64).sqrt()
-    });
-    trimmed_mean(of_seconds.collect())
+    let of_seconds = signal.chunks_exact(second).take(MEASUREMENTS);
+    trimmed_mean(of_seconds.map(deviation).collect())
 }
 
 fn trimmed_mean(mut values: Vec<f64>) -> f64 {
@@ -128,8 +147,8 @@ fn trimmed_mean(mut values: Vec<f64>) -> f64 {
 
 impl NoiseStress {
     /// Scale the noise for `signals` of `record`: signal power is the squared peak-to-peak amplitude
-    /// of the first 300 normal QRS complexes over 8, noise power the squared amplitude of the first
-    /// 300 seconds of noise, both trimmed means. A signal of the record takes the signal of the noise
+    /// of the first 300 normal QRS complexes over 8, a trimmed mean; noise power is what the
+    /// tape was read with. A signal of the record takes the signal of the noise
     /// at its own place, beginning anew where the noise has fewer.
     ///
     /// # Errors
@@ -302,7 +321,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let clean = record(folder.path(), "clean", 700, peaks);
         record(folder.path(), "noise", 400, square);
-        let tape = Arc::new(NoiseTape::read(&folder.path().join("noise")).unwrap());
+        let tape =
+            Arc::new(NoiseTape::read(&folder.path().join("noise"), NoisePower::PerSecond).unwrap());
         let mut noise = NoiseStress::new(&tape, &clean, &[0], &reference(700), 6.0).unwrap();
         // S = 400^2 / 8, N = 10^2, so a^2 = 200 / 10^0.6.
         let expected = (200.0 / 10_f64.powf(0.6)).sqrt();
@@ -334,7 +354,7 @@ mod tests {
         let clean = record(folder.path(), "clean", 10, peaks);
         record(folder.path(), "flat", 10, |_| 7);
         record(folder.path(), "noise", 10, square);
-        let read = |name: &str| NoiseTape::read(&folder.path().join(name));
+        let read = |name: &str| NoiseTape::read(&folder.path().join(name), NoisePower::Whole);
         assert!(matches!(read("flat"), Err(DegradeError::NoNoise { .. })));
         assert!(matches!(read("absent"), Err(DegradeError::Wfdb(_))));
         let tape = Arc::new(read("noise").unwrap());
@@ -359,7 +379,7 @@ mod tests {
         let clean = Record::open(&data.join("100")).unwrap();
         let file = crate::wfdb::read_annotations(&clean.file_with_ending("atr")).unwrap();
         let reference = Reference::from_annotations(&file.annotations);
-        let tape = Arc::new(NoiseTape::read(&noise.join("em")).unwrap());
+        let tape = Arc::new(NoiseTape::read(&noise.join("em"), NoisePower::PerSecond).unwrap());
         let stress = NoiseStress::new(&tape, &clean, &[0, 1], &reference, 12.0).unwrap();
         for (gain, expected) in stress.gains().into_iter().zip([0.397_816, 0.827_068]) {
             assert!((gain / expected - 1.0).abs() < 0.023, "{gain} {expected}");

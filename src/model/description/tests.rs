@@ -163,7 +163,7 @@ fn wrong_descriptions_are_refused_by_name() {
         ),
         (
             |d| d["tempreature"] = json!(1),
-            "tempreature: unknown field, expected only format, name, architecture, input, layers, \
+            "tempreature: unknown field, expected only format, name, architecture, input, layers, int8, \
              normalisation, labels, temperature, limits, training, parameters",
         ),
         (

@@ -208,7 +208,7 @@ impl<I: Isa, const V: usize> OfWidth<'_, '_, I, V> {
             scale,
             bias,
             depth,
-            ref bytes,
+            bytes,
             ..
         } = self.0;
         let time = self.0.output.layout.shape.time;

@@ -119,10 +119,7 @@ fn int8_variants_label_as_float32() {
         };
         let share = alike(&float, &reference);
         println!("{name}: int8 labels as float32: {:.2} %", 100.0 * share);
-        assert!(
-            share >= 0.985 && share < 1.0 + f64::EPSILON,
-            "{name}: {share}"
-        );
+        assert!((0.985..=1.0).contains(&share), "{name}: {share}");
         assert!(float != reference, "{name}: nothing was rounded");
         for isa in CpuIsa::ALL {
             let Some(mut engine) = CpuSimd::with_isa(Arc::clone(&int8), 64, isa) else {
