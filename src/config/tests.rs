@@ -148,7 +148,7 @@ fn impossible_files_are_refused_with_line_and_range() {
         ),
         (
             "[model]\nname = \"v3\"",
-            "c.toml:2: model.name: found \"v3\", expected \"v1\", \"v2\", \"v1-context\", \"v2-context\" or the path of a weights file ending in .safetensors",
+            "c.toml:2: model.name: found \"v3\", expected \"v1\", \"v2\", \"v1-context\", \"v2-context\", one of them with -int8 behind it, or the path of a weights file ending in .safetensors",
         ),
         (
             "[model]\nengine = \"tpu\"",
