@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 /// The rooms from top to bottom.
-const ROOMS: [&str; 13] = [
+const ROOMS: [&str; 14] = [
+    "pulse",
     "time",
     "ads1292",
     "wfdb",

@@ -55,7 +55,16 @@ const OPTIONS: [(&str, &[&str]); 7] = [
         ],
     ),
     ("record", &["--config", "--out", "--seconds", "--json"]),
-    ("run", &["--config", "--check"]),
+    (
+        "run",
+        &[
+            "--config",
+            "--check",
+            "--simulated",
+            "--faults",
+            "--hang-after",
+        ],
+    ),
     (
         "bench",
         &["--hours", "--db", "--model", "--mains", "--json"],

@@ -7,6 +7,7 @@ mod engine;
 mod error;
 mod event;
 mod live;
+mod paced;
 mod recording;
 mod replay;
 mod simulated;
@@ -22,6 +23,7 @@ pub use engine::Acquisition;
 pub use error::{AcquisitionError, ReplayMismatch};
 pub use event::{CHIP_RESTARTED, Event, Gap, GapCause};
 pub use live::{Live, LiveOptions, open_live};
+pub use paced::Paced;
 pub use recording::{Recorder, RecordingDrdy, RecordingPin, RecordingSpi, Session};
 pub use replay::{Replay, ReplayHandle, open_replay, replay};
 pub use simulated::{
@@ -39,6 +41,16 @@ pub trait FrameSource {
     /// # Errors
     /// [`AcquisitionError`]; the source cannot go on after one.
     fn next(&mut self) -> Result<Option<Acquired>, AcquisitionError>;
+}
+
+impl<S: FrameSource + ?Sized> FrameSource for Box<S> {
+    fn info(&self) -> &SourceInfo {
+        (**self).info()
+    }
+
+    fn next(&mut self) -> Result<Option<Acquired>, AcquisitionError> {
+        (**self).next()
+    }
 }
 
 /// How to read a source's samples.

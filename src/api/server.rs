@@ -1,5 +1,6 @@
 //! The server's thread.
 
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -14,6 +15,7 @@ use super::problem::{Kind, Problem};
 use super::routes::router;
 use super::socket::{BoundSocket, SocketError, bind};
 use super::stream::StreamHub;
+use crate::pulse::Pulse;
 use crate::store::{StoreReader, WriterMonitor};
 use crate::time::WallUs;
 
@@ -21,6 +23,8 @@ use crate::time::WallUs;
 const READERS: usize = 4;
 /// Open answers get this long at shutdown.
 const FAREWELL: Duration = Duration::from_millis(500);
+/// The serving thread shows that it lives this often.
+const PULSE_EVERY: Duration = Duration::from_secs(1);
 
 /// How the socket is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +73,7 @@ pub struct ApiDeps {
 #[derive(Debug)]
 pub struct ApiServer {
     path: PathBuf,
+    pulse: Pulse,
     closing: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -93,6 +98,36 @@ impl ApiServer {
     /// # Errors
     /// [`SocketError`].
     pub fn bind(options: &ApiOptions, deps: ApiDeps) -> Result<Self, SocketError> {
+        let (listener, socket) = bind(&options.path, options.mode)?;
+        Self::start(options, deps, listener, Some(socket))
+    }
+
+    /// Serves a socket that somebody else opened and looks after: the service manager's (socket
+    /// activation). Path and mode of the options are what the manager was told.
+    ///
+    /// # Errors
+    /// [`SocketError::Io`].
+    pub fn adopt(
+        listener: UnixListener,
+        options: &ApiOptions,
+        deps: ApiDeps,
+    ) -> Result<Self, SocketError> {
+        listener
+            .set_nonblocking(true)
+            .map_err(|source| SocketError::Io {
+                path: options.path.clone(),
+                doing: "making it non-blocking",
+                source,
+            })?;
+        Self::start(options, deps, listener, None)
+    }
+
+    fn start(
+        options: &ApiOptions,
+        deps: ApiDeps,
+        listener: UnixListener,
+        socket: Option<BoundSocket>,
+    ) -> Result<Self, SocketError> {
         let failed = |doing: &'static str| {
             move |source| SocketError::Io {
                 path: options.path.clone(),
@@ -100,7 +135,6 @@ impl ApiServer {
                 source,
             }
         };
-        let (listener, socket) = bind(&options.path, options.mode)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
@@ -130,15 +164,23 @@ impl ApiServer {
             stall_timeout: options.stall_timeout,
             idle_timeout: options.idle_timeout,
         };
+        let pulse = Pulse::default();
+        let shown = pulse.clone();
         let thread = std::thread::Builder::new()
             .name("api".to_owned())
             .spawn(move || {
-                runtime.block_on(serve(listener, shared, socket));
+                runtime.block_on(async {
+                    tokio::select! {
+                        () = serve(listener, shared, socket) => {}
+                        () = show_life(&shown) => {}
+                    }
+                });
                 runtime.shutdown_background(); // a read that hangs on a dying disk is left behind
             })
             .map_err(failed("starting its thread"))?;
         Ok(Self {
             path: options.path.clone(),
+            pulse,
             closing,
             thread: Some(thread),
         })
@@ -148,6 +190,12 @@ impl ApiServer {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Beats once a second as long as the thread serves.
+    #[must_use]
+    pub fn pulse(&self) -> &Pulse {
+        &self.pulse
     }
 
     /// Closes the socket, removes its file, ends the event streams and gives open answers half a
@@ -167,7 +215,16 @@ impl Drop for ApiServer {
     }
 }
 
-async fn serve(listener: CappedListener, shared: Arc<Shared>, socket: BoundSocket) {
+/// Never ends.
+async fn show_life(pulse: &Pulse) {
+    let mut turns = tokio::time::interval(PULSE_EVERY);
+    loop {
+        turns.tick().await;
+        pulse.beat();
+    }
+}
+
+async fn serve(listener: CappedListener, shared: Arc<Shared>, socket: Option<BoundSocket>) {
     let mut closing = shared.closing.clone();
     let mut overdue = shared.closing.clone();
     let graceful = async move {

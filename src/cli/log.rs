@@ -1,15 +1,66 @@
-//! The log: lines on standard error, so that standard output holds results only.
+//! The log: lines on standard error, so that standard output holds results only; under systemd
+//! structured entries in the journal (feature `systemd`).
 
-use tracing_subscriber::EnvFilter;
+use std::sync::OnceLock;
+
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
+
+/// Changes the level of the running log.
+static LEVEL: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
 
 /// Starts the log at `level` (`error` to `trace`); `RUST_LOG` overrides it. Only the first call of
 /// a process counts.
 pub(super) fn start(level: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let (filter, handle) = reload::Layer::new(filter);
     // A second subscriber is refused, which is what we want.
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    if tracing_subscriber::registry()
+        .with(filter)
+        .with(destination())
+        .try_init()
+        .is_ok()
+    {
+        let _ = LEVEL.set(handle);
+    }
+}
+
+/// Changes the level of the log from here on; `RUST_LOG`, where it is set, still overrides it.
+pub(super) fn set_level(level: &str) {
+    let overridden = EnvFilter::try_from_default_env().is_ok();
+    if let (Some(handle), false) = (LEVEL.get(), overridden) {
+        // Only a log that is gone refuses.
+        let _ = handle.reload(EnvFilter::new(level));
+    }
+}
+
+type Destination<S> = Box<dyn Layer<S> + Send + Sync>;
+
+fn destination<S>() -> Destination<S>
+where
+    S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
+{
+    #[cfg(feature = "systemd")]
+    if let Some(journal) = journal() {
+        return journal.boxed();
+    }
+    tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
-        .try_init();
+        .boxed()
+}
+
+/// The journal, where standard error leads there (`JOURNAL_STREAM`, systemd.exec(5)).
+#[cfg(feature = "systemd")]
+fn journal() -> Option<tracing_journald::Layer> {
+    use std::os::unix::fs::MetadataExt;
+
+    let announced = std::env::var("JOURNAL_STREAM").ok()?;
+    let error_output = std::fs::metadata("/proc/self/fd/2").ok()?;
+    let ours = format!("{}:{}", error_output.dev(), error_output.ino());
+    if announced != ours {
+        return None;
+    }
+    tracing_journald::layer().ok()
 }

@@ -15,6 +15,7 @@ mod replay;
 mod run;
 mod session;
 mod simulate;
+mod simulated;
 mod traces;
 
 use std::process::ExitCode;

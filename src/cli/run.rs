@@ -9,10 +9,14 @@ use clap::Args;
 use super::failure::{Cause, Failure, other};
 use super::live;
 use super::session::{LoadedModel, pipeline, session_info};
+use super::simulated;
 use crate::acquisition::{FrameSource, Recorder, open_live};
 use crate::api::{ApiOptions, ServiceState};
 use crate::config::{self, Config};
-use crate::service::{Gateway, GatewayOptions, QueuedSource, stop_on_signals};
+use crate::service::{
+    Gateway, GatewayOptions, QueuedSource, Signals, Supervision, Watched, inherited_socket,
+    service_manager, watch_signals,
+};
 use crate::store::{StoreOptions, Synchronous};
 
 /// Samples the queue between acquisition and pipeline holds: 2 s at the fastest rate, half a
@@ -32,6 +36,8 @@ pub(super) struct Arguments {
     /// Only check the configuration and the model's weights, then exit.
     #[arg(long)]
     check: bool,
+    #[command(flatten)]
+    simulation: simulated::SimulationArguments,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -46,16 +52,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             model.model.description().parameters()
         ));
     }
-    let stop = stop_on_signals().map_err(|error| other("signal handlers", error))?;
-    let gateway = Gateway::open(&options(&config))?;
-    let recorder = Recorder::new();
-    let source = open_live(
-        &live::wiring(&config),
-        live::chip(&config.acquisition),
-        live::session(&config),
-        &recorder,
-        |_, _| Ok(()),
-    )?;
+    let signals = watch_signals().map_err(|error| other("signal handlers", error))?;
+    let inherited = inherited_socket()
+        .map_err(|error| Failure::new(Cause::Socket, format!("socket activation: {error}")))?;
+    let gateway = Gateway::open_with(&options(&config), inherited)?;
+    let (kind, origin, source) = open_source(arguments, &config)?;
     super::require_chip(live::expected_chip(&config), source.info().chip, "the chip")?;
     let block_seconds = config
         .store
@@ -63,10 +64,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         .then(|| f64::from(config.store.ecg_block_seconds));
     let treatment = live::treatment(&config.signal, block_seconds);
     let mut pipeline = pipeline(source.info(), treatment, &model)?;
-    let origin = config.device.spi_path.display().to_string();
-    let info = session_info("live", &origin, source.info(), &model);
-    let mut source = QueuedSource::start(source, QUEUE_LENGTH, Arc::clone(&stop))
+    let info = session_info(kind, &origin, source.info(), &model);
+    let mut source = QueuedSource::start(source, QUEUE_LENGTH, Arc::clone(&signals.stop))
         .map_err(|error| other("acquisition thread", error))?;
+    let supervision = supervise(&arguments.config, &gateway, &source, &signals)
+        .map_err(|error| other("supervision thread", error))?;
     tracing::info!(
         chip = info.chip,
         model = info.model,
@@ -77,7 +79,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         &mut source,
         &mut pipeline,
         &info,
-        &stop,
+        &signals.stop,
         &|| "completed",
         &mut |_| {},
     );
@@ -86,11 +88,69 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         missing_samples = outcome.report.missing_samples,
         "stopped"
     );
+    drop(supervision);
     gateway.announce(ServiceState::Finished, None);
     let closed = gateway
         .close()
         .map_err(|error| Failure::new(Cause::Database, error));
     outcome.ended.map_err(Failure::from).and(closed)
+}
+
+/// The live chip, or a simulated one where the command line asks for it: what the session's source
+/// is called, where it comes from, and the source.
+fn open_source(
+    arguments: &Arguments,
+    config: &Config,
+) -> Result<(&'static str, String, Box<dyn FrameSource + Send>), Failure> {
+    if let Some(simulated) = arguments.simulation.open(config)? {
+        return Ok(simulated);
+    }
+    let source = open_live(
+        &live::wiring(config),
+        live::chip(&config.acquisition),
+        live::session(config),
+        &Recorder::new(),
+        |_, _| Ok(()),
+    )?;
+    let origin = config.device.spi_path.display().to_string();
+    Ok(("live", origin, Box::new(source)))
+}
+
+/// Tells the service manager how things are, and reads the configuration again when it is asked to.
+fn supervise(
+    path: &Path,
+    gateway: &Gateway,
+    source: &QueuedSource,
+    signals: &Signals,
+) -> std::io::Result<Supervision> {
+    let mut threads = gateway.pulses();
+    threads.push(("acquisition", source.reading_pulse().clone()));
+    threads.push(("pipeline", source.taking_pulse().clone()));
+    let path = path.to_owned();
+    Supervision::start(
+        service_manager(),
+        gateway.live(),
+        threads
+            .into_iter()
+            .map(|(name, pulse)| Watched::new(name, pulse))
+            .collect(),
+        Arc::clone(&signals.reload),
+        move || reload(&path),
+    )
+}
+
+/// The level of the log can change while the gateway runs; everything else needs a restart.
+fn reload(path: &Path) {
+    match Config::load(path) {
+        Ok(config) => {
+            super::log::set_level(&config.log.level.to_string());
+            tracing::info!(
+                level = %config.log.level,
+                "configuration read again: the log's level is in force, other changes need a restart"
+            );
+        }
+        Err(error) => tracing::error!(%error, "configuration not read again: the old one stays"),
+    }
 }
 
 fn options(config: &Config) -> GatewayOptions {

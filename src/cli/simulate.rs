@@ -7,10 +7,11 @@ use serde::Serialize;
 
 use super::arguments::ChipName;
 use super::failure::{Cause, Failure, other};
+use super::simulated::fault_script;
 use super::{chip, output, progress};
 use crate::acquisition::trace::Compression;
 use crate::acquisition::{RecordExcerpt, RecordSimulation, simulate_record};
-use crate::ads1292::simulator::{BoardOptions, FaultScript};
+use crate::ads1292::simulator::BoardOptions;
 use crate::time::WallUs;
 
 /// Feed a WFDB record to the simulated chip, read it with the real driver and write the SPI trace,
@@ -82,7 +83,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         config: chip::config(arguments.rate, arguments.gain)?,
         board: BoardOptions {
             model: arguments.chip.model(),
-            faults: faults(arguments)?,
+            faults: fault_script(arguments.faults.as_deref())?,
             ..BoardOptions::default()
         },
         wall_start: wall_start(arguments)?,
@@ -146,15 +147,6 @@ fn signal_pair(text: &str) -> Result<[usize; 2], String> {
         Some([number(first)?, number(second)?])
     });
     pair.ok_or_else(|| "expected two signal numbers such as 0,1".to_owned())
-}
-
-fn faults(arguments: &Arguments) -> Result<FaultScript, Failure> {
-    let Some(path) = &arguments.faults else {
-        return Ok(FaultScript::default());
-    };
-    let text = std::fs::read_to_string(path).map_err(|error| other(path.display(), error))?;
-    text.parse()
-        .map_err(|error| Failure::new(Cause::Configuration, format!("{}: {error}", path.display())))
 }
 
 fn wall_start(arguments: &Arguments) -> Result<WallUs, Failure> {

@@ -1,5 +1,6 @@
 //! The store and the socket, opened together.
 
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
@@ -9,6 +10,7 @@ use crate::api::{
     ApiDeps, ApiOptions, ApiServer, ServiceState, SharedLiveStatus, SocketError, StreamHub,
 };
 use crate::pipeline::{Pipeline, PipelineEvent, SessionInfo};
+use crate::pulse::Pulse;
 use crate::store::{Store, StoreError, StoreOptions, StoreWriter};
 
 /// What a gateway is made of.
@@ -47,6 +49,18 @@ impl Gateway {
     /// # Errors
     /// [`GatewayError`]; nothing is left open then.
     pub fn open(options: &GatewayOptions) -> Result<Self, GatewayError> {
+        Self::open_with(options, None)
+    }
+
+    /// As [`Gateway::open`], but serves `inherited`, a socket the service manager opened, where
+    /// there is one.
+    ///
+    /// # Errors
+    /// [`GatewayError`]; nothing is left open then.
+    pub fn open_with(
+        options: &GatewayOptions,
+        inherited: Option<UnixListener>,
+    ) -> Result<Self, GatewayError> {
         let store = Store::open(&options.database, options.store.clone())?;
         let hub = StreamHub::default();
         let live = SharedLiveStatus::default();
@@ -54,17 +68,34 @@ impl Gateway {
         let writer = store.into_writer(move |commit| announce.publish(commit))?;
         let api = match &options.socket {
             None => None,
-            Some(socket) => Some(ApiServer::bind(
-                socket,
-                ApiDeps {
+            Some(socket) => {
+                let deps = ApiDeps {
                     database: options.database.clone(),
                     hub,
                     live: live.clone(),
                     writer: Some(writer.monitor()),
-                },
-            )?),
+                };
+                Some(match inherited {
+                    None => ApiServer::bind(socket, deps)?,
+                    Some(listener) => ApiServer::adopt(listener, socket, deps)?,
+                })
+            }
         };
         Ok(Self { writer, api, live })
+    }
+
+    /// What the service knows beyond the store, for whoever watches it.
+    #[must_use]
+    pub fn live(&self) -> SharedLiveStatus {
+        self.live.clone()
+    }
+
+    /// Signs of life of the gateway's own threads, by name.
+    #[must_use]
+    pub fn pulses(&self) -> Vec<(&'static str, Pulse)> {
+        let mut pulses = vec![("store writer", self.writer.monitor().pulse().clone())];
+        pulses.extend(self.api.iter().map(|api| ("socket", api.pulse().clone())));
+        pulses
     }
 
     /// Runs `source` through `pipeline` into the store until it ends, fails or `stop` is set.

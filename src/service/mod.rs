@@ -1,11 +1,15 @@
 //! Threads, supervision, shutdown: a source, the pipeline, the store and the socket put together.
 
 mod gateway;
+mod inherited;
+mod manager;
 mod queue;
 mod session;
 mod stop;
 
 pub use gateway::{Gateway, GatewayError, GatewayOptions};
+pub use inherited::inherited_socket;
+pub use manager::{NoManager, Notice, ServiceManager, Supervision, Watched, service_manager};
 pub use queue::QueuedSource;
 pub use session::{SessionError, SessionOutcome, SessionReport};
-pub use stop::stop_on_signals;
+pub use stop::{Signals, stop_on_signals, watch_signals};

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::acquisition::{Acquired, AcquisitionError, FrameSource, SourceInfo};
 use crate::pipeline::{Gap, GapCause};
+use crate::pulse::Pulse;
 
 /// A source read on a thread of its own, so that a slow pipeline or disk never makes the reader
 /// late for the next DRDY edge. When the queue is full samples are dropped, counted and handed over
@@ -18,6 +19,8 @@ pub struct QueuedSource {
     queue: Receiver<Result<Acquired, AcquisitionError>>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
+    reading: Pulse,
+    taking: Pulse,
 }
 
 impl QueuedSource {
@@ -34,15 +37,32 @@ impl QueuedSource {
         let info = source.info().clone();
         let (sender, queue) = sync_channel(length);
         let stop_reading = Arc::clone(&stop);
+        let reading = Pulse::default();
+        let read_turns = reading.clone();
         let thread = std::thread::Builder::new()
             .name("acquisition".to_owned())
-            .spawn(move || read(source, &sender, &stop_reading))?;
+            .spawn(move || read(source, &sender, &stop_reading, &read_turns))?;
         Ok(Self {
             info,
             queue,
             stop,
             thread: Some(thread),
+            reading,
+            taking: Pulse::default(),
         })
+    }
+
+    /// Beats with every turn of the acquisition thread: a sample, a gap, an event, or the report
+    /// that the chip is silent.
+    #[must_use]
+    pub fn reading_pulse(&self) -> &Pulse {
+        &self.reading
+    }
+
+    /// Beats whenever the queue is asked for more, ten times a second at least while it is empty.
+    #[must_use]
+    pub fn taking_pulse(&self) -> &Pulse {
+        &self.taking
     }
 }
 
@@ -53,6 +73,7 @@ impl FrameSource for QueuedSource {
 
     fn next(&mut self) -> Result<Option<Acquired>, AcquisitionError> {
         loop {
+            self.taking.beat();
             match self.queue.recv_timeout(Duration::from_millis(100)) {
                 Ok(acquired) => return acquired.map(Some),
                 Err(RecvTimeoutError::Disconnected) => return Ok(None),
@@ -80,9 +101,10 @@ impl Drop for QueuedSource {
 
 type Sender = SyncSender<Result<Acquired, AcquisitionError>>;
 
-fn read(mut source: impl FrameSource, queue: &Sender, stop: &AtomicBool) {
+fn read(mut source: impl FrameSource, queue: &Sender, stop: &AtomicBool, turns: &Pulse) {
     let mut overflow: Option<Gap> = None;
     while !stop.load(Ordering::Relaxed) {
+        turns.beat();
         let acquired = match source.next() {
             Ok(Some(acquired)) => acquired,
             Ok(None) => break,

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use crate::pipeline::{PipelineEvent, SessionInfo};
+use crate::pulse::Pulse;
 use crate::time::{ClockRelation, WallUs};
 
 use super::open::Store;
@@ -54,6 +55,7 @@ pub struct WriterStatus {
 #[derive(Debug, Clone, Default)]
 pub struct WriterMonitor {
     status: Arc<Mutex<WriterStatus>>,
+    pulse: Pulse,
 }
 
 impl WriterMonitor {
@@ -61,6 +63,12 @@ impl WriterMonitor {
     #[must_use]
     pub fn status(&self) -> WriterStatus {
         self.lock().clone()
+    }
+
+    /// Beats with every turn of the writer thread, once a second at least while it is idle.
+    #[must_use]
+    pub fn pulse(&self) -> &Pulse {
+        &self.pulse
     }
 
     /// Keeps the first error that stops the writer.

@@ -19,6 +19,8 @@ use super::rows::{Commit, CommittedRow};
 use super::statements::{EncodedBlock, Statements};
 use super::writer::{Command, CommitHook, WriterMonitor};
 
+/// Longest wait of an idle turn: whoever watches the thread's pulse sees it alive.
+const IDLE_TURN: Duration = Duration::from_secs(1);
 /// First and longest pause between two tries of a write that failed for a passing reason.
 const RETRY_PAUSE: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(2)];
 
@@ -73,10 +75,11 @@ impl WriterThread {
 
     fn serve(&mut self, queue: &Receiver<Command>) -> Result<(), StoreError> {
         loop {
-            let command = match self.due {
-                None => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                Some(due) => queue.recv_timeout(due.saturating_duration_since(Instant::now())),
-            };
+            self.monitor.pulse().beat();
+            let wait = self.due.map_or(IDLE_TURN, |due| {
+                due.saturating_duration_since(Instant::now()).min(IDLE_TURN)
+            });
+            let command = queue.recv_timeout(wait);
             match command {
                 Ok(command) => self.obey(command)?,
                 Err(RecvTimeoutError::Timeout) => {}

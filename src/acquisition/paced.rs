@@ -1,0 +1,112 @@
+//! A simulated source at the pace of real time.
+
+use std::time::Duration;
+
+use super::clock::{Clock, SystemClock};
+use super::{Acquired, AcquisitionError, FrameSource, SourceInfo};
+use crate::time::MonotonicNs;
+
+/// Hands out what `source` has when its time has come: a recording or a simulation as the live chip
+/// would deliver it. The first sample comes at once and sets the pace; a reader that is late gets
+/// what it missed without waiting.
+#[derive(Debug)]
+pub struct Paced<S> {
+    source: S,
+    /// The first sample's time and the machine's at that moment.
+    origin: Option<(MonotonicNs, MonotonicNs)>,
+    hang_after: Option<Duration>,
+}
+
+impl<S: FrameSource> Paced<S> {
+    /// `source` in real time.
+    #[must_use]
+    pub fn new(source: S) -> Self {
+        Self {
+            source,
+            origin: None,
+            hang_after: None,
+        }
+    }
+
+    /// The thread that reads never comes back after this much signal: what a watchdog is for.
+    #[must_use]
+    pub fn hanging_after(self, signal: Duration) -> Self {
+        Self {
+            hang_after: Some(signal),
+            ..self
+        }
+    }
+}
+
+impl<S: FrameSource> FrameSource for Paced<S> {
+    fn info(&self) -> &SourceInfo {
+        self.source.info()
+    }
+
+    fn next(&mut self) -> Result<Option<Acquired>, AcquisitionError> {
+        let acquired = self.source.next()?;
+        if let Some(Acquired::Sample(sample)) = &acquired {
+            let now = SystemClock.now();
+            let (first, began) = *self.origin.get_or_insert((sample.time, now));
+            let since = Duration::from_nanos(sample.time.0.saturating_sub(first.0));
+            if self.hang_after.is_some_and(|after| since >= after) {
+                tracing::warn!("the acquisition thread hangs, as asked for");
+                loop {
+                    std::thread::park();
+                }
+            }
+            let elapsed = Duration::from_nanos(now.0.saturating_sub(began.0));
+            if let Some(early) = since.checked_sub(elapsed) {
+                std::thread::sleep(early);
+            }
+        }
+        Ok(acquired)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::acquisition::{Recorder, Session, SyntheticEcg, open_simulated};
+    use crate::ads1292::ChipConfig;
+    use crate::ads1292::simulator::BoardOptions;
+    use crate::time::{ClockRelation, WallUs};
+
+    #[test]
+    fn a_second_of_signal_takes_a_second() {
+        let session = Session {
+            start: ClockRelation {
+                monotonic: MonotonicNs(0),
+                wall: WallUs(0),
+            },
+            start_by_pin: false,
+            leads: Default::default(),
+            description: String::new(),
+        };
+        let simulated = open_simulated(
+            &BoardOptions::default(),
+            ChipConfig::default(),
+            SyntheticEcg::new(70.0, Some(1.0)),
+            session,
+            &Recorder::new(),
+        )
+        .unwrap();
+        let mut source = Paced::new(simulated);
+        let began = SystemClock.now();
+        let mut samples = 0_u32;
+        loop {
+            match source.next() {
+                Ok(Some(Acquired::Sample(_))) => samples += 1,
+                Ok(Some(_)) => {}
+                Ok(None) | Err(AcquisitionError::SourceEnded) => break,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        let took_ns = SystemClock.now().0 - began.0;
+        assert!(samples >= 499, "{samples}");
+        assert!(
+            took_ns >= 990_000_000,
+            "{took_ns} ns for a second of signal"
+        );
+    }
+}

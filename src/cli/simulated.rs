@@ -1,0 +1,88 @@
+//! `run --simulated`: the daemon without a chip.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+
+use super::failure::{Cause, Failure, other};
+use super::live;
+use crate::acquisition::{
+    FrameSource, Paced, RecordExcerpt, RecordSignal, Recorder, SyntheticEcg, open_simulated,
+};
+use crate::ads1292::ChipModel;
+use crate::ads1292::simulator::{BoardOptions, FaultScript};
+use crate::config::Config;
+
+/// Heart rate of the synthetic rhythm.
+const SYNTHETIC_BPM: f64 = 72.0;
+
+/// A simulated chip in place of the real one, in real time.
+#[derive(Debug, Args)]
+pub(super) struct SimulationArguments {
+    /// Read a simulated chip in real time instead of the device: "synthetic" for an endless sinus
+    /// rhythm, or a WFDB record.
+    #[arg(long, value_name = "SOURCE")]
+    simulated: Option<String>,
+    /// Script of faults for the simulated chip, one a line: `at 2.5s lead-off in2n for 1s`.
+    #[arg(long, value_name = "FILE", requires = "simulated")]
+    faults: Option<PathBuf>,
+    /// Let the acquisition thread hang after this many seconds, to see the watchdog bite.
+    #[arg(long, value_name = "SECONDS", requires = "simulated", value_parser = seconds)]
+    hang_after: Option<Duration>,
+}
+
+/// What the session's source is called, where it comes from, and the source.
+type Opened = (&'static str, String, Box<dyn FrameSource + Send>);
+
+impl SimulationArguments {
+    /// The simulated source, if one is asked for.
+    pub(super) fn open(&self, config: &Config) -> Result<Option<Opened>, Failure> {
+        let Some(name) = &self.simulated else {
+            return Ok(None);
+        };
+        let chip = live::chip(&config.acquisition);
+        let board = BoardOptions {
+            model: live::expected_chip(config).unwrap_or(ChipModel::Ads1292R),
+            faults: fault_script(self.faults.as_deref())?,
+            ..BoardOptions::default()
+        };
+        let session = live::session(config);
+        let recorder = Recorder::new();
+        let simulated = if name == "synthetic" {
+            let heart = SyntheticEcg::new(SYNTHETIC_BPM, None);
+            open_simulated(&board, chip, heart, session, &recorder)?
+        } else {
+            let excerpt = RecordExcerpt {
+                record: PathBuf::from(name),
+                signals: None,
+                from_s: 0.0,
+                to_s: None,
+            };
+            let signal = RecordSignal::open(excerpt, f64::from(chip.rate.hz()))?;
+            open_simulated(&board, chip, signal, session, &recorder)?
+        };
+        let mut paced = Paced::new(simulated);
+        if let Some(after) = self.hang_after {
+            paced = paced.hanging_after(after);
+        }
+        Ok(Some(("simulation", name.clone(), Box::new(paced))))
+    }
+}
+
+/// The script in this file; no faults without one.
+pub(super) fn fault_script(path: Option<&Path>) -> Result<FaultScript, Failure> {
+    let Some(path) = path else {
+        return Ok(FaultScript::default());
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| other(path.display(), error))?;
+    text.parse()
+        .map_err(|error| Failure::new(Cause::Configuration, format!("{}: {error}", path.display())))
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    text.parse()
+        .ok()
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .ok_or_else(|| "expected seconds such as 2.5".to_owned())
+}
