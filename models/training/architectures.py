@@ -26,6 +26,9 @@ def _inverted(out, stride, expansion):
 _STEM = {"op": "stem", "out": 16, "kernel": KERNEL, "stride": 2}
 _HEAD = [{"op": "pool"}, {"op": "dense", "out": len(LABELS)}]
 
+# What a network is given beside its layers: (waveform channels, context values). See context.py.
+WAVEFORM_ONLY, WITH_CONTEXT = (1, 0), (2, 16)
+
 LAYERS = {
     "v1": [
         _STEM,
@@ -51,16 +54,19 @@ ARCHITECTURES = {
 class Convolution(nn.Module):
     """Convolution, batch normalisation (absent when folded), optional ReLU."""
 
-    def __init__(self, inputs, outputs, kernel=1, stride=1, groups=1, relu=True, folded=False):
+    def __init__(self, inputs, outputs, kernel=1, stride=1, groups=1, relu=True, folded=False, context=0):
         super().__init__()
         self.convolution = nn.Conv1d(
             inputs, outputs, kernel, stride, padding=kernel // 2, groups=groups, bias=folded
         )
+        self.context = nn.Linear(context, outputs, bias=False) if context else None
         self.normalisation = None if folded else nn.BatchNorm1d(outputs)
         self.relu = relu
 
-    def forward(self, x):
+    def forward(self, x, context=None):
         x = self.convolution(x)
+        if self.context is not None:
+            x = x + self.context(context)[:, :, None]  # the same at every position, edges included
         if self.normalisation is not None:
             x = self.normalisation(x)
         return torch.relu(x) if self.relu else x
@@ -69,14 +75,14 @@ class Convolution(nn.Module):
 class Layer(nn.Module):
     """One entry of the layer list. Its parts carry the names of the tensors in the weights file."""
 
-    def __init__(self, inputs, spec, folded):
+    def __init__(self, inputs, spec, folded, context=0):
         super().__init__()
         self.op = spec["op"]
         self.residual = False
         self.outputs = spec.get("out", inputs)
         parts = {}
         if self.op == "stem":
-            parts["conv"] = Convolution(inputs, self.outputs, spec["kernel"], spec["stride"], folded=folded)
+            parts["conv"] = Convolution(inputs, self.outputs, spec["kernel"], spec["stride"], folded=folded, context=context)
         elif self.op == "pointwise":
             parts["conv"] = Convolution(inputs, self.outputs, folded=folded)
         elif self.op == "separable":
@@ -108,42 +114,57 @@ class Layer(nn.Module):
 
 
 class Network(nn.Module):
-    """The network of a layer list. Input [batch][input_channels][128], output logits [batch][5]."""
+    """The network of a layer list.
 
-    def __init__(self, layers, input_channels=1, folded=False):
+    Input windows [batch][channels][128] and, where the network has `context` values, those [batch][context]; output
+    logits [batch][5].
+    """
+
+    def __init__(self, layers, input_channels=1, folded=False, context=0):
         super().__init__()
         self.specs = layers
         self.input_channels = input_channels
+        self.context = context
         channels = input_channels
         built = []
         for spec in layers:
-            layer = Layer(channels, spec, folded)
+            layer = Layer(channels, spec, folded, context if spec["op"] == "stem" else 0)
             channels = layer.outputs
             built.append(layer)
         self.layers = nn.ModuleList(built)
 
-    def forward(self, x):
-        for layer in self.layers:
-            x = layer(x)
-        return x
+    def forward(self, x, context=None):
+        return self.layer_outputs(x, context)[-1]
 
-    def layer_outputs(self, x):
+    def from_rows(self, rows):
+        """The same of input rows as the gateway passes them: [batch][channels * 128 + context]."""
+        return self(*self.parted(rows))
+
+    def parted(self, rows):
+        values = self.input_channels * WINDOW_SAMPLES
+        windows = rows[:, :values].reshape(len(rows), self.input_channels, WINDOW_SAMPLES)
+        return windows, (rows[:, values:] if self.context else None)
+
+    def layer_outputs(self, x, context=None):
         """Every layer's output, in order: feature maps [batch][channels][time], after pooling [batch][channels]."""
         outputs = []
         for layer in self.layers:
-            x = layer(x)
+            if layer.op == "stem":
+                x = layer.parts["conv"](x, context)
+            else:
+                x = layer(x)
             outputs.append(x)
         return outputs
 
 
-def multiply_accumulates(layers, input_channels=1, samples=WINDOW_SAMPLES):
+def multiply_accumulates(layers, input_channels=1, samples=WINDOW_SAMPLES, context=0):
     """Multiply-accumulates of one window, convolutions and dense layer (padding counted as work)."""
     channels, total = input_channels, 0
     for spec in layers:
         op, out = spec["op"], spec.get("out", channels)
         after = samples if op in ("pool", "dense", "pointwise") else (samples - 1) // spec["stride"] + 1
         if op == "stem":
-            total += after * out * channels * spec["kernel"]
+            total += after * out * channels * spec["kernel"] + out * context
         elif op == "separable":
             total += after * channels * (spec["kernel"] + out)
         elif op == "inverted":

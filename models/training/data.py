@@ -50,7 +50,12 @@ class Records:
     position: np.ndarray  # [beats] annotated position in `signal`
     detected: np.ndarray  # [2][beats] position in `signal` where the detector put R in this lead, -1 if it missed it
     label: np.ndarray  # [beats] index into LABELS
+    beat: np.ndarray  # [beats] index among all annotated beats, those outside the five classes counted
     has_detections: bool
+    every_sample: list  # per record: every annotated beat, index at 250 Hz
+    every_symbol: list  # per record: its annotation's character code
+    found: list  # per record: (R peaks detected in the primary lead, in the other), index at 250 Hz
+    start: list  # per record: where its sample 0 lies in `signal`
 
     def __len__(self):
         return len(self.label)
@@ -80,6 +85,7 @@ def load_records(directory):
     if not paths:
         raise SystemExit(f"{directory}: no prepared records; see README.md, 'Prepare the records'")
     signals, columns, names, offset, has_detections = [], [], [], 0, True
+    every_sample, every_symbol, every_found, starts = [], [], [], []
     for index, path in enumerate(paths):
         names.append(path.stem)
         with safe_open(path, "np") as file:
@@ -104,6 +110,11 @@ def load_records(directory):
             label[symbol == ord(name)] = i
         keep = np.flatnonzero(label >= 0)
         start = offset + EDGE
+        beats_before = sum(len(s) for s in every_sample)
+        every_sample.append(sample)
+        every_symbol.append(symbol)
+        every_found.append(found)
+        starts.append(start)
         columns.append(
             {
                 "record": np.full(len(keep), index),
@@ -111,13 +122,23 @@ def load_records(directory):
                 "position": start + sample[keep],
                 "detected": np.where(matched[:, keep] < 0, -1, start + matched[:, keep]),
                 "label": label[keep],
+                "beat": beats_before + keep,
             }
         )
         signals.append(np.pad(conditioned, ((0, 0), (EDGE, EDGE)), mode="edge"))
         offset += signals[-1].shape[1]
     merged = {key: np.concatenate([c[key] for c in columns], axis=-1).astype(np.int64) for key in columns[0]}
     signal = torch.from_numpy(np.ascontiguousarray(np.concatenate(signals, axis=1), dtype=np.float32))
-    return Records(signal=signal, names=names, has_detections=has_detections, **merged)
+    return Records(
+        signal=signal,
+        names=names,
+        has_detections=has_detections,
+        every_sample=every_sample,
+        every_symbol=every_symbol,
+        found=every_found,
+        start=starts,
+        **merged,
+    )
 
 
 def load_noise(directory):

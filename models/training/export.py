@@ -27,7 +27,7 @@ GOLDEN_BEATS = 16
 
 def fold(network):
     """The same network with every batch normalisation folded into its convolution. Computed in float64."""
-    folded = Network(network.specs, network.input_channels, folded=True)
+    folded = Network(network.specs, network.input_channels, folded=True, context=network.context)
     for source, target in zip(network.layers, folded.layers):
         for name, part in source.parts.items():
             into = target.parts[name]
@@ -37,6 +37,8 @@ def fold(network):
             norm = part.normalisation
             scale = norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)
             into.convolution.weight.data = (part.convolution.weight.double() * scale[:, None, None]).float()
+            if part.context is not None:
+                into.context.weight.data = (part.context.weight.double() * scale[:, None]).float()
             into.convolution.bias.data = (norm.bias.double() - norm.running_mean.double() * scale).float()
     return folded.eval()
 
@@ -49,6 +51,8 @@ def named_tensors(folded):
             module = part if isinstance(part, torch.nn.Linear) else part.convolution
             tensors[f"layers.{i}.{name}.weight"] = module.weight.data
             tensors[f"layers.{i}.{name}.bias"] = module.bias.data
+            if getattr(part, "context", None) is not None:
+                tensors[f"layers.{i}.context.weight"] = part.context.weight.data
     return tensors
 
 
@@ -57,8 +61,10 @@ def load_weights(path):
     with safe_open(path, "pt") as file:
         description = json.loads(file.metadata()["ecg_gateway"])
         tensors = {name: file.get_tensor(name) for name in file.keys()}
-    network = Network(description["layers"], description["input"]["channels"], folded=True)
+    shape = description["input"]
+    network = Network(description["layers"], shape["channels"], folded=True, context=shape.get("context", 0))
     expected = named_tensors(network)
+    tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("novelty.")}
     if set(expected) != set(tensors):
         raise SystemExit(f"{path}: tensors differ from the description: {sorted(set(expected) ^ set(tensors))}")
     for name, place in expected.items():
