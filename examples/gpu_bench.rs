@@ -60,13 +60,14 @@ fn bench(
         start.elapsed().as_secs_f64(),
         engine.adapter()
     );
+    let length = model.description().input.len();
     let gmacs = model.description().macs_per_beat() as f64 * 1e-9;
     println!(
         "  batch    call_us  beats/s   maps_beats/s  stream_beats/s  device_us  GFLOP/s_device"
     );
     for batch in BATCHES {
         let mut engine = GpuEngine::new(Arc::clone(&model), &options(batch))?;
-        let input: Vec<f32> = (0..batch * 128)
+        let input: Vec<f32> = (0..batch * length)
             .map(|index| ((index * 37 % 1013) as f32 / 500.0) - 1.0)
             .collect();
         let mut logits = Outputs::logits_only(model.description(), batch);
@@ -85,7 +86,7 @@ fn bench(
         let parts = (8192 / batch).clamp(8, 64);
         let stream = measure(seconds, || {
             let parts =
-                std::iter::repeat_n(&input[..engine.stream_batch().min(batch) * 128], parts);
+                std::iter::repeat_n(&input[..engine.stream_batch().min(batch) * length], parts);
             Ok(engine.classify_stream(parts, &mut logits, |_| ())?)
         })?;
         let streamed = (parts * engine.stream_batch().min(batch)) as f64;

@@ -25,7 +25,8 @@ use std::path::{Path, PathBuf};
 
 use ecg_gateway::evaluate::{Comparison, Pair, Reference, ReferenceBeat, match_beats};
 use ecg_gateway::signal::{
-    CHAIN_RATE_HZ, ConditionedSample, Conditioner, Detection, Detector, Mains, SampleRate,
+    CHAIN_RATE_HZ, ConditionedSample, Conditioner, Detection, Detector, DetectorWeights, Mains,
+    SampleRate,
 };
 use safetensors::{Dtype, tensor::TensorView};
 
@@ -164,7 +165,7 @@ fn condition_and_detect(channel: &[f32], rate: SampleRate, mains: Mains) -> (Vec
     let mut conditioned = Vec::new();
     let mut peaks = Peaks::default();
     let mut conditioner = Conditioner::new(rate, mains);
-    let mut detector = Detector::new();
+    let mut detector = Detector::new(DetectorWeights::default());
     let mut found = |beat: Detection| {
         peaks.samples.push(beat.index);
         peaks

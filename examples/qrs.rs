@@ -3,6 +3,8 @@
 //!
 //! `cargo run --release --example qrs -- DATABASE_FOLDER [--help]`
 
+#[path = "common/change.rs"]
+mod change;
 mod common;
 
 use std::error::Error;
@@ -13,11 +15,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use clap::Parser;
 use ecg_gateway::evaluate::{Comparison, Pair, Reference, match_beats};
 use ecg_gateway::signal::{
-    Chain, ChainConfig, ChainEvent, ChannelChoice, Conditioner, Detector, Mains, Sample,
-    SampleRate, SignalQuality,
+    Chain, ChainConfig, ChainEvent, ChannelChoice, DetectorWeights, Mains, Sample, SampleRate,
+    SignalQuality,
 };
-use ecg_gateway::wfdb::Annotation;
 
+use change::Change;
 use common::LoadedRecord;
 
 /// Share of matched beats whose R peak is this far off its usual place counts as misplaced, ms.
@@ -44,9 +46,21 @@ struct Arguments {
     /// Pretend the sampling rate is this many times the stated one: faster or slower hearts.
     #[arg(long, default_value_t = 1.0)]
     tempo: f64,
-    /// Write the detector's judgements with the truth beside them to RECORD-*.csv here.
+    /// Resample the signals to this rate, Hz.
     #[arg(long)]
-    judgements: Option<PathBuf>,
+    rate_hz: Option<f64>,
+    /// Use the noise from this second on.
+    #[arg(long, default_value_t = 0.0)]
+    noise_from_s: f64,
+    /// Multiply the signals, e.g. -1 to turn them over.
+    #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
+    gain: f32,
+    /// Weights of the detector: `ds1`, a file, or a folder with one file a record.
+    #[arg(long)]
+    weights: Option<PathBuf>,
+    /// Only these records.
+    #[arg(long, value_delimiter = ',')]
+    records: Vec<String>,
     /// List the errors of these records.
     #[arg(long, value_delimiter = ',')]
     errors: Vec<String>,
@@ -57,9 +71,29 @@ struct Arguments {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
-    let paths = common::record_paths(&arguments.database)?;
+    let mut paths = common::record_paths(&arguments.database)?;
+    if !arguments.records.is_empty() {
+        paths.retain(|path| {
+            let name = path.file_stem().unwrap_or_default().to_string_lossy();
+            arguments.records.iter().any(|record| *record == name)
+        });
+    }
     let noise = match &arguments.noise {
-        Some(path) => Some(common::load(path)?.channels_uv),
+        Some(path) => {
+            let noise = common::load(path)?;
+            #[allow(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "the cast saturates, and a start behind the end leaves no noise"
+            )]
+            let from = (arguments.noise_from_s * noise.rate_hz) as usize;
+            let channels = noise.channels_uv.iter();
+            Some(
+                channels
+                    .map(|uv| uv.get(from..).unwrap_or_default().to_vec())
+                    .collect::<Vec<_>>(),
+            )
+        }
         None => None,
     };
     let next = AtomicUsize::new(0);
@@ -142,28 +176,38 @@ fn report(
     noise: Option<&[Vec<f32>]>,
 ) -> Result<Report, Box<dyn Error>> {
     let mut record = common::load(path)?;
-    record.rate_hz *= arguments.tempo;
-    let annotations: Vec<Annotation> = record
-        .annotations
-        .iter()
-        .map(|&(sample, code)| Annotation {
-            sample,
-            code,
-            subtype: 0,
-            chan: 0,
-            num: 0,
-            aux: None,
-        })
-        .collect();
-    let reference = Reference::from_annotations(&annotations);
+    let reference = common::reference(&record);
     if let (Some(noise), Some(snr_db)) = (noise, arguments.snr_db) {
         common::add_noise(&mut record, &reference, noise, snr_db);
     }
-    if let Some(folder) = &arguments.judgements {
-        write_judgements(&record, &reference, arguments, folder)?;
+    let change = Change {
+        rate_hz: arguments.rate_hz,
+        tempo: arguments.tempo,
+        gain: arguments.gain,
+    };
+    for channel in &mut record.channels_uv {
+        *channel = change.apply(channel, record.rate_hz);
+    }
+    for (sample, _) in &mut record.annotations {
+        *sample = change.index(*sample, record.rate_hz);
+    }
+    record.rate_hz = change.new_rate_hz(record.rate_hz);
+    let reference = common::reference(&record);
+    let weights = match &arguments.weights {
+        Some(path) if path.as_os_str() == "ds1" => DetectorWeights::Ds1,
+        Some(path) => common::weights(path, &record.name)?,
+        None => DetectorWeights::Shipped,
+    };
+    // A chosen channel is looked at alone.
+    let mut channel = arguments.channel.clone();
+    if let Ok(number) = channel.parse::<usize>() {
+        let chosen = number.min(record.channels_uv.len() - 1);
+        record.channels_uv = vec![record.channels_uv.swap_remove(chosen)];
+        record.full_scale_uv = vec![record.full_scale_uv[chosen]];
+        channel = "0".into();
     }
     let start = std::time::Instant::now();
-    let (found, longest_delay, bad) = detect(&record, &arguments.channel)?;
+    let (found, longest_delay, bad) = detect(&record, &channel, weights)?;
     let seconds = start.elapsed().as_secs_f64();
     let whole = match_beats(
         &reference,
@@ -253,7 +297,11 @@ fn print_jitter_by_code(reference: &Reference, found: &[u64], pairs: &[Pair], to
 
 /// R peaks in samples of the record, the largest delay and the time that channel 0 was not good, in
 /// samples.
-fn detect(record: &LoadedRecord, channel: &str) -> Result<(Vec<u64>, u64, u64), Box<dyn Error>> {
+fn detect(
+    record: &LoadedRecord,
+    channel: &str,
+    detector_weights: DetectorWeights,
+) -> Result<(Vec<u64>, u64, u64), Box<dyn Error>> {
     let channel_count = record.channels_uv.len();
     let full_scale = |channel: usize| record.full_scale_uv.get(channel).copied().flatten();
     let mut chain = Chain::new(&ChainConfig {
@@ -263,7 +311,8 @@ fn detect(record: &LoadedRecord, channel: &str) -> Result<(Vec<u64>, u64, u64), 
             "auto" => ChannelChoice::Auto,
             number => ChannelChoice::Fixed(number.parse::<usize>()?.min(channel_count - 1)),
         },
-        full_scale_uv: [full_scale(0), full_scale(1)],
+        full_scale_uv: [0, 1].map(full_scale),
+        detector_weights,
         ..ChainConfig::new(SampleRate::from_hz(record.rate_hz)?)
     })?;
     let (mut found, mut longest_delay) = (Vec::new(), 0);
@@ -302,72 +351,6 @@ fn detect(record: &LoadedRecord, channel: &str) -> Result<(Vec<u64>, u64, u64), 
 #[allow(clippy::cast_possible_truncation, reason = "records in memory")]
 fn found_index(index: u64) -> usize {
     index as usize
-}
-
-/// One line per judged candidate: truth, verdict, index, features. Truth is 1 for the candidate
-/// with the most energy within 100 ms of an annotated beat, -1 (unknown) for any other within 150 ms
-/// or in a fibrillation, else 0.
-fn write_judgements(
-    record: &LoadedRecord,
-    reference: &Reference,
-    arguments: &Arguments,
-    folder: &Path,
-) -> Result<(), Box<dyn Error>> {
-    let rate = SampleRate::from_hz(record.rate_hz)?;
-    let chain_rate = SampleRate::new(ecg_gateway::signal::CHAIN_RATE_HZ, 1)?;
-    let number: usize = arguments.channel.parse()?;
-    let channel = &record.channels_uv[number.min(record.channels_uv.len() - 1)];
-    let mut conditioner = Conditioner::new(rate, Mains::Hz60);
-    let mut detector = Detector::new();
-    detector.keep_judgements();
-    for &uv in channel {
-        conditioner.push(uv, &mut |sample| detector.push(sample.uv, &mut |_| {}));
-    }
-    let judgements = detector.judgements();
-    let mut truth = vec![0_i32; judgements.len()];
-    let beats: Vec<u64> = reference
-        .beats
-        .iter()
-        .map(|beat| rate.convert_index(beat.sample, chain_rate))
-        .collect();
-    for beat in beats {
-        let from = judgements.partition_point(|judged| judged.index + 37 < beat);
-        let to = judgements.partition_point(|judged| judged.index <= beat + 37);
-        truth[from..to]
-            .iter_mut()
-            .filter(|t| **t == 0)
-            .for_each(|t| *t = -1);
-        let near = (from..to).filter(|&k| judgements[k].index.abs_diff(beat) <= 25);
-        let energy = |k: usize| judgements[k].features[0];
-        if let Some(best) = near.max_by(|&a, &b| energy(a).total_cmp(&energy(b))) {
-            truth[best] = 1;
-        }
-    }
-    let mut text = String::new();
-    for (judged, truth) in judgements.iter().zip(truth) {
-        let sample = chain_rate.convert_index(judged.index, rate);
-        let truth = if reference.in_fibrillation(sample) {
-            -1
-        } else {
-            truth
-        };
-        let verdict = i32::from(judged.accepted);
-        text += &format!("{truth},{verdict},{}", judged.index);
-        for feature in judged.features {
-            text += &format!(",{feature:.4}");
-        }
-        text += "\n";
-    }
-    std::fs::create_dir_all(folder)?;
-    let noise = arguments.noise.as_ref().and_then(|path| path.file_stem());
-    let noise = noise.map_or("clean".into(), |name| name.to_string_lossy());
-    let snr_db = arguments.snr_db.unwrap_or(99.0);
-    let name = format!(
-        "{}-{number}-{noise}-{snr_db}-{}.csv",
-        record.name, arguments.tempo
-    );
-    std::fs::write(folder.join(name), text)?;
-    Ok(())
 }
 
 #[allow(

@@ -1,6 +1,7 @@
-// Full convolution and ReLU: one invocation per output sample, one row of workgroups per beat.
-// Activations are [beat][channel][time]; parameters are the weights [out][in][kernel], then the
-// biases, from WEIGHTS on.
+// Full convolution, plus a linear map of the beat's context at every output sample, and ReLU: one
+// invocation per output sample, one row of workgroups per beat. A beat's input is [channel][time],
+// then the context; parameters are the weights [out][in][kernel], the biases, and the map
+// [out][context], from WEIGHTS on.
 
 override IN_CHANNELS: u32;
 override IN_TIME: u32;
@@ -8,6 +9,8 @@ override OUT_CHANNELS: u32;
 override OUT_TIME: u32;
 override KERNEL: u32;
 override STRIDE: u32;
+// Context values, 0 where there are none.
+override CONTEXT: u32;
 override WEIGHTS: u32;
 
 @group(0) @binding(0) var<storage, read> source: array<f32>;
@@ -21,9 +24,15 @@ fn run(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     let channel = id.x / OUT_TIME;
     let first = (id.x % OUT_TIME) * STRIDE;
-    var sum = parameters[WEIGHTS + OUT_CHANNELS * IN_CHANNELS * KERNEL + channel];
+    let beat = id.y * (IN_CHANNELS * IN_TIME + CONTEXT);
+    let biases = WEIGHTS + OUT_CHANNELS * IN_CHANNELS * KERNEL;
+    var sum = parameters[biases + channel];
+    for (var c = 0u; c < CONTEXT; c++) {
+        sum += parameters[biases + OUT_CHANNELS + channel * CONTEXT + c]
+            * source[beat + IN_CHANNELS * IN_TIME + c];
+    }
     for (var c = 0u; c < IN_CHANNELS; c++) {
-        let row = (id.y * IN_CHANNELS + c) * IN_TIME;
+        let row = beat + c * IN_TIME;
         let taps = WEIGHTS + (channel * IN_CHANNELS + c) * KERNEL;
         for (var k = 0u; k < KERNEL; k++) {
             // Left of the row this wraps around and is outside as well.

@@ -251,6 +251,33 @@ fn the_report_keeps_its_contract() {
         }
         assert!(report["gross_whole_records"][part]["tp"].is_number());
     }
+    for part in ["ve_runs", "sve_runs"] {
+        for length in ["couplet", "short", "long"] {
+            for count in ["annotated", "annotated_found", "found", "found_annotated"] {
+                assert!(report["gross"][part][length][count].is_number());
+            }
+        }
+    }
+    assert_eq!(report["escape_rule"], "supraventricular");
+    assert_eq!(report["set"], "chosen");
+    assert_eq!(report["bootstrap"]["resamples"], 2000);
+    assert!(
+        report["disclosure"]
+            .as_array()
+            .is_some_and(|list| list.len() == 2)
+    );
+    for (name, value) in report["figures"].as_object().expect("figures") {
+        let interval = &report["intervals"][name];
+        let Some(value) = value.as_f64() else {
+            assert!(interval.is_null(), "{name}: {interval}");
+            continue;
+        };
+        let ends = [0, 1].map(|end| interval[end].as_f64().expect("an end"));
+        assert!(
+            ends[0] <= value + 1e-9 && value <= ends[1] + 1e-9,
+            "{name}: {ends:?} {value}"
+        );
+    }
     assert!(report["average"]["qrs_se"].is_number() && report["training_data"].is_string());
     for number in ["accuracy", "macro_f1", "seconds"] {
         assert!(report[number].is_number(), "{number}: {}", report[number]);

@@ -105,6 +105,7 @@ fn write_record(folder: &Path) {
     let scale = source.info().uv_per_code;
     let signal = |lead: &str| SignalSpec::new("", SignalFormat::F16, 1e3 / UV_PER_CODE, lead);
     let header = Header {
+        segments: Vec::new(),
         name: "minute".to_owned(),
         rate_hz: 500.0,
         counter_hz: None,

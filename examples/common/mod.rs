@@ -4,11 +4,14 @@
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ecg_gateway::evaluate::Reference;
-use ecg_gateway::wfdb::{AnnotationCode, Record, read_annotations};
+use ecg_gateway::signal::{DetectorWeights, Network};
+use ecg_gateway::wfdb::{Annotation, AnnotationCode, Record, read_annotations};
 
 /// A record in memory.
+#[derive(Clone)]
 pub(crate) struct LoadedRecord {
     pub(crate) name: String,
     pub(crate) rate_hz: f64,
@@ -61,7 +64,7 @@ pub(crate) fn load(path: &Path) -> Result<LoadedRecord, Box<dyn Error>> {
     let annotation_path = record.file_with_ending("atr");
     let annotations = if annotation_path.exists() {
         let file = read_annotations(&annotation_path)?;
-        let scale = file.resolution_hz.map_or(1.0, |hz| header.rate_hz / hz);
+        let scale = record.rate_hz() / file.resolution_hz.unwrap_or(header.rate_hz);
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         let to_record = |sample: u64| (sample as f64 * scale).round() as u64;
         file.annotations
@@ -73,7 +76,7 @@ pub(crate) fn load(path: &Path) -> Result<LoadedRecord, Box<dyn Error>> {
     };
     Ok(LoadedRecord {
         name: header.name.clone(),
-        rate_hz: header.rate_hz,
+        rate_hz: record.rate_hz(),
         channels_uv,
         full_scale_uv,
         annotations,
@@ -81,8 +84,7 @@ pub(crate) fn load(path: &Path) -> Result<LoadedRecord, Box<dyn Error>> {
 }
 
 /// Adds recorded noise as PhysioNet's noise stress test does: from minute 5 on, two minutes noisy,
-/// two clean. Signal power is the squared mean peak-to-peak amplitude of the QRS complexes over 8,
-/// noise power the mean over one-second pieces, both without the highest and lowest 5 %.
+/// two clean.
 pub(crate) fn add_noise(
     record: &mut LoadedRecord,
     reference: &Reference,
@@ -93,24 +95,7 @@ pub(crate) fn add_noise(
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let samples = |seconds: f64| (seconds * rate_hz) as usize;
     for (channel, noise) in record.channels_uv.iter_mut().zip(noise) {
-        let around = samples(0.05);
-        let amplitudes = reference.beats.iter().take(300).filter_map(|beat| {
-            let at = usize::try_from(beat.sample).ok()?;
-            let complex = channel.get(at.saturating_sub(around)..at + around)?;
-            let highest = complex.iter().copied().fold(f32::MIN, f32::max);
-            Some(f64::from(
-                highest - complex.iter().copied().fold(f32::MAX, f32::min),
-            ))
-        });
-        let signal_power = trimmed_mean(amplitudes.collect()).powi(2) / 8.0;
-        let powers = noise.chunks_exact(samples(1.0)).map(|piece| {
-            let mean = piece.iter().sum::<f32>() / piece.len() as f32;
-            let squares = piece.iter().map(|uv| f64::from(uv - mean).powi(2));
-            squares.sum::<f64>() / piece.len() as f64
-        });
-        let noise_power = trimmed_mean(powers.collect());
-        #[allow(clippy::cast_possible_truncation)]
-        let gain = (signal_power / (noise_power * 10_f64.powf(snr_db / 10.0))).sqrt() as f32;
+        let gain = noise_gain(channel, rate_hz, reference, noise, snr_db);
         let start = samples(300.0).min(channel.len());
         let noisy = (0..)
             .zip(&mut channel[start..])
@@ -119,6 +104,80 @@ pub(crate) fn add_noise(
             *value += gain * uv;
         }
     }
+}
+
+/// What recorded noise is multiplied with for a signal-to-noise ratio. Signal power is the squared
+/// mean peak-to-peak amplitude of the QRS complexes over 8, noise power the mean over one-second
+/// pieces, both without the highest and lowest 5 %.
+pub(crate) fn noise_gain(
+    channel: &[f32],
+    rate_hz: f64,
+    reference: &Reference,
+    noise: &[f32],
+    snr_db: f64,
+) -> f32 {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let samples = |seconds: f64| (seconds * rate_hz) as usize;
+    let around = samples(0.05);
+    let amplitudes = reference.beats.iter().take(300).filter_map(|beat| {
+        let at = usize::try_from(beat.sample).ok()?;
+        let complex = channel.get(at.saturating_sub(around)..at + around)?;
+        let highest = complex.iter().copied().fold(f32::MIN, f32::max);
+        Some(f64::from(
+            highest - complex.iter().copied().fold(f32::MAX, f32::min),
+        ))
+    });
+    let signal_power = trimmed_mean(amplitudes.collect()).powi(2) / 8.0;
+    let powers = noise.chunks_exact(samples(1.0)).map(|piece| {
+        let mean = piece.iter().sum::<f32>() / piece.len() as f32;
+        let squares = piece.iter().map(|uv| f64::from(uv - mean).powi(2));
+        squares.sum::<f64>() / piece.len() as f64
+    });
+    let noise_power = trimmed_mean(powers.collect());
+    #[allow(clippy::cast_possible_truncation)]
+    let gain = (signal_power / (noise_power * 10_f64.powf(snr_db / 10.0))).sqrt() as f32;
+    gain
+}
+
+/// The annotations as a list of beats.
+pub(crate) fn reference(record: &LoadedRecord) -> Reference {
+    let annotations: Vec<Annotation> = record
+        .annotations
+        .iter()
+        .map(|&(sample, code)| Annotation {
+            sample,
+            code,
+            subtype: 0,
+            chan: 0,
+            num: 0,
+            aux: None,
+        })
+        .collect();
+    Reference::from_annotations(&annotations)
+}
+
+/// The detector's weights for a record: FOLDER/RECORD.txt, or the file itself.
+pub(crate) fn weights(path: &Path, record: &str) -> Result<DetectorWeights, Box<dyn Error>> {
+    let path = if path.is_dir() {
+        path.join(format!("{record}.txt"))
+    } else {
+        path.to_path_buf()
+    };
+    let text =
+        std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let numbers = text
+        .split_whitespace()
+        .map(str::parse)
+        .collect::<Result<Vec<f32>, _>>()?;
+    let network = Network::from_weights(&numbers).ok_or_else(|| {
+        format!(
+            "{}: {} weights instead of {}",
+            path.display(),
+            numbers.len(),
+            Network::WEIGHT_COUNT
+        )
+    })?;
+    Ok(DetectorWeights::Fitted(Arc::new(network)))
 }
 
 fn trimmed_mean(mut values: Vec<f64>) -> f64 {

@@ -125,6 +125,7 @@ class Network(nn.Module):
         self.specs = layers
         self.input_channels = input_channels
         self.context = context
+        self.dropout = 0.0  # share of the pooled features left out in training
         channels = input_channels
         built = []
         for spec in layers:
@@ -153,6 +154,8 @@ class Network(nn.Module):
                 x = layer.parts["conv"](x, context)
             else:
                 x = layer(x)
+            if layer.op == "pool" and self.training and self.dropout:
+                x = nn.functional.dropout(x, self.dropout)
             outputs.append(x)
         return outputs
 

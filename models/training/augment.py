@@ -56,29 +56,44 @@ def cut(signal, lead, position):
     return signal[lead[:, None], position[:, None] + steps]
 
 
-def cut_warped(signal, lead, position, stretch):
-    """Windows about a fractional position, time stretched by `stretch` [batch]; cubic (Catmull-Rom) in between."""
-    steps = STEP * (torch.arange(WINDOW_SAMPLES, device=signal.device) - R_INDEX)
-    whole = torch.floor(position)
-    at = (position - whole).float()[:, None] + stretch.float()[:, None] * steps
-    base = torch.floor(at)
-    f = at - base
-    index = whole.long()[:, None] + base.long()
+def sample(signal, lead, position, offset):
+    """The signal at `position` [n] (whole) plus `offset` [n][k] (fractional), in samples; cubic (Catmull-Rom)."""
+    base = torch.floor(offset)
+    f = offset - base
+    index = position[:, None] + base.long()
     row = lead[:, None]
     a, b, c, d = (signal[row, index + i] for i in (-1, 0, 1, 2))
     return b + 0.5 * f * (c - a + f * (2 * a - 5 * b + 4 * c - d + f * (3 * (b - c) + d - a)))
+
+
+def cut_warped(signal, lead, position, stretch):
+    """Windows about a fractional position, time stretched by `stretch` [batch]."""
+    steps = STEP * (torch.arange(WINDOW_SAMPLES, device=signal.device) - R_INDEX)
+    whole = torch.floor(position)
+    offset = (position - whole).float()[:, None] + stretch.float()[:, None] * steps
+    return sample(signal, lead, whole.long(), offset)
 
 
 class Augmenter:
     """Draws training windows. All randomness comes from `generator`, which lives on the signal's device."""
 
     def __init__(self, records, mix, noise, generator):
+        self._prepare(records.signal, noise, generator)
         self.mix = mix
+        self.position = torch.from_numpy(records.position).to(self.signal.device)
+        self.detected = torch.from_numpy(records.detected).to(self.signal.device)
+
+    @classmethod
+    def of_signal(cls, signal, noise, generator):
+        """Only the sources of disturbance, for others to use."""
+        self = cls.__new__(cls)
+        self._prepare(signal, noise, generator)
+        return self
+
+    def _prepare(self, signal, noise, generator):
         self.generator = generator
-        self.signal = records.signal
-        device = self.signal.device
-        self.position = torch.from_numpy(records.position).to(device)
-        self.detected = torch.from_numpy(records.detected).to(device)
+        self.signal = signal
+        device = signal.device
         self.noise = [n.to(device) for n in noise]
         self.time_s = (torch.arange(WINDOW_SAMPLES, device=device) - R_INDEX) / MODEL_RATE_HZ
         frequency = torch.fft.rfftfreq(WINDOW_SAMPLES, 1 / MODEL_RATE_HZ).to(device)

@@ -90,6 +90,14 @@ def golden_beats(records, test):
     return np.array(chosen)
 
 
+def sources(records, beats):
+    """Where each golden beat comes from."""
+    return [
+        {"record": records.names[records.record[b]], "sample_250hz": int(records.sample[b]), "label": LABELS[records.label[b]]}
+        for b in beats
+    ]
+
+
 @torch.no_grad()
 def write_golden(path, network, records, beats):
     windows = windows_of(records, beats)
@@ -97,11 +105,7 @@ def write_golden(path, network, records, beats):
     for i, output in enumerate(network.layer_outputs(windows)):
         tensors[f"layers.{i}"] = (output if output.ndim == 3 else output[:, :, None]).contiguous()
     tensors["logits"] = output.clone()
-    sources = [
-        {"record": records.names[records.record[b]], "sample_250hz": int(records.sample[b]), "label": LABELS[records.label[b]]}
-        for b in beats
-    ]
-    save_file(tensors, path, metadata={"ecg_gateway_golden": json.dumps({"beats": sources})})
+    save_file(tensors, path, metadata={"ecg_gateway_golden": json.dumps({"beats": sources(records, beats)})})
 
 
 def main():

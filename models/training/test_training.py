@@ -23,7 +23,12 @@ def some_records(beats=40, length=60_000):
         position=position,
         detected=np.where(np.arange(beats) % 4 == 0, -1, position + np.array([[2], [6]])),
         label=np.arange(beats) % 5,
+        beat=np.arange(beats),
         has_detections=True,
+        every_sample=[position - data.EDGE],
+        every_symbol=[np.full(beats, ord("N"))],
+        found=[],
+        start=[data.EDGE],
     )
 
 

@@ -1,6 +1,10 @@
 """Trains one network and keeps everything of the run in one folder.
 
     python train.py v1 --data data/mitdb --noise data/noise --out runs/v1
+    python train.py v1-context --protocol inter --data data/mitdb --noise data/noise --out runs/v1-context-ds1
+
+The networks of the waveform alone know the random split only (`--protocol intra`); for the context networks, their
+settings and folders see train_context.py. What follows is about the first kind.
 
 Writes into the folder: config.json, log.jsonl (one line an epoch), curves.png, checkpoint.pt (every epoch). The same
 command goes on from the checkpoint if the run was cut off. The random state of an epoch depends on seed and epoch
@@ -20,13 +24,17 @@ import torch
 
 import augment
 import data
+import train_context
 from architectures import LABELS, LAYERS, Network
 from metrics import predict, scores
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("network", choices=sorted(LAYERS))
+    parser.add_argument("network", choices=[*sorted(LAYERS), *(f"{name}-context" for name in sorted(LAYERS))])
+    parser.add_argument("--protocol", choices=["intra", "inter", "all"], default="intra")
+    parser.add_argument("--settings", type=json.loads, default={}, help="context networks: changes to fit.Settings")
+    parser.add_argument("--start", type=Path, help="context networks: waveform weights to start from")
     parser.add_argument("--data", required=True, help="folder of prepared records")
     parser.add_argument("--noise", help="folder of prepared noise records (their first two thirds are used)")
     parser.add_argument("--out", required=True, type=Path, help="folder of the run")
@@ -108,6 +116,10 @@ def draw_curves(log, path):
 
 def main():
     options = arguments()
+    if options.network.endswith("-context"):
+        return train_context.run(options)
+    if options.protocol != "intra":
+        raise SystemExit(f"{options.network}: trained on the random split only (--protocol intra)")
     torch.set_num_threads(options.threads)
     device = torch.device(options.device)
     options.out.mkdir(parents=True, exist_ok=True)
@@ -145,7 +157,7 @@ def main():
         optimiser.load_state_dict(state["optimiser"])
         log, first = state["log"], len(state["log"])
         print(f"going on after epoch {first}", flush=True)
-    config = {k: str(v) if isinstance(v, Path) else v for k, v in vars(options).items() if k not in ("data", "noise", "out")}
+    config = {k: str(v) if isinstance(v, Path) else v for k, v in vars(options).items() if k not in ("data", "noise", "out", "protocol", "settings", "start")}
     config |= {"mix": asdict(augmenter.mix), "recorded_noise": bool(noise), "detector_positions": records.has_detections}
     (options.out / "config.json").write_text(json.dumps(config, indent=1) + "\n")
 

@@ -6,8 +6,9 @@
 // offsets below are in quads. THREADS and QUADS come with the entry point.
 
 struct Request {
-    // 1 where the caller wants the last feature maps.
-    maps: u32,
+    // What the caller wants besides logits: 0 nothing, 1 the means of the last feature maps over
+    // time, 2 the maps.
+    wanted: u32,
 }
 
 @group(0) @binding(0) var<storage, read> windows: array<vec4<f32>>;
@@ -18,8 +19,8 @@ struct Request {
 
 var<workgroup> act: array<vec4<f32>, QUADS>;
 
-// Copies a beat's window of `length` quads to `dst`.
-fn load_window(thread: u32, beat: u32, length: u32, dst: u32) {
+// Copies a beat's input of `length` quads to `dst`: the channels of its window, then its context.
+fn load_input(thread: u32, beat: u32, length: u32, dst: u32) {
     for (var i = thread; i < length; i += THREADS) {
         act[dst + i] = windows[beat * length + i];
     }
@@ -27,7 +28,7 @@ fn load_window(thread: u32, beat: u32, length: u32, dst: u32) {
 
 // Copies an activation of `length` quads at `src` to `to` in the feature maps, where they are wanted.
 fn store_maps(thread: u32, to: u32, length: u32, src: u32) {
-    if (request.maps != 0u) {
+    if (request.wanted == 2u) {
         for (var i = thread; i < length; i += THREADS) {
             maps[to + i] = act[src + i];
         }

@@ -1,6 +1,7 @@
 // Global average pooling and the dense layer. Weights are five vec4 per group of four channels,
 // then the five biases. Each thread pools one group (so at most THREADS of them) and multiplies it
 // with all five rows; the sums of the groups are then added pairwise at `scratch`, two quads a group.
+// Where the means are wanted they take the place of the feature maps.
 
 fn mean_of(row: u32, length: u32) -> f32 {
     var sum = vec4<f32>(0.0);
@@ -10,13 +11,16 @@ fn mean_of(row: u32, length: u32) -> f32 {
     return (sum.x + sum.y + sum.z + sum.w) / f32(4u * length);
 }
 
-fn pool_group(thread: u32, src: u32, scratch: u32, matrix: u32, groups: u32, length: u32) {
+fn pool_group(thread: u32, beat: u32, src: u32, scratch: u32, matrix: u32, groups: u32, length: u32) {
     if (thread < groups) {
         let row = src + 4u * thread * length;
         let mean = vec4<f32>(
             mean_of(row, length), mean_of(row + length, length),
             mean_of(row + 2u * length, length), mean_of(row + 3u * length, length),
         );
+        if (request.wanted == 1u) {
+            maps[beat * groups + thread] = mean;
+        }
         let at = matrix + 5u * thread;
         act[scratch + 2u * thread] = vec4<f32>(
             dot(weights[at], mean), dot(weights[at + 1u], mean),

@@ -14,7 +14,8 @@ use crate::time::{ClockRelation, MonotonicNs};
 use super::counter::{Position, SampleCounter};
 use super::event::CHIP_RESTARTED;
 use super::{
-    Acquired, AcquisitionError, DataReady, DrdyEdge, FrameSource, RawSample, SourceInfo, WaitError,
+    Acquired, AcquisitionError, DataReady, DrdyEdge, FrameSource, Pace, RawSample, SourceInfo,
+    WaitError,
 };
 
 /// Silence on DRDY after which the chip is set up again: 31 periods at the slowest rate, longer
@@ -256,6 +257,14 @@ where
                 Err(error)
             }
             next => next,
+        }
+    }
+
+    fn pace(&mut self) -> Pace {
+        if self.drdy.is_recorded() {
+            Pace::Recorded
+        } else {
+            Pace::Live
         }
     }
 }

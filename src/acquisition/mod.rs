@@ -41,6 +41,22 @@ pub trait FrameSource {
     /// # Errors
     /// [`AcquisitionError`]; the source cannot go on after one.
     fn next(&mut self) -> Result<Option<Acquired>, AcquisitionError>;
+
+    /// Whether [`FrameSource::next`] would have to wait.
+    fn pace(&mut self) -> Pace {
+        Pace::Live
+    }
+}
+
+/// How fast a source is, seen from its reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// What comes next has not happened yet.
+    Live,
+    /// The reader is behind: what comes next has happened and waits.
+    Behind,
+    /// Everything has happened long ago.
+    Recorded,
 }
 
 impl<S: FrameSource + ?Sized> FrameSource for Box<S> {
@@ -50,6 +66,10 @@ impl<S: FrameSource + ?Sized> FrameSource for Box<S> {
 
     fn next(&mut self) -> Result<Option<Acquired>, AcquisitionError> {
         (**self).next()
+    }
+
+    fn pace(&mut self) -> Pace {
+        (**self).pace()
     }
 }
 
@@ -119,6 +139,11 @@ pub trait DataReady {
     /// [`AcquisitionError`] where the line cannot be read.
     fn forget(&mut self) -> Result<(), AcquisitionError> {
         Ok(())
+    }
+
+    /// Whether edges come as fast as they are asked for.
+    fn is_recorded(&self) -> bool {
+        false
     }
 }
 

@@ -217,6 +217,10 @@ impl<DRDY: DataReady> DataReady for RecordingDrdy<DRDY> {
     fn forget(&mut self) -> Result<(), AcquisitionError> {
         self.inner.forget()
     }
+
+    fn is_recorded(&self) -> bool {
+        self.inner.is_recorded()
+    }
 }
 
 /// A control pin whose changes are recorded; without a pin inside (one that is tied in hardware)

@@ -86,6 +86,7 @@ mod tests {
                     r_time: MonotonicNs((100 - age_s).unsigned_abs() * 1_000_000_000),
                     rr_ms: *rr_ms,
                     class: BeatClass::N,
+                    unclassifiable: None,
                     probabilities: [1.0, 0.0, 0.0, 0.0, 0.0],
                     channel: 0,
                     quality: SignalQuality::Good,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::model::{AamiClass, BeatClass, CLASS_COUNT};
+use crate::model::{AamiClass, BeatClass, CLASS_COUNT, Unclassifiable};
 use crate::store::{StoredBeat, StoredEvent, StoredGap, StoredSession, Waveform};
 use crate::time::{MonotonicNs, WallUs};
 
@@ -45,6 +45,10 @@ pub(super) fn by_class<T: Copy>(values: [T; CLASS_COUNT]) -> BTreeMap<char, T> {
         .collect()
 }
 
+/// Outcomes of a beat.
+pub(super) const CLASSIFIED: &str = "classified";
+pub(super) const UNCLASSIFIABLE: &str = "unclassifiable";
+
 #[derive(Serialize)]
 pub(super) struct Beat {
     id: i64,
@@ -57,6 +61,8 @@ pub(super) struct Beat {
     rr_reason: Option<&'static str>,
     class: char,
     aami_class: AamiClass,
+    outcome: &'static str,
+    unclassifiable_reason: Option<&'static str>,
     probabilities: BTreeMap<char, f32>,
     channel: u8,
     signal_quality: &'static str,
@@ -84,6 +90,12 @@ impl From<&StoredBeat> for Beat {
                 .then_some("first_beat_after_start_or_gap"),
             class: beat.class.symbol(),
             aami_class: beat.class.aami(),
+            outcome: if beat.unclassifiable.is_some() {
+                UNCLASSIFIABLE
+            } else {
+                CLASSIFIED
+            },
+            unclassifiable_reason: beat.unclassifiable.map(Unclassifiable::name),
             probabilities: by_class(beat.probabilities),
             channel: beat.channel,
             signal_quality: beat.quality.name(),
@@ -205,6 +217,7 @@ pub(super) struct Session {
     end_reason: String,
     beats: u64,
     beats_by_class: BTreeMap<char, u64>,
+    beats_unclassifiable: u64,
     gaps: u64,
     missing_samples: u64,
     events: u64,
@@ -232,6 +245,7 @@ impl From<&StoredSession> for Session {
             end_reason: reason.to_owned(),
             beats: integer(row.counts.beats()),
             beats_by_class: by_class(row.counts.beats_by_class),
+            beats_unclassifiable: integer(row.counts.unclassifiable),
             gaps: integer(row.counts.gaps),
             missing_samples: integer(row.counts.missing_samples),
             events: integer(row.counts.events),

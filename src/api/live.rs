@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use crate::model::choose::EngineReport;
 use crate::pipeline::CHANNEL_COUNT;
 use crate::signal::SignalQuality;
 use crate::time::MonotonicNs;
@@ -46,6 +47,8 @@ pub struct LiveStatus {
     pub engine: Option<String>,
     /// Why this engine was chosen.
     pub engine_reason: Option<String>,
+    /// The engines there are and what was measured.
+    pub engines: Option<EngineReport>,
     /// Electrodes off, per channel, as the front-end says.
     pub lead_off: Option<[bool; CHANNEL_COUNT]>,
     /// Signal quality per channel.

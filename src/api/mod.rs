@@ -6,6 +6,7 @@
 //! `docs/api.md` describes every route and field, and a test holds the two together.
 
 mod counters;
+mod engines;
 mod heart_rate;
 mod io;
 mod json;

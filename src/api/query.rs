@@ -3,6 +3,7 @@
 use axum::extract::Query;
 use axum::http::Uri;
 
+use super::json::{CLASSIFIED, UNCLASSIFIABLE};
 use super::problem::{Kind, Problem};
 use crate::model::BeatClass;
 use crate::time::WallUs;
@@ -116,6 +117,19 @@ impl Parameters {
                 }
             })
             .collect()
+    }
+
+    /// Whether only unclassifiable beats, or only the others, are asked for.
+    pub(super) fn unclassifiable(&self) -> Result<Option<bool>, Problem> {
+        match self.one("outcome")? {
+            None => Ok(None),
+            Some(UNCLASSIFIABLE) => Ok(Some(true)),
+            Some(CLASSIFIED) => Ok(Some(false)),
+            Some(other) => {
+                let expected = format!("{CLASSIFIED} or {UNCLASSIFIABLE}");
+                Err(Problem::invalid("outcome", other, &expected))
+            }
+        }
     }
 
     pub(super) fn cursor(&self, list: List) -> Result<i64, Problem> {

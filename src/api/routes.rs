@@ -100,12 +100,15 @@ struct Beats {
 
 async fn get_beats(State(shared): Api, uri: Uri) -> Response {
     let ask = async || {
-        let known = ["from", "to", "class", "session", "limit", "cursor"];
+        let known = [
+            "from", "to", "class", "outcome", "session", "limit", "cursor",
+        ];
         let parameters = Parameters::parse(&uri, &known)?;
         let limit = parameters.limit()?;
         let filter = BeatFilter {
             session: parameters.id("session")?,
             classes: parameters.classes()?,
+            unclassifiable: parameters.unclassifiable()?,
             from: parameters.time("from")?,
             until: parameters.time("to")?,
             after_id: parameters.cursor(List::Beats)?,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::counters::read;
+use super::engines::EnginesJson;
 use super::heart_rate::{MOST_INTERVALS, heart_rate_bpm};
 use super::json::{Beat, Instant, Session, by_class};
 use super::live::LiveStatus;
@@ -32,6 +33,7 @@ pub(super) struct Status {
     model: Option<String>,
     engine: Option<String>,
     engine_reason: Option<String>,
+    engines: Option<EnginesJson>,
     lead_off: Option<[bool; 2]>,
     signal_quality: Option<[&'static str; 2]>,
     samples_received: u64,
@@ -49,6 +51,7 @@ struct TotalsJson {
     sessions: u64,
     beats: u64,
     beats_by_class: BTreeMap<char, u64>,
+    beats_unclassifiable: u64,
     gaps: u64,
     missing_samples: u64,
     events: u64,
@@ -118,6 +121,7 @@ pub(super) async fn status(shared: &Arc<Shared>) -> Status {
         model,
         engine,
         engine_reason,
+        engines,
         lead_off,
         signal_quality,
         samples_received,
@@ -136,6 +140,7 @@ pub(super) async fn status(shared: &Arc<Shared>) -> Status {
         model,
         engine,
         engine_reason,
+        engines: engines.map(EnginesJson::from),
         lead_off,
         signal_quality: signal_quality.map(|quality| quality.map(SignalQuality::name)),
         samples_received,
@@ -168,6 +173,7 @@ fn totals(totals: &Totals) -> TotalsJson {
         sessions: totals.sessions,
         beats: totals.counts.beats(),
         beats_by_class: by_class(totals.counts.beats_by_class),
+        beats_unclassifiable: totals.counts.unclassifiable,
         gaps: totals.counts.gaps,
         missing_samples: totals.counts.missing_samples,
         events: totals.counts.events,

@@ -4,20 +4,41 @@ use std::path::Path;
 
 use clap::{Args, ValueEnum};
 
-use super::failure::Failure;
-use super::session::{ECG_BLOCK_SECONDS, Treatment};
+use super::failure::{Cause, Failure};
+use super::session::{ECG_BLOCK_SECONDS, LoadedModel, Treatment};
 use crate::ads1292::ChipModel;
+use crate::model::Rejection;
+use crate::model::choose::EngineChoice;
 use crate::signal::{ChannelChoice, Mains};
 
 /// How the signal is treated and labelled.
 #[derive(Debug, Clone, Args)]
 pub(super) struct TreatmentArguments {
-    /// Network that labels the beats: a built-in name (v1, v2) or a .safetensors file.
+    /// Network that labels the beats: a built-in name (v1, v2, v1-context, v2-context), a name in
+    /// models/evaluation or the folder $ECG_MODELS names, or a .safetensors file.
     #[arg(long, value_name = "NAME", default_value = "v1")]
-    pub(super) model: String,
+    model: String,
+    /// What runs the network: whatever is measured to be faster, the CPU, or the GPU (a software one
+    /// too; needs a program built with GPU support).
+    #[arg(long, value_name = "NAME", value_enum, default_value = "auto")]
+    engine: EngineArgument,
     /// Mains frequency to take out.
     #[arg(long, value_name = "HZ", value_enum, default_value = "60")]
     mains: MainsArgument,
+    /// Beats whose class is less probable than this are unclassifiable; 0 is no limit [default: the
+    /// model's own limit, if it has one].
+    #[arg(long, value_name = "PROBABILITY", value_parser = probability)]
+    unclassifiable_below: Option<f64>,
+    /// Do not call beats unclassifiable for being unlike every class the model knows.
+    #[arg(long)]
+    ignore_novelty: bool,
+}
+
+pub(super) fn probability(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|probability| (0.0..=1.0).contains(probability))
+        .ok_or_else(|| "expected a number 0 to 1".to_owned())
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -42,12 +63,46 @@ impl MainsArgument {
     }
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum EngineArgument {
+    /// The faster one, measured at the start for single beats and for backlogs.
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// The GPU.
+    Gpu,
+}
+
+impl EngineArgument {
+    pub(super) fn choice(self) -> EngineChoice {
+        match self {
+            Self::Auto => EngineChoice::Auto,
+            Self::Cpu => EngineChoice::Cpu,
+            Self::Gpu => EngineChoice::Gpu,
+        }
+    }
+}
+
 impl TreatmentArguments {
+    /// The model with its engines.
+    pub(super) fn load(&self) -> Result<LoadedModel, Failure> {
+        LoadedModel::load(&self.model, self.engine.choice(), Cause::Usage)
+    }
+
+    /// Whether only the CPU may classify.
+    pub(super) fn is_cpu_only(&self) -> bool {
+        self.engine == EngineArgument::Cpu
+    }
+
     pub(super) fn treatment(&self) -> Treatment {
         Treatment {
             mains: self.mains.filter(),
             channel: ChannelChoice::Auto,
             ecg_block_seconds: Some(ECG_BLOCK_SECONDS),
+            rejection: Rejection {
+                confidence: self.unclassifiable_below,
+                novelty: !self.ignore_novelty,
+            },
         }
     }
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use self::agreement::{agreement, annotated, compare};
 use super::arguments::TreatmentArguments;
-use super::failure::{Cause, Failure, other};
+use super::failure::{Failure, other};
 use super::output::{self, ByClass, text_line};
 use super::session::{LoadedModel, run_trace};
 use super::traces::{DEMO_TRACES, DemoTrace};
@@ -53,6 +53,7 @@ struct Summary {
     traces: Vec<TraceSummary>,
     beats: u64,
     by_class: ByClass,
+    unclassifiable: u64,
     agreement: Option<f64>,
     annotated_beats: u64,
     patients_in_training: Option<bool>,
@@ -68,13 +69,14 @@ struct TraceSummary {
     seconds: f64,
     beats: u64,
     by_class: ByClass,
+    unclassifiable: u64,
     agreement: Option<f64>,
     #[serde(skip)]
     compared: Confusion,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let model = LoadedModel::load(&arguments.treatment.model)?;
+    let model = arguments.treatment.load()?;
     let (database, socket) = places(arguments)?;
     let stop = stop_on_signals().map_err(|error| other("signal handlers", error))?;
     let gateway = Gateway::open(&GatewayOptions {
@@ -111,9 +113,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if serve {
         super::serve_until_stopped(&stop);
     }
-    gateway
-        .close()
-        .map_err(|error| Failure::new(Cause::Database, error))
+    gateway.close().map_err(Failure::from)
 }
 
 /// Replays one trace; returns its beats beside the summary. The store has them all when this
@@ -148,6 +148,10 @@ fn replay_one(
         seconds: report.seconds_of_ecg,
         beats: by_class.total(),
         by_class,
+        unclassifiable: beats
+            .iter()
+            .map(|beat| u64::from(beat.unclassifiable.is_some()))
+            .sum(),
         agreement: agreement(&compared),
         compared,
     };
@@ -168,6 +172,7 @@ fn summarise(
         compared.merge(&trace.compared);
     }
     let seconds_of_ecg: f64 = traces.iter().map(|trace| trace.seconds).sum();
+    let unclassifiable = traces.iter().map(|trace| trace.unclassifiable).sum();
     Summary {
         database,
         socket,
@@ -176,6 +181,7 @@ fn summarise(
         traces,
         beats: by_class.total(),
         by_class,
+        unclassifiable,
         agreement: agreement(&compared),
         annotated_beats: annotated(&compared),
         patients_in_training: model.patients_shared(),
@@ -205,9 +211,10 @@ fn introduce(model: &LoadedModel) -> Result<(), Failure> {
 
 fn conclude(summary: &Summary, serve: bool) -> Result<(), Failure> {
     text_line(&format!(
-        "\nAll traces: {} beats ({}), {} % of {} annotated beats found and labelled alike",
+        "\nAll traces: {} beats ({}{}), {} % of {} annotated beats found and labelled alike",
         summary.beats,
         summary.by_class.line(),
+        output::unclassifiable(summary.unclassifiable),
         output::percent(summary.agreement),
         summary.annotated_beats,
     ))?;

@@ -9,7 +9,8 @@ use crate::ads1292::{
     ChannelSettings, ChipConfig, ChipModel, DataRate, Gain, InputMux, LeadOffCurrent, LeadOffMode,
     LeadOffSense, LeadOffThreshold, Loff, Reference, RightLegDrive,
 };
-use crate::config::{self, AcquisitionConfig, ChipExpected, Config, SignalConfig};
+use crate::config::{self, AcquisitionConfig, ChipExpected, Config, ModelConfig, SignalConfig};
+use crate::model::Rejection;
 use crate::signal::{ChannelChoice, Mains};
 
 /// Where the chip is connected.
@@ -104,6 +105,18 @@ pub(super) fn treatment(signal: &SignalConfig, ecg_block_seconds: Option<f64>) -
             }
         },
         ecg_block_seconds,
+        rejection: Rejection::default(),
+    }
+}
+
+/// When a beat is unclassifiable.
+pub(super) fn rejection(model: &ModelConfig) -> Rejection {
+    Rejection {
+        confidence: match model.unclassifiable_below {
+            config::ConfidenceLimit::OfModel => None,
+            config::ConfidenceLimit::Below(probability) => Some(probability),
+        },
+        novelty: model.novelty,
     }
 }
 

@@ -3,17 +3,18 @@
 
 use std::sync::OnceLock;
 
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
+use tracing_subscriber::{Layer, Registry, reload};
 
 /// Changes the level of the running log.
-static LEVEL: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
+static LEVEL: OnceLock<reload::Handle<Targets, Registry>> = OnceLock::new();
 
 /// Starts the log at `level` (`error` to `trace`); `RUST_LOG` overrides it. Only the first call of
 /// a process counts.
 pub(super) fn start(level: &str) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let filter = from_environment().unwrap_or_else(|| at(level));
     let (filter, handle) = reload::Layer::new(filter);
     // A second subscriber is refused, which is what we want.
     if tracing_subscriber::registry()
@@ -28,11 +29,22 @@ pub(super) fn start(level: &str) {
 
 /// Changes the level of the log from here on; `RUST_LOG`, where it is set, still overrides it.
 pub(super) fn set_level(level: &str) {
-    let overridden = EnvFilter::try_from_default_env().is_ok();
-    if let (Some(handle), false) = (LEVEL.get(), overridden) {
+    if let (Some(handle), None) = (LEVEL.get(), from_environment()) {
         // Only a log that is gone refuses.
-        let _ = handle.reload(EnvFilter::new(level));
+        let _ = handle.reload(at(level));
     }
+}
+
+/// `RUST_LOG`: a level, or `target=level` pairs with commas between them. What cannot be read counts
+/// as not set.
+fn from_environment() -> Option<Targets> {
+    std::env::var("RUST_LOG").ok()?.parse().ok()
+}
+
+/// Everything from this level up; the configuration knows no other words than levels.
+fn at(level: &str) -> Targets {
+    let level = level.parse().unwrap_or(tracing::Level::INFO);
+    Targets::new().with_default(level)
 }
 
 type Destination<S> = Box<dyn Layer<S> + Send + Sync>;

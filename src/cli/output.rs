@@ -12,6 +12,15 @@ use crate::model::{BeatClass, CLASS_COUNT};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct ByClass(pub(super) [u64; CLASS_COUNT]);
 
+/// `, 3 unclassifiable`, or nothing where there are none.
+pub(super) fn unclassifiable(beats: u64) -> String {
+    if beats == 0 {
+        String::new()
+    } else {
+        format!(", {beats} unclassifiable")
+    }
+}
+
 impl ByClass {
     pub(super) fn add(&mut self, class: BeatClass) {
         self.0[class.index()] += 1;

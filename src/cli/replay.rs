@@ -1,6 +1,7 @@
 //! `ecg-gateway replay`: recorded traces into the store.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
@@ -14,7 +15,7 @@ use super::progress;
 use super::session::{LoadedModel, run_trace, trace_failure};
 use crate::acquisition::{FrameSource, open_replay};
 use crate::api::{ApiOptions, ServiceState};
-use crate::pipeline::{GapCause, PipelineEvent};
+use crate::pipeline::{GapCause, Injection, PipelineEvent};
 use crate::service::{Gateway, GatewayOptions, stop_on_signals};
 use crate::store::StoreOptions;
 
@@ -41,6 +42,10 @@ pub(super) struct Arguments {
     chip: ChipArgument,
     #[command(flatten)]
     treatment: TreatmentArguments,
+    /// Make something go wrong on the host, to see that no beat is lost: `gpu-lost@TIME` (such as
+    /// 90s after a session's start) or `gpu-lost@BEAT` takes the GPU away with that beat on it.
+    #[arg(long, value_name = "FAULT", value_parser = super::simulated::injection)]
+    inject: Option<Arc<Injection>>,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -52,6 +57,7 @@ struct Summary {
     sessions: Vec<SessionSummary>,
     beats: u64,
     by_class: ByClass,
+    unclassifiable: u64,
     seconds_of_ecg: f64,
     seconds: f64,
     realtime_factor: f64,
@@ -63,6 +69,7 @@ struct SessionSummary {
     session: Option<i64>,
     beats: u64,
     by_class: ByClass,
+    unclassifiable: u64,
     gaps: u64,
     missing_samples: u64,
     bad_frames: u64,
@@ -70,7 +77,8 @@ struct SessionSummary {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let model = LoadedModel::load(&arguments.treatment.model)?;
+    let mut model = arguments.treatment.load()?;
+    model.injection = injection(arguments)?;
     let stop = stop_on_signals().map_err(|error| other("signal handlers", error))?;
     let gateway = Gateway::open(&GatewayOptions {
         database: arguments.db.clone(),
@@ -105,10 +113,18 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if arguments.serve && ended.is_ok() {
         super::serve_until_stopped(&stop);
     }
-    let closed = gateway
-        .close()
-        .map_err(|error| Failure::new(Cause::Database, error));
+    let closed = gateway.close().map_err(Failure::from);
     ended.and(closed)
+}
+
+fn injection(arguments: &Arguments) -> Result<Option<Arc<Injection>>, Failure> {
+    if arguments.inject.is_some() && arguments.treatment.is_cpu_only() {
+        return Err(Failure::new(
+            Cause::Usage,
+            "--inject gpu-lost: --engine cpu has no GPU to lose, expected gpu or auto",
+        ));
+    }
+    Ok(arguments.inject.clone())
 }
 
 /// Replays one trace: what its session holds, and how the trace ended. Without a session there is
@@ -123,7 +139,7 @@ fn replay_one(
     let trace = open_replay(path).map_err(|error| trace_failure(path, error))?;
     arguments.chip.require(trace.0.info().chip, path)?;
     let mut by_class = ByClass::default();
-    let mut bad_frames = 0;
+    let (mut bad_frames, mut unclassifiable) = (0, 0);
     let (report, ended) = run_trace(
         gateway,
         trace,
@@ -131,7 +147,10 @@ fn replay_one(
         model,
         stop,
         &mut |event| match event {
-            PipelineEvent::Beat(beat) => by_class.add(beat.class),
+            PipelineEvent::Beat(beat) => {
+                by_class.add(beat.class);
+                unclassifiable += u64::from(beat.unclassifiable.is_some());
+            }
             PipelineEvent::Gap(gap) if gap.cause == GapCause::BadFrame => {
                 bad_frames += gap.missing_samples;
             }
@@ -143,6 +162,7 @@ fn replay_one(
         session: report.session,
         beats: by_class.total(),
         by_class,
+        unclassifiable,
         gaps: report.gaps,
         missing_samples: report.missing_samples,
         bad_frames,
@@ -161,6 +181,7 @@ fn summarise(arguments: &Arguments, sessions: Vec<SessionSummary>, seconds: f64)
         database: arguments.db.clone(),
         beats: by_class.total(),
         by_class,
+        unclassifiable: sessions.iter().map(|session| session.unclassifiable).sum(),
         seconds_of_ecg,
         seconds,
         realtime_factor: seconds_of_ecg / seconds,
@@ -174,11 +195,12 @@ fn print(summary: &Summary, json: bool) -> Result<(), Failure> {
     }
     for session in &summary.sessions {
         output::text_line(&format!(
-            "{}: {:.1} s of ECG, {} beats ({}), {} samples missing in {} gaps",
+            "{}: {:.1} s of ECG, {} beats ({}{}), {} samples missing in {} gaps",
             session.trace.display(),
             session.seconds_of_ecg,
             session.beats,
             session.by_class.line(),
+            output::unclassifiable(session.unclassifiable),
             session.missing_samples,
             session.gaps,
         ))?;

@@ -8,11 +8,12 @@ use clap::Args;
 
 use super::failure::{Cause, Failure, other};
 use super::live;
-use super::session::{LoadedModel, pipeline, session_info};
+use super::session::{LoadedModel, Treatment, pipeline, session_info};
 use super::simulated;
 use crate::acquisition::{FrameSource, Recorder, open_live};
 use crate::api::{ApiOptions, ServiceState};
 use crate::config::{self, Config};
+use crate::model::choose::EngineChoice;
 use crate::service::{
     Gateway, GatewayOptions, QueuedSource, Signals, Supervision, Watched, inherited_socket,
     service_manager, watch_signals,
@@ -43,13 +44,15 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let config = Config::load(&arguments.config)?;
     super::log::start(&config.log.level.to_string());
-    let model = LoadedModel::load(&config.model.name)?;
+    let model = load(&config)?;
     if arguments.check {
         return super::output::text_line(&format!(
-            "{}: fine; model {} with {} parameters",
+            "{}: fine; model {} with {} parameters, {} for single beats, {} for backlogs",
             arguments.config.display(),
             model.name(),
-            model.model.description().parameters()
+            model.model.description().parameters(),
+            model.live_engine().engine(),
+            model.engine().engine(),
         ));
     }
     let signals = watch_signals().map_err(|error| other("signal handlers", error))?;
@@ -62,9 +65,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         .store
         .keep_ecg
         .then(|| f64::from(config.store.ecg_block_seconds));
-    let treatment = live::treatment(&config.signal, block_seconds);
-    let mut pipeline = pipeline(source.info(), treatment, &model)?;
-    let info = session_info(kind, &origin, source.info(), &model);
+    let treatment = Treatment {
+        rejection: live::rejection(&config.model),
+        ..live::treatment(&config.signal, block_seconds)
+    };
+    let classifier = model.live_engine();
+    let info = session_info(kind, &origin, source.info(), &*classifier);
+    let mut pipeline = pipeline(source.info(), treatment, classifier)?;
+    if let Some(injection) = arguments.simulation.injection()? {
+        pipeline.inject(injection, info.start.monotonic);
+    }
     let mut source = QueuedSource::start(source, QUEUE_LENGTH, Arc::clone(&signals.stop))
         .map_err(|error| other("acquisition thread", error))?;
     let supervision = supervise(&arguments.config, &gateway, &source, &signals)
@@ -90,10 +100,17 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     );
     drop(supervision);
     gateway.announce(ServiceState::Finished, None);
-    let closed = gateway
-        .close()
-        .map_err(|error| Failure::new(Cause::Database, error));
+    let closed = gateway.close().map_err(Failure::from);
     outcome.ended.map_err(Failure::from).and(closed)
+}
+
+fn load(config: &Config) -> Result<LoadedModel, Failure> {
+    let choice = match config.model.engine {
+        config::EngineChoice::Auto => EngineChoice::Auto,
+        config::EngineChoice::Cpu => EngineChoice::Cpu,
+        config::EngineChoice::Gpu => EngineChoice::Gpu,
+    };
+    LoadedModel::load(&config.model.name, choice, Cause::Configuration)
 }
 
 /// The live chip, or a simulated one where the command line asks for it: what the session's source

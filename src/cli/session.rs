@@ -9,8 +9,9 @@ use crate::acquisition::trace::{TraceEnd, TraceError};
 use crate::acquisition::{AcquisitionError, FrameSource, ReplayHandle, SourceInfo};
 use crate::ads1292::{CODE_MAX, Error as ChipError};
 use crate::api::SocketError;
-use crate::model::{Classifier, InputDescription, Model, ModelError, best_cpu_engine};
-use crate::pipeline::{Pipeline, PipelineConfig, PipelineEvent, SessionInfo};
+use crate::model::choose::{AcceleratorSource, ChooseOptions, EngineChoice, Engines};
+use crate::model::{Classifier, InputDescription, Model, ModelError, Rejection};
+use crate::pipeline::{Injection, Pipeline, PipelineConfig, PipelineEvent, SessionInfo};
 use crate::service::{Gateway, GatewayError, SessionError, SessionOutcome, SessionReport};
 use crate::signal::{
     CONTEXT_VALUES, ChainConfig, ChannelChoice, MODEL_RATE_HZ, Mains, R_INDEX, SampleRate,
@@ -33,18 +34,57 @@ fn chain_window() -> InputDescription {
     }
 }
 
-/// A loaded model, from which every session gets an engine.
+/// A loaded model and its engines, one of which every session gets.
 pub(super) struct LoadedModel {
     pub(super) model: Arc<Model>,
+    pub(super) engines: Engines,
+    /// When a device is to be lost, for demonstrations.
+    pub(super) injection: Option<Arc<Injection>>,
 }
 
 impl LoadedModel {
-    /// Loads a built-in model by name or weights from a path.
-    pub(super) fn load(name_or_path: &str) -> Result<Self, Failure> {
+    /// Loads a built-in model by name or weights from a path, and chooses its engines; `cause` is
+    /// to blame where the one asked for is not there.
+    pub(super) fn load(
+        name_or_path: &str,
+        choice: EngineChoice,
+        cause: Cause,
+    ) -> Result<Self, Failure> {
         let model = Model::load(name_or_path)?;
         model.description().require_window(&chain_window())?;
+        let model = Arc::new(model);
+        let engines = Engines::choose(
+            Arc::clone(&model),
+            choice,
+            accelerators(choice),
+            &ChooseOptions::default(),
+        )
+        .map_err(|error| Failure::new(cause, error))?;
+        let report = engines.report();
+        tracing::info!(
+            single = report.single,
+            backlog = report.backlog,
+            batch = report.backlog_batch,
+            "{}",
+            report.reason
+        );
+        for candidate in &report.candidates {
+            let figures = candidate.figures;
+            tracing::info!(
+                engine = candidate.engine,
+                state = candidate.state.name(),
+                adapter = candidate.adapter.as_ref().map(ToString::to_string),
+                single_ns = figures.map(|figures| figures.single_ns),
+                batch = figures.map(|figures| figures.batch),
+                batch_ns_per_beat = figures.map(|figures| figures.batch_ns_per_beat),
+                detail = candidate.detail,
+                "engine measured"
+            );
+        }
         Ok(Self {
-            model: Arc::new(model),
+            model,
+            engines,
+            injection: None,
         })
     }
 
@@ -52,9 +92,14 @@ impl LoadedModel {
         &self.model.description().name
     }
 
-    /// An engine for single beats.
+    /// An engine for a recording.
     pub(super) fn engine(&self) -> Box<dyn Classifier> {
-        best_cpu_engine(Arc::clone(&self.model), 1)
+        self.engines.classifier(true)
+    }
+
+    /// An engine for the chip's beats as they come.
+    pub(super) fn live_engine(&self) -> Box<dyn Classifier> {
+        self.engines.classifier(false)
     }
 
     /// What the model was trained on, where its file says so.
@@ -72,19 +117,34 @@ impl LoadedModel {
     }
 }
 
+#[cfg(feature = "gpu")]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "there is none without the feature"
+)]
+fn accelerators(choice: EngineChoice) -> Option<Arc<dyn AcceleratorSource>> {
+    Some(Arc::new(crate::model::choose::Gpus::for_choice(choice)))
+}
+
+#[cfg(not(feature = "gpu"))]
+fn accelerators(_choice: EngineChoice) -> Option<Arc<dyn AcceleratorSource>> {
+    None
+}
+
 /// How the signal is to be treated; the rest comes from the source.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Treatment {
     pub(super) mains: Mains,
     pub(super) channel: ChannelChoice,
     pub(super) ecg_block_seconds: Option<f64>,
+    pub(super) rejection: Rejection,
 }
 
 /// A pipeline that fits `source`.
 pub(super) fn pipeline(
     source: &SourceInfo,
     treatment: Treatment,
-    model: &LoadedModel,
+    classifier: Box<dyn Classifier>,
 ) -> Result<Pipeline, Failure> {
     let config = PipelineConfig {
         chain: ChainConfig {
@@ -103,8 +163,9 @@ pub(super) fn pipeline(
             let samples = (seconds * source.sample_rate_hz).round() as usize;
             samples
         }),
+        rejection: treatment.rejection,
     };
-    Ok(Pipeline::new(&config, model.engine())?)
+    Ok(Pipeline::new(&config, classifier)?)
 }
 
 /// The converter's limit on both sides of zero.
@@ -119,7 +180,7 @@ pub(super) fn session_info(
     kind: &str,
     origin: &str,
     source: &SourceInfo,
-    model: &LoadedModel,
+    classifier: &dyn Classifier,
 ) -> SessionInfo {
     SessionInfo {
         source: kind.to_owned(),
@@ -128,8 +189,8 @@ pub(super) fn session_info(
         sample_rate_hz: source.sample_rate_hz,
         uv_per_code: source.uv_per_code,
         start: source.start,
-        model: model.name().to_owned(),
-        engine: model.engine().engine().to_owned(),
+        model: classifier.model().description().name.clone(),
+        engine: classifier.engine().to_owned(),
     }
 }
 
@@ -143,12 +204,16 @@ pub(super) fn run_trace(
     stop: &AtomicBool,
     observe: &mut impl FnMut(&PipelineEvent),
 ) -> Result<(SessionReport, Result<(), Failure>), Failure> {
-    let mut pipeline = pipeline(source.info(), treatment, model)?;
+    let classifier = model.engine();
     let origin = path
         .file_name()
         .unwrap_or(path.as_os_str())
         .to_string_lossy();
-    let info = session_info("replay", &origin, source.info(), model);
+    let info = session_info("replay", &origin, source.info(), &*classifier);
+    let mut pipeline = pipeline(source.info(), treatment, classifier)?;
+    if let Some(injection) = &model.injection {
+        pipeline.inject(Arc::clone(injection), info.start.monotonic);
+    }
     let end_reason = || match handle.end() {
         Some(TraceEnd::Cut { .. }) => "truncated",
         _ => "completed",
@@ -233,7 +298,9 @@ impl From<AcquisitionError> for Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let cause = match &error {
-            StoreError::Locked { .. } | StoreError::InUse { .. } => Cause::DatabaseLocked,
+            StoreError::Locked { .. }
+            | StoreError::InUse { .. }
+            | StoreError::WriterStopped { locked: true, .. } => Cause::DatabaseLocked,
             _ => Cause::Database,
         };
         Self::new(cause, error)

@@ -11,7 +11,8 @@ use super::simulated::fault_script;
 use super::{chip, output, progress};
 use crate::acquisition::trace::Compression;
 use crate::acquisition::{RecordExcerpt, RecordSimulation, simulate_record};
-use crate::ads1292::simulator::BoardOptions;
+use crate::ads1292::simulator::{BoardOptions, FaultScript};
+use crate::pipeline::Injection;
 use crate::time::WallUs;
 
 /// Feed a WFDB record to the simulated chip, read it with the real driver and write the SPI trace,
@@ -83,7 +84,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         config: chip::config(arguments.rate, arguments.gain)?,
         board: BoardOptions {
             model: arguments.chip.model(),
-            faults: fault_script(arguments.faults.as_deref())?,
+            faults: chip_faults(arguments)?,
             ..BoardOptions::default()
         },
         wall_start: wall_start(arguments)?,
@@ -123,6 +124,19 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         output::text_line(&format!("{}", file.display()))?;
     }
     Ok(())
+}
+
+/// The script's faults; those of the host have no place in a trace.
+fn chip_faults(arguments: &Arguments) -> Result<FaultScript, Failure> {
+    let script = fault_script(arguments.faults.as_deref())?;
+    if Injection::scripted(&script).is_some() {
+        return Err(Failure::new(
+            Cause::Configuration,
+            "gpu-lost happens to the host and a trace holds what the chip does: give it to \
+             `replay --inject` or `run --simulated`",
+        ));
+    }
+    Ok(script)
 }
 
 /// gzip for names that say so.

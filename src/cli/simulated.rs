@@ -1,6 +1,7 @@
 //! `run --simulated`: the daemon without a chip.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -13,6 +14,7 @@ use crate::acquisition::{
 use crate::ads1292::ChipModel;
 use crate::ads1292::simulator::{BoardOptions, FaultScript};
 use crate::config::Config;
+use crate::pipeline::{Injection, InjectionError};
 
 /// Heart rate of the synthetic rhythm.
 const SYNTHETIC_BPM: f64 = 72.0;
@@ -27,6 +29,10 @@ pub(super) struct SimulationArguments {
     /// Script of faults for the simulated chip, one a line: `at 2.5s lead-off in2n for 1s`.
     #[arg(long, value_name = "FILE", requires = "simulated")]
     faults: Option<PathBuf>,
+    /// Make something go wrong on the host, to see that no beat is lost: `gpu-lost@TIME` (such as
+    /// 90s after the start) or `gpu-lost@BEAT` takes the GPU away with that beat on it.
+    #[arg(long, value_name = "FAULT", requires = "simulated", value_parser = injection)]
+    inject: Option<Arc<Injection>>,
     /// Let the acquisition thread hang after this many seconds, to see the watchdog bite.
     #[arg(long, value_name = "SECONDS", requires = "simulated", value_parser = seconds)]
     hang_after: Option<Duration>,
@@ -36,6 +42,12 @@ pub(super) struct SimulationArguments {
 type Opened = (&'static str, String, Box<dyn FrameSource + Send>);
 
 impl SimulationArguments {
+    /// The loss of the GPU that is asked for, on the command line or in the fault script.
+    pub(super) fn injection(&self) -> Result<Option<Arc<Injection>>, Failure> {
+        let scripted = Injection::scripted(&fault_script(self.faults.as_deref())?);
+        Ok(self.inject.clone().or(scripted.map(Arc::new)))
+    }
+
     /// The simulated source, if one is asked for.
     pub(super) fn open(&self, config: &Config) -> Result<Option<Opened>, Failure> {
         let Some(name) = &self.simulated else {
@@ -78,6 +90,11 @@ pub(super) fn fault_script(path: Option<&Path>) -> Result<FaultScript, Failure> 
     let text = std::fs::read_to_string(path).map_err(|error| other(path.display(), error))?;
     text.parse()
         .map_err(|error| Failure::new(Cause::Configuration, format!("{}: {error}", path.display())))
+}
+
+/// `gpu-lost@90s`: a fault of the host.
+pub(super) fn injection(text: &str) -> Result<Arc<Injection>, InjectionError> {
+    text.parse().map(Arc::new)
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -70,8 +70,12 @@ choices! {
 choices! {
     /// What runs the network.
     EngineChoice {
+        /// Whatever is faster.
+        Auto = "auto",
         /// The processor.
         Cpu = "cpu",
+        /// The GPU.
+        Gpu = "gpu",
     }
 }
 
@@ -115,6 +119,24 @@ impl Serialize for ChannelChoice {
         match self {
             Self::Auto => serializer.serialize_str("auto"),
             Self::Fixed(channel) => serializer.serialize_u8(*channel),
+        }
+    }
+}
+
+/// Below which probability of its class a beat is unclassifiable.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum ConfidenceLimit {
+    /// The limit in the model's file, or none.
+    OfModel,
+    /// This one, 0 to 1; 0 is none.
+    Below(f64),
+}
+
+impl Serialize for ConfidenceLimit {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::OfModel => serializer.serialize_str("model"),
+            Self::Below(probability) => serializer.serialize_f64(*probability),
         }
     }
 }

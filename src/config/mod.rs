@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 pub use choices::{
-    ChannelChoice, ChipExpected, EngineChoice, GpioLine, LeadOffMode, LogLevel, SocketMode,
-    Synchronous,
+    ChannelChoice, ChipExpected, ConfidenceLimit, EngineChoice, GpioLine, LeadOffMode, LogLevel,
+    SocketMode, Synchronous,
 };
 pub use error::ConfigError;
 
@@ -94,12 +94,16 @@ pub struct SignalConfig {
 }
 
 /// `[model]`: the network that labels the beats.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ModelConfig {
     /// Name of a built-in model, or the path of a weights file.
     pub name: String,
     /// What runs it.
     pub engine: EngineChoice,
+    /// Below which probability of its class a beat is unclassifiable.
+    pub unclassifiable_below: ConfidenceLimit,
+    /// Whether beats unlike every class are unclassifiable, where the model can tell.
+    pub novelty: bool,
 }
 
 /// `[store]`: the database.
@@ -179,7 +183,9 @@ impl Default for ModelConfig {
     fn default() -> Self {
         Self {
             name: "v1".to_owned(),
-            engine: EngineChoice::Cpu,
+            engine: EngineChoice::Auto,
+            unclassifiable_below: ConfidenceLimit::OfModel,
+            novelty: true,
         }
     }
 }

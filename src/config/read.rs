@@ -2,10 +2,10 @@
 
 use toml::de::{DeTable, DeValue};
 
-use super::section::{Section, Source, integer, text};
+use super::section::{Section, Source, integer, number, text};
 use super::{
-    AcquisitionConfig, ApiConfig, ChannelChoice, Config, ConfigError, DeviceConfig, GpioLine,
-    LogConfig, ModelConfig, SignalConfig, SocketMode, StoreConfig,
+    AcquisitionConfig, ApiConfig, ChannelChoice, ConfidenceLimit, Config, ConfigError,
+    DeviceConfig, GpioLine, LogConfig, ModelConfig, SignalConfig, SocketMode, StoreConfig,
 };
 
 /// Data rates of the chip (SBAS502, register CONFIG1, bits DR).
@@ -18,6 +18,9 @@ const REFERENCES_VOLTS: [f64; 2] = [2.42, 4.033];
 const LEAD_OFF_CURRENTS_NA: [u32; 4] = [6, 22, 6000, 22_000];
 /// Lead-off thresholds of the chip (SBAS502, register LOFF, bits COMP_TH).
 const LEAD_OFF_THRESHOLDS_PERCENT: [f64; 8] = [95.0, 92.5, 90.0, 87.5, 85.0, 80.0, 75.0, 70.0];
+/// The built-in models; with [`INT8_SUFFIX`] behind the name their int8 variants.
+const MODELS: [&str; 4] = ["v1", "v2", "v1-context", "v2-context"];
+const INT8_SUFFIX: &str = "-int8";
 /// Lines a GPIO chip may have.
 const MAX_LINE: u32 = 1023;
 /// Longest path Linux takes, without its terminating NUL.
@@ -173,14 +176,31 @@ fn model(mut section: Section<'_>, config: &mut ModelConfig) -> Result<(), Confi
     section.read(
         "name",
         &mut config.name,
-        "\"v1\", \"v2\" or the path of a weights file ending in .safetensors",
+        "\"v1\", \"v2\", \"v1-context\", \"v2-context\", one of them with -int8 behind it, or the \
+         path of a weights file ending in .safetensors",
         |value| {
             text(value)
-                .filter(|name| ["v1", "v2"].contains(name) || name.ends_with(".safetensors"))
+                .filter(|name| {
+                    let base = name.strip_suffix(INT8_SUFFIX).unwrap_or(name);
+                    MODELS.contains(&base) || name.ends_with(".safetensors")
+                })
                 .map(str::to_owned)
         },
     )?;
     section.choice("engine", &mut config.engine)?;
+    section.read(
+        "unclassifiable_below",
+        &mut config.unclassifiable_below,
+        "\"model\" or a number 0 to 1",
+        |value| match text(value) {
+            Some("model") => Some(ConfidenceLimit::OfModel),
+            Some(_) => None,
+            None => number(value)
+                .filter(|probability| (0.0..=1.0).contains(probability))
+                .map(ConfidenceLimit::Below),
+        },
+    )?;
+    section.boolean("novelty", &mut config.novelty)?;
     section.finish()
 }
 

@@ -157,13 +157,7 @@ impl<'a> Section<'a> {
         allowed: &[f64],
     ) -> Result<(), ConfigError> {
         self.read(key, target, &one_of(allowed), |value| {
-            let number: f64 = match value {
-                DeValue::Integer(integer) if integer.radix() == 10 => integer.as_str(),
-                DeValue::Float(float) => float.as_str(),
-                _ => return None,
-            }
-            .parse()
-            .ok()?;
+            let number = number(value)?;
             let equal = |allowed: &f64| allowed.total_cmp(&number).is_eq();
             allowed.iter().copied().find(equal)
         })
@@ -228,6 +222,16 @@ pub(super) fn integer<T: TryFrom<i128>>(value: &DeValue<'_>) -> Option<T> {
             .and_then(|number| T::try_from(number).ok()),
         _ => None,
     }
+}
+
+pub(super) fn number(value: &DeValue<'_>) -> Option<f64> {
+    match value {
+        DeValue::Integer(integer) if integer.radix() == 10 => integer.as_str(),
+        DeValue::Float(float) => float.as_str(),
+        _ => return None,
+    }
+    .parse()
+    .ok()
 }
 
 pub(super) fn text<'v>(value: &'v DeValue<'_>) -> Option<&'v str> {

@@ -139,12 +139,20 @@ fn impossible_files_are_refused_with_line_and_range() {
             "c.toml:2: signal.channel: found 3, expected \"auto\", 1 or 2",
         ),
         (
-            "[model]\nname = \"v3\"",
-            "c.toml:2: model.name: found \"v3\", expected \"v1\", \"v2\" or the path of a weights file ending in .safetensors",
+            "[model]\nunclassifiable_below = 1.01",
+            "c.toml:2: model.unclassifiable_below: found 1.01, expected \"model\" or a number 0 to 1",
         ),
         (
-            "[model]\nengine = \"gpu\"",
-            "c.toml:2: model.engine: found \"gpu\", expected \"cpu\"",
+            "[model]\nunclassifiable_below = \"none\"",
+            "c.toml:2: model.unclassifiable_below: found \"none\", expected \"model\" or a number 0 to 1",
+        ),
+        (
+            "[model]\nname = \"v3\"",
+            "c.toml:2: model.name: found \"v3\", expected \"v1\", \"v2\", \"v1-context\", \"v2-context\", one of them with -int8 behind it, or the path of a weights file ending in .safetensors",
+        ),
+        (
+            "[model]\nengine = \"tpu\"",
+            "c.toml:2: model.engine: found \"tpu\", expected one of \"auto\", \"cpu\", \"gpu\"",
         ),
         (
             "[api]\nmode = 660",
@@ -226,6 +234,8 @@ fn every_value_that_differs_from_its_default_is_read() {
         [model]
         name = "mine.safetensors"
         engine = "cpu"
+        unclassifiable_below = 0.85
+        novelty = false
         [store]
         path = "ecg.db"
         synchronous = "full"
@@ -270,6 +280,8 @@ fn every_value_that_differs_from_its_default_is_read() {
         model: ModelConfig {
             name: "mine.safetensors".to_owned(),
             engine: EngineChoice::Cpu,
+            unclassifiable_below: ConfidenceLimit::Below(0.85),
+            novelty: false,
         },
         store: StoreConfig {
             path: "ecg.db".into(),

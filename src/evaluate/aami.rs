@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::figures::Figures;
+use super::figures::{Figures, ratio};
 use crate::model::AamiClass;
 use crate::wfdb::AnnotationCode;
 
@@ -74,7 +74,7 @@ impl AamiTable {
     #[must_use]
     pub fn qrs(&self) -> Figures {
         let annotated = &self.counts[..CLASSES];
-        let found: u64 = annotated.iter().flat_map(|row| &row[..CLASSES]).sum();
+        let found = self.found();
         let missed: u64 = annotated.iter().map(|row| row[NONE]).sum();
         let extra: u64 = self.counts[NONE][..CLASSES].iter().sum();
         Figures::new(found, missed, extra, None)
@@ -90,6 +90,35 @@ impl AamiTable {
     #[must_use]
     pub fn sveb(&self) -> Figures {
         self.ectopic(AamiClass::S, &[AamiClass::Q])
+    }
+
+    /// One class against all others, nothing forgiven.
+    #[must_use]
+    pub fn one_class(&self, class: AamiClass) -> Figures {
+        self.ectopic(class, &[])
+    }
+
+    /// Share of the beats found that were given their class; F and Q stay in the count, so a network
+    /// without these classes gets them wrong.
+    #[must_use]
+    pub fn accuracy(&self) -> Option<f64> {
+        let right = (0..CLASSES).map(|class| self.counts[class][class]).sum();
+        ratio(right, self.found())
+    }
+
+    /// Share of the beats found that were called unclassifiable (Q), whatever they are.
+    #[must_use]
+    pub fn called_unclassifiable(&self) -> Option<f64> {
+        let unclassifiable = self.counts[..CLASSES]
+            .iter()
+            .map(|row| row[AamiClass::Q as usize])
+            .sum();
+        ratio(unclassifiable, self.found())
+    }
+
+    fn found(&self) -> u64 {
+        let annotated = &self.counts[..CLASSES];
+        annotated.iter().flat_map(|row| &row[..CLASSES]).sum()
     }
 
     fn ectopic(&self, class: AamiClass, forgiven: &[AamiClass]) -> Figures {
@@ -185,6 +214,28 @@ mod tests {
         assert_eq!(sveb.tp, sum(&["Ss"]));
         assert_eq!(sveb.missed, sum(&["Sn", "Sv", "Sf", "Sq", "So"]));
         assert_eq!(sveb.fp, sum(&["Ns", "Vs", "Fs", "Os"]));
+    }
+
+    #[test]
+    fn accuracy_keeps_fusion_and_unknown_beats_in_the_count() {
+        let mut table = AamiTable::default();
+        for (annotated, found, times) in [
+            (AamiClass::N, AamiClass::N, 6),
+            (AamiClass::F, AamiClass::V, 2),
+            (AamiClass::Q, AamiClass::Q, 1),
+            (AamiClass::V, AamiClass::Q, 1),
+        ] {
+            for _ in 0..times {
+                table.add(Some(annotated), Some(found));
+            }
+        }
+        table.add(None, Some(AamiClass::V));
+        table.add(Some(AamiClass::N), None);
+        assert_eq!(table.accuracy(), Some(0.7));
+        assert_eq!(table.called_unclassifiable(), Some(0.2));
+        assert_eq!(table.veb().fp, 1, "F called V is forgiven");
+        assert_eq!(table.one_class(AamiClass::V).fp, 3, "here it is not");
+        assert_eq!(AamiTable::default().accuracy(), None);
     }
 
     #[test]

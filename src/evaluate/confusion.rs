@@ -3,7 +3,7 @@
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
-use super::figures::ratio;
+use super::figures::{Figures, ratio};
 use crate::model::{BeatClass, CLASS_COUNT};
 use crate::wfdb::AnnotationCode;
 
@@ -24,7 +24,7 @@ pub struct Confusion {
 }
 
 /// The class an annotation names, `None` if it is not one of the five.
-fn annotated_class(code: AnnotationCode) -> Option<BeatClass> {
+pub(super) fn annotated_class(code: AnnotationCode) -> Option<BeatClass> {
     let mut letters = code.mnemonic()?.chars();
     let class = BeatClass::from_symbol(letters.next()?);
     if letters.next().is_some() {
@@ -84,6 +84,16 @@ impl Confusion {
         let annotated: u64 = self.counts[class].iter().sum();
         let found: u64 = self.counts.iter().map(|row| row[class]).sum();
         ratio(2 * self.counts[class][class], annotated + found)
+    }
+
+    /// One class against the other four, among the found beats of the five.
+    #[must_use]
+    pub fn one_class(&self, class: BeatClass) -> Figures {
+        let class = class.index();
+        let annotated: u64 = self.counts[class].iter().sum();
+        let found: u64 = self.counts.iter().map(|row| row[class]).sum();
+        let tp = self.counts[class][class];
+        Figures::new(tp, annotated - tp, found - tp, None)
     }
 
     /// Mean F1 of the classes that occur or were given.
@@ -155,6 +165,9 @@ mod tests {
         let confusion = example();
         assert_eq!(confusion.accuracy(), Some(0.8));
         assert_eq!(confusion.f1(BeatClass::N), Some(12.0 / 14.0));
+        let normal = confusion.one_class(BeatClass::N);
+        assert_eq!((normal.se, normal.ppv), (Some(0.75), Some(1.0)));
+        assert_eq!(confusion.one_class(BeatClass::L).se, None);
         assert_eq!(confusion.f1(BeatClass::A), Some(0.0));
         assert_eq!(confusion.f1(BeatClass::V), Some(1.0));
         assert_eq!(confusion.f1(BeatClass::L), None);

@@ -149,6 +149,7 @@ mod tests {
                 })
                 .collect(),
             fibrillations: fibrillations.to_vec(),
+            ..Reference::default()
         }
     }
 

@@ -19,6 +19,11 @@ pub struct Reference {
     /// First and last sample of every stretch of ventricular flutter or fibrillation (annotated
     /// from `[` to `]`); one that never ends lasts to `u64::MAX`.
     pub fibrillations: Vec<(u64, u64)>,
+    /// First and last sample of every stretch of atrial fibrillation or flutter (rhythm `(AFIB` or
+    /// `(AFL`, up to the next other rhythm); one that never ends lasts to `u64::MAX`.
+    pub atrial_fibrillations: Vec<(u64, u64)>,
+    /// Samples at which all signals are marked unreadable (`~` of subtype -1).
+    pub unreadable: Vec<u64>,
 }
 
 impl Reference {
@@ -26,8 +31,21 @@ impl Reference {
     #[must_use]
     pub fn from_annotations(annotations: &[Annotation]) -> Self {
         let mut reference = Self::default();
-        let mut start = None;
-        for &Annotation { sample, code, .. } in annotations {
+        let (mut start, mut atrial_start) = (None, None);
+        for annotation in annotations {
+            let &Annotation { sample, code, .. } = annotation;
+            if code == AnnotationCode::RHYTHM {
+                match (atrial_start, is_atrial_fibrillation(annotation)) {
+                    (None, true) => atrial_start = Some(sample),
+                    (Some(first), false) => {
+                        reference.atrial_fibrillations.push((first, sample));
+                        atrial_start = None;
+                    }
+                    _ => {}
+                }
+            } else if code == AnnotationCode::NOISE && annotation.subtype == -1 {
+                reference.unreadable.push(sample);
+            }
             if let Some(first) = start {
                 if code == AnnotationCode::FLUTTER_END {
                     reference.fibrillations.push((first, sample));
@@ -42,6 +60,9 @@ impl Reference {
         if let Some(first) = start {
             reference.fibrillations.push((first, u64::MAX));
         }
+        if let Some(first) = atrial_start {
+            reference.atrial_fibrillations.push((first, u64::MAX));
+        }
         reference
     }
 
@@ -52,6 +73,11 @@ impl Reference {
             .iter()
             .any(|&(first, last)| (first..=last).contains(&sample))
     }
+}
+
+fn is_atrial_fibrillation(rhythm: &Annotation) -> bool {
+    let name = rhythm.aux.as_deref().unwrap_or_default();
+    matches!(name.trim(), "(AFIB" | "(AFL")
 }
 
 #[cfg(test)]
@@ -94,5 +120,32 @@ mod tests {
         ] {
             assert_eq!(reference.in_fibrillation(sample), inside, "{sample}");
         }
+    }
+
+    #[test]
+    fn atrial_fibrillation_lasts_to_the_next_other_rhythm() {
+        let rhythm = |sample, name: &str| Annotation {
+            aux: Some(name.to_owned()),
+            ..annotation(sample, "+")
+        };
+        let unreadable = Annotation {
+            subtype: -1,
+            ..annotation(700, "~")
+        };
+        let reference = Reference::from_annotations(&[
+            rhythm(10, "(N"),
+            rhythm(100, "(AFIB"),
+            rhythm(200, "(AFL"),
+            rhythm(300, "(T"),
+            rhythm(400, "(N"),
+            annotation(600, "~"),
+            unreadable,
+            rhythm(900, "(AFL"),
+        ]);
+        assert_eq!(
+            reference.atrial_fibrillations,
+            [(100, 300), (900, u64::MAX)]
+        );
+        assert_eq!(reference.unreadable, [700]);
     }
 }

@@ -1,96 +1,109 @@
 //! All records together.
 
-use serde::Serialize;
+use super::bootstrap::{Intervals, intervals, mean};
+use super::counts::{Counts, FigureValues};
 
-use super::aami::AamiTable;
-use super::confusion::Confusion;
-use super::figures::Figures;
-use super::record::RecordEvaluation;
-
-/// Gross figures (every beat counts the same) and average ones (every record does).
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// Gross figures (every beat counts the same) with their intervals, and average ones (every record
+/// does).
+#[derive(Debug, Clone, PartialEq)]
 pub struct Summary {
-    /// The records' counts together, named `gross`.
-    pub gross: RecordEvaluation,
-    /// Means over the records.
-    pub average: Average,
-}
-
-/// Means over the records in which a figure is defined.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-#[allow(missing_docs, reason = "the names of the figures averaged")]
-pub struct Average {
-    pub qrs_se: Option<f64>,
-    pub qrs_ppv: Option<f64>,
-    pub veb_se: Option<f64>,
-    pub veb_ppv: Option<f64>,
-    pub veb_fpr: Option<f64>,
-    pub sveb_se: Option<f64>,
-    pub sveb_ppv: Option<f64>,
-    pub sveb_fpr: Option<f64>,
+    /// The records' counts added up.
+    pub gross: Counts,
+    /// Figures of the added counts.
+    pub figures: FigureValues,
+    /// Means over the records in which a figure is defined.
+    pub average: FigureValues,
+    /// 95 % intervals of `figures`, by drawing the records again.
+    pub intervals: Intervals,
 }
 
 impl Summary {
     /// Sum up records.
     #[must_use]
-    pub fn new(records: &[RecordEvaluation]) -> Self {
-        let (mut aami, mut confusion) = (AamiTable::default(), Confusion::default());
-        for record in records {
-            aami.merge(&record.aami);
-            confusion.merge(&record.confusion);
-        }
-        let mean = |figure: fn(&RecordEvaluation) -> Option<f64>| {
-            let values: Vec<f64> = records.iter().filter_map(figure).collect();
-            (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
-        };
+    pub fn new(records: &[&Counts]) -> Self {
+        let gross = Counts::sum(records.iter().copied());
+        let of_records: Vec<FigureValues> = records.iter().map(|counts| counts.figures()).collect();
         Self {
-            gross: RecordEvaluation::from_tables("gross", aami, confusion),
-            average: Average {
-                qrs_se: mean(|record| record.qrs.se),
-                qrs_ppv: mean(|record| record.qrs.ppv),
-                veb_se: mean(|record| record.veb.se),
-                veb_ppv: mean(|record| record.veb.ppv),
-                veb_fpr: mean(|record| record.veb.fpr),
-                sveb_se: mean(|record| record.sveb.se),
-                sveb_ppv: mean(|record| record.sveb.ppv),
-                sveb_fpr: mean(|record| record.sveb.fpr),
-            },
+            figures: gross.figures(),
+            gross,
+            average: std::array::from_fn(|place| {
+                mean(of_records.iter().filter_map(|figures| figures[place]))
+            }),
+            intervals: intervals(&[records.to_vec()]),
         }
     }
+}
 
-    /// Gross figures of detection, VEB and SVEB.
+/// One figure over several models.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct Spread {
+    /// Mean over the models.
+    pub mean: f64,
+    /// Smallest.
+    pub min: f64,
+    /// Largest.
+    pub max: f64,
+    /// Sample standard deviation, `None` of a single model.
+    pub deviation: Option<f64>,
+}
+
+impl Spread {
+    /// The spread of `values`, `None` if one of them is undefined or there is none.
     #[must_use]
-    pub fn figures(&self) -> [Figures; 3] {
-        [self.gross.qrs, self.gross.veb, self.gross.sveb]
+    pub fn of(values: impl Iterator<Item = Option<f64>>) -> Option<Self> {
+        let values: Vec<f64> = values.collect::<Option<_>>()?;
+        let mean = mean(values.iter().copied())?;
+        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+        Some(Self {
+            mean,
+            min: values.iter().copied().fold(f64::INFINITY, f64::min),
+            max: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+            deviation: (values.len() > 1).then(|| (squares / (values.len() - 1) as f64).sqrt()),
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::FIGURE_NAMES;
     use super::*;
     use crate::model::AamiClass;
+
+    fn place(name: &str) -> usize {
+        FIGURE_NAMES.iter().position(|n| *n == name).unwrap()
+    }
 
     #[test]
     fn gross_weighs_beats_and_average_weighs_records() {
         let record = |tp: usize, missed: usize| {
-            let mut aami = AamiTable::default();
+            let mut counts = Counts::default();
             for _ in 0..tp {
-                aami.add(Some(AamiClass::V), Some(AamiClass::V));
+                counts.aami.add(Some(AamiClass::V), Some(AamiClass::V));
             }
             for _ in 0..missed {
-                aami.add(Some(AamiClass::V), Some(AamiClass::N));
+                counts.aami.add(Some(AamiClass::V), Some(AamiClass::N));
             }
-            RecordEvaluation::from_tables("x", aami, Confusion::default())
+            counts
         };
-        let mut without = AamiTable::default();
-        without.add(Some(AamiClass::N), Some(AamiClass::N));
-        let without = RecordEvaluation::from_tables("y", without, Confusion::default());
-        let summary = Summary::new(&[record(9, 1), record(1, 1), without]);
-        assert_eq!(summary.gross.veb.se, Some(10.0 / 12.0));
-        assert_eq!(summary.average.veb_se, Some((0.9 + 0.5) / 2.0));
-        assert_eq!(summary.average.sveb_se, None);
-        assert_eq!(summary.gross.beats, 13);
-        let json = serde_json::to_value(&summary).unwrap();
-        assert_eq!(json["gross"]["qrs"]["tp"], 13);
+        let mut without = Counts::default();
+        without.aami.add(Some(AamiClass::N), Some(AamiClass::N));
+        let records = [record(9, 1), record(1, 1), without];
+        let summary = Summary::new(&records.iter().collect::<Vec<_>>());
+        let veb_se = place("veb_se");
+        assert_eq!(summary.figures[veb_se], Some(10.0 / 12.0));
+        assert_eq!(summary.average[veb_se], Some((0.9 + 0.5) / 2.0));
+        assert_eq!(summary.average[place("sveb_se")], None);
+        assert!(summary.intervals[veb_se].is_some());
+        assert_eq!(summary.gross.aami.qrs().tp, 13);
+    }
+
+    #[test]
+    fn spread_needs_every_model() {
+        let spread = Spread::of([0.8, 0.9, 1.0].map(Some).into_iter()).unwrap();
+        assert!((spread.mean - 0.9).abs() < 1e-12);
+        assert!((spread.deviation.unwrap() - 0.1).abs() < 1e-12);
+        assert_eq!(Spread::of([Some(0.8), None].into_iter()), None);
+        assert_eq!(Spread::of([].into_iter()), None);
+        assert_eq!(Spread::of([Some(0.8)].into_iter()).unwrap().deviation, None);
     }
 }

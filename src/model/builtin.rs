@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::error::ModelError;
-use super::weights::Model;
+use super::weights::{INT8_SUFFIX, Model};
 
 /// Name and weights file of each built-in model.
 const BUILTIN: &[(&str, &[u8])] = &[
@@ -21,6 +21,20 @@ const BUILTIN: &[(&str, &[u8])] = &[
         include_bytes!(concat!(
             env!("CARGO_MANIFEST_DIR"),
             "/models/v2.safetensors"
+        )),
+    ),
+    (
+        "v1-context",
+        include_bytes!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/models/v1-context.safetensors"
+        )),
+    ),
+    (
+        "v2-context",
+        include_bytes!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/models/v2-context.safetensors"
         )),
     ),
 ];
@@ -43,12 +57,16 @@ pub fn builtin_models() -> Vec<&'static str> {
 impl Model {
     /// Loads a built-in model by name, or a weights file where `name_or_path` ends in
     /// `.safetensors` or holds a `/`; any other name is that of a file `NAME.safetensors` in the
-    /// folder `$ECG_MODELS` or in `models/evaluation`.
+    /// folder `$ECG_MODELS` or in `models/evaluation`. With `-int8` behind the name it is the int8
+    /// variant ([`Model::into_int8`]).
     ///
     /// # Errors
     /// [`ModelError::UnknownName`], [`ModelError::Read`], and those of
     /// [`Model::from_safetensors`].
     pub fn load(name_or_path: &str) -> Result<Self, ModelError> {
+        if let Some(base) = name_or_path.strip_suffix(INT8_SUFFIX) {
+            return Self::load(base)?.into_int8();
+        }
         if let Some((name, bytes)) = BUILTIN.iter().find(|(name, _)| *name == name_or_path) {
             return Self::from_safetensors(&format!("built-in model {name}"), bytes);
         }
@@ -111,11 +129,20 @@ mod tests {
 
     #[test]
     fn built_in_models_load_and_keep_their_limits() {
-        for (name, limit) in [("v1", V1_MAX_PARAMETERS), ("v2", V2_MAX_PARAMETERS)] {
+        for (name, limit) in [
+            ("v1", V1_MAX_PARAMETERS),
+            ("v2", V2_MAX_PARAMETERS),
+            ("v1-context", V1_MAX_PARAMETERS),
+            ("v2-context", V2_MAX_PARAMETERS),
+        ] {
             assert!(builtin_models().contains(&name));
             let model = Model::load(name).unwrap();
             assert_eq!(model.description().name, name);
-            assert!(model.description().parameters() <= limit, "{name}");
+            let network = model.description();
+            assert!(
+                network.parameters() + network.novelty_values() <= limit,
+                "{name}"
+            );
         }
     }
 

@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use super::choose::{EngineNotice, EngineReport};
 use super::class::CLASS_COUNT;
 use super::description::{NetworkDescription, Shape};
 use super::weights::Model;
@@ -27,6 +28,33 @@ pub trait Classifier: Send {
     /// # Errors
     /// See [`ClassifyError`]. `outputs` is then of no meaning.
     fn classify(&mut self, input: &[f32], outputs: &mut Outputs) -> Result<(), ClassifyError>;
+
+    /// Classifies one window of the last batch once more on the CPU; false, and `outputs` untouched,
+    /// where that is what classified it.
+    ///
+    /// # Errors
+    /// As [`Classifier::classify`].
+    fn reconsider(
+        &mut self,
+        _window: &[f32],
+        _outputs: &mut Outputs,
+    ) -> Result<bool, ClassifyError> {
+        Ok(false)
+    }
+
+    /// The oldest thing that happened to the engines behind this one and was not yet told.
+    fn notice(&mut self) -> Option<EngineNotice> {
+        None
+    }
+
+    /// What was chosen and why, where there was a choice.
+    fn report(&self) -> Option<EngineReport> {
+        None
+    }
+
+    /// Takes the device away with the next batch that goes to one: for demonstrations of what
+    /// happens then.
+    fn lose_device(&mut self) {}
 }
 
 /// Why a batch was not classified.
@@ -70,13 +98,25 @@ pub enum ClassifyError {
     },
 }
 
+/// What a caller wants of an engine; each includes what stands before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Wanted {
+    /// Logits.
+    Logits,
+    /// Means over time of the last feature maps: what novelty is told by.
+    Pooled,
+    /// The last feature maps: what an explanation is drawn from.
+    Maps,
+}
+
 /// Room for the results of a batch, allocated once and used again.
 #[derive(Debug, Clone)]
 pub struct Outputs {
     logits: Vec<[f32; CLASS_COUNT]>,
+    pooled: Vec<f32>,
     feature_maps: Vec<f32>,
     map_shape: Shape,
-    wants_maps: bool,
+    wanted: Wanted,
     batch: usize,
 }
 
@@ -85,31 +125,40 @@ pub struct Outputs {
 pub struct OutputsMut<'a> {
     /// Logits of each window.
     pub logits: &'a mut [[f32; CLASS_COUNT]],
+    /// Their means over time `[batch][channels]`; empty where nobody wants them.
+    pub pooled: &'a mut [f32],
     /// Last feature maps `[batch][channels][time]`; empty where nobody wants them.
     pub feature_maps: &'a mut [f32],
 }
 
 impl Outputs {
-    /// Room for `max_batch` windows of `network`: logits and last feature maps.
+    /// Room for everything of `max_batch` windows of `network`.
     #[must_use]
     pub fn new(network: &NetworkDescription, max_batch: usize) -> Self {
-        let map_shape = network.feature_maps();
-        Self {
-            feature_maps: vec![0.0; max_batch * map_shape.len()],
-            wants_maps: true,
-            ..Self::logits_only(network, max_batch)
-        }
+        Self::of(network, max_batch, Wanted::Maps)
     }
 
-    /// As [`Outputs::new`], without feature maps: spares an engine the copy where nothing is
-    /// explained.
+    /// As [`Outputs::new`], without feature maps and their means: spares an engine the copies where
+    /// nobody reads them.
     #[must_use]
     pub fn logits_only(network: &NetworkDescription, max_batch: usize) -> Self {
+        Self::of(network, max_batch, Wanted::Logits)
+    }
+
+    /// Room for what is `wanted` of `max_batch` windows of `network`.
+    #[must_use]
+    pub fn of(network: &NetworkDescription, max_batch: usize, wanted: Wanted) -> Self {
+        let map_shape = network.feature_maps();
+        let room = |values: usize, from: Wanted| {
+            let values = if wanted >= from { values } else { 0 };
+            vec![0.0; max_batch * values]
+        };
         Self {
             logits: vec![[0.0; CLASS_COUNT]; max_batch],
-            feature_maps: Vec::new(),
-            map_shape: network.feature_maps(),
-            wants_maps: false,
+            pooled: room(map_shape.channels, Wanted::Pooled),
+            feature_maps: room(map_shape.len(), Wanted::Maps),
+            map_shape,
+            wanted,
             batch: 0,
         }
     }
@@ -126,11 +175,22 @@ impl Outputs {
         self.logits.get(..self.batch).unwrap_or_default()
     }
 
+    /// Replaces the logits of window `index` of the last batch by another engine's.
+    pub(super) fn set_logits(&mut self, index: usize, logits: [f32; CLASS_COUNT]) {
+        if let Some(row) = self
+            .logits
+            .get_mut(..self.batch)
+            .and_then(|rows| rows.get_mut(index))
+        {
+            *row = logits;
+        }
+    }
+
     /// Last feature maps `[channels][time]` of window `index` of the last batch; `None` beyond the
     /// batch or without feature maps.
     #[must_use]
     pub fn feature_maps(&self, index: usize) -> Option<&[f32]> {
-        if index >= self.batch || !self.wants_maps {
+        if index >= self.batch || self.wanted < Wanted::Maps {
             return None;
         }
         self.feature_maps
@@ -138,10 +198,20 @@ impl Outputs {
             .nth(index)
     }
 
-    /// Whether there is room for feature maps.
+    /// Mean over time of each of the last feature maps of window `index` of the last batch,
+    /// `[channels]`; `None` beyond the batch or where they are not wanted.
     #[must_use]
-    pub const fn wants_feature_maps(&self) -> bool {
-        self.wants_maps
+    pub fn pooled(&self, index: usize) -> Option<&[f32]> {
+        if index >= self.batch || self.wanted < Wanted::Pooled {
+            return None;
+        }
+        self.pooled.chunks_exact(self.map_shape.channels).nth(index)
+    }
+
+    /// What there is room for.
+    #[must_use]
+    pub const fn wanted(&self) -> Wanted {
+        self.wanted
     }
 
     /// Shape of the feature maps of one window.
@@ -199,14 +269,13 @@ impl Outputs {
             });
         }
         self.batch = batch;
-        let map_values = if self.wants_maps {
-            batch * expected.len()
-        } else {
-            0
+        let values = |each: usize, from: Wanted| {
+            if self.wanted >= from { batch * each } else { 0 }
         };
         Ok(OutputsMut {
             logits: &mut self.logits[..batch],
-            feature_maps: &mut self.feature_maps[..map_values],
+            pooled: &mut self.pooled[..values(expected.channels, Wanted::Pooled)],
+            feature_maps: &mut self.feature_maps[..values(expected.len(), Wanted::Maps)],
         })
     }
 }

@@ -118,9 +118,9 @@ pub enum ModelError {
         /// The shape the description asks for.
         expected: Vec<usize>,
     },
-    /// A weight is infinite or not a number.
-    #[error("{file}: tensor {tensor}: found {found} at element {index}, expected a finite number")]
-    TensorNotFinite {
+    /// A value of a tensor is none the network can use.
+    #[error("{file}: tensor {tensor}: found {found} at element {index}, expected {expected}")]
+    TensorValue {
         /// The file.
         file: String,
         /// Name of the tensor.
@@ -129,5 +129,7 @@ pub enum ModelError {
         index: usize,
         /// Its value.
         found: f32,
+        /// The values allowed.
+        expected: &'static str,
     },
 }

@@ -1,6 +1,7 @@
 //! ArrhythmiNet: description, weights, engines.
 
 mod builtin;
+pub mod choose;
 mod class;
 mod classifier;
 mod cpu;
@@ -9,15 +10,18 @@ mod error;
 #[cfg(feature = "gpu")]
 pub mod gpu;
 mod input;
+mod outcome;
 #[cfg(test)]
-mod test_support;
+mod parity_support;
+#[cfg(test)]
+pub(crate) mod test_support;
 mod weights;
 #[cfg(test)]
 mod weights_tests;
 
 pub use builtin::builtin_models;
 pub use class::{AamiClass, BeatClass, CLASS_COUNT};
-pub use classifier::{Classifier, ClassifyError, Outputs, OutputsMut};
+pub use classifier::{Classifier, ClassifyError, Outputs, OutputsMut, Wanted};
 pub use cpu::{CpuGradient, CpuIsa, CpuReference, CpuSimd, best_cpu_engine};
 pub use description::{
     InputDescription, Layer, MAX_PARAMETERS, METADATA_KEY, NetworkDescription, Op, Part, PartKind,
@@ -25,4 +29,5 @@ pub use description::{
 };
 pub use error::ModelError;
 pub use input::{BeatInput, Decision, InputError, Normalisation};
+pub use outcome::{Limits, Novelty, Rejection, Unclassifiable};
 pub use weights::{Model, PartWeights};

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use safetensors::tensor::{Dtype, TensorView, serialize};
 use serde_json::{Value, json};
 
-use super::{Model, NetworkDescription, Op, PartWeights};
+use super::{Model, NetworkDescription, Novelty, Op, PartWeights};
 
 /// Deterministic random numbers (SplitMix64; Steele, Lea and Flood 2014).
 pub(crate) struct Random(pub(crate) u64);
@@ -72,6 +72,13 @@ pub(crate) fn with_context(mut description: Value) -> Value {
     description["name"] = json!(format!("{name}-context"));
     description["input"]["channels"] = json!(2);
     description["input"]["context"] = json!(16);
+    description["parameters"] = json!(parameters(&description));
+    description
+}
+
+/// `description` with a limit of novelty.
+pub(crate) fn with_novelty(mut description: Value, limit: f64) -> Value {
+    description["limits"] = json!({"novelty": limit});
     description["parameters"] = json!(parameters(&description));
     description
 }
@@ -180,6 +187,17 @@ pub(crate) fn random_tensors(description: &Value, seed: u64) -> Vec<Tensor> {
                 tensors.push(tensor(&name, vec![shape[0], part.context], &weight));
             }
         }
+    }
+    if network.limits.novelty.is_some() {
+        let [mean, scale] = Novelty::shapes(network.feature_maps().channels);
+        let centres = random.values(mean.iter().product());
+        let extents: Vec<f32> = random
+            .values(scale[0])
+            .iter()
+            .map(|v| v.abs() + 0.1)
+            .collect();
+        tensors.push(tensor("novelty.mean", mean, &centres));
+        tensors.push(tensor("novelty.scale", scale, &extents));
     }
     tensors
 }

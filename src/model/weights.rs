@@ -6,6 +6,7 @@ use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
 use super::description::{METADATA_KEY, NetworkDescription, Part, PartKind};
 use super::error::ModelError;
+use super::outcome::Novelty;
 
 /// Weights and bias of one [`Part`].
 #[derive(Debug, Clone, PartialEq)]
@@ -36,12 +37,16 @@ impl PartWeights {
     }
 }
 
+/// What the name of an int8 variant ends in.
+pub(super) const INT8_SUFFIX: &str = "-int8";
+
 /// A checked network: description and weights that fit each other.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Model {
     description: NetworkDescription,
     /// Per layer, per part.
     weights: Vec<Vec<PartWeights>>,
+    novelty: Option<Novelty>,
 }
 
 impl Model {
@@ -85,17 +90,46 @@ impl Model {
                     .collect()
             })
             .collect::<Result<_, ModelError>>()?;
+        let novelty = match description.limits.novelty {
+            None => None,
+            Some(_) => Some(reader.novelty(description.feature_maps().channels)?),
+        };
         reader.finish()?;
         Ok(Self {
             description,
             weights,
+            novelty,
         })
+    }
+
+    /// The int8 variant: the same weights, but its pointwise convolutions run in 8-bit integers
+    /// within calibrated ranges. Its name ends in `-int8`.
+    ///
+    /// # Errors
+    /// [`ModelError::FieldMissing`] where the file has no calibrated ranges.
+    pub fn into_int8(mut self) -> Result<Self, ModelError> {
+        if self.description.activation_ranges.is_empty() {
+            return Err(ModelError::FieldMissing {
+                file: format!("model {}", self.description.name),
+                field: "int8".to_owned(),
+                expected: "the ranges of its activations (models/training/quantise.py)".to_owned(),
+            });
+        }
+        self.description.int8 = true;
+        self.description.name.push_str(INT8_SUFFIX);
+        Ok(self)
     }
 
     /// The network's description.
     #[must_use]
     pub const fn description(&self) -> &NetworkDescription {
         &self.description
+    }
+
+    /// What tells how novel a beat is, where the model has it.
+    #[must_use]
+    pub const fn novelty(&self) -> Option<&Novelty> {
+        self.novelty.as_ref()
     }
 
     /// The parts of each layer with their weights, in the order they run. Pooling has none.
@@ -141,6 +175,23 @@ impl TensorReader<'_> {
                 )?
             },
         })
+    }
+
+    fn novelty(&mut self, channels: usize) -> Result<Novelty, ModelError> {
+        let [mean_shape, scale_shape] = Novelty::shapes(channels);
+        let mean = self.tensor("novelty.mean".to_owned(), mean_shape)?;
+        let name = "novelty.scale";
+        let scale = self.tensor(name.to_owned(), scale_shape)?;
+        match scale.iter().position(|&value| value <= 0.0) {
+            None => Ok(Novelty::new(mean, scale)),
+            Some(index) => Err(ModelError::TensorValue {
+                file: self.file.to_owned(),
+                tensor: name.to_owned(),
+                index,
+                found: scale[index],
+                expected: "a number above 0",
+            }),
+        }
     }
 
     fn tensor(&mut self, name: String, expected: Vec<usize>) -> Result<Vec<f32>, ModelError> {
@@ -199,11 +250,12 @@ pub(super) fn float32(
     let values: Vec<f32> = groups.iter().copied().map(f32::from_le_bytes).collect();
     match values.iter().position(|value| !value.is_finite()) {
         None => Ok(values),
-        Some(index) => Err(ModelError::TensorNotFinite {
+        Some(index) => Err(ModelError::TensorValue {
             file: file.to_owned(),
             tensor: name.to_owned(),
             index,
             found: values[index],
+            expected: "a finite number",
         }),
     }
 }

@@ -2,7 +2,9 @@ use proptest::prelude::*;
 use safetensors::Dtype;
 use serde_json::Value;
 
-use super::test_support::{Tensor, file, odd_json, random_tensors, tensor, v1_json, with_context};
+use super::test_support::{
+    Tensor, file, odd_json, random_tensors, tensor, v1_json, with_context, with_novelty,
+};
 use super::{Model, PartKind};
 
 fn load(description: &Value, tensors: &[Tensor]) -> Result<Model, String> {
@@ -49,6 +51,28 @@ fn the_map_of_the_context_is_a_tensor_of_its_own() {
         Err(format!(
             "m: tensor {name}: missing, expected float32 of shape [16, 16]"
         ))
+    );
+}
+
+#[test]
+fn novelty_comes_with_its_limit() {
+    let plain = load(&v1_json(), &random_tensors(&v1_json(), 3)).unwrap();
+    assert_eq!(plain.novelty(), None);
+    let description = with_novelty(v1_json(), 4.5);
+    let mut tensors = random_tensors(&description, 3);
+    let model = load(&description, &tensors).unwrap();
+    assert_eq!(model.description().limits.novelty, Some(4.5));
+    assert!(model.novelty().unwrap().distance(&[0.0; 128]) > 0.0);
+    let scale = tensors.last_mut().unwrap();
+    scale.bytes[4..8].copy_from_slice(&0.0_f32.to_le_bytes());
+    assert_eq!(
+        load(&description, &tensors),
+        Err("m: tensor novelty.scale: found 0 at element 1, expected a number above 0".to_owned())
+    );
+    tensors.pop();
+    assert_eq!(
+        load(&description, &tensors),
+        Err("m: tensor novelty.scale: missing, expected float32 of shape [128]".to_owned())
     );
 }
 

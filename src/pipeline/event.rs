@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use crate::acquisition::{Event, Gap};
-use crate::model::{BeatClass, CLASS_COUNT};
+use crate::evaluate::FoundBeat;
+use crate::model::{BeatClass, CLASS_COUNT, Unclassifiable};
 use crate::signal::SignalQuality;
 use crate::time::{ClockRelation, MonotonicNs};
 
@@ -44,6 +45,8 @@ pub struct LabelledBeat {
     pub rr_ms: Option<f32>,
     /// The label: the class of the largest probability.
     pub class: BeatClass,
+    /// Why the label is not to be trusted, if it is not.
+    pub unclassifiable: Option<Unclassifiable>,
     /// Softmax of the logits, in the order N L R A V, sums to 1.
     pub probabilities: [f32; CLASS_COUNT],
     /// Channel the classified window was cut from, 0 or 1.
@@ -54,6 +57,19 @@ pub struct LabelledBeat {
     pub window_complete: bool,
     /// Signal time from the R peak to the newest sample the label needed, milliseconds.
     pub label_delay_ms: f32,
+}
+
+impl LabelledBeat {
+    /// What an evaluation needs of it.
+    #[must_use]
+    pub fn as_found(&self) -> FoundBeat {
+        FoundBeat {
+            sample: self.r_sample,
+            class: self.class,
+            probability: self.probabilities[self.class.index()],
+            unclassifiable: self.unclassifiable.is_some(),
+        }
+    }
 }
 
 /// Consecutive raw samples as the converter gave them, for redrawing any beat later.
@@ -67,7 +83,8 @@ pub struct EcgBlock {
     pub codes: Vec<[i32; CHANNEL_COUNT]>,
 }
 
-/// Everything that leaves the pipeline, in the order of signal time of its decision.
+/// Everything that leaves the pipeline, in the order of signal time of its decision, except raw ECG,
+/// which never waits for beats to be classified together.
 #[derive(Debug, Clone, PartialEq)]
 pub enum PipelineEvent {
     /// A labelled beat.
@@ -78,4 +95,6 @@ pub enum PipelineEvent {
     Event(Event),
     /// Raw samples for the store.
     Ecg(EcgBlock),
+    /// Beats from here on were decided by this engine.
+    Engine(String),
 }

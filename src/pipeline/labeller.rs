@@ -1,6 +1,10 @@
-//! One beat through a network: normalise, classify, decide.
+//! Beats through a network: normalise, hold back, classify together, decide.
 
-use crate::model::{BeatInput, Classifier, ClassifyError, Decision, InputError, Outputs};
+use crate::model::choose::{EngineNotice, EngineReport};
+use crate::model::{
+    BeatInput, Classifier, ClassifyError, Decision, InputError, Limits, Outputs, Rejection,
+    Unclassifiable, Wanted,
+};
 use crate::signal::CutBeat;
 
 /// Why a beat got no label.
@@ -14,38 +18,190 @@ pub enum LabelError {
     Input(#[from] InputError),
 }
 
-/// An engine with the buffers one beat needs.
+/// An engine with the buffers of the beats that wait for it.
 pub(super) struct Labeller {
     classifier: Box<dyn Classifier>,
     temperature: f64,
+    limits: Limits,
+    /// Values of one beat's input.
+    window: usize,
+    /// Room for a batch, of which the first `waiting` beats are filled.
     input: Vec<f32>,
+    waiting: usize,
     outputs: Outputs,
+    /// Room for one beat that is classified again.
+    alone: Outputs,
 }
 
 impl Labeller {
-    pub(super) fn new(classifier: Box<dyn Classifier>) -> Self {
+    pub(super) fn new(classifier: Box<dyn Classifier>, rejection: Rejection) -> Self {
         let description = classifier.model().description();
-        let temperature = description.temperature;
-        let input = vec![0.0; description.input.len()];
-        let outputs = Outputs::logits_only(description, 1);
+        let window = description.input.len();
+        let batch = classifier.max_batch();
+        let limits = rejection.applied_to(description.limits);
+        let wanted = match limits.novelty {
+            Some(_) => Wanted::Pooled,
+            None => Wanted::Logits,
+        };
         Self {
+            temperature: description.temperature,
+            limits,
+            window,
+            input: vec![0.0; batch * window],
+            waiting: 0,
+            outputs: Outputs::of(description, batch, wanted),
+            alone: Outputs::of(description, 1, wanted),
             classifier,
-            temperature,
-            input,
-            outputs,
         }
     }
 
-    pub(super) fn label(&mut self, cut: &CutBeat) -> Result<Decision, LabelError> {
+    /// Takes a beat; there must be room ([`Labeller::is_full`]).
+    pub(super) fn push(&mut self, cut: &CutBeat) -> Result<(), LabelError> {
+        let start = self.waiting * self.window;
+        let room = self
+            .input
+            .get_mut(start..start + self.window)
+            .unwrap_or_default();
         let beat = BeatInput {
             window_uv: &cut.window_uv,
             template_uv: cut.template_uv.as_ref().map(<[f32; _]>::as_slice),
             context: &cut.rr.context,
         };
         let description = self.classifier.model().description();
-        description.fill_input(&beat, &mut self.input)?;
-        self.classifier.classify(&self.input, &mut self.outputs)?;
-        let logits = self.outputs.logits().first().copied().unwrap_or_default();
-        Ok(Decision::from_logits(&logits, self.temperature)?)
+        description.fill_input(&beat, room)?;
+        self.waiting += 1;
+        Ok(())
+    }
+
+    /// Whether no further beat has room.
+    pub(super) fn is_full(&self) -> bool {
+        self.waiting >= self.capacity()
+    }
+
+    /// Most beats of a batch.
+    pub(super) fn capacity(&self) -> usize {
+        self.input.len() / self.window
+    }
+
+    /// Beats that wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// Classifies the waiting beats; afterwards [`Labeller::verdict`] has the decision on each.
+    pub(super) fn classify(&mut self) -> Result<(), LabelError> {
+        let beats = std::mem::take(&mut self.waiting);
+        let input = self.input.get(..beats * self.window).unwrap_or_default();
+        Ok(self.classifier.classify(input, &mut self.outputs)?)
+    }
+
+    /// The decision on a beat of the batch classified last, in the order of [`Labeller::push`], and
+    /// why the beat is unclassifiable, if it is. What rounding could decide the CPU decides,
+    /// whichever engine classified.
+    pub(super) fn verdict(
+        &mut self,
+        beat: usize,
+        signal_usable: bool,
+    ) -> Result<(Decision, Option<Unclassifiable>), LabelError> {
+        let (mut decision, mut distance) = self.read(&self.outputs, beat)?;
+        if self.limits.is_close(&decision, distance) {
+            let start = beat * self.window;
+            let window = self.input.get(start..start + self.window);
+            let reconsidered = self
+                .classifier
+                .reconsider(window.unwrap_or_default(), &mut self.alone)?;
+            if reconsidered {
+                (decision, distance) = self.read(&self.alone, 0)?;
+            }
+        }
+        let unclassifiable = self.limits.judge(&decision, distance, signal_usable);
+        Ok((decision, unclassifiable))
+    }
+
+    /// An engine's word on a beat: the decision, and the distance from the classes.
+    fn read(&self, outputs: &Outputs, beat: usize) -> Result<(Decision, Option<f64>), LabelError> {
+        let logits = outputs.logits().get(beat).copied().unwrap_or_default();
+        let novelty = self.classifier.model().novelty();
+        let distance = novelty
+            .zip(outputs.pooled(beat))
+            .map(|(novelty, pooled)| novelty.distance(pooled));
+        Ok((Decision::from_logits(&logits, self.temperature)?, distance))
+    }
+
+    pub(super) fn engine(&self) -> &str {
+        self.classifier.engine()
+    }
+
+    pub(super) fn notice(&mut self) -> Option<EngineNotice> {
+        self.classifier.notice()
+    }
+
+    pub(super) fn report(&self) -> Option<EngineReport> {
+        self.classifier.report()
+    }
+
+    pub(super) fn lose_device(&mut self) {
+        self.classifier.lose_device();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::model::best_cpu_engine;
+    use crate::model::test_support::{random_model, v1_json, with_context, with_novelty};
+    use crate::signal::{RrFeatures, SignalQuality};
+
+    fn cut() -> CutBeat {
+        CutBeat {
+            r_sample: 0,
+            decided_at_sample: 0,
+            channel: 0,
+            window_uv: std::array::from_fn(|k| 500.0 * (k as f32 * 0.3).sin()),
+            window_complete: true,
+            template_uv: None,
+            rr: RrFeatures {
+                rr_s: None,
+                context: [0.5; 16],
+            },
+            quality: SignalQuality::Good,
+        }
+    }
+
+    fn verdict(limit: f64, rejection: Rejection) -> (Decision, Option<Unclassifiable>) {
+        let description = with_novelty(with_context(v1_json()), limit);
+        let model = Arc::new(random_model(&description, 1));
+        let mut labeller = Labeller::new(best_cpu_engine(model, 1), rejection);
+        labeller.push(&cut()).unwrap();
+        labeller.classify().unwrap();
+        labeller.verdict(0, true).unwrap()
+    }
+
+    #[test]
+    fn beats_past_a_limit_are_unclassifiable_and_keep_their_class() {
+        let own = |confidence, novelty| Rejection {
+            confidence,
+            novelty,
+        };
+        let (decision, fits) = verdict(1e9, Rejection::default());
+        assert_eq!(fits, None);
+        let probability = f64::from(decision.probabilities[decision.class.index()]);
+        use Unclassifiable::{LowConfidence, OutOfClass};
+        for (limit, rejection, expected) in [
+            (0.0, Rejection::default(), Some(OutOfClass)),
+            (0.0, own(None, false), None),
+            (
+                1e9,
+                own(Some(probability + 1e-3), true),
+                Some(LowConfidence),
+            ),
+            (1e9, own(Some(probability - 1e-3), true), None),
+        ] {
+            let (again, found) = verdict(limit, rejection);
+            assert_eq!(found, expected, "{limit} {rejection:?}");
+            assert_eq!(again, decision);
+        }
     }
 }

@@ -2,6 +2,8 @@
 
 mod blocks;
 mod event;
+mod held;
+mod injection;
 mod labeller;
 mod record;
 mod run;
@@ -9,6 +11,9 @@ mod timeline;
 
 pub use crate::acquisition::{Event, Gap, GapCause};
 pub use event::{CHANNEL_COUNT, EcgBlock, LabelledBeat, PipelineEvent, SessionInfo};
+pub use injection::{Injection, InjectionError};
 pub use labeller::LabelError;
-pub use record::{RecordError, RecordRun, SignalChoice, open_record, run_record};
+pub use record::{
+    RecordError, RecordRun, RecordSettings, SignalChoice, chosen_signals, open_record, run_record,
+};
 pub use run::{Pipeline, PipelineConfig};

@@ -7,8 +7,9 @@ use super::labeller::LabelError;
 use super::run::{Pipeline, PipelineConfig};
 use crate::acquisition::{Gap, GapCause, RawSample};
 use crate::ads1292::LeadOff;
-use crate::model::Classifier;
-use crate::signal::{ChainConfig, Mains, SampleRate, SignalError};
+use crate::evaluate::Degradation;
+use crate::model::{Classifier, Rejection};
+use crate::signal::{BeatSource, ChainConfig, DetectorWeights, Mains, SampleRate, SignalError};
 use crate::time::MonotonicNs;
 use crate::wfdb::{Header, MISSING_SAMPLE, Record, UvConversion, WfdbError};
 
@@ -42,12 +43,29 @@ pub enum RecordError {
 /// Which of a record's signals are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SignalChoice {
-    /// Lead II where the record names one, else the first ECG signal; the next ECG signal stands in
-    /// while the first is bad.
+    /// Lead II where the record names one, else the first ECG signal that is not aVR, aVL or III; the
+    /// next best stands in while the first is bad.
     #[default]
     Auto,
     /// This signal alone, counted from 0.
     Fixed(usize),
+}
+
+/// How a record is run.
+#[derive(Debug, Clone, Default)]
+pub struct RecordSettings {
+    /// Signals to read.
+    pub signals: SignalChoice,
+    /// Mains frequency to take out.
+    pub mains: Mains,
+    /// Where the R peaks come from.
+    pub beats: BeatSource,
+    /// What is done to the samples before the chain sees them.
+    pub degradation: Degradation,
+    /// When a beat is unclassifiable.
+    pub rejection: Rejection,
+    /// Weights of the QRS detector.
+    pub detector: DetectorWeights,
 }
 
 /// What a record's run gave.
@@ -57,8 +75,10 @@ pub struct RecordRun {
     pub rate_hz: f64,
     /// Length in samples.
     pub samples: u64,
-    /// Samples the record marks as not measured, in all signals that were read.
+    /// Samples not measured in any signal that was read: those the record marks so, and dropped ones.
     pub missing_samples: u64,
+    /// Those of them that were dropped on request.
+    pub dropped_samples: u64,
     /// Signals that were read, counted from 0; [`LabelledBeat::channel`] is an index into this.
     pub signals: Vec<usize>,
     /// The beats, in order of time.
@@ -71,16 +91,20 @@ pub struct RecordRun {
 /// [`RecordError`].
 pub fn run_record(
     record: &Record,
-    choice: SignalChoice,
-    mains: Mains,
+    settings: RecordSettings,
     classifier: Box<dyn Classifier>,
 ) -> Result<RecordRun, RecordError> {
+    let RecordSettings {
+        signals,
+        mains,
+        beats,
+        mut degradation,
+        rejection,
+        detector,
+    } = settings;
     let name = record.header().name.clone();
     let header = record.header();
-    let signals = choose(header, choice).map_err(|problem| RecordError::NoSignal {
-        record: name.clone(),
-        problem,
-    })?;
+    let signals = chosen_signals(record, signals)?;
     let conversions: Vec<UvConversion> = signals
         .iter()
         .filter_map(|&signal| header.signals[signal].uv_conversion())
@@ -89,7 +113,7 @@ pub fn run_record(
         record: name.clone(),
         source,
     };
-    let rate = SampleRate::from_hz(header.rate_hz).map_err(signal_error)?;
+    let rate = SampleRate::from_hz(record.rate_hz()).map_err(signal_error)?;
     let mut uv_per_code = [1.0; CHANNEL_COUNT];
     for (scale, conversion) in uv_per_code.iter_mut().zip(&conversions) {
         *scale = conversion.uv_per_code;
@@ -99,17 +123,21 @@ pub fn run_record(
         // resolution should be.
         chain: ChainConfig {
             mains,
+            beats,
             channel_count: signals.len(),
+            detector_weights: detector,
             ..ChainConfig::new(rate)
         },
         uv_per_code,
         ecg_block_samples: None,
+        rejection,
     };
     let mut pipeline = Pipeline::new(&config, classifier).map_err(signal_error)?;
     let mut run = RecordRun {
-        rate_hz: header.rate_hz,
+        rate_hz: record.rate_hz(),
         samples: 0,
         missing_samples: 0,
+        dropped_samples: 0,
         signals,
         beats: Vec::new(),
     };
@@ -121,7 +149,7 @@ pub fn run_record(
     };
     let mut frames = record.frames()?;
     let mut frame = vec![0; header.signals.len()];
-    let period_ns = 1e9 / header.rate_hz;
+    let period_ns = 1e9 / record.rate_hz();
     let mut gap_start = None;
     while frames.next_frame(&mut frame)? {
         let index = run.samples;
@@ -132,6 +160,7 @@ pub fn run_record(
             measured[channel] = frame[signal] != MISSING_SAMPLE;
             codes[channel] = frame[signal].saturating_sub(conversion.baseline);
         }
+        degradation.apply(index, &mut codes, &mut measured);
         if measured == [false; CHANNEL_COUNT] {
             gap_start.get_or_insert(index);
             run.missing_samples += 1;
@@ -154,7 +183,19 @@ pub fn run_record(
         pipeline.push(&sample, &mut sink)?;
     }
     pipeline.finish(&mut sink)?;
+    run.dropped_samples = degradation.dropped();
     Ok(run)
+}
+
+/// The signals of `record` that are read, counted from 0: the main one and perhaps its stand-in.
+///
+/// # Errors
+/// [`RecordError::NoSignal`].
+pub fn chosen_signals(record: &Record, choice: SignalChoice) -> Result<Vec<usize>, RecordError> {
+    choose(record.header(), choice).map_err(|problem| RecordError::NoSignal {
+        record: record.header().name.clone(),
+        problem,
+    })
 }
 
 /// The record of this name in a database directory.
@@ -201,25 +242,30 @@ fn choose(header: &Header, choice: SignalChoice) -> Result<Vec<usize>, String> {
             Some(_) => Ok(vec![signal]),
         },
         SignalChoice::Auto => {
-            let ecg: Vec<usize> = (0..header.signals.len()).filter(is_ecg).collect();
-            let first = ecg
-                .iter()
-                .copied()
-                .find(|&signal| is_lead_two(&header.signals[signal].description))
-                .or_else(|| ecg.first().copied())
-                .ok_or_else(|| "no ECG signal among its signals".to_owned())?;
-            let stand_in = ecg.into_iter().find(|&signal| signal != first);
-            Ok(std::iter::once(first).chain(stand_in).collect())
+            let mut ecg: Vec<usize> = (0..header.signals.len()).filter(is_ecg).collect();
+            ecg.sort_by_key(|&signal| lead_rank(&header.signals[signal].description));
+            ecg.truncate(CHANNEL_COUNT);
+            if ecg.is_empty() {
+                return Err("no ECG signal among its signals".to_owned());
+            }
+            Ok(ecg)
         }
     }
 }
 
-fn is_lead_two(description: &str) -> bool {
+/// Lead II first; last those in which the QRS complex is often small or upside down.
+fn lead_rank(description: &str) -> u8 {
     let name = description.trim().to_ascii_uppercase();
-    let name = name
-        .strip_prefix("ECG")
-        .map_or(name.as_str(), str::trim_start);
-    matches!(name, "II" | "MLII" | "ML II" | "MII" | "LEAD II")
+    let name = ["ECG", "LEAD"]
+        .iter()
+        .find_map(|word| name.strip_prefix(word))
+        .unwrap_or(&name)
+        .trim_start_matches([' ', '_', '-']);
+    match name {
+        "II" | "MLII" | "ML II" | "MII" | "D2" | "DII" => 0,
+        "AVR" | "AVL" | "III" | "MLIII" | "D3" | "DIII" => 2,
+        _ => 1,
+    }
 }
 
 /// Signals in millivolts that are no ECG.
@@ -248,7 +294,7 @@ mod tests {
     #[test]
     fn signals_are_chosen_by_lead_and_unit() {
         type Row<'a> = (&'a [&'a str], SignalChoice, Result<Vec<usize>, ()>);
-        let rows: [Row<'_>; 9] = [
+        let rows: [Row<'_>; 12] = [
             (&["mV MLII", "mV V5"], SignalChoice::Auto, Ok(vec![0, 1])),
             (&["mV V5", "mV MLII"], SignalChoice::Auto, Ok(vec![1, 0])),
             (
@@ -257,6 +303,17 @@ mod tests {
                 Ok(vec![1, 0]),
             ),
             (&["mV ECG1"], SignalChoice::Auto, Ok(vec![0])),
+            (
+                &["mV aVR", "mV III", "mV V1", "mV I"],
+                SignalChoice::Auto,
+                Ok(vec![2, 3]),
+            ),
+            (
+                &["mV aVR", "mV ECG II", "mV V2"],
+                SignalChoice::Auto,
+                Ok(vec![1, 2]),
+            ),
+            (&["mV aVL"], SignalChoice::Auto, Ok(vec![0])),
             (
                 &["mmHg ABP", "mV RESP", "uV V2"],
                 SignalChoice::Auto,

@@ -1,13 +1,19 @@
 //! The pipeline itself.
 
+use std::sync::Arc;
+
 use super::blocks::BlockBuilder;
 use super::event::{CHANNEL_COUNT, LabelledBeat, PipelineEvent};
+use super::held::{Outlet, UNDECIDED};
+use super::injection::Injection;
 use super::labeller::{LabelError, Labeller};
 use super::timeline::Timeline;
 use crate::acquisition::{Event, Gap, RawSample};
 use crate::ads1292::{Electrode, LeadOff};
-use crate::model::Classifier;
+use crate::model::choose::EngineReport;
+use crate::model::{Classifier, Rejection};
 use crate::signal::{Chain, ChainConfig, ChainEvent, CutBeat, Sample, SignalError, SignalQuality};
+use crate::time::MonotonicNs;
 
 /// How a pipeline reads its samples.
 #[derive(Debug, Clone)]
@@ -18,15 +24,17 @@ pub struct PipelineConfig {
     pub uv_per_code: [f64; CHANNEL_COUNT],
     /// Samples per raw ECG block handed to the store; `None` keeps no raw ECG.
     pub ecg_block_samples: Option<usize>,
+    /// When a beat is unclassifiable.
+    pub rejection: Rejection,
 }
 
 /// Raw samples in, [`PipelineEvent`]s out: the same for the chip, a trace and an evaluation run.
 ///
-/// Memory is bounded and nothing is allocated per sample; a beat is labelled as soon as the signal
-/// chain cuts it.
+/// Memory is bounded and nothing is allocated per sample. Beats wait until there are as many as the
+/// engine takes at a time, or until [`Pipeline::label_held`]: call it before waiting for a sample.
 pub struct Pipeline {
     chain: Chain,
-    labeller: Labeller,
+    outlet: Outlet,
     timeline: Timeline,
     blocks: Option<BlockBuilder>,
     lead_off: LeadOff,
@@ -51,7 +59,7 @@ impl Pipeline {
         let uv_per_code = config.uv_per_code.map(|scale| scale as f32);
         Ok(Self {
             chain: Chain::new(&config.chain)?,
-            labeller: Labeller::new(classifier),
+            outlet: Outlet::new(Labeller::new(classifier, config.rejection)),
             timeline: Timeline::new(sample_rate_hz),
             blocks: config.ecg_block_samples.map(BlockBuilder::new),
             lead_off: LeadOff::default(),
@@ -72,7 +80,7 @@ impl Pipeline {
     ) -> Result<(), LabelError> {
         self.timeline.push(sample.index, sample.time);
         if sample.lead_off != self.lead_off {
-            self.report_lead_off(sample, sink);
+            self.report_lead_off(sample, sink)?;
         }
         if let Some(blocks) = &mut self.blocks
             && let Some(block) = blocks.push(sample.index, sample.time, sample.codes)
@@ -107,13 +115,45 @@ impl Pipeline {
             chain.gap(next_index, &mut on_event);
         });
         self.flush_block(sink);
-        sink(PipelineEvent::Gap(*gap));
-        outcome
+        outcome.and(self.outlet.other(PipelineEvent::Gap(*gap), sink))
     }
 
     /// Passes an event of the source on, in order.
-    pub fn event(&mut self, event: Event, sink: &mut impl FnMut(PipelineEvent)) {
-        sink(PipelineEvent::Event(event));
+    ///
+    /// # Errors
+    /// As [`Pipeline::push`].
+    pub fn event(
+        &mut self,
+        event: Event,
+        sink: &mut impl FnMut(PipelineEvent),
+    ) -> Result<(), LabelError> {
+        self.outlet.other(PipelineEvent::Event(event), sink)
+    }
+
+    /// Whether beats wait to be classified together.
+    #[must_use]
+    pub fn holds_beats(&self) -> bool {
+        self.outlet.holds()
+    }
+
+    /// Labels the beats that wait.
+    ///
+    /// # Errors
+    /// As [`Pipeline::push`].
+    pub fn label_held(&mut self, sink: &mut impl FnMut(PipelineEvent)) -> Result<(), LabelError> {
+        self.outlet.label(sink)
+    }
+
+    /// What classifies, and why; `None` where there was no choice.
+    #[must_use]
+    pub fn engine_report(&self) -> Option<EngineReport> {
+        self.outlet.labeller.report()
+    }
+
+    /// Has the device that classifies go away at a time, for demonstrations.
+    /// The time is counted from `start`.
+    pub fn inject(&mut self, injection: Arc<Injection>, start: MonotonicNs) {
+        self.outlet.injection = Some((injection, start));
     }
 
     /// Signal quality per channel at present.
@@ -128,6 +168,7 @@ impl Pipeline {
     /// As [`Pipeline::push`].
     pub fn finish(&mut self, sink: &mut impl FnMut(PipelineEvent)) -> Result<(), LabelError> {
         let outcome = self.through_chain(sink, |chain, mut on_event| chain.finish(&mut on_event));
+        let outcome = outcome.and(self.outlet.label(sink));
         self.flush_block(sink);
         outcome
     }
@@ -147,76 +188,85 @@ impl Pipeline {
     ) -> Result<(), LabelError> {
         let Self {
             chain,
-            labeller,
+            outlet,
             timeline,
             sample_period_ms,
             ..
         } = self;
         let mut outcome = Ok(());
-        step(chain, &mut |event| match event {
-            ChainEvent::Beat(cut) => match labeller.label(&cut) {
-                Ok(decision) => sink(PipelineEvent::Beat(LabelledBeat {
-                    r_sample: cut.r_sample,
-                    r_time: timeline.time_of(cut.r_sample),
-                    rr_ms: cut.rr.rr_s.map(|rr_s| rr_s * 1e3),
-                    class: decision.class,
-                    probabilities: decision.probabilities,
-                    channel: u8::from(cut.channel != 0),
-                    quality: cut.quality,
-                    window_complete: cut.window_complete,
-                    label_delay_ms: delay_ms(&cut, *sample_period_ms),
-                })),
-                Err(error) => {
-                    if outcome.is_ok() {
-                        outcome = Err(error);
-                    }
+        step(chain, &mut |event| {
+            let handed_on = match event {
+                ChainEvent::Beat(cut) => {
+                    let (class, probabilities) = UNDECIDED;
+                    let beat = LabelledBeat {
+                        r_sample: cut.r_sample,
+                        r_time: timeline.time_of(cut.r_sample),
+                        rr_ms: cut.rr.rr_s.map(|rr_s| rr_s * 1e3),
+                        class,
+                        unclassifiable: None,
+                        probabilities,
+                        channel: u8::from(cut.channel != 0),
+                        quality: cut.quality,
+                        window_complete: cut.window_complete,
+                        label_delay_ms: delay_ms(&cut, *sample_period_ms),
+                    };
+                    outlet.beat(beat, &cut, sink)
                 }
-            },
-            ChainEvent::Quality {
-                sample,
-                channel,
-                quality,
-            } => {
-                sink(PipelineEvent::Event(Event {
+                ChainEvent::Quality {
                     sample,
-                    time: timeline.time_of(sample),
-                    kind: "quality_changed",
-                    detail: format!("channel {channel}: {}", describe(quality)),
-                }));
-            }
-            ChainEvent::ChannelSwitched { sample, channel } => {
-                sink(PipelineEvent::Event(Event {
-                    sample,
-                    time: timeline.time_of(sample),
-                    kind: "channel_switched",
-                    detail: format!("beats are taken from channel {channel}"),
-                }));
+                    channel,
+                    quality,
+                } => {
+                    let event = Event {
+                        sample,
+                        time: timeline.time_of(sample),
+                        kind: "quality_changed",
+                        detail: format!("channel {channel}: {}", describe(quality)),
+                    };
+                    outlet.other(PipelineEvent::Event(event), sink)
+                }
+                ChainEvent::ChannelSwitched { sample, channel } => {
+                    let event = Event {
+                        sample,
+                        time: timeline.time_of(sample),
+                        kind: "channel_switched",
+                        detail: format!("beats are taken from channel {channel}"),
+                    };
+                    outlet.other(PipelineEvent::Event(event), sink)
+                }
+            };
+            if outcome.is_ok() {
+                outcome = handed_on;
             }
         });
         outcome
     }
 
-    fn report_lead_off(&mut self, sample: &RawSample, sink: &mut impl FnMut(PipelineEvent)) {
+    fn report_lead_off(
+        &mut self,
+        sample: &RawSample,
+        sink: &mut impl FnMut(PipelineEvent),
+    ) -> Result<(), LabelError> {
+        let before = std::mem::replace(&mut self.lead_off, sample.lead_off);
+        let mut outcome = Ok(());
         for electrode in Electrode::ALL {
-            let (before, now) = (
-                self.lead_off.is_off(electrode),
-                sample.lead_off.is_off(electrode),
-            );
-            if before != now {
+            let now = sample.lead_off.is_off(electrode);
+            if before.is_off(electrode) != now {
                 let (kind, state) = if now {
                     ("lead_off", "off")
                 } else {
                     ("lead_on", "on again")
                 };
-                sink(PipelineEvent::Event(Event {
+                let event = Event {
                     sample: sample.index,
                     time: sample.time,
                     kind,
                     detail: format!("electrode {electrode}: {state}"),
-                }));
+                };
+                outcome = outcome.and(self.outlet.other(PipelineEvent::Event(event), sink));
             }
         }
-        self.lead_off = sample.lead_off;
+        outcome
     }
 }
 

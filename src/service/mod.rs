@@ -6,6 +6,8 @@ mod manager;
 mod queue;
 mod session;
 mod stop;
+#[cfg(test)]
+mod tests;
 
 pub use gateway::{Gateway, GatewayError, GatewayOptions};
 pub use inherited::inherited_socket;

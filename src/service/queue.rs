@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::acquisition::{Acquired, AcquisitionError, FrameSource, SourceInfo};
+use crate::acquisition::{Acquired, AcquisitionError, FrameSource, Pace, SourceInfo};
 use crate::pipeline::{Gap, GapCause};
 use crate::pulse::Pulse;
 
@@ -17,6 +17,8 @@ use crate::pulse::Pulse;
 pub struct QueuedSource {
     info: SourceInfo,
     queue: Receiver<Result<Acquired, AcquisitionError>>,
+    /// Taken out of the queue to see whether there is anything.
+    seen: Option<Result<Acquired, AcquisitionError>>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
     reading: Pulse,
@@ -45,6 +47,7 @@ impl QueuedSource {
         Ok(Self {
             info,
             queue,
+            seen: None,
             stop,
             thread: Some(thread),
             reading,
@@ -72,6 +75,10 @@ impl FrameSource for QueuedSource {
     }
 
     fn next(&mut self) -> Result<Option<Acquired>, AcquisitionError> {
+        if let Some(seen) = self.seen.take() {
+            self.taking.beat();
+            return seen.map(Some);
+        }
         loop {
             self.taking.beat();
             match self.queue.recv_timeout(Duration::from_millis(100)) {
@@ -83,6 +90,17 @@ impl FrameSource for QueuedSource {
                 }
                 Err(RecvTimeoutError::Timeout) => {}
             }
+        }
+    }
+
+    fn pace(&mut self) -> Pace {
+        if self.seen.is_none() {
+            self.seen = self.queue.try_recv().ok();
+        }
+        if self.seen.is_some() {
+            Pace::Behind
+        } else {
+            Pace::Live
         }
     }
 }

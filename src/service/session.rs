@@ -1,16 +1,27 @@
 //! One session: a source, the pipeline and the store put together.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
-use crate::acquisition::{Acquired, AcquisitionError, CHIP_RESTARTED, FrameSource, RawSample};
+use crate::acquisition::{
+    Acquired, AcquisitionError, CHIP_RESTARTED, FrameSource, Pace, RawSample,
+};
 use crate::api::{ServiceState, SharedLiveStatus};
 use crate::model::CLASS_COUNT;
+use crate::model::choose::EngineNotice;
 use crate::pipeline::{LabelError, Pipeline, PipelineEvent, SessionInfo};
 use crate::store::{StoreError, StoreWriter};
 use crate::time::{ClockRelation, MonotonicNs};
 
 /// The live status is brought up to date once in this much signal time.
 const LIVE_STATUS_EVERY_NS: u64 = 200_000_000;
+
+/// While the pipeline catches up with a live source, no beat waits longer for others to be
+/// classified with it.
+const LONGEST_HOLD: Duration = Duration::from_millis(250);
+
+/// How long a stopped session goes on storing what a live source had acquired by then.
+const LAST_SAMPLES: Duration = Duration::from_secs(1);
 
 /// What a session has recorded.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -71,6 +82,8 @@ struct Progress {
     newest: Option<(u64, MonotonicNs)>,
     live_after_ns: u64,
     recovering: bool,
+    engine_changed: bool,
+    held_since: Option<Instant>,
     store_failure: Option<StoreError>,
 }
 
@@ -102,8 +115,8 @@ impl Session<'_> {
             live.detail = None;
             live.model = Some(self.info.model.clone());
             live.engine = Some(self.info.engine.clone());
-            live.engine_reason = Some("the fastest this processor has".to_owned());
         });
+        self.show_engines(pipeline);
         let ran = self.pump(source, pipeline, observe, progress);
         let reason = match &ran {
             Err(_) => "failed",
@@ -134,33 +147,87 @@ impl Session<'_> {
         observe: &mut impl FnMut(&PipelineEvent),
         progress: &mut Progress,
     ) -> Result<(), SessionError> {
-        let source_end = loop {
+        let mut stopped_at = None;
+        let ended = loop {
             if self.stop.load(Ordering::Relaxed) {
-                break Ok(());
+                let since = *stopped_at.get_or_insert_with(Instant::now);
+                if source.pace() == Pace::Recorded || since.elapsed() > LAST_SAMPLES {
+                    break Ok(());
+                }
             }
-            let acquired = match source.next() {
-                Ok(Some(acquired)) => acquired,
-                Ok(None) => break Ok(()),
+            match self.step(source, pipeline, observe, progress) {
+                Ok(true) => {}
+                Ok(false) => break Ok(()),
                 Err(error) => break Err(error),
-            };
-            if let Acquired::Sample(sample) = &acquired {
-                self.count(sample, pipeline, progress);
-            }
-            let mut sink = |event: PipelineEvent| self.take(event, observe, progress);
-            match acquired {
-                Acquired::Sample(sample) => pipeline.push(&sample, &mut sink)?,
-                Acquired::Gap(gap) => pipeline.gap(&gap, &mut sink)?,
-                Acquired::Event(event) => pipeline.event(event, &mut sink),
-            }
-            if let Some(failure) = progress.store_failure.take() {
-                return Err(failure.into());
             }
         };
-        pipeline.finish(&mut |event| self.take(event, observe, progress))?;
-        if let Some(failure) = progress.store_failure.take() {
-            return Err(failure.into());
+        let finished = pipeline.finish(&mut |event| self.take(event, observe, progress));
+        self.show_engines_if_changed(pipeline, progress);
+        let stored = progress.store_failure.take().map_or(Ok(()), Err);
+        // The first failure tells why.
+        ended?;
+        finished?;
+        stored?;
+        Ok(())
+    }
+
+    /// Moves one thing through the pipeline; false where the source has ended.
+    fn step(
+        &self,
+        source: &mut impl FrameSource,
+        pipeline: &mut Pipeline,
+        observe: &mut impl FnMut(&PipelineEvent),
+        progress: &mut Progress,
+    ) -> Result<bool, SessionError> {
+        if !pipeline.holds_beats() {
+            progress.held_since = None;
+        } else if self.is_time_to_label(source.pace(), progress) {
+            progress.held_since = None;
+            pipeline.label_held(&mut |event| self.take(event, observe, progress))?;
         }
-        Ok(source_end?)
+        let Some(acquired) = source.next()? else {
+            return Ok(false);
+        };
+        if let Acquired::Sample(sample) = &acquired {
+            self.count(sample, pipeline, progress);
+        }
+        let mut sink = |event: PipelineEvent| self.take(event, observe, progress);
+        match acquired {
+            Acquired::Sample(sample) => pipeline.push(&sample, &mut sink)?,
+            Acquired::Gap(gap) => pipeline.gap(&gap, &mut sink)?,
+            Acquired::Event(event) => pipeline.event(event, &mut sink)?,
+        }
+        self.show_engines_if_changed(pipeline, progress);
+        match progress.store_failure.take() {
+            Some(failure) => Err(failure.into()),
+            None => Ok(true),
+        }
+    }
+
+    /// Whether beats that wait for others to be classified with have waited long enough.
+    fn is_time_to_label(&self, pace: Pace, progress: &mut Progress) -> bool {
+        match pace {
+            Pace::Recorded => false,
+            Pace::Live => true,
+            Pace::Behind => {
+                let since = *progress.held_since.get_or_insert_with(Instant::now);
+                since.elapsed() > LONGEST_HOLD
+            }
+        }
+    }
+
+    fn show_engines_if_changed(&self, pipeline: &Pipeline, progress: &mut Progress) {
+        if std::mem::take(&mut progress.engine_changed) {
+            self.show_engines(pipeline);
+        }
+    }
+
+    fn show_engines(&self, pipeline: &Pipeline) {
+        let report = pipeline.engine_report();
+        self.live.update(|live| {
+            live.engine_reason = report.as_ref().map(|report| report.reason.clone());
+            live.engines = report;
+        });
     }
 
     fn count(&self, sample: &RawSample, pipeline: &Pipeline, progress: &mut Progress) {
@@ -212,6 +279,7 @@ impl Session<'_> {
             }
             PipelineEvent::Event(event) => {
                 progress.report.events += 1;
+                progress.engine_changed |= EngineNotice::is_kind(event.kind);
                 if event.kind == CHIP_RESTARTED {
                     progress.recovering = true;
                     self.live.update(|live| {
@@ -220,6 +288,10 @@ impl Session<'_> {
                     });
                 }
                 tracing::info!(kind = event.kind, sample = event.sample, "{}", event.detail);
+            }
+            PipelineEvent::Engine(engine) => {
+                progress.engine_changed = true;
+                self.live.update(|live| live.engine = Some(engine.clone()));
             }
             PipelineEvent::Ecg(_) => {}
         }

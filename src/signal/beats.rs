@@ -5,14 +5,26 @@ use super::detector::{Detection, History, REFRACTORY_SAMPLES};
 use super::rr::RrHistory;
 use super::template::RunningTemplate;
 use super::{
-    CHAIN_RATE_HZ, CHANNEL_COUNT, ChainConfig, ChainEvent, ChannelChoice, CutBeat, R_INDEX,
-    SampleRate, SignalQuality, WINDOW_SAMPLES,
+    CHAIN_RATE_HZ, CHANNEL_COUNT, ChainConfig, ChainEvent, ChannelChoice, CutBeat,
+    LARGEST_LABEL_DELAY_S, R_INDEX, SampleRate, SignalQuality, WINDOW_SAMPLES,
 };
 
 /// Conditioned samples from one sample of a window to the next.
 const WINDOW_STEP: u64 = 2;
 /// The first channel must have been no worse than the other for this long to be taken again, s.
 const RETURN_AFTER_S: f64 = 10.0;
+
+/// A beat as its channel has it.
+#[derive(Debug, Clone)]
+struct Cut {
+    channel: usize,
+    /// Index of its R peak at the chain's rate, and the time, seconds.
+    r: u64,
+    r_s: f64,
+    window_uv: [f32; WINDOW_SAMPLES],
+    window_complete: bool,
+    quality: SignalQuality,
+}
 
 /// Chooses the channel, keeps the rhythm and cuts the windows.
 #[derive(Debug, Clone)]
@@ -27,6 +39,10 @@ pub(super) struct BeatKeeper {
     rr: RrHistory,
     /// The usual beat of each channel.
     templates: [RunningTemplate; CHANNEL_COUNT],
+    /// The newest beat of the channel that is not active. A channel may report a beat early while it
+    /// is inactive, and the other the same beat late when it is no longer active.
+    spare: Option<Cut>,
+    latest_report_samples: u64,
     /// Index of the last reported R peak at the chain's rate.
     last_r: Option<u64>,
 }
@@ -52,6 +68,8 @@ impl BeatKeeper {
             first_no_worse_since: None,
             rr: RrHistory::new(),
             templates: std::array::from_fn(|_| RunningTemplate::new()),
+            spare: None,
+            latest_report_samples: (LARGEST_LABEL_DELAY_S * rate.hz()) as u64,
             last_r: None,
         }
     }
@@ -89,12 +107,11 @@ impl BeatKeeper {
                 if self.active != 0 {
                     self.choose(newest, sink);
                 }
-                // A beat may stand a little earlier or later in the other channel.
-                let is_new = self
-                    .last_r
-                    .is_none_or(|last| beat.index >= last + REFRACTORY_SAMPLES);
-                if channel == self.active && is_new {
-                    sink(ChainEvent::Beat(self.cut(newest, beat, history, quality)));
+                let cut = Cut::new(channel, beat, history, quality);
+                if channel == self.active {
+                    self.report(newest, &cut, sink);
+                } else if self.may_switch {
+                    self.spare = Some(cut);
                 }
             }
         }
@@ -125,39 +142,72 @@ impl BeatKeeper {
             sample: newest,
             channel: chosen,
         });
+        if let Some(spare) = self.spare.take() {
+            self.report(newest, &spare, sink);
+        }
     }
 
-    fn cut(
+    /// Report a beat of the active channel unless it was already, or is too late.
+    fn report(&mut self, newest: u64, cut: &Cut, sink: &mut impl FnMut(ChainEvent)) {
+        let r_sample = nearest(cut.r_s * self.rate.hz()).min(newest);
+        // A beat may stand a little earlier or later in the other channel.
+        let is_new = self
+            .last_r
+            .is_none_or(|last| cut.r >= last + REFRACTORY_SAMPLES);
+        if is_new && newest - r_sample <= self.latest_report_samples {
+            self.emit(newest, cut, sink);
+        }
+    }
+
+    /// Report a beat that is known from elsewhere, cut out of the active channel's samples.
+    pub(super) fn report_known(
         &mut self,
         newest: u64,
         beat: Detection,
         history: &History,
         quality: SignalQuality,
-    ) -> CutBeat {
-        let chain_rate_hz = f64::from(CHAIN_RATE_HZ);
-        let r_s = (beat.index as f64 + f64::from(beat.offset)) / chain_rate_hz;
+        sink: &mut impl FnMut(ChainEvent),
+    ) {
+        let cut = Cut::new(self.active, beat, history, quality);
+        self.emit(newest, &cut, sink);
+    }
+
+    fn emit(&mut self, newest: u64, cut: &Cut, sink: &mut impl FnMut(ChainEvent)) {
+        let r_sample = nearest(cut.r_s * self.rate.hz()).min(newest);
+        self.last_r = Some(cut.r);
+        let template = &mut self.templates[cut.channel];
+        let template_uv = template.get();
+        if cut.window_complete {
+            template.take(&cut.window_uv);
+        }
+        sink(ChainEvent::Beat(CutBeat {
+            r_sample,
+            decided_at_sample: newest,
+            channel: cut.channel,
+            window_uv: cut.window_uv,
+            window_complete: cut.window_complete,
+            template_uv,
+            rr: self.rr.add(cut.r_s),
+            quality: cut.quality,
+        }));
+    }
+}
+
+impl Cut {
+    fn new(channel: usize, beat: Detection, history: &History, quality: SignalQuality) -> Self {
         let before = WINDOW_STEP * R_INDEX as u64;
         let after = WINDOW_STEP * (WINDOW_SAMPLES - 1 - R_INDEX) as u64;
         let mut window_uv = [0.0; WINDOW_SAMPLES];
         for (value, step) in window_uv.iter_mut().zip(0_u64..) {
             *value = history.at((beat.index + WINDOW_STEP * step).saturating_sub(before));
         }
-        self.last_r = Some(beat.index);
-        let window_complete =
-            beat.index >= history.first() + before && beat.index + after < history.end();
-        let template = &mut self.templates[self.active];
-        let template_uv = template.get();
-        if window_complete {
-            template.take(&window_uv);
-        }
-        CutBeat {
-            r_sample: nearest(r_s * self.rate.hz()).min(newest),
-            decided_at_sample: newest,
-            channel: self.active,
+        Self {
+            channel,
+            r: beat.index,
+            r_s: (beat.index as f64 + f64::from(beat.offset)) / f64::from(CHAIN_RATE_HZ),
             window_uv,
-            window_complete,
-            template_uv,
-            rr: self.rr.add(r_s),
+            window_complete: beat.index >= history.first() + before
+                && beat.index + after < history.end(),
             quality,
         }
     }
@@ -182,4 +232,71 @@ fn badness(quality: SignalQuality) -> u8 {
 )]
 fn nearest(index: f64) -> u64 {
     index.round().max(0.0) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// R peaks as reported, of beats told in this order: channel and index of R, or the channel an
+    /// electrode falls off of.
+    fn reported(story: &[Result<(usize, u64), usize>]) -> Vec<(usize, u64)> {
+        let config = ChainConfig::new(SampleRate::new(CHAIN_RATE_HZ, 1).unwrap());
+        let mut beats = BeatKeeper::new(&config);
+        let mut history = History::new();
+        for _ in 0..1_200 {
+            history.push(0.0);
+        }
+        let mut reported = Vec::new();
+        for told in story {
+            let (channel, output) = match *told {
+                Ok((channel, index)) => {
+                    let beat = Detection { index, offset: 0.0 };
+                    let output = ChannelOutput::Beat(beat, &history, SignalQuality::Good);
+                    (channel, output)
+                }
+                Err(channel) => (channel, ChannelOutput::Quality(SignalQuality::LeadOff)),
+            };
+            beats.take(channel, 1_199, &output, &mut |event| {
+                if let ChainEvent::Beat(beat) = event {
+                    reported.push((beat.channel, beat.r_sample));
+                }
+            });
+        }
+        reported
+    }
+
+    #[test]
+    fn a_beat_told_early_by_one_channel_and_late_by_the_other_survives_a_switch() {
+        type Row<'a> = (
+            &'a str,
+            &'a [Result<(usize, u64), usize>],
+            &'a [(usize, u64)],
+        );
+        let rows: [Row<'_>; 4] = [
+            (
+                "early in the inactive channel, late in the one that is off by then",
+                &[Ok((1, 1_000)), Err(0), Ok((0, 1_002))],
+                &[(1, 1_000)],
+            ),
+            (
+                "told by both before the switch",
+                &[Ok((1, 1_000)), Ok((0, 1_002)), Err(0)],
+                &[(0, 1_002)],
+            ),
+            (
+                "told by both behind the switch",
+                &[Err(0), Ok((0, 1_002)), Ok((1, 1_000))],
+                &[(1, 1_000)],
+            ),
+            (
+                "too old to keep the largest delay",
+                &[Ok((1, 900)), Err(0), Ok((1, 1_100))],
+                &[(1, 1_100)],
+            ),
+        ];
+        for (name, story, expected) in rows {
+            assert_eq!(reported(story), expected, "{name}");
+        }
+    }
 }

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::beats::BeatKeeper;
-use super::channel::Channel;
+use super::channel::{Channel, ChannelOutput};
+use super::known::KnownBeats;
 use super::resample::Kernel;
 use super::{
-    CHANNEL_COUNT, Mains, RrFeatures, SampleRate, SignalError, SignalQuality, WINDOW_SAMPLES,
+    CHANNEL_COUNT, DetectorWeights, Mains, RrFeatures, SampleRate, SignalError, SignalQuality,
+    WINDOW_SAMPLES,
 };
 
 /// No beat is reported later than this after its R peak, at any rate from 125 to 8000 SPS, seconds
@@ -43,6 +45,18 @@ pub enum ChannelChoice {
     Fixed(usize),
 }
 
+/// Where the R peaks come from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum BeatSource {
+    /// The chain's own detector.
+    #[default]
+    Detector,
+    /// Known R peaks as input indices in order of time: the annotated ones of a database. Beats are
+    /// cut there and nowhere else, and everything else (rhythm, quality, gaps) is as always. An R
+    /// peak where there is no signal gives no beat.
+    Known(Arc<[u64]>),
+}
+
 /// How the samples are to be read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChainConfig {
@@ -54,9 +68,13 @@ pub struct ChainConfig {
     pub mains: Mains,
     /// Where beats are taken from.
     pub channel: ChannelChoice,
+    /// Where the R peaks come from.
+    pub beats: BeatSource,
     /// The converter's limit on both sides of zero, µV, per channel; `None` where unknown, and
     /// clipping is not looked for.
     pub full_scale_uv: [Option<f32>; CHANNEL_COUNT],
+    /// What the QRS detector was fitted on.
+    pub detector_weights: DetectorWeights,
 }
 
 impl ChainConfig {
@@ -68,7 +86,9 @@ impl ChainConfig {
             channel_count: CHANNEL_COUNT,
             mains: Mains::default(),
             channel: ChannelChoice::default(),
+            beats: BeatSource::default(),
             full_scale_uv: [None; CHANNEL_COUNT],
+            detector_weights: DetectorWeights::default(),
         }
     }
 }
@@ -129,6 +149,9 @@ pub enum ChainEvent {
 pub struct Chain {
     channels: Vec<Channel>,
     beats: BeatKeeper,
+    known: Option<KnownBeats>,
+    /// Whether the channels hear each other.
+    fused: bool,
     longest_bridge_samples: u64,
     newest: Option<Sample>,
 }
@@ -160,6 +183,7 @@ impl Chain {
                 Arc::clone(&kernel),
                 config.mains,
                 full_scale_uv,
+                config.detector_weights.clone(),
             )
         };
         Ok(Self {
@@ -170,6 +194,13 @@ impl Chain {
                 .map(channel)
                 .collect(),
             beats: BeatKeeper::new(config),
+            known: match &config.beats {
+                BeatSource::Detector => None,
+                BeatSource::Known(r_samples) => {
+                    Some(KnownBeats::new(config.rate, Arc::clone(r_samples)))
+                }
+            },
+            fused: config.channel == ChannelChoice::Auto,
             longest_bridge_samples: (LONGEST_BRIDGED_GAP_S * config.rate.hz()) as u64,
             newest: None,
         })
@@ -227,8 +258,14 @@ impl Chain {
         };
         for (number, channel) in self.channels.iter_mut().enumerate() {
             let beats = &mut self.beats;
-            channel.finish(&mut |output| beats.take(number, newest.index, &output, sink));
+            let is_known = self.known.is_some();
+            channel.finish(&mut |output| {
+                if !(is_known && matches!(output, ChannelOutput::Beat(..))) {
+                    beats.take(number, newest.index, &output, sink);
+                }
+            });
         }
+        self.cut_known(newest.index, true, sink);
         self.beats.break_interval();
         self.newest = None;
     }
@@ -242,12 +279,48 @@ impl Chain {
     #[inline]
     fn take(&mut self, sample: &Sample, sink: &mut impl FnMut(ChainEvent)) {
         self.newest = Some(*sample);
-        for (number, channel) in self.channels.iter_mut().enumerate() {
+        for number in 0..self.channels.len() {
+            let (left, right) = self.channels.split_at_mut(number);
+            let Some((channel, right)) = right.split_first_mut() else {
+                return;
+            };
+            let other = left.first_mut().or(right.first_mut());
+            let heard = other.as_deref().filter(|_| self.fused);
             let beats = &mut self.beats;
+            let is_known = self.known.is_some();
             let (uv, lead_off) = (sample.uv[number], sample.lead_off[number]);
-            channel.push(sample.index, uv, lead_off, &mut |output| {
+            let mut beat_age = None;
+            channel.push(sample.index, uv, lead_off, heard, &mut |output| {
+                if let ChannelOutput::Beat(beat, history, _) = &output {
+                    if is_known {
+                        return;
+                    }
+                    beat_age = Some(history.end() - 1 - beat.index);
+                }
                 beats.take(number, sample.index, &output, sink);
             });
+            if let Some(age) = beat_age
+                && let Some(quality) = other.and_then(|other| other.beat_elsewhere(age))
+            {
+                let output = ChannelOutput::Quality(quality);
+                beats.take(1 - number, sample.index, &output, sink);
+            }
+        }
+        if self.known.is_some() {
+            self.cut_known(sample.index, false, sink);
+        }
+    }
+
+    /// Cut the known beats that can be by now, out of the active channel.
+    fn cut_known(&mut self, newest: u64, at_the_end: bool, sink: &mut impl FnMut(ChainEvent)) {
+        let Some(known) = &mut self.known else {
+            return;
+        };
+        let channel = &self.channels[self.beats.active_channel()];
+        while let Some(beat) = known.take(channel.history(), at_the_end) {
+            let (history, quality) = (channel.history(), channel.quality());
+            self.beats
+                .report_known(newest, beat, history, quality, sink);
         }
     }
 

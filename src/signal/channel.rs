@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::conditioner::Conditioner;
-use super::detector::{Detection, Detector, History};
+use super::detector::{Detection, Detector, DetectorWeights, History};
 use super::monitor::Monitor;
 use super::resample::Kernel;
 use super::{Mains, SampleRate, SignalQuality};
@@ -46,11 +46,12 @@ impl Channel {
         kernel: Arc<Kernel>,
         mains: Mains,
         full_scale_uv: Option<f32>,
+        weights: DetectorWeights,
     ) -> Self {
         let samples = |seconds: f64| (seconds * rate.hz()).ceil() as u32;
         Self {
             conditioner: Conditioner::with_kernel(kernel, mains),
-            detector: Detector::new(),
+            detector: Detector::new(weights),
             monitor: Monitor::new(full_scale_uv),
             contrary_samples: 0,
             off_after_samples: samples(OFF_AFTER_S),
@@ -63,14 +64,31 @@ impl Channel {
         self.monitor.quality()
     }
 
+    /// The newest conditioned samples.
+    pub(super) fn history(&self) -> &History {
+        self.detector.history()
+    }
+
+    /// Whether there may be beats in it.
+    fn is_usable(&self) -> bool {
+        !matches!(self.quality(), SignalQuality::Flat | SignalQuality::LeadOff)
+    }
+
+    /// Another channel had a beat with its R peak `age` conditioned samples ago.
+    pub(super) fn beat_elsewhere(&mut self, age: u64) -> Option<SignalQuality> {
+        self.monitor.beat_elsewhere(age)
+    }
+
     /// Take the sample with input index `index`; a value that is no number, or
-    /// that comes with a report of a lead off, is replaced by the one before.
+    /// that comes with a report of a lead off, is replaced by the one before. `other` is a channel
+    /// whose opinion on beats is heard.
     #[inline]
     pub(super) fn push(
         &mut self,
         index: u64,
         uv: f32,
         lead_off: bool,
+        other: Option<&Self>,
         sink: &mut impl FnMut(ChannelOutput<'_>),
     ) {
         let was_off = self.quality() == SignalQuality::LeadOff;
@@ -98,10 +116,12 @@ impl Channel {
             return;
         };
         self.monitor.input(uv);
+        let beside = other.filter(|other| other.is_usable() && self.is_usable());
+        let beside = beside.map(|other| &other.detector);
         let (detector, monitor) = (&mut self.detector, &mut self.monitor);
         self.conditioner.push(uv, &mut |sample| {
             let quality = monitor.quality();
-            detector.process(sample.uv, &mut |beat, history| {
+            detector.process(sample.uv, beside, &mut |beat, history| {
                 if quality != SignalQuality::Flat {
                     sink(ChannelOutput::Beat(beat, history, quality));
                 }
@@ -126,7 +146,7 @@ impl Channel {
             }
         };
         self.conditioner
-            .flush(&mut |sample| detector.process(sample.uv, &mut forward));
+            .flush(&mut |sample| detector.process(sample.uv, None, &mut forward));
         detector.flush(&mut forward);
     }
 

@@ -11,7 +11,10 @@ mod conditioner;
 mod detector;
 mod error;
 mod filter;
+#[cfg(test)]
+mod golden_tests;
 mod kaiser;
+mod known;
 mod monitor;
 mod quality;
 mod rate;
@@ -21,11 +24,14 @@ mod rr;
 mod template;
 
 pub use chain::{
-    Chain, ChainConfig, ChainEvent, ChannelChoice, CutBeat, LARGEST_LABEL_DELAY_S,
+    BeatSource, Chain, ChainConfig, ChainEvent, ChannelChoice, CutBeat, LARGEST_LABEL_DELAY_S,
     LONGEST_BRIDGED_GAP_S, Sample,
 };
 pub use conditioner::{ConditionedSample, Conditioner, Mains};
-pub use detector::{Detection, Detector, FEATURE_COUNT, FEATURE_NAMES, Judgement};
+pub use detector::{
+    Detection, Detector, DetectorWeights, FEATURE_COUNT, FEATURE_GROUPS, FUSION_COUNT, Judgement,
+    Network,
+};
 pub use error::SignalError;
 pub use quality::SignalQuality;
 pub use rate::SampleRate;

@@ -20,11 +20,19 @@ const NOISY_UNTIL: f32 = 0.3;
 /// Judgements in a row that a change for the worse and for the better needs.
 const WORSE_AFTER: u32 = 2;
 const BETTER_AFTER: u32 = 5;
+/// How far before its R peak a QRS complex begins, and how far the input is ahead of the conditioned
+/// signal, at most and together, conditioned samples.
+const QRS_SAMPLES: u64 = 45;
+/// A channel that was found flat stays so while its input is level for this long, blocks.
+const LEVEL_BLOCKS: usize = 2;
 
 #[derive(Debug, Clone, Copy)]
 struct Block {
     lowest_uv: f32,
     highest_uv: f32,
+    /// Of the input, which knows no filter's memory of what was before.
+    lowest_input_uv: f32,
+    highest_input_uv: f32,
     /// Mean energy of the QRS band, µV.
     band_uv: f32,
     /// Mean square of what the low-pass removed, µV².
@@ -37,6 +45,8 @@ impl Block {
     const EMPTY: Self = Self {
         lowest_uv: f32::INFINITY,
         highest_uv: f32::NEG_INFINITY,
+        lowest_input_uv: f32::INFINITY,
+        highest_input_uv: f32::NEG_INFINITY,
         band_uv: 0.0,
         removed_power: 0.0,
         clipped: 0,
@@ -98,6 +108,8 @@ impl Monitor {
     #[inline]
     pub(super) fn input(&mut self, uv: f32) {
         self.block.inputs += 1;
+        self.block.lowest_input_uv = self.block.lowest_input_uv.min(uv);
+        self.block.highest_input_uv = self.block.highest_input_uv.max(uv);
         if uv.abs() >= self.clip_limit_uv {
             self.block.clipped += 1;
         }
@@ -133,6 +145,41 @@ impl Monitor {
             .flatten()
     }
 
+    /// Another channel had a beat with its R peak `age` conditioned samples ago: a channel that has
+    /// been level since before that carries no ECG. Returns the quality if it changed.
+    pub(super) fn beat_elsewhere(&mut self, age: u64) -> Option<SignalQuality> {
+        let behind = u64::from(self.block_samples);
+        let blocks = (age + QRS_SAMPLES).saturating_sub(behind);
+        let blocks = blocks.div_ceil(u64::from(BLOCK_SAMPLES));
+        let level = usize::try_from(blocks).is_ok_and(|blocks| self.is_level(blocks));
+        if !level || self.quality >= SignalQuality::Flat || self.is_clipped() {
+            return None;
+        }
+        self.set(SignalQuality::Flat);
+        Some(SignalQuality::Flat)
+    }
+
+    /// Whether the input stayed within the range of a flat stretch in the last whole blocks and since.
+    fn is_level(&self, blocks: usize) -> bool {
+        let last = (1..=blocks).map(|age| &self.blocks[(self.next + 2 * BLOCKS - age) % BLOCKS]);
+        let (lowest_uv, highest_uv) = last.chain([&self.block]).fold(
+            (f32::INFINITY, f32::NEG_INFINITY),
+            |(lowest, highest), block| {
+                (
+                    lowest.min(block.lowest_input_uv),
+                    highest.max(block.highest_input_uv),
+                )
+            },
+        );
+        blocks <= self.filled && highest_uv - lowest_uv < FLAT_RANGE_UV
+    }
+
+    fn is_clipped(&self) -> bool {
+        let clipped: u32 = self.blocks.iter().map(|block| block.clipped).sum();
+        let inputs: u32 = self.blocks.iter().map(|block| block.inputs).sum();
+        clipped > 0 && clipped as f32 >= CLIPPED_SHARE * inputs as f32
+    }
+
     fn judge(&mut self, beat_uv: Option<f32>) -> Option<SignalQuality> {
         let found = self.found(beat_uv);
         if found == self.quality {
@@ -160,12 +207,11 @@ impl Monitor {
 
     fn found(&self, beat_uv: Option<f32>) -> SignalQuality {
         let blocks = &self.blocks;
-        let clipped: u32 = blocks.iter().map(|block| block.clipped).sum();
-        let inputs: u32 = blocks.iter().map(|block| block.inputs).sum();
         let highest_uv = blocks.iter().map(|b| b.highest_uv).fold(f32::MIN, f32::max);
         let lowest_uv = blocks.iter().map(|b| b.lowest_uv).fold(f32::MAX, f32::min);
-        let clipped = clipped > 0 && clipped as f32 >= CLIPPED_SHARE * inputs as f32;
-        if highest_uv - lowest_uv < FLAT_RANGE_UV {
+        let clipped = self.is_clipped();
+        let still_flat = self.quality == SignalQuality::Flat && self.is_level(LEVEL_BLOCKS);
+        if still_flat || highest_uv - lowest_uv < FLAT_RANGE_UV {
             // A channel stuck at the converter's limit is flat too; that it is clipped says more.
             if clipped {
                 SignalQuality::Clipped

@@ -31,6 +31,12 @@ impl SignalQuality {
         Self::LeadOff,
     ];
 
+    /// Whether anything can be read from the signal at all.
+    #[must_use]
+    pub const fn is_usable(self) -> bool {
+        !matches!(self, Self::Flat | Self::LeadOff)
+    }
+
     /// The name used in JSON and in the store, e.g. `lead_off`.
     #[must_use]
     pub const fn name(self) -> &'static str {

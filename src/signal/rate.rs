@@ -17,6 +17,12 @@ impl SampleRate {
     /// Largest denominator [`SampleRate::from_hz`] looks for.
     const LARGEST_DENOMINATOR: u64 = 100_000;
 
+    /// [`super::CHAIN_RATE_HZ`].
+    pub(super) const CHAIN: Self = Self {
+        numerator: super::CHAIN_RATE_HZ,
+        denominator: 1,
+    };
+
     /// The rate `numerator / denominator` Hz.
     ///
     /// # Errors

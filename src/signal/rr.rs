@@ -84,7 +84,7 @@ impl RrHistory {
         }
     }
 
-    fn take(&mut self, interval_s: f64) {
+    pub(super) fn take(&mut self, interval_s: f64) {
         self.short.replace(self.back(SHORT), interval_s);
         self.long.replace(self.back(LONG), interval_s);
         self.intervals_s[self.count % LONG] = interval_s;
@@ -97,7 +97,7 @@ impl RrHistory {
         Some(self.intervals_s[place % LONG])
     }
 
-    fn context(&self, rr_s: Option<f64>) -> [f32; CONTEXT_VALUES] {
+    pub(super) fn context(&self, rr_s: Option<f64>) -> [f32; CONTEXT_VALUES] {
         let mut context = [0.0; CONTEXT_VALUES];
         if self.count < FEWEST {
             return context.map(narrow);

@@ -336,6 +336,47 @@ fn an_electrode_falling_off_loses_and_doubles_no_beat() {
 }
 
 #[test]
+fn a_channel_that_goes_level_is_left_within_two_beats() {
+    let (rate_hz, truth_s) = (500.0, beat_times_s(40.0));
+    let mut failed = Vec::new();
+    for step in 0..16 {
+        let from_s = 20.0 + 0.05 * f64::from(step);
+        let samples = (0..samples_in(40.0, rate_hz)).map(|index| {
+            let mut sample = sample(index, rate_hz, &truth_s);
+            if index >= samples_in(from_s, rate_hz) {
+                sample.uv[0] = 300.0;
+            }
+            sample
+        });
+        let events = run(&config(rate_hz), samples);
+        let times_s: Vec<f64> = beats(&events)
+            .iter()
+            .map(|beat| beat.r_sample as f64 / rate_hz)
+            .collect();
+        let missed = truth_s.iter().filter(|&&truth_s| {
+            truth_s < 39.0 && !times_s.iter().any(|time_s| (time_s - truth_s).abs() < 0.06)
+        });
+        let missed = missed.count();
+        let changes: Vec<(f64, SignalQuality)> = events
+            .iter()
+            .filter_map(|event| match event {
+                &ChainEvent::Quality {
+                    sample,
+                    channel: 0,
+                    quality,
+                } => Some((sample as f64 / rate_hz - from_s, quality)),
+                _ => None,
+            })
+            .collect();
+        let flat_once = matches!(changes[..], [(after_s, SignalQuality::Flat)] if after_s < 1.95);
+        if missed > 1 || !flat_once {
+            failed.push((from_s, missed, changes));
+        }
+    }
+    assert!(failed.is_empty(), "{failed:#?}");
+}
+
+#[test]
 fn quality_is_told_when_it_changes() {
     let rate_hz = 500.0;
     let truth_s = beat_times_s(60.0);
@@ -503,4 +544,52 @@ fn one_channel_is_enough_and_three_are_too_many() {
         };
         assert_eq!(Chain::new(&wrong).err(), Some(expected));
     }
+}
+
+#[test]
+fn beats_are_cut_where_they_are_known_to_be() {
+    let mut failed = Vec::new();
+    for rate_hz in [128.0, 250.0, 257.0, 360.0, 500.0] {
+        let truth_s = beat_times_s(30.0);
+        // Every second beat alone, one where no beat is, one in a gap, one beyond the end.
+        let mut known: Vec<u64> = truth_s
+            .iter()
+            .step_by(2)
+            .map(|time_s| samples_in(*time_s, rate_hz))
+            .collect();
+        known.push(samples_in(10.05, rate_hz));
+        known.push(samples_in(15.5, rate_hz));
+        known.sort_unstable();
+        let in_gap =
+            |sample: &u64| (samples_in(15.0, rate_hz)..samples_in(16.0, rate_hz)).contains(sample);
+        let expected: Vec<u64> = known.iter().copied().filter(|at| !in_gap(at)).collect();
+        let mut beyond = known.clone();
+        beyond.push(samples_in(40.0, rate_hz));
+        let config = ChainConfig {
+            channel_count: 1,
+            beats: BeatSource::Known(beyond.into()),
+            ..config(rate_hz)
+        };
+        let samples = (0..samples_in(30.0, rate_hz))
+            .filter(|index| !in_gap(index))
+            .map(|index| sample(index, rate_hz, &truth_s));
+        let events = run(&config, samples);
+        let beats = beats(&events);
+        let found: Vec<u64> = beats.iter().map(|beat| beat.r_sample).collect();
+        // The windows are those the detector's beats at the same places have.
+        let peak = |beat: &CutBeat| beat.window_uv[R_INDEX - 3..=R_INDEX + 3].to_vec();
+        let high = beats
+            .iter()
+            .filter(|beat| peak(beat).iter().any(|&uv| uv > 600.0))
+            .count();
+        if found != expected || high + 2 < expected.len() {
+            failed.push((rate_hz, found, expected, high));
+        }
+        let broken = beats.iter().filter(|beat| beat.rr.rr_s.is_none()).count();
+        assert_eq!(
+            broken, 2,
+            "the first, and the first after the gap: {rate_hz}"
+        );
+    }
+    assert!(failed.is_empty(), "{failed:#?}");
 }

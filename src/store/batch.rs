@@ -87,6 +87,7 @@ impl Progress {
                 let r_wall = session.start.wall_at(beat.r_time);
                 self.newest_beat = statements.beat(session.id, r_wall, decider.id, beat)?;
                 self.counts.beats_by_class[beat.class.index()] += 1;
+                self.counts.unclassifiable += u64::from(beat.unclassifiable.is_some());
                 self.rows.push(CommittedRow::Beat(StoredBeat {
                     id: self.newest_beat,
                     session: session.id,

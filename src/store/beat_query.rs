@@ -25,6 +25,8 @@ pub struct BeatFilter {
     pub session: Option<i64>,
     /// Only these classes; all if empty.
     pub classes: Vec<BeatClass>,
+    /// Only unclassifiable beats, or only the others.
+    pub unclassifiable: Option<bool>,
     /// R peak not before this wall time.
     pub from: Option<WallUs>,
     /// R peak before this wall time.
@@ -40,6 +42,7 @@ impl Default for BeatFilter {
         Self {
             session: None,
             classes: Vec::new(),
+            unclassifiable: None,
             from: None,
             until: None,
             after_id: 0,
@@ -154,18 +157,42 @@ impl StoreReader {
         }
         let names = classes.iter().map(|class| class_to_sql(*class).to_owned());
         values.extend(names.map(Value::from));
-        self.rows(&sql(classes.len()), params_from_iter(values), beat)
+        let sql = sql(classes.len(), filter.unclassifiable);
+        self.rows(&sql, params_from_iter(values), beat)
     }
 }
 
 /// Beats with ids from ?1 to ?2 and R peaks from ?3 until before ?4, at most ?5 of them, of the
-/// `classes` classes named by the parameters from ?6 on, or of all for 0.
-pub(super) fn sql(classes: usize) -> String {
-    let bounds = "b.id BETWEEN ?1 AND ?2 AND b.r_wall_us >= ?3 AND b.r_wall_us < ?4";
+/// `classes` classes named by the parameters from ?6 on, or of all for 0; only unclassifiable ones
+/// or only the others where `unclassifiable` says so.
+pub(super) fn sql(classes: usize, unclassifiable: Option<bool>) -> String {
+    let outcome = match unclassifiable {
+        None => "",
+        Some(true) => " AND b.unclassifiable IS NOT NULL",
+        Some(false) => " AND b.unclassifiable IS NULL",
+    };
+    let bounds =
+        format!("b.id BETWEEN ?1 AND ?2 AND b.r_wall_us >= ?3 AND b.r_wall_us < ?4{outcome}");
+    // the few unclassifiable beats have an index by id of their own
+    let by_id = if unclassifiable == Some(true) {
+        "INDEXED BY beats_unclassifiable"
+    } else {
+        "NOT INDEXED"
+    };
     if classes == 0 {
         return format!(
-            "SELECT {BEAT_COLUMNS} FROM beats b NOT INDEXED JOIN deciders d ON d.id = b.decider \
+            "SELECT {BEAT_COLUMNS} FROM beats b {by_id} JOIN deciders d ON d.id = b.decider \
              WHERE {bounds} ORDER BY b.id LIMIT ?5"
+        );
+    }
+    if unclassifiable == Some(true) {
+        let named: Vec<_> = (6..6 + classes)
+            .map(|number| format!("?{number}"))
+            .collect();
+        return format!(
+            "SELECT {BEAT_COLUMNS} FROM beats b {by_id} JOIN deciders d ON d.id = b.decider \
+             WHERE {bounds} AND b.class IN ({}) ORDER BY b.id LIMIT ?5",
+            named.join(", ")
         );
     }
     // one index walk a class, merged by id: a rare class costs what it returns

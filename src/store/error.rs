@@ -54,6 +54,19 @@ pub enum StoreError {
         /// The newest version known here.
         known: i64,
     },
+    /// An earlier version of the program wrote this database, and it was not opened for writing since,
+    /// which would bring it up to date.
+    #[error(
+        "{path}: schema version {found}, expected {known}: it is migrated when it is next written to"
+    )]
+    OlderSchema {
+        /// The file.
+        path: PathBuf,
+        /// Its `user_version`.
+        found: i64,
+        /// The version that is read.
+        known: i64,
+    },
     /// Another connection holds the database's own lock: close it, or wait longer.
     #[error("{path}: locked by another program for longer than {waited_ms} ms")]
     Locked {
@@ -108,6 +121,8 @@ pub enum StoreError {
     WriterStopped {
         /// The first error, kept.
         first: String,
+        /// Whether that was [`StoreError::Locked`].
+        locked: bool,
     },
 }
 

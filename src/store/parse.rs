@@ -11,17 +11,17 @@ use crate::time::{ClockRelation, MonotonicNs, WallUs};
 use super::StoreError;
 use super::rows::{
     SessionCounts, SessionEnd, StoredBeat, StoredEvent, StoredGap, StoredSession, cause_from_sql,
-    class_from_sql, from_sql, quality_from_sql,
+    class_from_sql, from_sql, quality_from_sql, unclassifiable_from_sql,
 };
 
 pub(super) const BEAT_COLUMNS: &str = "b.id, b.session, b.r_sample, b.r_monotonic_ns, \
      b.r_wall_us, b.rr_ms, b.class, b.p_n, b.p_l, b.p_r, b.p_a, b.p_v, b.channel, b.quality, \
-     b.window_complete, b.label_delay_ms, d.model, d.engine";
+     b.window_complete, b.label_delay_ms, d.model, d.engine, b.unclassifiable";
 
 pub(super) const SESSION_COLUMNS: &str = "s.id, s.source, s.origin, s.chip, s.sample_rate_hz, \
      s.uv_per_code_0, s.uv_per_code_1, s.start_monotonic_ns, s.start_wall_us, d.model, d.engine, \
      s.end_monotonic_ns, s.end_wall_us, s.end_reason, s.samples, s.beats_n, s.beats_l, s.beats_r, \
-     s.beats_a, s.beats_v, s.gaps, s.missing_samples, s.events";
+     s.beats_a, s.beats_v, s.gaps, s.missing_samples, s.events, s.beats_unclassifiable";
 
 /// Why a row could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +58,12 @@ pub(super) fn beat(row: &Row<'_>) -> Result<StoredBeat, RowError> {
             r_time: MonotonicNs(unsigned(row, 3, "beats.r_monotonic_ns")?),
             rr_ms: row.get::<_, Option<f64>>(5)?.map(|rr_ms| rr_ms as f32),
             class: class_from_sql(row.get_ref(6)?.as_str().map_err(rusqlite::Error::from)?)?,
+            unclassifiable: row
+                .get_ref(18)?
+                .as_str_or_null()
+                .map_err(rusqlite::Error::from)?
+                .map(unclassifiable_from_sql)
+                .transpose()?,
             probabilities,
             channel: row.get(12)?,
             quality: quality_from_sql(row.get_ref(13)?.as_str().map_err(rusqlite::Error::from)?)?,
@@ -100,6 +106,7 @@ pub(super) fn session(row: &Row<'_>) -> Result<StoredSession, RowError> {
         end: end_reason.map(|reason| SessionEnd { at, reason }),
         counts: SessionCounts {
             beats_by_class,
+            unclassifiable: unsigned(row, 23, "sessions.beats_unclassifiable")?,
             gaps: unsigned(row, 20, "sessions.gaps")?,
             missing_samples: unsigned(row, 21, "sessions.missing_samples")?,
             events: unsigned(row, 22, "sessions.events")?,

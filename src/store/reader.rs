@@ -10,6 +10,7 @@ use crate::time::WallUs;
 use super::StoreError;
 use super::error::Context;
 use super::file::check_header;
+use super::migrate::SCHEMA_VERSION;
 use super::open::{check_version, no_mutex};
 use super::parse::{BEAT_COLUMNS, RowError, SESSION_COLUMNS, beat, event, gap, session};
 use super::rows::{SessionCounts, StoredBeat, StoredEvent, StoredGap, StoredSession};
@@ -68,7 +69,8 @@ impl StoreReader {
     ///
     /// # Errors
     /// [`StoreError::Io`] if there is no such file, [`StoreError::NotADatabase`],
-    /// [`StoreError::OtherApplication`], [`StoreError::NewerSchema`], [`StoreError::Sqlite`].
+    /// [`StoreError::OtherApplication`], [`StoreError::NewerSchema`], [`StoreError::OlderSchema`],
+    /// [`StoreError::Sqlite`].
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         if !check_header(path)? {
             return Err(StoreError::Io {
@@ -88,7 +90,14 @@ impl StoreReader {
                     Ok(connection)
                 })
                 .map_err(|error| context.explain("opening", error))?;
-        check_version(&context, &connection)?;
+        let found = check_version(&context, &connection)?;
+        if found < SCHEMA_VERSION {
+            return Err(StoreError::OlderSchema {
+                path: path.to_owned(),
+                found,
+                known: SCHEMA_VERSION,
+            });
+        }
         Ok(Self {
             path: path.to_owned(),
             connection,

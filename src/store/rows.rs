@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{BeatClass, CLASS_COUNT};
+use crate::model::{BeatClass, CLASS_COUNT, Unclassifiable};
 use crate::pipeline::{Event, Gap, GapCause, LabelledBeat, SessionInfo};
 use crate::signal::SignalQuality;
 use crate::time::{ClockRelation, MonotonicNs, WallUs};
@@ -36,6 +36,8 @@ pub struct SessionEnd {
 pub struct SessionCounts {
     /// Beats per class in the order N L R A V.
     pub beats_by_class: [u64; CLASS_COUNT],
+    /// Beats among them that are unclassifiable.
+    pub unclassifiable: u64,
     /// Gaps.
     pub gaps: u64,
     /// Samples lost in the gaps.
@@ -128,6 +130,7 @@ impl SessionCounts {
         for (mine, theirs) in self.beats_by_class.iter_mut().zip(other.beats_by_class) {
             *mine += theirs;
         }
+        self.unclassifiable += other.unclassifiable;
         self.gaps += other.gaps;
         self.missing_samples += other.missing_samples;
         self.events += other.events;
@@ -186,6 +189,14 @@ pub(super) const fn class_to_sql(class: BeatClass) -> &'static str {
         BeatClass::A => "A",
         BeatClass::V => "V",
     }
+}
+
+pub(super) fn unclassifiable_from_sql(text: &str) -> Result<Unclassifiable, StoreError> {
+    Unclassifiable::from_name(text).ok_or_else(|| StoreError::Value {
+        column: "beats.unclassifiable",
+        found: text.to_owned(),
+        expected: "poor_signal, out_of_class or low_confidence",
+    })
 }
 
 pub(super) fn quality_from_sql(text: &str) -> Result<SignalQuality, StoreError> {

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, params};
 
+use crate::model::Unclassifiable;
 use crate::pipeline::{Event, Gap, LabelledBeat, SessionInfo};
 use crate::time::{ClockRelation, MonotonicNs, WallUs};
 
@@ -119,7 +120,8 @@ impl Statements<'_> {
             "UPDATE sessions SET beats_n = beats_n + ?2, beats_l = beats_l + ?3, \
              beats_r = beats_r + ?4, beats_a = beats_a + ?5, beats_v = beats_v + ?6, \
              gaps = gaps + ?7, missing_samples = missing_samples + ?8, events = events + ?9, \
-             samples = samples + ?10 WHERE id = ?1",
+             samples = samples + ?10, beats_unclassifiable = beats_unclassifiable + ?11 \
+             WHERE id = ?1",
             params![
                 session,
                 count(n)?,
@@ -131,6 +133,7 @@ impl Statements<'_> {
                 count(more.missing_samples)?,
                 count(more.events)?,
                 count(more.samples)?,
+                count(more.unclassifiable)?,
             ],
         )
     }
@@ -146,8 +149,9 @@ impl Statements<'_> {
         self.insert(
             "storing a beat",
             "INSERT INTO beats (session, r_sample, r_monotonic_ns, r_wall_us, rr_ms, class, \
-             p_n, p_l, p_r, p_a, p_v, channel, quality, window_complete, label_delay_ms, decider) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+             p_n, p_l, p_r, p_a, p_v, channel, quality, window_complete, label_delay_ms, decider, \
+             unclassifiable) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, \
+             ?15, ?16, ?17)",
             params![
                 session,
                 to_sql(beat.r_sample, "beats.r_sample")?,
@@ -165,6 +169,7 @@ impl Statements<'_> {
                 beat.window_complete,
                 beat.label_delay_ms,
                 decider,
+                beat.unclassifiable.map(Unclassifiable::name),
             ],
         )
     }

@@ -18,10 +18,6 @@ pub(super) type CommitHook = Box<dyn FnMut(&Commit) + Send>;
 pub(super) enum Command {
     Begin(SessionInfo, SyncSender<Result<i64, StoreError>>),
     Record(PipelineEvent),
-    Decider {
-        model: String,
-        engine: String,
-    },
     End {
         at: ClockRelation,
         reason: String,
@@ -49,6 +45,8 @@ pub struct WriterStatus {
     pub trouble: Option<String>,
     /// The error that stopped the writer for good.
     pub failure: Option<String>,
+    /// Whether that error was a lock another program held.
+    pub failed_locked: bool,
 }
 
 /// Shows the writer's status to others; cheap to clone.
@@ -73,7 +71,11 @@ impl WriterMonitor {
 
     /// Keeps the first error that stops the writer.
     pub(super) fn note_failure(&self, error: &StoreError) {
-        self.lock().failure.get_or_insert_with(|| error.to_string());
+        let mut status = self.lock();
+        if status.failure.is_none() {
+            status.failure = Some(error.to_string());
+            status.failed_locked = matches!(error, StoreError::Locked { .. });
+        }
     }
 
     /// The status, to change it. A panic elsewhere cannot leave it half-written in a way that
@@ -132,7 +134,7 @@ impl StoreWriter {
         Ok(id)
     }
 
-    /// Queues a beat, gap, event or ECG block of the open session.
+    /// Queues a beat, gap, event, ECG block or change of engine of the open session.
     ///
     /// # Errors
     /// [`StoreError::NoSession`] while no session is open, [`StoreError::WriterStopped`] once the
@@ -143,17 +145,6 @@ impl StoreWriter {
             return Err(StoreError::NoSession);
         }
         self.send(Command::Record(event))
-    }
-
-    /// From here on, beats of the open session were decided by this model on this engine.
-    ///
-    /// # Errors
-    /// [`StoreError::WriterStopped`].
-    pub fn set_decider(&self, model: &str, engine: &str) -> Result<(), StoreError> {
-        self.send(Command::Decider {
-            model: model.to_owned(),
-            engine: engine.to_owned(),
-        })
     }
 
     /// Commits what is queued and closes the open session; without one, does nothing.
@@ -205,9 +196,12 @@ impl StoreWriter {
     }
 
     fn stopped(&self) -> StoreError {
-        let first = self.monitor.status().failure;
+        let status = self.monitor.status();
         StoreError::WriterStopped {
-            first: first.unwrap_or_else(|| "its thread is gone".to_owned()),
+            first: status
+                .failure
+                .unwrap_or_else(|| "its thread is gone".to_owned()),
+            locked: status.failed_locked,
         }
     }
 

@@ -104,13 +104,6 @@ impl WriterThread {
                 let _ = reply.send(Ok(id)); // the asker may have gone away
                 Ok(())
             }
-            Command::Decider { model, engine } => {
-                let decider = self.with_retry(|me| me.decider(&model, &engine))?;
-                if let Some(session) = &mut self.session {
-                    session.decider = decider;
-                }
-                Ok(())
-            }
             Command::End { at, reason, reply } => {
                 self.commit()?;
                 self.end(at, &reason)?;
@@ -123,6 +116,14 @@ impl WriterThread {
                 Ok(())
             }
         }
+    }
+
+    fn decided_by(&mut self, model: &str, engine: &str) -> Result<(), StoreError> {
+        let decider = self.with_retry(|me| me.decider(model, engine))?;
+        if let Some(session) = &mut self.session {
+            session.decider = decider;
+        }
+        Ok(())
     }
 
     fn take(&mut self, event: PipelineEvent) -> Result<(), StoreError> {
@@ -138,6 +139,10 @@ impl WriterThread {
             ),
             PipelineEvent::Gap(gap) => (Waiting::Gap(gap), self.options.commit_after),
             PipelineEvent::Event(event) => (Waiting::Event(event), self.options.commit_after),
+            PipelineEvent::Engine(engine) => {
+                let model = session.decider.model.to_string();
+                return self.decided_by(&model, &engine);
+            }
             PipelineEvent::Ecg(block) => {
                 let (id, rate_hz) = (session.id, session.sample_rate_hz);
                 return self.take_block(&block, id, rate_hz);

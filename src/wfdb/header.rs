@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use super::error::WfdbError;
 use super::format::{MISSING_SAMPLE, SignalFormat};
-use super::header_parser;
+use super::header_parser::{self, NO_FILE};
 
-/// A single-segment record's header.
+/// A record's header.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Header {
     /// The record's name.
@@ -24,10 +24,22 @@ pub struct Header {
     pub base_time: Option<String>,
     /// Date of sample 0, as written (`DD/MM/YYYY`).
     pub base_date: Option<String>,
+    /// The segments of a record made of several, in order; empty for an ordinary record. The header
+    /// then names no signals: [`super::Record::open`] takes them from the first segment.
+    pub segments: Vec<Segment>,
     /// The signals, in frame order.
     pub signals: Vec<SignalSpec>,
     /// Comment lines after the signals, without the `#`.
     pub comments: Vec<String>,
+}
+
+/// One segment of a record made of several.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Segment {
+    /// The record it is; `None` for a stretch in which nothing was measured.
+    pub name: Option<String>,
+    /// Its length in frames; 0 for a layout, which only says how the signals are arranged.
+    pub frames: u64,
 }
 
 /// One signal of a record.
@@ -37,6 +49,10 @@ pub struct SignalSpec {
     pub file_name: String,
     /// How its samples are packed.
     pub format: SignalFormat,
+    /// Samples in each frame, at least 1.
+    pub samples_per_frame: u32,
+    /// Frames by which this signal lies later in the file than the others.
+    pub skew: u32,
     /// Bytes before the first sample.
     pub byte_offset: u64,
     /// Codes per physical unit; never 0.
@@ -54,7 +70,7 @@ pub struct SignalSpec {
     /// Sum of all codes modulo 2^16, where known.
     pub checksum: Option<i16>,
     /// Block size for special files; 0 is none.
-    pub block_size: u32,
+    pub block_size: i32,
     /// Free text, usually the lead, e.g. `MLII`; empty where the header has none.
     pub description: String,
 }
@@ -84,6 +100,8 @@ impl SignalSpec {
         Self {
             file_name: file_name.to_owned(),
             format,
+            samples_per_frame: 1,
+            skew: 0,
             byte_offset: 0,
             gain: gain_per_mv,
             baseline: 0,
@@ -130,7 +148,7 @@ impl Header {
     ///
     /// # Errors
     /// [`WfdbError::Header`] naming line, field, found and expected: malformed fields, and what this
-    /// crate does not read (several segments, several samples per frame, skew, other formats).
+    /// crate does not read (compressed formats).
     pub fn parse(text: &str, path: &Path) -> Result<Self, WfdbError> {
         header_parser::parse(text, path)
     }
@@ -139,7 +157,11 @@ impl Header {
 impl fmt::Display for Header {
     /// The header file's text, lines ended by a bare line feed.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {}", self.name, self.signals.len(), self.rate_hz)?;
+        f.write_str(&self.name)?;
+        if !self.segments.is_empty() {
+            write!(f, "/{}", self.segments.len())?;
+        }
+        write!(f, " {} {}", self.signals.len(), self.rate_hz)?;
         if let Some(counter_hz) = self.counter_hz {
             write!(f, "/{counter_hz}")?;
             if let Some(base_counter) = self.base_counter {
@@ -157,8 +179,14 @@ impl fmt::Display for Header {
             }
         }
         f.write_char('\n')?;
-        for signal in &self.signals {
-            writeln!(f, "{signal}")?;
+        for segment in &self.segments {
+            let name = segment.name.as_deref().unwrap_or(NO_FILE);
+            writeln!(f, "{name} {}", segment.frames)?;
+        }
+        if self.segments.is_empty() {
+            for signal in &self.signals {
+                writeln!(f, "{signal}")?;
+            }
         }
         for comment in &self.comments {
             writeln!(f, "#{}", comment.replace(['\n', '\r'], " "))?;
@@ -170,6 +198,12 @@ impl fmt::Display for Header {
 impl fmt::Display for SignalSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.file_name, self.format.number())?;
+        if self.samples_per_frame != 1 {
+            write!(f, "x{}", self.samples_per_frame)?;
+        }
+        if self.skew != 0 {
+            write!(f, ":{}", self.skew)?;
+        }
         if self.byte_offset != 0 {
             write!(f, "+{}", self.byte_offset)?;
         }

@@ -5,12 +5,19 @@ use std::str::FromStr;
 
 use super::error::WfdbError;
 use super::format::SignalFormat;
-use super::header::{Header, SignalSpec};
+use super::header::{Header, Segment, SignalSpec};
 
 /// Sampling frequency where the header names none.
 const DEFAULT_RATE_HZ: f64 = 250.0;
 /// Codes per physical unit where the header names none, or 0.
 const DEFAULT_GAIN: f64 = 200.0;
+
+/// File name of a signal, or record name of a segment, that is not there.
+pub(super) const NO_FILE: &str = "~";
+/// Most samples of one signal in a frame; the WFDB library's own limit is lower.
+const MOST_SAMPLES_PER_FRAME: u32 = 1 << 14;
+/// Largest skew, frames.
+const LARGEST_SKEW: u32 = 1 << 20;
 
 /// See [`Header::parse`].
 pub(super) fn parse(text: &str, path: &Path) -> Result<Header, WfdbError> {
@@ -36,7 +43,27 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Header, WfdbError> {
         }
         .error("record line", "", "a record line")
     })?;
-    let (mut header, signal_count) = parse_record_line(&Place { path, line }, record_line)?;
+    let place = Place { path, line };
+    let (mut header, segment_count, signal_count) = parse_record_line(&place, record_line)?;
+    for number in 0..segment_count {
+        let (line, text) = lines.next().ok_or_else(|| {
+            let place = Place {
+                path,
+                line: last_line,
+            };
+            place.error(
+                "segment line",
+                &format!("end of file after {number} segments"),
+                &format!("{segment_count} segment lines"),
+            )
+        })?;
+        let segment = parse_segment_line(&Place { path, line }, text)?;
+        header.segments.push(segment);
+    }
+    if segment_count > 0 {
+        header.comments = comments;
+        return Ok(header);
+    }
     for number in 0..signal_count {
         let Some((line, text)) = lines.next() else {
             return Err(Place {
@@ -106,16 +133,20 @@ fn split_parenthesis(text: &str) -> (&str, Option<&str>, &str) {
     }
 }
 
-fn parse_record_line(place: &Place<'_>, text: &str) -> Result<(Header, usize), WfdbError> {
+/// The header so far, the number of segments (0 for an ordinary record) and of signals.
+fn parse_record_line(place: &Place<'_>, text: &str) -> Result<(Header, usize, usize), WfdbError> {
     let mut fields = text.split_ascii_whitespace();
     let name = fields.next().unwrap_or_default();
-    if let Some((_, segments)) = name.split_once('/') {
-        return Err(place.error(
-            "number of segments",
-            segments,
-            "a record of one segment; read the segments one by one",
-        ));
-    }
+    let (name, segment_count) = match name.split_once('/') {
+        None => (name, 0),
+        Some((name, field)) => {
+            let count = place.parse("number of segments", field, "a whole number above 0")?;
+            if count == 0 {
+                return Err(place.error("number of segments", field, "a whole number above 0"));
+            }
+            (name, count)
+        }
+    };
     let count = fields.next().unwrap_or_default();
     let signal_count = place.parse("number of signals", count, "a whole number")?;
     let mut header = Header {
@@ -126,6 +157,7 @@ fn parse_record_line(place: &Place<'_>, text: &str) -> Result<(Header, usize), W
         frames: None,
         base_time: None,
         base_date: None,
+        segments: Vec::new(),
         signals: Vec::new(),
         comments: Vec::new(),
     };
@@ -169,7 +201,24 @@ fn parse_record_line(place: &Place<'_>, text: &str) -> Result<(Header, usize), W
         }
         header.base_date = Some(field.to_owned());
     }
-    Ok((header, signal_count))
+    Ok((header, segment_count, signal_count))
+}
+
+fn parse_segment_line(place: &Place<'_>, text: &str) -> Result<Segment, WfdbError> {
+    let mut fields = text.split_ascii_whitespace();
+    let name = fields.next().unwrap_or_default();
+    if name != NO_FILE && leaves_the_folder(name) {
+        return Err(place.error("segment name", name, "a record in the header's folder"));
+    }
+    let field = fields.next().unwrap_or_default();
+    Ok(Segment {
+        name: (name != NO_FILE).then(|| name.to_owned()),
+        frames: place.parse("number of samples", field, "a whole number")?,
+    })
+}
+
+fn leaves_the_folder(name: &str) -> bool {
+    name.contains(['/', '\\']) || matches!(name, "-" | "." | "..")
 }
 
 fn parse_signal_line(place: &Place<'_>, text: &str) -> Result<SignalSpec, WfdbError> {
@@ -184,14 +233,11 @@ fn parse_signal_line(place: &Place<'_>, text: &str) -> Result<SignalSpec, WfdbEr
         (!field.is_empty()).then_some(field)
     };
     let file_name = next().unwrap_or_default();
-    if file_name.contains(['/', '\\']) || matches!(file_name, "-" | "~" | "." | "..") {
+    if leaves_the_folder(file_name) {
         return Err(place.error("file name", file_name, "a file in the header's folder"));
     }
-    let (format, byte_offset) = parse_format(place, next().unwrap_or_default())?;
-    let mut signal = SignalSpec {
-        byte_offset,
-        ..SignalSpec::new(file_name, format, DEFAULT_GAIN, "")
-    };
+    let mut signal = SignalSpec::new(file_name, SignalFormat::F16, DEFAULT_GAIN, "");
+    parse_format(place, next().unwrap_or_default(), &mut signal)?;
     let mut baseline = None;
     if let Some(field) = next() {
         let (numbers, units) = match field.split_once('/') {
@@ -204,7 +250,7 @@ fn parse_signal_line(place: &Place<'_>, text: &str) -> Result<SignalSpec, WfdbEr
             signal.gain = gain;
         }
         if let Some(inner) = inner {
-            baseline = Some(place.parse("baseline", inner, "a whole number")?);
+            baseline = Some(whole(place, "baseline", inner)?);
         }
         if let Some(units) = units.filter(|units| !units.is_empty()) {
             units.clone_into(&mut signal.units);
@@ -215,7 +261,7 @@ fn parse_signal_line(place: &Place<'_>, text: &str) -> Result<SignalSpec, WfdbEr
         signal.adc_resolution_bits = (bits > 0).then_some(bits);
     }
     if let Some(field) = next() {
-        signal.adc_zero = place.parse("ADC zero", field, "a whole number")?;
+        signal.adc_zero = whole(place, "ADC zero", field)?;
     }
     if let Some(field) = next() {
         signal.initial_value = Some(place.parse("initial value", field, "a whole number")?);
@@ -237,31 +283,48 @@ fn parse_signal_line(place: &Place<'_>, text: &str) -> Result<SignalSpec, WfdbEr
     Ok(signal)
 }
 
-/// `format[xsamples per frame][:skew][+byte offset]`
-fn parse_format(place: &Place<'_>, field: &str) -> Result<(SignalFormat, u64), WfdbError> {
-    let (front, offset) = match field.split_once('+') {
-        Some((front, offset)) => (front, place.parse("byte offset", offset, "a whole number")?),
-        None => (field, 0),
-    };
+/// A whole number; some programs write it as `-0.0` or `512.0`.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "checked to be a whole number in range"
+)]
+fn whole(place: &Place<'_>, field: &'static str, found: &str) -> Result<i32, WfdbError> {
+    if let Ok(number) = found.parse() {
+        return Ok(number);
+    }
+    let number = place.finite(field, found, "a whole number")?;
+    let range = f64::from(i32::MIN)..=f64::from(i32::MAX);
+    if number.fract().abs() > 0.0 || !range.contains(&number) {
+        return Err(place.error(field, found, "a whole number"));
+    }
+    Ok(number as i32)
+}
+
+/// `format[xsamples per frame][:skew][+byte offset]`; a signal that lies in no file may have format 0.
+fn parse_format(place: &Place<'_>, field: &str, signal: &mut SignalSpec) -> Result<(), WfdbError> {
+    let (front, offset) = field.split_once('+').unwrap_or((field, "0"));
+    signal.byte_offset = place.parse("byte offset", offset, "a whole number")?;
     let (front, skew) = front.split_once(':').unwrap_or((front, "0"));
-    if skew.parse() != Ok(0) {
-        return Err(place.error("skew", skew, "0 (skewed signals are not read)"));
+    signal.skew = place.parse("skew", skew, "a whole number of frames")?;
+    if signal.skew > LARGEST_SKEW {
+        return Err(place.error("skew", skew, &format!("0 to {LARGEST_SKEW} frames")));
     }
     let (number, per_frame) = front.split_once('x').unwrap_or((front, "1"));
-    if per_frame.parse() != Ok(1) {
-        return Err(place.error(
-            "samples per frame",
-            per_frame,
-            "1 (signals of several rates are not read)",
-        ));
+    signal.samples_per_frame = place.parse("samples per frame", per_frame, "a whole number")?;
+    if !(1..=MOST_SAMPLES_PER_FRAME).contains(&signal.samples_per_frame) {
+        let expected = format!("1 to {MOST_SAMPLES_PER_FRAME}");
+        return Err(place.error("samples per frame", per_frame, &expected));
+    }
+    if signal.file_name == NO_FILE && number == "0" {
+        return Ok(());
     }
     let format = number.parse().ok().and_then(SignalFormat::from_number);
-    let format = format.ok_or_else(|| {
+    signal.format = format.ok_or_else(|| {
         let known: Vec<_> = SignalFormat::ALL
             .iter()
             .map(|f| f.number().to_string())
             .collect();
         place.error("format", number, &format!("one of {}", known.join(", ")))
     })?;
-    Ok((format, offset))
+    Ok(())
 }

@@ -5,9 +5,9 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use super::error::WfdbError;
-use super::format::MISSING_SAMPLE;
+use super::format::{MISSING_SAMPLE, SignalFormat};
 use super::header::Header;
-use super::record::low_half;
+use super::signal_file::low_half;
 
 /// Writes the signal file of a record as frames come in, and the header at the end.
 #[derive(Debug)]
@@ -24,16 +24,22 @@ pub struct RecordWriter {
 
 impl RecordWriter {
     /// Starts the record `header.name` in `folder`. All signals go into one file `NAME.dat` in the
-    /// format of the first; frames, checksums and initial values are filled in by the writer.
+    /// format of the first (16 instead of 8, which cannot follow a fast signal), one sample a frame;
+    /// frames, checksums and initial values are filled in by the writer.
     ///
     /// # Errors
     /// [`WfdbError::Io`].
     pub fn create(folder: &Path, mut header: Header) -> Result<Self, WfdbError> {
         let file_name = format!("{}.dat", header.name);
-        let format = header.signals.first().map(|signal| signal.format);
+        let format = match header.signals.first().map(|signal| signal.format) {
+            Some(SignalFormat::F8) => Some(SignalFormat::F16),
+            format => format,
+        };
+        header.segments.clear();
         for signal in &mut header.signals {
             file_name.clone_into(&mut signal.file_name);
             signal.byte_offset = 0;
+            (signal.samples_per_frame, signal.skew) = (1, 0);
             signal.initial_value = None;
             if let Some(format) = format {
                 signal.format = format;
@@ -89,7 +95,7 @@ impl RecordWriter {
             self.pending.push(written);
         }
         self.frames += 1;
-        if self.pending.len() >= 1_024 && self.pending.len().is_multiple_of(2) {
+        if self.pending.len() >= 1_024 && self.pending.len().is_multiple_of(SignalFormat::GROUP) {
             self.flush_pending()?;
         }
         Ok(())

@@ -86,7 +86,7 @@ pub fn replay(
         if !matches!(error, AcquisitionError::SourceEnded) {
             return error;
         }
-        let offset = match tape.lock().reader.end() {
+        let offset = match tape.state().reader.end() {
             Some(TraceEnd::Cut { offset, .. } | TraceEnd::Damaged { offset, .. }) => offset,
             Some(TraceEnd::Complete { bytes }) => bytes,
             None => 0,
@@ -116,7 +116,7 @@ impl ReplayHandle {
     /// How the trace ended, once it has: complete, or cut and where.
     #[must_use]
     pub fn end(&self) -> Option<TraceEnd> {
-        self.tape.lock().reader.end()
+        self.tape.state().reader.end()
     }
 }
 
@@ -133,7 +133,7 @@ impl SpiDevice for ReplaySpi {
         &mut self,
         operations: &mut [Operation<'_, u8>],
     ) -> Result<(), AcquisitionError> {
-        self.0.lock().transaction(operations)
+        self.0.state().transaction(operations)
     }
 }
 
@@ -143,7 +143,11 @@ pub struct ReplayDrdy(Tape);
 
 impl DataReady for ReplayDrdy {
     fn wait(&mut self, _timeout: Duration) -> Result<DrdyEdge, WaitError> {
-        self.0.lock().wait()
+        self.0.state().wait()
+    }
+
+    fn is_recorded(&self) -> bool {
+        true
     }
 }
 
@@ -160,12 +164,12 @@ impl PinErrorType for ReplayPin {
 
 impl OutputPin for ReplayPin {
     fn set_low(&mut self) -> Result<(), Infallible> {
-        self.tape.lock().pin(self.which, false);
+        self.tape.state().pin(self.which, false);
         Ok(())
     }
 
     fn set_high(&mut self) -> Result<(), Infallible> {
-        self.tape.lock().pin(self.which, true);
+        self.tape.state().pin(self.which, true);
         Ok(())
     }
 }

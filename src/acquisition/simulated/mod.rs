@@ -128,4 +128,8 @@ impl DataReady for BoardDrdy {
         let _ = self.drdy.wait_falling(0);
         Ok(())
     }
+
+    fn is_recorded(&self) -> bool {
+        true
+    }
 }

@@ -107,7 +107,7 @@ impl RecordSignal {
         if channels == [None; 2] {
             return Err(refuse("the record has no signals".to_owned()));
         }
-        let kernel = Kernel::new(header.rate_hz, chip_rate_hz);
+        let kernel = Kernel::new(record.rate_hz(), chip_rate_hz);
         let mut signal = Self {
             reader: record.frames()?,
             channels,
@@ -164,7 +164,7 @@ impl RecordSignal {
             return Ok(None);
         }
         let file = read_annotations(&path)?;
-        let rate_hz = file.resolution_hz.unwrap_or(self.rate_hz());
+        let rate_hz = file.resolution_hz.unwrap_or(self.record.header().rate_hz);
         let to_s = self.excerpt.to_s.unwrap_or(f64::INFINITY);
         let annotations = file.annotations.into_iter().filter_map(|annotation| {
             let time_s = annotation.sample as f64 / rate_hz;
@@ -181,7 +181,7 @@ impl RecordSignal {
     }
 
     fn rate_hz(&self) -> f64 {
-        self.record.header().rate_hz
+        self.record.rate_hz()
     }
 
     /// Appends the record's next sample to the window; `false` at its end.

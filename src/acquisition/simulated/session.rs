@@ -162,6 +162,7 @@ fn write_rate_header(
         .file_stem()
         .map(|stem| stem.to_string_lossy().into_owned());
     let header = Header {
+        segments: Vec::new(),
         name: name.unwrap_or_default(),
         rate_hz,
         counter_hz: None,

@@ -41,7 +41,7 @@ impl ActiveFaults {
                     *flips = if holds { mask } else { 0 };
                 }
             }
-            Fault::BrownOut => {}
+            Fault::BrownOut | Fault::GpuLost => {}
         }
     }
 }

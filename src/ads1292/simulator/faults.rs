@@ -18,12 +18,13 @@
 //! | `lead-on ELECTRODE` | it is on again (takes no `for`) | |
 //! | `flip-register NAME MASK` | RREG of the register comes back with these bits inverted | for good |
 //! | `brown-out` | the supply is gone, then the chip powers up with reset registers | an instant |
+//! | `gpu-lost` | none on the chip: whoever classifies loses its GPU (takes no `for`) | |
 //!
 //! Windows of one fault are not counted: where two overlap, the first end ends both.
 
 mod text;
 
-pub use text::FaultScriptError;
+pub use text::{FaultScriptError, parse_time_ns};
 
 use crate::ads1292::frame::FRAME_BYTES;
 use crate::ads1292::registers::{Electrode, Register};
@@ -53,6 +54,8 @@ pub enum Fault {
     },
     /// The supply goes and comes back.
     BrownOut,
+    /// The host's GPU goes away; the chip knows nothing of it.
+    GpuLost,
 }
 
 /// A fault with its time.
@@ -94,6 +97,7 @@ impl FaultScript {
                 Fault::MissedDrdy | Fault::FlipBits(_) | Fault::Clip { .. }
             );
             match (it.fault, it.duration_ns) {
+                (Fault::GpuLost, _) => {}
                 (Fault::LeadOn(electrode), _) => {
                     timeline.push((it.at_ns, Change::End(Fault::LeadOff(electrode))));
                 }

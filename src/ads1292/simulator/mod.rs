@@ -26,7 +26,7 @@ mod source;
 
 pub use bus::{SimulatedDelay, SimulatedResetPin, SimulatedSpi, SimulatedStartPin};
 pub use drdy::{DrdyEdge, DrdyWaitError, SimulatedDrdy};
-pub use faults::{Fault, FaultScript, FaultScriptError, ScriptedFault};
+pub use faults::{Fault, FaultScript, FaultScriptError, ScriptedFault, parse_time_ns};
 pub use source::{SampleSource, SampleTime, Samples};
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -10,6 +10,7 @@ use super::super::routes::ROUTES;
 use super::super::{heart_rate, stream};
 use super::House;
 use super::client::{EventStream, fetch};
+use crate::model::choose::CandidateState;
 use crate::pipeline::GapCause;
 use crate::signal::SignalQuality;
 use crate::store::WaveformRange;
@@ -218,7 +219,8 @@ fn problems_and_numbers_are_those_of_the_code() {
     let names = SignalQuality::ALL
         .map(SignalQuality::name)
         .into_iter()
-        .chain(GapCause::ALL.map(GapCause::name));
+        .chain(GapCause::ALL.map(GapCause::name))
+        .chain(CandidateState::ALL.map(CandidateState::name));
     failures.extend(
         names
             .filter(|name| !DOCUMENT.contains(&format!("`{name}`")))

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::{ApiDeps, ApiOptions, ApiServer, SharedLiveStatus, StreamHub};
-use crate::model::BeatClass;
+use crate::model::choose::{AdapterReport, CandidateState, EngineCandidate, EngineReport, Figures};
+use crate::model::{BeatClass, Unclassifiable};
 use crate::pipeline::{EcgBlock, Event, Gap, GapCause, LabelledBeat, PipelineEvent, SessionInfo};
 use crate::signal::SignalQuality;
 use crate::store::{Store, StoreOptions, StoreWriter, Synchronous};
@@ -96,7 +97,7 @@ impl House {
         self.info.start.monotonic.plus_ns(sample * 2_000_000)
     }
 
-    /// A beat every 0.8 s, classes N L R A V in turn.
+    /// A beat every 0.8 s, classes N L R A V in turn, every other V unclassifiable.
     fn beat(&self, k: u64) {
         let class = BeatClass::ALL[usize::try_from(k % 5).unwrap()];
         let mut probabilities = [0.01; 5];
@@ -106,6 +107,7 @@ impl House {
             r_time: self.time(400 * (k + 1)),
             rr_ms: (k > 0).then_some(800.0),
             class,
+            unclassifiable: (k % 10 == 4).then_some(Unclassifiable::OutOfClass),
             probabilities,
             channel: 0,
             quality: SignalQuality::Good,
@@ -153,6 +155,47 @@ impl House {
         self.gap(4_000);
         self.event(4_003);
         self.writer.flush().unwrap();
+        self.live.update(|live| live.engines = Some(engines()));
+    }
+}
+
+/// A CPU and a GPU that is only faster with backlogs.
+fn engines() -> EngineReport {
+    let figures = |single_ns, batch, batch_ns_per_beat| {
+        Some(Figures {
+            single_ns,
+            batch,
+            batch_ns_per_beat,
+        })
+    };
+    EngineReport {
+        asked: "auto",
+        single: "cpu-neon".to_owned(),
+        backlog: "gpu-vulkan".to_owned(),
+        backlog_batch: 512,
+        reason: "measured".to_owned(),
+        losses: 1,
+        candidates: vec![
+            EngineCandidate {
+                engine: "cpu-neon".to_owned(),
+                state: CandidateState::InUse,
+                detail: None,
+                adapter: None,
+                figures: figures(210_500, 64, 198_250),
+            },
+            EngineCandidate {
+                engine: "gpu-vulkan".to_owned(),
+                state: CandidateState::InUse,
+                detail: None,
+                adapter: Some(AdapterReport {
+                    name: "V3D 7.1.7".to_owned(),
+                    driver: "V3DV Mesa 26.0".to_owned(),
+                    backend: "vulkan",
+                    device_type: "integrated",
+                }),
+                figures: figures(900_000, 512, 150_000),
+            },
+        ],
     }
 }
 

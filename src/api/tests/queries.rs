@@ -24,7 +24,7 @@ fn a_beat_says_everything_about_itself() {
         "id": 2, "session": 1, "r_sample": 800,
         "r_time": "2023-11-14T22:13:21.600000Z", "r_time_us": START_WALL_US + 1_600_000,
         "r_monotonic_us": 1_600_000, "rr_ms": 800.0, "rr_reason": null,
-        "class": "L", "aami_class": "N",
+        "class": "L", "aami_class": "N", "outcome": "classified", "unclassifiable_reason": null,
         "probabilities": {"N": 0.01, "L": 0.96, "R": 0.01, "A": 0.01, "V": 0.01},
         "channel": 0, "signal_quality": "good", "window_complete": true, "label_delay_ms": 600.0,
         "model": "v1", "engine": "cpu-reference",
@@ -46,6 +46,12 @@ fn filters_select_and_combine() {
     let table = [
         ("".to_owned(), vec![1, 2, 3, 4, 5, 6, 7, 8, 9]),
         ("?class=V".to_owned(), vec![5]),
+        ("?outcome=unclassifiable".to_owned(), vec![5]),
+        ("?class=V&outcome=classified".to_owned(), vec![]),
+        (
+            "?outcome=classified&session=1".to_owned(),
+            vec![1, 2, 3, 4, 6, 7, 8, 9],
+        ),
         ("?class=N,A".to_owned(), vec![1, 4, 6, 9]),
         ("?class=N&class=A&limit=5000".to_owned(), vec![1, 4, 6, 9]),
         ("?session=1&class=L".to_owned(), vec![2, 7]),
@@ -176,6 +182,13 @@ fn every_bad_request_is_a_problem_that_says_what_was_expected() {
             "several separated by commas",
         ),
         ("GET", "/v1/beats?class=", "invalid-parameter", 400, "class"),
+        (
+            "GET",
+            "/v1/beats?outcome=bad",
+            "invalid-parameter",
+            400,
+            "classified or unclassifiable",
+        ),
         (
             "GET",
             "/v1/beats?limit=0",

@@ -1,6 +1,6 @@
 //! Labels against a record's own annotations.
 
-use crate::evaluate::{Comparison, Confusion, EscapeRule, FoundBeat, RecordEvaluation, Reference};
+use crate::evaluate::{self, Comparison, Confusion, EscapeRule, Reference};
 use crate::model::CLASS_COUNT;
 use crate::pipeline::LabelledBeat;
 use crate::wfdb::AnnotationFile;
@@ -11,15 +11,9 @@ pub(super) const RATE_HZ: f64 = 500.0;
 /// Pairs beats within 150 ms, the whole trace scored.
 pub(super) fn compare(annotations: &AnnotationFile, beats: &[LabelledBeat]) -> Confusion {
     let reference = Reference::from_annotations(&annotations.annotations);
-    let found: Vec<FoundBeat> = beats
-        .iter()
-        .map(|beat| FoundBeat {
-            sample: beat.r_sample,
-            class: beat.class,
-        })
-        .collect();
+    let found: Vec<_> = beats.iter().map(LabelledBeat::as_found).collect();
     let whole = Comparison::standard(RATE_HZ, 0.0);
-    RecordEvaluation::new("", &reference, &found, &whole, EscapeRule::default()).confusion
+    evaluate::compare(&reference, &found, &whole, EscapeRule::default()).confusion
 }
 
 /// Annotated beats of the five classes.

@@ -20,13 +20,16 @@ pub(super) fn print(
     text_line("    R peak s  RR ms  label  probability  quality")?;
     for beat in shown(beats) {
         text_line(&format!(
-            "  {:>10.3}  {:>5}  {:>5}  {:>11.3}  {}",
+            "  {:>10.3}  {:>5}  {:>5}  {:>11.3}  {}{}",
             beat.r_sample as f64 / RATE_HZ,
             beat.rr_ms
                 .map_or_else(|| "-".to_owned(), |rr_ms| format!("{rr_ms:.0}")),
             beat.class.symbol(),
             beat.probabilities[beat.class.index()],
             beat.quality.name(),
+            beat.unclassifiable
+                .map(|reason| format!(", unclassifiable: {}", reason.name()))
+                .unwrap_or_default(),
         ))?;
     }
     text_line(&format!(

@@ -1,11 +1,13 @@
 //! The records of a database directory.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use super::{Cause, Failure, other};
+use crate::wfdb::Header;
 
 /// Names as the database's RECORDS file lists them; without one, those of all headers in the
-/// directory, sorted.
+/// directory that are not segments of another record, sorted.
 pub(super) fn record_names(directory: &Path) -> Result<Vec<String>, Failure> {
     let list = directory.join("RECORDS");
     let names = match std::fs::read_to_string(&list) {
@@ -33,14 +35,21 @@ pub(super) fn record_names(directory: &Path) -> Result<Vec<String>, Failure> {
 fn headers(directory: &Path) -> Result<Vec<String>, Failure> {
     let wfdb = |error| Failure::new(Cause::Wfdb, format!("{}: {error}", directory.display()));
     let mut names = Vec::new();
+    let mut segments = HashSet::new();
     for entry in std::fs::read_dir(directory).map_err(wfdb)? {
         let path = entry.map_err(wfdb)?.path();
         if path.extension().is_some_and(|extension| extension == "hea")
             && let Some(name) = path.file_stem()
         {
             names.push(name.to_string_lossy().into_owned());
+            // A header that cannot be read is reported when its record's turn comes.
+            if let Ok(header) = Header::read(&path) {
+                segments.extend(header.segments.into_iter().filter_map(|part| part.name));
+            }
         }
     }
+    // Segments are read as parts of their record.
+    names.retain(|name| !segments.contains(name));
     names.sort();
     Ok(names)
 }

@@ -1,56 +1,134 @@
-//! One record: run, compared, its annotations written.
+//! One record and one model: run, compared, its annotations written.
 
 use std::path::{Component, Path};
+use std::sync::Arc;
 
-use super::{Arguments, Failure, other};
+use super::arguments::{Arguments, Protocol};
+use super::plan::Plan;
+use crate::cli::failure::{Failure, other};
 use crate::cli::session::LoadedModel;
-use crate::evaluate::{Comparison, EscapeRule, FoundBeat, RecordEvaluation, Reference};
-use crate::pipeline::{LabelledBeat, RecordRun, open_record, run_record};
+use crate::evaluate::{
+    self, Comparison, Counts, Degradation, Dropping, FoundBeat, NoiseStress, Reference,
+    ReferenceBeat,
+};
+use crate::model::Rejection;
+use crate::pipeline::{
+    LabelledBeat, RecordRun, RecordSettings, SignalChoice, chosen_signals, open_record, run_record,
+};
+use crate::signal::{BeatSource, CHAIN_RATE_HZ, SampleRate};
 use crate::wfdb::{Annotation, AnnotationCode, Record, read_annotations, write_annotations};
+
+/// What became of one record.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one a record, moved once from its thread"
+)]
+pub(super) enum Evaluated {
+    Done(Evaluation),
+    /// The reason.
+    Skipped(String),
+}
 
 /// What one record gave.
 pub(super) struct Evaluation {
     pub(super) name: String,
     pub(super) signals: Vec<String>,
     pub(super) scored_from_s: f64,
+    /// `None` where the record is not annotated.
     pub(super) compared: Option<Compared>,
-    pub(super) run: RecordRun,
+    pub(super) rate_hz: f64,
+    pub(super) seconds: f64,
+    pub(super) missing_samples: u64,
+    pub(super) dropped_samples: u64,
+    pub(super) beats: usize,
 }
 
 /// Counts against the record's annotations.
 pub(super) struct Compared {
-    /// After the learning period.
-    pub(super) scored: RecordEvaluation,
+    /// What is scored: on the whole chain what comes after the learning period.
+    pub(super) scored: Counts,
     /// The learning period included.
-    pub(super) whole: RecordEvaluation,
+    pub(super) whole: Counts,
 }
 
 pub(super) fn evaluate_record(
-    arguments: &Arguments,
+    plan: &Plan<'_>,
     name: &str,
     model: &LoadedModel,
-) -> Result<Evaluation, Failure> {
+) -> Result<Evaluated, Failure> {
+    let arguments = plan.arguments;
+    let skip = |reason: String| Ok(Evaluated::Skipped(reason));
     let record = open_record(&arguments.data, name)?;
-    let run = run_record(
-        &record,
-        arguments.channel,
-        arguments.treatment.treatment().mains,
-        model.engine(),
-    )?;
-    write(arguments, name, &record, &run)?;
-    let duration_s = run.samples as f64 / run.rate_hz;
-    let scored_from_s = if duration_s >= 2.0 * arguments.learning_seconds {
+    let Some(signals) = signals(arguments, &record)? else {
+        return skip(format!(
+            "no lead {}, it has {}",
+            arguments.lead.as_deref().unwrap_or_default(),
+            leads(&record)
+        ));
+    };
+    let reference = reference(&record, &arguments.reference)?;
+    let annotated_peaks = arguments.protocol != Protocol::Chain;
+    let scored = match (&reference, &plan.split) {
+        (None, _) if annotated_peaks => {
+            return skip(format!("no beats annotated in .{}", arguments.reference));
+        }
+        (Some(reference), Some(split)) => {
+            let Some(test) = split.of(name) else {
+                return skip(format!("no test beats in {}", split.path().display()));
+            };
+            let rate = SampleRate::from_hz(record.rate_hz())?;
+            let chain_rate = SampleRate::from_hz(f64::from(CHAIN_RATE_HZ))?;
+            let is_test =
+                |beat: &ReferenceBeat| test.contains(&rate.convert_index(beat.sample, chain_rate));
+            Some(reference.beats.iter().map(is_test).collect::<Vec<bool>>())
+        }
+        _ => None,
+    };
+    let beats = match &reference {
+        Some(reference) if annotated_peaks => {
+            BeatSource::Known(reference.beats.iter().map(|beat| beat.sample).collect())
+        }
+        _ => BeatSource::Detector,
+    };
+    let settings = RecordSettings {
+        signals,
+        mains: arguments.mains.filter(),
+        beats,
+        degradation: degradation(plan, &record, signals, reference.as_ref())?,
+        detector: arguments.detector.weights(),
+        rejection: Rejection {
+            confidence: arguments.unclassifiable_below,
+            novelty: !arguments.ignore_novelty,
+        },
+    };
+    let run = run_record(&record, settings, model.engine())?;
+    write(plan, name, &record, &run)?;
+    let seconds = run.samples as f64 / run.rate_hz;
+    let scored_from_s = if !annotated_peaks && seconds >= 2.0 * arguments.learning_seconds {
         arguments.learning_seconds
     } else {
         0.0
     };
-    let reference = reference(&record, &arguments.reference, run.rate_hz)?;
-    let compared = reference.map(|reference| Compared {
-        scored: compare(name, &reference, &run, scored_from_s),
-        whole: compare(name, &reference, &run, 0.0),
+    let found: Vec<FoundBeat> = run.beats.iter().map(|beat| found(plan, beat)).collect();
+    let compared = reference.map(|reference| {
+        if annotated_peaks {
+            let counts = labels_only(plan, &reference, &found, scored.as_deref());
+            return Compared {
+                scored: counts,
+                whole: counts,
+            };
+        }
+        let from = |from_s| {
+            let comparison = Comparison::standard(run.rate_hz, from_s);
+            evaluate::compare(&reference, &found, &comparison, plan.escape)
+        };
+        Compared {
+            scored: from(scored_from_s),
+            whole: from(0.0),
+        }
     });
     let leads = &record.header().signals;
-    Ok(Evaluation {
+    Ok(Evaluated::Done(Evaluation {
         name: name.to_owned(),
         signals: run
             .signals
@@ -59,20 +137,123 @@ pub(super) fn evaluate_record(
             .collect(),
         scored_from_s,
         compared,
-        run,
+        rate_hz: run.rate_hz,
+        seconds,
+        missing_samples: run.missing_samples,
+        dropped_samples: run.dropped_samples,
+        beats: run.beats.len(),
+    }))
+}
+
+/// A beat as it is counted.
+fn found(plan: &Plan<'_>, beat: &LabelledBeat) -> FoundBeat {
+    let found = beat.as_found();
+    FoundBeat {
+        unclassifiable: found.unclassifiable && plan.counts_as_q,
+        ..found
+    }
+}
+
+/// The signals to read; `None` where the lead asked for is not there. The protocols with annotated R
+/// peaks read one signal alone, as the networks were trained.
+fn signals(arguments: &Arguments, record: &Record) -> Result<Option<SignalChoice>, Failure> {
+    let choice = match &arguments.lead {
+        None => arguments.channel,
+        Some(lead) => {
+            let named = |description: &str| description.trim().eq_ignore_ascii_case(lead.trim());
+            let mut signals = record.header().signals.iter();
+            match signals.position(|signal| named(&signal.description)) {
+                None => return Ok(None),
+                Some(signal) => SignalChoice::Fixed(signal),
+            }
+        }
+    };
+    let signals = chosen_signals(record, choice)?;
+    Ok(match (choice, signals.first()) {
+        (SignalChoice::Auto, Some(&first)) if arguments.protocol != Protocol::Chain => {
+            Some(SignalChoice::Fixed(first))
+        }
+        _ => Some(choice),
     })
 }
 
+fn leads(record: &Record) -> String {
+    let names: Vec<&str> = record
+        .header()
+        .signals
+        .iter()
+        .map(|signal| signal.description.as_str())
+        .collect();
+    names.join(", ")
+}
+
+fn degradation(
+    plan: &Plan<'_>,
+    record: &Record,
+    signals: SignalChoice,
+    reference: Option<&Reference>,
+) -> Result<Degradation, Failure> {
+    let arguments = plan.arguments;
+    let noise = match (&plan.noise, arguments.noise_snr_db) {
+        (Some(tape), Some(snr_db)) => {
+            let signals = chosen_signals(record, signals)?;
+            let nothing = Reference::default();
+            let reference = reference.unwrap_or(&nothing);
+            let tape = Arc::clone(tape);
+            Some(NoiseStress::new(
+                &tape, record, &signals, reference, snr_db,
+            )?)
+        }
+        _ => None,
+    };
+    let dropping = arguments
+        .drop_samples
+        .map(|share| Dropping::new(share, record.rate_hz(), seed(&record.header().name)))
+        .transpose()?;
+    Ok(Degradation { noise, dropping })
+}
+
+/// Every record loses other samples, and the same in every run (FNV-1a of the name).
+fn seed(name: &str) -> u64 {
+    name.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
+    })
+}
+
+/// Labels at annotated R peaks: what was cut at a beat is what was found there. A beat without
+/// signal (in a gap) was not found.
+fn labels_only(
+    plan: &Plan<'_>,
+    reference: &Reference,
+    found: &[FoundBeat],
+    scored: Option<&[bool]>,
+) -> Counts {
+    let mut found = found.iter().copied().peekable();
+    let pairs: Vec<(ReferenceBeat, Option<FoundBeat>)> = reference
+        .beats
+        .iter()
+        .enumerate()
+        .map(|(place, &beat)| {
+            let label = found.next_if(|found| found.sample == beat.sample);
+            (scored.is_none_or(|scored| scored[place]), beat, label)
+        })
+        .filter_map(|(is_scored, beat, label)| is_scored.then_some((beat, label)))
+        .collect();
+    evaluate::compare_labels(&pairs, plan.escape)
+}
+
 /// The record's annotated beats; `None` where it has no annotations, or none of beats.
-fn reference(record: &Record, ending: &str, rate_hz: f64) -> Result<Option<Reference>, Failure> {
+fn reference(record: &Record, ending: &str) -> Result<Option<Reference>, Failure> {
     let path = record.file_with_ending(ending);
     if !path.exists() {
         return Ok(None);
     }
     let mut file = read_annotations(&path)?;
-    if let Some(resolution_hz) = file.resolution_hz {
+    let resolution_hz = file.resolution_hz.unwrap_or(record.header().rate_hz);
+    let factor = record.rate_hz() / resolution_hz;
+    if (factor - 1.0).abs() > 1e-12 {
         for annotation in &mut file.annotations {
-            annotation.sample = rescale(annotation.sample, rate_hz / resolution_hz);
+            annotation.sample = rescale(annotation.sample, factor);
         }
     }
     let reference = Reference::from_annotations(&file.annotations);
@@ -88,25 +269,8 @@ fn rescale(sample: u64, factor: f64) -> u64 {
     (sample as f64 * factor).round() as u64
 }
 
-fn compare(name: &str, reference: &Reference, run: &RecordRun, from_s: f64) -> RecordEvaluation {
-    let found: Vec<FoundBeat> = run
-        .beats
-        .iter()
-        .map(|beat| FoundBeat {
-            sample: beat.r_sample,
-            class: beat.class,
-        })
-        .collect();
-    let comparison = Comparison::standard(run.rate_hz, from_s);
-    RecordEvaluation::new(name, reference, &found, &comparison, EscapeRule::default())
-}
-
-fn write(
-    arguments: &Arguments,
-    name: &str,
-    record: &Record,
-    run: &RecordRun,
-) -> Result<(), Failure> {
+fn write(plan: &Plan<'_>, name: &str, record: &Record, run: &RecordRun) -> Result<(), Failure> {
+    let arguments = plan.arguments;
     let (Some(ending), Some(folder)) = (&arguments.write_annotations, &arguments.out) else {
         return Ok(());
     };
@@ -127,24 +291,26 @@ fn write(
     let annotations: Vec<Annotation> = run
         .beats
         .iter()
-        .map(|beat| annotation(beat, &run.signals))
+        .map(|beat| annotation(beat, &found(plan, beat), &run.signals))
         .collect();
-    write_annotations(&path, &annotations, None)?;
+    let own_rate = (run.rate_hz - record.header().rate_hz).abs() > 1e-9;
+    write_annotations(&path, &annotations, own_rate.then_some(run.rate_hz))?;
     Ok(())
 }
 
-fn annotation(beat: &LabelledBeat, signals: &[usize]) -> Annotation {
+fn annotation(beat: &LabelledBeat, found: &FoundBeat, signals: &[usize]) -> Annotation {
     let signal = signals
         .get(usize::from(beat.channel))
         .copied()
         .unwrap_or_default();
+    let code = if found.unclassifiable {
+        AnnotationCode::UNKNOWN
+    } else {
+        AnnotationCode::from_mnemonic(&found.class.symbol().to_string())
+            .unwrap_or(AnnotationCode::UNKNOWN)
+    };
     Annotation {
-        sample: beat.r_sample,
-        code: AnnotationCode::from_mnemonic(&beat.class.symbol().to_string())
-            .unwrap_or(AnnotationCode::NORMAL),
-        subtype: 0,
         chan: u8::try_from(signal).unwrap_or(u8::MAX),
-        num: 0,
-        aux: None,
+        ..Annotation::new(beat.r_sample, code)
     }
 }

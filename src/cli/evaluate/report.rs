@@ -1,216 +1,409 @@
-//! The figures, as JSON and as a table.
+//! The figures of one or several models, as data: what `--json` prints and the tables are made of.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 
+use super::arguments::Protocol;
+use super::disclosure;
+use super::plan::Plan;
 use super::record::{Compared, Evaluation};
-use crate::cli::failure::Failure;
-use crate::cli::output::{self, percent, text_line};
 use crate::cli::session::LoadedModel;
-use crate::evaluate::{AamiTable, Average, Confusion, Figures, RecordEvaluation, Summary};
-use crate::model::BeatClass;
+use crate::evaluate::{
+    AamiTable, Calibration, Confusion, Counts, EscapeRule, FIGURE_NAMES, FigureValues, Figures,
+    Intervals, LEVEL, RESAMPLES, RunFigures, RunLength, RunTable, SEED, Spread, Summary, intervals,
+};
 
-#[derive(Serialize)]
+/// One model's report, or several with their groups.
 pub(super) struct Report {
-    protocol: &'static str,
-    model: String,
-    engine: String,
+    pub(super) models: Vec<ModelReport>,
+    pub(super) groups: Vec<Group>,
+}
+
+/// One model over the records.
+#[derive(Serialize)]
+pub(super) struct ModelReport {
+    pub(super) protocol: &'static str,
+    pub(super) model: String,
+    pub(super) engine: String,
     /// Where beats of an evaluated record come from these data, the labels' figures flatter.
     training_data: Option<String>,
-    learning_seconds: f64,
-    records: Vec<RecordReport>,
-    gross: Gross,
-    average: Average,
-    /// As `gross`, the learning periods included.
-    gross_whole_records: Gross,
-    confusion: Confusion,
-    accuracy: Option<f64>,
-    macro_f1: Option<f64>,
-    seconds: f64,
+    /// What the model and the detector have seen, in sentences.
+    pub(super) disclosure: Vec<String>,
+    pub(super) set: &'static str,
+    pub(super) escape_rule: EscapeRule,
+    /// `q` or `class`: what an unclassifiable beat counts as.
+    pub(super) unclassifiable: &'static str,
+    pub(super) learning_seconds: f64,
+    pub(super) degradation: Option<DegradationReport>,
+    pub(super) records: Vec<RecordReport>,
+    pub(super) skipped: Vec<Skipped>,
+    pub(super) gross: Gross,
+    pub(super) average: NamedFigures,
+    /// As `gross`, the learning periods included; `null` but on the whole chain.
+    pub(super) gross_whole_records: Option<Gross>,
+    pub(super) confusion: Confusion,
+    pub(super) accuracy: Option<f64>,
+    pub(super) macro_f1: Option<f64>,
+    pub(super) calibration: Calibration,
+    pub(super) figures: NamedFigures,
+    pub(super) intervals: NamedIntervals,
+    bootstrap: Bootstrap,
+    pub(super) seconds: f64,
+    #[serde(skip)]
+    pub(super) counts: Vec<Counts>,
 }
 
 /// All records' counts together.
 #[derive(Serialize)]
-struct Gross {
-    qrs: Figures,
-    veb: Figures,
-    sveb: Figures,
-    aami: AamiTable,
+pub(super) struct Gross {
+    pub(super) qrs: Figures,
+    pub(super) veb: Figures,
+    pub(super) sveb: Figures,
+    pub(super) aami: AamiTable,
+    pub(super) ve_runs: Runs,
+    pub(super) sve_runs: Runs,
+}
+
+/// Runs by length.
+#[derive(Serialize)]
+pub(super) struct Runs {
+    pub(super) couplet: RunFigures,
+    pub(super) short: RunFigures,
+    pub(super) long: RunFigures,
 }
 
 #[derive(Serialize)]
-struct RecordReport {
-    name: String,
+pub(super) struct RecordReport {
+    pub(super) name: String,
     signals: Vec<String>,
     sample_rate_hz: f64,
     seconds_of_ecg: f64,
     missing_samples: u64,
-    beats: usize,
+    dropped_samples: u64,
+    pub(super) beats: usize,
     annotated: bool,
     scored_from_seconds: f64,
-    qrs: Option<Figures>,
-    veb: Option<Figures>,
-    sveb: Option<Figures>,
+    pub(super) qrs: Option<Figures>,
+    pub(super) veb: Option<Figures>,
+    pub(super) sveb: Option<Figures>,
     aami: Option<AamiTable>,
     confusion: Option<Confusion>,
+    ve_runs: Option<Runs>,
+    sve_runs: Option<Runs>,
+    pub(super) figures: Option<NamedFigures>,
+}
+
+/// A record that was left out.
+#[derive(Serialize, Clone)]
+pub(super) struct Skipped {
+    pub(super) record: String,
+    pub(super) reason: String,
+}
+
+/// What was done to the signal.
+#[derive(Serialize)]
+pub(super) struct DegradationReport {
+    pub(super) noise: Option<String>,
+    pub(super) noise_snr_db: Option<f64>,
+    pub(super) drop_samples: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct Bootstrap {
+    over: &'static str,
+    resamples: usize,
+    level: f64,
+    seed: u64,
+}
+
+/// Models whose names differ in the seed alone; most often one.
+#[derive(Serialize)]
+pub(super) struct Group {
+    pub(super) name: String,
+    pub(super) models: Vec<String>,
+    /// Mean and spread over the models, and the interval of that mean.
+    pub(super) figures: BTreeMap<&'static str, GroupFigure>,
+}
+
+#[derive(Serialize)]
+pub(super) struct GroupFigure {
+    #[serde(flatten)]
+    pub(super) spread: Spread,
+    pub(super) interval: Option<(f64, f64)>,
+}
+
+/// Figures under their names.
+#[derive(Clone, Copy)]
+pub(super) struct NamedFigures(pub(super) FigureValues);
+
+/// Intervals under their figures' names.
+#[derive(Clone, Copy)]
+pub(super) struct NamedIntervals(pub(super) Intervals);
+
+impl NamedFigures {
+    pub(super) fn get(&self, name: &str) -> Option<f64> {
+        place(name).and_then(|place| self.0[place])
+    }
+}
+
+impl NamedIntervals {
+    pub(super) fn get(&self, name: &str) -> Option<(f64, f64)> {
+        place(name).and_then(|place| self.0[place])
+    }
+}
+
+fn place(name: &str) -> Option<usize> {
+    FIGURE_NAMES.iter().position(|known| *known == name)
+}
+
+impl Serialize for NamedFigures {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(FIGURE_NAMES.iter().zip(self.0))
+    }
+}
+
+impl Serialize for NamedIntervals {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(FIGURE_NAMES.iter().zip(self.0))
+    }
+}
+
+impl Serialize for Report {
+    /// One model: its report alone. Several: `models` and `groups`.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if let [only] = self.models.as_slice() {
+            return only.serialize(serializer);
+        }
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry("models", &self.models)?;
+        map.serialize_entry("groups", &self.groups)?;
+        map.end()
+    }
 }
 
 impl Report {
     pub(super) fn new(
-        model: &LoadedModel,
-        learning_seconds: f64,
-        evaluations: Vec<Evaluation>,
+        plan: &Plan<'_>,
+        by_model: Vec<Vec<Evaluation>>,
+        skipped: Vec<(String, String)>,
         elapsed: Duration,
     ) -> Self {
-        let summary_of = |pick: fn(&Compared) -> &RecordEvaluation| {
+        let skipped: Vec<Skipped> = skipped
+            .into_iter()
+            .map(|(record, reason)| Skipped { record, reason })
+            .collect();
+        let models: Vec<ModelReport> = plan
+            .models
+            .iter()
+            .zip(by_model)
+            .map(|(model, evaluations)| {
+                ModelReport::new(plan, model, evaluations, skipped.clone(), elapsed)
+            })
+            .collect();
+        let groups = groups(&models);
+        Self { models, groups }
+    }
+
+    /// Whether no record could be evaluated, or even skipped.
+    pub(super) fn is_empty(&self) -> bool {
+        self.models
+            .iter()
+            .all(|model| model.records.is_empty() && model.skipped.is_empty())
+    }
+}
+
+impl ModelReport {
+    fn new(
+        plan: &Plan<'_>,
+        model: &LoadedModel,
+        evaluations: Vec<Evaluation>,
+        skipped: Vec<Skipped>,
+        elapsed: Duration,
+    ) -> Self {
+        let arguments = plan.arguments;
+        let of = |pick: fn(&Compared) -> Counts| -> Vec<Counts> {
             let compared = evaluations
                 .iter()
                 .filter_map(|evaluation| evaluation.compared.as_ref());
-            Summary::new(&compared.map(pick).cloned().collect::<Vec<_>>())
+            compared.map(pick).collect()
         };
-        let scored = summary_of(|compared| &compared.scored);
-        let whole = summary_of(|compared| &compared.whole);
-        let confusion = scored.gross.confusion;
+        let counts = of(|compared| compared.scored);
+        let whole = Counts::sum(&of(|compared| compared.whole));
+        let summary = Summary::new(&counts.iter().collect::<Vec<_>>());
+        let names: Vec<String> = evaluations
+            .iter()
+            .map(|evaluation| evaluation.name.clone())
+            .collect();
+        let is_chain = arguments.protocol == Protocol::Chain;
+        let degraded = arguments.noise.is_some() || arguments.drop_samples.is_some();
         Self {
-            protocol: "chain",
+            protocol: arguments.protocol.name(),
             model: model.name().to_owned(),
             engine: model.engine().engine().to_owned(),
             training_data: model.training_data().map(str::to_owned),
-            learning_seconds,
+            disclosure: disclosure::sentences(
+                model,
+                arguments.protocol,
+                arguments.detector,
+                &names,
+            ),
+            set: plan.set,
+            escape_rule: plan.escape,
+            unclassifiable: if plan.counts_as_q { "q" } else { "class" },
+            learning_seconds: if is_chain {
+                arguments.learning_seconds
+            } else {
+                0.0
+            },
+            degradation: degraded.then(|| DegradationReport {
+                noise: arguments
+                    .noise
+                    .as_ref()
+                    .map(|path| path.display().to_string()),
+                noise_snr_db: arguments.noise_snr_db,
+                drop_samples: arguments.drop_samples,
+            }),
             records: evaluations.into_iter().map(RecordReport::new).collect(),
-            gross: Gross::new(&scored.gross),
-            average: scored.average,
-            gross_whole_records: Gross::new(&whole.gross),
-            accuracy: confusion.accuracy(),
-            macro_f1: confusion.macro_f1(),
-            confusion,
+            skipped,
+            gross: Gross::new(&summary.gross),
+            average: NamedFigures(summary.average),
+            gross_whole_records: is_chain.then(|| Gross::new(&whole)),
+            accuracy: summary.gross.confusion.accuracy(),
+            macro_f1: summary.gross.confusion.macro_f1(),
+            confusion: summary.gross.confusion,
+            calibration: summary.gross.calibration,
+            figures: NamedFigures(summary.figures),
+            intervals: NamedIntervals(summary.intervals),
+            bootstrap: Bootstrap {
+                over: "records",
+                resamples: RESAMPLES,
+                level: LEVEL,
+                seed: SEED,
+            },
             seconds: elapsed.as_secs_f64(),
+            counts,
         }
-    }
-
-    /// Whether no record could be evaluated.
-    pub(super) fn is_empty(&self) -> bool {
-        self.records.is_empty()
-    }
-
-    pub(super) fn print(&self, json: bool) -> Result<(), Failure> {
-        if json {
-            return output::json(self);
-        }
-        text_line(
-            "record     beats    QRS tp    fn    fp      Se      +P   VEB Se      +P  SVEB Se      +P",
-        )?;
-        for record in &self.records {
-            let figures = record.qrs.zip(record.veb).zip(record.sveb);
-            text_line(&match figures {
-                Some(((qrs, veb), sveb)) => row(&record.name, record.beats, &[qrs, veb, sveb]),
-                None => format!("{:<8} {:>7}  not annotated", record.name, record.beats),
-            })?;
-        }
-        let beats = self.records.iter().map(|record| record.beats).sum();
-        text_line(&row(
-            "gross",
-            beats,
-            &[self.gross.qrs, self.gross.veb, self.gross.sveb],
-        ))?;
-        text_line(&format!(
-            "{:<8} {:>30} {:>7} {:>7}  {:>7} {:>7}  {:>7} {:>7}",
-            "average",
-            "",
-            percent(self.average.qrs_se),
-            percent(self.average.qrs_ppv),
-            percent(self.average.veb_se),
-            percent(self.average.veb_ppv),
-            percent(self.average.sveb_se),
-            percent(self.average.sveb_ppv),
-        ))?;
-        let whole = &self.gross_whole_records.qrs;
-        text_line(&format!(
-            "The first {} s of each record are its learning period and not scored; with them QRS Se \
-             {} +P {}.",
-            self.learning_seconds,
-            percent(whole.se),
-            percent(whole.ppv)
-        ))?;
-        self.print_confusion()?;
-        text_line(&format!(
-            "Model {} on {}, {:.1} s.",
-            self.model, self.engine, self.seconds
-        ))?;
-        match &self.training_data {
-            Some(data) => text_line(&format!(
-                "It was trained on beats of: {data}. The QRS detector was fitted on that database \
-                 too: on its records the figures look better than on strangers."
-            )),
-            None => Ok(()),
-        }
-    }
-
-    fn print_confusion(&self) -> Result<(), Failure> {
-        text_line("\nAnnotated (rows) against labelled, beats that were found:")?;
-        let heads: Vec<String> = BeatClass::ALL
-            .iter()
-            .map(|class| format!("{:>8}", class.symbol()))
-            .collect();
-        text_line(&format!("   {}", heads.concat()))?;
-        for (class, row) in BeatClass::ALL.iter().zip(&self.confusion.counts) {
-            let cells: Vec<String> = row.iter().map(|count| format!("{count:>8}")).collect();
-            text_line(&format!("  {}{}", class.symbol(), cells.concat()))?;
-        }
-        text_line(&format!(
-            "accuracy {} %, macro-F1 {} %",
-            percent(self.accuracy),
-            percent(self.macro_f1)
-        ))
     }
 }
 
 impl Gross {
-    fn new(gross: &RecordEvaluation) -> Self {
+    fn new(gross: &Counts) -> Self {
         Self {
-            qrs: gross.qrs,
-            veb: gross.veb,
-            sveb: gross.sveb,
+            qrs: gross.aami.qrs(),
+            veb: gross.aami.veb(),
+            sveb: gross.aami.sveb(),
             aami: gross.aami,
+            ve_runs: Runs::new(&gross.ve_runs),
+            sve_runs: Runs::new(&gross.sve_runs),
+        }
+    }
+}
+
+impl Runs {
+    fn new(table: &RunTable) -> Self {
+        Self {
+            couplet: table.figures(RunLength::Couplet),
+            short: table.figures(RunLength::Short),
+            long: table.figures(RunLength::Long),
         }
     }
 }
 
 impl RecordReport {
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped_samples
+    }
+
     fn new(evaluation: Evaluation) -> Self {
-        let run = evaluation.run;
         let scored = evaluation.compared.map(|compared| compared.scored);
         let scored = scored.as_ref();
         Self {
             name: evaluation.name,
             signals: evaluation.signals,
-            sample_rate_hz: run.rate_hz,
-            seconds_of_ecg: run.samples as f64 / run.rate_hz,
-            missing_samples: run.missing_samples,
-            beats: run.beats.len(),
+            sample_rate_hz: evaluation.rate_hz,
+            seconds_of_ecg: evaluation.seconds,
+            missing_samples: evaluation.missing_samples,
+            dropped_samples: evaluation.dropped_samples,
+            beats: evaluation.beats,
             annotated: scored.is_some(),
             scored_from_seconds: evaluation.scored_from_s,
-            qrs: scored.map(|scored| scored.qrs),
-            veb: scored.map(|scored| scored.veb),
-            sveb: scored.map(|scored| scored.sveb),
-            aami: scored.map(|scored| scored.aami),
-            confusion: scored.map(|scored| scored.confusion),
+            qrs: scored.map(|counts| counts.aami.qrs()),
+            veb: scored.map(|counts| counts.aami.veb()),
+            sveb: scored.map(|counts| counts.aami.sveb()),
+            aami: scored.map(|counts| counts.aami),
+            confusion: scored.map(|counts| counts.confusion),
+            ve_runs: scored.map(|counts| Runs::new(&counts.ve_runs)),
+            sve_runs: scored.map(|counts| Runs::new(&counts.sve_runs)),
+            figures: scored.map(|counts| NamedFigures(counts.figures())),
         }
     }
 }
 
-fn row(name: &str, beats: usize, [qrs, veb, sveb]: &[Figures; 3]) -> String {
-    format!(
-        "{name:<8} {beats:>7}  {:>8} {:>5} {:>5} {:>7} {:>7}  {:>7} {:>7}  {:>7} {:>7}",
-        qrs.tp,
-        qrs.missed,
-        qrs.fp,
-        percent(qrs.se),
-        percent(qrs.ppv),
-        percent(veb.se),
-        percent(veb.ppv),
-        percent(sveb.se),
-        percent(sveb.ppv),
-    )
+/// The name without its `-seedN`.
+fn family(name: &str) -> &str {
+    match name.rsplit_once("-seed") {
+        Some((family, seed)) if seed.bytes().all(|byte| byte.is_ascii_digit()) => family,
+        _ => name,
+    }
+}
+
+fn groups(models: &[ModelReport]) -> Vec<Group> {
+    let mut groups: Vec<Vec<&ModelReport>> = Vec::new();
+    for model in models {
+        let same = groups
+            .iter_mut()
+            .find(|group| family(&group[0].model) == family(&model.model));
+        match same {
+            Some(group) => group.push(model),
+            None => groups.push(vec![model]),
+        }
+    }
+    groups.into_iter().map(|group| Group::new(&group)).collect()
+}
+
+impl Group {
+    fn new(models: &[&ModelReport]) -> Self {
+        let counts: Vec<Vec<&Counts>> = models
+            .iter()
+            .map(|model| model.counts.iter().collect())
+            .collect();
+        let intervals = intervals(&counts);
+        let figures = FIGURE_NAMES
+            .iter()
+            .enumerate()
+            .filter_map(|(place, &name)| {
+                let spread = Spread::of(models.iter().map(|model| model.figures.0[place]))?;
+                let interval = intervals[place];
+                Some((name, GroupFigure { spread, interval }))
+            })
+            .collect();
+        Self {
+            name: models
+                .first()
+                .map(|model| family(&model.model).to_owned())
+                .unwrap_or_default(),
+            models: models.iter().map(|model| model.model.clone()).collect(),
+            figures,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_share_a_family() {
+        for (name, expected) in [
+            ("v1-context-ds1", "v1-context-ds1"),
+            ("v1-context-ds1-seed2", "v1-context-ds1"),
+            ("v1-seedling", "v1-seedling"),
+            ("v1", "v1"),
+        ] {
+            assert_eq!(family(name), expected);
+        }
+    }
 }

@@ -3,7 +3,10 @@
 #[cfg(test)]
 mod golden_tests;
 mod kernels;
+#[cfg(test)]
+mod parity_tests;
 mod reference;
+mod rounding;
 mod simd;
 #[cfg(test)]
 mod tests;

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::kernels::{self, PackedPointwise, PaddedRow};
+use super::rounding::{InputSteps, rounded_weights};
 use crate::model::CLASS_COUNT;
 use crate::model::classifier::{Classifier, ClassifyError, Outputs};
-use crate::model::description::{Op, Part, PartKind};
+use crate::model::description::{ActivationRange, Op, Part, PartKind};
 use crate::model::weights::{Model, PartWeights};
 
 /// Runs a network on one core, window by window, in float32 without fused multiply-add: the same
@@ -29,6 +30,8 @@ struct Step {
 enum StepWeights {
     Taps(PartWeights),
     Pointwise(PackedPointwise),
+    /// Rounded weights, and how the input is rounded.
+    Int8(PackedPointwise, InputSteps),
 }
 
 /// Activations: what a layer reads stays in `layer_input` until its residual has been added, the
@@ -41,6 +44,8 @@ struct Buffers {
     row: PaddedRow,
     /// Biases of the stem for one beat.
     bias: Vec<f32>,
+    /// Input of a part of the int8 variant.
+    rounded: Vec<f32>,
 }
 
 impl CpuReference {
@@ -50,11 +55,16 @@ impl CpuReference {
     /// Prepares `model` for batches up to `max_batch` windows (0 counts as 1).
     #[must_use]
     pub fn new(model: Arc<Model>, max_batch: usize) -> Self {
+        let ranges: Vec<_> = model.description().int8_ranges().collect();
+        let mut ranges = ranges.into_iter();
         let steps = model
             .layers()
             .map(|layer| {
                 layer
-                    .map(|(part, weights)| Step::new(*part, weights))
+                    .map(|(part, weights)| match part.kind {
+                        PartKind::Pointwise => Step::new(*part, weights, ranges.next()),
+                        _ => Step::new(*part, weights, None),
+                    })
                     .collect()
             })
             .collect();
@@ -83,6 +93,9 @@ impl CpuReference {
         let window_len = network.input.len();
         let into = outputs.begin(network, self.max_batch, input)?;
         let mut maps = into.feature_maps.chunks_exact_mut(map_len);
+        let mut pooled = into
+            .pooled
+            .chunks_exact_mut(network.feature_maps().channels);
         for (window, (values, logits)) in
             input.chunks_exact(window_len).zip(into.logits).enumerate()
         {
@@ -91,7 +104,7 @@ impl CpuReference {
                 &self.steps,
                 &mut self.buffers,
                 values,
-                maps.next(),
+                (maps.next(), pooled.next()),
                 logits,
                 |layer, output| observe(window, layer, output),
             );
@@ -124,11 +137,10 @@ fn forward(
     steps: &[Vec<Step>],
     buffers: &mut Buffers,
     window: &[f32],
-    maps: Option<&mut [f32]>,
+    (mut maps, mut pooled): (Option<&mut [f32]>, Option<&mut [f32]>),
     logits: &mut [f32; CLASS_COUNT],
     mut observe: impl FnMut(usize, &[f32]),
 ) {
-    let mut maps = maps;
     let (waveform, context) = window.split_at(model.description().input.waveform().len());
     buffers.layer_input[..waveform.len()].copy_from_slice(waveform);
     for (index, (layer, steps)) in model.description().layers.iter().zip(steps).enumerate() {
@@ -142,6 +154,9 @@ fn forward(
                 layer.input.time,
                 &mut buffers.front[..layer.output.channels],
             );
+            if let Some(pooled) = pooled.take() {
+                pooled.copy_from_slice(&buffers.front[..layer.output.channels]);
+            }
         }
         for (number, step) in steps.iter().enumerate() {
             let Buffers {
@@ -150,10 +165,11 @@ fn forward(
                 back,
                 row,
                 bias,
+                rounded,
             } = buffers;
             std::mem::swap(front, back);
             let input = if number == 0 { layer_input } else { back };
-            step.run(input, context, front, row, bias);
+            step.run(input, context, front, (row, bias, rounded));
         }
         let output = &mut buffers.front[..layer.output.len()];
         if layer.residual {
@@ -166,14 +182,29 @@ fn forward(
 }
 
 impl Step {
-    fn new(part: Part, weights: &PartWeights) -> Self {
-        let weights =
-            match part.kind {
-                PartKind::Convolution | PartKind::Depthwise => StepWeights::Taps(weights.clone()),
-                PartKind::Pointwise | PartKind::Dense => StepWeights::Pointwise(
-                    PackedPointwise::new(&weights.weight, &weights.bias, part.input.channels),
-                ),
-            };
+    fn new(part: Part, weights: &PartWeights, range: Option<ActivationRange>) -> Self {
+        let inputs = part.input.channels;
+        let weights = match (part.kind, range) {
+            (PartKind::Convolution | PartKind::Depthwise, _) => StepWeights::Taps(weights.clone()),
+            (PartKind::Pointwise | PartKind::Dense, None) => {
+                StepWeights::Pointwise(PackedPointwise::new(&weights.weight, &weights.bias, inputs))
+            }
+            (PartKind::Pointwise | PartKind::Dense, Some(range)) => {
+                let rounded: Vec<f32> = weights
+                    .weight
+                    .chunks_exact(inputs)
+                    .flat_map(|row| {
+                        let (row, per_unit) = rounded_weights(row);
+                        row.into_iter()
+                            .map(move |weight| f32::from(weight) / per_unit)
+                    })
+                    .collect();
+                StepWeights::Int8(
+                    PackedPointwise::new(&rounded, &weights.bias, inputs),
+                    InputSteps::of(range),
+                )
+            }
+        };
         Self { part, weights }
     }
 
@@ -183,14 +214,20 @@ impl Step {
         input: &[f32],
         context: &[f32],
         output: &mut [f32],
-        row: &mut PaddedRow,
-        bias: &mut [f32],
+        (row, bias, rounded): (&mut PaddedRow, &mut [f32], &mut [f32]),
     ) {
         let part = &self.part;
         let input = &input[..part.input.len()];
         let output = &mut output[..part.output.len()];
         match &self.weights {
             StepWeights::Pointwise(packed) => {
+                kernels::pointwise(input, part.input.time, packed, output);
+            }
+            StepWeights::Int8(packed, steps) => {
+                for (value, &input) in rounded.iter_mut().zip(input) {
+                    *value = steps.value(steps.byte(input));
+                }
+                let input = &rounded[..part.input.len()];
                 kernels::pointwise(input, part.input.time, packed, output);
             }
             StepWeights::Taps(weights) => {
@@ -227,6 +264,7 @@ impl Buffers {
         let activation = vec![0.0; network.largest_activation()];
         Self {
             layer_input: activation.clone(),
+            rounded: activation.clone(),
             front: activation.clone(),
             back: activation,
             row: PaddedRow::new(

@@ -4,7 +4,7 @@ use super::CpuReference;
 use crate::model::test_support::{
     Random, odd_json, oracle, random_model, v1_json, v2_json, with_context,
 };
-use crate::model::{Classifier, ClassifyError, Model, Outputs, Shape, builtin_models};
+use crate::model::{Classifier, ClassifyError, Model, Outputs, Shape, Wanted, builtin_models};
 
 /// What every engine is held to (docs of the models): absolute difference per value of any layer.
 const TOLERANCE: f64 = 1e-4;
@@ -53,6 +53,8 @@ fn every_layer_agrees_with_the_float64_oracle() {
         for (window, layers) in expected.iter().enumerate() {
             let maps = outputs.feature_maps(window).unwrap();
             assert!(largest_difference(maps, &layers[pool - 1]) < TOLERANCE);
+            let pooled = outputs.pooled(window).unwrap();
+            assert!(largest_difference(pooled, &layers[pool]) < TOLERANCE);
             assert!(largest_difference(&outputs.logits()[window], &layers[pool + 1]) < TOLERANCE);
         }
     }
@@ -125,7 +127,12 @@ fn outputs_without_feature_maps_have_the_same_logits() {
     engine.classify(&input, &mut with).unwrap();
     engine.classify(&input, &mut without).unwrap();
     assert_eq!(with.logits(), without.logits());
-    assert_eq!(without.feature_maps(0), None);
+    assert_eq!((without.feature_maps(0), without.pooled(0)), (None, None));
+    let mut pooled = Outputs::of(model.description(), 2, Wanted::Pooled);
+    engine.classify(&input, &mut pooled).unwrap();
+    assert_eq!(pooled.feature_maps(0), None);
+    assert_eq!(pooled.pooled(1).unwrap(), with.pooled(1).unwrap());
+    assert_eq!(pooled.pooled(2), None);
 }
 
 #[test]

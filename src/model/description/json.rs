@@ -105,15 +105,42 @@ impl<'a> Object<'a> {
         key: &'static str,
         range: RangeInclusive<usize>,
     ) -> Result<Option<usize>, ModelError> {
-        if self.has(key) {
-            return self.integer(key, range).map(Some);
+        if self.lacks(key) {
+            return Ok(None);
         }
-        self.taken.push(key);
-        Ok(None)
+        self.integer(key, range).map(Some)
     }
 
-    fn has(&self, key: &str) -> bool {
-        self.fields.contains_key(key)
+    /// As [`Object::number`], `None` where the field is not there.
+    pub(super) fn optional_number(
+        &mut self,
+        key: &'static str,
+        range: RangeInclusive<f64>,
+    ) -> Result<Option<f64>, ModelError> {
+        if self.lacks(key) {
+            return Ok(None);
+        }
+        self.number(key, range).map(Some)
+    }
+
+    /// As [`Object::object`], `None` where the field is not there.
+    pub(super) fn optional_object(
+        &mut self,
+        key: &'static str,
+    ) -> Result<Option<Object<'a>>, ModelError> {
+        if self.lacks(key) {
+            return Ok(None);
+        }
+        self.object(key).map(Some)
+    }
+
+    /// Whether a field is not there, which is then known as one that may be.
+    fn lacks(&mut self, key: &'static str) -> bool {
+        let lacks = !self.fields.contains_key(key);
+        if lacks {
+            self.taken.push(key);
+        }
+        lacks
     }
 
     pub(super) fn number(

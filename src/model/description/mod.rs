@@ -11,6 +11,7 @@ pub use parse::METADATA_KEY;
 
 use super::error::ModelError;
 use super::input::Normalisation;
+use super::outcome::{Limits, Novelty};
 
 /// Most parameters V1 may have: the paper's 302.18 KB as float32 with 1 KB = 1024 bytes
 /// (arXiv 2505.03787, abstract).
@@ -60,6 +61,15 @@ impl InputDescription {
     }
 }
 
+/// What one activation is within on real beats.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ActivationRange {
+    /// Low end; 0 after a ReLU.
+    pub low: f32,
+    /// High end.
+    pub high: f32,
+}
+
 /// A whole network: its input, layers with all shapes derived, and how to read its outputs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NetworkDescription {
@@ -73,6 +83,13 @@ pub struct NetworkDescription {
     pub normalisation: Normalisation,
     /// Divides the logits before the softmax (calibration), 0.05 to 20.
     pub temperature: f64,
+    /// Past what a beat is unclassifiable, as the training chose it.
+    pub limits: Limits,
+    /// Ranges of what the pointwise convolutions read, in the order they run, for the int8 variant;
+    /// empty where the file has none.
+    pub activation_ranges: Vec<ActivationRange>,
+    /// Whether this is the int8 variant: its pointwise convolutions run in 8-bit integers.
+    pub int8: bool,
     /// Layers in order: a stem, blocks, pooling, dense.
     pub layers: Vec<Layer>,
     /// How the network was trained: free-form JSON of the training project.
@@ -120,6 +137,12 @@ impl NetworkDescription {
         }
     }
 
+    /// Ranges of the pointwise convolutions that run in 8-bit integers: all of them in the int8
+    /// variant, none otherwise.
+    pub(in crate::model) fn int8_ranges(&self) -> impl Iterator<Item = ActivationRange> + '_ {
+        self.activation_ranges.iter().copied().filter(|_| self.int8)
+    }
+
     /// Shape of the last feature maps: the input of the pooling layer.
     #[must_use]
     pub fn feature_maps(&self) -> Shape {
@@ -133,6 +156,14 @@ impl NetworkDescription {
     #[must_use]
     pub fn parameters(&self) -> usize {
         self.parts().map(Part::parameters).sum()
+    }
+
+    /// Number of values that tell novelty, 0 where the model does not. They count towards the limit
+    /// of the model's name as parameters do.
+    #[must_use]
+    pub fn novelty_values(&self) -> usize {
+        let channels = self.feature_maps().channels;
+        self.limits.novelty.map_or(0, |_| Novelty::values(channels))
     }
 
     /// Multiply-accumulate operations of the convolutions and the dense layer for one beat.

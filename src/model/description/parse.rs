@@ -6,11 +6,12 @@ use serde_json::Value;
 
 use super::json::{Object, quoted};
 use super::{
-    InputDescription, Layer, MAX_PARAMETERS, NetworkDescription, Op, V1_MAX_PARAMETERS,
-    V2_MAX_PARAMETERS,
+    ActivationRange, InputDescription, Layer, MAX_PARAMETERS, NetworkDescription, Op, PartKind,
+    V1_MAX_PARAMETERS, V2_MAX_PARAMETERS,
 };
 use crate::model::error::ModelError;
 use crate::model::input::Normalisation;
+use crate::model::outcome::Limits;
 use crate::model::{BeatClass, CLASS_COUNT};
 
 /// Key of the safetensors metadata that holds the description.
@@ -31,6 +32,9 @@ const INPUT_SAMPLES: RangeInclusive<usize> = 8..=4096;
 const CONTEXT: RangeInclusive<usize> = 0..=64;
 const RATES_HZ: RangeInclusive<f64> = 1.0..=8000.0;
 const FLOORS_UV: RangeInclusive<f64> = 0.001..=10_000.0;
+const PROBABILITIES: RangeInclusive<f64> = 0.0..=1.0;
+const DISTANCES: RangeInclusive<f64> = 0.0..=1e9;
+const RANGE_END: f64 = 1e6;
 const TEMPERATURES: RangeInclusive<f64> = 0.05..=20.0;
 
 pub(super) fn parse(file: &str, text: &str) -> Result<NetworkDescription, ModelError> {
@@ -44,9 +48,11 @@ pub(super) fn parse(file: &str, text: &str) -> Result<NetworkDescription, ModelE
     let architecture = top.text("architecture", "the architecture in words")?;
     let input = input(&mut top)?;
     let layers = layers(file, &mut top, &input)?;
+    let activation_ranges = activation_ranges(&mut top, &layers)?;
     let normalisation = normalisation(&mut top)?;
     labels(&mut top)?;
     let temperature = top.number("temperature", TEMPERATURES)?;
+    let limits = limits(&mut top)?;
     let training = top.take("training", "an object about the training")?;
     let description = NetworkDescription {
         name,
@@ -54,6 +60,9 @@ pub(super) fn parse(file: &str, text: &str) -> Result<NetworkDescription, ModelE
         input,
         normalisation,
         temperature,
+        limits,
+        activation_ranges,
+        int8: false,
         layers,
         training,
     };
@@ -86,6 +95,67 @@ fn normalisation(top: &mut Object<'_>) -> Result<Normalisation, ModelError> {
     let floor_uv = object.number("floor_uv", FLOORS_UV)?;
     object.finish()?;
     Ok(Normalisation::ZScore { floor_uv })
+}
+
+fn limits(top: &mut Object<'_>) -> Result<Limits, ModelError> {
+    let Some(mut object) = top.optional_object("limits")? else {
+        return Ok(Limits::default());
+    };
+    let limits = Limits {
+        confidence: object.optional_number("confidence", PROBABILITIES)?,
+        novelty: object.optional_number("novelty", DISTANCES)?,
+    };
+    object.finish()?;
+    Ok(limits)
+}
+
+/// `int8`: the calibrated range of every pointwise convolution's input.
+fn activation_ranges(
+    top: &mut Object<'_>,
+    layers: &[Layer],
+) -> Result<Vec<ActivationRange>, ModelError> {
+    let Some(mut object) = top.optional_object("int8")? else {
+        return Ok(Vec::new());
+    };
+    let expected = layers
+        .iter()
+        .flat_map(|layer| &layer.parts)
+        .filter(|part| part.kind == PartKind::Pointwise)
+        .count();
+    let low = ends(&mut object, "low", -RANGE_END..=0.0, expected)?;
+    let high = ends(&mut object, "high", 1e-6..=RANGE_END, expected)?;
+    object.finish()?;
+    Ok(low
+        .into_iter()
+        .zip(high)
+        .map(|(low, high)| ActivationRange { low, high })
+        .collect())
+}
+
+/// One end of every range.
+fn ends(
+    object: &mut Object<'_>,
+    key: &'static str,
+    allowed: RangeInclusive<f64>,
+    count: usize,
+) -> Result<Vec<f32>, ModelError> {
+    let values = object.array(key)?;
+    let wanted = format!(
+        "{count} numbers from {} to {}, one for each pointwise convolution",
+        allowed.start(),
+        allowed.end()
+    );
+    if values.len() != count {
+        return Err(object.refuse(key, &format!("{} values", values.len()), wanted));
+    }
+    values
+        .iter()
+        .map(|value| match value.as_f64() {
+            #[expect(clippy::cast_possible_truncation, reason = "at most 1e6")]
+            Some(number) if allowed.contains(&number) => Ok(number as f32),
+            _ => Err(object.refuse(key, &quoted(value), wanted.clone())),
+        })
+        .collect()
 }
 
 /// The order of the logits is the order of [`BeatClass::ALL`]; anything else would swap diagnoses.
@@ -221,10 +291,11 @@ fn check_parameters(
         _ => MAX_PARAMETERS,
     };
     let derived = description.parameters();
-    if derived > limit {
+    let all = derived + description.novelty_values();
+    if all > limit {
         return Err(top.refuse(
             "layers",
-            &format!("{derived} parameters"),
+            &format!("{all} parameters"),
             format!("at most {limit} for a model named {:?}", description.name),
         ));
     }

@@ -163,8 +163,27 @@ fn wrong_descriptions_are_refused_by_name() {
         ),
         (
             |d| d["tempreature"] = json!(1),
-            "tempreature: unknown field, expected only format, name, architecture, input, layers, \
-             normalisation, labels, temperature, training, parameters",
+            "tempreature: unknown field, expected only format, name, architecture, input, layers, int8, \
+             normalisation, labels, temperature, limits, training, parameters",
+        ),
+        (
+            |d| d["limits"] = json!({"confidence": 1.5}),
+            "limits.confidence: found 1.5, expected a number 0 to 1",
+        ),
+        (
+            |d| d["limits"] = json!({"novelty": -1}),
+            "limits.novelty: found -1, expected a number 0 to 1000000000",
+        ),
+        (
+            |d| d["limits"] = json!({"noise": 1}),
+            "limits.noise: unknown field, expected only confidence, novelty",
+        ),
+        (
+            |d| {
+                d["layers"][6]["out"] = json!(155);
+                d["limits"] = json!({"novelty": 3});
+            },
+            "layers: found 77848 parameters, expected at most 77358 for a model named \"v1\"",
         ),
         (
             |d| d["name"] = json!(""),

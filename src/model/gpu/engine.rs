@@ -8,7 +8,7 @@ use super::error::GpuError;
 use super::options::{GpuBackend, GpuKernels, GpuOptions};
 use super::runner::Runner;
 use super::slot::Results;
-use crate::model::{CLASS_COUNT, Classifier, ClassifyError, Model, Outputs};
+use crate::model::{CLASS_COUNT, Classifier, ClassifyError, Model, Outputs, Wanted};
 
 /// Runs a network on a GPU.
 ///
@@ -115,12 +115,12 @@ impl GpuEngine {
         self.runner.in_flight()
     }
 
-    /// Sends a batch of at most [`GpuEngine::stream_batch`] windows and returns at once; with `maps`
-    /// its last feature maps come back too. Results come in the order of submission.
+    /// Sends a batch of at most [`GpuEngine::stream_batch`] windows, of which something is `wanted`,
+    /// and returns at once. Results come in the order of submission.
     ///
     /// # Errors
     /// See [`ClassifyError`].
-    pub fn submit(&mut self, input: &[f32], maps: bool) -> Result<Submitted, ClassifyError> {
+    pub fn submit(&mut self, input: &[f32], wanted: Wanted) -> Result<Submitted, ClassifyError> {
         let window = self.model.description().input.len();
         if input.is_empty() || !input.len().is_multiple_of(window) {
             return Err(ClassifyError::InputLength {
@@ -133,15 +133,15 @@ impl GpuEngine {
         if found > limit {
             return Err(ClassifyError::BatchTooLarge { found, limit });
         }
-        match self.runner.submit(input, maps) {
+        match self.runner.submit(input, wanted) {
             Ok(true) => Ok(Submitted::Yes),
             Ok(false) => Ok(Submitted::Full),
             Err(reason) => Err(self.failed(reason)),
         }
     }
 
-    /// Waits for the oldest batch in flight; `false` where there is none. Feature maps are in
-    /// `outputs` only if they were asked for at submission.
+    /// Waits for the oldest batch in flight; `false` where there is none. `outputs` has to want what
+    /// was wanted at submission.
     ///
     /// # Errors
     /// See [`ClassifyError`]. The batch is then lost; those after it are not.
@@ -151,6 +151,7 @@ impl GpuEngine {
         let collected = self.runner.collect(|results| {
             let into = outputs.begin_windows(model.description(), limit, results.beats)?;
             results.logits(into.logits);
+            results.pooled(into.pooled);
             results.maps(into.feature_maps);
             results.probabilities(probabilities);
             *timings = timings_of(results);
@@ -178,9 +179,9 @@ impl GpuEngine {
         outputs: &mut Outputs,
         mut each: impl FnMut(&Outputs),
     ) -> Result<(), ClassifyError> {
-        let maps = outputs.wants_feature_maps();
+        let wanted = outputs.wanted();
         for batch in batches {
-            while self.submit(batch, maps)? == Submitted::Full {
+            while self.submit(batch, wanted)? == Submitted::Full {
                 if self.collect(outputs)? {
                     each(outputs);
                 }
@@ -195,6 +196,12 @@ impl GpuEngine {
     /// Destroys the device, as a driver does that resets it: for tests of what happens then.
     pub fn destroy_device(&self) {
         self.runner.gpu.device.destroy();
+        // wgpu reports a device destroyed by its owner only when it is polled, which waiting for a
+        // batch avoids; one that a driver loses is reported while waiting.
+        let _ = self
+            .runner
+            .gpu
+            .fail("device lost: destroyed on purpose".to_owned());
     }
 
     fn failed(&self, reason: String) -> ClassifyError {
@@ -224,10 +231,10 @@ impl Classifier for GpuEngine {
     /// As in the trait; batches of a stream still in flight are dropped.
     fn classify(&mut self, input: &[f32], outputs: &mut Outputs) -> Result<(), ClassifyError> {
         let network = self.model.description();
+        let wanted = outputs.wanted();
         let into = outputs.begin(network, self.max_batch, input)?;
-        let (logits, maps) = (into.logits, into.feature_maps);
-        let (window, map) = (network.input.len(), network.feature_maps().len());
-        let wants_maps = !maps.is_empty();
+        let (logits, pooled, maps) = (into.logits, into.pooled, into.feature_maps);
+        let (window, shape) = (network.input.len(), network.feature_maps());
         let result = (|| {
             while self.runner.collect(|_| ())?.is_some() {}
             let mut chunks = input.chunks(self.runner.capacity() * window);
@@ -236,14 +243,18 @@ impl Classifier for GpuEngine {
             loop {
                 while self.runner.in_flight() < super::runner::SLOTS {
                     let Some(chunk) = chunks.next() else { break };
-                    self.runner.submit(chunk, wants_maps)?;
+                    self.runner.submit(chunk, wanted)?;
                 }
                 let (timings, probabilities) = (&mut self.timings, &mut self.probabilities);
                 let collected = self.runner.collect(|results| {
                     let end = done + results.beats;
                     results.logits(&mut logits[done..end]);
-                    if wants_maps {
-                        results.maps(&mut maps[done * map..end * map]);
+                    let part = |values: usize| done * values..end * values;
+                    if let Some(pooled) = pooled.get_mut(part(shape.channels)) {
+                        results.pooled(pooled);
+                    }
+                    if let Some(maps) = maps.get_mut(part(shape.len())) {
+                        results.maps(maps);
                     }
                     if let Some(probabilities) = probabilities.get_mut(done..end) {
                         results.probabilities(probabilities);

@@ -80,11 +80,12 @@ struct Planner {
 }
 
 impl Planner {
-    /// Stores weights and biases; gives where they start.
+    /// Stores weights, biases and the map of the context; gives where they start.
     fn store(&mut self, weights: &PartWeights) -> f64 {
         let start = self.weights.len();
         self.weights.extend_from_slice(&weights.weight);
         self.weights.extend_from_slice(&weights.bias);
+        self.weights.extend_from_slice(&weights.context);
         start as f64
     }
 
@@ -132,6 +133,7 @@ impl Planner {
                 let mut constants = time(part);
                 constants.push(("IN_CHANNELS", part.input.channels as f64));
                 constants.push(("OUT_CHANNELS", part.output.channels as f64));
+                constants.push(("CONTEXT", part.context as f64));
                 self.push("stem", shaders::STEM, constants, &places, per_sample);
             }
             PartKind::Depthwise => {

@@ -4,7 +4,7 @@ use super::device::Gpu;
 use super::error::GpuError;
 use super::options::GpuKernels;
 use super::{fused, layered, shaders};
-use crate::model::{CLASS_COUNT, Model};
+use crate::model::{CLASS_COUNT, Model, Wanted};
 
 /// A buffer a shader binds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,8 +136,8 @@ pub(super) struct Program {
     steps: Vec<(wgpu::ComputePipeline, Step)>,
     weights: wgpu::Buffer,
     activations: Vec<wgpu::Buffer>,
-    /// Contents of `Request` without and with feature maps.
-    requests: [wgpu::Buffer; 2],
+    /// Contents of `Request` for each of [`Wanted`].
+    requests: [wgpu::Buffer; 3],
 }
 
 /// The buffers of one batch in flight.
@@ -165,10 +165,10 @@ impl Program {
                     gpu.buffer("activations", bytes, storage | wgpu::BufferUsages::COPY_SRC)
                 })
                 .collect(),
-            requests: [0_u32, 1].map(|maps| {
+            requests: [0_u32, 1, 2].map(|wanted| {
                 gpu.constant(
                     "request",
-                    bytemuck::cast_slice(&[maps, 0, 0, 0]),
+                    bytemuck::cast_slice(&[wanted, 0, 0, 0]),
                     wgpu::BufferUsages::UNIFORM,
                 )
             }),
@@ -188,13 +188,13 @@ impl Program {
         self.steps.len()
     }
 
-    /// Binds the buffers of a batch, whose feature maps are wanted or not.
-    pub(super) fn bind(&self, gpu: &Gpu, batch: &BatchBuffers, maps: bool) -> Bindings {
+    /// Binds the buffers of a batch of which something is wanted.
+    pub(super) fn bind(&self, gpu: &Gpu, batch: &BatchBuffers, wanted: Wanted) -> Bindings {
         let groups = self.steps.iter().map(|(pipeline, step)| {
             let buffers: Vec<_> = step
                 .buffers
                 .iter()
-                .filter_map(|&(binding, place)| Some((binding, self.buffer(place, batch, maps)?)))
+                .filter_map(|&(binding, place)| Some((binding, self.buffer(place, batch, wanted)?)))
                 .collect();
             gpu.bind(pipeline, &buffers)
         });
@@ -205,7 +205,7 @@ impl Program {
         &'a self,
         place: Place,
         batch: &'a BatchBuffers,
-        maps: bool,
+        wanted: Wanted,
     ) -> Option<&'a wgpu::Buffer> {
         match place {
             Place::Windows => Some(&batch.windows),
@@ -214,7 +214,7 @@ impl Program {
             Place::Maps => Some(&batch.maps),
             Place::Logits => Some(&batch.logits),
             Place::Probabilities => batch.probabilities.as_ref(),
-            Place::Request => self.requests.get(usize::from(maps)),
+            Place::Request => self.requests.get(wanted as usize),
         }
     }
 
@@ -237,7 +237,7 @@ impl Program {
     ) -> Option<&'a wgpu::Buffer> {
         let (_, step) = self.steps.get(number)?;
         let (_, place) = step.buffers.iter().find(|(binding, _)| *binding == 2)?;
-        self.buffer(*place, batch, true)
+        self.buffer(*place, batch, Wanted::Maps)
     }
 
     /// Writes the first `steps` dispatches for `beats` beats.

@@ -9,7 +9,7 @@ use super::limits::{MAX_BINDING_BYTES, MAX_WORKGROUPS};
 use super::options::{GpuKernels, GpuOptions};
 use super::program::{Plan, Program};
 use super::slot::{Extent, Results, Slot};
-use crate::model::{Model, NetworkDescription, Op};
+use crate::model::{Model, NetworkDescription, Op, Wanted};
 
 /// Batches in flight at once: while one is computed, the next is uploaded and the one before is
 /// read back.
@@ -49,15 +49,22 @@ impl Runner {
         } else {
             network.feature_maps().len()
         };
-        let extent = Extent {
-            window: network.input.len(),
-            maps,
-        };
         let gpu = Gpu::open(options)?;
         let card = gpu.adapter.device_type == GpuDeviceType::Discrete;
         let capacity = capacity(options, card, network);
         let mut plan = Plan::new(model, options.kernels, observe, capacity)?;
         let kernels = plan.kernels;
+        let channels = network.feature_maps().channels;
+        let extent = Extent {
+            window: network.input.len(),
+            channels,
+            // Layer by layer the maps are in a buffer anyway.
+            pooled: match kernels {
+                GpuKernels::Fused => channels,
+                GpuKernels::Layered => maps,
+            },
+            maps,
+        };
         if options.probabilities {
             plan = plan.with_probabilities(model, capacity);
         }
@@ -91,7 +98,7 @@ impl Runner {
 
     /// One window through the network: some drivers compile at the first dispatch.
     fn warm_up(&mut self, window: usize) -> Result<(), String> {
-        self.submit(&vec![0.0; window], true)?;
+        self.submit(&vec![0.0; window], Wanted::Maps)?;
         self.collect(|_| ())?;
         Ok(())
     }
@@ -114,12 +121,12 @@ impl Runner {
     }
 
     /// Sends a batch of at most [`Runner::capacity`] windows; `false` where all slots are taken.
-    pub(super) fn submit(&mut self, input: &[f32], maps: bool) -> Result<bool, String> {
+    pub(super) fn submit(&mut self, input: &[f32], wanted: Wanted) -> Result<bool, String> {
         if self.in_flight == SLOTS {
             return Ok(false);
         }
         let slot = &mut self.slots[(self.oldest + self.in_flight) % SLOTS];
-        slot.submit(&self.gpu, &self.program, input, maps, self.timeout)?;
+        slot.submit(&self.gpu, &self.program, input, wanted, self.timeout)?;
         self.in_flight += 1;
         Ok(true)
     }

@@ -5,13 +5,28 @@ use std::time::{Duration, Instant};
 use super::clock::{Clock, TIMESTAMP_BYTES};
 use super::device::{Gpu, Mapping};
 use super::program::{BatchBuffers, Bindings, Program};
-use crate::model::CLASS_COUNT;
+use crate::model::{CLASS_COUNT, Wanted};
 
 /// Values per beat of what goes in and comes out.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Extent {
     pub(super) window: usize,
+    /// Feature maps.
+    pub(super) channels: usize,
+    /// Values that come out where their means are wanted: as many, or the maps.
+    pub(super) pooled: usize,
+    /// Values of the feature maps.
     pub(super) maps: usize,
+}
+
+impl Extent {
+    const fn fetched(&self, wanted: Wanted) -> usize {
+        match wanted {
+            Wanted::Logits => 0,
+            Wanted::Pooled => self.pooled,
+            Wanted::Maps => self.maps,
+        }
+    }
 }
 
 const F32: usize = size_of::<f32>();
@@ -27,8 +42,8 @@ pub(super) struct Slot {
     results: wgpu::Buffer,
     results_mapping: Mapping,
     buffers: BatchBuffers,
-    /// Without and with feature maps.
-    bindings: [Bindings; 2],
+    /// For each of [`Wanted`].
+    bindings: [Bindings; 3],
     clock: Option<Clock>,
     flight: Option<Flight>,
 }
@@ -37,7 +52,7 @@ pub(super) struct Slot {
 #[derive(Debug, Clone, Copy)]
 struct Flight {
     beats: usize,
-    maps: bool,
+    wanted: Wanted,
     submitted: Instant,
 }
 
@@ -46,7 +61,9 @@ pub(super) struct Results<'a> {
     pub(super) beats: usize,
     logits: &'a [u8],
     probabilities: &'a [u8],
+    /// Feature maps or their means.
     maps: &'a [u8],
+    channels: usize,
     pub(super) waited: Duration,
     pub(super) in_flight: Duration,
     pub(super) device: Option<Duration>,
@@ -66,6 +83,16 @@ impl Results<'_> {
     /// Copies the feature maps, where they were asked for.
     pub(super) fn maps(&self, out: &mut [f32]) {
         copy(self.maps, out);
+    }
+
+    /// Writes the means of the feature maps over time, where either was asked for.
+    pub(super) fn pooled(&self, out: &mut [f32]) {
+        let time = self.maps.len() / F32 / self.beats.max(1) / self.channels.max(1);
+        let rows = self.maps.chunks_exact((time * F32).max(F32));
+        for (mean, row) in out.iter_mut().zip(rows) {
+            let (values, _) = row.as_chunks::<F32>();
+            *mean = values.iter().copied().map(f32::from_le_bytes).sum::<f32>() / time as f32;
+        }
     }
 }
 
@@ -108,7 +135,8 @@ impl Slot {
                 .then(|| gpu.buffer("probabilities", capacity * LOGITS_BYTES, output)),
         };
         let clock = gpu.timestamps.then(|| Clock::new(gpu));
-        let bindings = [false, true].map(|maps| program.bind(gpu, &buffers, maps));
+        let bindings = [Wanted::Logits, Wanted::Pooled, Wanted::Maps]
+            .map(|wanted| program.bind(gpu, &buffers, wanted));
         let mut slot = Self {
             extent,
             capacity,
@@ -121,25 +149,20 @@ impl Slot {
             clock,
             flight: None,
         };
-        let end = slot.offsets(capacity, true).end;
+        let end = slot.offsets(capacity, Wanted::Maps).end;
         slot.results = gpu.buffer("results", end, Usage::MAP_READ | Usage::COPY_DST);
         slot
     }
 
     /// Offsets are multiples of 4, as copies want them.
-    fn offsets(&self, beats: usize, maps: bool) -> Offsets {
+    fn offsets(&self, beats: usize, wanted: Wanted) -> Offsets {
         let probabilities = TIMESTAMP_BYTES + beats * LOGITS_BYTES;
         let has_probabilities = usize::from(self.buffers.probabilities.is_some());
         let maps_start = probabilities + has_probabilities * beats * LOGITS_BYTES;
-        let map_bytes = if maps {
-            beats * self.extent.maps * F32
-        } else {
-            0
-        };
         Offsets {
             probabilities,
             maps: maps_start,
-            end: maps_start + map_bytes,
+            end: maps_start + beats * self.extent.fetched(wanted) * F32,
         }
     }
 
@@ -150,7 +173,7 @@ impl Slot {
         gpu: &Gpu,
         program: &Program,
         input: &[f32],
-        maps: bool,
+        wanted: Wanted,
         timeout: Duration,
     ) -> Result<(), String> {
         gpu.check()?;
@@ -163,7 +186,7 @@ impl Slot {
             .copy_from_slice(bytemuck::cast_slice(input));
         self.upload.unmap();
 
-        let offsets = self.offsets(beats, maps);
+        let offsets = self.offsets(beats, wanted);
         let buffers = &self.buffers;
         let mut encoder = gpu
             .device
@@ -174,7 +197,7 @@ impl Slot {
                 label: None,
                 timestamp_writes: self.clock.as_ref().map(Clock::writes),
             });
-            program.encode(&mut pass, &self.bindings[usize::from(maps)], beats);
+            program.encode(&mut pass, &self.bindings[wanted as usize], beats);
         }
         if let Some(clock) = &self.clock {
             encoder.resolve_query_set(&clock.queries, 0..2, &clock.resolved, 0);
@@ -199,14 +222,14 @@ impl Slot {
         if let Some(probabilities) = &buffers.probabilities {
             fetch(probabilities, offsets.probabilities, offsets.maps);
         }
-        if maps {
+        if offsets.end > offsets.maps {
             fetch(&buffers.maps, offsets.maps, offsets.end);
         }
         gpu.queue.submit([encoder.finish()]);
         gpu.check()?;
         self.flight = Some(Flight {
             beats,
-            maps,
+            wanted,
             submitted: Instant::now(),
         });
         self.upload_mapping
@@ -229,7 +252,7 @@ impl Slot {
         let started = Instant::now();
         gpu.wait(&self.results_mapping, timeout)?;
         let waited = started.elapsed();
-        let offsets = self.offsets(flight.beats, flight.maps);
+        let offsets = self.offsets(flight.beats, flight.wanted);
         let mapped = self
             .results
             .get_mapped_range(0..offsets.end as u64)
@@ -239,6 +262,7 @@ impl Slot {
             logits: &mapped[TIMESTAMP_BYTES..offsets.probabilities],
             probabilities: &mapped[offsets.probabilities..offsets.maps],
             maps: &mapped[offsets.maps..offsets.end],
+            channels: self.extent.channels,
             waited,
             in_flight: flight.submitted.elapsed(),
             device: self.clock.as_ref().and_then(|clock| clock.read(&mapped)),
@@ -270,7 +294,12 @@ impl Slot {
             .device
             .create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-        program.encode_first(steps, &mut pass, &self.bindings[1], beats);
+        program.encode_first(
+            steps,
+            &mut pass,
+            &self.bindings[Wanted::Maps as usize],
+            beats,
+        );
         drop(pass);
         let output = program.output(steps - 1, &self.buffers).ok_or("no step")?;
         encoder.copy_buffer_to_buffer(output, 0, &read, 0, bytes);

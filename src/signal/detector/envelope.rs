@@ -10,6 +10,14 @@ const SMOOTH_LENGTH: usize = 5;
 const ENERGY_LENGTH: usize = 25;
 /// A peak is the largest value this far on both sides (100 ms), samples.
 const PEAK_HALF: usize = 25;
+/// Samples whose mean energy a peak's prominence is measured against (600 ms).
+const SURROUNDINGS: usize = 150;
+/// Samples kept: a candidate is described up to 0.64 s before it, and decided up to 1.1 s after
+/// its energy is known.
+const KEPT: usize = 460;
+/// Samples in a block of the background, and the blocks kept (2 s).
+const BLOCK: usize = 25;
+const BLOCKS: usize = 20;
 
 /// Samples from the input to the envelope it is the centre of.
 const ENVELOPE_DELAY: u64 =
@@ -28,6 +36,9 @@ pub(super) struct Peak {
     pub(super) sharpness: f32,
     /// Energy in relation to its surroundings
     pub(super) prominence: f32,
+    /// Energy of the quietest quarter and of the quieter half of the last two seconds, µV.
+    pub(super) quiet_uv: f32,
+    pub(super) middle_uv: f32,
 }
 
 /// Streaming envelope: square root of the energy of a difference of averages in a 100 ms window.
@@ -40,6 +51,11 @@ pub(super) struct Envelope {
     fine: SlidingWindow,
     fine_energy: f64,
     fine_envelope: SlidingWindow,
+    /// Mean energies of the last blocks, µV, and the sum of the one that is not complete.
+    blocks_uv: [f32; BLOCKS],
+    block: usize,
+    block_sum_uv: f32,
+    in_block: usize,
     /// Index of the next input sample.
     next: u64,
     first: u64,
@@ -50,11 +66,15 @@ impl Envelope {
         Self {
             input: SlidingWindow::new(2 * DIFFERENCE_HALF + SMOOTH_LENGTH),
             band: SlidingWindow::new(ENERGY_LENGTH + 1),
-            envelope: SlidingWindow::new(150),
+            envelope: SlidingWindow::new(KEPT),
             fine: SlidingWindow::new(ENERGY_LENGTH + 1),
             fine_envelope: SlidingWindow::new(PEAK_HALF + 1),
             fine_energy: 0.0,
             energy: 0.0,
+            blocks_uv: [0.0; BLOCKS],
+            block: 0,
+            block_sum_uv: 0.0,
+            in_block: 0,
             next: 0,
             first: 0,
         }
@@ -89,6 +109,14 @@ impl Envelope {
         self.energy += f64::from(band) * f64::from(band) - leaving * leaving;
         let envelope = (self.energy.max(0.0) as f32 / ENERGY_LENGTH as f32).sqrt();
         self.envelope.push(envelope);
+        self.block_sum_uv += envelope;
+        self.in_block += 1;
+        if self.in_block == BLOCK {
+            self.blocks_uv[self.block] = self.block_sum_uv / BLOCK as f32;
+            self.block = (self.block + 1) % BLOCKS;
+            self.block_sum_uv = 0.0;
+            self.in_block = 0;
+        }
         let fine = (values[6] + values[7] - values[3] - values[4]) / 2.0;
         self.fine.push(fine);
         let leaving = f64::from(self.fine.back(ENERGY_LENGTH));
@@ -101,6 +129,13 @@ impl Envelope {
     /// The newest value of the envelope, µV.
     pub(super) fn newest_uv(&self) -> f32 {
         self.envelope.back(0)
+    }
+
+    /// The value that belongs to sample `index`, µV; the oldest and the newest are repeated.
+    #[allow(clippy::cast_possible_truncation, reason = "limited to what is kept")]
+    pub(super) fn at(&self, index: u64) -> f32 {
+        let age = self.next.saturating_sub(1 + ENVELOPE_DELAY + index);
+        self.envelope.back(age.min(KEPT as u64 - 1) as usize)
     }
 
     #[inline]
@@ -116,11 +151,20 @@ impl Envelope {
         let largest = values[..PEAK_HALF].iter().all(|&value| value <= centre)
             && values[PEAK_HALF + 1..].iter().all(|&value| value < centre);
         let index = (self.next - 1).checked_sub(PEAK_DELAY_SAMPLES)?;
-        (largest && index >= self.first).then_some(Peak {
+        if !largest || index < self.first {
+            return None;
+        }
+        let surroundings = &all[all.len() - SURROUNDINGS..];
+        let mean_uv = surroundings.iter().sum::<f32>() / SURROUNDINGS as f32;
+        let mut blocks_uv = self.blocks_uv;
+        blocks_uv.sort_unstable_by(f32::total_cmp);
+        Some(Peak {
             index,
             energy_uv: centre,
             sharpness: self.fine_envelope.back(PEAK_HALF) / centre.max(1e-3),
-            prominence: centre / (all.iter().sum::<f32>() / all.len() as f32).max(1e-3),
+            prominence: centre / mean_uv.max(1e-3),
+            quiet_uv: blocks_uv[BLOCKS / 4],
+            middle_uv: blocks_uv[BLOCKS / 2],
         })
     }
 }

@@ -13,6 +13,11 @@ const LEVEL_TO: u64 = samples(112);
 /// A complex whose deflections differ by less than this (logarithm of their ratio) keeps the
 /// polarity of the patient's beats so far: R and S must not take turns.
 const UNDECIDED: f32 = 0.4;
+/// What remains of a complex in means over this many samples (40 ms) tells its breadth: little of a
+/// QRS complex, nearly all of a T wave.
+const BROAD_LENGTH: u64 = samples(40);
+const BROAD_FROM: u64 = samples(200);
+const BROAD_COUNT: u64 = 9;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Fiducial {
@@ -24,6 +29,11 @@ pub(super) struct Fiducial {
     pub(super) upward: bool,
     /// From the highest to the lowest value of the complex, µV.
     pub(super) amplitude_uv: f32,
+    /// The highest above and the lowest below the level before, µV, both positive.
+    pub(super) up_uv: f32,
+    pub(super) down_uv: f32,
+    /// Range of the means over 40 ms around it over its amplitude.
+    pub(super) breadth: f32,
     /// How the complex fits the patient's shapes.
     pub(super) fit: Fit,
     /// Logarithm of the upward over the downward deflection.
@@ -70,9 +80,24 @@ pub(super) fn place(history: &History, peak: u64, memory: &Memory) -> Fiducial {
         ),
         upward,
         amplitude_uv: highest.1 - lowest.1,
+        up_uv: highest.1.max(0.0),
+        down_uv: (-lowest.1).max(0.0),
+        breadth: broad_range_uv(history, peak) / (highest.1 - lowest.1).max(1.0),
         fit,
         log_up_over_down,
     }
+}
+
+fn broad_range_uv(history: &History, peak: u64) -> f32 {
+    let from = peak.saturating_sub(BROAD_FROM);
+    let (mut highest, mut lowest) = (f32::MIN, f32::MAX);
+    for block in 0..BROAD_COUNT {
+        let start = from + block * BROAD_LENGTH;
+        let mean_uv = mean(history, start, start + BROAD_LENGTH - 1);
+        highest = highest.max(mean_uv);
+        lowest = lowest.min(mean_uv);
+    }
+    highest - lowest
 }
 
 fn mean(history: &History, from: u64, to: u64) -> f32 {

@@ -12,21 +12,25 @@
 mod envelope;
 mod features;
 mod fiducial;
+mod fusion;
 mod history;
 mod memory;
 mod network;
 mod shapes;
-#[allow(clippy::approx_constant, reason = "fitted, whatever they look like")]
 mod weights;
 
 use std::collections::VecDeque;
 
-pub use features::{FEATURE_COUNT, FEATURE_NAMES};
+pub use features::{FEATURE_COUNT, FEATURE_GROUPS};
+pub use network::Network;
+pub use weights::DetectorWeights;
 
 use super::CHAIN_RATE_HZ;
 use envelope::{Envelope, PEAK_DELAY_SAMPLES, Peak};
-use features::Context;
+use features::{Context, QUIET};
 use fiducial::Fiducial;
+pub use fusion::FUSION_COUNT;
+use fusion::Opinion;
 pub(super) use history::History;
 use memory::Memory;
 
@@ -43,9 +47,18 @@ pub(super) const DEADLINE_SAMPLES: u64 = samples(800);
 pub(super) const REFRACTORY_SAMPLES: u64 = samples(200);
 /// A candidate this likely is reported without waiting for the deadline (log odds).
 const EARLY_LOG_ODDS: f32 = 4.0;
+/// Log odds of what is decided without the network.
+const FULL_LOG_ODDS: f32 = 6.0;
 /// From here on a candidate is a beat at the deadline (log odds): below even odds, because a lost
 /// beat also costs the levels their memory.
-const LEAST_LOG_ODDS: f32 = -0.25;
+const LEAST_LOG_ODDS: f32 = -0.55;
+/// The same with the opinion of the other channel.
+const LEAST_FUSED_LOG_ODDS: f32 = -1.0;
+/// In noise a lost beat weighs more: from this energy between the beats over theirs on (logarithm)
+/// the limit falls by the slope, for as far as the width.
+const NOISE_FROM: f32 = -2.2;
+const NOISE_WIDTH: f32 = 0.6;
+const NOISE_SLOPE: f32 = 1.5;
 /// Most candidates that can be waiting: one each 100 ms, and those of a flush.
 const QUEUE_LENGTH: usize = 32;
 /// Decided candidates that are remembered: as many as fit into the time a P wave lies before R.
@@ -58,6 +71,9 @@ const FIRST_BEAT_PART: f32 = 0.4;
 const NOISE_WEIGHT: f32 = 0.1;
 /// Without a beat for this long, the levels of the last beats sink with every candidate.
 const SILENCE_SAMPLES: u64 = samples(2500);
+/// Without a beat for this long what is known of the beats is forgotten: the patient's beats changed,
+/// or something else had been learned for them.
+const LOST_SAMPLES: u64 = samples(6000);
 /// What remains of the levels each time.
 const SINKING: f32 = 0.9;
 
@@ -75,8 +91,12 @@ pub struct Detection {
 pub struct Judgement {
     /// Index of the candidate's R peak, at [`CHAIN_RATE_HZ`].
     pub index: u64,
-    /// Its features when it was decided, in the order of [`FEATURE_NAMES`].
+    /// Its features when it was decided, in the order of [`FEATURE_GROUPS`].
     pub features: [f32; FEATURE_COUNT],
+    /// What the network made of them.
+    pub log_odds: f32,
+    /// What it was weighed with the other channel by, if there was one.
+    pub beside: Option<[f32; FUSION_COUNT]>,
     /// Whether it was taken for a beat.
     pub accepted: bool,
 }
@@ -97,6 +117,29 @@ impl Candidate {
     }
 }
 
+/// A candidate and what became of it.
+#[derive(Debug, Clone, Copy)]
+struct Decided {
+    candidate: Candidate,
+    /// In this channel alone.
+    log_odds: f32,
+    accepted: bool,
+}
+
+/// How a candidate is decided, and its log odds in its own channel.
+struct Verdict {
+    accepted: bool,
+    log_odds: f32,
+}
+
+impl Verdict {
+    /// Not worth a judgement.
+    const NO: Self = Self {
+        accepted: false,
+        log_odds: -FULL_LOG_ODDS,
+    };
+}
+
 /// Streaming QRS detector for one channel of conditioned signal.
 #[derive(Debug, Clone)]
 pub struct Detector {
@@ -106,20 +149,15 @@ pub struct Detector {
     memory: Memory,
     last_beat: Option<Candidate>,
     /// The last decided candidates, newest first.
-    before: [Option<Candidate>; BEFORE],
+    before: [Option<Decided>; BEFORE],
+    weights: DetectorWeights,
     judgements: Option<Vec<Judgement>>,
-}
-
-impl Default for Detector {
-    fn default() -> Self {
-        Self::new()
-    }
 }
 
 impl Detector {
     /// A detector that knows nothing; its first sample has index 0.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn new(weights: DetectorWeights) -> Self {
         Self {
             history: History::new(),
             envelope: Envelope::new(),
@@ -127,6 +165,7 @@ impl Detector {
             memory: Memory::default(),
             last_beat: None,
             before: [None; BEFORE],
+            weights,
             judgements: None,
         }
     }
@@ -151,6 +190,11 @@ impl Detector {
         self.before = [None; BEFORE];
     }
 
+    /// The newest samples.
+    pub(super) fn history(&self) -> &History {
+        &self.history
+    }
+
     /// Median energy of the last beats' QRS complexes, µV.
     pub(super) fn qrs_energy_uv(&self) -> Option<f32> {
         self.memory.energy_uv.median()
@@ -165,7 +209,13 @@ impl Detector {
     /// by it, in order of time.
     #[inline]
     pub fn push(&mut self, uv: f32, sink: &mut impl FnMut(Detection)) {
-        self.process(uv, &mut |detection, _| sink(detection));
+        self.process(uv, None, &mut |detection, _| sink(detection));
+    }
+
+    /// As [`Detector::push`], with the opinion of the detector of another channel of the same
+    /// patient, which has taken its samples up to this index or the one before.
+    pub fn push_beside(&mut self, uv: f32, other: &Self, sink: &mut impl FnMut(Detection)) {
+        self.process(uv, Some(other), &mut |detection, _| sink(detection));
     }
 
     /// Decide all waiting candidates with what is known. Call [`Detector::restart`] before pushing
@@ -176,13 +226,18 @@ impl Detector {
 
     /// As [`Detector::push`]; `sink` also gets the samples around the beat.
     #[inline]
-    pub(super) fn process(&mut self, uv: f32, sink: &mut impl FnMut(Detection, &History)) {
+    pub(super) fn process(
+        &mut self,
+        uv: f32,
+        other: Option<&Self>,
+        sink: &mut impl FnMut(Detection, &History),
+    ) {
         self.history.push(uv);
         if let Some(peak) = self.envelope.push(uv) {
             self.add_candidate(peak);
         }
         if !self.queue.is_empty() {
-            self.decide(false, sink);
+            self.decide(false, other, sink);
         }
     }
 
@@ -194,7 +249,7 @@ impl Detector {
                 self.add_candidate(peak);
             }
         }
-        self.decide(true, sink);
+        self.decide(true, None, sink);
     }
 
     fn add_candidate(&mut self, peak: Peak) {
@@ -215,7 +270,12 @@ impl Detector {
         });
     }
 
-    fn decide(&mut self, now: bool, sink: &mut impl FnMut(Detection, &History)) {
+    fn decide(
+        &mut self,
+        now: bool,
+        other: Option<&Self>,
+        sink: &mut impl FnMut(Detection, &History),
+    ) {
         let newest = self.history.end().saturating_sub(1);
         while let Some(front) = self.queue.front_mut() {
             let last_call = now || newest >= front.deadline;
@@ -225,13 +285,17 @@ impl Detector {
             }
             front.tried = true;
             let front = *front;
-            let Some(accepted) = self.judge(&front, newest, last_call) else {
+            let Some(verdict) = self.judge(&front, other, last_call) else {
                 return;
             };
             self.queue.pop_front();
             self.before.rotate_right(1);
-            self.before[0] = Some(front);
-            if accepted {
+            self.before[0] = Some(Decided {
+                candidate: front,
+                log_odds: verdict.log_odds,
+                accepted: verdict.accepted,
+            });
+            if verdict.accepted {
                 self.remember(&front);
                 let detection = Detection {
                     index: front.r(),
@@ -244,48 +308,72 @@ impl Detector {
         }
     }
 
+    fn context(&self) -> Context<'_> {
+        Context {
+            memory: &self.memory,
+            history: &self.history,
+            envelope: &self.envelope,
+            last: self.last_beat.as_ref(),
+            queue: &self.queue,
+            before: &self.before,
+            newest: self.history.end().saturating_sub(1),
+        }
+    }
+
     /// `None` if the candidate may wait.
-    fn judge(&mut self, front: &Candidate, newest: u64, last_call: bool) -> Option<bool> {
+    fn judge(
+        &mut self,
+        front: &Candidate,
+        other: Option<&Self>,
+        last_call: bool,
+    ) -> Option<Verdict> {
         let too_close = |earlier: u64, later: u64| later < earlier + REFRACTORY_SAMPLES;
         let last_r = self.last_beat.map(|last| last.r());
         if last_r.is_some_and(|last| too_close(last, front.r())) {
-            return Some(false);
+            return Some(Verdict::NO);
         }
-        let mut later = self.queue.iter().skip(1);
-        if later.any(|other| {
-            too_close(front.r(), other.r()) && other.peak.energy_uv > front.peak.energy_uv
-        }) {
-            return Some(false);
-        }
-        if self.memory.energy_uv.is_empty() {
+        let rivals = self.queue.iter().enumerate().skip(1);
+        let mut rivals = rivals.filter(|(_, other)| too_close(front.r(), other.r()));
+        let Some(level_uv) = self.memory.energy_uv.median() else {
+            if rivals.any(|(_, other)| other.peak.energy_uv > front.peak.energy_uv) {
+                return Some(Verdict::NO);
+            }
             // Nothing known yet: wait for as much as may be seen, then trust what stands out.
             return last_call.then(|| {
                 let largest = |most: f32, other: &Candidate| most.max(other.peak.energy_uv);
                 let largest = self.queue.iter().fold(0.0, largest);
-                front.peak.energy_uv >= FIRST_BEAT_PART * largest
+                Verdict {
+                    accepted: front.peak.energy_uv >= FIRST_BEAT_PART * largest
+                        && front.peak.energy_uv >= self.memory.least_energy_uv,
+                    log_odds: FULL_LOG_ODDS,
+                }
             });
-        }
-        let context = Context {
-            memory: &self.memory,
-            last: self.last_beat.as_ref(),
-            queue: &self.queue,
-            before: &self.before,
-            newest,
         };
-        let features = context.features(front);
-        let log_odds = network::log_odds(&features);
-        if !last_call && log_odds <= EARLY_LOG_ODDS {
+        let (context, network) = (self.context(), self.weights.network());
+        let features = context.features(0);
+        let log_odds = network.log_odds(&features);
+        let beside = other.map(|other| {
+            let theirs = other.opinion(front.r(), network);
+            Opinion::new(front, log_odds, level_uv).beside(theirs.as_ref())
+        });
+        let weighed = beside.map_or(log_odds, |beside| network.fused_log_odds(&beside));
+        if !last_call && weighed <= EARLY_LOG_ODDS {
             return None;
         }
-        let accepted = log_odds > LEAST_LOG_ODDS;
+        // Of two that are too close for both to be beats the likelier one is: a large P wave must
+        // not hide a small QRS complex.
+        let accepted = weighed > least_log_odds(features[QUIET], beside.is_some())
+            && !rivals.any(|(place, _)| network.log_odds(&context.features(place)) > log_odds);
         if let Some(judgements) = &mut self.judgements {
             judgements.push(Judgement {
                 index: front.r(),
                 features,
+                log_odds,
+                beside,
                 accepted,
             });
         }
-        Some(accepted)
+        Some(Verdict { accepted, log_odds })
     }
 
     fn remember(&mut self, beat: &Candidate) {
@@ -300,8 +388,21 @@ impl Detector {
         let noise = &mut self.memory.noise_uv;
         *noise += (candidate.peak.energy_uv - *noise) * NOISE_WEIGHT;
         let last_r = self.last_beat.map_or(self.history.start(), |last| last.r());
-        if candidate.r() > last_r + SILENCE_SAMPLES {
+        if candidate.r() > last_r + LOST_SAMPLES {
+            self.memory.forget();
+            self.last_beat = None;
+        } else if candidate.r() > last_r + SILENCE_SAMPLES {
             self.memory.sink(SINKING);
         }
     }
+}
+
+/// The least log odds of a beat in a background of `quiet`, see [`QUIET`].
+fn least_log_odds(quiet: f32, fused: bool) -> f32 {
+    let least = if fused {
+        LEAST_FUSED_LOG_ODDS
+    } else {
+        LEAST_LOG_ODDS
+    };
+    least - NOISE_SLOPE * (quiet - NOISE_FROM).clamp(0.0, NOISE_WIDTH)
 }

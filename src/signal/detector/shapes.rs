@@ -50,6 +50,10 @@ const NO_SHAPE: Shape = Shape {
 pub(super) struct Fit {
     /// Correlation with the best shape at its best place, -1 to 1; -1 if none is known.
     pub(super) likeness: f32,
+    /// The same with the shape most beats have.
+    pub(super) main_likeness: f32,
+    /// The best shape's part of the beats so far, 0 to 1.
+    pub(super) share: f32,
     known: Option<Known>,
 }
 
@@ -108,8 +112,11 @@ impl Shapes {
         }
         let mut fit = Fit {
             likeness: -1.0,
+            main_likeness: -1.0,
+            share: 0.0,
             known: None,
         };
+        let mut likeness = [-1.0; COUNT];
         let mut best = (0, 0);
         for (place, window) in span.windows(LENGTH).enumerate() {
             let length = centred_length(window);
@@ -118,11 +125,26 @@ impl Shapes {
                     continue;
                 }
                 let product: f32 = window.iter().zip(&shape.values).map(|(a, b)| a * b).sum();
-                if product > fit.likeness * length {
-                    fit.likeness = product / length;
-                    best = (number, place);
+                if product > likeness[number] * length {
+                    likeness[number] = product / length;
+                    if likeness[number] > fit.likeness {
+                        fit.likeness = likeness[number];
+                        best = (number, place);
+                    }
                 }
             }
+        }
+        let mut main = (0.0, -1.0);
+        let mut claims = 0.0;
+        for (shape, likeness) in self.shapes.iter().zip(likeness) {
+            claims += shape.claim;
+            if shape.claim > main.0 {
+                main = (shape.claim, likeness);
+            }
+        }
+        fit.main_likeness = main.1;
+        if claims > 0.0 {
+            fit.share = self.shapes[best.0].claim / claims;
         }
         if fit.likeness >= SAME_SHAPE {
             fit.known = Some(Known {

@@ -9,7 +9,7 @@ mod writing;
 use std::path::Path;
 
 use super::{Store, StoreOptions, StoreWriter, Synchronous};
-use crate::model::BeatClass;
+use crate::model::{BeatClass, Unclassifiable};
 use crate::pipeline::{EcgBlock, Event, Gap, GapCause, LabelledBeat, PipelineEvent, SessionInfo};
 use crate::signal::SignalQuality;
 use crate::time::{ClockRelation, MonotonicNs, WallUs};
@@ -39,7 +39,8 @@ fn time_of(info: &SessionInfo, sample: u64) -> MonotonicNs {
         .plus_ns(sample * 1_000_000_000 / RATE_HZ)
 }
 
-/// Beat `k` of a session: R peak every 400 samples, classes N N N N L R A V in turn.
+/// Beat `k` of a session: R peak every 400 samples, classes N N N N L R A V in turn; every other V is
+/// unclassifiable.
 pub(super) fn beat(info: &SessionInfo, k: u64) -> LabelledBeat {
     let class = [
         BeatClass::N,
@@ -58,6 +59,7 @@ pub(super) fn beat(info: &SessionInfo, k: u64) -> LabelledBeat {
         r_time: time_of(info, 400 + 400 * k),
         rr_ms: (k > 0).then_some(800.0),
         class,
+        unclassifiable: (k % 16 == 7).then_some(Unclassifiable::LowConfidence),
         probabilities,
         channel: u8::from(k % 2 == 1),
         quality: SignalQuality::Good,

@@ -95,7 +95,7 @@ fn files_that_are_not_ours_are_refused_and_untouched() {
         ),
         (
             "newer.db",
-            "schema version 2, this program knows versions 1 to 1",
+            "schema version 3, this program knows versions 1 to 2",
         ),
         ("folder.db", "not an SQLite database"),
     ] {
@@ -162,13 +162,10 @@ fn a_database_locked_by_another_program_is_a_clear_error() {
 
 #[test]
 fn migration_from_version_1_keeps_rows_and_happens_whole_or_not_at_all() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
-    let written = writer(&path);
-    fill(&written, 0, 5);
-    written.close().unwrap();
-    let mut connection = Connection::open(&path).unwrap();
+    let mut connection = Connection::open_in_memory().unwrap();
+    migrate(&mut connection, &STEPS[..1]).unwrap();
     assert_eq!(version(&connection).unwrap(), 1);
+    old_rows(&connection);
 
     let broken = [
         STEPS,
@@ -179,24 +176,58 @@ fn migration_from_version_1_keeps_rows_and_happens_whole_or_not_at_all() {
     assert_eq!(version(&connection).unwrap(), 1);
     assert!(connection.prepare("SELECT * FROM later").is_err());
 
-    let good = [
-        STEPS,
-        &["ALTER TABLE beats ADD COLUMN note TEXT NOT NULL DEFAULT 'none'"],
-        &["CREATE TABLE later (x)"],
-    ]
-    .concat();
+    let good = [STEPS, &["CREATE TABLE later (x)"]].concat();
     for _ in 0..2 {
         migrate(&mut connection, &good).unwrap();
     }
     assert_eq!(version(&connection).unwrap(), 3);
     let kept: i64 = connection
         .query_row(
-            "SELECT count(*) FROM beats WHERE note = 'none'",
+            "SELECT count(*) FROM beats WHERE unclassifiable IS NULL",
             [],
             |row| row.get(0),
         )
         .unwrap();
     assert_eq!(kept, 5);
+}
+
+/// A session of five beats as version 1 wrote it.
+fn old_rows(connection: &Connection) {
+    connection
+        .execute_batch(
+            "INSERT INTO deciders VALUES (1, 'v1', 'cpu-portable');
+             INSERT INTO sessions (source, origin, chip, sample_rate_hz, uv_per_code_0,
+                 uv_per_code_1, start_monotonic_ns, start_wall_us, decider)
+                 VALUES ('replay', 'old.ecgt', 'ADS1292', 500, 1, 1, 0, 0, 1);
+             WITH RECURSIVE k (k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM k WHERE k < 5)
+             INSERT INTO beats (session, r_sample, r_monotonic_ns, r_wall_us, rr_ms, class, p_n,
+                 p_l, p_r, p_a, p_v, channel, quality, window_complete, label_delay_ms, decider)
+                 SELECT 1, 400 * k, 800000000 * k, 800000 * k, 800, 'V', 0, 0, 0, 0, 1, 0, 'good',
+                 1, 600, 1 FROM k",
+        )
+        .unwrap();
+}
+
+#[test]
+fn a_database_of_version_1_is_read_once_it_was_opened_for_writing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("beats.db");
+    let mut connection = Connection::open(&path).unwrap();
+    connection
+        .pragma_update(None, "application_id", APPLICATION_ID)
+        .unwrap();
+    migrate(&mut connection, &STEPS[..1]).unwrap();
+    old_rows(&connection);
+    drop(connection);
+    let error = StoreReader::open(&path).unwrap_err().to_string();
+    assert!(error.contains("schema version 1, expected 2"), "{error}");
+
+    drop(Store::open(&path, options()).unwrap());
+    let reader = StoreReader::open(&path).unwrap();
+    let beats = reader.newest_beats(10).unwrap();
+    assert_eq!(beats.len(), 5);
+    assert!(beats.iter().all(|row| row.beat.unclassifiable.is_none()));
+    assert_eq!(reader.totals().unwrap().counts.unclassifiable, 0);
 }
 
 #[test]

@@ -3,7 +3,7 @@ use rusqlite::Connection;
 use super::super::beat_query;
 use super::super::{BeatFilter, RowFilter, StoreError, StoreReader, StoredBeat, WaveformRange};
 use super::{START_WALL_US, beat, block, event, fill, gap, session_info, writer};
-use crate::model::BeatClass;
+use crate::model::{BeatClass, Unclassifiable};
 use crate::pipeline::PipelineEvent;
 use crate::time::WallUs;
 
@@ -59,6 +59,7 @@ fn paging_under_any_filter_covers_exactly_the_matching_rows_in_order() {
                     let filter = BeatFilter {
                         session,
                         classes: classes.clone(),
+                        unclassifiable: None,
                         from,
                         until,
                         after_id: 0,
@@ -101,21 +102,73 @@ fn a_page_of_beats_never_sorts_or_scans_the_table() {
             .join("; ")
     };
     let mut failures = Vec::new();
-    for (classes, expected) in [
+    for (classes, unclassifiable, expected) in [
         (
             0,
+            None,
             "SEARCH b USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
         ),
-        (1, "beats_by_class (class=? AND rowid>? AND rowid<?)"),
-        (2, "beats_by_class (class=? AND rowid>? AND rowid<?)"),
+        (1, None, "beats_by_class (class=? AND rowid>? AND rowid<?)"),
+        (
+            2,
+            Some(false),
+            "beats_by_class (class=? AND rowid>? AND rowid<?)",
+        ),
+        (0, Some(true), "beats_unclassifiable (id>? AND id<?)"),
+        (2, Some(true), "beats_unclassifiable (id>? AND id<?)"),
+        (
+            0,
+            Some(false),
+            "SEARCH b USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
+        ),
     ] {
-        let plan = plan(&beat_query::sql(classes));
+        let plan = plan(&beat_query::sql(classes, unclassifiable));
         if !plan.contains(expected) || plan.contains("SCAN b") || plan.contains("TEMP B-TREE") {
             failures.push(plan);
         }
     }
     assert!(failures.is_empty(), "{failures:#?}");
     drop(reader);
+}
+
+#[test]
+fn unclassifiable_beats_are_found_and_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("beats.db");
+    let written = writer(&path);
+    let session = fill(&written, 0, 64);
+    written.close().unwrap();
+    let reader = StoreReader::open(&path).unwrap();
+    let ids = |classes: &[BeatClass], unclassifiable, session| -> Vec<i64> {
+        let filter = BeatFilter {
+            classes: classes.to_vec(),
+            unclassifiable,
+            session,
+            ..BeatFilter::default()
+        };
+        let beats = reader.beats(&filter).unwrap();
+        for row in &beats {
+            let reason = (row.id % 16 == 8).then_some(Unclassifiable::LowConfidence);
+            assert_eq!(row.beat.unclassifiable, reason, "beat {}", row.id);
+        }
+        beats.iter().map(|row| row.id).collect()
+    };
+    for session in [None, Some(session)] {
+        assert_eq!(ids(&[], Some(true), session), [8, 24, 40, 56]);
+        assert_eq!(ids(&[BeatClass::V], Some(true), session), [8, 24, 40, 56]);
+        assert_eq!(ids(&[BeatClass::V], Some(false), session), [16, 32, 48, 64]);
+        assert!(ids(&[BeatClass::N], Some(true), session).is_empty());
+        assert_eq!(ids(&[], Some(false), session).len(), 60);
+    }
+    assert_eq!(
+        reader
+            .latest_session()
+            .unwrap()
+            .unwrap()
+            .counts
+            .unclassifiable,
+        4
+    );
 }
 
 #[test]

@@ -22,7 +22,9 @@ fn everything_recorded_is_read_back() {
     let session = written.begin_session(&info).unwrap();
     let (first, second) = (beat(&info, 0), beat(&info, 7));
     written.record(PipelineEvent::Beat(first.clone())).unwrap();
-    written.set_decider("v2", "cpu-simd").unwrap();
+    written
+        .record(PipelineEvent::Engine("cpu-simd".to_owned()))
+        .unwrap();
     written.record(PipelineEvent::Beat(second.clone())).unwrap();
     written
         .record(PipelineEvent::Gap(gap(&info, 4_000, 25)))
@@ -46,7 +48,7 @@ fn everything_recorded_is_read_back() {
         .iter()
         .map(|row| (&*row.model, &*row.engine))
         .collect();
-    assert_eq!(deciders, [("v1", "cpu-reference"), ("v2", "cpu-simd")]);
+    assert_eq!(deciders, [("v1", "cpu-reference"), ("v1", "cpu-simd")]);
     assert_eq!(reader.beat(2).unwrap().as_ref(), beats.get(1));
     assert_eq!(reader.beat(3).unwrap(), None);
 
@@ -320,7 +322,10 @@ fn a_lasting_failure_stops_the_writer_and_is_told_to_every_sender() {
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     written.record(PipelineEvent::Beat(beat(&info, 0))).unwrap();
     let stopped = |outcome: Result<(), StoreError>| match outcome {
-        Err(StoreError::WriterStopped { first }) => assert!(first.contains("locked"), "{first}"),
+        Err(StoreError::WriterStopped {
+            first,
+            locked: true,
+        }) => assert!(first.contains("locked"), "{first}"),
         other => panic!("{other:?}"),
     };
     stopped(written.flush());

@@ -42,7 +42,7 @@ impl FromStr for FaultScript {
 }
 
 const FAULT_NAMES: &str =
-    "missed-drdy, flip-bits, clip, lead-off, lead-on, flip-register or brown-out";
+    "missed-drdy, flip-bits, clip, lead-off, lead-on, flip-register, brown-out or gpu-lost";
 
 fn parse_line(words: &[&str]) -> Result<ScriptedFault, String> {
     let ["at", at, name, rest @ ..] = words else {
@@ -69,13 +69,15 @@ fn parse_line(words: &[&str]) -> Result<ScriptedFault, String> {
             mask: parse_mask(mask)?,
         },
         ("brown-out", []) => Fault::BrownOut,
+        ("gpu-lost", []) => Fault::GpuLost,
         (
             "missed-drdy" | "flip-bits" | "clip" | "lead-off" | "lead-on" | "flip-register"
-            | "brown-out",
+            | "brown-out" | "gpu-lost",
             _,
         ) => {
             let shape = match *name {
                 "missed-drdy" | "brown-out" => "takes nothing but `for TIME`",
+                "gpu-lost" => "takes nothing",
                 "flip-bits" => "takes bit numbers such as `0,5,71`",
                 "clip" => "takes ch1 or ch2",
                 "flip-register" => "takes a register and a mask such as `LOFF 0x04`",
@@ -85,8 +87,8 @@ fn parse_line(words: &[&str]) -> Result<ScriptedFault, String> {
         }
         _ => return Err(format!("`{name}` is no fault; expected {FAULT_NAMES}")),
     };
-    if duration_ns.is_some() && matches!(fault, Fault::LeadOn(_)) {
-        return Err("lead-on takes no `for`".to_owned());
+    if duration_ns.is_some() && matches!(fault, Fault::LeadOn(_) | Fault::GpuLost) {
+        return Err(format!("{name} takes no `for`"));
     }
     Ok(ScriptedFault {
         at_ns,
@@ -122,8 +124,11 @@ fn parse_mask(word: &str) -> Result<u8, String> {
         .map_err(|_| format!("`{word}` is no mask; expected 0x00 to 0xff"))
 }
 
-/// A decimal number with unit, exact to the nanosecond.
-fn parse_time_ns(word: &str) -> Result<u64, String> {
+/// A time of a fault script in nanoseconds: a decimal number with unit, exact to the nanosecond.
+///
+/// # Errors
+/// A sentence that says what was found and expected.
+pub fn parse_time_ns(word: &str) -> Result<u64, String> {
     let wrong = || format!("`{word}` is no time; expected such as 2.5s, 40ms, 10us or 500ns");
     let unit_at = word
         .find(|c: char| c.is_ascii_alphabetic())
@@ -170,6 +175,7 @@ impl fmt::Display for ScriptedFault {
                 write!(f, "flip-register {register} {mask:#04x}")?;
             }
             Fault::BrownOut => f.write_str("brown-out")?,
+            Fault::GpuLost => f.write_str("gpu-lost")?,
         }
         if let Some(duration_ns) = self.duration_ns {
             write!(f, " for {duration_ns}ns")?;
@@ -232,6 +238,7 @@ mod tests {
                 1_000_000_000,
                 Some(5_000_000),
             ),
+            ("at 90s gpu-lost", Fault::GpuLost, 90_000_000_000, None),
         ];
         let mut wrong = Vec::new();
         for (line, fault, at_ns, duration_ns) in table {
@@ -267,6 +274,8 @@ mod tests {
             ("at 1s flip-register LOFF 256", 1, "256"),
             ("at 1s clip ch3", 1, "ch1 or ch2"),
             ("at 1s brown-out now", 1, "nothing but"),
+            ("at 1s gpu-lost again", 1, "takes nothing"),
+            ("at 1s gpu-lost for 1s", 1, "gpu-lost takes no `for`"),
             ("at 1s missed-drdy for", 1, "nothing but"),
         ];
         let wrong: Vec<_> = table

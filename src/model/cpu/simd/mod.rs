@@ -2,9 +2,13 @@
 
 mod depthwise;
 mod gradient;
+mod int8;
+#[cfg(test)]
+mod int8_tests;
 mod isa;
 mod layout;
 mod network;
+mod peak;
 mod product;
 #[cfg(test)]
 mod tests;
@@ -14,8 +18,7 @@ use std::sync::Arc;
 pub use self::gradient::CpuGradient;
 use self::isa::Isa;
 use self::network::{Network, Observer, Workspace};
-use crate::model::CLASS_COUNT;
-use crate::model::classifier::{Classifier, ClassifyError, Outputs};
+use crate::model::classifier::{Classifier, ClassifyError, Outputs, OutputsMut};
 use crate::model::weights::Model;
 
 /// Instruction sets the kernels are compiled for, fastest first. All names exist on every
@@ -69,12 +72,34 @@ impl CpuIsa {
         }
         match self {
             #[cfg(target_arch = "x86_64")]
+            Self::Avx512 if model.description().int8 && isa::Avx512Vnni::detect().is_some() => {
+                lowered::<isa::Avx512Vnni>(model)
+            }
+            #[cfg(target_arch = "x86_64")]
             Self::Avx512 => lowered::<isa::Avx512>(model),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => lowered::<isa::Avx2>(model),
             #[cfg(target_arch = "aarch64")]
             Self::Neon => lowered::<isa::Neon>(model),
             Self::Portable => lowered::<isa::Portable>(model),
+            #[allow(unreachable_patterns, reason = "some sets belong to other processors")]
+            _ => None,
+        }
+    }
+
+    /// Runs a short loop of multiply-adds on registers, as fast as this processor can with it, and
+    /// gives the floating-point operations done (a multiply-add is two); `None` where the processor
+    /// lacks it. The caller measures the time.
+    #[must_use]
+    pub fn multiply_adds(self) -> Option<u64> {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => isa::Avx512::detect().map(peak::multiply_adds),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => isa::Avx2::detect().map(peak::multiply_adds),
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => isa::Neon::detect().map(peak::multiply_adds),
+            Self::Portable => isa::Portable::detect().map(peak::multiply_adds),
             #[allow(unreachable_patterns, reason = "some sets belong to other processors")]
             _ => None,
         }
@@ -166,8 +191,10 @@ impl CpuSimd {
             self.runners.push(another);
         }
         let window = network.input.len();
-        let map = into.feature_maps.len() / into.logits.len();
-        let mut maps = into.feature_maps.chunks_mut((share * map).max(1));
+        let beats = into.logits.len();
+        let part = |values: &[f32]| (values.len() / beats * share).max(1);
+        let mut maps = into.feature_maps.chunks_mut(part(into.feature_maps));
+        let mut pooled = into.pooled.chunks_mut(part(into.pooled));
         std::thread::scope(|scope| {
             for ((runner, input), logits) in self
                 .runners
@@ -175,8 +202,12 @@ impl CpuSimd {
                 .zip(input.chunks(share * window))
                 .zip(into.logits.chunks_mut(share))
             {
-                let maps = maps.next().unwrap_or_default();
-                scope.spawn(move || runner.run(input, logits, maps, None));
+                let outputs = OutputsMut {
+                    logits,
+                    pooled: pooled.next().unwrap_or_default(),
+                    feature_maps: maps.next().unwrap_or_default(),
+                };
+                scope.spawn(move || runner.run(input, outputs, None));
             }
         });
         Ok(())
@@ -189,7 +220,7 @@ impl CpuSimd {
         observe: Option<Observer<'_>>,
     ) -> Result<(), ClassifyError> {
         let into = outputs.begin(self.model.description(), self.max_batch, input)?;
-        self.runners[0].run(input, into.logits, into.feature_maps, observe);
+        self.runners[0].run(input, into, observe);
         Ok(())
     }
 }
@@ -214,13 +245,7 @@ impl Classifier for CpuSimd {
 
 /// A network and its workspace, whatever the instruction set.
 trait Run: Send {
-    fn run(
-        &mut self,
-        windows: &[f32],
-        logits: &mut [[f32; CLASS_COUNT]],
-        maps: &mut [f32],
-        observe: Option<Observer<'_>>,
-    );
+    fn run(&mut self, windows: &[f32], outputs: OutputsMut<'_>, observe: Option<Observer<'_>>);
 
     /// The same network with a workspace of its own.
     fn another(&self) -> Box<dyn Run>;
@@ -241,15 +266,9 @@ impl<I: Isa> Runner<I> {
 }
 
 impl<I: Isa> Run for Runner<I> {
-    fn run(
-        &mut self,
-        windows: &[f32],
-        logits: &mut [[f32; CLASS_COUNT]],
-        maps: &mut [f32],
-        observe: Option<Observer<'_>>,
-    ) {
+    fn run(&mut self, windows: &[f32], outputs: OutputsMut<'_>, observe: Option<Observer<'_>>) {
         let Self { network, workspace } = self;
-        network.run(workspace, windows, logits, maps, observe);
+        network.run(workspace, windows, outputs, observe);
     }
 
     fn another(&self) -> Box<dyn Run> {

@@ -1,11 +1,13 @@
 //! A network lowered to kernels for one instruction set.
 
 use super::depthwise::PackedDepthwise;
+use super::int8::PackedInt8;
 use super::isa::{Isa, Kernel, scalars, scalars_mut};
 use super::layout::Layout;
 use super::product::{Addend, Output, PackedProduct, Rows};
 use crate::model::CLASS_COUNT;
-use crate::model::description::{InputDescription, Layer, Part, PartKind, Shape};
+use crate::model::classifier::OutputsMut;
+use crate::model::description::{ActivationRange, InputDescription, Layer, Part, PartKind, Shape};
 use crate::model::weights::{Model, PartWeights};
 
 /// Beats that go through the network together, layer by layer, so that a packed panel of weights is
@@ -31,6 +33,8 @@ pub(super) struct Network<I: Isa> {
     /// Vectors a buffer holds for a tile of beats.
     buffer_len: usize,
     largest_activation: usize,
+    /// Groups of four bytes that a tile's products in 8-bit integers need room for.
+    bytes_len: usize,
 }
 
 /// How the inputs of a batch are laid out for the stem: `[beat][padding + time + padding]` of all
@@ -66,7 +70,7 @@ struct Step<I: Isa> {
 
 enum Operation<I: Isa> {
     Product {
-        weights: PackedProduct<I>,
+        weights: Weights<I>,
         first: usize,
         beat_step: usize,
         row_step: usize,
@@ -76,9 +80,17 @@ enum Operation<I: Isa> {
     Pool,
 }
 
+/// Weights of a product, in float32 or in 8-bit integers.
+enum Weights<I: Isa> {
+    Float(PackedProduct<I>),
+    Int8(PackedInt8<I>),
+}
+
 /// Room for the activations of one tile of beats.
 pub(super) struct Workspace<I: Isa> {
     buffers: [Vec<I::F32>; BUFFERS],
+    /// Inputs of a product in 8-bit integers.
+    bytes: Vec<[u8; 4]>,
     /// One activation, channel-first.
     observed: Vec<f32>,
 }
@@ -107,7 +119,9 @@ impl<I: Isa> Network<I> {
             pool: 0,
             buffer_len: beat_vectors * TILE_BEATS,
             largest_activation: description.largest_activation(),
+            bytes_len: 0,
         };
+        let mut ranges = description.int8_ranges();
         let mut current = Activation {
             buffer: 0,
             layout: Layout::new::<I>(input.waveform(), 0),
@@ -120,7 +134,11 @@ impl<I: Isa> Network<I> {
                 let margin = margins.next().unwrap_or(0);
                 let layout = Layout::new::<I>(part.output, margin);
                 let context = network.context(part, weights, current);
-                let operation = network.lower(part, weights, current.layout);
+                let range = match part.kind {
+                    PartKind::Pointwise => ranges.next(),
+                    _ => None,
+                };
+                let operation = network.lower(part, weights, current.layout, range);
                 let kept = context.map_or(layer_input.buffer, |(buffer, _)| buffer);
                 current = network.push(operation, current, kept, layout);
                 if let Some(step) = network.steps.last_mut() {
@@ -188,9 +206,12 @@ impl<I: Isa> Network<I> {
         let values = part.context;
         let no_bias = vec![0.0; part.output.channels];
         let operation = Operation::Product {
-            weights: PackedProduct::new(self.isa, &no_bias, values, |output, value| {
-                weights.context[output * values + value]
-            }),
+            weights: Weights::Float(PackedProduct::new(
+                self.isa,
+                &no_bias,
+                values,
+                |output, value| weights.context[output * values + value],
+            )),
             first: self.window.context_start(),
             beat_step: self.window.beat_step,
             row_step: 0,
@@ -208,7 +229,13 @@ impl<I: Isa> Network<I> {
         Some((mapped.buffer, place))
     }
 
-    fn lower(&self, part: &Part, weights: &PartWeights, from: Layout) -> Operation<I> {
+    fn lower(
+        &mut self,
+        part: &Part,
+        weights: &PartWeights,
+        from: Layout,
+        range: Option<ActivationRange>,
+    ) -> Operation<I> {
         let PartWeights { weight, bias, .. } = weights;
         let inputs = part.input.channels;
         match part.kind {
@@ -223,9 +250,12 @@ impl<I: Isa> Network<I> {
                 let taps = part.kernel;
                 let depth = taps * inputs;
                 Operation::Product {
-                    weights: PackedProduct::new(self.isa, bias, depth, |output, row| {
-                        weight[output * depth + row % inputs * taps + row / inputs]
-                    }),
+                    weights: Weights::Float(PackedProduct::new(
+                        self.isa,
+                        bias,
+                        depth,
+                        |output, row| weight[output * depth + row % inputs * taps + row / inputs],
+                    )),
                     first: 0,
                     beat_step: self.window.beat_step,
                     row_step: part.stride * inputs,
@@ -233,9 +263,7 @@ impl<I: Isa> Network<I> {
                 }
             }
             PartKind::Pointwise | PartKind::Dense => Operation::Product {
-                weights: PackedProduct::new(self.isa, bias, inputs, |output, input| {
-                    weight[output * inputs + input]
-                }),
+                weights: self.product(part, weights, range),
                 first: from.at(0, 0) * I::LANES,
                 beat_step: from.beat_len() * I::LANES,
                 row_step: from.width * I::LANES,
@@ -244,25 +272,51 @@ impl<I: Isa> Network<I> {
         }
     }
 
+    fn product(
+        &mut self,
+        part: &Part,
+        PartWeights { weight, bias, .. }: &PartWeights,
+        range: Option<ActivationRange>,
+    ) -> Weights<I> {
+        let inputs = part.input.channels;
+        let weight = |output: usize, input: usize| weight[output * inputs + input];
+        match range {
+            None => Weights::Float(PackedProduct::new(self.isa, bias, inputs, weight)),
+            Some(range) => {
+                let packed = PackedInt8::new(self.isa, bias, inputs, range, weight);
+                let rows = TILE_BEATS * part.output.time;
+                self.bytes_len = self.bytes_len.max(packed.scratch(rows));
+                Weights::Int8(packed)
+            }
+        }
+    }
+
     pub(super) fn workspace(&self) -> Workspace<I> {
         Workspace {
             buffers: std::array::from_fn(|_| vec![self.isa.splat(0.0); self.buffer_len]),
+            bytes: vec![[0; 4]; self.bytes_len],
             observed: vec![0.0; self.largest_activation],
         }
     }
 
-    /// Runs all `windows` `[beat][channels][samples]`; `maps` may be empty.
+    /// Runs the inputs of all beats.
     pub(super) fn run(
         &self,
         workspace: &mut Workspace<I>,
         windows: &[f32],
-        logits: &mut [[f32; CLASS_COUNT]],
-        maps: &mut [f32],
+        outputs: OutputsMut<'_>,
         mut observe: Option<Observer<'_>>,
     ) {
+        let OutputsMut {
+            logits,
+            pooled,
+            feature_maps: maps,
+        } = outputs;
         let tile_windows = TILE_BEATS * self.window.input.len();
         let tile_maps = maps.len() / logits.len() * TILE_BEATS;
         let mut maps = maps.chunks_mut(tile_maps.max(1));
+        let tile_pooled = pooled.len() / logits.len() * TILE_BEATS;
+        let mut pooled = pooled.chunks_mut(tile_pooled.max(1));
         for (tile, (windows, logits)) in windows
             .chunks(tile_windows)
             .zip(logits.chunks_mut(TILE_BEATS))
@@ -270,24 +324,36 @@ impl<I: Isa> Network<I> {
         {
             self.window
                 .load(windows, scalars_mut::<I>(&mut workspace.buffers[0]));
-            let maps = maps.next().unwrap_or_default();
+            let outputs = OutputsMut {
+                logits,
+                pooled: pooled.next().unwrap_or_default(),
+                feature_maps: maps.next().unwrap_or_default(),
+            };
             let first = tile * TILE_BEATS;
             let observe = observe.as_mut().map(|observe| {
                 |beat: usize, layer: usize, output: &[f32]| observe(first + beat, layer, output)
             });
-            self.run_tile(workspace, logits, maps, observe);
+            self.run_tile(workspace, outputs, observe);
         }
     }
 
     fn run_tile(
         &self,
         workspace: &mut Workspace<I>,
-        logits: &mut [[f32; CLASS_COUNT]],
-        maps: &mut [f32],
+        outputs: OutputsMut<'_>,
         mut observe: Option<impl FnMut(usize, usize, &[f32])>,
     ) {
+        let OutputsMut {
+            logits,
+            pooled,
+            feature_maps: maps,
+        } = outputs;
         let beats = logits.len();
-        let Workspace { buffers, observed } = workspace;
+        let Workspace {
+            buffers,
+            bytes,
+            observed,
+        } = workspace;
         for (index, step) in self.steps.iter().enumerate() {
             if index == self.pool && !maps.is_empty() {
                 let values = scalars::<I>(&buffers[step.source]);
@@ -297,8 +363,15 @@ impl<I: Isa> Network<I> {
                 }
             }
             let mut output = std::mem::take(&mut buffers[step.target]);
-            step.run(self.isa, beats, buffers, &mut output);
+            step.run(self.isa, beats, buffers, bytes, &mut output);
             buffers[step.target] = output;
+            if index == self.pool && !pooled.is_empty() {
+                let values = scalars::<I>(&buffers[step.target]);
+                let channels = step.into.shape.channels;
+                for (beat, pooled) in pooled.chunks_exact_mut(channels).enumerate() {
+                    pooled.copy_from_slice(&values[step.into.at(beat, 0) * I::LANES..][..channels]);
+                }
+            }
             if let (Some(layer), Some(observe)) = (step.completes, &mut observe) {
                 let values = scalars::<I>(&buffers[step.target]);
                 let observed = &mut observed[..step.into.shape.len()];
@@ -380,7 +453,14 @@ impl Window {
 }
 
 impl<I: Isa> Step<I> {
-    fn run(&self, isa: I, beats: usize, buffers: &[Vec<I::F32>], output: &mut [I::F32]) {
+    fn run(
+        &self,
+        isa: I,
+        beats: usize,
+        buffers: &[Vec<I::F32>],
+        bytes: &mut [[u8; 4]],
+        output: &mut [I::F32],
+    ) {
         let input = buffers[self.source].as_slice();
         self.into.clear_margins(output, beats, isa.splat(0.0));
         match &self.operation {
@@ -408,7 +488,10 @@ impl<I: Isa> Step<I> {
                         row_step: place.row_step,
                     }),
                 };
-                weights.run(isa, beats, rows, output);
+                match weights {
+                    Weights::Float(weights) => weights.run(isa, beats, rows, output),
+                    Weights::Int8(weights) => weights.run(isa, beats, rows, bytes, output),
+                }
             }
             Operation::Depthwise(weights) => {
                 weights.run(isa, beats, (input, self.from), (output, self.into));

@@ -8,9 +8,9 @@ use super::isa::{Isa, Kernel};
 use super::layout::Layout;
 
 /// Most vectors of outputs that are summed together.
-const MAX_VECTORS: usize = 4;
+pub(super) const MAX_VECTORS: usize = 4;
 /// Most rows that are summed together.
-const MAX_ROWS: usize = 12;
+pub(super) const MAX_ROWS: usize = 12;
 /// Inputs of a row taken per turn of the inner loop, so that the rows' addresses are worked out
 /// once for all of them.
 const UNROLL: usize = 4;
@@ -112,18 +112,18 @@ impl<I: Isa> PackedProduct<I> {
 
 /// Vectors of outputs in a group: with 16 registers three, so that four rows have their sums in
 /// registers beside the weights.
-const fn most_vectors(registers: usize) -> usize {
+pub(super) const fn most_vectors(registers: usize) -> usize {
     if registers < 32 { 3 } else { MAX_VECTORS }
 }
 
 /// Rows whose sums fit the registers beside one row of weights and one input.
-const fn most_rows(registers: usize, vectors: usize) -> usize {
+pub(super) const fn most_rows(registers: usize, vectors: usize) -> usize {
     let rows = (registers - vectors - 1) / vectors;
     if rows < MAX_ROWS { rows } else { MAX_ROWS }
 }
 
 /// Splits `total` into as few parts of at most `largest` as possible, as equal as possible.
-fn even_parts(total: usize, largest: usize) -> Vec<usize> {
+pub(super) fn even_parts(total: usize, largest: usize) -> Vec<usize> {
     let parts = total.div_ceil(largest);
     (0..parts)
         .map(|part| total * (part + 1) / parts - total * part / parts)
@@ -219,44 +219,44 @@ impl<I: Isa, const V: usize> Group<'_, '_, '_, I, V> {
             unsafe { accumulate(isa, &mut sums, weights, input, row_step, depth) };
             depth += 1;
         }
-        self.store(isa, beat, row, sums);
+        store(isa, self.output, (beat, row), self.place.first_vector, sums);
     }
+}
 
-    #[inline(always)]
-    fn store<const T: usize>(
-        &mut self,
-        isa: I,
-        beat: usize,
-        row: usize,
-        mut sums: [[I::F32; V]; T],
-    ) {
-        // Loops of known length only: the sums stay in registers.
-        let first = self.place.first_vector;
-        let Output {
-            values,
-            layout,
-            relu,
-            addend,
-        } = &mut *self.output;
-        if let Some(addend) = addend {
-            let start = addend.first + beat * addend.beat_step + row * addend.row_step;
-            let values = &addend.values[start + first..];
-            for (t, sums) in sums.iter_mut().enumerate() {
-                let row = &values[t * addend.row_step..][..V];
-                for (sum, &value) in sums.iter_mut().zip(row) {
-                    *sum = isa.add(*sum, value);
-                }
+/// Finishes the sums of `T` rows from `row` of `beat` on, and writes them from vector `first` on.
+#[inline(always)]
+pub(super) fn store<I: Isa, const V: usize, const T: usize>(
+    isa: I,
+    output: &mut Output<'_, I::F32>,
+    (beat, row): (usize, usize),
+    first: usize,
+    mut sums: [[I::F32; V]; T],
+) {
+    // Loops of known length only: the sums stay in registers.
+    let Output {
+        values,
+        layout,
+        relu,
+        addend,
+    } = output;
+    if let Some(addend) = addend {
+        let start = addend.first + beat * addend.beat_step + row * addend.row_step;
+        let values = &addend.values[start + first..];
+        for (t, sums) in sums.iter_mut().enumerate() {
+            let row = &values[t * addend.row_step..][..V];
+            for (sum, &value) in sums.iter_mut().zip(row) {
+                *sum = isa.add(*sum, value);
             }
         }
-        if *relu {
-            for sum in sums.as_flattened_mut() {
-                *sum = isa.relu(*sum);
-            }
+    }
+    if *relu {
+        for sum in sums.as_flattened_mut() {
+            *sum = isa.relu(*sum);
         }
-        let values = &mut values[layout.at(beat, row) + first..];
-        for (t, sums) in sums.iter().enumerate() {
-            values[t * layout.width..][..V].copy_from_slice(sums);
-        }
+    }
+    let values = &mut values[layout.at(beat, row) + first..];
+    for (t, sums) in sums.iter().enumerate() {
+        values[t * layout.width..][..V].copy_from_slice(sums);
     }
 }
 

@@ -67,6 +67,8 @@ fn oracle_failures(description: &Value, seed: u64, windows: usize) -> Vec<String
         for (window, layers) in expected.iter().enumerate() {
             let maps = outputs.feature_maps(window).unwrap();
             compare(format!("{name} maps {window}"), maps, &layers[pool - 1]);
+            let pooled = outputs.pooled(window).unwrap();
+            compare(format!("{name} pooled {window}"), pooled, &layers[pool]);
             let logits = &outputs.logits()[window];
             compare(format!("{name} logits {window}"), logits, &layers[pool + 1]);
         }
@@ -208,6 +210,7 @@ fn a_window_has_one_answer_whatever_its_batch_and_threads() {
                 outputs.logits()[index]
                     .iter()
                     .chain(outputs.feature_maps(index).unwrap())
+                    .chain(outputs.pooled(index).unwrap())
                     .map(|value| value.to_bits())
                     .collect()
             };

@@ -51,17 +51,14 @@ pub(super) fn stages(model: &Model, observe: bool) -> Result<Stages, String> {
 
 fn stages_within(model: &Model, observe: bool, memory: usize) -> Result<Stages, String> {
     let network = model.description();
-    let input = Shape {
-        channels: network.input.channels,
-        time: network.input.samples,
-    };
+    let input = quads(network.input.waveform())? + context_quads(network.input.context)?;
     let mut planner = Planner {
         memory,
         stages: Vec::new(),
         weights: Packer::default(),
         current: Region {
             start: 0,
-            length: quads(input)?,
+            length: input,
         },
     };
     planner.stages.push(Stage::Load {
@@ -175,10 +172,12 @@ impl Planner {
 
     fn stem(&mut self, (part, weights): (&Part, &PartWeights)) -> Result<(), String> {
         let filter = self.filter(part, weights)?;
+        self.weights.context(weights);
         let to = self.beside(quads(part.output)?)?;
         self.stages.push(Stage::Stem {
             filter,
             in_channels: part.input.channels,
+            context: context_quads(part.context)?,
             dst: to.start,
         });
         self.current = to;
@@ -289,6 +288,14 @@ impl Planner {
             length: self.current.length / channels,
         });
         Ok(())
+    }
+}
+
+fn context_quads(values: usize) -> Result<usize, String> {
+    if values.is_multiple_of(4) {
+        Ok(values / 4)
+    } else {
+        Err(format!("{values} context values, expected a multiple of 4"))
     }
 }
 

@@ -36,12 +36,13 @@ fn calls(stage: &Stage) -> Vec<String> {
     let barrier = BARRIER.to_owned();
     match *stage {
         Stage::Load { length, dst } => vec![
-            format!("load_window(thread, beat, {length}u, {dst}u);"),
+            format!("load_input(thread, beat, {length}u, {dst}u);"),
             barrier,
         ],
         Stage::Stem {
             filter,
             in_channels,
+            context,
             dst,
         } => {
             let Filter { src, taps, .. } = filter;
@@ -50,7 +51,7 @@ fn calls(stage: &Stage) -> Vec<String> {
             vec![
                 format!(
                     "stem(thread, {src}u, {dst}u, {taps}u, {in_channels}u, \
-                     {inputs}u, {channels}u, {outputs}u, {stride}u);"
+                     {inputs}u, {channels}u, {outputs}u, {stride}u, {context}u);"
                 ),
                 barrier,
             ]
@@ -122,7 +123,7 @@ fn pool_dense(
 ) -> Vec<String> {
     let mut lines = vec![
         format!(
-            "pool_group(thread, {src}u, {scratch}u, {matrix}u, {groups}u, \
+            "pool_group(thread, beat, {src}u, {scratch}u, {matrix}u, {groups}u, \
              {length}u);"
         ),
         BARRIER.to_owned(),

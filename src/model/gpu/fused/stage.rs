@@ -10,6 +10,8 @@ pub(super) enum Stage {
     Stem {
         filter: Filter,
         in_channels: usize,
+        /// Behind the channels.
+        context: usize,
         dst: usize,
     },
     Depthwise {

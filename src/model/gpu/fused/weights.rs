@@ -38,6 +38,11 @@ impl Packer {
         }
     }
 
+    /// The map of the context: per output channel its weights.
+    pub(super) fn context(&mut self, weights: &PartWeights) {
+        self.0.extend(&weights.context);
+    }
+
     /// A pointwise convolution: per input channel the weights of all output channels, then the
     /// biases.
     pub(super) fn pointwise(&mut self, part: &Part, weights: &PartWeights) {

@@ -10,7 +10,7 @@ use crate::model::gpu::program::Plan;
 use crate::model::gpu::runner::Runner;
 use crate::model::gpu::{GpuBackend, GpuEngine, GpuKernels};
 use crate::model::weights::float32;
-use crate::model::{Classifier, Model, Op, Outputs, builtin_models};
+use crate::model::{Classifier, Model, Op, Outputs, Wanted, builtin_models};
 
 const BEATS: usize = 16;
 
@@ -63,7 +63,7 @@ fn layers(golden: &Golden, backend: GpuBackend, kernels: GpuKernels) -> Vec<Vec<
     let all: usize = lengths.iter().sum();
     let mut found = vec![0.0; BEATS * all];
     let mut runner = Runner::new(&golden.model, true, &options).unwrap();
-    assert!(runner.submit(&golden.input, true).unwrap());
+    assert!(runner.submit(&golden.input, Wanted::Maps).unwrap());
     runner
         .collect(|results| results.maps(&mut found))
         .unwrap()

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{backends, exclusive, options};
 use crate::model::gpu::{GpuAdapter, GpuEngine, GpuError, GpuKernels, GpuOptions};
-use crate::model::{Classifier, ClassifyError, Model, Outputs};
+use crate::model::{Classifier, ClassifyError, Model, Outputs, Wanted};
 
 fn engine_error(result: Result<(), ClassifyError>) -> String {
     match result {
@@ -25,8 +25,8 @@ fn a_lost_device_is_an_error_and_a_new_engine_works() {
         engine.classify(&input, &mut outputs).unwrap();
         let before = outputs.logits().to_vec();
 
-        let _ = engine.submit(&input, true).unwrap();
-        let _ = engine.submit(&input, true).unwrap();
+        let _ = engine.submit(&input, Wanted::Maps).unwrap();
+        let _ = engine.submit(&input, Wanted::Maps).unwrap();
         engine.destroy_device();
         // What was in flight may still arrive; what comes after cannot.
         while engine
@@ -39,7 +39,7 @@ fn a_lost_device_is_an_error_and_a_new_engine_works() {
                 error.starts_with(&format!("gpu-{}: ", backend.name())),
                 "{error}"
             );
-            engine_error(engine.submit(&input, false).map(|_| ()));
+            engine_error(engine.submit(&input, Wanted::Logits).map(|_| ()));
         }
         assert!(engine.fault().is_some());
         drop(engine);

@@ -5,6 +5,7 @@
 mod golden;
 mod loss;
 mod parity;
+mod real_beats;
 mod shader_files;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -9,7 +9,7 @@ use super::KERNELS;
 use crate::model::gpu::limits::{WORKGROUP_MEMORY_BYTES, required_limits};
 use crate::model::gpu::program::Plan;
 use crate::model::gpu::{GpuBackend, fused};
-use crate::model::test_support::{odd_json, random_model};
+use crate::model::test_support::{odd_json, random_model, v1_json, v2_json, with_context};
 use crate::model::{Model, builtin_models};
 
 /// Validates for what a Raspberry Pi 4 offers: no capability beyond plain float32 compute.
@@ -31,6 +31,8 @@ fn plans() -> Vec<(String, Plan)> {
         .map(|name| Model::load(name).unwrap())
         .collect();
     models.push(random_model(&odd_json(), 1));
+    models.push(random_model(&with_context(odd_json()), 1));
+    models.extend([v1_json(), v2_json()].map(|json| random_model(&with_context(json), 1)));
     let mut plans = Vec::new();
     for model in models {
         let network = model.description();
@@ -121,16 +123,19 @@ fn every_file_is_part_of_a_kernel() {
 /// The networks we ship run as one dispatch, which is what keeps a small GPU busy.
 #[test]
 fn the_shipped_networks_fit_the_fused_kernel() {
-    for (name, quads) in [("v1", 512), ("v2", 1024)] {
-        let model = Model::load(name).unwrap();
-        let plan = fused::plan(&model, false).unwrap();
-        let [step] = plan.steps.as_slice() else {
-            panic!("{name}: {} dispatches", plan.steps.len());
-        };
-        assert!(
-            step.source.contains(&format!("const QUADS = {quads}u;")),
-            "{name}"
-        );
+    for (json, quads) in [(v1_json(), 512), (v2_json(), 1024)] {
+        for json in [json.clone(), with_context(json)] {
+            let model = random_model(&json, 1);
+            let name = &model.description().name;
+            let plan = fused::plan(&model, false).unwrap();
+            let [step] = plan.steps.as_slice() else {
+                panic!("{name}: {} dispatches", plan.steps.len());
+            };
+            assert!(
+                step.source.contains(&format!("const QUADS = {quads}u;")),
+                "{name}"
+            );
+        }
     }
     let odd = random_model(&odd_json(), 1);
     assert!(fused::plan(&odd, false).is_err());

@@ -2,8 +2,10 @@
 #![expect(unsafe_code, reason = "processor instructions")]
 
 use std::arch::x86_64::{
-    __m256, _mm256_add_ps, _mm256_fmadd_ps, _mm256_max_ps, _mm256_mul_ps, _mm256_set1_ps,
-    _mm256_setzero_ps,
+    __m256, __m256i, _mm256_add_epi32, _mm256_add_ps, _mm256_and_si256, _mm256_cvtepi32_ps,
+    _mm256_fmadd_ps, _mm256_madd_epi16, _mm256_max_ps, _mm256_mul_ps, _mm256_set1_epi16,
+    _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_ps, _mm256_slli_epi16, _mm256_srai_epi16,
+    _mm256_srli_epi16,
 };
 
 use super::{Isa, Kernel};
@@ -60,5 +62,37 @@ unsafe impl Isa for Avx2 {
     fn relu(self, a: Self::F32) -> Self::F32 {
         // SAFETY: as in `run`. Where a lane is no number, the second operand is taken.
         unsafe { _mm256_max_ps(a, _mm256_setzero_ps()) }
+    }
+
+    type I32 = __m256i;
+
+    #[inline(always)]
+    fn splat_i32(self, value: i32) -> Self::I32 {
+        // SAFETY: as in `run`.
+        unsafe { _mm256_set1_epi32(value) }
+    }
+
+    #[inline(always)]
+    fn dot(self, sums: Self::I32, inputs: [u8; 4], weights: Self::I32) -> Self::I32 {
+        let inputs = self.splat_i32(i32::from_le_bytes(inputs));
+        // SAFETY: as in `run`. Even and odd bytes apart, as 16-bit integers: two products of at
+        // most 255 * 128 fit 32 bits, where the instruction for bytes would saturate at 16.
+        unsafe {
+            let even = _mm256_madd_epi16(
+                _mm256_and_si256(inputs, _mm256_set1_epi16(0xff)),
+                _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(weights)),
+            );
+            let odd = _mm256_madd_epi16(
+                _mm256_srli_epi16::<8>(inputs),
+                _mm256_srai_epi16::<8>(weights),
+            );
+            _mm256_add_epi32(sums, _mm256_add_epi32(even, odd))
+        }
+    }
+
+    #[inline(always)]
+    fn to_f32(self, a: Self::I32) -> Self::F32 {
+        // SAFETY: as in `run`.
+        unsafe { _mm256_cvtepi32_ps(a) }
     }
 }

@@ -2,8 +2,9 @@
 #![expect(unsafe_code, reason = "processor instructions")]
 
 use std::arch::x86_64::{
-    __m512, _mm512_add_ps, _mm512_fmadd_ps, _mm512_max_ps, _mm512_mul_ps, _mm512_set1_ps,
-    _mm512_setzero_ps,
+    __m512, __m512i, _mm512_add_epi32, _mm512_add_ps, _mm512_cvtepi32_ps, _mm512_fmadd_ps,
+    _mm512_max_ps, _mm512_mul_ps, _mm512_mullo_epi32, _mm512_set1_epi32, _mm512_set1_ps,
+    _mm512_setzero_ps, _mm512_sllv_epi32, _mm512_srai_epi32,
 };
 
 use super::{Isa, Kernel};
@@ -60,5 +61,34 @@ unsafe impl Isa for Avx512 {
     fn relu(self, a: Self::F32) -> Self::F32 {
         // SAFETY: as in `run`. Where a lane is no number, the second operand is taken.
         unsafe { _mm512_max_ps(a, _mm512_setzero_ps()) }
+    }
+
+    type I32 = __m512i;
+
+    #[inline(always)]
+    fn splat_i32(self, value: i32) -> Self::I32 {
+        // SAFETY: as in `run`.
+        unsafe { _mm512_set1_epi32(value) }
+    }
+
+    #[inline(always)]
+    fn dot(self, sums: Self::I32, inputs: [u8; 4], weights: Self::I32) -> Self::I32 {
+        let mut sums = sums;
+        for (input, shift) in inputs.into_iter().zip([24, 16, 8, 0]) {
+            // SAFETY: as in `run`. The byte goes to the top of its lane and back with its sign.
+            unsafe {
+                let top = _mm512_sllv_epi32(weights, _mm512_set1_epi32(shift));
+                let weight = _mm512_srai_epi32::<24>(top);
+                let product = _mm512_mullo_epi32(weight, _mm512_set1_epi32(i32::from(input)));
+                sums = _mm512_add_epi32(sums, product);
+            }
+        }
+        sums
+    }
+
+    #[inline(always)]
+    fn to_f32(self, a: Self::I32) -> Self::F32 {
+        // SAFETY: as in `run`.
+        unsafe { _mm512_cvtepi32_ps(a) }
     }
 }

@@ -5,6 +5,8 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod avx512_vnni;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod portable;
@@ -13,6 +15,8 @@ mod portable;
 pub(super) use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub(super) use avx512::Avx512;
+#[cfg(target_arch = "x86_64")]
+pub(super) use avx512_vnni::Avx512Vnni;
 #[cfg(target_arch = "aarch64")]
 pub(super) use neon::Neon;
 pub(super) use portable::Portable;
@@ -21,7 +25,7 @@ pub(super) use portable::Portable;
 ///
 /// # Safety
 /// [`Isa::F32`] is [`Isa::LANES`] consecutive `f32` and nothing else: no padding, and every bit
-/// pattern of the lanes is a value.
+/// pattern of the lanes is a value. Likewise [`Isa::I32`] of [`Isa::LANES`] consecutive `i32`.
 #[expect(
     unsafe_code,
     reason = "vectors are viewed as scalars, which rests on their layout"
@@ -56,6 +60,19 @@ pub(super) unsafe trait Isa: Copy + Send + Sync + 'static {
 
     /// Negative lanes, and those that are no number, become zero.
     fn relu(self, a: Self::F32) -> Self::F32;
+
+    /// A vector of 32-bit integers: sums, or four signed bytes a lane.
+    type I32: Copy + Send + Sync + 'static;
+
+    /// All lanes the same integer.
+    fn splat_i32(self, value: i32) -> Self::I32;
+
+    /// Adds to each lane the products of the four bytes of `inputs`, unsigned, with the lane's four
+    /// bytes of `weights`, signed; byte 0 is the lowest. Exact: nothing saturates.
+    fn dot(self, sums: Self::I32, inputs: [u8; 4], weights: Self::I32) -> Self::I32;
+
+    /// Integers as float32; exact below 2^24.
+    fn to_f32(self, a: Self::I32) -> Self::F32;
 }
 
 /// Code written once for every instruction set.
@@ -74,6 +91,14 @@ pub(super) fn scalars<I: Isa>(vectors: &[I::F32]) -> &[f32] {
     // SAFETY: by the contract of `Isa` each vector is LANES consecutive f32, so the slice is `len`
     // initialised f32, aligned at least as f32 are, borrowed as long as `vectors`.
     unsafe { std::slice::from_raw_parts(vectors.as_ptr().cast(), len) }
+}
+
+/// The lanes of `vectors` in order, to be written.
+#[expect(unsafe_code, reason = "a view of the same memory as another type")]
+pub(super) fn integers_mut<I: Isa>(vectors: &mut [I::I32]) -> &mut [i32] {
+    let len = vectors.len() * I::LANES;
+    // SAFETY: as in `scalars`, with i32 for f32; the borrow is exclusive.
+    unsafe { std::slice::from_raw_parts_mut(vectors.as_mut_ptr().cast(), len) }
 }
 
 /// The lanes of `vectors` in order, to be written.

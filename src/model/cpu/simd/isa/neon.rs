@@ -1,7 +1,12 @@
 //! NEON (Advanced SIMD) of 64-bit Arm: 32 registers of 4 values.
 #![expect(unsafe_code, reason = "processor instructions")]
 
-use std::arch::aarch64::{float32x4_t, vaddq_f32, vdupq_n_f32, vfmaq_f32, vmaxnmq_f32, vmulq_f32};
+use std::arch::aarch64::{
+    float32x4_t, int32x4_t, vaddq_f32, vaddq_s32, vcvtq_f32_s32, vdup_n_u32, vdupq_n_f32,
+    vdupq_n_s32, vfmaq_f32, vget_high_s8, vget_low_s8, vget_low_s16, vmaxnmq_f32, vmovl_s8,
+    vmovl_u8, vmull_high_s16, vmull_s16, vmulq_f32, vpaddq_s32, vreinterpret_u8_u32,
+    vreinterpretq_s8_s32, vreinterpretq_s16_u16,
+};
 
 use super::{Isa, Kernel};
 
@@ -56,5 +61,43 @@ unsafe impl Isa for Neon {
     fn relu(self, a: Self::F32) -> Self::F32 {
         // SAFETY: as in `run`. Of a number and no number, the number is taken.
         unsafe { vmaxnmq_f32(a, vdupq_n_f32(0.0)) }
+    }
+
+    type I32 = int32x4_t;
+
+    #[inline(always)]
+    fn splat_i32(self, value: i32) -> Self::I32 {
+        // SAFETY: as in `run`.
+        unsafe { vdupq_n_s32(value) }
+    }
+
+    #[inline(always)]
+    fn dot(self, sums: Self::I32, inputs: [u8; 4], weights: Self::I32) -> Self::I32 {
+        // SAFETY: as in `run`. The instruction for this (UDOT, SUDOT) is not part of every 64-bit
+        // Arm (the Raspberry Pi 4 lacks it), so the bytes are widened and multiplied lane by lane.
+        unsafe {
+            let inputs = vreinterpret_u8_u32(vdup_n_u32(u32::from_le_bytes(inputs)));
+            let inputs = vreinterpretq_s16_u16(vmovl_u8(inputs));
+            let weights = vreinterpretq_s8_s32(weights);
+            let (low, high) = (
+                vmovl_s8(vget_low_s8(weights)),
+                vmovl_s8(vget_high_s8(weights)),
+            );
+            let low = vpaddq_s32(
+                vmull_s16(vget_low_s16(low), vget_low_s16(inputs)),
+                vmull_high_s16(low, inputs),
+            );
+            let high = vpaddq_s32(
+                vmull_s16(vget_low_s16(high), vget_low_s16(inputs)),
+                vmull_high_s16(high, inputs),
+            );
+            vaddq_s32(sums, vpaddq_s32(low, high))
+        }
+    }
+
+    #[inline(always)]
+    fn to_f32(self, a: Self::I32) -> Self::F32 {
+        // SAFETY: as in `run`.
+        unsafe { vcvtq_f32_s32(a) }
     }
 }

@@ -13,6 +13,11 @@ pub(in super::super) struct Portable(());
 #[repr(C, align(16))]
 pub(in super::super) struct Lanes([f32; 4]);
 
+/// As many integers.
+#[derive(Clone, Copy)]
+#[repr(C, align(16))]
+pub(in super::super) struct Integers([i32; 4]);
+
 impl Lanes {
     #[inline(always)]
     fn with(mut self, other: Self, operation: impl Fn(f32, f32) -> f32) -> Self {
@@ -60,5 +65,27 @@ unsafe impl Isa for Portable {
     #[inline(always)]
     fn relu(self, a: Self::F32) -> Self::F32 {
         a.with(a, |a, _| a.max(0.0))
+    }
+
+    type I32 = Integers;
+
+    #[inline(always)]
+    fn splat_i32(self, value: i32) -> Self::I32 {
+        Integers([value; 4])
+    }
+
+    #[inline(always)]
+    fn dot(self, mut sums: Self::I32, inputs: [u8; 4], weights: Self::I32) -> Self::I32 {
+        for (sum, weights) in sums.0.iter_mut().zip(weights.0) {
+            for (input, weight) in inputs.into_iter().zip(weights.to_le_bytes()) {
+                *sum += i32::from(input) * i32::from(weight.cast_signed());
+            }
+        }
+        sums
+    }
+
+    #[inline(always)]
+    fn to_f32(self, a: Self::I32) -> Self::F32 {
+        Lanes(a.0.map(|value| value as f32))
     }
 }

@@ -1,0 +1,50 @@
+//! ecg-gateway's own engine.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use ecg_gateway::model::{Classifier, CpuSimd, Outputs};
+
+use crate::contender::{Contender, Task};
+
+pub(crate) struct Ours {
+    engine: CpuSimd,
+    outputs: Outputs,
+    windows: Vec<f32>,
+    threads: usize,
+    batch: usize,
+}
+
+impl Ours {
+    pub(crate) fn new(task: &Task) -> Result<Self, Box<dyn Error>> {
+        Ok(Self {
+            engine: CpuSimd::new(Arc::clone(&task.model), task.batch),
+            outputs: Outputs::logits_only(task.model.description(), task.batch),
+            windows: task.windows.clone(),
+            threads: task.threads,
+            batch: task.batch,
+        })
+    }
+}
+
+impl Contender for Ours {
+    fn name(&self) -> String {
+        format!("ecg-gateway ({})", self.engine.engine())
+    }
+
+    fn run(&mut self) -> Result<(), Box<dyn Error>> {
+        // A thread costs more than a beat: one is started for a good many of them only.
+        let threads = self.threads.min(self.batch / 16);
+        if threads < 2 {
+            self.engine.classify(&self.windows, &mut self.outputs)?;
+        } else {
+            self.engine
+                .classify_threaded(&self.windows, &mut self.outputs, threads)?;
+        }
+        Ok(())
+    }
+
+    fn logits(&mut self) -> Result<Vec<f32>, Box<dyn Error>> {
+        Ok(self.outputs.logits().as_flattened().to_vec())
+    }
+}

@@ -1,0 +1,103 @@
+"""Cross-validation by record of the context networks, inside DS1 or over all unpaced records.
+
+    python crossval.py NAME --network v2 --records ds1 --settings '{"draws": 40000}' --data data/mitdb --out runs/cv
+
+Every fold holds a share of the records rich in class S. Appends one line to OUT/results.jsonl and keeps the
+out-of-fold logits in OUT/NAME-ASSIGNMENT.npz. A cell that is already there is not computed again.
+"""
+
+import argparse
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import beats as beat_table
+import data
+import export
+import export_context
+import fit
+import inter
+
+FOLDS = 4
+PACED_EVERY = 8  # of the paced records, which no network trains on, every eighth beat is looked at
+
+
+def folds(beats, names, assignment):
+    """Record names of each fold: by number of S beats down, each four dealt out at random."""
+    generator = np.random.Generator(np.random.PCG64(700 + assignment))
+    rich = {n: int((beats.group[beats.of_records([n])] == 1).sum()) for n in names}
+    order = sorted(names, key=lambda n: (-rich[n], n))
+    dealt = [[] for _ in range(FOLDS)]
+    for start in range(0, len(order), FOLDS):
+        for fold, name in zip(generator.permutation(FOLDS), order[start : start + FOLDS]):
+            dealt[fold].append(name)
+    return dealt
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name")
+    parser.add_argument("--network", choices=["v1", "v2"], required=True)
+    parser.add_argument("--records", choices=["ds1", "all"], default="ds1")
+    parser.add_argument("--settings", type=json.loads, default={}, help="changes to fit.Settings, as JSON")
+    parser.add_argument("--every", type=int, default=1, help="judge every so many-th beat")
+    parser.add_argument("--assignments", type=int, nargs="+", default=[0])
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--noise")
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    options.out.mkdir(parents=True, exist_ok=True)
+    beats = beat_table.load(options.data)
+    noise = [n[:, : 2 * n.shape[1] // 3] for n in data.load_noise(options.noise).values()]
+    names = data.DS1 if options.records == "ds1" else [n for n in beats.names if n not in beat_table.PACED]
+    settings = fit.Settings(**options.settings)
+    judged_beats = beats.of_records(names)[:: options.every]
+    rows = beat_table.rows(beats, judged_beats)
+    paced = beats.of_records(beat_table.PACED)[::PACED_EVERY]
+    paced_rows = beat_table.rows(beats, paced)
+    for assignment in options.assignments:
+        path = options.out / f"{options.name}-{assignment}.npz"
+        if path.exists():
+            continue
+        started = time.monotonic()
+        logits = np.zeros((len(judged_beats), 5), dtype=np.float32)
+        novelty = np.zeros(len(judged_beats), dtype=np.float32)
+        paced_logits, paced_novelty = [], []
+        for fold, held in enumerate(folds(beats, names, assignment)):
+            pool = beats.of_records([n for n in names if n not in held])
+            pool = pool[beats.group[pool] >= 0]
+            network = export.fold(fit.fit(beats, pool, options.network, settings, noise, 1 + 10 * assignment + fold))
+            inside = np.isin(np.array(beats.names)[beats.record[judged_beats]], held)
+            held_rows = rows[torch.from_numpy(inside)]
+            held_features = export_context.pooled(network, held_rows)
+            with torch.no_grad():
+                logits[inside] = network.layers[-1](held_features).numpy()
+            known = pool[:: max(1, len(pool) // 10_000)]
+            features = export_context.pooled(network, beat_table.rows(beats, known))
+            statistics = export_context.class_statistics(features, torch.from_numpy(beats.label[known]))
+            novelty[inside] = export_context.distance(held_features, *statistics)
+            paced_logits.append(fit.predict(network, paced_rows).numpy())
+            paced_novelty.append(export_context.distance(export_context.pooled(network, paced_rows), *statistics).numpy())
+        strangers = {"paced_beat": paced, "paced_logits": np.stack(paced_logits), "paced_novelty": np.stack(paced_novelty)}
+        np.savez_compressed(path, logits=logits, beat=judged_beats, novelty=novelty, **strangers)
+        judged = inter.judge(logits, beats.aami[judged_beats])
+        row = {
+            "name": options.name,
+            "network": options.network,
+            "records": options.records,
+            "assignment": assignment,
+            "seconds": round(time.monotonic() - started),
+            "settings": {k: v for k, v in asdict(settings).items() if v != getattr(fit.Settings(), k)},
+        } | inter.rounded(judged)
+        with open(options.out / "results.jsonl", "a") as log:
+            log.write(json.dumps(row) + "\n")
+        print(json.dumps(row), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,189 @@
+"""Trains one context network on a pool of beats: the loop that training and cross-validation share."""
+
+import copy
+import math
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+import augment_context
+import fast
+from architectures import LABELS, LAYERS, WITH_CONTEXT, Network
+from beats import GROUPS
+
+N_OUTPUTS = [i for i, label in enumerate(LABELS) if label in "NLR"]
+A_OUTPUT, V_OUTPUT = LABELS.index("A"), LABELS.index("V")
+CHUNK = 2048  # draws made at once
+
+
+@dataclass
+class Settings:
+    draws: int = 40_000
+    batch: int = 128
+    learning_rate: float = 3e-3
+    weight_decay: float = 0.02
+    warm_up: float = 0.06
+    ema: float = 0.98  # decay of the averaged weights, per step
+    class_exponent: float = -0.5  # sampling weight of a beat: n_class^this ...
+    record_exponent: float = -0.25  # ... times n_(class, record)^this
+    dropout: float = 0.2  # of the pooled features
+    five: float = 0.15  # weight of telling N, L and R apart beside the three groups; 1: plain cross-entropy of five
+    groups: bool = True  # classes to balance are the three groups and not the five labels
+    members: int = 1  # fine-tuned copies whose weights are averaged
+    member_draws: int = 20_000
+    member_rate: float = 1e-3
+    mix: dict = field(default_factory=dict)
+
+
+def grouped(logits):
+    """Log-probabilities of N, S, V [n][3]: N, L and R summed."""
+    logp = logits.log_softmax(1)
+    return torch.stack([logp[:, N_OUTPUTS].logsumexp(1), logp[:, A_OUTPUT], logp[:, V_OUTPUT]], 1)
+
+
+def loss_of(logits, group, label, five, teacher=None):
+    """Cross-entropy over the groups, and within N, where the label is known, `five` times that of N, L, R."""
+    loss = F.nll_loss(grouped(logits), group)
+    inside = (group == 0) & (label >= 0)
+    if five and inside.any():
+        conditional = logits[inside][:, N_OUTPUTS].log_softmax(1)
+        loss = loss + five * F.nll_loss(conditional, label[inside], reduction="sum") / len(logits)
+    return loss
+
+
+def sampling(beats, pool, settings):
+    """Cumulative weights of the pool's beats."""
+    if settings.groups:
+        label = beats.group[pool]
+    else:
+        label = beats.label[pool]
+    record = beats.record[pool]
+    weight = np.bincount(label)[label] ** settings.class_exponent
+    pair = label * len(beats.names) + record
+    weight = weight * np.bincount(pair)[pair] ** settings.record_exponent
+    if settings.record_exponent:  # the class's total stays what its exponent makes of it
+        total = np.bincount(label, weight)
+        wanted = np.bincount(label).astype(float) ** (1 + settings.class_exponent)
+        weight = weight * (wanted / total)[label]
+    cumulative = weight.cumsum()
+    return torch.from_numpy(cumulative / cumulative[-1])
+
+
+def rate_at(step, steps, peak, warm_up):
+    ramp = max(1, round(warm_up * steps))
+    if step < ramp:
+        return peak * (step + 1) / ramp
+    return 0.5 * peak * (1 + math.cos(math.pi * (step - ramp) / max(1, steps - ramp)))
+
+
+@torch.no_grad()
+def average(averaged, network, decay):
+    """Exponential moving average of weights and of the running statistics of the batch normalisation."""
+    for old, new in zip(averaged.state_dict().values(), network.state_dict().values()):
+        if old.dtype.is_floating_point:
+            old.lerp_(new, 1 - decay)
+        else:
+            old.copy_(new)
+
+
+@torch.no_grad()
+def mean_of(networks):
+    """One network whose weights are the mean of several from a common start."""
+    mean = copy.deepcopy(networks[0])
+    states = [n.state_dict() for n in networks]
+    for name, value in mean.state_dict().items():
+        if value.dtype.is_floating_point:
+            value.copy_(torch.stack([s[name] for s in states]).mean(0))
+    return mean
+
+
+class Run:
+    """One network's way through its draws; `advance` may be called again and again."""
+
+    def __init__(self, network, augmenter, pool, settings, seed, draws, rate, warm_up):
+        self.network, self.augmenter, self.settings = network, augmenter, settings
+        network.dropout = settings.dropout
+        self.averaged = copy.deepcopy(network)
+        self.pool = torch.from_numpy(np.asarray(pool))
+        self.cumulative = sampling(augmenter.beats, np.asarray(pool), settings)
+        self.group = torch.from_numpy(augmenter.beats.group)
+        self.label = torch.from_numpy(augmenter.beats.label)
+        self.steps, self.step = max(1, draws // settings.batch), 0
+        self.rate, self.warm_up = rate, warm_up
+        decayed = [p for p in network.parameters() if p.ndim > 1]
+        plain = [p for p in network.parameters() if p.ndim <= 1]
+        self.optimiser = torch.optim.AdamW(
+            [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": plain, "weight_decay": 0.0}], lr=rate, fused=True
+        )
+        augmenter.generator.manual_seed(seed)
+
+    def draw_chunk(self, n):
+        a, synthetic = self.augmenter, round(self.augmenter.mix.synthetic * self.settings.batch)
+        batches = n // self.settings.batch
+        made = torch.arange(n) % self.settings.batch < synthetic
+        place = torch.rand(n, generator=a.generator, dtype=torch.double)
+        chosen = self.pool[torch.searchsorted(self.cumulative, place).clamp_max(len(self.pool) - 1)]
+        if synthetic:
+            chosen[made] = a.synthetic_beats(batches * synthetic)
+        windows, values = a.draw(chosen, made)
+        group = torch.where(made, GROUPS.index("S"), self.group[chosen])
+        label = torch.where(made, A_OUTPUT, self.label[chosen])
+        return windows, values, group, label
+
+    def advance(self, steps):
+        """Trains `steps` further steps; returns the mean loss."""
+        batch, total, ready = self.settings.batch, 0.0, None
+        self.network.train()
+        for i in range(steps):
+            per_chunk = max(1, CHUNK // batch)
+            if i % per_chunk == 0:
+                ready = [part.split(batch) for part in self.draw_chunk(min(per_chunk, steps - i) * batch)]
+            windows, values, group, label = (part[i % per_chunk] for part in ready)
+            for g in self.optimiser.param_groups:
+                g["lr"] = rate_at(self.step, self.steps, self.rate, self.warm_up)
+            logits = fast.forward(self.network, windows, values)
+            if self.settings.groups:
+                loss = loss_of(logits, group, label, self.settings.five)
+            else:
+                loss = F.cross_entropy(logits, label)
+            self.optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            self.optimiser.step()
+            average(self.averaged, self.network, min(self.settings.ema, (self.step + 1) / (self.step + 10)))
+            self.step += 1
+            total += float(loss)
+        return total / max(1, steps)
+
+
+def fit(beats, pool, architecture, settings, noise, seed):
+    """The trained network (averaged weights), all at once. Cross-validation uses this."""
+    torch.manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
+    mix = augment_context.ContextMix(**settings.mix)
+    augmenter = augment_context.ContextAugmenter(beats, mix, noise, generator, pool)
+    channels, values = WITH_CONTEXT
+    network = Network(LAYERS[architecture], channels, context=values)
+    run = Run(network, augmenter, pool, settings, seed, settings.draws, settings.learning_rate, settings.warm_up)
+    run.advance(run.steps)
+    if settings.members == 1:
+        return run.averaged.eval()
+    members = []
+    for member in range(settings.members):
+        start = copy.deepcopy(run.averaged)
+        own = Run(start, augmenter, pool, settings, seed * 1_000 + 17 + member, settings.member_draws, settings.member_rate, 0.1)
+        own.advance(own.steps)
+        members.append(own.averaged)
+    return mean_of(members).eval()
+
+
+@torch.no_grad()
+def predict(network, rows, batch=1024):
+    """Logits of input rows [n][272]."""
+    network.eval()
+    return torch.cat([network.from_rows(r) for r in rows.split(batch)])
+
+
+def described(settings):
+    return asdict(settings)

@@ -1,0 +1,72 @@
+//! All records, on several threads.
+
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::plan::Plan;
+use super::record::{Evaluated, Evaluation, evaluate_record};
+use crate::cli::failure::Failure;
+use crate::cli::progress;
+
+/// What the records gave.
+pub(super) struct Worked {
+    /// Evaluations of each model, records in the order of the plan.
+    pub(super) by_model: Vec<Vec<Evaluation>>,
+    /// Records that were left out, with the reason.
+    pub(super) skipped: Vec<(String, String)>,
+    /// Records that could not be read.
+    pub(super) failures: Vec<Failure>,
+}
+
+pub(super) fn all_records(plan: &Plan<'_>) -> Worked {
+    let models = plan.models.len();
+    let count = plan.records.len() * models;
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let jobs = plan
+        .arguments
+        .jobs
+        .map_or(processors, NonZeroUsize::get)
+        .clamp(1, count.max(1));
+    let next = AtomicUsize::new(0);
+    let results = Mutex::new(Vec::with_capacity(count));
+    let bar = progress::bar(count as u64, "records");
+    std::thread::scope(|scope| {
+        for _ in 0..jobs {
+            scope.spawn(|| {
+                loop {
+                    let place = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(name) = plan.records.get(place / models) else {
+                        break;
+                    };
+                    let result = evaluate_record(plan, name, &plan.models[place % models]);
+                    results
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push((place, result));
+                    bar.inc(1);
+                }
+            });
+        }
+    });
+    bar.finish_and_clear();
+    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    results.sort_by_key(|(place, _)| *place);
+    let mut worked = Worked {
+        by_model: (0..models).map(|_| Vec::new()).collect(),
+        skipped: Vec::new(),
+        failures: Vec::new(),
+    };
+    for (place, result) in results {
+        let (record, model) = (place / models, place % models);
+        match result {
+            Ok(Evaluated::Done(evaluation)) => worked.by_model[model].push(evaluation),
+            Ok(Evaluated::Skipped(reason)) if model == 0 => {
+                worked.skipped.push((plan.records[record].clone(), reason));
+            }
+            Err(failure) if model == 0 => worked.failures.push(failure),
+            Ok(Evaluated::Skipped(_)) | Err(_) => {}
+        }
+    }
+    worked
+}

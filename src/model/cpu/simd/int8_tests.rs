@@ -1,0 +1,180 @@
+//! The int8 variants: exact sums, one answer on every instruction set, labels as in float32.
+
+use std::sync::Arc;
+
+use super::isa::{self, Isa, Kernel, integers_mut, scalars};
+use crate::model::parity_support::Parity;
+use crate::model::{
+    CLASS_COUNT, Classifier, CpuIsa, CpuReference, CpuSimd, Model, Outputs, builtin_models,
+};
+
+/// One dot product of every lane.
+struct Dot<'a, I: Isa> {
+    inputs: [u8; 4],
+    weights: &'a [I::I32; 1],
+    sums: &'a mut [I::F32; 1],
+}
+
+impl<I: Isa> Kernel<I> for Dot<'_, I> {
+    #[inline(always)]
+    fn eval(self, isa: I) {
+        let sums = isa.dot(isa.splat_i32(1_000), self.inputs, self.weights[0]);
+        self.sums[0] = isa.to_f32(sums);
+    }
+}
+
+fn sums_are_exact<I: Isa>(name: &str) {
+    let Some(isa) = I::detect() else {
+        println!("skipped: this processor has no {name}");
+        return;
+    };
+    let rows: [([u8; 4], [i8; 4]); 5] = [
+        ([255; 4], [127; 4]),
+        ([255; 4], [-128; 4]),
+        ([255, 0, 255, 0], [-128, 127, 127, -128]),
+        ([1, 2, 3, 4], [10, -20, 30, -40]),
+        ([0; 4], [-1; 4]),
+    ];
+    for (inputs, weights) in rows {
+        let mut packed = [isa.splat_i32(0)];
+        // Every lane its own weights, so that a mix-up of lanes shows.
+        for (lane, value) in integers_mut::<I>(&mut packed).iter_mut().enumerate() {
+            let turned = std::array::from_fn(|byte| weights[(byte + lane) % 4]);
+            *value = i32::from_le_bytes(turned.map(i8::cast_unsigned));
+        }
+        let mut found = [isa.splat(0.0)];
+        isa.run(Dot::<I> {
+            inputs,
+            weights: &packed,
+            sums: &mut found,
+        });
+        for (lane, &found) in scalars::<I>(&found).iter().enumerate() {
+            let expected: i32 = (0..4)
+                .map(|byte| i32::from(inputs[byte]) * i32::from(weights[(byte + lane) % 4]))
+                .sum();
+            assert!(
+                (f64::from(found) - f64::from(1_000 + expected)).abs() < 0.5,
+                "{name} {inputs:?} {weights:?} lane {lane}: {found}"
+            );
+        }
+    }
+}
+
+#[test]
+fn integer_sums_are_exact_on_every_instruction_set() {
+    sums_are_exact::<isa::Portable>("portable code");
+    #[cfg(target_arch = "x86_64")]
+    {
+        sums_are_exact::<isa::Avx2>("AVX2");
+        sums_are_exact::<isa::Avx512>("AVX-512F");
+        sums_are_exact::<isa::Avx512Vnni>("AVX-512 VNNI");
+    }
+    #[cfg(target_arch = "aarch64")]
+    sums_are_exact::<isa::Neon>("NEON");
+}
+
+fn logits(engine: &mut dyn Classifier, inputs: &[f32]) -> Vec<[f32; CLASS_COUNT]> {
+    let window = engine.model().description().input.len();
+    let mut outputs = Outputs::logits_only(engine.model().description(), 64);
+    inputs
+        .chunks(64 * window)
+        .flat_map(|batch| {
+            engine.classify(batch, &mut outputs).unwrap();
+            outputs.logits().to_vec()
+        })
+        .collect()
+}
+
+fn label(logits: &[f32; CLASS_COUNT]) -> usize {
+    (0..CLASS_COUNT).fold(0, |best, class| {
+        if logits[class] > logits[best] {
+            class
+        } else {
+            best
+        }
+    })
+}
+
+/// On 1,024 real beats, every class alike: the int8 variant gives the label of the float32 network
+/// to at least 98.5 % of them, and every instruction set that of the reference engine to 99.5 %
+/// (rounding decides at the edge of a step).
+#[test]
+fn int8_variants_label_as_float32() {
+    for name in builtin_models() {
+        let parity = Parity::of(name);
+        let float = logits(
+            &mut CpuReference::new(Arc::clone(&parity.model), 64),
+            &parity.input,
+        );
+        let int8 = Arc::new(Model::load(&format!("{name}-int8")).unwrap());
+        assert_eq!(int8.description().name, format!("{name}-int8"));
+        let reference = logits(&mut CpuReference::new(Arc::clone(&int8), 64), &parity.input);
+        let alike = |a: &[[f32; CLASS_COUNT]], b: &[[f32; CLASS_COUNT]]| {
+            let same = a
+                .iter()
+                .zip(b)
+                .filter(|(a, b)| label(a) == label(b))
+                .count();
+            same as f64 / a.len() as f64
+        };
+        let share = alike(&float, &reference);
+        println!("{name}: int8 labels as float32: {:.2} %", 100.0 * share);
+        assert!((0.985..=1.0).contains(&share), "{name}: {share}");
+        assert!(float != reference, "{name}: nothing was rounded");
+        for isa in CpuIsa::ALL {
+            let Some(mut engine) = CpuSimd::with_isa(Arc::clone(&int8), 64, isa) else {
+                continue;
+            };
+            let share = alike(&logits(&mut engine, &parity.input), &reference);
+            assert!(share >= 0.995, "{name} {}: {share}", isa.engine());
+        }
+    }
+}
+
+#[test]
+fn a_file_without_ranges_has_no_int8_variant() {
+    use crate::model::test_support::{random_model, v1_json};
+    let error = random_model(&v1_json(), 1).into_int8().unwrap_err();
+    assert!(error.to_string().contains("int8"), "{error}");
+}
+
+/// Prints what float32 and int8 take on this machine:
+/// `cargo test --release --lib int8 -- --ignored --nocapture`.
+#[test]
+#[ignore = "prints a measurement"]
+fn what_int8_gains() {
+    use std::time::Instant;
+    for name in builtin_models() {
+        let parity = Parity::of(name);
+        let int8 = Arc::new(Model::load(&format!("{name}-int8")).unwrap());
+        for isa in CpuIsa::ALL {
+            let engines =
+                [&parity.model, &int8].map(|model| CpuSimd::with_isa(Arc::clone(model), 64, isa));
+            let [Some(mut float), Some(mut int8)] = engines else {
+                continue;
+            };
+            for batch in [1, 64] {
+                let window = parity.model.description().input.len();
+                let input = &parity.input[..batch * window];
+                let mut outputs = Outputs::logits_only(parity.model.description(), 64);
+                let mut times = [Vec::new(), Vec::new()];
+                for _ in 0..(4_000 / batch) {
+                    for (times, engine) in times.iter_mut().zip([&mut float, &mut int8]) {
+                        let start = Instant::now();
+                        engine.classify(input, &mut outputs).unwrap();
+                        times.push(start.elapsed());
+                    }
+                }
+                let [float, int8] = times.map(|mut times| {
+                    times.sort_unstable();
+                    times[times.len() / 2].as_secs_f64() * 1e6 / batch as f64
+                });
+                println!(
+                    "{name} {} batch {batch}: float32 {float:.2} us, int8 {int8:.2} us a beat ({:.2} times)",
+                    isa.engine(),
+                    float / int8
+                );
+            }
+        }
+    }
+}

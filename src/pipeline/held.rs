@@ -1,0 +1,138 @@
+//! What leaves the pipeline, held back in order behind beats that wait to be classified together.
+
+use std::sync::Arc;
+
+use super::event::{LabelledBeat, PipelineEvent};
+use super::injection::Injection;
+use super::labeller::{LabelError, Labeller};
+use crate::acquisition::Event;
+use crate::model::{BeatClass, CLASS_COUNT};
+use crate::signal::CutBeat;
+use crate::time::MonotonicNs;
+
+/// Events that are held back at most; then the beats before them are classified.
+const MOST_HELD: usize = 1024;
+
+enum Held {
+    /// The next beat of the batch, without its label.
+    Beat(LabelledBeat),
+    Other(PipelineEvent),
+}
+
+/// The labeller and what waits behind it.
+pub(super) struct Outlet {
+    pub(super) labeller: Labeller,
+    held: Vec<Held>,
+    /// Engine of the newest labelled beat.
+    engine: String,
+    pub(super) injection: Option<(Arc<Injection>, MonotonicNs)>,
+}
+
+/// A beat before its class is known.
+pub(super) const UNDECIDED: (BeatClass, [f32; CLASS_COUNT]) = (BeatClass::N, [0.0; CLASS_COUNT]);
+
+impl Outlet {
+    pub(super) fn new(labeller: Labeller) -> Self {
+        Self {
+            engine: labeller.engine().to_owned(),
+            // The beats of a batch and a few events between them.
+            held: Vec::with_capacity((2 * labeller.capacity()).min(MOST_HELD)),
+            labeller,
+            injection: None,
+        }
+    }
+
+    /// Takes a beat ([`UNDECIDED`]) as it was cut; labels the batch it completes.
+    pub(super) fn beat(
+        &mut self,
+        beat: LabelledBeat,
+        cut: &CutBeat,
+        sink: &mut impl FnMut(PipelineEvent),
+    ) -> Result<(), LabelError> {
+        self.labeller.push(cut)?;
+        self.held.push(Held::Beat(beat));
+        if self.labeller.is_full() {
+            self.label(sink)?;
+        }
+        Ok(())
+    }
+
+    /// Hands `event` out in its turn.
+    pub(super) fn other(
+        &mut self,
+        event: PipelineEvent,
+        sink: &mut impl FnMut(PipelineEvent),
+    ) -> Result<(), LabelError> {
+        if self.held.is_empty() {
+            sink(event);
+            return Ok(());
+        }
+        self.held.push(Held::Other(event));
+        if self.held.len() >= MOST_HELD {
+            self.label(sink)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a beat waits.
+    pub(super) fn holds(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// Classifies the beats that wait and hands out everything held back, in order. After an error
+    /// the other events still come out; the beats are lost.
+    pub(super) fn label(&mut self, sink: &mut impl FnMut(PipelineEvent)) -> Result<(), LabelError> {
+        let beats = self.labeller.waiting();
+        let times = || {
+            self.held.iter().filter_map(|held| match held {
+                Held::Beat(beat) => Some((beat.r_sample, beat.r_time)),
+                Held::Other(_) => None,
+            })
+        };
+        let Some((first_sample, first_time)) = times().next() else {
+            return Ok(());
+        };
+        let last = times().next_back();
+        if let (Some((injection, start)), Some((_, last_time))) = (&self.injection, last)
+            && injection.is_due(beats, last_time.0.saturating_sub(start.0))
+        {
+            self.labeller.lose_device();
+        }
+        let mut outcome = self.labeller.classify();
+        while let Some(notice) = self.labeller.notice() {
+            sink(PipelineEvent::Event(Event {
+                sample: first_sample,
+                time: first_time,
+                kind: notice.kind(),
+                detail: notice.to_string(),
+            }));
+        }
+        if outcome.is_ok() && self.engine != self.labeller.engine() {
+            self.engine.clear();
+            self.engine.push_str(self.labeller.engine());
+            sink(PipelineEvent::Engine(self.engine.clone()));
+        }
+        let mut number = 0;
+        for held in self.held.drain(..) {
+            match held {
+                Held::Other(event) => sink(event),
+                Held::Beat(mut beat) => {
+                    if outcome.is_ok() {
+                        let usable = beat.quality.is_usable();
+                        match self.labeller.verdict(number, usable) {
+                            Ok((decision, unclassifiable)) => {
+                                beat.unclassifiable = unclassifiable;
+                                beat.class = decision.class;
+                                beat.probabilities = decision.probabilities;
+                                sink(PipelineEvent::Beat(beat));
+                            }
+                            Err(error) => outcome = Err(error),
+                        }
+                    }
+                    number += 1;
+                }
+            }
+        }
+        outcome
+    }
+}

@@ -1,0 +1,286 @@
+//! Sessions with a store, without a socket.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use super::{Gateway, GatewayOptions, QueuedSource, SessionError, SessionOutcome};
+use crate::acquisition::{
+    Acquired, AcquisitionError, FrameSource, Pace, RawSample, SourceInfo, open_replay,
+};
+use crate::ads1292::{ChipModel, LeadOff};
+use crate::model::{Classifier, ClassifyError, CpuSimd, Model, Outputs, Rejection};
+use crate::pipeline::{Pipeline, PipelineConfig, PipelineEvent, SessionInfo};
+use crate::signal::{ChainConfig, SampleRate};
+use crate::store::{StoreOptions, StoreReader};
+use crate::time::{ClockRelation, MonotonicNs, WallUs};
+
+fn model() -> Arc<Model> {
+    Arc::new(Model::load("v2").unwrap())
+}
+
+/// The CPU engine, which counts what it is given and fails when told to.
+struct Observed {
+    inner: CpuSimd,
+    batches: Arc<Mutex<Vec<usize>>>,
+    fails_at: Option<usize>,
+}
+
+impl Observed {
+    fn new(fails_at: Option<usize>) -> (Box<Self>, Arc<Mutex<Vec<usize>>>) {
+        let batches = Arc::default();
+        let observed = Self {
+            inner: CpuSimd::new(model(), 16),
+            batches: Arc::clone(&batches),
+            fails_at,
+        };
+        (Box::new(observed), batches)
+    }
+}
+
+impl Classifier for Observed {
+    fn engine(&self) -> &'static str {
+        "observed"
+    }
+
+    fn model(&self) -> &Model {
+        self.inner.model()
+    }
+
+    fn max_batch(&self) -> usize {
+        self.inner.max_batch()
+    }
+
+    fn classify(&mut self, input: &[f32], outputs: &mut Outputs) -> Result<(), ClassifyError> {
+        self.inner.classify(input, outputs)?;
+        let mut batches = self.batches.lock().unwrap();
+        batches.push(outputs.batch());
+        if Some(batches.len()) == self.fails_at {
+            return Err(ClassifyError::Engine {
+                engine: "observed".to_owned(),
+                reason: "told to".to_owned(),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// A source at another pace than its own.
+struct Paced<S>(S, Pace);
+
+impl<S: FrameSource> FrameSource for Paced<S> {
+    fn info(&self) -> &SourceInfo {
+        self.0.info()
+    }
+
+    fn next(&mut self) -> Result<Option<Acquired>, AcquisitionError> {
+        self.0.next()
+    }
+
+    fn pace(&mut self) -> Pace {
+        self.1
+    }
+}
+
+/// A chip that never stops.
+struct Endless {
+    info: SourceInfo,
+    next: u64,
+}
+
+impl Endless {
+    fn new() -> Self {
+        let info = SourceInfo {
+            chip: ChipModel::Ads1292,
+            sample_rate_hz: 500.0,
+            uv_per_code: [1.0; 2],
+            start: ClockRelation {
+                monotonic: MonotonicNs(0),
+                wall: WallUs(0),
+            },
+            leads: Default::default(),
+            description: String::new(),
+        };
+        Self { info, next: 0 }
+    }
+}
+
+impl FrameSource for Endless {
+    fn info(&self) -> &SourceInfo {
+        &self.info
+    }
+
+    fn next(&mut self) -> Result<Option<Acquired>, AcquisitionError> {
+        std::thread::sleep(Duration::from_micros(100));
+        let index = self.next;
+        self.next += 1;
+        Ok(Some(Acquired::Sample(RawSample {
+            index,
+            time: MonotonicNs(index * 2_000_000),
+            codes: [i32::try_from(index % 500).unwrap(), 0],
+            lead_off: LeadOff::default(),
+        })))
+    }
+}
+
+struct House {
+    folder: tempfile::TempDir,
+    gateway: Gateway,
+}
+
+impl House {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let gateway = Gateway::open(&GatewayOptions {
+            database: folder.path().join("ecg.db"),
+            store: StoreOptions::default(),
+            socket: None,
+        })
+        .unwrap();
+        Self { folder, gateway }
+    }
+
+    fn run(
+        &self,
+        source: &mut impl FrameSource,
+        classifier: Box<dyn Classifier>,
+        stop: &AtomicBool,
+    ) -> (SessionOutcome, Vec<PipelineEvent>) {
+        let from = source.info().clone();
+        let config = PipelineConfig {
+            chain: ChainConfig::new(SampleRate::from_hz(from.sample_rate_hz).unwrap()),
+            uv_per_code: from.uv_per_code,
+            ecg_block_samples: Some(1_000),
+            rejection: Rejection::default(),
+        };
+        let info = SessionInfo {
+            source: "replay".to_owned(),
+            origin: "test".to_owned(),
+            chip: from.chip.to_string(),
+            sample_rate_hz: from.sample_rate_hz,
+            uv_per_code: from.uv_per_code,
+            start: from.start,
+            model: "v2".to_owned(),
+            engine: "observed".to_owned(),
+        };
+        let mut pipeline = Pipeline::new(&config, classifier).unwrap();
+        let mut seen = Vec::new();
+        let outcome = self.gateway.run_session(
+            source,
+            &mut pipeline,
+            &info,
+            stop,
+            &|| "completed",
+            &mut |event| seen.push(event.clone()),
+        );
+        (outcome, seen)
+    }
+
+    /// Samples per channel stored as raw ECG, and how the last session ended.
+    fn stored(self) -> (u64, Option<String>) {
+        self.gateway.close().unwrap();
+        let reader = StoreReader::open(&self.folder.path().join("ecg.db")).unwrap();
+        let session = reader.latest_session().unwrap().unwrap();
+        (session.counts.samples, session.end.map(|end| end.reason))
+    }
+}
+
+fn trace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/demo/200.ecgtrace.gz")
+}
+
+fn without_ecg(events: Vec<PipelineEvent>) -> Vec<PipelineEvent> {
+    let mut events = events;
+    events.retain(|event| !matches!(event, PipelineEvent::Ecg(_)));
+    events
+}
+
+#[test]
+fn a_recording_is_classified_in_batches_and_the_chips_beats_one_by_one() {
+    let go_on = AtomicBool::new(false);
+    let mut runs = Vec::new();
+    for (pace, largest) in [(Pace::Recorded, 16), (Pace::Live, 1)] {
+        let (engine, batches) = Observed::new(None);
+        let mut source = Paced(open_replay(&trace()).unwrap().0, pace);
+        let (outcome, events) = House::new().run(&mut source, engine, &go_on);
+        assert!(outcome.ended.is_ok(), "{:?}", outcome.ended);
+        let batches = batches.lock().unwrap().clone();
+        let beats = outcome.report.beats_by_class.iter().sum::<u64>();
+        assert_eq!(batches.iter().sum::<usize>() as u64, beats);
+        // The last ones are cut by the signal's end, several at once.
+        let (last, all_but_last) = batches.split_last().unwrap();
+        assert!(
+            all_but_last.iter().all(|&batch| batch == largest),
+            "{batches:?}"
+        );
+        assert!(*last <= 16);
+        runs.push(without_ecg(events));
+    }
+    assert!(runs[0].len() > 160);
+    assert_eq!(runs[0], runs[1]);
+}
+
+#[test]
+fn what_the_chip_had_delivered_before_a_stop_is_stored() {
+    let house = House::new();
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut source = QueuedSource::start(Endless::new(), 16_384, Arc::clone(&stop)).unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    stop.store(true, Ordering::Relaxed);
+    let began = Instant::now();
+    let (outcome, _) = house.run(&mut source, Observed::new(None).0, &stop);
+    assert!(
+        began.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        began.elapsed()
+    );
+    assert!(outcome.ended.is_ok(), "{:?}", outcome.ended);
+    let samples = outcome.report.samples;
+    assert!(samples > 100, "{samples}");
+    assert_eq!(
+        (outcome.report.gaps, outcome.report.missing_samples),
+        (0, 0)
+    );
+    assert_eq!(house.stored(), (samples, Some("stopped".to_owned())));
+}
+
+#[test]
+fn a_stop_does_not_wait_for_a_chip_that_goes_on() {
+    let house = House::new();
+    let stop = AtomicBool::new(true);
+    let began = Instant::now();
+    let (outcome, _) = house.run(&mut Endless::new(), Observed::new(None).0, &stop);
+    assert!(
+        began.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        began.elapsed()
+    );
+    assert!(outcome.report.samples > 0);
+    let mut recorded = Paced(Endless::new(), Pace::Recorded);
+    let (outcome, _) = house.run(&mut recorded, Observed::new(None).0, &stop);
+    assert_eq!(outcome.report.samples, 0, "a recording can be read again");
+}
+
+#[test]
+fn a_failed_engine_ends_the_session_and_the_ecg_is_stored() {
+    let house = House::new();
+    let (engine, _) = Observed::new(Some(2));
+    let mut source = open_replay(&trace()).unwrap().0;
+    let (outcome, events) = house.run(&mut source, engine, &AtomicBool::new(false));
+    assert!(
+        matches!(outcome.ended, Err(SessionError::Label(_))),
+        "{:?}",
+        outcome.ended
+    );
+    let samples = outcome.report.samples;
+    assert!(
+        samples > 1_000 && !samples.is_multiple_of(1_000),
+        "{samples}"
+    );
+    let beats = events
+        .iter()
+        .filter(|event| matches!(event, PipelineEvent::Beat(_)));
+    assert!(beats.count() >= 16);
+    assert_eq!(house.stored(), (samples, Some("failed".to_owned())));
+}
