@@ -22,7 +22,7 @@ mod weights_tests;
 pub use builtin::builtin_models;
 pub use class::{AamiClass, BeatClass, CLASS_COUNT};
 pub use classifier::{Classifier, ClassifyError, Outputs, OutputsMut, Wanted};
-pub use cpu::{CpuIsa, CpuReference, CpuSimd, best_cpu_engine};
+pub use cpu::{CpuGradient, CpuIsa, CpuReference, CpuSimd, best_cpu_engine};
 pub use description::{
     InputDescription, Layer, MAX_PARAMETERS, METADATA_KEY, NetworkDescription, Op, Part, PartKind,
     Shape, V1_MAX_PARAMETERS, V2_MAX_PARAMETERS,

@@ -17,7 +17,7 @@ use super::classifier::Classifier;
 use super::weights::Model;
 
 pub use reference::CpuReference;
-pub use simd::{CpuIsa, CpuSimd};
+pub use simd::{CpuGradient, CpuIsa, CpuSimd};
 
 /// The fastest CPU engine of this processor, for batches up to `max_batch` windows (0 counts
 /// as 1).

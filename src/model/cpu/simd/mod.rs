@@ -1,6 +1,7 @@
 //! The fast CPU engine: one set of kernels, compiled for each instruction set, picked at run time.
 
 mod depthwise;
+mod gradient;
 mod int8;
 #[cfg(test)]
 mod int8_tests;
@@ -14,6 +15,7 @@ mod tests;
 
 use std::sync::Arc;
 
+pub use self::gradient::CpuGradient;
 use self::isa::Isa;
 use self::network::{Network, Observer, Workspace};
 use crate::model::classifier::{Classifier, ClassifyError, Outputs, OutputsMut};

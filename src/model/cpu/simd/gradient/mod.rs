@@ -1,0 +1,257 @@
+//! The way back through a network: gradients of logits with respect to the input, and the
+//! multipliers of DeepLIFT's rescale rule (Shrikumar et al. 2017), which DeepSHAP averages over a
+//! background (Lundberg and Lee 2017).
+//!
+//! Both run the transposed convolutions with the kernels of the way there. They differ in what a
+//! ReLU passes on: the gradient its slope at the beat, the rescale rule the slope of the line from
+//! the background beat's value to this beat's, so that attributions sum exactly to the difference of
+//! the logits.
+
+mod back;
+mod stage;
+
+use std::sync::Arc;
+
+use self::back::Back;
+use self::stage::{Kept, Stage};
+use super::CpuIsa;
+use super::isa::{self, Isa, Kernel, scalars, scalars_mut};
+use super::layout::Layout;
+use crate::model::CLASS_COUNT;
+use crate::model::classifier::ClassifyError;
+use crate::model::description::{Part, PartKind, Shape};
+use crate::model::weights::Model;
+
+/// Differences of an activation below this are taken for none: the slope is the ReLU's own then.
+const SMALLEST_DIFFERENCE: f32 = 1e-6;
+
+/// Computes gradients and attributions of one network on one core with the processor's vector
+/// instructions. Allocates when it is made and when the background changes, never per beat.
+pub struct CpuGradient {
+    model: Arc<Model>,
+    run: Box<dyn Run>,
+}
+
+impl std::fmt::Debug for CpuGradient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CpuGradient")
+            .field("model", &self.model.description().name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl CpuGradient {
+    /// Prepares `model` with the fastest instruction set of this processor.
+    #[must_use]
+    pub fn new(model: Arc<Model>) -> Self {
+        Self::with_isa(model, CpuIsa::best()).expect("the best instruction set is an available one")
+    }
+
+    /// As [`CpuGradient::new`] with a chosen instruction set; `None` where this processor lacks it.
+    #[must_use]
+    pub fn with_isa(model: Arc<Model>, isa: CpuIsa) -> Option<Self> {
+        fn lowered<I: Isa>(model: &Model) -> Option<Box<dyn Run>> {
+            Some(Box::new(Runner::new(I::detect()?, model)))
+        }
+        let run = match isa {
+            #[cfg(target_arch = "x86_64")]
+            CpuIsa::Avx512 => lowered::<isa::Avx512>(&model),
+            #[cfg(target_arch = "x86_64")]
+            CpuIsa::Avx2 => lowered::<isa::Avx2>(&model),
+            #[cfg(target_arch = "aarch64")]
+            CpuIsa::Neon => lowered::<isa::Neon>(&model),
+            CpuIsa::Portable => lowered::<isa::Portable>(&model),
+            #[allow(unreachable_patterns, reason = "some sets belong to other processors")]
+            _ => None,
+        }?;
+        Some(Self { model, run })
+    }
+
+    /// The network.
+    #[must_use]
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The gradient of `sum(of[k] * logit[k])` with respect to every value of `input`, one beat laid
+    /// out as [`crate::model::Classifier::classify`] takes it; `gradient` is as long. Returns the
+    /// logits.
+    ///
+    /// # Errors
+    /// [`ClassifyError::InputLength`] where either slice is not one beat long.
+    pub fn gradient(
+        &mut self,
+        input: &[f32],
+        of: &[f32; CLASS_COUNT],
+        gradient: &mut [f32],
+    ) -> Result<[f32; CLASS_COUNT], ClassifyError> {
+        self.check(input.len())?;
+        self.check(gradient.len())?;
+        Ok(self.run.gradient(input, of, gradient))
+    }
+
+    /// Beats to compare with from here on, one after the other; replaces those before.
+    ///
+    /// # Errors
+    /// [`ClassifyError::InputLength`] where `beats` is not a whole number of beats, at least one.
+    pub fn set_background(&mut self, beats: &[f32]) -> Result<(), ClassifyError> {
+        let beat = self.model.description().input.len();
+        if beats.is_empty() || !beats.len().is_multiple_of(beat) {
+            return Err(ClassifyError::InputLength {
+                found: beats.len(),
+                window: beat,
+            });
+        }
+        self.run.set_background(beats);
+        Ok(())
+    }
+
+    /// Beats of the background.
+    #[must_use]
+    pub fn background_len(&self) -> usize {
+        self.run.background_logits().len()
+    }
+
+    /// Logits of each beat of the background.
+    #[must_use]
+    pub fn background_logits(&self) -> &[[f32; CLASS_COUNT]] {
+        self.run.background_logits()
+    }
+
+    /// DeepSHAP: what each value of `input` adds to `sum(of[k] * logit[k])`, compared with the
+    /// background. The attributions sum to that value minus its mean over the background, but for
+    /// rounding. Returns the logits.
+    ///
+    /// # Errors
+    /// [`ClassifyError::InputLength`] where either slice is not one beat long, or there is no
+    /// background.
+    pub fn attributions(
+        &mut self,
+        input: &[f32],
+        of: &[f32; CLASS_COUNT],
+        attributions: &mut [f32],
+    ) -> Result<[f32; CLASS_COUNT], ClassifyError> {
+        self.check(input.len())?;
+        self.check(attributions.len())?;
+        if self.background_len() == 0 {
+            self.check(0)?;
+        }
+        Ok(self.run.attributions(input, of, attributions))
+    }
+
+    fn check(&self, found: usize) -> Result<(), ClassifyError> {
+        let window = self.model.description().input.len();
+        if found == window {
+            Ok(())
+        } else {
+            Err(ClassifyError::InputLength { found, window })
+        }
+    }
+}
+
+/// A network and its buffers, whatever the instruction set.
+trait Run: Send {
+    fn gradient(
+        &mut self,
+        input: &[f32],
+        of: &[f32; CLASS_COUNT],
+        gradient: &mut [f32],
+    ) -> [f32; CLASS_COUNT];
+
+    fn set_background(&mut self, beats: &[f32]);
+
+    fn background_logits(&self) -> &[[f32; CLASS_COUNT]];
+
+    fn attributions(
+        &mut self,
+        input: &[f32],
+        of: &[f32; CLASS_COUNT],
+        attributions: &mut [f32],
+    ) -> [f32; CLASS_COUNT];
+}
+
+struct Runner<I: Isa> {
+    isa: I,
+    stages: Vec<Stage<I>>,
+    back: Back<I>,
+    /// The beat's values before each ReLU.
+    beat: Kept<I>,
+    background: Vec<Kept<I>>,
+    background_inputs: Vec<f32>,
+    background_logits: Vec<[f32; CLASS_COUNT]>,
+    /// Mean multipliers of one beat of the background.
+    multipliers: Vec<f32>,
+}
+
+impl<I: Isa> Runner<I> {
+    fn new(isa: I, model: &Model) -> Self {
+        let stages = stage::stages(isa, model);
+        Self {
+            isa,
+            back: Back::new(isa, model),
+            beat: Kept::new(isa, model, &stages),
+            stages,
+            background: Vec::new(),
+            background_inputs: Vec::new(),
+            background_logits: Vec::new(),
+            multipliers: vec![0.0; model.description().input.len()],
+        }
+    }
+}
+
+impl<I: Isa> Run for Runner<I> {
+    fn gradient(
+        &mut self,
+        input: &[f32],
+        of: &[f32; CLASS_COUNT],
+        gradient: &mut [f32],
+    ) -> [f32; CLASS_COUNT] {
+        let logits = self.beat.forward(self.isa, &self.stages, input);
+        self.back.run(self.isa, &self.beat, None, of, gradient);
+        logits
+    }
+
+    fn set_background(&mut self, beats: &[f32]) {
+        self.background.clear();
+        self.background_logits.clear();
+        self.background_inputs = beats.to_vec();
+        for beat in beats.chunks_exact(self.multipliers.len()) {
+            let mut kept = self.beat.clone();
+            let logits = kept.forward(self.isa, &self.stages, beat);
+            self.background_logits.push(logits);
+            self.background.push(kept);
+        }
+    }
+
+    fn background_logits(&self) -> &[[f32; CLASS_COUNT]] {
+        &self.background_logits
+    }
+
+    fn attributions(
+        &mut self,
+        input: &[f32],
+        of: &[f32; CLASS_COUNT],
+        attributions: &mut [f32],
+    ) -> [f32; CLASS_COUNT] {
+        let logits = self.beat.forward(self.isa, &self.stages, input);
+        attributions.fill(0.0);
+        let share = 1.0 / self.background.len() as f32;
+        let references = self.background_inputs.chunks_exact(input.len());
+        for (kept, reference) in self.background.iter().zip(references) {
+            self.back
+                .run(self.isa, &self.beat, Some(kept), of, &mut self.multipliers);
+            for (((sum, multiplier), value), reference) in attributions
+                .iter_mut()
+                .zip(&self.multipliers)
+                .zip(input)
+                .zip(reference)
+            {
+                *sum += share * multiplier * (value - reference);
+            }
+        }
+        logits
+    }
+}
+
+#[cfg(test)]
+mod tests;
