@@ -1,7 +1,6 @@
 """Trains one context network on a pool of beats: the loop that training and cross-validation share."""
 
 import copy
-import math
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -12,6 +11,7 @@ import augment_context
 import fast
 from architectures import LABELS, LAYERS, WITH_CONTEXT, Network
 from beats import GROUPS
+from schedule import average, rate_at
 
 N_OUTPUTS = [i for i, label in enumerate(LABELS) if label in "NLR"]
 A_OUTPUT, V_OUTPUT = LABELS.index("A"), LABELS.index("V")
@@ -69,23 +69,6 @@ def sampling(beats, pool, settings):
         weight = weight * (wanted / total)[label]
     cumulative = weight.cumsum()
     return torch.from_numpy(cumulative / cumulative[-1])
-
-
-def rate_at(step, steps, peak, warm_up):
-    ramp = max(1, round(warm_up * steps))
-    if step < ramp:
-        return peak * (step + 1) / ramp
-    return 0.5 * peak * (1 + math.cos(math.pi * (step - ramp) / max(1, steps - ramp)))
-
-
-@torch.no_grad()
-def average(averaged, network, decay):
-    """Exponential moving average of weights and of the running statistics of the batch normalisation."""
-    for old, new in zip(averaged.state_dict().values(), network.state_dict().values()):
-        if old.dtype.is_floating_point:
-            old.lerp_(new, 1 - decay)
-        else:
-            old.copy_(new)
 
 
 @torch.no_grad()

@@ -14,7 +14,6 @@ alone, so on one machine a resumed run equals an uninterrupted one.
 import argparse
 import copy
 import json
-import math
 import os
 import time
 from dataclasses import asdict
@@ -27,6 +26,10 @@ import data
 import train_context
 from architectures import LABELS, LAYERS, Network
 from metrics import predict, scores
+from schedule import average, rate_at
+
+# Share of the steps the learning rate takes to its peak.
+WARM_UP = 0.03
 
 
 def arguments():
@@ -50,24 +53,6 @@ def arguments():
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     return parser.parse_args()
-
-
-def learning_rate(step, steps, peak):
-    """3 % linear warm-up, then a cosine down to zero."""
-    warm_up = max(1, round(0.03 * steps))
-    if step < warm_up:
-        return peak * (step + 1) / warm_up
-    return 0.5 * peak * (1 + math.cos(math.pi * (step - warm_up) / max(1, steps - warm_up)))
-
-
-@torch.no_grad()
-def average(averaged, network, decay):
-    """Exponential moving average of weights and of the running statistics of the batch normalisation."""
-    for old, new in zip(averaged.state_dict().values(), network.state_dict().values()):
-        if old.dtype.is_floating_point:
-            old.lerp_(new, 1 - decay)
-        else:
-            old.copy_(new)
 
 
 def validation_windows(records, beats):
@@ -171,7 +156,7 @@ def main():
         for i in range(steps_per_epoch):
             step = epoch * steps_per_epoch + i
             for group in optimiser.param_groups:
-                group["lr"] = learning_rate(step, steps, options.learning_rate)
+                group["lr"] = rate_at(step, steps, options.learning_rate, WARM_UP)
             place = torch.rand(options.batch, generator=generator, device=device, dtype=torch.double)
             beats = train[torch.searchsorted(cumulative, place).clamp_max(len(train) - 1)]
             loss = torch.nn.functional.cross_entropy(network(augmenter.draw(beats)), label[beats])

@@ -201,7 +201,7 @@ fn lengthen(gap: Gap, lost: &Acquired) -> Gap {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::acquisition::RawSample;
     use crate::ads1292::{ChipModel, LeadOff};
@@ -236,19 +236,24 @@ mod tests {
 
     fn flood(length: u64) -> Flood {
         Flood {
-            info: SourceInfo {
-                chip: ChipModel::Ads1292,
-                sample_rate_hz: 500.0,
-                uv_per_code: [1.0; 2],
-                start: ClockRelation {
-                    monotonic: MonotonicNs(0),
-                    wall: WallUs(0),
-                },
-                leads: Default::default(),
-                description: String::new(),
-            },
+            info: info(),
             next: 0,
             length,
+        }
+    }
+
+    /// A source at 500 samples a second.
+    pub(in crate::service) fn info() -> SourceInfo {
+        SourceInfo {
+            chip: ChipModel::Ads1292,
+            sample_rate_hz: 500.0,
+            uv_per_code: [1.0; 2],
+            start: ClockRelation {
+                monotonic: MonotonicNs(0),
+                wall: WallUs(0),
+            },
+            leads: Default::default(),
+            description: String::new(),
         }
     }
 

@@ -9,12 +9,12 @@ use super::{Gateway, GatewayOptions, QueuedSource, SessionError, SessionOutcome}
 use crate::acquisition::{
     Acquired, AcquisitionError, FrameSource, Pace, RawSample, SourceInfo, open_replay,
 };
-use crate::ads1292::{ChipModel, LeadOff};
+use crate::ads1292::LeadOff;
 use crate::model::{Classifier, ClassifyError, CpuSimd, Model, Outputs, Rejection};
 use crate::pipeline::{Pipeline, PipelineConfig, PipelineEvent, SessionInfo};
 use crate::signal::{ChainConfig, SampleRate};
 use crate::store::{StoreOptions, StoreReader};
-use crate::time::{ClockRelation, MonotonicNs, WallUs};
+use crate::time::MonotonicNs;
 
 fn model() -> Arc<Model> {
     Arc::new(Model::load("v2").unwrap())
@@ -91,17 +91,7 @@ struct Endless {
 
 impl Endless {
     fn new() -> Self {
-        let info = SourceInfo {
-            chip: ChipModel::Ads1292,
-            sample_rate_hz: 500.0,
-            uv_per_code: [1.0; 2],
-            start: ClockRelation {
-                monotonic: MonotonicNs(0),
-                wall: WallUs(0),
-            },
-            leads: Default::default(),
-            description: String::new(),
-        };
+        let info = super::queue::tests::info();
         Self { info, next: 0 }
     }
 }

@@ -8,15 +8,8 @@ use super::*;
 const MISSING: i32 = MISSING_SAMPLE;
 
 fn read_all(path: &Path) -> Result<(f64, Vec<Vec<i32>>), WfdbError> {
-    let record = Record::open(path)?;
-    let mut reader = record.frames()?;
-    let mut frame = vec![0; record.header().signals.len()];
-    let mut frames = Vec::new();
-    while reader.next_frame(&mut frame)? {
-        frames.push(frame.clone());
-    }
-    reader.verify_checksums()?;
-    Ok((record.rate_hz(), frames))
+    let frames = tests::read_all(path)?;
+    Ok((Record::open(path)?.rate_hz(), frames))
 }
 
 fn words(codes: &[i16]) -> Vec<u8> {

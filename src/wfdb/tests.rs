@@ -187,7 +187,7 @@ fn new_header(name: &str, signals: Vec<SignalSpec>) -> Header {
     }
 }
 
-fn read_all(path: &Path) -> Result<Vec<Vec<i32>>, WfdbError> {
+pub(super) fn read_all(path: &Path) -> Result<Vec<Vec<i32>>, WfdbError> {
     let record = Record::open(path)?;
     let mut reader = record.frames()?;
     let mut frame = vec![0; record.header().signals.len()];

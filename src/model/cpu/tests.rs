@@ -4,7 +4,7 @@ use super::CpuReference;
 use crate::model::test_support::{
     Random, odd_json, oracle, random_model, v1_json, v2_json, with_context,
 };
-use crate::model::{Classifier, ClassifyError, Model, Outputs, Shape, Wanted, builtin_models};
+use crate::model::{Classifier, ClassifyError, Outputs, Shape, Wanted};
 
 /// What every engine is held to (docs of the models): absolute difference per value of any layer.
 const TOLERANCE: f64 = 1e-4;
@@ -173,32 +173,4 @@ fn wrong_lengths_are_refused() {
             },
         })
     );
-}
-
-/// Not a check but a figure: `cargo test --release cpu::tests::speed -- --ignored --nocapture`.
-#[test]
-#[ignore = "prints a measurement"]
-fn speed() {
-    for name in builtin_models() {
-        let model = Arc::new(Model::load(name).unwrap());
-        let input = Random(1).values(model.description().input.len());
-        let mut engine = CpuReference::new(Arc::clone(&model), 1);
-        let mut outputs = Outputs::new(model.description(), 1);
-        let mut microseconds: Vec<f64> = (0..20)
-            .map(|_| {
-                let start = std::time::Instant::now();
-                for _ in 0..500 {
-                    engine
-                        .classify(std::hint::black_box(&input), &mut outputs)
-                        .unwrap();
-                }
-                start.elapsed().as_secs_f64() * 1e6 / 500.0
-            })
-            .collect();
-        microseconds.sort_by(f64::total_cmp);
-        println!(
-            "{name}: {:.1} µs per beat (best {:.1})",
-            microseconds[10], microseconds[0]
-        );
-    }
 }

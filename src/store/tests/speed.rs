@@ -9,7 +9,7 @@ use crate::pipeline::PipelineEvent;
 use crate::time::WallUs;
 
 #[test]
-#[ignore = "a measurement"]
+#[ignore = "a measurement of the release build: .ci/run runs it there"]
 fn codec() {
     let codes = ecg_like(5_000);
     for level in [0, 1, 2, 3, 4, 6, 9] {
@@ -37,7 +37,7 @@ fn codec() {
 }
 
 #[test]
-#[ignore = "a measurement"]
+#[ignore = "a measurement of the release build: .ci/run runs it there"]
 fn rows() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("beats.db");

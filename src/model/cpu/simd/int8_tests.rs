@@ -141,7 +141,7 @@ fn a_file_without_ranges_has_no_int8_variant() {
 /// Prints what float32 and int8 take on this machine:
 /// `cargo test --release --lib int8 -- --ignored --nocapture`.
 #[test]
-#[ignore = "prints a measurement"]
+#[ignore = "a measurement of the release build: .ci/run runs it there"]
 fn what_int8_gains() {
     use std::time::Instant;
     for name in builtin_models() {

@@ -1,11 +1,8 @@
-use std::hint::black_box;
 use std::sync::Arc;
-use std::time::Instant;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::isa::{Isa, Kernel};
 use super::{CpuIsa, CpuSimd};
 use crate::model::cpu::golden_tests::{BEATS, golden_failures, label};
 use crate::model::test_support::{
@@ -268,98 +265,5 @@ fn the_best_engine_is_the_first_available() {
     for isa in CpuIsa::ALL {
         let engine = CpuSimd::with_isa(Arc::clone(&model), 1, isa);
         assert_eq!(engine.is_some(), isa.is_available(), "{isa:?}");
-    }
-}
-
-/// Independent sums of fused multiply-adds: nothing but arithmetic.
-struct Peak {
-    rounds: usize,
-}
-
-/// Sums of [`Peak`]: more than latency times units, fewer than registers.
-const PEAK_SUMS: usize = 12;
-
-impl<I: Isa> Kernel<I> for Peak {
-    #[inline(always)]
-    fn eval(self, isa: I) {
-        let (a, b) = (isa.splat(black_box(0.999)), isa.splat(black_box(1e-3)));
-        let mut sums = [b; PEAK_SUMS];
-        for _ in 0..self.rounds {
-            for sum in &mut sums {
-                *sum = isa.multiply_add(*sum, a, b);
-            }
-        }
-        let mut total = b;
-        for sum in sums {
-            total = isa.add(total, sum);
-        }
-        black_box(total);
-    }
-}
-
-fn peak_gflops<I: Isa>(isa: I) -> f64 {
-    const ROUNDS: usize = 200_000;
-    let flops = 2 * ROUNDS * PEAK_SUMS * I::LANES;
-    (0..20)
-        .map(|_| {
-            let start = Instant::now();
-            isa.run(Peak { rounds: ROUNDS });
-            flops as f64 / start.elapsed().as_secs_f64() / 1e9
-        })
-        .fold(0.0, f64::max)
-}
-
-fn peak_of(isa: CpuIsa) -> f64 {
-    fn measured<I: Isa>() -> f64 {
-        I::detect().map_or(0.0, peak_gflops)
-    }
-    match isa {
-        #[cfg(target_arch = "x86_64")]
-        CpuIsa::Avx512 => measured::<super::isa::Avx512>(),
-        #[cfg(target_arch = "x86_64")]
-        CpuIsa::Avx2 => measured::<super::isa::Avx2>(),
-        #[cfg(target_arch = "aarch64")]
-        CpuIsa::Neon => measured::<super::isa::Neon>(),
-        _ => measured::<super::isa::Portable>(),
-    }
-}
-
-/// Not a check but figures:
-/// `cargo test --release cpu::simd::tests::speed -- --ignored --nocapture`.
-#[test]
-#[ignore = "prints a measurement"]
-fn speed() {
-    for name in builtin_models() {
-        let model = Arc::new(Model::load(name).unwrap());
-        let flops = 2.0 * model.description().macs_per_beat() as f64;
-        let length = model.description().input.len();
-        let input = Random(1).values(512 * length);
-        for mut engine in engines(&model, 512) {
-            let peak = peak_of(engine.isa());
-            println!("{name} {} peak {peak:.0} GFLOP/s", engine.engine());
-            for batch in [1, 8, 64, 512] {
-                let input = &input[..batch * length];
-                let mut outputs = Outputs::logits_only(model.description(), batch);
-                let mut microseconds: Vec<f64> = (0..41)
-                    .map(|_| {
-                        let calls = 256 / batch + 1;
-                        let start = Instant::now();
-                        for _ in 0..calls {
-                            engine.classify(black_box(input), &mut outputs).unwrap();
-                        }
-                        start.elapsed().as_secs_f64() * 1e6 / (calls * batch) as f64
-                    })
-                    .collect();
-                microseconds.sort_by(f64::total_cmp);
-                let median = microseconds[microseconds.len() / 2];
-                let gflops = flops / median / 1e3;
-                println!(
-                    "  batch {batch:3}: {median:6.2} µs per beat (best {:6.2}), {gflops:5.1} \
-                     GFLOP/s, {:2.0} % of peak",
-                    microseconds[0],
-                    100.0 * gflops / peak
-                );
-            }
-        }
     }
 }

@@ -186,7 +186,7 @@ fn wrong_lengths_are_refused() {
 /// Prints what gradients and attributions cost beside a classification:
 /// `cargo test --release --lib gradient -- --ignored --nocapture`.
 #[test]
-#[ignore = "prints a measurement"]
+#[ignore = "a measurement of the release build: .ci/run runs it there"]
 fn what_it_costs() {
     use crate::model::{Classifier, CpuSimd, Outputs};
     use std::time::Instant;
