@@ -18,6 +18,7 @@ import torch
 import augment_context
 import beats as beat_table
 import data
+import export
 import fit
 import warm
 from architectures import LAYERS, WITH_CONTEXT, Network
@@ -25,11 +26,12 @@ from architectures import LAYERS, WITH_CONTEXT, Network
 SEGMENT_STEPS = 96
 
 # What the released models were trained with: changes to fit.Settings. See ../README.md, 'What was tried'.
-AVERAGED = {"draws": 30_000, "members": 3, "member_draws": 16_000, "member_rate": 1.5e-3}
-PLAIN = {"draws": 40_000, "mix": {"synthetic": 0.08, "detector_history": 0.2, "lost_or_extra": 0.03}}
+PLAIN = {"mix": {"synthetic": 0.08, "detector_history": 0.2, "lost_or_extra": 0.03}}
+# Added where there are teachers.
+TAUGHT = {"draws": 80_000, "soft": 1.0, "blended": 0.5}
 PRESETS = {
     "inter": PLAIN,
-    "all": AVERAGED | {"five": 0.5},
+    "all": PLAIN | {"five": 0.5},
     "intra": {
         "draws": 120_000,
         "batch": 256,
@@ -94,7 +96,8 @@ def run(options):
     torch.set_num_threads(options.threads)
     options.out.mkdir(parents=True, exist_ok=True)
     architecture = options.network.removesuffix("-context")
-    settings = fit.Settings(**(PRESETS[options.protocol] | options.settings))
+    preset = PRESETS[options.protocol] | (TAUGHT if options.teachers else {})
+    settings = fit.Settings(**(preset | options.settings))
     beats = beat_table.load(options.data)
     noise = [n[:, : 2 * n.shape[1] // 3] for n in data.load_noise(options.noise).values()]
     pool = pool_of(beats, options.protocol)
@@ -104,6 +107,7 @@ def run(options):
         "seed": options.seed,
         "settings": asdict(settings),
         "warm_start": options.start.name if options.start else None,
+        "teachers": [folder.name for folder in options.teachers],
         "recorded_noise": bool(noise),
     }
     (options.out / "config.json").write_text(json.dumps(config, indent=1) + "\n")
@@ -118,6 +122,8 @@ def run(options):
     if options.start:
         warm.start_from(start, options.start, beat_table.rows(beats, pool[:: max(1, len(pool) // 4096)]))
 
+    teachers = [export.fold(result_of(folder)[0]) for folder in options.teachers]
+
     checkpoint = options.out / "checkpoint.pt"
     state = {"stage": 0, "step": 0, "log": [], "ready": []}
     if checkpoint.exists():
@@ -130,7 +136,7 @@ def run(options):
         network = copy.deepcopy(start)
         if stage > 0:
             network.load_state_dict(ready[0])
-        own = fit.Run(network, augmenter, pool, settings, options.seed, draws, rate, warm_up)
+        own = fit.Run(network, augmenter, pool, settings, options.seed, draws, rate, warm_up, teachers)
         if stage == state["stage"] and state["step"]:
             own.network.load_state_dict(state["network"])
             own.averaged.load_state_dict(state["averaged"])
