@@ -1,7 +1,7 @@
 """Trains one context network on a pool of beats: the loop that training and cross-validation share."""
 
 import copy
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -31,9 +31,6 @@ class Settings:
     dropout: float = 0.2  # of the pooled features
     five: float = 0.15  # weight of telling N, L and R apart beside the three groups; 1: plain cross-entropy of five
     groups: bool = True  # classes to balance are the three groups and not the five labels
-    members: int = 1  # fine-tuned copies whose weights are averaged
-    member_draws: int = 20_000
-    member_rate: float = 1e-3
     soft: float = 0.0  # share of the loss that the teachers' probabilities get, where there are teachers
     blended: float = 0.0  # share of the draws blended with another of their batch; the teachers alone say what they are
     mix: dict = field(default_factory=dict)
@@ -91,21 +88,10 @@ def sampling(beats, pool, settings):
     return torch.from_numpy(cumulative / cumulative[-1])
 
 
-@torch.no_grad()
-def mean_of(networks):
-    """One network whose weights are the mean of several from a common start."""
-    mean = copy.deepcopy(networks[0])
-    states = [n.state_dict() for n in networks]
-    for name, value in mean.state_dict().items():
-        if value.dtype.is_floating_point:
-            value.copy_(torch.stack([s[name] for s in states]).mean(0))
-    return mean
-
-
 class Run:
     """One network's way through its draws; `advance` may be called again and again."""
 
-    def __init__(self, network, augmenter, pool, settings, seed, draws, rate, warm_up, teachers=()):
+    def __init__(self, network, augmenter, pool, settings, seed, teachers=()):
         """teachers: folded networks whose probabilities the network learns beside the labels (`Settings.soft`)."""
         self.network, self.augmenter, self.settings, self.teachers = network, augmenter, settings, teachers
         network.dropout = settings.dropout
@@ -114,12 +100,11 @@ class Run:
         self.cumulative = sampling(augmenter.beats, np.asarray(pool), settings)
         self.group = torch.from_numpy(augmenter.beats.group)
         self.label = torch.from_numpy(augmenter.beats.label)
-        self.steps, self.step = max(1, draws // settings.batch), 0
-        self.rate, self.warm_up = rate, warm_up
+        self.steps, self.step = max(1, settings.draws // settings.batch), 0
         decayed = [p for p in network.parameters() if p.ndim > 1]
         plain = [p for p in network.parameters() if p.ndim <= 1]
         self.optimiser = torch.optim.AdamW(
-            [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": plain, "weight_decay": 0.0}], lr=rate, fused=True
+            [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": plain, "weight_decay": 0.0}], lr=settings.learning_rate, fused=True
         )
         augmenter.generator.manual_seed(seed)
 
@@ -153,7 +138,7 @@ class Run:
                 ready = [part.split(batch) for part in self.draw_chunk(min(per_chunk, steps - i) * batch)]
             windows, values, group, label, *soft = (part[i % per_chunk] for part in ready)
             for g in self.optimiser.param_groups:
-                g["lr"] = rate_at(self.step, self.steps, self.rate, self.warm_up)
+                g["lr"] = rate_at(self.step, self.steps, self.settings.learning_rate, self.settings.warm_up)
             logits = fast.forward(self.network, windows, values)
             if soft:
                 wanted, own = soft
@@ -181,17 +166,9 @@ def fit(beats, pool, architecture, settings, noise, seed, teachers=()):
     augmenter = augment_context.ContextAugmenter(beats, mix, noise, generator, pool)
     channels, values = WITH_CONTEXT
     network = Network(LAYERS[architecture], channels, context=values)
-    run = Run(network, augmenter, pool, settings, seed, settings.draws, settings.learning_rate, settings.warm_up, teachers)
+    run = Run(network, augmenter, pool, settings, seed, teachers)
     run.advance(run.steps)
-    if settings.members == 1:
-        return run.averaged.eval()
-    members = []
-    for member in range(settings.members):
-        start = copy.deepcopy(run.averaged)
-        own = Run(start, augmenter, pool, settings, seed * 1_000 + 17 + member, settings.member_draws, settings.member_rate, 0.1)
-        own.advance(own.steps)
-        members.append(own.averaged)
-    return mean_of(members).eval()
+    return run.averaged.eval()
 
 
 @torch.no_grad()

@@ -5,7 +5,6 @@ Folder: config.json, log.jsonl (one line a segment), curves.png, checkpoint.pt (
 from the checkpoint; the random state of a segment depends on seed and segment alone.
 """
 
-import copy
 import json
 import os
 import time
@@ -64,14 +63,6 @@ def pool_of(beats, protocol, part="train"):
     return pool[beats.group[pool] >= 0]
 
 
-def stages(settings):
-    """(draws, peak rate, warm-up) of the common start, then of each member."""
-    first = [(settings.draws, settings.learning_rate, settings.warm_up)]
-    if settings.members == 1:
-        return first
-    return first + settings.members * [(settings.member_draws, settings.member_rate, 0.1)]
-
-
 def save(path, content):
     temporary = path.with_suffix(".partial")
     torch.save(content, temporary)
@@ -121,47 +112,29 @@ def run(options):
     start = Network(LAYERS[architecture], channels, context=values)
     if options.start:
         warm.start_from(start, options.start, beat_table.rows(beats, pool[:: max(1, len(pool) // 4096)]))
-
     teachers = [export.fold(result_of(folder)[0]) for folder in options.teachers]
-
     checkpoint = options.out / "checkpoint.pt"
-    state = {"stage": 0, "step": 0, "log": [], "ready": []}
+    own = fit.Run(start, augmenter, pool, settings, options.seed, teachers)
+    log = []
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
-        print(f"going on at stage {state['stage']}, step {state['step']}", flush=True)
-    log, ready = state["log"], state["ready"]
-    for stage, (draws, rate, warm_up) in enumerate(stages(settings)):
-        if stage < state["stage"]:
-            continue
-        network = copy.deepcopy(start)
-        if stage > 0:
-            network.load_state_dict(ready[0])
-        own = fit.Run(network, augmenter, pool, settings, options.seed, draws, rate, warm_up, teachers)
-        if stage == state["stage"] and state["step"]:
-            own.network.load_state_dict(state["network"])
-            own.averaged.load_state_dict(state["averaged"])
-            own.optimiser.load_state_dict(state["optimiser"])
-            own.step = state["step"]
-        while own.step < own.steps:
-            generator.manual_seed((options.seed * 1_009 + stage) * 100_003 + own.step)
-            started = time.monotonic()
-            steps = min(SEGMENT_STEPS, own.steps - own.step)
-            loss = own.advance(steps)
-            seen = settings.batch * steps
-            row = {"stage": stage, "draws": (log[-1]["draws"] if log else 0) + seen, "loss": round(loss, 5)}
-            log.append(row | {"draws_per_second": round(seen / (time.monotonic() - started))})
-            print(json.dumps(log[-1]), flush=True)
-            kept = {"stage": stage, "step": own.step, "log": log, "ready": ready, "config": config, "result": None}
-            kept |= {"network": own.network.state_dict(), "averaged": own.averaged.state_dict()}
-            save(checkpoint, kept | {"optimiser": own.optimiser.state_dict()})
-        ready.append(copy.deepcopy(own.averaged.state_dict()))
-    networks = []
-    for weights in ready[1:] or ready:
-        network = copy.deepcopy(start)
-        network.load_state_dict(weights)
-        networks.append(network)
-    result = fit.mean_of(networks).state_dict()
-    save(checkpoint, {"stage": len(stages(settings)), "step": 0, "log": log, "ready": ready, "config": config, "result": result})
+        own.network.load_state_dict(state["network"])
+        own.averaged.load_state_dict(state["averaged"])
+        own.optimiser.load_state_dict(state["optimiser"])
+        own.step, log = state["step"], state["log"]
+        print(f"going on at step {own.step}", flush=True)
+    while own.step < own.steps:
+        generator.manual_seed(options.seed * 1_009 * 100_003 + own.step)
+        started = time.monotonic()
+        steps = min(SEGMENT_STEPS, own.steps - own.step)
+        loss = own.advance(steps)
+        seen = settings.batch * steps
+        row = {"draws": (log[-1]["draws"] if log else 0) + seen, "loss": round(loss, 5)}
+        log.append(row | {"draws_per_second": round(seen / (time.monotonic() - started))})
+        print(json.dumps(log[-1]), flush=True)
+        kept = {"step": own.step, "steps": own.steps, "log": log, "config": config}
+        kept |= {"network": own.network.state_dict(), "averaged": own.averaged.state_dict()}
+        save(checkpoint, kept | {"optimiser": own.optimiser.state_dict()})
     (options.out / "log.jsonl").write_text("".join(json.dumps(r) + "\n" for r in log))
     draw_curve(log, options.out / "curves.png")
 
@@ -169,9 +142,9 @@ def run(options):
 def result_of(folder):
     """(trained network, config) of a finished run."""
     state = torch.load(Path(folder) / "checkpoint.pt", map_location="cpu", weights_only=True)
-    if state["result"] is None:
+    if state["step"] < state["steps"]:
         raise SystemExit(f"{folder}: not finished; run its command again")
     channels, values = WITH_CONTEXT
     network = Network(LAYERS[state["config"]["network"].removesuffix("-context")], channels, context=values)
-    network.load_state_dict(state["result"])
+    network.load_state_dict(state["averaged"])
     return network.eval(), state["config"]
