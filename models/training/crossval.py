@@ -2,8 +2,9 @@
 
     python crossval.py NAME --network v2 --records ds1 --settings '{"draws": 40000}' --data data/mitdb --out runs/cv
 
-Every fold holds a share of the records rich in class S. Appends one line to OUT/results.jsonl and keeps the
-out-of-fold logits in OUT/NAME-ASSIGNMENT.npz. A cell that is already there is not computed again.
+Every fold holds a share of the records rich in class S. Appends one line to OUT/results.jsonl, keeps the out-of-fold
+logits in OUT/NAME-ASSIGNMENT.npz and the folds' networks in OUT/folds. A cell that is already there is not computed
+again. `--teachers` names cells of the same folds: their networks, trained on the same beats, teach this cell's.
 """
 
 import argparse
@@ -21,6 +22,7 @@ import export
 import export_context
 import fit
 import inter
+from architectures import LAYERS, WITH_CONTEXT, Network
 
 FOLDS = 4
 PACED_EVERY = 8  # of the paced records, which no network trains on, every eighth beat is looked at
@@ -38,6 +40,19 @@ def folds(beats, names, assignment):
     return dealt
 
 
+def keep_fold(folder, name, assignment, fold, architecture, network):
+    torch.save({"network": architecture, "weights": network.state_dict()}, folder / f"{name}-{assignment}-{fold}.pt")
+
+
+def fold_network(folder, name, assignment, fold):
+    """The folded network that cell `name` trained without this fold."""
+    kept = torch.load(folder / f"{name}-{assignment}-{fold}.pt", weights_only=True)
+    channels, values = WITH_CONTEXT
+    network = Network(LAYERS[kept["network"]], channels, context=values)
+    network.load_state_dict(kept["weights"])
+    return export.fold(network.eval())
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name")
@@ -46,12 +61,15 @@ def main():
     parser.add_argument("--settings", type=json.loads, default={}, help="changes to fit.Settings, as JSON")
     parser.add_argument("--every", type=int, default=1, help="judge every so many-th beat")
     parser.add_argument("--assignments", type=int, nargs="+", default=[0])
+    parser.add_argument("--seed", type=int, default=1, help="of the first assignment's first fold")
+    parser.add_argument("--teachers", nargs="*", default=[], metavar="NAME", help="cells computed before")
     parser.add_argument("--data", required=True)
     parser.add_argument("--noise")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    options.out.mkdir(parents=True, exist_ok=True)
+    folder = options.out / "folds"
+    folder.mkdir(parents=True, exist_ok=True)
     beats = beat_table.load(options.data)
     noise = [n[:, : 2 * n.shape[1] // 3] for n in data.load_noise(options.noise).values()]
     names = data.DS1 if options.records == "ds1" else [n for n in beats.names if n not in beat_table.PACED]
@@ -71,7 +89,11 @@ def main():
         for fold, held in enumerate(folds(beats, names, assignment)):
             pool = beats.of_records([n for n in names if n not in held])
             pool = pool[beats.group[pool] >= 0]
-            network = export.fold(fit.fit(beats, pool, options.network, settings, noise, 1 + 10 * assignment + fold))
+            teachers = [fold_network(folder, name, assignment, fold) for name in options.teachers]
+            seed = options.seed + 10 * assignment + fold
+            trained = fit.fit(beats, pool, options.network, settings, noise, seed, teachers)
+            keep_fold(folder, options.name, assignment, fold, options.network, trained)
+            network = export.fold(trained)
             inside = np.isin(np.array(beats.names)[beats.record[judged_beats]], held)
             held_rows = rows[torch.from_numpy(inside)]
             held_features = export_context.pooled(network, held_rows)
@@ -91,6 +113,7 @@ def main():
             "network": options.network,
             "records": options.records,
             "assignment": assignment,
+            "teachers": options.teachers,
             "seconds": round(time.monotonic() - started),
             "settings": {k: v for k, v in asdict(settings).items() if v != getattr(fit.Settings(), k)},
         } | inter.rounded(judged)

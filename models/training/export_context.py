@@ -1,11 +1,11 @@
 """Turns a finished run of a context network into its weights file, and golden vectors where asked.
 
     python export_context.py runs/v1-context-ds1 --name v1-context-ds1 --data data/mitdb \
-        --cross-validation runs/cv/v1mid-0.npz --bias -1.625 -0.75 --out ../evaluation/v1-context-ds1.safetensors
+        --cross-validation runs/cv/v1taught-?.npz --bias -1.2 -0.65 --out ../evaluation/v1-context-ds1.safetensors
 
-Temperature and the biases on A and V come from the out-of-fold logits of cross-validation (intra: from the validation part),
-novelty from the training beats, limits from cross-validation where it kept novelty, else from the training beats. No
-beat of a test part is looked at here.
+Temperature, limits (`reject.py`) and the biases on A and V (`bias.py`) come from the out-of-fold beats of
+cross-validation (intra: temperature from the validation part, limits from the training beats), the classes' places for
+novelty from the training beats. No beat of a test part is looked at here.
 """
 
 import argparse
@@ -23,9 +23,11 @@ import data
 import inter
 import train_context
 from architectures import ARCHITECTURES, LABELS, LAYERS, PARAMETER_LIMITS, WITH_CONTEXT, WINDOW_SAMPLES
+from bias import pooled as pooled_cells
 from export import fold, load_weights, named_tensors
 from fit import predict
-from metrics import fit_temperature, scores
+from metrics import fit_temperature, scores, softmax
+from reject import group_temperature, limits_of
 
 PROTOCOLS = {
     "intra": ("intra-patient", True, "the training part of the random split of all 48 records"),
@@ -33,9 +35,7 @@ PROTOCOLS = {
     "all": ("final fit", True, "the 44 unpaced records"),
 }
 DATA = "MIT-BIH Arrhythmia Database (Moody and Mark 2001, DOI 10.13026/C2F305, ODC-By 1.0)"
-STATISTICS_BEATS = 8_000  # training beats that limits and novelty are taken from
-REJECTED_FOR_NOVELTY = 0.025  # share of the beats of known classes beyond the novelty limit
-REJECTED_FOR_CONFIDENCE = 0.025
+STATISTICS_BEATS = 8_000  # training beats that the classes' places are taken from
 
 
 @torch.no_grad()
@@ -50,6 +50,7 @@ def class_statistics(features, label):
     known = label >= 0
     features, label = features[known], label[known]
     mean = torch.stack([features[label == i].mean(0) for i in range(len(LABELS))])
+    mean[mean.isnan()] = torch.inf  # a fold may lack a class: nothing is near it
     scale = (features - mean[label]).square().mean(0).sqrt().clamp_min(1e-3 * features.std())
     return mean, scale
 
@@ -59,17 +60,12 @@ def distance(features, mean, scale):
     return torch.stack([((features - m) / scale).square().mean(1) for m in mean]).min(0).values
 
 
-def group_temperature(logits, aami):
-    known = aami <= 2
-    return fit_temperature(inter.group_scores(logits[known]), aami[known])
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("--name", required=True)
     parser.add_argument("--data", required=True)
-    parser.add_argument("--cross-validation", type=Path, help="out-of-fold logits; not for intra")
+    parser.add_argument("--cross-validation", type=Path, nargs="+", help="out-of-fold beats, all assignments; not for intra")
     parser.add_argument("--bias", type=float, nargs=2, metavar=("A", "V"), default=(0.0, 0.0), help="on their logits; not for intra")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
@@ -86,6 +82,7 @@ def main():
         "seed": config["seed"],
         "settings": config["settings"],
         "warm_start": config["warm_start"],
+        "teachers": config["teachers"],
         "date": datetime.date.today().isoformat(),
     }
     pool = train_context.pool_of(beats, config["protocol"])
@@ -96,8 +93,8 @@ def main():
         training["validation_accuracy"] = round(scores(logits, beats.label[held])["accuracy"], 5)
     else:
         bias = np.array([0, 0, 0, *options.bias], dtype=np.float32)
-        kept = np.load(options.cross_validation)
-        logits, aami = kept["logits"] + bias, beats.aami[kept["beat"]]
+        logits, aami = pooled_cells(options.cross_validation, beats)
+        logits = logits + bias
         temperature = group_temperature(logits, aami)
         training["cross_validation"] = inter.rounded(inter.judge(logits, aami)) | {"bias_on_a_and_v": options.bias}
     network.layers[-1].parts["dense"].bias.data += torch.from_numpy(bias)
@@ -106,16 +103,13 @@ def main():
     rows = beat_table.rows(beats, some)
     features = pooled(network, rows)
     mean, scale = class_statistics(features, torch.from_numpy(beats.label[some]))
-    far = distance(features, mean, scale)
-    confidence = (predict(network, rows) / temperature).softmax(1).amax(1)
-    if config["protocol"] != "intra" and "novelty" in kept:  # from patients the networks had not seen
-        known = torch.from_numpy(aami <= 2)
-        far = torch.from_numpy(kept["novelty"])[known]
-        confidence = (torch.from_numpy(logits)[known] / temperature).softmax(1).amax(1)
-    limits = {
-        "confidence": round(float(confidence.quantile(REJECTED_FOR_CONFIDENCE)), 3),
-        "novelty": round(float(far.quantile(1 - REJECTED_FOR_NOVELTY)), 3),
-    }
+    if config["protocol"] == "intra":
+        far, aami = distance(features, mean, scale).numpy(), beats.aami[some]
+        confidence = softmax(predict(network, rows).numpy(), temperature).max(1)
+    else:  # from patients the networks had not seen
+        far = np.concatenate([np.load(path)["novelty"] for path in options.cross_validation])
+        confidence = softmax(logits, temperature).max(1)
+    limits = {name: round(limit, 3) for name, limit in limits_of(confidence, far, aami).items()}
 
     tensors = named_tensors(network)
     parameters = sum(t.numel() for t in tensors.values())

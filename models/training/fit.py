@@ -1,7 +1,7 @@
 """Trains one context network on a pool of beats: the loop that training and cross-validation share."""
 
 import copy
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -31,9 +31,8 @@ class Settings:
     dropout: float = 0.2  # of the pooled features
     five: float = 0.15  # weight of telling N, L and R apart beside the three groups; 1: plain cross-entropy of five
     groups: bool = True  # classes to balance are the three groups and not the five labels
-    members: int = 1  # fine-tuned copies whose weights are averaged
-    member_draws: int = 20_000
-    member_rate: float = 1e-3
+    soft: float = 0.0  # share of the loss that the teachers' probabilities get, where there are teachers
+    blended: float = 0.0  # share of the draws blended with another of their batch; the teachers alone say what they are
     mix: dict = field(default_factory=dict)
 
 
@@ -43,14 +42,32 @@ def grouped(logits):
     return torch.stack([logp[:, N_OUTPUTS].logsumexp(1), logp[:, A_OUTPUT], logp[:, V_OUTPUT]], 1)
 
 
-def loss_of(logits, group, label, five, teacher=None):
-    """Cross-entropy over the groups, and within N, where the label is known, `five` times that of N, L, R."""
-    loss = F.nll_loss(grouped(logits), group)
+def loss_of(logits, group, label, five, weight=None):
+    """Cross-entropy over the groups, and within N, where the label is known, `five` times that of N, L, R.
+
+    weight [n]: of each draw, 1 where it is left out.
+    """
+    weight = torch.ones(len(logits)) if weight is None else weight
+    loss = F.nll_loss(grouped(logits), group, reduction="none") @ weight
     inside = (group == 0) & (label >= 0)
     if five and inside.any():
         conditional = logits[inside][:, N_OUTPUTS].log_softmax(1)
-        loss = loss + five * F.nll_loss(conditional, label[inside], reduction="sum") / len(logits)
-    return loss
+        loss = loss + five * (F.nll_loss(conditional, label[inside], reduction="none") @ weight[inside])
+    return loss / len(logits)
+
+
+def soft_loss_of(logits, wanted, five, weight):
+    """The same against the teachers' probabilities `wanted` [n][5]; a draw's part of N counts as much as it is N."""
+    inside = wanted[:, N_OUTPUTS]
+    share = torch.stack([inside.sum(1), wanted[:, A_OUTPUT], wanted[:, V_OUTPUT]], 1)
+    loss = -(share * grouped(logits)).sum(1) - five * (inside * logits[:, N_OUTPUTS].log_softmax(1)).sum(1)
+    return (loss @ weight) / len(logits)
+
+
+@torch.no_grad()
+def taught(teachers, windows, values):
+    """What folded networks say together: probabilities [n][5] of the mean of their log-probabilities."""
+    return torch.stack([t(windows, values).log_softmax(1) for t in teachers]).mean(0).softmax(1)
 
 
 def sampling(beats, pool, settings):
@@ -71,34 +88,23 @@ def sampling(beats, pool, settings):
     return torch.from_numpy(cumulative / cumulative[-1])
 
 
-@torch.no_grad()
-def mean_of(networks):
-    """One network whose weights are the mean of several from a common start."""
-    mean = copy.deepcopy(networks[0])
-    states = [n.state_dict() for n in networks]
-    for name, value in mean.state_dict().items():
-        if value.dtype.is_floating_point:
-            value.copy_(torch.stack([s[name] for s in states]).mean(0))
-    return mean
-
-
 class Run:
     """One network's way through its draws; `advance` may be called again and again."""
 
-    def __init__(self, network, augmenter, pool, settings, seed, draws, rate, warm_up):
-        self.network, self.augmenter, self.settings = network, augmenter, settings
+    def __init__(self, network, augmenter, pool, settings, seed, teachers=()):
+        """teachers: folded networks whose probabilities the network learns beside the labels (`Settings.soft`)."""
+        self.network, self.augmenter, self.settings, self.teachers = network, augmenter, settings, teachers
         network.dropout = settings.dropout
         self.averaged = copy.deepcopy(network)
         self.pool = torch.from_numpy(np.asarray(pool))
         self.cumulative = sampling(augmenter.beats, np.asarray(pool), settings)
         self.group = torch.from_numpy(augmenter.beats.group)
         self.label = torch.from_numpy(augmenter.beats.label)
-        self.steps, self.step = max(1, draws // settings.batch), 0
-        self.rate, self.warm_up = rate, warm_up
+        self.steps, self.step = max(1, settings.draws // settings.batch), 0
         decayed = [p for p in network.parameters() if p.ndim > 1]
         plain = [p for p in network.parameters() if p.ndim <= 1]
         self.optimiser = torch.optim.AdamW(
-            [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": plain, "weight_decay": 0.0}], lr=rate, fused=True
+            [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": plain, "weight_decay": 0.0}], lr=settings.learning_rate, fused=True
         )
         augmenter.generator.manual_seed(seed)
 
@@ -113,7 +119,14 @@ class Run:
         windows, values = a.draw(chosen, made)
         group = torch.where(made, GROUPS.index("S"), self.group[chosen])
         label = torch.where(made, A_OUTPUT, self.label[chosen])
-        return windows, values, group, label
+        if not self.teachers:
+            return windows, values, group, label
+        blend = a.coin(n, self.settings.blended)
+        share = torch.where(blend, a.uniform(n, 0.3, 0.7), 1.0)
+        other = torch.arange(n).roll(1)
+        windows = share[:, None, None] * windows + (1 - share)[:, None, None] * windows[other]
+        values = share[:, None] * values + (1 - share)[:, None] * values[other]
+        return windows, values, group, label, taught(self.teachers, windows, values), (~blend).float()
 
     def advance(self, steps):
         """Trains `steps` further steps; returns the mean loss."""
@@ -123,11 +136,16 @@ class Run:
             per_chunk = max(1, CHUNK // batch)
             if i % per_chunk == 0:
                 ready = [part.split(batch) for part in self.draw_chunk(min(per_chunk, steps - i) * batch)]
-            windows, values, group, label = (part[i % per_chunk] for part in ready)
+            windows, values, group, label, *soft = (part[i % per_chunk] for part in ready)
             for g in self.optimiser.param_groups:
-                g["lr"] = rate_at(self.step, self.steps, self.rate, self.warm_up)
+                g["lr"] = rate_at(self.step, self.steps, self.settings.learning_rate, self.settings.warm_up)
             logits = fast.forward(self.network, windows, values)
-            if self.settings.groups:
+            if soft:
+                wanted, own = soft
+                five, share = self.settings.five, self.settings.soft
+                loss = loss_of(logits, group, label, five, (1 - share) * own)
+                loss = loss + soft_loss_of(logits, wanted, five, 1 - (1 - share) * own)
+            elif self.settings.groups:
                 loss = loss_of(logits, group, label, self.settings.five)
             else:
                 loss = F.cross_entropy(logits, label)
@@ -140,7 +158,7 @@ class Run:
         return total / max(1, steps)
 
 
-def fit(beats, pool, architecture, settings, noise, seed):
+def fit(beats, pool, architecture, settings, noise, seed, teachers=()):
     """The trained network (averaged weights), all at once. Cross-validation uses this."""
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
@@ -148,17 +166,9 @@ def fit(beats, pool, architecture, settings, noise, seed):
     augmenter = augment_context.ContextAugmenter(beats, mix, noise, generator, pool)
     channels, values = WITH_CONTEXT
     network = Network(LAYERS[architecture], channels, context=values)
-    run = Run(network, augmenter, pool, settings, seed, settings.draws, settings.learning_rate, settings.warm_up)
+    run = Run(network, augmenter, pool, settings, seed, teachers)
     run.advance(run.steps)
-    if settings.members == 1:
-        return run.averaged.eval()
-    members = []
-    for member in range(settings.members):
-        start = copy.deepcopy(run.averaged)
-        own = Run(start, augmenter, pool, settings, seed * 1_000 + 17 + member, settings.member_draws, settings.member_rate, 0.1)
-        own.advance(own.steps)
-        members.append(own.averaged)
-    return mean_of(members).eval()
+    return run.averaged.eval()
 
 
 @torch.no_grad()
@@ -166,7 +176,3 @@ def predict(network, rows, batch=1024):
     """Logits of input rows [n][272]."""
     network.eval()
     return torch.cat([network.from_rows(r) for r in rows.split(batch)])
-
-
-def described(settings):
-    return asdict(settings)

@@ -1,6 +1,6 @@
 """A few typical wrong beats of a cross-validation, as one small picture.
 
-    python pictures.py runs/cv/v1-all-0.npz --data data/mitdb --out ../v1-context-failures.png
+    python pictures.py runs/cv/v1all-taught-0.npz --bias -0.45 -0.3 --data data/mitdb --out ../v1-context-failures.png
 
 Each panel: the beat's window (black) and the patient's template (grey), in normalised units, R at 0 s. Of every kind of
 error the records with most of it are shown, one beat a record, the one called most confidently.
@@ -27,7 +27,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cell", type=Path)
     parser.add_argument("--data", required=True)
-    parser.add_argument("--bias", type=float, nargs=2, default=(-1.0, -1.0), help="on the logits of A and V, as shipped")
+    parser.add_argument("--bias", type=float, nargs=2, required=True, help="on the logits of A and V, as shipped")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     torch.set_num_threads(1)

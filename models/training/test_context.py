@@ -23,6 +23,7 @@ import export_context
 import fast
 import fit
 import inter
+import reject
 import rhythm
 import warm
 from architectures import LABELS, LAYERS, PARAMETER_LIMITS, Network
@@ -254,6 +255,23 @@ class Networks(unittest.TestCase):
         self.assertLess(float(fit.loss_of(logits, group, torch.tensor([-1]), 1.0)), 0.01)
 
 
+    def test_soft_loss_of_hard_targets_is_the_loss(self):
+        torch.manual_seed(7)
+        logits, label, weight = 3 * torch.randn(64, 5), torch.arange(64) % 5, torch.rand(64)
+        group = torch.tensor([0, 0, 0, 1, 2])[label]
+        wanted = torch.nn.functional.one_hot(label, 5).float()
+        for five in (0.0, 0.15, 1.0):
+            hard, soft = fit.loss_of(logits, group, label, five, weight), fit.soft_loss_of(logits, wanted, five, weight)
+            self.assertAlmostEqual(float(hard), float(soft), places=5)
+
+    def test_teachers_probabilities_have_the_least_soft_loss(self):
+        torch.manual_seed(8)
+        wanted, weight = torch.randn(16, 5).softmax(1), torch.ones(16)
+        least = fit.soft_loss_of(wanted.log(), wanted, 0.5, weight)
+        for _ in range(20):
+            self.assertGreater(float(fit.soft_loss_of(wanted.log() + 0.3 * torch.randn(16, 5), wanted, 0.5, weight)), float(least))
+
+
 class Judging(unittest.TestCase):
     def test_average_precision(self):
         self.assertAlmostEqual(inter.average_precision(np.array([0.9, 0.8, 0.7]), np.array([True, False, True])), (1 + 2 / 3) / 2)
@@ -275,10 +293,37 @@ class Judging(unittest.TestCase):
         outside = export_context.distance(features[:50] - 12, mean, scale)
         self.assertGreater(float(outside.min()), float(inside.max()))
 
-    def test_a_bias_is_the_middle_of_its_plateau(self):
-        grid = np.arange(-3, 3)
-        self.assertEqual(bias.middle_of_plateau(grid, [0.1, 0.5, 0.502, 0.503, 0.1, 0.502]), -1.0)
-        self.assertEqual(bias.middle_of_plateau(grid, [0.9, 0.1, 0.1, 0.1, 0.1, 0.1]), -3.0)
+    def test_a_class_the_fold_lacks_is_near_nothing(self):
+        features, label = torch.randn(1_000, 12), torch.arange(1_000) % 5
+        far = export_context.distance(features[label != 1], *export_context.class_statistics(features[label != 1], label[label != 1]))
+        self.assertTrue(bool(far.isfinite().all()))
+
+    def test_limits_keep_every_class(self):
+        generator = np.random.Generator(np.random.PCG64(5))
+        aami = np.repeat([0, 1, 2, 3, 4], [50_000, 500, 2_000, 300, 100])
+        spread = np.array([1.0, 3.0, 2.0, 9.0, 9.0])[aami]
+        novelty = spread * generator.exponential(size=len(aami))
+        confidence = 1 / (1 + 0.3 * spread * generator.exponential(size=len(aami)))
+        limits = reject.limits_of(confidence, novelty, aami)
+        lost = (confidence < limits["confidence"]) | (novelty > limits["novelty"])
+        for group, share in enumerate(reject.SHARES.values()):
+            self.assertLessEqual(lost[aami == group].mean(), share + 1e-3)
+        # No looser than they have to be: one of the classes spends its part.
+        for name, gone in (("confidence", confidence < limits["confidence"]), ("novelty", novelty > limits["novelty"])):
+            shares = [share * reject.PARTS[name] for share in reject.SHARES.values()]
+            spent = [gone[aami == g].mean() * (aami == g).sum() - share * (aami == g).sum() for g, share in enumerate(shares)]
+            self.assertGreater(max(spent), -2)
+
+    def test_biases_are_where_the_rule_puts_them(self):
+        generator = np.random.Generator(np.random.PCG64(4))
+        aami = generator.integers(0, 3, 30_000)
+        logits = generator.normal(size=(30_000, 5)).astype(np.float32)
+        logits[np.arange(30_000), np.array([0, 3, 4])[aami]] += 2
+        on_a, on_v = bias.biases(logits, aami)
+        found = bias.judged(logits, aami, on_a, 0.0)
+        self.assertAlmostEqual(found["s_se"], found["s_ppv"], delta=0.02)
+        found = bias.judged(logits, aami, on_a, on_v)
+        self.assertAlmostEqual(found["v_se"] - found["v_ppv"], bias.AHEAD, delta=0.02)
 
     def test_a_bias_undoes_what_was_added(self):
         generator = np.random.Generator(np.random.PCG64(3))

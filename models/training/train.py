@@ -38,6 +38,7 @@ def arguments():
     parser.add_argument("--protocol", choices=["intra", "inter", "all"], default="intra")
     parser.add_argument("--settings", type=json.loads, default={}, help="context networks: changes to fit.Settings")
     parser.add_argument("--start", type=Path, help="context networks: waveform weights to start from")
+    parser.add_argument("--teachers", type=Path, nargs="*", default=[], help="context networks: finished runs whose networks teach this one")
     parser.add_argument("--data", required=True, help="folder of prepared records")
     parser.add_argument("--noise", help="folder of prepared noise records (their first two thirds are used)")
     parser.add_argument("--out", required=True, type=Path, help="folder of the run")
@@ -142,7 +143,7 @@ def main():
         optimiser.load_state_dict(state["optimiser"])
         log, first = state["log"], len(state["log"])
         print(f"going on after epoch {first}", flush=True)
-    config = {k: str(v) if isinstance(v, Path) else v for k, v in vars(options).items() if k not in ("data", "noise", "out", "protocol", "settings", "start")}
+    config = {k: str(v) if isinstance(v, Path) else v for k, v in vars(options).items() if k not in ("data", "noise", "out", "protocol", "settings", "start", "teachers")}
     config |= {"mix": asdict(augmenter.mix), "recorded_noise": bool(noise), "detector_positions": records.has_detections}
     (options.out / "config.json").write_text(json.dumps(config, indent=1) + "\n")
 

@@ -5,7 +5,6 @@ Folder: config.json, log.jsonl (one line a segment), curves.png, checkpoint.pt (
 from the checkpoint; the random state of a segment depends on seed and segment alone.
 """
 
-import copy
 import json
 import os
 import time
@@ -18,6 +17,7 @@ import torch
 import augment_context
 import beats as beat_table
 import data
+import export
 import fit
 import warm
 from architectures import LAYERS, WITH_CONTEXT, Network
@@ -25,11 +25,12 @@ from architectures import LAYERS, WITH_CONTEXT, Network
 SEGMENT_STEPS = 96
 
 # What the released models were trained with: changes to fit.Settings. See ../README.md, 'What was tried'.
-AVERAGED = {"draws": 30_000, "members": 3, "member_draws": 16_000, "member_rate": 1.5e-3}
-PLAIN = {"draws": 40_000, "mix": {"synthetic": 0.08, "detector_history": 0.2, "lost_or_extra": 0.03}}
+PLAIN = {"mix": {"synthetic": 0.08, "detector_history": 0.2, "lost_or_extra": 0.03}}
+# Added where there are teachers.
+TAUGHT = {"draws": 80_000, "soft": 1.0, "blended": 0.5}
 PRESETS = {
     "inter": PLAIN,
-    "all": AVERAGED | {"five": 0.5},
+    "all": PLAIN | {"five": 0.5},
     "intra": {
         "draws": 120_000,
         "batch": 256,
@@ -62,14 +63,6 @@ def pool_of(beats, protocol, part="train"):
     return pool[beats.group[pool] >= 0]
 
 
-def stages(settings):
-    """(draws, peak rate, warm-up) of the common start, then of each member."""
-    first = [(settings.draws, settings.learning_rate, settings.warm_up)]
-    if settings.members == 1:
-        return first
-    return first + settings.members * [(settings.member_draws, settings.member_rate, 0.1)]
-
-
 def save(path, content):
     temporary = path.with_suffix(".partial")
     torch.save(content, temporary)
@@ -94,7 +87,8 @@ def run(options):
     torch.set_num_threads(options.threads)
     options.out.mkdir(parents=True, exist_ok=True)
     architecture = options.network.removesuffix("-context")
-    settings = fit.Settings(**(PRESETS[options.protocol] | options.settings))
+    preset = PRESETS[options.protocol] | (TAUGHT if options.teachers else {})
+    settings = fit.Settings(**(preset | options.settings))
     beats = beat_table.load(options.data)
     noise = [n[:, : 2 * n.shape[1] // 3] for n in data.load_noise(options.noise).values()]
     pool = pool_of(beats, options.protocol)
@@ -104,6 +98,7 @@ def run(options):
         "seed": options.seed,
         "settings": asdict(settings),
         "warm_start": options.start.name if options.start else None,
+        "teachers": [folder.name for folder in options.teachers],
         "recorded_noise": bool(noise),
     }
     (options.out / "config.json").write_text(json.dumps(config, indent=1) + "\n")
@@ -117,45 +112,29 @@ def run(options):
     start = Network(LAYERS[architecture], channels, context=values)
     if options.start:
         warm.start_from(start, options.start, beat_table.rows(beats, pool[:: max(1, len(pool) // 4096)]))
-
+    teachers = [export.fold(result_of(folder)[0]) for folder in options.teachers]
     checkpoint = options.out / "checkpoint.pt"
-    state = {"stage": 0, "step": 0, "log": [], "ready": []}
+    own = fit.Run(start, augmenter, pool, settings, options.seed, teachers)
+    log = []
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
-        print(f"going on at stage {state['stage']}, step {state['step']}", flush=True)
-    log, ready = state["log"], state["ready"]
-    for stage, (draws, rate, warm_up) in enumerate(stages(settings)):
-        if stage < state["stage"]:
-            continue
-        network = copy.deepcopy(start)
-        if stage > 0:
-            network.load_state_dict(ready[0])
-        own = fit.Run(network, augmenter, pool, settings, options.seed, draws, rate, warm_up)
-        if stage == state["stage"] and state["step"]:
-            own.network.load_state_dict(state["network"])
-            own.averaged.load_state_dict(state["averaged"])
-            own.optimiser.load_state_dict(state["optimiser"])
-            own.step = state["step"]
-        while own.step < own.steps:
-            generator.manual_seed((options.seed * 1_009 + stage) * 100_003 + own.step)
-            started = time.monotonic()
-            steps = min(SEGMENT_STEPS, own.steps - own.step)
-            loss = own.advance(steps)
-            seen = settings.batch * steps
-            row = {"stage": stage, "draws": (log[-1]["draws"] if log else 0) + seen, "loss": round(loss, 5)}
-            log.append(row | {"draws_per_second": round(seen / (time.monotonic() - started))})
-            print(json.dumps(log[-1]), flush=True)
-            kept = {"stage": stage, "step": own.step, "log": log, "ready": ready, "config": config, "result": None}
-            kept |= {"network": own.network.state_dict(), "averaged": own.averaged.state_dict()}
-            save(checkpoint, kept | {"optimiser": own.optimiser.state_dict()})
-        ready.append(copy.deepcopy(own.averaged.state_dict()))
-    networks = []
-    for weights in ready[1:] or ready:
-        network = copy.deepcopy(start)
-        network.load_state_dict(weights)
-        networks.append(network)
-    result = fit.mean_of(networks).state_dict()
-    save(checkpoint, {"stage": len(stages(settings)), "step": 0, "log": log, "ready": ready, "config": config, "result": result})
+        own.network.load_state_dict(state["network"])
+        own.averaged.load_state_dict(state["averaged"])
+        own.optimiser.load_state_dict(state["optimiser"])
+        own.step, log = state["step"], state["log"]
+        print(f"going on at step {own.step}", flush=True)
+    while own.step < own.steps:
+        generator.manual_seed(options.seed * 1_009 * 100_003 + own.step)
+        started = time.monotonic()
+        steps = min(SEGMENT_STEPS, own.steps - own.step)
+        loss = own.advance(steps)
+        seen = settings.batch * steps
+        row = {"draws": (log[-1]["draws"] if log else 0) + seen, "loss": round(loss, 5)}
+        log.append(row | {"draws_per_second": round(seen / (time.monotonic() - started))})
+        print(json.dumps(log[-1]), flush=True)
+        kept = {"step": own.step, "steps": own.steps, "log": log, "config": config}
+        kept |= {"network": own.network.state_dict(), "averaged": own.averaged.state_dict()}
+        save(checkpoint, kept | {"optimiser": own.optimiser.state_dict()})
     (options.out / "log.jsonl").write_text("".join(json.dumps(r) + "\n" for r in log))
     draw_curve(log, options.out / "curves.png")
 
@@ -163,9 +142,9 @@ def run(options):
 def result_of(folder):
     """(trained network, config) of a finished run."""
     state = torch.load(Path(folder) / "checkpoint.pt", map_location="cpu", weights_only=True)
-    if state["result"] is None:
+    if state["step"] < state["steps"]:
         raise SystemExit(f"{folder}: not finished; run its command again")
     channels, values = WITH_CONTEXT
     network = Network(LAYERS[state["config"]["network"].removesuffix("-context")], channels, context=values)
-    network.load_state_dict(state["result"])
+    network.load_state_dict(state["averaged"])
     return network.eval(), state["config"]
