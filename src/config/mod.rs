@@ -182,7 +182,7 @@ impl Default for SignalConfig {
 impl Default for ModelConfig {
     fn default() -> Self {
         Self {
-            name: "v1".to_owned(),
+            name: "v1-context".to_owned(),
             engine: EngineChoice::Auto,
             unclassifiable_below: ConfidenceLimit::OfModel,
             novelty: true,
