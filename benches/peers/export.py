@@ -1,6 +1,7 @@
 """Writes the networks for the peers: `export.py OUT WEIGHTS... --batches 1 8 64`.
 
-`OUT/NAME-BATCH.onnx` over [batch][channels][time], `OUT/NAME-BATCH-flat.onnx` over
+`OUT/NAME-beats.safetensors` with the 1,024 real beats of the weights' `golden/parity-NAME` and PyTorch's logits, in
+float32; `OUT/NAME-BATCH.onnx` over [batch][channels][time], `OUT/NAME-BATCH-flat.onnx` over
 [batch][channels][1][time], `OUT/NAME-BATCH.tflite` over [batch][1][time][channels].
 """
 
@@ -9,8 +10,10 @@ from pathlib import Path
 
 import onnx
 import onnx_file
+import numpy
 import tflite_file
 from network import Network
+from safetensors.numpy import load_file, save_file
 
 
 def main() -> None:
@@ -22,6 +25,9 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     for path in arguments.weights:
         network = Network.read(path)
+        beats = load_file(path.parent / "golden" / f"parity-{network.name}.safetensors")
+        beats = {key: beats[key].astype(numpy.float32) for key in ("input", "logits")}
+        save_file(beats, arguments.out / f"{network.name}-beats.safetensors")
         for batch in arguments.batches:
             stem = arguments.out / f"{network.name}-{batch}"
             onnx.save(onnx_file.model(network, batch, flat=False), f"{stem}.onnx")

@@ -10,7 +10,10 @@ use safetensors::SafeTensors;
 /// Largest difference of a logit to the golden vectors.
 const TOLERANCE: f32 = 1e-4;
 
-/// A network in a runtime, with its input already where the runtime wants it.
+/// Fewest beats a task goes round.
+const BEATS: usize = 1024;
+
+/// A network in a runtime, with the first batch of beats already where the runtime wants it.
 pub(crate) trait Contender {
     fn name(&self) -> String;
 
@@ -27,27 +30,26 @@ pub(crate) struct Task {
     pub(crate) model: Arc<Model>,
     pub(crate) batch: usize,
     pub(crate) threads: usize,
-    /// Real beats, normalised: the golden vectors over and over.
-    pub(crate) windows: Vec<f32>,
+    /// Real beats, normalised: whole batches, at least [`BEATS`].
+    pub(crate) beats: Vec<f32>,
+    /// Logits of the first batch.
     expected: Vec<f32>,
 }
 
 impl Task {
+    /// `models` holds `NAME-beats.safetensors`, with inputs and what PyTorch computed from them.
     pub(crate) fn read(
-        weights: &Path,
+        (weights, models): (&Path, &Path),
         network: &str,
         batch: usize,
         threads: usize,
     ) -> Result<Self, Box<dyn Error>> {
         let file = weights.join(format!("{network}.safetensors"));
         let model = Arc::new(Model::from_file(&file)?);
-        let golden = weights
-            .join("golden")
-            .join(format!("{network}.safetensors"));
-        let bytes = std::fs::read(&golden)?;
-        let golden = SafeTensors::deserialize(&bytes)?;
-        let repeated = |name: &str, each: usize| -> Result<Vec<f32>, Box<dyn Error>> {
-            let values: Vec<f32> = golden
+        let bytes = std::fs::read(models.join(format!("{network}-beats.safetensors")))?;
+        let known = SafeTensors::deserialize(&bytes)?;
+        let repeated = |name: &str, len: usize| -> Result<Vec<f32>, Box<dyn Error>> {
+            let values: Vec<f32> = known
                 .tensor(name)?
                 .data()
                 .as_chunks()
@@ -55,11 +57,12 @@ impl Task {
                 .iter()
                 .map(|&bytes| f32::from_le_bytes(bytes))
                 .collect();
-            Ok(values.into_iter().cycle().take(batch * each).collect())
+            Ok(values.into_iter().cycle().take(len).collect())
         };
+        let beats = BEATS.next_multiple_of(batch);
         Ok(Self {
-            windows: repeated("input", model.description().input.len())?,
-            expected: repeated("logits", CLASS_COUNT)?,
+            beats: repeated("input", beats * model.description().input.len())?,
+            expected: repeated("logits", batch * CLASS_COUNT)?,
             network: network.to_owned(),
             model,
             batch,
@@ -67,7 +70,12 @@ impl Task {
         })
     }
 
-    /// Runs once and compares with the golden vectors.
+    /// The first batch of beats.
+    pub(crate) fn windows(&self) -> &[f32] {
+        &self.beats[..self.batch * self.model.description().input.len()]
+    }
+
+    /// Runs the first batch and compares with PyTorch's logits.
     pub(crate) fn check(&self, contender: &mut dyn Contender) -> Result<(), Box<dyn Error>> {
         contender.run()?;
         let found = contender.logits()?;

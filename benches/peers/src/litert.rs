@@ -158,7 +158,7 @@ impl Peer {
             input: Buffer::new(functions, &window)?,
             output: Buffer::new(functions, &[task.batch, 5])?,
         };
-        peer.input.values().copy_from_slice(&task.windows);
+        peer.input.values().copy_from_slice(task.windows());
         // SAFETY: the environment lives for ever, the path until the call returns, model and
         // options as long as the compiled model.
         unsafe {

@@ -21,10 +21,11 @@ use crate::contender::{Contender, Task};
 /// Times the networks in ecg-gateway and its peers, alternating, after checking that all agree.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Folder with NAME-BATCH.onnx, NAME-BATCH-flat.onnx and NAME-BATCH.tflite.
+    /// Folder with NAME-beats.safetensors, NAME-BATCH.onnx, NAME-BATCH-flat.onnx and
+    /// NAME-BATCH.tflite.
     #[arg(long)]
     models: PathBuf,
-    /// The project's folder of weights, with golden/ in it.
+    /// The project's folder of weights.
     #[arg(long)]
     weights: PathBuf,
     /// libonnxruntime.so of the wheel.
@@ -61,12 +62,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let runtime = onnx_runtime::load(&arguments.onnxruntime)?;
     let litert = litert::Library::load(&arguments.litert)?;
     let processors = std::thread::available_parallelism()?.get();
+    let folders = (arguments.weights.as_path(), arguments.models.as_path());
     let mut rows = Vec::new();
     for name in &arguments.networks {
         for &threads in &arguments.threads {
             let threads = if threads == 0 { processors } else { threads };
             for &batch in &arguments.batches {
-                let task = Task::read(&arguments.weights, name, batch, threads)?;
+                let task = Task::read(folders, name, batch, threads)?;
                 let file = |ending: &str| arguments.models.join(format!("{name}-{batch}{ending}"));
                 let (plain, flat) = (file(".onnx"), file("-flat.onnx"));
                 let mut contenders: Vec<Box<dyn Contender>> = vec![

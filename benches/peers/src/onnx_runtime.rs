@@ -39,7 +39,7 @@ impl Peer {
             .tensor_shape()
             .ok_or("the input is no tensor")?
             .to_vec();
-        let window = Tensor::from_array((shape, task.windows.clone()))?;
+        let window = Tensor::from_array((shape, task.windows().to_vec()))?;
         binding.bind_input("window", &window)?;
         binding.bind_output_to_device("logits", &MemoryInfo::default())?;
         Ok(Self {

@@ -34,7 +34,7 @@ impl Peer {
         Ok(Self {
             layout,
             state: plan.spawn()?,
-            input: Tensor::from_shape(&shape, &task.windows)?.into_tvalue(),
+            input: Tensor::from_shape(&shape, task.windows())?.into_tvalue(),
             executor: match task.threads {
                 1 => Executor::SingleThread,
                 threads => Executor::multithread(threads),
@@ -51,8 +51,7 @@ impl Contender for Peer {
 
     fn run(&mut self) -> Result<(), Box<dyn Error>> {
         let (state, input) = (&mut self.state, self.input.clone());
-        let outputs =
-            multithread_tract_scope(self.executor.clone(), || state.run(tvec![input]))?;
+        let outputs = multithread_tract_scope(self.executor.clone(), || state.run(tvec![input]))?;
         self.logits.clear();
         self.logits
             .extend(outputs[0].to_plain_array_view::<f32>()?.iter());

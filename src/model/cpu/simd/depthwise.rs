@@ -6,11 +6,13 @@
 
 use super::isa::{Isa, Kernel};
 use super::layout::Layout;
+use super::marks;
 
 /// Taps of the shipped networks: their weights stay in registers over all of time.
 const USUAL_TAPS: usize = 7;
 
-/// Rows of output summed together: as many as leave room for those weights in 16 registers.
+/// Rows of output summed together: as many as leave room for those weights in 16 registers. Twice as
+/// many with 32.
 const ROWS: usize = 4;
 
 /// Weights per vector of channels: the bias, then the taps.
@@ -42,13 +44,20 @@ impl<I: Isa> PackedDepthwise<I> {
         }
     }
 
-    /// Convolves the first `beats` beats; `from` has a margin of half the taps.
+    /// Whether its output is that of a ReLU.
+    pub(super) const fn relu(&self) -> bool {
+        self.relu
+    }
+
+    /// Convolves the first `beats` beats; `from` has a margin of half the taps. Marks what is not
+    /// zero of the output where there is room for `marks`.
     pub(super) fn run(
         &self,
         isa: I,
         beats: usize,
         (input, from): (&[I::F32], Layout),
         (output, into): (&mut [I::F32], Layout),
+        marks: Option<&mut [u64]>,
     ) {
         isa.run(Convolve {
             weights: self,
@@ -57,6 +66,7 @@ impl<I: Isa> PackedDepthwise<I> {
             from,
             output,
             into,
+            marks,
         });
     }
 }
@@ -68,6 +78,7 @@ struct Convolve<'a, I: Isa> {
     from: Layout,
     output: &'a mut [I::F32],
     into: Layout,
+    marks: Option<&'a mut [u64]>,
 }
 
 impl<I: Isa> Kernel<I> for Convolve<'_, I> {
@@ -95,12 +106,20 @@ impl<I: Isa> Convolve<'_, I> {
     #[inline(always)]
     fn column(&mut self, isa: I, beat: usize, vector: usize, weights: &[I::F32], stride: usize) {
         let time = self.into.shape.time;
-        let whole = time - time % ROWS;
-        for row in (0..whole).step_by(ROWS) {
-            self.tile::<ROWS>(isa, beat, vector, row, weights, stride);
+        let mut row = 0;
+        if const { I::REGISTERS >= 32 } {
+            while row + 2 * ROWS <= time {
+                self.tile::<{ 2 * ROWS }>(isa, beat, vector, row, weights, stride);
+                row += 2 * ROWS;
+            }
         }
-        for row in whole..time {
+        while row + ROWS <= time {
+            self.tile::<ROWS>(isa, beat, vector, row, weights, stride);
+            row += ROWS;
+        }
+        while row < time {
             self.tile::<1>(isa, beat, vector, row, weights, stride);
+            row += 1;
         }
     }
 
@@ -133,6 +152,9 @@ impl<I: Isa> Convolve<'_, I> {
             for sum in &mut sums {
                 *sum = isa.relu(*sum);
             }
+        }
+        if let Some(marks) = &mut self.marks {
+            marks::mark(isa, marks, &self.into, (beat, row, vector), &sums);
         }
         let output = &mut self.output[self.into.at(beat, row) + vector..];
         for (t, &sum) in sums.iter().enumerate() {

@@ -7,9 +7,13 @@ mod int8;
 mod int8_tests;
 mod isa;
 mod layout;
+mod marks;
 mod network;
 mod peak;
 mod product;
+mod sparse;
+#[cfg(test)]
+mod sparse_tests;
 #[cfg(test)]
 mod tests;
 

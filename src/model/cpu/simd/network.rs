@@ -4,7 +4,9 @@ use super::depthwise::PackedDepthwise;
 use super::int8::PackedInt8;
 use super::isa::{Isa, Kernel, scalars, scalars_mut};
 use super::layout::Layout;
+use super::marks;
 use super::product::{Addend, Output, PackedProduct, Rows};
+use super::sparse::PackedSparse;
 use crate::model::CLASS_COUNT;
 use crate::model::classifier::OutputsMut;
 use crate::model::description::{ActivationRange, InputDescription, Layer, Part, PartKind, Shape};
@@ -35,6 +37,8 @@ pub(super) struct Network<I: Isa> {
     largest_activation: usize,
     /// Groups of four bytes that a tile's products in 8-bit integers need room for.
     bytes_len: usize,
+    /// Words that the marks of a tile's activations need room for.
+    marks_len: usize,
 }
 
 /// How the inputs of a batch are laid out for the stem: `[beat][padding + time + padding]` of all
@@ -66,6 +70,8 @@ struct Step<I: Isa> {
     addend: Option<(usize, Place)>,
     /// The layer whose last kernel this is.
     completes: Option<usize>,
+    /// Whether it marks what is not zero of its output.
+    marks: bool,
 }
 
 enum Operation<I: Isa> {
@@ -74,6 +80,11 @@ enum Operation<I: Isa> {
         first: usize,
         beat_step: usize,
         row_step: usize,
+        relu: bool,
+    },
+    /// A product that skips the zeros the step before has marked.
+    Sparse {
+        weights: PackedSparse<I>,
         relu: bool,
     },
     Depthwise(PackedDepthwise<I>),
@@ -91,6 +102,8 @@ pub(super) struct Workspace<I: Isa> {
     buffers: [Vec<I::F32>; BUFFERS],
     /// Inputs of a product in 8-bit integers.
     bytes: Vec<[u8; 4]>,
+    /// What is not zero of the last depthwise convolution's output.
+    marks: Vec<u64>,
     /// One activation, channel-first.
     observed: Vec<f32>,
 }
@@ -120,6 +133,7 @@ impl<I: Isa> Network<I> {
             buffer_len: beat_vectors * TILE_BEATS,
             largest_activation: description.largest_activation(),
             bytes_len: 0,
+            marks_len: 0,
         };
         let mut ranges = description.int8_ranges();
         let mut current = Activation {
@@ -163,6 +177,11 @@ impl<I: Isa> Network<I> {
         kept: usize,
         into: Layout,
     ) -> Activation {
+        if let (Operation::Sparse { .. }, Some(before)) = (&operation, self.steps.last_mut()) {
+            before.marks = true;
+            let words = TILE_BEATS * marks::words::<I>(&before.into);
+            self.marks_len = self.marks_len.max(words);
+        }
         let target = (0..BUFFERS)
             .find(|&buffer| buffer != current.buffer && buffer != kept)
             .unwrap_or(0);
@@ -175,6 +194,7 @@ impl<I: Isa> Network<I> {
             into,
             addend: None,
             completes: None,
+            marks: false,
         });
         Activation {
             buffer: target,
@@ -262,6 +282,12 @@ impl<I: Isa> Network<I> {
                     relu: part.relu,
                 }
             }
+            PartKind::Pointwise if range.is_none() && self.finds_zeros(part) => Operation::Sparse {
+                weights: PackedSparse::new(self.isa, bias, inputs, |output, input| {
+                    weight[output * inputs + input]
+                }),
+                relu: part.relu,
+            },
             PartKind::Pointwise | PartKind::Dense => Operation::Product {
                 weights: self.product(part, weights, range),
                 first: from.at(0, 0) * I::LANES,
@@ -270,6 +296,14 @@ impl<I: Isa> Network<I> {
                 relu: part.relu,
             },
         }
+    }
+
+    /// Whether skipping zeros pays for a pointwise convolution: the depthwise convolution before it
+    /// marks those its ReLU leaves.
+    fn finds_zeros(&self, part: &Part) -> bool {
+        let before = self.steps.last().map(|step| &step.operation);
+        matches!(before, Some(Operation::Depthwise(depthwise)) if depthwise.relu())
+            && PackedSparse::<I>::pays(part.input.channels, part.output.channels)
     }
 
     fn product(
@@ -295,6 +329,7 @@ impl<I: Isa> Network<I> {
         Workspace {
             buffers: std::array::from_fn(|_| vec![self.isa.splat(0.0); self.buffer_len]),
             bytes: vec![[0; 4]; self.bytes_len],
+            marks: vec![0; self.marks_len],
             observed: vec![0.0; self.largest_activation],
         }
     }
@@ -352,6 +387,7 @@ impl<I: Isa> Network<I> {
         let Workspace {
             buffers,
             bytes,
+            marks,
             observed,
         } = workspace;
         for (index, step) in self.steps.iter().enumerate() {
@@ -363,7 +399,7 @@ impl<I: Isa> Network<I> {
                 }
             }
             let mut output = std::mem::take(&mut buffers[step.target]);
-            step.run(self.isa, beats, buffers, bytes, &mut output);
+            step.run(self.isa, beats, buffers, bytes, marks, &mut output);
             buffers[step.target] = output;
             if index == self.pool && !pooled.is_empty() {
                 let values = scalars::<I>(&buffers[step.target]);
@@ -459,6 +495,7 @@ impl<I: Isa> Step<I> {
         beats: usize,
         buffers: &[Vec<I::F32>],
         bytes: &mut [[u8; 4]],
+        marks: &mut [u64],
         output: &mut [I::F32],
     ) {
         let input = buffers[self.source].as_slice();
@@ -477,24 +514,19 @@ impl<I: Isa> Step<I> {
                     beat_step,
                     row_step,
                 };
-                let output = Output {
-                    values: output,
-                    layout: self.into,
-                    relu,
-                    addend: self.addend.map(|(buffer, place)| Addend {
-                        values: &buffers[buffer],
-                        first: place.first,
-                        beat_step: place.beat_step,
-                        row_step: place.row_step,
-                    }),
-                };
+                let output = self.output(buffers, output, relu);
                 match weights {
                     Weights::Float(weights) => weights.run(isa, beats, rows, output),
                     Weights::Int8(weights) => weights.run(isa, beats, rows, bytes, output),
                 }
             }
+            Operation::Sparse { weights, relu } => {
+                let output = self.output(buffers, output, *relu);
+                weights.run(isa, beats, (input, self.from), marks, output);
+            }
             Operation::Depthwise(weights) => {
-                weights.run(isa, beats, (input, self.from), (output, self.into));
+                let marks = self.marks.then_some(marks);
+                weights.run(isa, beats, (input, self.from), (output, self.into), marks);
             }
             Operation::Pool => isa.run(Pool {
                 beats,
@@ -502,6 +534,28 @@ impl<I: Isa> Step<I> {
                 from: self.from,
                 output,
                 into: self.into,
+            }),
+        }
+    }
+}
+
+impl<I: Isa> Step<I> {
+    /// Where the sums of a product go.
+    fn output<'a>(
+        &self,
+        buffers: &'a [Vec<I::F32>],
+        values: &'a mut [I::F32],
+        relu: bool,
+    ) -> Output<'a, I::F32> {
+        Output {
+            values,
+            layout: self.into,
+            relu,
+            addend: self.addend.map(|(buffer, place)| Addend {
+                values: &buffers[buffer],
+                first: place.first,
+                beat_step: place.beat_step,
+                row_step: place.row_step,
             }),
         }
     }

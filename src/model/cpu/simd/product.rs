@@ -89,10 +89,7 @@ impl<I: Isa> PackedProduct<I> {
 
     /// Computes all rows of the first `beats` beats.
     pub(super) fn run(&self, isa: I, beats: usize, rows: Rows<'_>, mut output: Output<'_, I::F32>) {
-        let mut first_vector = 0;
-        let mut rest = self.packed.as_slice();
-        for &vectors in &self.groups {
-            let (packed, after) = rest.split_at(vectors * (self.depth + 1));
+        for (first_vector, vectors, packed) in self.groups() {
             let place = Place {
                 beats,
                 first_vector,
@@ -104,9 +101,18 @@ impl<I: Isa> PackedProduct<I> {
                 3 => isa.run(Group::<I, 3>::new(packed, place, &mut output)),
                 _ => isa.run(Group::<I, MAX_VECTORS>::new(packed, place, &mut output)),
             }
-            first_vector += vectors;
-            rest = after;
         }
+    }
+
+    /// Each group: its first vector of outputs, its number of vectors, its part of the weights.
+    pub(super) fn groups(&self) -> impl Iterator<Item = (usize, usize, &[I::F32])> {
+        self.groups.iter().scan(0, |first, &vectors| {
+            let start = *first;
+            *first += vectors;
+            let rows = self.depth + 1;
+            let packed = &self.packed[start * rows..*first * rows];
+            Some((start, vectors, packed))
+        })
     }
 }
 
@@ -188,8 +194,8 @@ impl<I: Isa, const V: usize> Kernel<I> for Group<'_, '_, '_, I, V> {
 }
 
 impl<I: Isa, const V: usize> Group<'_, '_, '_, I, V> {
-    /// `T` rows from `row` on. Each sum runs over the inputs in order, from the bias on, whatever
-    /// the tile: a beat has the same bits in every batch.
+    /// `T` rows from `row` on. The order of the additions depends on the row's place in its beat
+    /// alone: a beat has the same bits in every batch.
     #[inline(always)]
     fn tile<const T: usize>(&mut self, isa: I, beat: usize, row: usize) {
         if const { T > most_rows(I::REGISTERS, V) } {
@@ -203,21 +209,31 @@ impl<I: Isa, const V: usize> Group<'_, '_, '_, I, V> {
         } = self.place.rows;
         let start = first + beat * beat_step + row * row_step;
         let input = &values[start..][..(T - 1) * row_step + self.weights.len()];
-        let mut sums = [*self.bias; T];
+        // A lone sum would wait for itself: its inputs are shared out over several.
+        let chain = |offset: usize| if const { T * V == 1 } { offset } else { 0 };
+        let mut chains = [[[isa.splat(0.0); V]; T]; UNROLL];
+        chains[0] = [*self.bias; T];
         let (unrolled, rest) = self.weights.as_chunks::<UNROLL>();
         let mut depth = 0;
         for weights in unrolled {
             for (offset, weights) in weights.iter().enumerate() {
+                let sums = &mut chains[chain(offset)];
                 // SAFETY: depth + offset is the index of this row in `self.weights`, and `input`
                 // was just cut to T rows, the last one as long as there are rows of weights.
-                unsafe { accumulate(isa, &mut sums, weights, input, row_step, depth + offset) };
+                unsafe { accumulate(isa, sums, weights, input, row_step, depth + offset) };
             }
             depth += UNROLL;
         }
         for weights in rest {
             // SAFETY: as above, with `depth` the index.
-            unsafe { accumulate(isa, &mut sums, weights, input, row_step, depth) };
+            unsafe { accumulate(isa, &mut chains[0], weights, input, row_step, depth) };
             depth += 1;
+        }
+        let [mut sums, others @ ..] = chains;
+        if const { T * V == 1 } {
+            for other in &others {
+                sums[0][0] = isa.add(sums[0][0], other[0][0]);
+            }
         }
         store(isa, self.output, (beat, row), self.place.first_vector, sums);
     }

@@ -163,6 +163,7 @@ impl<I: Isa> Back<I> {
                         1,
                         (&self.before, step.spread),
                         (&mut self.back, step.into),
+                        None,
                     );
                 }
             }

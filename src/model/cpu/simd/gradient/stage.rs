@@ -211,7 +211,7 @@ impl<I: Isa> Kept<I> {
             Operation::Depthwise(weights) => {
                 let previous = index - 1;
                 let from = (self.after[previous].as_slice(), stages[previous].after);
-                weights.run(isa, 1, from, (output.values, stage.before));
+                weights.run(isa, 1, from, (output.values, stage.before), None);
             }
         }
     }

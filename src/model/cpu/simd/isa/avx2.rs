@@ -2,10 +2,10 @@
 #![expect(unsafe_code, reason = "processor instructions")]
 
 use std::arch::x86_64::{
-    __m256, __m256i, _mm256_add_epi32, _mm256_add_ps, _mm256_and_si256, _mm256_cvtepi32_ps,
-    _mm256_fmadd_ps, _mm256_madd_epi16, _mm256_max_ps, _mm256_mul_ps, _mm256_set1_epi16,
-    _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_ps, _mm256_slli_epi16, _mm256_srai_epi16,
-    _mm256_srli_epi16,
+    __m256, __m256i, _CMP_NEQ_UQ, _mm256_add_epi32, _mm256_add_ps, _mm256_and_si256, _mm256_cmp_ps,
+    _mm256_cvtepi32_ps, _mm256_fmadd_ps, _mm256_madd_epi16, _mm256_max_ps, _mm256_movemask_ps,
+    _mm256_mul_ps, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_ps,
+    _mm256_slli_epi16, _mm256_srai_epi16, _mm256_srli_epi16,
 };
 
 use super::{Isa, Kernel};
@@ -19,6 +19,7 @@ unsafe impl Isa for Avx2 {
     type F32 = __m256;
     const LANES: usize = 8;
     const REGISTERS: usize = 16;
+    const SKIPS_ZEROS: bool = true;
 
     fn detect() -> Option<Self> {
         let found = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
@@ -62,6 +63,14 @@ unsafe impl Isa for Avx2 {
     fn relu(self, a: Self::F32) -> Self::F32 {
         // SAFETY: as in `run`. Where a lane is no number, the second operand is taken.
         unsafe { _mm256_max_ps(a, _mm256_setzero_ps()) }
+    }
+
+    #[inline(always)]
+    fn nonzero(self, a: Self::F32) -> u32 {
+        // SAFETY: as in `run`. A lane that is no number counts as not zero.
+        let mask =
+            unsafe { _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_NEQ_UQ>(a, _mm256_setzero_ps())) };
+        mask.cast_unsigned()
     }
 
     type I32 = __m256i;

@@ -2,9 +2,9 @@
 #![expect(unsafe_code, reason = "processor instructions")]
 
 use std::arch::x86_64::{
-    __m512, __m512i, _mm512_add_epi32, _mm512_add_ps, _mm512_cvtepi32_ps, _mm512_fmadd_ps,
-    _mm512_max_ps, _mm512_mul_ps, _mm512_mullo_epi32, _mm512_set1_epi32, _mm512_set1_ps,
-    _mm512_setzero_ps, _mm512_sllv_epi32, _mm512_srai_epi32,
+    __m512, __m512i, _CMP_NEQ_UQ, _mm512_add_epi32, _mm512_add_ps, _mm512_cmp_ps_mask,
+    _mm512_cvtepi32_ps, _mm512_fmadd_ps, _mm512_max_ps, _mm512_mul_ps, _mm512_mullo_epi32,
+    _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_sllv_epi32, _mm512_srai_epi32,
 };
 
 use super::{Isa, Kernel};
@@ -18,6 +18,7 @@ unsafe impl Isa for Avx512 {
     type F32 = __m512;
     const LANES: usize = 16;
     const REGISTERS: usize = 32;
+    const SKIPS_ZEROS: bool = true;
 
     fn detect() -> Option<Self> {
         let found = is_x86_feature_detected!("avx512f");
@@ -61,6 +62,13 @@ unsafe impl Isa for Avx512 {
     fn relu(self, a: Self::F32) -> Self::F32 {
         // SAFETY: as in `run`. Where a lane is no number, the second operand is taken.
         unsafe { _mm512_max_ps(a, _mm512_setzero_ps()) }
+    }
+
+    #[inline(always)]
+    fn nonzero(self, a: Self::F32) -> u32 {
+        // SAFETY: as in `run`. A lane that is no number counts as not zero.
+        let mask = unsafe { _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(a, _mm512_setzero_ps()) };
+        u32::from(mask)
     }
 
     type I32 = __m512i;

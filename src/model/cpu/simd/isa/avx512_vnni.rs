@@ -14,6 +14,7 @@ unsafe impl Isa for Avx512Vnni {
     type F32 = <Avx512 as Isa>::F32;
     const LANES: usize = Avx512::LANES;
     const REGISTERS: usize = Avx512::REGISTERS;
+    const SKIPS_ZEROS: bool = Avx512::SKIPS_ZEROS;
 
     fn detect() -> Option<Self> {
         let base = Avx512::detect()?;
@@ -52,6 +53,11 @@ unsafe impl Isa for Avx512Vnni {
     #[inline(always)]
     fn relu(self, a: Self::F32) -> Self::F32 {
         self.0.relu(a)
+    }
+
+    #[inline(always)]
+    fn nonzero(self, a: Self::F32) -> u32 {
+        self.0.nonzero(a)
     }
 
     type I32 = <Avx512 as Isa>::I32;

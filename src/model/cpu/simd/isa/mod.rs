@@ -40,6 +40,9 @@ pub(super) unsafe trait Isa: Copy + Send + Sync + 'static {
     /// Vector registers of the processor: bounds the sums a kernel keeps at once.
     const REGISTERS: usize;
 
+    /// Whether products are faster that look for zeros among their inputs and skip them.
+    const SKIPS_ZEROS: bool;
+
     /// The token, where this processor has the instructions.
     fn detect() -> Option<Self>;
 
@@ -60,6 +63,9 @@ pub(super) unsafe trait Isa: Copy + Send + Sync + 'static {
 
     /// Negative lanes, and those that are no number, become zero.
     fn relu(self, a: Self::F32) -> Self::F32;
+
+    /// A bit for each lane, lane 0 lowest: set unless the lane is zero.
+    fn nonzero(self, a: Self::F32) -> u32;
 
     /// A vector of 32-bit integers: sums, or four signed bytes a lane.
     type I32: Copy + Send + Sync + 'static;

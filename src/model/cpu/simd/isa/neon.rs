@@ -2,10 +2,10 @@
 #![expect(unsafe_code, reason = "processor instructions")]
 
 use std::arch::aarch64::{
-    float32x4_t, int32x4_t, vaddq_f32, vaddq_s32, vcvtq_f32_s32, vdup_n_u32, vdupq_n_f32,
-    vdupq_n_s32, vfmaq_f32, vget_high_s8, vget_low_s8, vget_low_s16, vmaxnmq_f32, vmovl_s8,
-    vmovl_u8, vmull_high_s16, vmull_s16, vmulq_f32, vpaddq_s32, vreinterpret_u8_u32,
-    vreinterpretq_s8_s32, vreinterpretq_s16_u16,
+    float32x4_t, int32x4_t, vaddq_f32, vaddq_s32, vaddvq_u32, vbicq_u32, vceqzq_f32, vcvtq_f32_s32,
+    vdup_n_u32, vdupq_n_f32, vdupq_n_s32, vfmaq_f32, vget_high_s8, vget_low_s8, vget_low_s16,
+    vld1q_u32, vmaxnmq_f32, vmovl_s8, vmovl_u8, vmull_high_s16, vmull_s16, vmulq_f32, vpaddq_s32,
+    vreinterpret_u8_u32, vreinterpretq_s8_s32, vreinterpretq_s16_u16,
 };
 
 use super::{Isa, Kernel};
@@ -19,6 +19,7 @@ unsafe impl Isa for Neon {
     type F32 = float32x4_t;
     const LANES: usize = 4;
     const REGISTERS: usize = 32;
+    const SKIPS_ZEROS: bool = false;
 
     fn detect() -> Option<Self> {
         std::arch::is_aarch64_feature_detected!("neon").then_some(Self(()))
@@ -61,6 +62,15 @@ unsafe impl Isa for Neon {
     fn relu(self, a: Self::F32) -> Self::F32 {
         // SAFETY: as in `run`. Of a number and no number, the number is taken.
         unsafe { vmaxnmq_f32(a, vdupq_n_f32(0.0)) }
+    }
+
+    #[inline(always)]
+    fn nonzero(self, a: Self::F32) -> u32 {
+        // SAFETY: as in `run`. A lane that is no number counts as not zero.
+        unsafe {
+            let zero = vceqzq_f32(a);
+            vaddvq_u32(vbicq_u32(vld1q_u32([1, 2, 4, 8].as_ptr()), zero))
+        }
     }
 
     type I32 = int32x4_t;

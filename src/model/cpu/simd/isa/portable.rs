@@ -33,6 +33,7 @@ unsafe impl Isa for Portable {
     type F32 = Lanes;
     const LANES: usize = 4;
     const REGISTERS: usize = 16;
+    const SKIPS_ZEROS: bool = false;
 
     fn detect() -> Option<Self> {
         Some(Self(()))
@@ -65,6 +66,14 @@ unsafe impl Isa for Portable {
     #[inline(always)]
     fn relu(self, a: Self::F32) -> Self::F32 {
         a.with(a, |a, _| a.max(0.0))
+    }
+
+    #[inline(always)]
+    fn nonzero(self, a: Self::F32) -> u32 {
+        let lanes = a.0.into_iter().enumerate();
+        lanes.fold(0, |mask, (lane, value)| {
+            mask | u32::from(value != 0.0) << lane
+        })
     }
 
     type I32 = Integers;

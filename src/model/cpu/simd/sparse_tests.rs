@@ -1,0 +1,152 @@
+//! Products that skip zeros: the sums of those that skip none, whatever is marked.
+
+use super::isa::{self, Isa, Kernel, scalars, scalars_mut};
+use super::layout::Layout;
+use super::marks;
+use super::product::Output;
+use super::sparse::PackedSparse;
+use crate::model::description::Shape;
+use crate::model::test_support::Random;
+
+/// Beats of every case, each with its own values.
+const BEATS: usize = 2;
+
+/// Marks all of an activation, as the depthwise kernel does.
+struct MarkAll<'a, I: Isa> {
+    values: &'a [I::F32],
+    layout: Layout,
+    marks: &'a mut [u64],
+}
+
+impl<I: Isa> Kernel<I> for MarkAll<'_, I> {
+    #[inline(always)]
+    fn eval(self, isa: I) {
+        for beat in 0..BEATS {
+            for row in 0..self.layout.shape.time {
+                for vector in 0..self.layout.width {
+                    let value = self.values[self.layout.at(beat, row) + vector];
+                    let at = (beat, row, vector);
+                    marks::mark(isa, self.marks, &self.layout, at, &[value]);
+                }
+            }
+        }
+    }
+}
+
+/// An activation of `BEATS` beats whose share `zeros` is zero, and each value of it by
+/// `(beat, row, channel)`.
+fn activation<I: Isa>(isa: I, layout: &Layout, zeros: f32, seed: u64) -> Vec<I::F32> {
+    let mut values = vec![isa.splat(0.0); BEATS * layout.beat_len()];
+    let mut random = Random(seed);
+    let Shape { channels, time } = layout.shape;
+    for beat in 0..BEATS {
+        for row in 0..time {
+            let start = layout.at(beat, row) * I::LANES;
+            let drawn = random.values(2 * channels);
+            let (chance, drawn) = drawn.split_at(channels);
+            let row = &mut scalars_mut::<I>(&mut values)[start..][..channels];
+            for ((value, &drawn), &chance) in row.iter_mut().zip(drawn).zip(chance) {
+                // Values lie between -1 and 1.
+                if (chance + 1.0) / 2.0 >= zeros {
+                    *value = drawn.abs();
+                }
+            }
+        }
+    }
+    values
+}
+
+fn failures<I: Isa>(name: &str) -> Vec<String> {
+    let Some(isa) = I::detect() else {
+        println!("skipped: this processor has no {name}");
+        return Vec::new();
+    };
+    let mut failures = Vec::new();
+    for (case, (inputs, outputs, time, zeros)) in [
+        (32, 48, 8, 0.5),
+        (33, 50, 7, 0.5),
+        (72, 24, 1, 0.4),
+        (128, 144, 5, 0.9),
+        (144, 128, 2, 0.0),
+        (64, 64, 3, 1.0),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let seed = case as u64;
+        let from = Layout::new::<I>(
+            Shape {
+                channels: inputs,
+                time,
+            },
+            0,
+        );
+        let into = Layout::new::<I>(
+            Shape {
+                channels: outputs,
+                time,
+            },
+            1,
+        );
+        let weights = Random(seed + 100).values(inputs * outputs);
+        let bias = Random(seed + 200).values(outputs);
+        let input = activation(isa, &from, zeros, seed + 300);
+        let mut marks = vec![0; BEATS * marks::words::<I>(&from)];
+        isa.run(MarkAll::<I> {
+            values: &input,
+            layout: from,
+            marks: &mut marks,
+        });
+        // What lies beyond the inputs may be marked: it is not read.
+        let past = (from.width * I::LANES) % marks::BITS;
+        if past > 0 {
+            for word in marks.chunks_mut(marks::row_words::<I>(&from)) {
+                *word.last_mut().unwrap() |= !0 << past;
+            }
+        }
+        let mut values = vec![isa.splat(0.0); BEATS * into.beat_len()];
+        let output = Output {
+            values: &mut values,
+            layout: into,
+            relu: false,
+            addend: None,
+        };
+        PackedSparse::new(isa, &bias, inputs, |output, input| {
+            weights[output * inputs + input]
+        })
+        .run(isa, BEATS, (&input, from), &marks, output);
+        let (input, values) = (scalars::<I>(&input), scalars::<I>(&values));
+        for beat in 0..BEATS {
+            for row in 0..time {
+                let input = &input[from.at(beat, row) * I::LANES..][..inputs];
+                let found = &values[into.at(beat, row) * I::LANES..][..outputs];
+                for (output, &found) in found.iter().enumerate() {
+                    let products = input.iter().zip(&weights[output * inputs..][..inputs]);
+                    let sum: f64 = products.map(|(&a, &b)| f64::from(a) * f64::from(b)).sum();
+                    let expected = sum + f64::from(bias[output]);
+                    let difference = (f64::from(found) - expected).abs();
+                    if difference.is_nan() || difference > 1e-4 {
+                        failures.push(format!(
+                            "{name} case {case} beat {beat} row {row} output {output}: {found}, \
+                             not {expected}"
+                        ));
+                    }
+                }
+            }
+        }
+    }
+    failures
+}
+
+#[test]
+fn skipping_zeros_changes_no_sum() {
+    let mut all = failures::<isa::Portable>("Portable");
+    #[cfg(target_arch = "x86_64")]
+    {
+        all.extend(failures::<isa::Avx2>("Avx2"));
+        all.extend(failures::<isa::Avx512>("Avx512"));
+    }
+    #[cfg(target_arch = "aarch64")]
+    all.extend(failures::<isa::Neon>("Neon"));
+    assert!(all.is_empty(), "{}", all.join("\n"));
+}
