@@ -72,7 +72,6 @@ where
         drdy.forget()?;
         Ok(Self {
             driver,
-            drdy,
             info: SourceInfo {
                 chip,
                 sample_rate_hz: f64::from(config.rate.hz()),
@@ -80,7 +79,9 @@ where
                 start,
                 leads,
                 description,
+                edge_numbers: drdy.numbers(),
             },
+            drdy,
             counter: SampleCounter::new(config.rate.period_ns()),
             config,
             cause: GapCause::MissedDrdy,
@@ -194,12 +195,12 @@ where
             match self.driver.initialise(&self.config) {
                 Ok(_) => {
                     self.drdy.forget()?;
-                    return Ok(Acquired::Event(Event {
-                        sample: self.counter.next_index(),
-                        time: self.counter.last_time().unwrap_or(time),
-                        kind: CHIP_RESTARTED,
-                        detail: format!("{last}; the chip was set up again"),
-                    }));
+                    return Ok(Acquired::Event(Event::momentary(
+                        self.counter.next_index(),
+                        self.counter.last_time().unwrap_or(time),
+                        CHIP_RESTARTED,
+                        format!("{last}; the chip was set up again"),
+                    )));
                 }
                 Err(ChipError::Id(error)) => last = error.to_string(),
                 Err(error @ ChipError::ReadBack { .. }) => {
@@ -258,6 +259,14 @@ where
             }
             next => next,
         }
+    }
+
+    fn close(&mut self) -> Result<(), AcquisitionError> {
+        // What was recorded ends with the last frame.
+        if self.drdy.is_recorded() {
+            return Ok(());
+        }
+        self.driver.stop().map_err(AcquisitionError::from_chip)
     }
 
     fn pace(&mut self) -> Pace {

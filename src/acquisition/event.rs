@@ -47,6 +47,44 @@ pub struct Event {
     pub kind: &'static str,
     /// One sentence for people.
     pub detail: String,
+    /// Whether something begins or ends with it.
+    pub episode: Episode,
+}
+
+/// Where an event stands in something that lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub enum Episode {
+    /// It happened, and that was it.
+    #[default]
+    Momentary,
+    /// Something begins, and lasts until the event of the same kind and subject that ends it.
+    Begins {
+        /// What it happens to: an electrode (`in1p`), a channel (`ch1`), or `chip`.
+        subject: &'static str,
+    },
+    /// Something ends.
+    Ends {
+        /// What it happened to.
+        subject: &'static str,
+        /// Index of the sample it began at.
+        began_sample: u64,
+        /// Monotonic time of that sample.
+        began: MonotonicNs,
+    },
+}
+
+impl Event {
+    /// An event without duration.
+    #[must_use]
+    pub fn momentary(sample: u64, time: MonotonicNs, kind: &'static str, detail: String) -> Self {
+        Self {
+            sample,
+            time,
+            kind,
+            detail,
+            episode: Episode::Momentary,
+        }
+    }
 }
 
 impl GapCause {

@@ -1,6 +1,7 @@
 //! Where samples come from: the live chip, a recorded trace, or the simulated chip, all driven by
 //! the same driver and counted by the same [`Acquisition`].
 
+mod background;
 mod clock;
 mod counter;
 mod engine;
@@ -8,8 +9,11 @@ mod error;
 mod event;
 mod live;
 mod paced;
+mod queued;
+mod realtime;
 mod recording;
 mod replay;
+mod ring;
 mod simulated;
 pub mod trace;
 
@@ -18,14 +22,18 @@ use std::time::Duration;
 use crate::ads1292::{ChipModel, LeadOff};
 use crate::time::{ClockRelation, MonotonicNs};
 
+pub use background::{BackgroundFile, BackgroundSink, background_file};
 pub use clock::{Clock, SystemClock};
 pub use engine::Acquisition;
 pub use error::{AcquisitionError, ReplayMismatch};
-pub use event::{CHIP_RESTARTED, Event, Gap, GapCause};
-pub use live::{Live, LiveOptions, open_live};
+pub use event::{CHIP_RESTARTED, Episode, Event, Gap, GapCause};
+pub use live::{GpioAbi, GpioChoice, Live, LiveOptions, open_live};
 pub use paced::Paced;
+pub use queued::QueuedSource;
+pub use realtime::{Realtime, RealtimeGranted};
 pub use recording::{Recorder, RecordingDrdy, RecordingPin, RecordingSpi, Session};
 pub use replay::{Replay, ReplayHandle, open_replay, replay};
+pub use ring::{Inbox, Outbox, RingGauge, RingLevel, Taken, ring};
 pub use simulated::{
     RecordExcerpt, RecordSignal, RecordSimulation, Simulated, SimulationReport, SyntheticEcg,
     open_simulated, simulate_record,
@@ -45,6 +53,14 @@ pub trait FrameSource {
     /// Whether [`FrameSource::next`] would have to wait.
     fn pace(&mut self) -> Pace {
         Pace::Live
+    }
+
+    /// Tells the device to stop; nothing is asked of the source afterwards.
+    ///
+    /// # Errors
+    /// [`AcquisitionError`] where the chip cannot be told.
+    fn close(&mut self) -> Result<(), AcquisitionError> {
+        Ok(())
     }
 }
 
@@ -71,6 +87,10 @@ impl<S: FrameSource + ?Sized> FrameSource for Box<S> {
     fn pace(&mut self) -> Pace {
         (**self).pace()
     }
+
+    fn close(&mut self) -> Result<(), AcquisitionError> {
+        (**self).close()
+    }
 }
 
 /// How to read a source's samples.
@@ -88,6 +108,8 @@ pub struct SourceInfo {
     pub leads: [String; 2],
     /// Free text: source, attribution, licence.
     pub description: String,
+    /// How lost edges are found.
+    pub edge_numbers: EdgeNumbers,
 }
 
 /// What a source hands out.
@@ -99,6 +121,8 @@ pub enum Acquired {
     Gap(Gap),
     /// Something worth a line in the log.
     Event(Event),
+    /// Nothing for a while, so that the reader can look whether it is to stop.
+    Idle,
 }
 
 /// One conversion of both channels.
@@ -141,10 +165,27 @@ pub trait DataReady {
         Ok(())
     }
 
+    /// Lets time pass, edges or not.
+    fn pause(&mut self, _time: Duration) {}
+
+    /// Who numbers the edges.
+    fn numbers(&self) -> EdgeNumbers {
+        EdgeNumbers::Kernel
+    }
+
     /// Whether edges come as fast as they are asked for.
     fn is_recorded(&self) -> bool {
         false
     }
+}
+
+/// Who numbers the edges of the DRDY line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EdgeNumbers {
+    /// Whoever sees all of them: an edge nobody read shows in the numbers.
+    Kernel,
+    /// Whoever reads them: an edge that was lost shows only as a hole in the time stamps.
+    Reader,
 }
 
 /// Why there is no edge.
@@ -157,5 +198,7 @@ pub enum WaitError {
     Failed(AcquisitionError),
 }
 
+#[cfg(test)]
+pub(crate) use queued::tests as queued_tests;
 #[cfg(test)]
 mod tests;

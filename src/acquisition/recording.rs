@@ -14,7 +14,7 @@ use crate::time::ClockRelation;
 
 use super::clock::Clock;
 use super::trace::{Compression, ControlPin, SpiOperation, TraceError, TraceHeader, TraceWriter};
-use super::{AcquisitionError, DataReady, DrdyEdge, WaitError};
+use super::{AcquisitionError, DataReady, DrdyEdge, EdgeNumbers, WaitError};
 
 /// Where trace bytes go.
 type Sink = Box<dyn Write + Send>;
@@ -216,6 +216,14 @@ impl<DRDY: DataReady> DataReady for RecordingDrdy<DRDY> {
 
     fn forget(&mut self) -> Result<(), AcquisitionError> {
         self.inner.forget()
+    }
+
+    fn pause(&mut self, time: Duration) {
+        self.inner.pause(time);
+    }
+
+    fn numbers(&self) -> EdgeNumbers {
+        self.inner.numbers()
     }
 
     fn is_recorded(&self) -> bool {

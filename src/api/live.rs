@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use crate::acquisition::{EdgeNumbers, RealtimeGranted, RingGauge};
 use crate::model::choose::EngineReport;
 use crate::pipeline::CHANNEL_COUNT;
 use crate::signal::SignalQuality;
@@ -34,8 +35,19 @@ impl ServiceState {
     }
 }
 
+/// How the acquisition thread does.
+#[derive(Debug, Clone)]
+pub struct AcquisitionStatus {
+    /// What the kernel granted it.
+    pub granted: RealtimeGranted,
+    /// How lost edges are found.
+    pub edge_numbers: EdgeNumbers,
+    /// The ring to the pipeline.
+    pub ring: RingGauge,
+}
+
 /// Facts for `/v1/status` that are in no table.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct LiveStatus {
     /// What the service is doing.
     pub state: ServiceState,
@@ -49,6 +61,8 @@ pub struct LiveStatus {
     pub engine_reason: Option<String>,
     /// The engines there are and what was measured.
     pub engines: Option<EngineReport>,
+    /// The acquisition thread; `None` where a recording is read without one.
+    pub acquisition: Option<AcquisitionStatus>,
     /// Electrodes off, per channel, as the front-end says.
     pub lead_off: Option<[bool; CHANNEL_COUNT]>,
     /// Signal quality per channel.

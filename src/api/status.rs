@@ -9,9 +9,10 @@ use super::counters::read;
 use super::engines::EnginesJson;
 use super::heart_rate::{MOST_INTERVALS, heart_rate_bpm};
 use super::json::{Beat, Instant, Session, by_class};
-use super::live::LiveStatus;
+use super::live::{AcquisitionStatus, LiveStatus};
 use super::problem::Problem;
 use super::server::Shared;
+use crate::acquisition::EdgeNumbers;
 use crate::signal::SignalQuality;
 use crate::store::{StoredBeat, StoredSession, Totals, WriterMonitor, WriterStatus};
 use crate::time::WallUs;
@@ -34,6 +35,7 @@ pub(super) struct Status {
     engine: Option<String>,
     engine_reason: Option<String>,
     engines: Option<EnginesJson>,
+    acquisition: Option<Acquisition>,
     lead_off: Option<[bool; 2]>,
     signal_quality: Option<[&'static str; 2]>,
     samples_received: u64,
@@ -44,6 +46,37 @@ pub(super) struct Status {
     totals: Option<TotalsJson>,
     store: Store,
     connections: Connections,
+}
+
+#[derive(Serialize)]
+struct Acquisition {
+    realtime_priority: Option<u8>,
+    memory_locked: bool,
+    not_granted: Vec<String>,
+    edges_numbered_by: &'static str,
+    ring_places: usize,
+    ring_highest: usize,
+    ring_samples_dropped: u64,
+    ring_events_dropped: u64,
+}
+
+impl From<AcquisitionStatus> for Acquisition {
+    fn from(status: AcquisitionStatus) -> Self {
+        let ring = status.ring.level();
+        Self {
+            realtime_priority: status.granted.priority,
+            memory_locked: status.granted.memory_locked,
+            not_granted: status.granted.refused,
+            edges_numbered_by: match status.edge_numbers {
+                EdgeNumbers::Kernel => "kernel",
+                EdgeNumbers::Reader => "reader",
+            },
+            ring_places: ring.capacity,
+            ring_highest: ring.highest,
+            ring_samples_dropped: ring.samples_dropped,
+            ring_events_dropped: ring.events_dropped,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -122,6 +155,7 @@ pub(super) async fn status(shared: &Arc<Shared>) -> Status {
         engine,
         engine_reason,
         engines,
+        acquisition,
         lead_off,
         signal_quality,
         samples_received,
@@ -141,6 +175,7 @@ pub(super) async fn status(shared: &Arc<Shared>) -> Status {
         engine,
         engine_reason,
         engines: engines.map(EnginesJson::from),
+        acquisition: acquisition.map(Acquisition::from),
         lead_off,
         signal_quality: signal_quality.map(|quality| quality.map(SignalQuality::name)),
         samples_received,

@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 pub use choices::{
-    ChannelChoice, ChipExpected, ConfidenceLimit, EngineChoice, GpioLine, LeadOffMode, LogLevel,
-    SocketMode, Synchronous,
+    ChannelChoice, ChipExpected, ConfidenceLimit, EngineChoice, GpioAbi, GpioLine, LeadOffMode,
+    LogLevel, SocketMode, Synchronous,
 };
 pub use error::ConfigError;
 
@@ -26,6 +26,8 @@ pub use error::ConfigError;
 pub struct Config {
     /// How the chip is wired.
     pub device: DeviceConfig,
+    /// What the acquisition thread asks of the kernel.
+    pub realtime: RealtimeConfig,
     /// What the chip is set to.
     pub acquisition: AcquisitionConfig,
     /// Treatment of the signal.
@@ -55,8 +57,19 @@ pub struct DeviceConfig {
     pub start_line: GpioLine,
     /// Line of PWDN/RESET.
     pub reset_line: GpioLine,
+    /// The kernel's GPIO interface.
+    pub gpio_abi: GpioAbi,
     /// The part that must answer.
     pub chip: ChipExpected,
+}
+
+/// `[realtime]`: what the acquisition thread asks of the kernel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RealtimeConfig {
+    /// `SCHED_FIFO` priority, 0 to 99; 0 for an ordinary thread.
+    pub priority: u8,
+    /// Whether memory is kept from being paged out.
+    pub lock_memory: bool,
 }
 
 /// `[acquisition]`: what the chip is set to.
@@ -148,7 +161,17 @@ impl Default for DeviceConfig {
             drdy_line: 25,
             start_line: GpioLine(Some(24)),
             reset_line: GpioLine(Some(23)),
+            gpio_abi: GpioAbi::Auto,
             chip: ChipExpected::Any,
+        }
+    }
+}
+
+impl Default for RealtimeConfig {
+    fn default() -> Self {
+        Self {
+            priority: 50,
+            lock_memory: true,
         }
     }
 }

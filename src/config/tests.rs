@@ -95,7 +95,7 @@ fn impossible_files_are_refused_with_line_and_range() {
         ),
         (
             "[log]\nlevel = \"info\"\n[aquisition]\ngain_ch1 = 6",
-            "c.toml:3: aquisition: unknown key, expected one of device, acquisition, signal, model, store, api, log",
+            "c.toml:3: aquisition: unknown key, expected one of device, acquisition, realtime, signal, model, store, api, log",
         ),
         ("log = 3", "c.toml:1: log: found 3, expected a table [log]"),
         (
@@ -216,7 +216,11 @@ fn every_value_that_differs_from_its_default_is_read() {
         drdy_line = 5
         start_line = "none"
         reset_line = 0x06
+        gpio_abi = "v1"
         chip = "ads1292r"
+        [realtime]
+        priority = 0
+        lock_memory = false
         [acquisition]
         sample_rate_hz = 8000
         gain_ch1 = 12
@@ -259,7 +263,12 @@ fn every_value_that_differs_from_its_default_is_read() {
             drdy_line: 5,
             start_line: GpioLine(None),
             reset_line: GpioLine(Some(6)),
+            gpio_abi: GpioAbi::V1,
             chip: ChipExpected::Ads1292r,
+        },
+        realtime: RealtimeConfig {
+            priority: 0,
+            lock_memory: false,
         },
         acquisition: AcquisitionConfig {
             sample_rate_hz: 8000,

@@ -217,21 +217,21 @@ impl Pipeline {
                     channel,
                     quality,
                 } => {
-                    let event = Event {
+                    let event = Event::momentary(
                         sample,
-                        time: timeline.time_of(sample),
-                        kind: "quality_changed",
-                        detail: format!("channel {channel}: {}", describe(quality)),
-                    };
+                        timeline.time_of(sample),
+                        "quality_changed",
+                        format!("channel {channel}: {}", describe(quality)),
+                    );
                     outlet.other(PipelineEvent::Event(event), sink)
                 }
                 ChainEvent::ChannelSwitched { sample, channel } => {
-                    let event = Event {
+                    let event = Event::momentary(
                         sample,
-                        time: timeline.time_of(sample),
-                        kind: "channel_switched",
-                        detail: format!("beats are taken from channel {channel}"),
-                    };
+                        timeline.time_of(sample),
+                        "channel_switched",
+                        format!("beats are taken from channel {channel}"),
+                    );
                     outlet.other(PipelineEvent::Event(event), sink)
                 }
             };
@@ -257,12 +257,12 @@ impl Pipeline {
                 } else {
                     ("lead_on", "on again")
                 };
-                let event = Event {
-                    sample: sample.index,
-                    time: sample.time,
+                let event = Event::momentary(
+                    sample.index,
+                    sample.time,
                     kind,
-                    detail: format!("electrode {electrode}: {state}"),
-                };
+                    format!("electrode {electrode}: {state}"),
+                );
                 outcome = outcome.and(self.outlet.other(PipelineEvent::Event(event), sink));
             }
         }

@@ -196,6 +196,7 @@ impl Session<'_> {
             Acquired::Sample(sample) => pipeline.push(&sample, &mut sink)?,
             Acquired::Gap(gap) => pipeline.gap(&gap, &mut sink)?,
             Acquired::Event(event) => pipeline.event(event, &mut sink)?,
+            Acquired::Idle => {}
         }
         self.show_engines_if_changed(pipeline, progress);
         match progress.store_failure.take() {

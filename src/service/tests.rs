@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::{Gateway, GatewayOptions, QueuedSource, SessionError, SessionOutcome};
+use super::{Gateway, GatewayOptions, SessionError, SessionOutcome};
 use crate::acquisition::{
-    Acquired, AcquisitionError, FrameSource, Pace, RawSample, SourceInfo, open_replay,
+    Acquired, AcquisitionError, FrameSource, Pace, QueuedSource, RawSample, Realtime, SourceInfo,
+    open_replay,
 };
 use crate::ads1292::LeadOff;
 use crate::model::{Classifier, ClassifyError, CpuSimd, Model, Outputs, Rejection};
@@ -91,7 +92,7 @@ struct Endless {
 
 impl Endless {
     fn new() -> Self {
-        let info = super::queue::tests::info();
+        let info = crate::acquisition::queued_tests::info();
         Self { info, next: 0 }
     }
 }
@@ -215,7 +216,13 @@ fn a_recording_is_classified_in_batches_and_the_chips_beats_one_by_one() {
 fn what_the_chip_had_delivered_before_a_stop_is_stored() {
     let house = House::new();
     let stop = Arc::new(AtomicBool::new(false));
-    let mut source = QueuedSource::start(Endless::new(), 16_384, Arc::clone(&stop)).unwrap();
+    let mut source = QueuedSource::start(
+        Endless::new(),
+        16_384,
+        Realtime::default(),
+        Arc::clone(&stop),
+    )
+    .unwrap();
     std::thread::sleep(Duration::from_millis(300));
     stop.store(true, Ordering::Relaxed);
     let began = Instant::now();

@@ -129,6 +129,10 @@ impl DataReady for BoardDrdy {
         Ok(())
     }
 
+    fn pause(&mut self, time: Duration) {
+        self.clock.board.advance(time);
+    }
+
     fn is_recorded(&self) -> bool {
         true
     }
