@@ -4,6 +4,7 @@
 mod background;
 mod clock;
 mod counter;
+pub mod doctor;
 mod engine;
 mod error;
 mod event;
@@ -12,6 +13,7 @@ mod paced;
 mod queued;
 mod realtime;
 mod recording;
+mod recovery;
 mod replay;
 mod ring;
 mod simulated;
@@ -26,17 +28,20 @@ pub use background::{BackgroundFile, BackgroundSink, background_file};
 pub use clock::{Clock, SystemClock};
 pub use engine::Acquisition;
 pub use error::{AcquisitionError, ReplayMismatch};
-pub use event::{CHIP_RESTARTED, Episode, Event, Gap, GapCause};
-pub use live::{GpioAbi, GpioChoice, Live, LiveOptions, open_live};
+pub use event::{
+    CHIP, CHIP_RESTARTED, Episode, Event, Gap, GapCause, RESTART_FAILED, chip_trouble,
+};
+pub use live::{GpioAbi, GpioChoice, Live, LiveDriver, LiveOptions, connect_live, open_live};
 pub use paced::Paced;
 pub use queued::QueuedSource;
 pub use realtime::{Realtime, RealtimeGranted};
 pub use recording::{Recorder, RecordingDrdy, RecordingPin, RecordingSpi, Session};
+pub use recovery::Care;
 pub use replay::{Replay, ReplayHandle, open_replay, replay};
 pub use ring::{Inbox, Outbox, RingGauge, RingLevel, Taken, ring};
 pub use simulated::{
-    RecordExcerpt, RecordSignal, RecordSimulation, Simulated, SimulationReport, SyntheticEcg,
-    open_simulated, simulate_record,
+    RecordExcerpt, RecordSignal, RecordSimulation, Simulated, SimulatedDriver, SimulationReport,
+    SyntheticEcg, connect_simulated, open_simulated, simulate_record,
 };
 
 /// A source of samples, gaps and events, in order of time.
@@ -165,6 +170,12 @@ pub trait DataReady {
         Ok(())
     }
 
+    /// What the recording says the host did next: true where it looked at the registers, `None`
+    /// where nothing is recorded and the host is free.
+    fn recorded_inspection(&mut self) -> Option<bool> {
+        None
+    }
+
     /// Lets time pass, edges or not.
     fn pause(&mut self, _time: Duration) {}
 
@@ -193,6 +204,8 @@ pub enum EdgeNumbers {
 pub enum WaitError {
     /// None came within the time given, which ended at this moment.
     Timeout(MonotonicNs),
+    /// The recorded host looked at the registers here.
+    Inspection,
     /// The line cannot be waited on, or the source has ended
     /// ([`AcquisitionError::SourceEnded`]).
     Failed(AcquisitionError),
@@ -200,5 +213,7 @@ pub enum WaitError {
 
 #[cfg(test)]
 pub(crate) use queued::tests as queued_tests;
+#[cfg(test)]
+mod recovery_tests;
 #[cfg(test)]
 mod tests;

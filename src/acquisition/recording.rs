@@ -208,7 +208,7 @@ impl<DRDY: DataReady> DataReady for RecordingDrdy<DRDY> {
         match &result {
             Ok(edge) => self.recorder.record(|writer| writer.edge(*edge)),
             Err(WaitError::Timeout(time)) => self.recorder.record(|writer| writer.timeout(*time)),
-            Err(WaitError::Failed(_)) => Ok(()),
+            Err(WaitError::Inspection | WaitError::Failed(_)) => Ok(()),
         }
         .map_err(WaitError::Failed)?;
         result
@@ -216,6 +216,10 @@ impl<DRDY: DataReady> DataReady for RecordingDrdy<DRDY> {
 
     fn forget(&mut self) -> Result<(), AcquisitionError> {
         self.inner.forget()
+    }
+
+    fn recorded_inspection(&mut self) -> Option<bool> {
+        self.inner.recorded_inspection()
     }
 
     fn pause(&mut self, time: Duration) {

@@ -9,13 +9,13 @@ use super::counters::read;
 use super::engines::EnginesJson;
 use super::heart_rate::{MOST_INTERVALS, heart_rate_bpm};
 use super::json::{Beat, Instant, Session, by_class};
-use super::live::{AcquisitionStatus, LiveStatus};
+use super::live::{AcquisitionStatus, Condition, LiveStatus};
 use super::problem::Problem;
 use super::server::Shared;
 use crate::acquisition::EdgeNumbers;
 use crate::signal::SignalQuality;
 use crate::store::{StoredBeat, StoredSession, Totals, WriterMonitor, WriterStatus};
-use crate::time::WallUs;
+use crate::time::{ClockRelation, WallUs};
 
 const DISCLAIMER: &str = "Engineering and research system, not a certified medical device: not for \
      diagnosis or patient monitoring.";
@@ -36,6 +36,7 @@ pub(super) struct Status {
     engine_reason: Option<String>,
     engines: Option<EnginesJson>,
     acquisition: Option<Acquisition>,
+    conditions: Vec<ConditionJson>,
     lead_off: Option<[bool; 2]>,
     signal_quality: Option<[&'static str; 2]>,
     samples_received: u64,
@@ -46,6 +47,30 @@ pub(super) struct Status {
     totals: Option<TotalsJson>,
     store: Store,
     connections: Connections,
+}
+
+#[derive(Serialize)]
+struct ConditionJson {
+    kind: &'static str,
+    subject: &'static str,
+    detail: String,
+    since_sample: u64,
+    since_time: Option<String>,
+    since_time_us: Option<i64>,
+}
+
+impl ConditionJson {
+    fn new(condition: Condition, clock: Option<ClockRelation>) -> Self {
+        let since = Instant::new(clock.map(|clock| clock.wall_at(condition.since)));
+        Self {
+            kind: condition.kind,
+            subject: condition.subject,
+            detail: condition.detail,
+            since_sample: condition.since_sample,
+            since_time: since.text,
+            since_time_us: since.us,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -156,6 +181,8 @@ pub(super) async fn status(shared: &Arc<Shared>) -> Status {
         engine_reason,
         engines,
         acquisition,
+        conditions,
+        clock,
         lead_off,
         signal_quality,
         samples_received,
@@ -176,6 +203,10 @@ pub(super) async fn status(shared: &Arc<Shared>) -> Status {
         engine_reason,
         engines: engines.map(EnginesJson::from),
         acquisition: acquisition.map(Acquisition::from),
+        conditions: conditions
+            .into_iter()
+            .map(|condition| ConditionJson::new(condition, clock))
+            .collect(),
         lead_off,
         signal_quality: signal_quality.map(|quality| quality.map(SignalQuality::name)),
         samples_received,

@@ -5,11 +5,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use super::failure::{Failure, other};
 use super::session::Treatment;
 use crate::acquisition::{
-    EdgeNumbers, FrameSource, GpioAbi, GpioChoice, LiveOptions, QueuedSource, Realtime,
+    Care, EdgeNumbers, FrameSource, GpioAbi, GpioChoice, LiveOptions, QueuedSource, Realtime,
     RealtimeGranted, Session, SourceInfo, SystemClock,
 };
 use crate::ads1292::{
@@ -36,6 +37,23 @@ pub(super) fn wiring(config: &Config) -> LiveOptions {
             config::GpioAbi::V2 => GpioChoice::Only(GpioAbi::V2),
         },
     }
+}
+
+/// How trouble of the chip is dealt with.
+pub(super) fn care(config: &Config) -> Care {
+    let rate = chip(&config.acquisition).rate;
+    let every = match config.acquisition.register_check_seconds {
+        0 => None,
+        seconds => Some(Duration::from_secs(seconds.into())),
+    };
+    let care = Care::bedside(rate, config.device.spi_speed_hz, every);
+    if every.is_some() && care.inspect_every.is_none() {
+        tracing::info!(
+            "registers are looked at only when something is wrong: no room for more between the \
+             samples at this rate"
+        );
+    }
+    care
 }
 
 /// What the acquisition thread asks of the kernel.

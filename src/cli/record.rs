@@ -70,7 +70,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             let plain = Compression::None;
             recorder.begin(Box::new(sink), path, plain, (model, &chip), session)
         },
-    )?;
+    )?
+    .with_care(live::care(&config));
     super::require_chip(live::expected_chip(&config), source.info().chip, "the chip")?;
     let mut source = live::start(source, &config, &stop)?;
     let rate_hz = source.info().sample_rate_hz;

@@ -10,7 +10,7 @@ use super::failure::{Cause, Failure, other};
 use super::live;
 use super::session::{LoadedModel, Treatment, pipeline, session_info};
 use super::simulated;
-use crate::acquisition::{FrameSource, QueuedSource, Recorder, open_live};
+use crate::acquisition::{FrameSource, QueuedSource, Recorder, SystemClock, open_live};
 use crate::api::{AcquisitionStatus, ApiOptions, ServiceState};
 use crate::config::{self, Config};
 use crate::model::choose::EngineChoice;
@@ -54,7 +54,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let signals = watch_signals().map_err(|error| other("signal handlers", error))?;
     let inherited = inherited_socket()
         .map_err(|error| Failure::new(Cause::Socket, format!("socket activation: {error}")))?;
-    let gateway = Gateway::open_with(&options(&config), inherited)?;
+    let gateway =
+        Gateway::open_with(&options(&config), inherited)?.watching_clock(SystemClock::relation);
     let (kind, origin, source) = open_source(arguments, &config)?;
     super::require_chip(live::expected_chip(&config), source.info().chip, "the chip")?;
     let block_seconds = config
@@ -132,7 +133,8 @@ fn open_source(
         live::session(config),
         &Recorder::new(),
         |_, _| Ok(()),
-    )?;
+    )?
+    .with_care(live::care(config));
     let origin = config.device.spi_path.display().to_string();
     Ok(("live", origin, Box::new(source)))
 }

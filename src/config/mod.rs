@@ -95,6 +95,8 @@ pub struct AcquisitionConfig {
     pub lead_off_current_na: u32,
     /// Comparator threshold of the positive side, percent of the supply.
     pub lead_off_threshold_percent: f64,
+    /// Seconds between two looks at the chip's registers; 0 for none.
+    pub register_check_seconds: u32,
 }
 
 /// `[signal]`: treatment of the signal.
@@ -189,6 +191,7 @@ impl Default for AcquisitionConfig {
             lead_off_mode: LeadOffMode::Dc,
             lead_off_current_na: 6,
             lead_off_threshold_percent: 95.0,
+            register_check_seconds: 60,
         }
     }
 }

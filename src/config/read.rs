@@ -144,6 +144,11 @@ fn acquisition(
         &mut config.lead_off_threshold_percent,
         &LEAD_OFF_THRESHOLDS_PERCENT,
     )?;
+    section.integer(
+        "register_check_seconds",
+        &mut config.register_check_seconds,
+        0..=86_400,
+    )?;
     section.finish()
 }
 

@@ -91,7 +91,7 @@ fn impossible_files_are_refused_with_line_and_range() {
         ),
         (
             "[acquisition]\n\n\nsample_rate = 500",
-            "c.toml:4: acquisition.sample_rate: unknown key, expected one of sample_rate_hz, gain_ch1, gain_ch2, reference_volts, channel_names, right_leg_drive, lead_off_detection, lead_off_mode, lead_off_current_na, lead_off_threshold_percent",
+            "c.toml:4: acquisition.sample_rate: unknown key, expected one of sample_rate_hz, gain_ch1, gain_ch2, reference_volts, channel_names, right_leg_drive, lead_off_detection, lead_off_mode, lead_off_current_na, lead_off_threshold_percent, register_check_seconds",
         ),
         (
             "[log]\nlevel = \"info\"\n[aquisition]\ngain_ch1 = 6",
@@ -232,6 +232,7 @@ fn every_value_that_differs_from_its_default_is_read() {
         lead_off_mode = "ac"
         lead_off_current_na = 22000
         lead_off_threshold_percent = 70
+        register_check_seconds = 5
         [signal]
         mains_hz = 0
         channel = 2
@@ -281,6 +282,7 @@ fn every_value_that_differs_from_its_default_is_read() {
             lead_off_mode: LeadOffMode::Ac,
             lead_off_current_na: 22_000,
             lead_off_threshold_percent: 70.0,
+            register_check_seconds: 5,
         },
         signal: SignalConfig {
             mains_hz: 0,

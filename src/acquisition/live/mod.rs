@@ -48,6 +48,48 @@ pub type Live = Acquisition<
     RecordingDrdy<LiveDrdy>,
 >;
 
+/// The driver over the live chip.
+pub type LiveDriver = Ads1292<
+    RecordingSpi<LiveSpi, SystemClock>,
+    RecordingPin<LivePin, SystemClock>,
+    RecordingPin<LivePin, SystemClock>,
+    Delay,
+>;
+
+/// Opens bus and lines; nothing is sent yet.
+///
+/// # Errors
+/// [`AcquisitionError::Device`] naming the node and line.
+pub fn connect_live(
+    options: &LiveOptions,
+    recorder: &Recorder,
+) -> Result<(LiveDriver, RecordingDrdy<LiveDrdy>), AcquisitionError> {
+    let spi = LiveSpi::open(options)?;
+    let abi = gpio::abi(options)?;
+    let start = options
+        .start_line
+        .map(|line| LivePin::open(options, abi, line, false))
+        .transpose()?;
+    let reset = options
+        .reset_line
+        .map(|line| LivePin::open(options, abi, line, true))
+        .transpose()?;
+    let drdy = LiveDrdy::open(options, abi)?;
+    let clock = SystemClock;
+    let start_control = match start {
+        Some(_) => StartControl::Pin,
+        None => StartControl::Opcode,
+    };
+    let driver = Ads1292::new(
+        RecordingSpi::new(spi, clock, recorder.clone()),
+        RecordingPin::new(start, ControlPin::Start, clock, recorder.clone()),
+        RecordingPin::new(reset, ControlPin::Reset, clock, recorder.clone()),
+        Delay,
+    )
+    .with_start_control(start_control);
+    Ok((driver, RecordingDrdy::new(drdy, recorder.clone())))
+}
+
 /// Opens bus and lines and sets up the chip.
 ///
 /// `before_start` is called once the chip is known and before it is set up for good: the place for
@@ -63,30 +105,8 @@ pub fn open_live(
     recorder: &Recorder,
     before_start: impl FnOnce(ChipModel, &Session) -> Result<(), AcquisitionError>,
 ) -> Result<Live, AcquisitionError> {
-    let spi = LiveSpi::open(options)?;
-    let abi = gpio::abi(options)?;
-    let start = options
-        .start_line
-        .map(|line| LivePin::open(options, abi, line, false))
-        .transpose()?;
-    let reset = options
-        .reset_line
-        .map(|line| LivePin::open(options, abi, line, true))
-        .transpose()?;
-    let drdy = LiveDrdy::open(options, abi)?;
-    session.start_by_pin = start.is_some();
-    let clock = SystemClock;
-    let mut driver = Ads1292::new(
-        RecordingSpi::new(spi, clock, recorder.clone()),
-        RecordingPin::new(start, ControlPin::Start, clock, recorder.clone()),
-        RecordingPin::new(reset, ControlPin::Reset, clock, recorder.clone()),
-        Delay,
-    )
-    .with_start_control(if session.start_by_pin {
-        StartControl::Pin
-    } else {
-        StartControl::Opcode
-    });
+    session.start_by_pin = options.start_line.is_some();
+    let (mut driver, drdy) = connect_live(options, recorder)?;
     // A first set-up tells the part, which a trace's header names before anything else.
     let model = driver
         .initialise(&config)
@@ -96,7 +116,7 @@ pub fn open_live(
     before_start(model, &session)?;
     Acquisition::start(
         driver,
-        RecordingDrdy::new(drdy, recorder.clone()),
+        drdy,
         config,
         session.start,
         (session.leads, session.description),

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::{AcquisitionStatus, ApiDeps, ApiOptions, ApiServer, SharedLiveStatus, StreamHub};
-use crate::acquisition::{EdgeNumbers, RealtimeGranted, RingGauge};
+use crate::acquisition::{EdgeNumbers, Episode, RealtimeGranted, RingGauge};
 use crate::model::choose::{AdapterReport, CandidateState, EngineCandidate, EngineReport, Figures};
 use crate::model::{BeatClass, Unclassifiable};
 use crate::pipeline::{EcgBlock, Event, Gap, GapCause, LabelledBeat, PipelineEvent, SessionInfo};
@@ -158,6 +158,10 @@ impl House {
         self.writer.flush().unwrap();
         self.live.update(|live| {
             live.engines = Some(engines());
+            live.note(&Event {
+                episode: Episode::Begins { subject: "chip" },
+                ..Event::momentary(0, MonotonicNs(0), "drdy_silent", String::new())
+            });
             live.acquisition = Some(AcquisitionStatus {
                 granted: RealtimeGranted::default(),
                 edge_numbers: EdgeNumbers::Reader,
