@@ -18,7 +18,7 @@ const WAITING_BYTES: usize = 4 << 20;
 const TURN: Duration = Duration::from_millis(100);
 
 /// What goes in is written by another thread, so that whoever writes never waits for the medium. A
-/// medium too slow for what [`WAITING_BYTES`] hold is an error of the next write, never a wait.
+/// medium for which more than 4 MiB would have to wait is an error of the next write, never a wait.
 #[derive(Debug)]
 pub struct BackgroundSink {
     bytes: Producer<u8>,

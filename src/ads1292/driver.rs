@@ -257,7 +257,7 @@ where
 
     /// Compares every register with the set-up while conversions go on: leaves RDATAC, reads all
     /// registers in one burst, and enters RDATAC again. Between two DRDY edges no sample is lost by
-    /// it where [`inspection_ns`] is well below what a period leaves beside the frame.
+    /// it where [`super::inspection_ns`] is well below what a period leaves beside the frame.
     ///
     /// # Errors
     /// [`Error::NotInitialised`], [`Error::Spi`].
