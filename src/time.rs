@@ -52,6 +52,42 @@ impl ClockRelation {
     }
 }
 
+/// Less than this the wall clock may drift or be read unevenly, microseconds: not worth a row.
+const TOLERANCE_US: u64 = 100_000;
+
+/// Watches the wall clock against the monotonic one: steps in either direction (set by hand, set by
+/// NTP after the start, leap seconds, a suspended machine) and drift that has added up.
+#[derive(Debug, Clone, Copy)]
+pub struct ClockWatch {
+    relation: ClockRelation,
+}
+
+impl ClockWatch {
+    /// Watches from this relation on.
+    #[must_use]
+    pub const fn new(relation: ClockRelation) -> Self {
+        Self { relation }
+    }
+
+    /// The relation in force.
+    #[must_use]
+    pub const fn relation(&self) -> ClockRelation {
+        self.relation
+    }
+
+    /// Takes in both clocks as they stand now; how far the wall clock has stepped, microseconds, if
+    /// it has. `now` is in force then.
+    pub fn look(&mut self, now: ClockRelation) -> Option<i64> {
+        let expected = self.relation.wall_at(now.monotonic);
+        let step_us = now.wall.0.saturating_sub(expected.0);
+        if step_us.unsigned_abs() < TOLERANCE_US {
+            return None;
+        }
+        self.relation = now;
+        Some(step_us)
+    }
+}
+
 impl WallUs {
     /// The current wall time.
     #[must_use]
@@ -95,6 +131,32 @@ mod tests {
             relation.wall_at(MonotonicNs(4_999_999)),
             WallUs(999_999_999)
         );
+    }
+
+    #[test]
+    fn steps_and_drift_are_seen_and_small_differences_are_not() {
+        let at = |monotonic_s: u64, wall_us: i64| ClockRelation {
+            monotonic: MonotonicNs(monotonic_s * 1_000_000_000),
+            wall: WallUs(wall_us),
+        };
+        let mut watch = ClockWatch::new(at(10, 0));
+        assert_eq!(watch.look(at(11, 1_000_000)), None);
+        assert_eq!(watch.look(at(12, 2_099_999)), None);
+        assert_eq!(watch.relation(), at(10, 0));
+        // Forward by years: NTP after a start without a battery-backed clock.
+        let years_us = 1_700_000_000_000_000;
+        assert_eq!(watch.look(at(13, 3_000_000 + years_us)), Some(years_us));
+        assert_eq!(watch.look(at(14, 4_000_000 + years_us)), None);
+        // A leap second, and an hour back.
+        assert_eq!(watch.look(at(15, 4_000_000 + years_us)), Some(-1_000_000));
+        let back_us = 5_000_000 + years_us - 3_600_000_000;
+        assert_eq!(watch.look(at(16, back_us)), Some(-3_600_000_000));
+        // Drift of 10 ppm adds up to a row in three hours.
+        let drifts = (1..4 * 3_600_u64).filter(|&s| {
+            let passed_us = i64::try_from(s).unwrap() * 1_000_010;
+            watch.look(at(16 + s, back_us + passed_us)).is_some()
+        });
+        assert_eq!(drifts.count(), 1);
     }
 
     #[test]

@@ -7,7 +7,17 @@ use std::collections::BTreeSet;
 use common::run;
 
 /// Options that scripts may rely on, of each subcommand. `--help` mentions these and no others.
-const OPTIONS: [(&str, &[&str]); 7] = [
+const OPTIONS: [(&str, &[&str]); 8] = [
+    (
+        "doctor",
+        &[
+            "--config",
+            "--electrodes",
+            "--simulated",
+            "--faults",
+            "--json",
+        ],
+    ),
     (
         "demo",
         &[

@@ -16,10 +16,18 @@ const HIDDEN_PERIODS: f64 = 1.75;
 /// A period not learnt yet may be this much longer than the nominal one.
 const PERIOD_NOT_LEARNT: f64 = 1.02;
 
+/// Share of a period by which intervals must be off to be of another rate.
+const OTHER_RATE: f64 = 0.1;
+/// Intervals in a row that must be so.
+const OTHER_RATE_AFTER: u32 = 32;
+
 /// Counts samples from the numbers and times of edges.
 #[derive(Debug, Clone)]
 pub(super) struct SampleCounter {
+    nominal_ns: f64,
     period_ns: f64,
+    /// Intervals in a row that are off the nominal rate.
+    off_rate: u32,
     last: Option<DrdyEdge>,
     last_index: u64,
     by_time_alone: bool,
@@ -45,7 +53,9 @@ pub(super) enum Position {
 impl SampleCounter {
     pub(super) fn new(period_ns: u64) -> Self {
         Self {
+            nominal_ns: period_ns as f64,
             period_ns: period_ns as f64,
+            off_rate: 0,
             last: None,
             last_index: 0,
             by_time_alone: false,
@@ -63,9 +73,34 @@ impl SampleCounter {
         self.last.map(|edge| edge.time)
     }
 
+    /// The rate of the last edges, hertz, where they have not come at the nominal one for a while.
+    pub(super) fn other_rate_hz(&self, edge: DrdyEdge, before: DrdyEdge) -> Option<f64> {
+        let elapsed_ns = edge.time.since(before.time).max(1) as f64;
+        (self.off_rate >= OTHER_RATE_AFTER).then_some(1e9 / elapsed_ns)
+    }
+
+    /// Whether the newest interval was that of the nominal rate, as far as it tells.
+    pub(super) fn is_at_rate(&self) -> bool {
+        self.off_rate == 0
+    }
+
+    /// The last edge.
+    pub(super) fn last(&self) -> Option<DrdyEdge> {
+        self.last
+    }
+
     /// Conversions were stopped: until the next edge, only time tells how many samples are missing.
     pub(super) fn stopped(&mut self) {
         self.by_time_alone = true;
+    }
+
+    /// Only neighbours tell: where edges were lost, so was the measure.
+    fn note_rate(&mut self, numbered: u32, nominal_periods: f64) {
+        if self.by_time_alone || numbered != 1 || (nominal_periods - 1.0).abs() <= OTHER_RATE {
+            self.off_rate = 0;
+        } else {
+            self.off_rate = self.off_rate.saturating_add(1);
+        }
     }
 
     /// Takes in an edge.
@@ -82,6 +117,7 @@ impl SampleCounter {
         let elapsed_ns = edge.time.since(last.time);
         let periods = elapsed_ns as f64 / self.period_ns;
         let numbered = edge.sequence.wrapping_sub(last.sequence);
+        self.note_rate(numbered, periods_of(elapsed_ns, self.nominal_ns));
         // Numbers that stand still or run backwards tell nothing.
         let steps = if self.by_time_alone || numbered == 0 || numbered > u32::MAX / 2 {
             let steps = nearest(periods + self.phase).max(1);
@@ -121,6 +157,10 @@ impl SampleCounter {
             skipped_time: last.time.plus_ns(nearest(self.period_ns)),
         }
     }
+}
+
+fn periods_of(elapsed_ns: u64, period_ns: f64) -> f64 {
+    elapsed_ns as f64 / period_ns
 }
 
 fn nearest(value: f64) -> u64 {

@@ -1,18 +1,19 @@
 //! One driver, one DRDY line: samples with exact positions.
 
-use std::fmt::Display;
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use embedded_hal::delay::DelayNs;
 use embedded_hal::digital::OutputPin;
 use embedded_hal::spi::SpiDevice;
 
-use crate::acquisition::{Event, Gap, GapCause};
+use crate::acquisition::{Gap, GapCause};
 use crate::ads1292::{Ads1292, ChipConfig, Error as ChipError};
 use crate::time::{ClockRelation, MonotonicNs};
 
 use super::counter::{Position, SampleCounter};
-use super::event::CHIP_RESTARTED;
+use super::event::chip_trouble;
+use super::recovery::{Care, Recovery};
 use super::{
     Acquired, AcquisitionError, DataReady, DrdyEdge, FrameSource, Pace, RawSample, SourceInfo,
     WaitError,
@@ -21,9 +22,6 @@ use super::{
 /// Silence on DRDY after which the chip is set up again: 31 periods at the slowest rate, longer
 /// than any settling time.
 const DRDY_TIMEOUT: Duration = Duration::from_millis(250);
-/// Restarts in a row without a good frame after which the acquisition gives up: about 8 s, a
-/// restart taking 0.2 s and the wait for its first edge as long as the time above.
-const MAX_RESTARTS: u32 = 20;
 
 /// Reads frames from a chip and counts them.
 ///
@@ -32,17 +30,20 @@ const MAX_RESTARTS: u32 = 20;
 /// or DRDY fell silent (a brown-out, a loose wire) all come out as [`Gap`]s with exact positions.
 #[derive(Debug)]
 pub struct Acquisition<SPI, START, RESET, DELAY, DRDY> {
-    driver: Ads1292<SPI, START, RESET, DELAY>,
-    drdy: DRDY,
-    config: ChipConfig,
+    pub(super) driver: Ads1292<SPI, START, RESET, DELAY>,
+    pub(super) drdy: DRDY,
+    pub(super) config: ChipConfig,
     info: SourceInfo,
-    counter: SampleCounter,
+    pub(super) counter: SampleCounter,
     /// Why samples before the next edge are missing.
-    cause: GapCause,
+    pub(super) cause: GapCause,
     /// Handed out before the next edge is waited for.
-    pending: Option<Acquired>,
-    restarts: u32,
+    pub(super) pending: VecDeque<Acquired>,
+    pub(super) recovery: Recovery,
+    /// First of the bad frames in a row.
+    bad_since: Option<(u64, MonotonicNs)>,
     ended: bool,
+    failure: Option<AcquisitionError>,
 }
 
 impl<SPI, START, RESET, DELAY, DRDY> Acquisition<SPI, START, RESET, DELAY, DRDY>
@@ -72,7 +73,6 @@ where
         drdy.forget()?;
         Ok(Self {
             driver,
-            drdy,
             info: SourceInfo {
                 chip,
                 sample_rate_hz: f64::from(config.rate.hz()),
@@ -80,13 +80,18 @@ where
                 start,
                 leads,
                 description,
+                edge_numbers: drdy.numbers(),
             },
+            drdy,
             counter: SampleCounter::new(config.rate.period_ns()),
             config,
             cause: GapCause::MissedDrdy,
-            pending: None,
-            restarts: 0,
+            // The most at a time: a gap, an end, a sample, a beginning.
+            pending: VecDeque::with_capacity(8),
+            recovery: Recovery::new(Care::default()),
+            bad_since: None,
             ended: false,
+            failure: None,
         })
     }
 
@@ -105,124 +110,108 @@ where
         &self.config
     }
 
-    fn step(&mut self) -> Result<Option<Acquired>, AcquisitionError> {
+    /// Deals with trouble of the chip this way from now on.
+    #[must_use]
+    pub fn with_care(mut self, care: Care) -> Self {
+        self.recovery.set_care(care);
+        self
+    }
+
+    /// Where the next sample is to come, as far as is known.
+    pub(super) fn next_place(&self) -> (u64, MonotonicNs) {
+        let time = self
+            .counter
+            .last_time()
+            .unwrap_or(self.info.start.monotonic);
+        (self.counter.next_index(), time)
+    }
+
+    fn step(&mut self) -> Result<Acquired, AcquisitionError> {
         loop {
-            let edge = match self.drdy.wait(DRDY_TIMEOUT) {
-                Ok(edge) => edge,
-                Err(WaitError::Timeout(time)) => {
+            if let Some(pending) = self.pending.pop_front() {
+                return Ok(pending);
+            }
+            if self.recovery.is_due() {
+                return self.recover();
+            }
+            match self.drdy.wait(DRDY_TIMEOUT) {
+                Ok(edge) => self.take(edge)?,
+                Err(WaitError::Timeout(_)) => {
                     let why = format!("DRDY silent for {} ms", DRDY_TIMEOUT.as_millis());
-                    return self.restart(time, &why).map(Some);
+                    self.fault(chip_trouble::DRDY_SILENT, self.next_place(), why)?;
                 }
+                Err(WaitError::Inspection) => self.inspect(self.next_place())?,
                 Err(WaitError::Failed(error)) => return Err(error),
-            };
-            // Every edge is answered by a read, also one that turns out to be noise: what the host
-            // says then does not depend on how edges are judged, and old traces replay for ever.
-            let frame = self.driver.read_frame();
-            let Position::At {
-                index,
-                skipped,
-                skipped_time,
-            } = self.counter.place(edge)
-            else {
-                continue;
-            };
-            let gap = (skipped > 0).then(|| {
-                Acquired::Gap(Gap {
-                    first_missing_sample: index - skipped,
-                    missing_samples: skipped,
-                    time: skipped_time,
-                    cause: self.cause,
-                })
-            });
-            self.cause = GapCause::MissedDrdy;
-            let next = match frame {
-                Ok(frame) => {
-                    self.restarts = 0;
-                    Acquired::Sample(RawSample {
-                        index,
-                        time: edge.time,
-                        codes: frame.codes,
-                        lead_off: frame.status.lead_off,
-                    })
-                }
-                Err(error @ (ChipError::Frame(_) | ChipError::SyncLost { .. })) => {
-                    self.bad_frame(index, edge, &error)?
-                }
-                Err(error) => return Err(AcquisitionError::from_chip(error)),
-            };
-            let Some(gap) = gap else {
-                return Ok(Some(next));
-            };
-            // A restart pends behind the bad frame, which pends behind the gap.
-            if self.pending.is_some() {
-                return Ok(Some(merge(gap, next)));
-            }
-            self.pending = Some(next);
-            return Ok(Some(gap));
-        }
-    }
-
-    fn bad_frame<E>(
-        &mut self,
-        index: u64,
-        edge: DrdyEdge,
-        error: &ChipError<E>,
-    ) -> Result<Acquired, AcquisitionError>
-    where
-        E: std::fmt::Debug,
-        ChipError<E>: Display,
-    {
-        if matches!(error, ChipError::SyncLost { .. }) {
-            let event = self.restart(edge.time, &error.to_string())?;
-            self.pending = Some(event);
-        }
-        Ok(Acquired::Gap(Gap {
-            first_missing_sample: index,
-            missing_samples: 1,
-            time: edge.time,
-            cause: GapCause::BadFrame,
-        }))
-    }
-
-    /// Sets the chip up again after `why` at `time`.
-    fn restart(&mut self, time: MonotonicNs, why: &str) -> Result<Acquired, AcquisitionError> {
-        let mut last = why.to_owned();
-        self.counter.stopped();
-        self.cause = GapCause::ChipRestart;
-        while self.restarts < MAX_RESTARTS {
-            self.restarts += 1;
-            match self.driver.initialise(&self.config) {
-                Ok(_) => {
-                    self.drdy.forget()?;
-                    return Ok(Acquired::Event(Event {
-                        sample: self.counter.next_index(),
-                        time: self.counter.last_time().unwrap_or(time),
-                        kind: CHIP_RESTARTED,
-                        detail: format!("{last}; the chip was set up again"),
-                    }));
-                }
-                Err(ChipError::Id(error)) => last = error.to_string(),
-                Err(error @ ChipError::ReadBack { .. }) => {
-                    last = AcquisitionError::from_chip(error).to_string();
-                }
-                Err(error) => return Err(AcquisitionError::from_chip(error)),
             }
         }
-        Err(AcquisitionError::ChipSilent {
-            restarts: self.restarts,
-            last,
-        })
     }
-}
 
-/// A gap and the bad frame right behind it as one; anything else stays the gap.
-fn merge(gap: Acquired, next: Acquired) -> Acquired {
-    match (gap, next) {
-        (Acquired::Gap(gap), Acquired::Gap(bad)) => Acquired::Gap(Gap {
-            missing_samples: gap.missing_samples + bad.missing_samples,
-            ..gap
-        }),
-        (gap, _) => gap,
+    /// Reads the conversion `edge` tells of; what follows from it pends.
+    fn take(&mut self, edge: DrdyEdge) -> Result<(), AcquisitionError> {
+        // Every edge is answered by a read, also one that turns out to be noise: what the host
+        // says then does not depend on how edges are judged, and old traces replay for ever.
+        let frame = self.driver.read_frame();
+        let before = self.counter.last();
+        let Position::At {
+            index,
+            skipped,
+            skipped_time,
+        } = self.counter.place(edge)
+        else {
+            return Ok(());
+        };
+        let at = (index, edge.time);
+        let mut gap = (skipped > 0).then_some(Gap {
+            first_missing_sample: index - skipped,
+            missing_samples: skipped,
+            time: skipped_time,
+            cause: self.cause,
+        });
+        self.cause = GapCause::MissedDrdy;
+        let other_rate_hz = before.and_then(|before| self.counter.other_rate_hz(edge, before));
+        match frame {
+            Ok(frame) => {
+                self.bad_since = None;
+                self.pending.extend(gap.map(Acquired::Gap));
+                let over = self.recovery.good_frame(at, self.counter.is_at_rate());
+                self.pending.extend(over.map(Acquired::Event));
+                self.pending.push_back(Acquired::Sample(RawSample {
+                    index,
+                    time: edge.time,
+                    codes: frame.codes,
+                    lead_off: frame.status.lead_off,
+                }));
+                if let Some(found_hz) = other_rate_hz {
+                    self.wrong_rate(self.next_place(), found_hz)?;
+                } else if self.recovery.inspection_due(edge.time) {
+                    // Between this edge and the next.
+                    self.inspect(self.next_place())?;
+                }
+                Ok(())
+            }
+            Err(error @ (ChipError::Frame(_) | ChipError::SyncLost { .. })) => {
+                self.recovery.bad_frame();
+                let bad_since = *self.bad_since.get_or_insert(at);
+                match &mut gap {
+                    Some(gap) => gap.missing_samples += 1,
+                    None => {
+                        gap = Some(Gap {
+                            first_missing_sample: index,
+                            missing_samples: 1,
+                            time: edge.time,
+                            cause: GapCause::BadFrame,
+                        });
+                    }
+                }
+                self.pending.extend(gap.map(Acquired::Gap));
+                if matches!(error, ChipError::SyncLost { .. }) {
+                    self.bad_since = None;
+                    self.fault(chip_trouble::FRAMES_BAD, bad_since, error.to_string())?;
+                }
+                Ok(())
+            }
+            Err(error) => Err(AcquisitionError::from_chip(error)),
+        }
     }
 }
 
@@ -241,23 +230,34 @@ where
 
     #[inline]
     fn next(&mut self) -> Result<Option<Acquired>, AcquisitionError> {
-        if let Some(pending) = self.pending.take() {
+        // What pends comes out before the end, or the error that came with it.
+        if self.ended && self.pending.is_empty() {
+            return self.failure.take().map_or(Ok(None), Err);
+        }
+        if let Some(pending) = self.pending.pop_front() {
             return Ok(Some(pending));
         }
-        if self.ended {
-            return Ok(None);
-        }
         match self.step() {
-            Err(AcquisitionError::SourceEnded) => {
-                self.ended = true;
-                Ok(None)
-            }
+            Ok(acquired) => Ok(Some(acquired)),
             Err(error) => {
                 self.ended = true;
-                Err(error)
+                if !matches!(error, AcquisitionError::SourceEnded) {
+                    self.failure = Some(error);
+                }
+                match self.pending.pop_front() {
+                    Some(pending) => Ok(Some(pending)),
+                    None => self.failure.take().map_or(Ok(None), Err),
+                }
             }
-            next => next,
         }
+    }
+
+    fn close(&mut self) -> Result<(), AcquisitionError> {
+        // What was recorded ends with the last frame.
+        if self.drdy.is_recorded() {
+            return Ok(());
+        }
+        self.driver.stop().map_err(AcquisitionError::from_chip)
     }
 
     fn pace(&mut self) -> Pace {

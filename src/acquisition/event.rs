@@ -7,6 +7,29 @@ use crate::time::MonotonicNs;
 /// [`Event::kind`] of a chip that was set up again: until the next sample the front-end recovers.
 pub const CHIP_RESTARTED: &str = "chip_restarted";
 
+/// [`Event::kind`]s of what the acquisition finds wrong with the chip; each begins, and ends once
+/// good frames come again at the right rate.
+pub mod chip_trouble {
+    /// DRDY does not fall.
+    pub const DRDY_SILENT: &str = "drdy_silent";
+    /// What is read is no frame.
+    pub const FRAMES_BAD: &str = "frames_bad";
+    /// A register does not hold what it was set to.
+    pub const REGISTER_CHANGED: &str = "register_changed";
+    /// The registers are back at their reset values: the supply was gone, or the reset pin low.
+    pub const BROWN_OUT: &str = "brown_out";
+    /// The chip does not answer on the bus.
+    pub const NO_ANSWER: &str = "no_answer";
+    /// DRDY falls at another rate than the one configured.
+    pub const DRDY_RATE_WRONG: &str = "drdy_rate_wrong";
+}
+
+/// [`Event::kind`] of a set-up that failed; it is tried again.
+pub const RESTART_FAILED: &str = "restart_failed";
+
+/// What an [`Episode`] of the chip itself happens to.
+pub const CHIP: &str = "chip";
+
 /// Why samples are missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -47,6 +70,44 @@ pub struct Event {
     pub kind: &'static str,
     /// One sentence for people.
     pub detail: String,
+    /// Whether something begins or ends with it.
+    pub episode: Episode,
+}
+
+/// Where an event stands in something that lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub enum Episode {
+    /// It happened, and that was it.
+    #[default]
+    Momentary,
+    /// Something begins, and lasts until the event of the same kind and subject that ends it.
+    Begins {
+        /// What it happens to: an electrode (`in1p`), a channel (`ch1`), or `chip`.
+        subject: &'static str,
+    },
+    /// Something ends.
+    Ends {
+        /// What it happened to.
+        subject: &'static str,
+        /// Index of the sample it began at.
+        began_sample: u64,
+        /// Monotonic time of that sample.
+        began: MonotonicNs,
+    },
+}
+
+impl Event {
+    /// An event without duration.
+    #[must_use]
+    pub fn momentary(sample: u64, time: MonotonicNs, kind: &'static str, detail: String) -> Self {
+        Self {
+            sample,
+            time,
+            kind,
+            detail,
+            episode: Episode::Momentary,
+        }
+    }
 }
 
 impl GapCause {

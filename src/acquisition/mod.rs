@@ -1,15 +1,21 @@
 //! Where samples come from: the live chip, a recorded trace, or the simulated chip, all driven by
 //! the same driver and counted by the same [`Acquisition`].
 
+mod background;
 mod clock;
 mod counter;
+pub mod doctor;
 mod engine;
 mod error;
 mod event;
 mod live;
 mod paced;
+mod queued;
+mod realtime;
 mod recording;
+mod recovery;
 mod replay;
+mod ring;
 mod simulated;
 pub mod trace;
 
@@ -18,17 +24,24 @@ use std::time::Duration;
 use crate::ads1292::{ChipModel, LeadOff};
 use crate::time::{ClockRelation, MonotonicNs};
 
+pub use background::{BackgroundFile, BackgroundSink, background_file};
 pub use clock::{Clock, SystemClock};
 pub use engine::Acquisition;
 pub use error::{AcquisitionError, ReplayMismatch};
-pub use event::{CHIP_RESTARTED, Event, Gap, GapCause};
-pub use live::{Live, LiveOptions, open_live};
+pub use event::{
+    CHIP, CHIP_RESTARTED, Episode, Event, Gap, GapCause, RESTART_FAILED, chip_trouble,
+};
+pub use live::{GpioAbi, GpioChoice, Live, LiveDriver, LiveOptions, connect_live, open_live};
 pub use paced::Paced;
+pub use queued::QueuedSource;
+pub use realtime::{Realtime, RealtimeGranted};
 pub use recording::{Recorder, RecordingDrdy, RecordingPin, RecordingSpi, Session};
+pub use recovery::Care;
 pub use replay::{Replay, ReplayHandle, open_replay, replay};
+pub use ring::{Inbox, Outbox, RingGauge, RingLevel, Taken, ring};
 pub use simulated::{
-    RecordExcerpt, RecordSignal, RecordSimulation, Simulated, SimulationReport, SyntheticEcg,
-    open_simulated, simulate_record,
+    RecordExcerpt, RecordSignal, RecordSimulation, Simulated, SimulatedDriver, SimulationReport,
+    SyntheticEcg, connect_simulated, open_simulated, simulate_record,
 };
 
 /// A source of samples, gaps and events, in order of time.
@@ -45,6 +58,14 @@ pub trait FrameSource {
     /// Whether [`FrameSource::next`] would have to wait.
     fn pace(&mut self) -> Pace {
         Pace::Live
+    }
+
+    /// Tells the device to stop; nothing is asked of the source afterwards.
+    ///
+    /// # Errors
+    /// [`AcquisitionError`] where the chip cannot be told.
+    fn close(&mut self) -> Result<(), AcquisitionError> {
+        Ok(())
     }
 }
 
@@ -71,6 +92,10 @@ impl<S: FrameSource + ?Sized> FrameSource for Box<S> {
     fn pace(&mut self) -> Pace {
         (**self).pace()
     }
+
+    fn close(&mut self) -> Result<(), AcquisitionError> {
+        (**self).close()
+    }
 }
 
 /// How to read a source's samples.
@@ -88,6 +113,8 @@ pub struct SourceInfo {
     pub leads: [String; 2],
     /// Free text: source, attribution, licence.
     pub description: String,
+    /// How lost edges are found.
+    pub edge_numbers: EdgeNumbers,
 }
 
 /// What a source hands out.
@@ -99,6 +126,8 @@ pub enum Acquired {
     Gap(Gap),
     /// Something worth a line in the log.
     Event(Event),
+    /// Nothing for a while, so that the reader can look whether it is to stop.
+    Idle,
 }
 
 /// One conversion of both channels.
@@ -141,10 +170,33 @@ pub trait DataReady {
         Ok(())
     }
 
+    /// What the recording says the host did next: true where it looked at the registers, `None`
+    /// where nothing is recorded and the host is free.
+    fn recorded_inspection(&mut self) -> Option<bool> {
+        None
+    }
+
+    /// Lets time pass, edges or not.
+    fn pause(&mut self, _time: Duration) {}
+
+    /// Who numbers the edges.
+    fn numbers(&self) -> EdgeNumbers {
+        EdgeNumbers::Kernel
+    }
+
     /// Whether edges come as fast as they are asked for.
     fn is_recorded(&self) -> bool {
         false
     }
+}
+
+/// Who numbers the edges of the DRDY line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EdgeNumbers {
+    /// Whoever sees all of them: an edge nobody read shows in the numbers.
+    Kernel,
+    /// Whoever reads them: an edge that was lost shows only as a hole in the time stamps.
+    Reader,
 }
 
 /// Why there is no edge.
@@ -152,10 +204,16 @@ pub trait DataReady {
 pub enum WaitError {
     /// None came within the time given, which ended at this moment.
     Timeout(MonotonicNs),
+    /// The recorded host looked at the registers here.
+    Inspection,
     /// The line cannot be waited on, or the source has ended
     /// ([`AcquisitionError::SourceEnded`]).
     Failed(AcquisitionError),
 }
 
+#[cfg(test)]
+pub(crate) use queued::tests as queued_tests;
+#[cfg(test)]
+mod recovery_tests;
 #[cfg(test)]
 mod tests;

@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use super::clock::{Clock, SystemClock};
-use super::{Acquired, AcquisitionError, FrameSource, SourceInfo};
+use super::{Acquired, AcquisitionError, Episode, FrameSource, SourceInfo};
 use crate::time::MonotonicNs;
 
 /// Hands out what `source` has when its time has come: a recording or a simulation as the live chip
 /// would deliver it. The first sample comes at once and sets the pace; a reader that is late gets
-/// what it missed without waiting.
+/// what it missed without waiting. All times are the machine's.
 #[derive(Debug)]
 pub struct Paced<S> {
     source: S,
-    /// The first sample's time and the machine's at that moment.
+    /// The first time in the source, and the machine's at that moment.
     origin: Option<(MonotonicNs, MonotonicNs)>,
     hang_after: Option<Duration>,
 }
@@ -44,23 +44,55 @@ impl<S: FrameSource> FrameSource for Paced<S> {
     }
 
     fn next(&mut self) -> Result<Option<Acquired>, AcquisitionError> {
-        let acquired = self.source.next()?;
-        if let Some(Acquired::Sample(sample)) = &acquired {
-            let now = SystemClock.now();
-            let (first, began) = *self.origin.get_or_insert((sample.time, now));
-            let since = Duration::from_nanos(sample.time.0.saturating_sub(first.0));
-            if self.hang_after.is_some_and(|after| since >= after) {
-                tracing::warn!("the acquisition thread hangs, as asked for");
-                loop {
-                    std::thread::park();
+        let mut acquired = self.source.next()?;
+        match &mut acquired {
+            Some(Acquired::Sample(sample)) => {
+                sample.time = self.shifted(sample.time);
+                self.wait_until(sample.time);
+            }
+            Some(Acquired::Gap(gap)) => gap.time = self.shifted(gap.time),
+            Some(Acquired::Event(event)) => {
+                event.time = self.shifted(event.time);
+                if let Episode::Ends { began, .. } = &mut event.episode {
+                    *began = self.shifted(*began);
                 }
             }
-            let elapsed = Duration::from_nanos(now.0.saturating_sub(began.0));
-            if let Some(early) = since.checked_sub(elapsed) {
-                std::thread::sleep(early);
-            }
+            // Virtual time passes without a wait; the next sample waits for all of it.
+            Some(Acquired::Idle) => std::thread::sleep(IDLE),
+            None => {}
         }
         Ok(acquired)
+    }
+
+    fn close(&mut self) -> Result<(), AcquisitionError> {
+        self.source.close()
+    }
+}
+
+/// Pause of an idle turn, so that a silent chip does not take a whole processor.
+const IDLE: Duration = Duration::from_millis(10);
+
+impl<S> Paced<S> {
+    /// A time of the source on the machine's clock.
+    fn shifted(&mut self, time: MonotonicNs) -> MonotonicNs {
+        let now = SystemClock.now();
+        let (first, began) = *self.origin.get_or_insert((time, now));
+        MonotonicNs(began.0.saturating_add(time.0).saturating_sub(first.0))
+    }
+
+    fn wait_until(&mut self, time: MonotonicNs) {
+        let began = self.origin.map_or(time, |(_, began)| began);
+        let since = Duration::from_nanos(time.since(began));
+        if self.hang_after.is_some_and(|after| since >= after) {
+            tracing::warn!("the acquisition thread hangs, as asked for");
+            loop {
+                std::thread::park();
+            }
+        }
+        let early_ns = time.since(SystemClock.now());
+        if early_ns > 0 {
+            std::thread::sleep(Duration::from_nanos(early_ns));
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::time::ClockRelation;
 
 use super::clock::Clock;
 use super::trace::{Compression, ControlPin, SpiOperation, TraceError, TraceHeader, TraceWriter};
-use super::{AcquisitionError, DataReady, DrdyEdge, WaitError};
+use super::{AcquisitionError, DataReady, DrdyEdge, EdgeNumbers, WaitError};
 
 /// Where trace bytes go.
 type Sink = Box<dyn Write + Send>;
@@ -208,7 +208,7 @@ impl<DRDY: DataReady> DataReady for RecordingDrdy<DRDY> {
         match &result {
             Ok(edge) => self.recorder.record(|writer| writer.edge(*edge)),
             Err(WaitError::Timeout(time)) => self.recorder.record(|writer| writer.timeout(*time)),
-            Err(WaitError::Failed(_)) => Ok(()),
+            Err(WaitError::Inspection | WaitError::Failed(_)) => Ok(()),
         }
         .map_err(WaitError::Failed)?;
         result
@@ -216,6 +216,18 @@ impl<DRDY: DataReady> DataReady for RecordingDrdy<DRDY> {
 
     fn forget(&mut self) -> Result<(), AcquisitionError> {
         self.inner.forget()
+    }
+
+    fn recorded_inspection(&mut self) -> Option<bool> {
+        self.inner.recorded_inspection()
+    }
+
+    fn pause(&mut self, time: Duration) {
+        self.inner.pause(time);
+    }
+
+    fn numbers(&self) -> EdgeNumbers {
+        self.inner.numbers()
     }
 
     fn is_recorded(&self) -> bool {

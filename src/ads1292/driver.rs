@@ -10,7 +10,8 @@ use embedded_hal::spi::{Operation, SpiDevice};
 use super::config::{ChipConfig, ConfigError};
 use super::error::Error;
 use super::frame::{FRAME_BYTES, Frame};
-use super::opcode::{Opcode, read_one, write_one};
+use super::inspection::Inspection;
+use super::opcode::{Opcode, read_all, read_one, write_one};
 use super::registers::{
     ChipModel, DataRate, LoffStat, REGISTER_COUNT, ReferenceSource, Register, RegisterImage,
 };
@@ -127,6 +128,17 @@ where
         Ok(model)
     }
 
+    /// Resets the chip and reads its ID register, whatever it holds: for finding out what is wrong
+    /// with a board. The chip is left stopped, out of RDATAC.
+    ///
+    /// # Errors
+    /// [`Error::Spi`], [`Error::Pin`].
+    pub fn reset_and_read_id(&mut self) -> Result<u8, Error<SPI::Error>> {
+        self.set_up = None;
+        self.reset_chip()?;
+        self.read_register(Register::Id)
+    }
+
     /// The part and its set-up, once initialised.
     #[must_use]
     pub const fn set_up(&self) -> Option<(ChipModel, ChipConfig)> {
@@ -241,6 +253,31 @@ where
             self.compare(&config, register, byte)?;
         }
         self.start()
+    }
+
+    /// Compares every register with the set-up while conversions go on: leaves RDATAC, reads all
+    /// registers in one burst, and enters RDATAC again. Between two DRDY edges no sample is lost by
+    /// it where [`super::inspection_ns`] is well below what a period leaves beside the frame.
+    ///
+    /// # Errors
+    /// [`Error::NotInitialised`], [`Error::Spi`].
+    pub fn inspect(&mut self) -> Result<Inspection, Error<SPI::Error>> {
+        let (model, config) = self.set_up.ok_or(Error::NotInitialised)?;
+        self.command(Opcode::StopReadDataContinuous)?;
+        let [opcode, count] = read_all();
+        let mut image = [0; REGISTER_COUNT];
+        self.spi
+            .transaction(&mut [
+                Operation::Write(&[opcode]),
+                Operation::DelayNs(T_SDECODE_NS),
+                Operation::Write(&[count]),
+                Operation::DelayNs(T_SDECODE_NS),
+                Operation::TransferInPlace(&mut image),
+                Operation::DelayNs(T_SDECODE_NS),
+            ])
+            .map_err(Error::Spi)?;
+        self.command(Opcode::ReadDataContinuous)?;
+        Ok(Inspection::of(&image, model, &config))
     }
 
     /// Reads all registers. The chip must be out of RDATAC, see [`Self::stop`].

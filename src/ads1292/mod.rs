@@ -22,6 +22,7 @@ mod config;
 mod driver;
 mod error;
 mod frame;
+mod inspection;
 mod opcode;
 pub mod registers;
 mod scale;
@@ -36,6 +37,7 @@ pub use config::{ChipConfig, ConfigError, ImageError};
 pub use driver::{Ads1292, NoPin, StartControl};
 pub use error::Error;
 pub use frame::{FRAME_BYTES, Frame, FrameError, LeadOff, Status};
+pub use inspection::{Inspection, frame_ns, inspection_ns};
 pub use opcode::Opcode;
 pub use registers::{
     ChannelSettings, ChipModel, ClockDivider, Config1, Config2, ConversionMode, DataRate,

@@ -92,6 +92,13 @@ pub(super) const fn read_one(register: Register) -> [u8; 2] {
     [Opcode::ReadRegisters(register.address()).byte(), 0]
 }
 
+/// The two command bytes that read all registers.
+pub(super) const fn read_all() -> [u8; 2] {
+    #[expect(clippy::cast_possible_truncation, reason = "twelve registers")]
+    let last = (super::registers::REGISTER_COUNT - 1) as u8;
+    [Opcode::ReadRegisters(0).byte(), last]
+}
+
 /// The three bytes that write one register.
 pub(super) const fn write_one(register: Register, value: u8) -> [u8; 3] {
     [Opcode::WriteRegisters(register.address()).byte(), 0, value]

@@ -1,6 +1,6 @@
 //! The heart rate, or why there is none.
 
-use super::live::LiveStatus;
+use super::live::{LiveStatus, ServiceState};
 use crate::signal::SignalQuality;
 use crate::store::StoredBeat;
 
@@ -21,6 +21,9 @@ pub(super) fn heart_rate_bpm(
     let Some(session) = open_session else {
         return Err("no_open_session");
     };
+    if live.state == ServiceState::Recovering {
+        return Err("front_end_recovering");
+    }
     if live.lead_off.is_some_and(|off| off.iter().all(|off| *off)) {
         return Err("lead_off");
     }
@@ -108,6 +111,10 @@ mod tests {
             lead_off: Some(lead_off),
             ..LiveStatus::default()
         };
+        let recovering = LiveStatus {
+            state: ServiceState::Recovering,
+            ..LiveStatus::default()
+        };
         let even = beats(1, &[Some(800.0); 12]);
         let mut poor = even.clone();
         poor[0].beat.quality = SignalQuality::Clipped;
@@ -120,6 +127,13 @@ mod tests {
             ("old", &even, Some(1), &at(105), Err("no_recent_beat")),
             ("all off", &even, Some(1), &off([true; 2]), Err("lead_off")),
             ("one off", &even, Some(1), &off([true, false]), Ok(75.0)),
+            (
+                "silent",
+                &even,
+                Some(1),
+                &recovering,
+                Err("front_end_recovering"),
+            ),
             ("poor", &poor, Some(1), &live, Err("poor_signal")),
             (
                 "not across sessions",

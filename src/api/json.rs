@@ -181,6 +181,10 @@ pub(super) struct Event {
     kind: String,
     detail: String,
     after_beat: i64,
+    phase: Option<String>,
+    subject: Option<String>,
+    began_sample: Option<u64>,
+    began_monotonic_us: Option<u64>,
 }
 
 impl From<&StoredEvent> for Event {
@@ -196,6 +200,10 @@ impl From<&StoredEvent> for Event {
             kind: row.kind.clone(),
             detail: row.detail.clone(),
             after_beat: row.after_beat,
+            phase: row.phase.clone(),
+            subject: row.subject.clone(),
+            began_sample: row.began.map(|(sample, _)| integer(sample)),
+            began_monotonic_us: row.began.map(|(_, time)| monotonic_us(time)),
         }
     }
 }

@@ -2,10 +2,11 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use crate::acquisition::{EdgeNumbers, Episode, Event, RealtimeGranted, RingGauge};
 use crate::model::choose::EngineReport;
 use crate::pipeline::CHANNEL_COUNT;
 use crate::signal::SignalQuality;
-use crate::time::MonotonicNs;
+use crate::time::{ClockRelation, MonotonicNs};
 
 /// What the service as a whole is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,8 +35,34 @@ impl ServiceState {
     }
 }
 
+/// Something wrong that lasts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condition {
+    /// The kind of the event it began with, e.g. `drdy_silent`.
+    pub kind: &'static str,
+    /// What it happens to: `chip`, an electrode or a channel.
+    pub subject: &'static str,
+    /// One sentence.
+    pub detail: String,
+    /// Index of the sample it began at.
+    pub since_sample: u64,
+    /// When it began.
+    pub since: MonotonicNs,
+}
+
+/// How the acquisition thread does.
+#[derive(Debug, Clone)]
+pub struct AcquisitionStatus {
+    /// What the kernel granted it.
+    pub granted: RealtimeGranted,
+    /// How lost edges are found.
+    pub edge_numbers: EdgeNumbers,
+    /// The ring to the pipeline.
+    pub ring: RingGauge,
+}
+
 /// Facts for `/v1/status` that are in no table.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct LiveStatus {
     /// What the service is doing.
     pub state: ServiceState,
@@ -49,6 +76,12 @@ pub struct LiveStatus {
     pub engine_reason: Option<String>,
     /// The engines there are and what was measured.
     pub engines: Option<EngineReport>,
+    /// The acquisition thread; `None` where a recording is read without one.
+    pub acquisition: Option<AcquisitionStatus>,
+    /// What is wrong now, oldest first.
+    pub conditions: Vec<Condition>,
+    /// The session's relation of both clocks, for the times of the conditions.
+    pub clock: Option<ClockRelation>,
     /// Electrodes off, per channel, as the front-end says.
     pub lead_off: Option<[bool; CHANNEL_COUNT]>,
     /// Signal quality per channel.
@@ -63,6 +96,29 @@ pub struct LiveStatus {
 #[derive(Debug, Clone, Default)]
 pub struct SharedLiveStatus {
     status: Arc<RwLock<LiveStatus>>,
+}
+
+impl LiveStatus {
+    /// Keeps the list of what is wrong now.
+    pub fn note(&mut self, event: &Event) {
+        match event.episode {
+            Episode::Momentary => {}
+            Episode::Begins { subject } => self.conditions.push(Condition {
+                kind: event.kind,
+                subject,
+                detail: event.detail.clone(),
+                since_sample: event.sample,
+                since: event.time,
+            }),
+            Episode::Ends {
+                subject,
+                began_sample,
+                ..
+            } => self.conditions.retain(|condition| {
+                (condition.subject, condition.since_sample) != (subject, began_sample)
+            }),
+        }
+    }
 }
 
 impl SharedLiveStatus {

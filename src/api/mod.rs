@@ -21,7 +21,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-pub use live::{LiveStatus, ServiceState, SharedLiveStatus};
+pub use live::{AcquisitionStatus, Condition, LiveStatus, ServiceState, SharedLiveStatus};
 pub use server::{ApiDeps, ApiOptions, ApiServer};
 pub use socket::SocketError;
 pub use stream::StreamHub;

@@ -9,12 +9,13 @@ use super::counters::read;
 use super::engines::EnginesJson;
 use super::heart_rate::{MOST_INTERVALS, heart_rate_bpm};
 use super::json::{Beat, Instant, Session, by_class};
-use super::live::LiveStatus;
+use super::live::{AcquisitionStatus, Condition, LiveStatus};
 use super::problem::Problem;
 use super::server::Shared;
+use crate::acquisition::EdgeNumbers;
 use crate::signal::SignalQuality;
 use crate::store::{StoredBeat, StoredSession, Totals, WriterMonitor, WriterStatus};
-use crate::time::WallUs;
+use crate::time::{ClockRelation, WallUs};
 
 const DISCLAIMER: &str = "Engineering and research system, not a certified medical device: not for \
      diagnosis or patient monitoring.";
@@ -34,6 +35,8 @@ pub(super) struct Status {
     engine: Option<String>,
     engine_reason: Option<String>,
     engines: Option<EnginesJson>,
+    acquisition: Option<Acquisition>,
+    conditions: Vec<ConditionJson>,
     lead_off: Option<[bool; 2]>,
     signal_quality: Option<[&'static str; 2]>,
     samples_received: u64,
@@ -44,6 +47,61 @@ pub(super) struct Status {
     totals: Option<TotalsJson>,
     store: Store,
     connections: Connections,
+}
+
+#[derive(Serialize)]
+struct ConditionJson {
+    kind: &'static str,
+    subject: &'static str,
+    detail: String,
+    since_sample: u64,
+    since_time: Option<String>,
+    since_time_us: Option<i64>,
+}
+
+impl ConditionJson {
+    fn new(condition: Condition, clock: Option<ClockRelation>) -> Self {
+        let since = Instant::new(clock.map(|clock| clock.wall_at(condition.since)));
+        Self {
+            kind: condition.kind,
+            subject: condition.subject,
+            detail: condition.detail,
+            since_sample: condition.since_sample,
+            since_time: since.text,
+            since_time_us: since.us,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Acquisition {
+    realtime_priority: Option<u8>,
+    memory_locked: bool,
+    not_granted: Vec<String>,
+    edges_numbered_by: &'static str,
+    ring_places: usize,
+    ring_highest: usize,
+    ring_samples_dropped: u64,
+    ring_events_dropped: u64,
+}
+
+impl From<AcquisitionStatus> for Acquisition {
+    fn from(status: AcquisitionStatus) -> Self {
+        let ring = status.ring.level();
+        Self {
+            realtime_priority: status.granted.priority,
+            memory_locked: status.granted.memory_locked,
+            not_granted: status.granted.refused,
+            edges_numbered_by: match status.edge_numbers {
+                EdgeNumbers::Kernel => "kernel",
+                EdgeNumbers::Reader => "reader",
+            },
+            ring_places: ring.capacity,
+            ring_highest: ring.highest,
+            ring_samples_dropped: ring.samples_dropped,
+            ring_events_dropped: ring.events_dropped,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -122,6 +180,9 @@ pub(super) async fn status(shared: &Arc<Shared>) -> Status {
         engine,
         engine_reason,
         engines,
+        acquisition,
+        conditions,
+        clock,
         lead_off,
         signal_quality,
         samples_received,
@@ -141,6 +202,11 @@ pub(super) async fn status(shared: &Arc<Shared>) -> Status {
         engine,
         engine_reason,
         engines: engines.map(EnginesJson::from),
+        acquisition: acquisition.map(Acquisition::from),
+        conditions: conditions
+            .into_iter()
+            .map(|condition| ConditionJson::new(condition, clock))
+            .collect(),
         lead_off,
         signal_quality: signal_quality.map(|quality| quality.map(SignalQuality::name)),
         samples_received,

@@ -6,6 +6,7 @@ mod classifier;
 mod contestant;
 mod peak;
 mod process;
+mod realtime;
 mod table;
 
 use std::path::PathBuf;
@@ -22,6 +23,9 @@ use super::output;
 /// Chain: the shipped 500 SPS traces are replayed again and again through driver, signal chain and
 /// classifier to committed SQLite rows. Run it under `taskset -c 0` for the speed of one core;
 /// `realtime_factor_per_core` divides by the processor time of all threads instead.
+///
+/// Real time (only with `--part realtime`): the simulated chip at 8000 SPS through the acquisition
+/// thread, pipeline, store and socket to a client of the stream.
 ///
 /// Classifier: every engine of this machine in turns, alone and in batches, beside what the
 /// processor's multiply-add units can do at most.
@@ -52,6 +56,8 @@ enum Part {
     Chain,
     /// The classifier.
     Classifier,
+    /// The daemon's path at 8000 SPS for a minute (--quick: 5 s): samples lost, latency.
+    Realtime,
 }
 
 impl Arguments {
@@ -60,7 +66,9 @@ impl Arguments {
     }
 
     fn measures(&self, part: Part) -> bool {
-        self.part.is_none_or(|only| only == part)
+        // A minute of real time only where it is asked for.
+        self.part
+            .map_or(part != Part::Realtime, |only| only == part)
     }
 }
 
@@ -70,6 +78,8 @@ struct Summary {
     chain: Option<chain::Summary>,
     #[serde(skip_serializing_if = "Option::is_none")]
     classifier: Option<classifier::Summary>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    realtime: Option<realtime::Summary>,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -77,6 +87,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut summary = Summary {
         chain: None,
         classifier: None,
+        realtime: None,
     };
     if arguments.measures(Part::Chain) {
         let chain = chain::measure(arguments, &model)?;
@@ -91,6 +102,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             output::text_line(&table::text(&classifier))?;
         }
         summary.classifier = Some(classifier);
+    }
+    if arguments.measures(Part::Realtime) {
+        let realtime = realtime::measure(arguments, &model)?;
+        if !arguments.json {
+            output::text_line(&realtime.to_string())?;
+        }
+        summary.realtime = Some(realtime);
     }
     if arguments.json {
         output::json(&summary)?;

@@ -25,6 +25,8 @@ pub enum Cause {
     UnknownId = 23,
     /// The front-end could not be talked to.
     Device = 24,
+    /// `doctor` found something wrong with the board.
+    Board = 25,
     /// A WFDB file is missing or malformed.
     Wfdb = 30,
     /// Model weights are missing, malformed or of the wrong shape.
@@ -43,7 +45,7 @@ pub enum Cause {
 
 impl Cause {
     /// Every cause, for the documentation test.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Other,
         Self::Usage,
         Self::Configuration,
@@ -52,6 +54,7 @@ impl Cause {
         Self::OtherChip,
         Self::UnknownId,
         Self::Device,
+        Self::Board,
         Self::Wfdb,
         Self::Weights,
         Self::DatabaseLocked,

@@ -3,8 +3,16 @@
 //! The configuration has been checked when it was read, so a value without a counterpart cannot
 //! come up here; the chip's own default stands in for the compiler's sake.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use super::failure::{Failure, other};
 use super::session::Treatment;
-use crate::acquisition::{LiveOptions, Session, SystemClock};
+use crate::acquisition::{
+    Care, EdgeNumbers, FrameSource, GpioAbi, GpioChoice, LiveOptions, QueuedSource, Realtime,
+    RealtimeGranted, Session, SourceInfo, SystemClock,
+};
 use crate::ads1292::{
     ChannelSettings, ChipConfig, ChipModel, DataRate, Gain, InputMux, LeadOffCurrent, LeadOffMode,
     LeadOffSense, LeadOffThreshold, Loff, Reference, RightLegDrive,
@@ -23,6 +31,65 @@ pub(super) fn wiring(config: &Config) -> LiveOptions {
         drdy_line: device.drdy_line,
         start_line: device.start_line.0,
         reset_line: device.reset_line.0,
+        gpio_abi: match device.gpio_abi {
+            config::GpioAbi::Auto => GpioChoice::Auto,
+            config::GpioAbi::V1 => GpioChoice::Only(GpioAbi::V1),
+            config::GpioAbi::V2 => GpioChoice::Only(GpioAbi::V2),
+        },
+    }
+}
+
+/// How trouble of the chip is dealt with.
+pub(super) fn care(config: &Config) -> Care {
+    let rate = chip(&config.acquisition).rate;
+    let every = match config.acquisition.register_check_seconds {
+        0 => None,
+        seconds => Some(Duration::from_secs(seconds.into())),
+    };
+    let care = Care::bedside(rate, config.device.spi_speed_hz, every);
+    if every.is_some() && care.inspect_every.is_none() {
+        tracing::info!(
+            "registers are looked at only when something is wrong: no room for more between the \
+             samples at this rate"
+        );
+    }
+    care
+}
+
+/// What the acquisition thread asks of the kernel.
+fn realtime(config: &Config) -> Realtime {
+    Realtime {
+        priority: config.realtime.priority,
+        lock_memory: config.realtime.lock_memory,
+    }
+}
+
+/// Samples the ring between acquisition and pipeline holds: 2 s at the fastest rate, half a minute
+/// at 500 SPS.
+const RING_LENGTH: usize = 16_384;
+
+/// Reads `source` on a thread of its own from now on, until `stop` is raised.
+pub(super) fn start<S: FrameSource + Send + 'static>(
+    source: S,
+    config: &Config,
+    stop: &Arc<AtomicBool>,
+) -> Result<QueuedSource<S>, Failure> {
+    let source = QueuedSource::start(source, RING_LENGTH, realtime(config), Arc::clone(stop))
+        .map_err(|error| other("acquisition thread", error))?;
+    say_what_is_missing(source.info(), source.granted());
+    Ok(source)
+}
+
+/// Says what the acquisition has to do without.
+fn say_what_is_missing(source: &SourceInfo, granted: &RealtimeGranted) {
+    for refused in &granted.refused {
+        tracing::warn!("not granted, samples may be lost under load: {refused}");
+    }
+    if source.edge_numbers == EdgeNumbers::Reader {
+        tracing::warn!(
+            "the kernel does not number DRDY edges (GPIO interface v1): a lost one is known only \
+             from a hole in the time stamps"
+        );
     }
 }
 

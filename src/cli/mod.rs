@@ -4,6 +4,7 @@ mod arguments;
 mod bench;
 mod chip;
 mod demo;
+mod doctor;
 mod evaluate;
 mod failure;
 mod live;
@@ -46,6 +47,7 @@ enum Command {
     Simulate(simulate::Arguments),
     Record(record::Arguments),
     Run(run::Arguments),
+    Doctor(doctor::Arguments),
     Evaluate(evaluate::Arguments),
     Bench(bench::Arguments),
 }
@@ -61,6 +63,7 @@ pub fn main() -> ExitCode {
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Record(arguments) => record::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
     };

@@ -1,6 +1,5 @@
 //! `ecg-gateway record`: the live chip into a trace.
 
-use std::fs::File;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
@@ -10,7 +9,10 @@ use serde::Serialize;
 use super::failure::{Cause, Failure, other};
 use super::simulate::{compression, file_length};
 use super::{live, output, progress};
-use crate::acquisition::{Acquired, FrameSource, Recorder, open_live};
+use crate::acquisition::trace::Compression;
+use crate::acquisition::{
+    Acquired, BackgroundFile, FrameSource, Recorder, background_file, open_live,
+};
 use crate::config::Config;
 use crate::service::stop_on_signals;
 
@@ -53,28 +55,25 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let stop = stop_on_signals().map_err(|error| other("signal handlers", error))?;
     let recorder = Recorder::new();
     let chip = live::chip(&config.acquisition);
-    let mut source = open_live(
+    let mut written = None;
+    let source = open_live(
         &live::wiring(&config),
         chip,
         live::session(&config),
         &recorder,
         |model, session| {
-            let file = File::create_new(&arguments.out).map_err(|source| {
-                crate::acquisition::AcquisitionError::Io {
-                    path: arguments.out.clone(),
-                    source,
-                }
-            })?;
-            recorder.begin(
-                Box::new(file),
-                arguments.out.clone(),
-                compression(&arguments.out),
-                (model, &chip),
-                session,
-            )
+            // Compressed and written by a thread of its own: the one that reads the chip must not
+            // wait for the medium.
+            let path = arguments.out.clone();
+            let (sink, file) = background_file(path.clone(), compression(&path))?;
+            written = Some(file);
+            let plain = Compression::None;
+            recorder.begin(Box::new(sink), path, plain, (model, &chip), session)
         },
-    )?;
+    )?
+    .with_care(live::care(&config));
     super::require_chip(live::expected_chip(&config), source.info().chip, "the chip")?;
+    let mut source = live::start(source, &config, &stop)?;
     let rate_hz = source.info().sample_rate_hz;
     let bar = progress::bar(0, "samples");
     bar.unset_length();
@@ -94,6 +93,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             Ok(Some(Acquired::Event(event))) => {
                 tracing::info!(kind = event.kind, "{}", event.detail);
             }
+            Ok(Some(Acquired::Idle)) => {}
             Ok(None) => break,
             Err(error) => {
                 ended = Err(Failure::from(error));
@@ -104,8 +104,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     bar.finish_and_clear();
     // The trace ends before the chip is told to stop: a replay ends with the last frame.
+    let source = source.finish();
     let finished = recorder.finish();
-    let stopped = source.stop().map(|_| ()).map_err(Failure::from);
+    let stopped = source.map_or(Ok(()), |mut source| source.close());
+    let written = written.map_or(Ok(()), BackgroundFile::finish);
+    // Why the file could not be written says more than that nothing more could be put into it.
+    written?;
     finished?;
     let bytes = file_length(&arguments.out)?;
     let seconds_of_ecg = (frames + missing_samples) as f64 / rate_hz;
@@ -126,7 +130,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             arguments.out.display()
         ))?;
     }
-    ended.and(stopped)
+    ended.and(stopped.map_err(Failure::from))
 }
 
 impl From<crate::config::ConfigError> for Failure {

@@ -10,19 +10,15 @@ use super::failure::{Cause, Failure, other};
 use super::live;
 use super::session::{LoadedModel, Treatment, pipeline, session_info};
 use super::simulated;
-use crate::acquisition::{FrameSource, Recorder, open_live};
-use crate::api::{ApiOptions, ServiceState};
+use crate::acquisition::{FrameSource, QueuedSource, Recorder, SystemClock, open_live};
+use crate::api::{AcquisitionStatus, ApiOptions, ServiceState};
 use crate::config::{self, Config};
 use crate::model::choose::EngineChoice;
 use crate::service::{
-    Gateway, GatewayOptions, QueuedSource, Signals, Supervision, Watched, inherited_socket,
-    service_manager, watch_signals,
+    Gateway, GatewayOptions, Signals, Supervision, Watched, inherited_socket, service_manager,
+    watch_signals,
 };
 use crate::store::{StoreOptions, Synchronous};
-
-/// Samples the queue between acquisition and pipeline holds: 2 s at the fastest rate, half a
-/// minute at 500 SPS.
-const QUEUE_LENGTH: usize = 16_384;
 
 /// Run the gateway: read the chip, label every beat, store and serve it, until SIGINT or SIGTERM.
 #[derive(Debug, Args)]
@@ -58,7 +54,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let signals = watch_signals().map_err(|error| other("signal handlers", error))?;
     let inherited = inherited_socket()
         .map_err(|error| Failure::new(Cause::Socket, format!("socket activation: {error}")))?;
-    let gateway = Gateway::open_with(&options(&config), inherited)?;
+    let gateway =
+        Gateway::open_with(&options(&config), inherited)?.watching_clock(SystemClock::relation);
     let (kind, origin, source) = open_source(arguments, &config)?;
     super::require_chip(live::expected_chip(&config), source.info().chip, "the chip")?;
     let block_seconds = config
@@ -75,8 +72,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if let Some(injection) = arguments.simulation.injection()? {
         pipeline.inject(injection, info.start.monotonic);
     }
-    let mut source = QueuedSource::start(source, QUEUE_LENGTH, Arc::clone(&signals.stop))
-        .map_err(|error| other("acquisition thread", error))?;
+    let mut source = live::start(source, &config, &signals.stop)?;
+    gateway.live().update(|live| {
+        live.acquisition = Some(AcquisitionStatus {
+            granted: source.granted().clone(),
+            edge_numbers: source.info().edge_numbers,
+            ring: source.gauge().clone(),
+        });
+    });
     let supervision = supervise(&arguments.config, &gateway, &source, &signals)
         .map_err(|error| other("supervision thread", error))?;
     tracing::info!(
@@ -99,9 +102,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         "stopped"
     );
     drop(supervision);
+    let closed = source.finish().map_or(Ok(()), |mut source| source.close());
     gateway.announce(ServiceState::Finished, None);
-    let closed = gateway.close().map_err(Failure::from);
-    outcome.ended.map_err(Failure::from).and(closed)
+    let stored = gateway.close().map_err(Failure::from);
+    let closed = closed.map_err(Failure::from);
+    outcome.ended.map_err(Failure::from).and(stored).and(closed)
 }
 
 fn load(config: &Config) -> Result<LoadedModel, Failure> {
@@ -128,7 +133,8 @@ fn open_source(
         live::session(config),
         &Recorder::new(),
         |_, _| Ok(()),
-    )?;
+    )?
+    .with_care(live::care(config));
     let origin = config.device.spi_path.display().to_string();
     Ok(("live", origin, Box::new(source)))
 }
@@ -137,7 +143,7 @@ fn open_source(
 fn supervise(
     path: &Path,
     gateway: &Gateway,
-    source: &QueuedSource,
+    source: &QueuedSource<Box<dyn FrameSource + Send>>,
     signals: &Signals,
 ) -> std::io::Result<Supervision> {
     let mut threads = gateway.pulses();

@@ -74,7 +74,7 @@ impl SimulationArguments {
             let signal = RecordSignal::open(excerpt, f64::from(chip.rate.hz()))?;
             open_simulated(&board, chip, signal, session, &recorder)?
         };
-        let mut paced = Paced::new(simulated);
+        let mut paced = Paced::new(simulated.with_care(live::care(config)));
         if let Some(after) = self.hang_after {
             paced = paced.hanging_after(after);
         }

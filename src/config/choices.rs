@@ -46,6 +46,18 @@ macro_rules! choices {
 }
 
 choices! {
+    /// The kernel's GPIO interface.
+    GpioAbi {
+        /// v2 where the kernel has it, else v1.
+        Auto = "auto",
+        /// v1: edges without numbers.
+        V1 = "v1",
+        /// v2: numbered edges.
+        V2 = "v2",
+    }
+}
+
+choices! {
     /// The part that must answer.
     ChipExpected {
         /// Either part.

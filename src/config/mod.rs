@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 pub use choices::{
-    ChannelChoice, ChipExpected, ConfidenceLimit, EngineChoice, GpioLine, LeadOffMode, LogLevel,
-    SocketMode, Synchronous,
+    ChannelChoice, ChipExpected, ConfidenceLimit, EngineChoice, GpioAbi, GpioLine, LeadOffMode,
+    LogLevel, SocketMode, Synchronous,
 };
 pub use error::ConfigError;
 
@@ -26,6 +26,8 @@ pub use error::ConfigError;
 pub struct Config {
     /// How the chip is wired.
     pub device: DeviceConfig,
+    /// What the acquisition thread asks of the kernel.
+    pub realtime: RealtimeConfig,
     /// What the chip is set to.
     pub acquisition: AcquisitionConfig,
     /// Treatment of the signal.
@@ -55,8 +57,19 @@ pub struct DeviceConfig {
     pub start_line: GpioLine,
     /// Line of PWDN/RESET.
     pub reset_line: GpioLine,
+    /// The kernel's GPIO interface.
+    pub gpio_abi: GpioAbi,
     /// The part that must answer.
     pub chip: ChipExpected,
+}
+
+/// `[realtime]`: what the acquisition thread asks of the kernel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RealtimeConfig {
+    /// `SCHED_FIFO` priority, 0 to 99; 0 for an ordinary thread.
+    pub priority: u8,
+    /// Whether memory is kept from being paged out.
+    pub lock_memory: bool,
 }
 
 /// `[acquisition]`: what the chip is set to.
@@ -82,6 +95,8 @@ pub struct AcquisitionConfig {
     pub lead_off_current_na: u32,
     /// Comparator threshold of the positive side, percent of the supply.
     pub lead_off_threshold_percent: f64,
+    /// Seconds between two looks at the chip's registers; 0 for none.
+    pub register_check_seconds: u32,
 }
 
 /// `[signal]`: treatment of the signal.
@@ -148,7 +163,17 @@ impl Default for DeviceConfig {
             drdy_line: 25,
             start_line: GpioLine(Some(24)),
             reset_line: GpioLine(Some(23)),
+            gpio_abi: GpioAbi::Auto,
             chip: ChipExpected::Any,
+        }
+    }
+}
+
+impl Default for RealtimeConfig {
+    fn default() -> Self {
+        Self {
+            priority: 50,
+            lock_memory: true,
         }
     }
 }
@@ -166,6 +191,7 @@ impl Default for AcquisitionConfig {
             lead_off_mode: LeadOffMode::Dc,
             lead_off_current_na: 6,
             lead_off_threshold_percent: 95.0,
+            register_check_seconds: 60,
         }
     }
 }

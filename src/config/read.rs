@@ -5,7 +5,8 @@ use toml::de::{DeTable, DeValue};
 use super::section::{Section, Source, integer, number, text};
 use super::{
     AcquisitionConfig, ApiConfig, ChannelChoice, ConfidenceLimit, Config, ConfigError,
-    DeviceConfig, GpioLine, LogConfig, ModelConfig, SignalConfig, SocketMode, StoreConfig,
+    DeviceConfig, GpioLine, LogConfig, ModelConfig, RealtimeConfig, SignalConfig, SocketMode,
+    StoreConfig,
 };
 
 /// Data rates of the chip (SBAS502, register CONFIG1, bits DR).
@@ -46,6 +47,7 @@ pub(super) fn read(name: &str, text: &str) -> Result<Config, ConfigError> {
     let speed_line = device_section.line("spi_speed_hz");
     let rate_line = acquisition_section.line("sample_rate_hz");
     device(device_section, &mut config.device)?;
+    realtime(top.section("realtime")?, &mut config.realtime)?;
     acquisition(acquisition_section, &mut config.acquisition)?;
     signal(top.section("signal")?, &mut config.signal)?;
     model(top.section("model")?, &mut config.model)?;
@@ -81,7 +83,14 @@ fn device(mut section: Section<'_>, config: &mut DeviceConfig) -> Result<(), Con
     section.integer("drdy_line", &mut config.drdy_line, 0..=MAX_LINE)?;
     line(&mut section, "start_line", &mut config.start_line)?;
     line(&mut section, "reset_line", &mut config.reset_line)?;
+    section.choice("gpio_abi", &mut config.gpio_abi)?;
     section.choice("chip", &mut config.chip)?;
+    section.finish()
+}
+
+fn realtime(mut section: Section<'_>, config: &mut RealtimeConfig) -> Result<(), ConfigError> {
+    section.integer("priority", &mut config.priority, 0..=99)?;
+    section.boolean("lock_memory", &mut config.lock_memory)?;
     section.finish()
 }
 
@@ -134,6 +143,11 @@ fn acquisition(
         "lead_off_threshold_percent",
         &mut config.lead_off_threshold_percent,
         &LEAD_OFF_THRESHOLDS_PERCENT,
+    )?;
+    section.integer(
+        "register_check_seconds",
+        &mut config.register_check_seconds,
+        0..=86_400,
     )?;
     section.finish()
 }

@@ -91,11 +91,11 @@ fn impossible_files_are_refused_with_line_and_range() {
         ),
         (
             "[acquisition]\n\n\nsample_rate = 500",
-            "c.toml:4: acquisition.sample_rate: unknown key, expected one of sample_rate_hz, gain_ch1, gain_ch2, reference_volts, channel_names, right_leg_drive, lead_off_detection, lead_off_mode, lead_off_current_na, lead_off_threshold_percent",
+            "c.toml:4: acquisition.sample_rate: unknown key, expected one of sample_rate_hz, gain_ch1, gain_ch2, reference_volts, channel_names, right_leg_drive, lead_off_detection, lead_off_mode, lead_off_current_na, lead_off_threshold_percent, register_check_seconds",
         ),
         (
             "[log]\nlevel = \"info\"\n[aquisition]\ngain_ch1 = 6",
-            "c.toml:3: aquisition: unknown key, expected one of device, acquisition, signal, model, store, api, log",
+            "c.toml:3: aquisition: unknown key, expected one of device, acquisition, realtime, signal, model, store, api, log",
         ),
         ("log = 3", "c.toml:1: log: found 3, expected a table [log]"),
         (
@@ -216,7 +216,11 @@ fn every_value_that_differs_from_its_default_is_read() {
         drdy_line = 5
         start_line = "none"
         reset_line = 0x06
+        gpio_abi = "v1"
         chip = "ads1292r"
+        [realtime]
+        priority = 0
+        lock_memory = false
         [acquisition]
         sample_rate_hz = 8000
         gain_ch1 = 12
@@ -228,6 +232,7 @@ fn every_value_that_differs_from_its_default_is_read() {
         lead_off_mode = "ac"
         lead_off_current_na = 22000
         lead_off_threshold_percent = 70
+        register_check_seconds = 5
         [signal]
         mains_hz = 0
         channel = 2
@@ -259,7 +264,12 @@ fn every_value_that_differs_from_its_default_is_read() {
             drdy_line: 5,
             start_line: GpioLine(None),
             reset_line: GpioLine(Some(6)),
+            gpio_abi: GpioAbi::V1,
             chip: ChipExpected::Ads1292r,
+        },
+        realtime: RealtimeConfig {
+            priority: 0,
+            lock_memory: false,
         },
         acquisition: AcquisitionConfig {
             sample_rate_hz: 8000,
@@ -272,6 +282,7 @@ fn every_value_that_differs_from_its_default_is_read() {
             lead_off_mode: LeadOffMode::Ac,
             lead_off_current_na: 22_000,
             lead_off_threshold_percent: 70.0,
+            register_check_seconds: 5,
         },
         signal: SignalConfig {
             mains_hz: 0,

@@ -95,6 +95,13 @@ pub enum PipelineEvent {
     Event(Event),
     /// Raw samples for the store.
     Ecg(EcgBlock),
+    /// The wall clock was set; from here on it stands to the monotonic one like this.
+    Clock {
+        /// Both clocks after it.
+        relation: ClockRelation,
+        /// By how much it went forward, microseconds; negative where it went back.
+        step_us: i64,
+    },
     /// Beats from here on were decided by this engine.
     Engine(String),
 }

@@ -100,12 +100,12 @@ impl Outlet {
         }
         let mut outcome = self.labeller.classify();
         while let Some(notice) = self.labeller.notice() {
-            sink(PipelineEvent::Event(Event {
-                sample: first_sample,
-                time: first_time,
-                kind: notice.kind(),
-                detail: notice.to_string(),
-            }));
+            sink(PipelineEvent::Event(Event::momentary(
+                first_sample,
+                first_time,
+                notice.kind(),
+                notice.to_string(),
+            )));
         }
         if outcome.is_ok() && self.engine != self.labeller.engine() {
             self.engine.clear();

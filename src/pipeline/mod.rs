@@ -1,6 +1,7 @@
 //! Samples in, labelled beats out: the one path every source shares.
 
 mod blocks;
+mod episodes;
 mod event;
 mod held;
 mod injection;
@@ -9,7 +10,7 @@ mod record;
 mod run;
 mod timeline;
 
-pub use crate::acquisition::{Event, Gap, GapCause};
+pub use crate::acquisition::{Episode, Event, Gap, GapCause};
 pub use event::{CHANNEL_COUNT, EcgBlock, LabelledBeat, PipelineEvent, SessionInfo};
 pub use injection::{Injection, InjectionError};
 pub use labeller::LabelError;

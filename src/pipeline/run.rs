@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::blocks::BlockBuilder;
+use super::episodes::Episodes;
 use super::event::{CHANNEL_COUNT, LabelledBeat, PipelineEvent};
 use super::held::{Outlet, UNDECIDED};
 use super::injection::Injection;
@@ -38,6 +39,7 @@ pub struct Pipeline {
     timeline: Timeline,
     blocks: Option<BlockBuilder>,
     lead_off: LeadOff,
+    episodes: Episodes,
     uv_per_code: [f32; CHANNEL_COUNT],
     sample_period_ms: f64,
 }
@@ -63,6 +65,7 @@ impl Pipeline {
             timeline: Timeline::new(sample_rate_hz),
             blocks: config.ecg_block_samples.map(BlockBuilder::new),
             lead_off: LeadOff::default(),
+            episodes: Episodes::default(),
             uv_per_code,
             sample_period_ms: 1e3 / sample_rate_hz,
         })
@@ -191,6 +194,7 @@ impl Pipeline {
             outlet,
             timeline,
             sample_period_ms,
+            episodes,
             ..
         } = self;
         let mut outcome = Ok(());
@@ -217,21 +221,27 @@ impl Pipeline {
                     channel,
                     quality,
                 } => {
-                    let event = Event {
+                    let time = timeline.time_of(sample);
+                    let mut handed_on = Ok(());
+                    for episode in episodes.quality(channel, quality, sample, time) {
+                        let outcome = outlet.other(PipelineEvent::Event(episode), sink);
+                        handed_on = handed_on.and(outcome);
+                    }
+                    let event = Event::momentary(
                         sample,
-                        time: timeline.time_of(sample),
-                        kind: "quality_changed",
-                        detail: format!("channel {channel}: {}", describe(quality)),
-                    };
-                    outlet.other(PipelineEvent::Event(event), sink)
+                        time,
+                        "quality_changed",
+                        format!("channel {channel}: {}", describe(quality)),
+                    );
+                    handed_on.and(outlet.other(PipelineEvent::Event(event), sink))
                 }
                 ChainEvent::ChannelSwitched { sample, channel } => {
-                    let event = Event {
+                    let event = Event::momentary(
                         sample,
-                        time: timeline.time_of(sample),
-                        kind: "channel_switched",
-                        detail: format!("beats are taken from channel {channel}"),
-                    };
+                        timeline.time_of(sample),
+                        "channel_switched",
+                        format!("beats are taken from channel {channel}"),
+                    );
                     outlet.other(PipelineEvent::Event(event), sink)
                 }
             };
@@ -252,17 +262,7 @@ impl Pipeline {
         for electrode in Electrode::ALL {
             let now = sample.lead_off.is_off(electrode);
             if before.is_off(electrode) != now {
-                let (kind, state) = if now {
-                    ("lead_off", "off")
-                } else {
-                    ("lead_on", "on again")
-                };
-                let event = Event {
-                    sample: sample.index,
-                    time: sample.time,
-                    kind,
-                    detail: format!("electrode {electrode}: {state}"),
-                };
+                let event = self.episodes.electrode(electrode, now, sample);
                 outcome = outcome.and(self.outlet.other(PipelineEvent::Event(event), sink));
             }
         }

@@ -12,6 +12,7 @@ use crate::api::{
 use crate::pipeline::{Pipeline, PipelineEvent, SessionInfo};
 use crate::pulse::Pulse;
 use crate::store::{Store, StoreError, StoreOptions, StoreWriter};
+use crate::time::ClockRelation;
 
 /// What a gateway is made of.
 #[derive(Debug, Clone)]
@@ -35,12 +36,28 @@ pub enum GatewayError {
     Socket(#[from] SocketError),
 }
 
+/// Both clocks, asked for together.
+pub(super) struct ClockSource(Box<dyn Fn() -> ClockRelation + Send + Sync>);
+
+impl ClockSource {
+    pub(super) fn now(&self) -> ClockRelation {
+        (self.0)()
+    }
+}
+
+impl std::fmt::Debug for ClockSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ClockSource")
+    }
+}
+
 /// A store that is written, and a socket that answers from it.
 #[derive(Debug)]
 pub struct Gateway {
     writer: StoreWriter,
     api: Option<ApiServer>,
     live: SharedLiveStatus,
+    clock: Option<ClockSource>,
 }
 
 impl Gateway {
@@ -81,7 +98,23 @@ impl Gateway {
                 })
             }
         };
-        Ok(Self { writer, api, live })
+        Ok(Self {
+            writer,
+            api,
+            live,
+            clock: None,
+        })
+    }
+
+    /// Watches the wall clock while sessions run, and stores how both clocks stand to each other
+    /// whenever it steps. For sources whose monotonic time is this machine's.
+    #[must_use]
+    pub fn watching_clock(
+        mut self,
+        now: impl Fn() -> ClockRelation + Send + Sync + 'static,
+    ) -> Self {
+        self.clock = Some(ClockSource(Box::new(now)));
+        self
     }
 
     /// What the service knows beyond the store, for whoever watches it.
@@ -116,6 +149,7 @@ impl Gateway {
             stop,
             info,
             end_reason,
+            clock: self.clock.as_ref(),
         }
         .run(source, pipeline, observe)
     }

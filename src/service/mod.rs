@@ -3,7 +3,6 @@
 mod gateway;
 mod inherited;
 mod manager;
-mod queue;
 mod session;
 mod stop;
 #[cfg(test)]
@@ -12,6 +11,5 @@ mod tests;
 pub use gateway::{Gateway, GatewayError, GatewayOptions};
 pub use inherited::inherited_socket;
 pub use manager::{NoManager, Notice, ServiceManager, Supervision, Watched, service_manager};
-pub use queue::QueuedSource;
 pub use session::{SessionError, SessionOutcome, SessionReport};
 pub use stop::{Signals, stop_on_signals, watch_signals};

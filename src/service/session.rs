@@ -4,14 +4,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::acquisition::{
-    Acquired, AcquisitionError, CHIP_RESTARTED, FrameSource, Pace, RawSample,
+    Acquired, AcquisitionError, CHIP, CHIP_RESTARTED, Episode, Event, FrameSource, Pace,
+    RESTART_FAILED, RawSample,
 };
 use crate::api::{ServiceState, SharedLiveStatus};
 use crate::model::CLASS_COUNT;
 use crate::model::choose::EngineNotice;
 use crate::pipeline::{LabelError, Pipeline, PipelineEvent, SessionInfo};
 use crate::store::{StoreError, StoreWriter};
-use crate::time::{ClockRelation, MonotonicNs};
+use crate::time::{ClockRelation, ClockWatch, MonotonicNs};
+
+use super::gateway::ClockSource;
 
 /// The live status is brought up to date once in this much signal time.
 const LIVE_STATUS_EVERY_NS: u64 = 200_000_000;
@@ -19,6 +22,9 @@ const LIVE_STATUS_EVERY_NS: u64 = 200_000_000;
 /// While the pipeline catches up with a live source, no beat waits longer for others to be
 /// classified with it.
 const LONGEST_HOLD: Duration = Duration::from_millis(250);
+
+/// The wall clock is compared with the monotonic one this often, in signal time.
+const LOOK_AT_CLOCK_EVERY_NS: u64 = 500_000_000;
 
 /// How long a stopped session goes on storing what a live source had acquired by then.
 const LAST_SAMPLES: Duration = Duration::from_secs(1);
@@ -72,6 +78,8 @@ pub(super) struct Session<'a> {
     pub(super) info: &'a SessionInfo,
     /// How the source ended, asked once it has.
     pub(super) end_reason: &'a dyn Fn() -> &'static str,
+    /// Both clocks of the machine, where they are watched.
+    pub(super) clock: Option<&'a ClockSource>,
 }
 
 /// What the running session counts.
@@ -84,6 +92,10 @@ struct Progress {
     recovering: bool,
     engine_changed: bool,
     held_since: Option<Instant>,
+    /// The clocks, once the session runs.
+    watch: Option<ClockWatch>,
+    /// When to look at them again.
+    look_after_ns: u64,
     store_failure: Option<StoreError>,
 }
 
@@ -94,7 +106,10 @@ impl Session<'_> {
         pipeline: &mut Pipeline,
         observe: &mut impl FnMut(&PipelineEvent),
     ) -> SessionOutcome {
-        let mut progress = Progress::default();
+        let mut progress = Progress {
+            watch: Some(ClockWatch::new(self.info.start)),
+            ..Progress::default()
+        };
         let ended = self.record(source, pipeline, observe, &mut progress);
         SessionOutcome {
             report: self.finish_report(progress),
@@ -113,6 +128,8 @@ impl Session<'_> {
         self.live.update(|live| {
             live.state = ServiceState::Recording;
             live.detail = None;
+            live.conditions.clear();
+            live.clock = Some(self.info.start);
             live.model = Some(self.info.model.clone());
             live.engine = Some(self.info.engine.clone());
         });
@@ -128,7 +145,10 @@ impl Session<'_> {
             .map_or(self.info.start.monotonic, |(_, time)| time);
         let at = ClockRelation {
             monotonic: end,
-            wall: self.info.start.wall_at(end),
+            wall: progress
+                .watch
+                .map_or(self.info.start, |watch| watch.relation())
+                .wall_at(end),
         };
         let closed = self.writer.end_session(at, reason);
         self.show_live(progress);
@@ -185,6 +205,7 @@ impl Session<'_> {
             progress.held_since = None;
             pipeline.label_held(&mut |event| self.take(event, observe, progress))?;
         }
+        self.look_at_the_clock(observe, progress);
         let Some(acquired) = source.next()? else {
             return Ok(false);
         };
@@ -196,12 +217,45 @@ impl Session<'_> {
             Acquired::Sample(sample) => pipeline.push(&sample, &mut sink)?,
             Acquired::Gap(gap) => pipeline.gap(&gap, &mut sink)?,
             Acquired::Event(event) => pipeline.event(event, &mut sink)?,
+            Acquired::Idle => {}
         }
         self.show_engines_if_changed(pipeline, progress);
         match progress.store_failure.take() {
             Some(failure) => Err(failure.into()),
             None => Ok(true),
         }
+    }
+
+    /// Twice a second of signal at most: a step is stored before the samples that come after it.
+    fn look_at_the_clock(&self, observe: &mut impl FnMut(&PipelineEvent), progress: &mut Progress) {
+        let Some(clock) = self.clock else { return };
+        let newest = progress.newest.map_or(MonotonicNs(0), |(_, time)| time);
+        if newest.0 < progress.look_after_ns {
+            return;
+        }
+        progress.look_after_ns = newest.0.saturating_add(LOOK_AT_CLOCK_EVERY_NS);
+        let now = clock.now();
+        let Some(watch) = &mut progress.watch else {
+            return;
+        };
+        let Some(step_us) = watch.look(now) else {
+            return;
+        };
+        let (sample, time) = progress.newest.unwrap_or((0, self.info.start.monotonic));
+        let relation = now;
+        self.live.update(|live| live.clock = Some(relation));
+        self.take(
+            PipelineEvent::Clock { relation, step_us },
+            observe,
+            progress,
+        );
+        let direction = if step_us < 0 { "back" } else { "forward" };
+        let detail = format!(
+            "the wall clock went {direction} by {:.3} s",
+            step_us.unsigned_abs() as f64 / 1e6
+        );
+        let event = Event::momentary(sample, time, "clock_stepped", detail);
+        self.take(PipelineEvent::Event(event), observe, progress);
     }
 
     /// Whether beats that wait for others to be classified with have waited long enough.
@@ -280,20 +334,23 @@ impl Session<'_> {
             PipelineEvent::Event(event) => {
                 progress.report.events += 1;
                 progress.engine_changed |= EngineNotice::is_kind(event.kind);
-                if event.kind == CHIP_RESTARTED {
-                    progress.recovering = true;
-                    self.live.update(|live| {
+                let chip = matches!(event.episode, Episode::Begins { subject: CHIP });
+                let chip = chip || [CHIP_RESTARTED, RESTART_FAILED].contains(&event.kind);
+                progress.recovering |= chip;
+                self.live.update(|live| {
+                    live.note(event);
+                    if chip {
                         live.state = ServiceState::Recovering;
                         live.detail = Some(event.detail.clone());
-                    });
-                }
+                    }
+                });
                 tracing::info!(kind = event.kind, sample = event.sample, "{}", event.detail);
             }
             PipelineEvent::Engine(engine) => {
                 progress.engine_changed = true;
                 self.live.update(|live| live.engine = Some(engine.clone()));
             }
-            PipelineEvent::Ecg(_) => {}
+            PipelineEvent::Ecg(_) | PipelineEvent::Clock { .. } => {}
         }
         observe(&event);
         if let Err(error) = self.writer.record(event) {

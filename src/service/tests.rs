@@ -1,20 +1,21 @@
 //! Sessions with a store, without a socket.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::{Gateway, GatewayOptions, QueuedSource, SessionError, SessionOutcome};
+use super::{Gateway, GatewayOptions, SessionError, SessionOutcome};
 use crate::acquisition::{
-    Acquired, AcquisitionError, FrameSource, Pace, RawSample, SourceInfo, open_replay,
+    Acquired, AcquisitionError, FrameSource, Pace, QueuedSource, RawSample, Realtime, SourceInfo,
+    open_replay,
 };
 use crate::ads1292::LeadOff;
 use crate::model::{Classifier, ClassifyError, CpuSimd, Model, Outputs, Rejection};
 use crate::pipeline::{Pipeline, PipelineConfig, PipelineEvent, SessionInfo};
 use crate::signal::{ChainConfig, SampleRate};
 use crate::store::{StoreOptions, StoreReader};
-use crate::time::MonotonicNs;
+use crate::time::{ClockRelation, MonotonicNs, WallUs};
 
 fn model() -> Arc<Model> {
     Arc::new(Model::load("v2").unwrap())
@@ -91,7 +92,7 @@ struct Endless {
 
 impl Endless {
     fn new() -> Self {
-        let info = super::queue::tests::info();
+        let info = crate::acquisition::queued_tests::info();
         Self { info, next: 0 }
     }
 }
@@ -211,11 +212,103 @@ fn a_recording_is_classified_in_batches_and_the_chips_beats_one_by_one() {
     assert_eq!(runs[0], runs[1]);
 }
 
+/// A source that shows its newest sample's time.
+struct Shown<S>(S, Arc<AtomicU64>);
+
+impl<S: FrameSource> FrameSource for Shown<S> {
+    fn info(&self) -> &SourceInfo {
+        self.0.info()
+    }
+
+    fn next(&mut self) -> Result<Option<Acquired>, AcquisitionError> {
+        let next = self.0.next();
+        if let Ok(Some(Acquired::Sample(sample))) = &next {
+            self.1.store(sample.time.0, Ordering::Relaxed);
+        }
+        next
+    }
+}
+
+#[test]
+fn a_wall_clock_that_steps_changes_no_order_and_no_rr() {
+    const HOUR_US: i64 = 3_600_000_000;
+    let mut runs = Vec::new();
+    for steps in [false, true] {
+        let mut house = House::new();
+        let newest = Arc::new(AtomicU64::new(0));
+        let mut source = Shown(open_replay(&trace()).unwrap().0, Arc::clone(&newest));
+        let start = source.info().start;
+        if steps {
+            // An hour back after 30 s, three hours forward after 60, a leap second after 80.
+            house.gateway = house.gateway.watching_clock(move || {
+                let monotonic = MonotonicNs(newest.load(Ordering::Relaxed).max(start.monotonic.0));
+                let seconds = monotonic.since(start.monotonic) / 1_000_000_000;
+                let offset_us = match seconds {
+                    0..30 => 0,
+                    30..60 => -HOUR_US,
+                    60..80 => 2 * HOUR_US,
+                    _ => 2 * HOUR_US - 1_000_000,
+                };
+                ClockRelation {
+                    monotonic,
+                    wall: WallUs(start.wall_at(monotonic).0 + offset_us),
+                }
+            });
+        }
+        let never = AtomicBool::new(false);
+        let (outcome, _) = house.run(&mut source, Observed::new(None).0, &never);
+        assert!(outcome.ended.is_ok(), "{:?}", outcome.ended);
+        let path = house.folder.path().join("ecg.db");
+        house.gateway.close().unwrap();
+        let database = rusqlite::Connection::open(path).unwrap();
+        let rows = |sql: &str| -> Vec<(i64, i64, f64)> {
+            let mut statement = database.prepare(sql).unwrap();
+            let rows = statement
+                .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+                .unwrap();
+            rows.map(Result::unwrap).collect()
+        };
+        let beats = "SELECT r_sample, r_monotonic_ns, ifnull(rr_ms, 0.0) FROM beats ORDER BY id";
+        // The times every beat would have if the clock after the last step had always been right.
+        let corrected = "SELECT r_sample, r_wall_us + (SELECT coalesce(sum(step_us), 0) FROM
+             clock_relations c WHERE c.session = beats.session AND c.monotonic_ns >
+             beats.r_monotonic_ns), 0.0 FROM beats ORDER BY id";
+        let stepped = "SELECT step_us, wall_us, 0.0 FROM clock_relations ORDER BY id";
+        let events = "SELECT sample, sample, 0.0 FROM events WHERE kind = 'clock_stepped'";
+        let (corrected, stepped) = (rows(corrected), rows(stepped));
+        assert_eq!(rows(events).len(), stepped.len());
+        runs.push((rows(beats), corrected, stepped));
+    }
+    let (beats, walls, none) = &runs[0];
+    assert!(none.is_empty() && beats.len() > 100);
+    let (stepped_beats, corrected, steps) = &runs[1];
+    assert_eq!(
+        stepped_beats, beats,
+        "order and RR are the monotonic clock's"
+    );
+    let steps: Vec<i64> = steps.iter().map(|step| step.0).collect();
+    assert_eq!(steps, [-HOUR_US, 3 * HOUR_US, -1_000_000]);
+    let sum: i64 = steps.iter().sum();
+    for (plain, corrected) in walls.iter().zip(corrected) {
+        // Each relation cuts to microseconds.
+        assert!(
+            (plain.1 + sum).abs_diff(corrected.1) <= 4,
+            "{plain:?} {corrected:?}"
+        );
+    }
+}
+
 #[test]
 fn what_the_chip_had_delivered_before_a_stop_is_stored() {
     let house = House::new();
     let stop = Arc::new(AtomicBool::new(false));
-    let mut source = QueuedSource::start(Endless::new(), 16_384, Arc::clone(&stop)).unwrap();
+    let mut source = QueuedSource::start(
+        Endless::new(),
+        16_384,
+        Realtime::default(),
+        Arc::clone(&stop),
+    )
+    .unwrap();
     std::thread::sleep(Duration::from_millis(300));
     stop.store(true, Ordering::Relaxed);
     let began = Instant::now();

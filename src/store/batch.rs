@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, TransactionBehavior};
 
 use crate::pipeline::{Event, Gap, LabelledBeat};
-use crate::time::ClockRelation;
+use crate::time::{ClockRelation, MonotonicNs, WallUs};
 
 use super::StoreError;
 use super::error::Context;
@@ -18,6 +18,8 @@ pub(super) enum Waiting {
     Gap(Gap),
     Event(Event),
     Block(EncodedBlock),
+    /// How the clocks stand to each other from here on, and by how much the wall clock stepped.
+    Clock(ClockRelation, i64),
 }
 
 /// Who labelled a beat.
@@ -31,25 +33,60 @@ pub(super) struct Decider {
 /// The session being recorded.
 pub(super) struct OpenSession {
     pub(super) id: i64,
-    pub(super) start: ClockRelation,
+    /// How the clocks stand to each other.
+    pub(super) clocks: Clocks,
     pub(super) sample_rate_hz: f64,
     pub(super) decider: Decider,
+}
+
+/// How the clocks stand to each other since the last step, and how they stood before it.
+#[derive(Clone, Copy)]
+pub(super) struct Clocks {
+    before: ClockRelation,
+    now: ClockRelation,
+}
+
+impl Clocks {
+    pub(super) const fn new(start: ClockRelation) -> Self {
+        Self {
+            before: start,
+            now: start,
+        }
+    }
+
+    const fn step(&mut self, now: ClockRelation) {
+        self.before = self.now;
+        self.now = now;
+    }
+
+    /// Rows come a while after what they tell of: what happened before a step has the time the
+    /// clock showed then.
+    fn wall_at(&self, time: MonotonicNs) -> WallUs {
+        let relation = if time < self.now.monotonic {
+            self.before
+        } else {
+            self.now
+        };
+        relation.wall_at(time)
+    }
 }
 
 /// What writing a batch has come to so far.
 struct Progress {
     newest_beat: i64,
+    clocks: Clocks,
     counts: SessionCounts,
     rows: Vec<CommittedRow>,
 }
 
-/// Commits the rows and the session's counts together, or none of it.
+/// Commits the rows and the session's counts together, or none of it; also gives the relation of
+/// the clocks after them.
 pub(super) fn commit_batch(
     connection: &mut Connection,
     context: &Context<'_>,
     session: &OpenSession,
     waiting: &[Waiting],
-) -> Result<Commit, StoreError> {
+) -> Result<(Commit, Clocks), StoreError> {
     // dropped without `commit` on every error below, which rolls it back
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
@@ -60,6 +97,7 @@ pub(super) fn commit_batch(
     };
     let mut progress = Progress {
         newest_beat: statements.newest_beat_id()?,
+        clocks: session.clocks,
         counts: SessionCounts::default(),
         rows: Vec::with_capacity(waiting.len()),
     };
@@ -70,9 +108,8 @@ pub(super) fn commit_batch(
     transaction
         .commit()
         .map_err(|error| context.explain("committing", error))?;
-    Ok(Commit {
-        rows: progress.rows,
-    })
+    let rows = progress.rows;
+    Ok((Commit { rows }, progress.clocks))
 }
 
 impl Progress {
@@ -84,7 +121,7 @@ impl Progress {
     ) -> Result<(), StoreError> {
         match row {
             Waiting::Beat(beat, decider) => {
-                let r_wall = session.start.wall_at(beat.r_time);
+                let r_wall = self.clocks.wall_at(beat.r_time);
                 self.newest_beat = statements.beat(session.id, r_wall, decider.id, beat)?;
                 self.counts.beats_by_class[beat.class.index()] += 1;
                 self.counts.unclassifiable += u64::from(beat.unclassifiable.is_some());
@@ -98,7 +135,7 @@ impl Progress {
                 }));
             }
             Waiting::Gap(gap) => {
-                let wall = session.start.wall_at(gap.time);
+                let wall = self.clocks.wall_at(gap.time);
                 let id = statements.gap(session.id, wall, self.newest_beat, gap)?;
                 self.counts.gaps += 1;
                 self.counts.missing_samples = self
@@ -114,7 +151,7 @@ impl Progress {
                 }));
             }
             Waiting::Event(event) => {
-                let wall = session.start.wall_at(event.time);
+                let wall = self.clocks.wall_at(event.time);
                 let id = statements.event(session.id, wall, self.newest_beat, event)?;
                 self.counts.events += 1;
                 self.rows.push(CommittedRow::Event(StoredEvent::new(
@@ -124,6 +161,10 @@ impl Progress {
                     self.newest_beat,
                     event.clone(),
                 )));
+            }
+            Waiting::Clock(relation, step_us) => {
+                statements.clock_relation(session.id, *relation, *step_us)?;
+                self.clocks.step(*relation);
             }
             Waiting::Block(block) => {
                 statements.block(session.id, block)?;

@@ -140,5 +140,14 @@ pub(super) fn event(row: &Row<'_>) -> Result<StoredEvent, RowError> {
         kind: row.get(5)?,
         detail: row.get(6)?,
         after_beat: row.get(7)?,
+        phase: row.get(8)?,
+        subject: row.get(9)?,
+        began: match row.get::<_, Option<i64>>(10)? {
+            None => None,
+            Some(_) => Some((
+                unsigned(row, 10, "events.began_sample")?,
+                MonotonicNs(unsigned(row, 11, "events.began_monotonic_ns")?),
+            )),
+        },
     })
 }

@@ -208,8 +208,8 @@ impl StoreReader {
     /// [`StoreError`] of the read.
     pub fn events(&self, filter: &RowFilter) -> Result<Vec<StoredEvent>, StoreError> {
         self.filtered(
-            "SELECT id, session, sample, monotonic_ns, wall_us, kind, detail, after_beat \
-             FROM events",
+            "SELECT id, session, sample, monotonic_ns, wall_us, kind, detail, after_beat, phase, \
+             subject, began_sample, began_monotonic_ns FROM events",
             filter,
             event,
         )

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::model::{BeatClass, CLASS_COUNT, Unclassifiable};
-use crate::pipeline::{Event, Gap, GapCause, LabelledBeat, SessionInfo};
+use crate::pipeline::{Episode, Event, Gap, GapCause, LabelledBeat, SessionInfo};
 use crate::signal::SignalQuality;
 use crate::time::{ClockRelation, MonotonicNs, WallUs};
 
@@ -99,6 +99,12 @@ pub struct StoredEvent {
     pub detail: String,
     /// Id of the newest beat stored before it, 0 if none.
     pub after_beat: i64,
+    /// `begin` or `end` where something that lasts begins or ends with it.
+    pub phase: Option<String>,
+    /// What that happens to.
+    pub subject: Option<String>,
+    /// In an end: where it began.
+    pub began: Option<(u64, MonotonicNs)>,
 }
 
 /// A row that has become durable.
@@ -140,6 +146,7 @@ impl SessionCounts {
 
 impl StoredEvent {
     pub(super) fn new(id: i64, session: i64, wall: WallUs, after_beat: i64, event: Event) -> Self {
+        let (phase, subject, began) = episode_to_sql(event.episode);
         Self {
             id,
             session,
@@ -149,6 +156,9 @@ impl StoredEvent {
             kind: event.kind.to_owned(),
             detail: event.detail,
             after_beat,
+            phase: phase.map(str::to_owned),
+            subject: subject.map(str::to_owned),
+            began,
         }
     }
 }
@@ -219,4 +229,23 @@ pub(super) fn cause_from_sql(text: &str) -> Result<GapCause, StoreError> {
             found: text.to_owned(),
             expected: "missed_drdy, bad_frame, chip_restart, source or overrun",
         })
+}
+
+/// Phase, subject and beginning of an episode.
+pub(super) const fn episode_to_sql(
+    episode: Episode,
+) -> (
+    Option<&'static str>,
+    Option<&'static str>,
+    Option<(u64, MonotonicNs)>,
+) {
+    match episode {
+        Episode::Momentary => (None, None, None),
+        Episode::Begins { subject } => (Some("begin"), Some(subject), None),
+        Episode::Ends {
+            subject,
+            began_sample,
+            began,
+        } => (Some("end"), Some(subject), Some((began_sample, began))),
+    }
 }

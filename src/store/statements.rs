@@ -9,7 +9,7 @@ use crate::time::{ClockRelation, MonotonicNs, WallUs};
 use super::StoreError;
 use super::error::Context;
 use super::reader::newest_beat_id;
-use super::rows::{SessionCounts, class_to_sql, to_sql};
+use super::rows::{SessionCounts, class_to_sql, episode_to_sql, to_sql};
 
 /// A raw ECG block ready to be stored.
 #[derive(Debug)]
@@ -204,10 +204,12 @@ impl Statements<'_> {
         after_beat: i64,
         event: &Event,
     ) -> Result<i64, StoreError> {
+        let (phase, subject, began) = episode_to_sql(event.episode);
         self.insert(
             "storing an event",
             "INSERT INTO events (session, sample, monotonic_ns, wall_us, kind, detail, \
-             after_beat) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+             after_beat, phase, subject, began_sample, began_monotonic_ns) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
             params![
                 session,
                 to_sql(event.sample, "events.sample")?,
@@ -216,6 +218,33 @@ impl Statements<'_> {
                 event.kind,
                 event.detail,
                 after_beat,
+                phase,
+                subject,
+                began
+                    .map(|(sample, _)| to_sql(sample, "events.began_sample"))
+                    .transpose()?,
+                began
+                    .map(|(_, time)| to_sql(time.0, "events.began_monotonic_ns"))
+                    .transpose()?,
+            ],
+        )
+    }
+
+    pub(super) fn clock_relation(
+        &self,
+        session: i64,
+        relation: ClockRelation,
+        step_us: i64,
+    ) -> Result<i64, StoreError> {
+        self.insert(
+            "storing a clock relation",
+            "INSERT INTO clock_relations (session, monotonic_ns, wall_us, step_us) \
+             VALUES (?1, ?2, ?3, ?4)",
+            params![
+                session,
+                to_sql(relation.monotonic.0, "clock_relations.monotonic_ns")?,
+                relation.wall.0,
+                step_us,
             ],
         )
     }

@@ -11,7 +11,7 @@ use crate::pipeline::{EcgBlock, PipelineEvent, SessionInfo};
 use crate::time::{ClockRelation, WallUs};
 
 use super::StoreError;
-use super::batch::{Decider, OpenSession, Waiting, commit_batch};
+use super::batch::{Clocks, Decider, OpenSession, Waiting, commit_batch};
 use super::codec::{BlockEncoder, MAX_BLOCK_SAMPLES};
 use super::error::Context;
 use super::open::{Store, StoreOptions};
@@ -143,6 +143,9 @@ impl WriterThread {
                 let model = session.decider.model.to_string();
                 return self.decided_by(&model, &engine);
             }
+            PipelineEvent::Clock { relation, step_us } => {
+                (Waiting::Clock(relation, step_us), self.options.commit_after)
+            }
             PipelineEvent::Ecg(block) => {
                 let (id, rate_hz) = (session.id, session.sample_rate_hz);
                 return self.take_block(&block, id, rate_hz);
@@ -193,7 +196,7 @@ impl WriterThread {
         let id = self.with_retry(|me| me.statements(|to| to.session(info, decider.id)))?;
         self.session = Some(OpenSession {
             id,
-            start: info.start,
+            clocks: Clocks::new(info.start),
             sample_rate_hz: info.sample_rate_hz,
             decider,
         });
@@ -238,7 +241,10 @@ impl WriterThread {
         if self.waiting.is_empty() {
             return Ok(());
         }
-        let commit = self.with_retry(Self::try_commit)?;
+        let (commit, clocks) = self.with_retry(Self::try_commit)?;
+        if let Some(session) = &mut self.session {
+            session.clocks = clocks;
+        }
         self.waiting.clear();
         let beats = commit
             .rows
@@ -252,7 +258,7 @@ impl WriterThread {
         Ok(())
     }
 
-    fn try_commit(&mut self) -> Result<Commit, StoreError> {
+    fn try_commit(&mut self) -> Result<(Commit, Clocks), StoreError> {
         let context = Context {
             path: &self.path,
             busy_timeout: self.options.busy_timeout,

@@ -146,6 +146,14 @@ impl DataReady for ReplayDrdy {
         self.0.state().wait()
     }
 
+    fn recorded_inspection(&mut self) -> Option<bool> {
+        let mut tape = self.0.state();
+        Some(tape.is_inspection().unwrap_or_else(|error| {
+            tape.fail(error);
+            false
+        }))
+    }
+
     fn is_recorded(&self) -> bool {
         true
     }

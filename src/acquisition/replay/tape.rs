@@ -12,6 +12,7 @@ use super::super::trace::{
 };
 use super::super::{AcquisitionError, DrdyEdge, WaitError};
 use super::describe::{describe, describe_host, describe_pin};
+use crate::ads1292::Opcode;
 
 /// The trace, shared by everything it plays. All of that lives in one thread: the driver asks twice a
 /// sample, and two locks would cost a twentieth of the whole chain's time.
@@ -75,6 +76,11 @@ impl TapeState {
             let recorded = describe(&TraceEvent::Frame(frame));
             return Err(WaitError::Failed(self.mismatch(recorded, waited())));
         }
+        match self.is_inspection() {
+            Ok(false) => {}
+            Ok(true) => return Err(WaitError::Inspection),
+            Err(error) => return Err(WaitError::Failed(error)),
+        }
         self.event += 1;
         let recorded = match self.reader.next_event() {
             Ok(Some(TraceEvent::Frame(frame))) => {
@@ -88,6 +94,29 @@ impl TapeState {
             Err(source) => return Err(WaitError::Failed(Self::trace_error(&self.path, source))),
         };
         Err(WaitError::Failed(self.mismatch(recorded, waited())))
+    }
+
+    /// Whether the recorded host looked at the registers next: SDATAC, which a set-up does not
+    /// begin with.
+    ///
+    /// # Errors
+    /// The trace's own: whoever peeks first must hand it on.
+    pub(super) fn is_inspection(&mut self) -> Result<bool, AcquisitionError> {
+        let sdatac = [Opcode::StopReadDataContinuous.byte()];
+        match self.reader.peek_event() {
+            Ok(Some(TraceEvent::Transaction { mut operations, .. })) if self.read.is_none() => {
+                Ok(operations
+                    .next()
+                    .is_some_and(|first| first.written == sdatac))
+            }
+            Ok(_) => Ok(false),
+            Err(source) => Err(Self::trace_error(&self.path, source)),
+        }
+    }
+
+    /// Hands `error` to whatever asks next.
+    pub(super) fn fail(&mut self, error: AcquisitionError) {
+        self.failure = Some(error);
     }
 
     pub(super) fn transaction(

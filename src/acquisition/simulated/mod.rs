@@ -33,18 +33,21 @@ pub type Simulated = Acquisition<
     RecordingDrdy<BoardDrdy>,
 >;
 
-/// Powers up a simulated board whose electrodes carry `source`, and sets it up. Monotonic time is
-/// the board's virtual time and begins at `session.start.monotonic`.
-///
-/// # Errors
-/// Those of the driver's set-up.
-pub fn open_simulated(
+/// The driver over the simulated chip.
+pub type SimulatedDriver = Ads1292<
+    RecordingSpi<SimulatedSpi, BoardClock>,
+    RecordingPin<SimulatedStartPin, BoardClock>,
+    RecordingPin<SimulatedResetPin, BoardClock>,
+    SimulatedDelay,
+>;
+
+/// Powers up a simulated board whose electrodes carry `source`; nothing is sent yet.
+pub fn connect_simulated(
     options: &BoardOptions,
-    config: ChipConfig,
     source: impl SampleSource + Send + 'static,
-    session: Session,
+    session: &Session,
     recorder: &Recorder,
-) -> Result<Simulated, AcquisitionError> {
+) -> (SimulatedDriver, RecordingDrdy<BoardDrdy>, SimulatedBoard) {
     let board = SimulatedBoard::new(options, source);
     let origin = session.start.monotonic;
     let clock = BoardClock {
@@ -76,9 +79,26 @@ pub fn open_simulated(
         drdy: board.drdy(),
         clock,
     };
+    let drdy = RecordingDrdy::new(drdy, recorder.clone());
+    (driver, drdy, board)
+}
+
+/// Powers up a simulated board whose electrodes carry `source`, and sets it up. Monotonic time is
+/// the board's virtual time and begins at `session.start.monotonic`.
+///
+/// # Errors
+/// Those of the driver's set-up.
+pub fn open_simulated(
+    options: &BoardOptions,
+    config: ChipConfig,
+    source: impl SampleSource + Send + 'static,
+    session: Session,
+    recorder: &Recorder,
+) -> Result<Simulated, AcquisitionError> {
+    let (driver, drdy, _) = connect_simulated(options, source, &session, recorder);
     Acquisition::start(
         driver,
-        RecordingDrdy::new(drdy, recorder.clone()),
+        drdy,
         config,
         session.start,
         (session.leads, session.description),
@@ -127,6 +147,10 @@ impl DataReady for BoardDrdy {
         // Without waiting, the newest edge is all there is to forget.
         let _ = self.drdy.wait_falling(0);
         Ok(())
+    }
+
+    fn pause(&mut self, time: Duration) {
+        self.clock.board.advance(time);
     }
 
     fn is_recorded(&self) -> bool {

@@ -126,7 +126,7 @@ pub fn simulate_record(
                 gaps += 1;
                 missing_samples += gap.missing_samples;
             }
-            Acquired::Event(_) => {}
+            Acquired::Event(_) | Acquired::Idle => {}
         }
     }
     if let Some(error) = failure.take() {

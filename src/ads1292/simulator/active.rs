@@ -12,6 +12,8 @@ pub(super) struct ActiveFaults {
     pub(super) flip: [u8; FRAME_BYTES],
     pub(super) disturbance: Disturbance,
     pub(super) register_flips: [u8; REGISTER_COUNT],
+    /// Percent by which conversions come too slowly.
+    pub(super) slow_percent: u32,
 }
 
 impl ActiveFaults {
@@ -25,6 +27,17 @@ impl ActiveFaults {
                     *clipped = holds;
                 }
             }
+            Fault::Flat { channel } => {
+                if let Some(flat) = self.disturbance.flat.get_mut(channel) {
+                    *flat = holds;
+                }
+            }
+            Fault::Noise { channel, peak_uv } => {
+                if let Some(peak) = self.disturbance.noise_peak_uv.get_mut(channel) {
+                    *peak = if holds { f64::from(peak_uv) } else { 0.0 };
+                }
+            }
+            Fault::SlowClock { percent } => self.slow_percent = if holds { percent } else { 0 },
             Fault::LeadOff(electrode) => {
                 let off = &mut self.disturbance.electrodes_off;
                 if holds {
@@ -41,7 +54,7 @@ impl ActiveFaults {
                     *flips = if holds { mask } else { 0 };
                 }
             }
-            Fault::BrownOut | Fault::GpuLost => {}
+            Fault::BrownOut | Fault::GpuLost | Fault::CorruptRegister { .. } => {}
         }
     }
 }

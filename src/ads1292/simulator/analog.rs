@@ -51,6 +51,10 @@ pub(super) struct Disturbance {
     pub(super) electrodes_off: u8,
     /// Channels at full scale.
     pub(super) clipped: [bool; 2],
+    /// Channels whose input carries nothing.
+    pub(super) flat: [bool; 2],
+    /// Peak of the noise on top of everything, microvolts.
+    pub(super) noise_peak_uv: [f64; 2],
 }
 
 impl Analog {
@@ -118,7 +122,14 @@ impl Analog {
             if disturbance.clipped[channel] {
                 return if uv < 0.0 { CODE_MIN } else { CODE_MAX };
             }
-            to_code(uv * self.codes_per_uv[channel])
+            let uv = if disturbance.flat[channel] { 0.0 } else { uv };
+            let peak_uv = disturbance.noise_peak_uv[channel];
+            let noise_uv = if peak_uv > 0.0 {
+                noise.next_uv() * peak_uv / NOISE_PEAK_UV
+            } else {
+                0.0
+            };
+            to_code((uv + noise_uv) * self.codes_per_uv[channel])
         };
         [one(0, noise), one(1, noise)]
     }

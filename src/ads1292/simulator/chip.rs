@@ -231,12 +231,23 @@ impl Chip {
         let (fault, holds) = match change {
             Change::Begin(fault) => (fault, true),
             Change::End(fault) => (fault, false),
+            Change::Once(Fault::CorruptRegister { register, mask }) => {
+                let address = usize::from(register.address());
+                if let Some(byte) = self.registers.get_mut(address) {
+                    *byte ^= mask;
+                }
+                self.registers_changed();
+                return;
+            }
             Change::Once(fault) => {
                 self.once.set(fault, true);
                 return;
             }
         };
-        if fault == Fault::BrownOut {
+        if matches!(fault, Fault::SlowClock { .. }) {
+            self.active.set(fault, holds);
+            self.restart();
+        } else if fault == Fault::BrownOut {
             self.supplied = !holds;
             self.reset(POWER_UP_NS);
         } else {
@@ -389,7 +400,7 @@ impl Chip {
                     .now_ns
                     .max(self.ready_at_ns)
                     .saturating_add(rate.settling_ns()),
-                period_ns: rate.period_ns(),
+                period_ns: rate.period_ns() * u64::from(100 + self.active.slow_percent) / 100,
                 single: mode == ConversionMode::SingleShot,
             }),
             _ => None,

@@ -14,9 +14,13 @@
 //! | `missed-drdy` | conversions go on, DRDY does not fall | one conversion |
 //! | `flip-bits N[,N...]` | these bits of the frame are inverted, 0 first sent, 71 last | one conversion |
 //! | `clip ch1` or `clip ch2` | the channel sits at full scale, on the side its signal is | one conversion |
+//! | `flat ch1` or `flat ch2` | the channel's input carries nothing | for good |
+//! | `noise CHANNEL MICROVOLTS` | that much noise (peak) on the channel, whatever its input | for good |
 //! | `lead-off ELECTRODE` | `in1p`, `in1n`, `in2p`, `in2n` or `rld` is off | until `lead-on` |
 //! | `lead-on ELECTRODE` | it is on again (takes no `for`) | |
 //! | `flip-register NAME MASK` | RREG of the register comes back with these bits inverted | for good |
+//! | `corrupt-register NAME MASK` | these bits of the register are inverted, once; writing it mends it (takes no `for`) | |
+//! | `slow-clock PERCENT` | conversions, started anew, come that much too slowly | for good |
 //! | `brown-out` | the supply is gone, then the chip powers up with reset registers | an instant |
 //! | `gpu-lost` | none on the chip: whoever classifies loses its GPU (takes no `for`) | |
 //!
@@ -40,6 +44,30 @@ pub enum Fault {
     Clip {
         /// 0 or 1; others do nothing.
         channel: usize,
+    },
+    /// A channel's input carries nothing.
+    Flat {
+        /// 0 or 1; others do nothing.
+        channel: usize,
+    },
+    /// Noise on top of whatever a channel measures.
+    Noise {
+        /// 0 or 1; others do nothing.
+        channel: usize,
+        /// Its peak, microvolts.
+        peak_uv: u32,
+    },
+    /// Bits of a register inverted, once.
+    CorruptRegister {
+        /// The register.
+        register: Register,
+        /// The bits.
+        mask: u8,
+    },
+    /// Conversions come too slowly.
+    SlowClock {
+        /// By this much, 0 to 1000.
+        percent: u32,
     },
     /// An electrode comes off.
     LeadOff(Electrode),
@@ -98,6 +126,9 @@ impl FaultScript {
             );
             match (it.fault, it.duration_ns) {
                 (Fault::GpuLost, _) => {}
+                (Fault::CorruptRegister { .. }, _) => {
+                    timeline.push((it.at_ns, Change::Once(it.fault)));
+                }
                 (Fault::LeadOn(electrode), _) => {
                     timeline.push((it.at_ns, Change::End(Fault::LeadOff(electrode))));
                 }

@@ -116,6 +116,12 @@ impl SimulatedBoard {
         self.chip.lock().now_ns()
     }
 
+    /// Lets virtual time pass.
+    pub fn advance(&self, time: core::time::Duration) {
+        let ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.chip.lock().advance(ns);
+    }
+
     /// The registers as RREG would read them now, faults aside.
     #[must_use]
     pub fn registers(&self) -> RegisterImage {

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::{ApiDeps, ApiOptions, ApiServer, SharedLiveStatus, StreamHub};
+use super::{AcquisitionStatus, ApiDeps, ApiOptions, ApiServer, SharedLiveStatus, StreamHub};
+use crate::acquisition::{EdgeNumbers, Episode, RealtimeGranted, RingGauge};
 use crate::model::choose::{AdapterReport, CandidateState, EngineCandidate, EngineReport, Figures};
 use crate::model::{BeatClass, Unclassifiable};
 use crate::pipeline::{EcgBlock, Event, Gap, GapCause, LabelledBeat, PipelineEvent, SessionInfo};
@@ -126,12 +127,12 @@ impl House {
     }
 
     fn event(&self, sample: u64) {
-        self.record(PipelineEvent::Event(Event {
+        self.record(PipelineEvent::Event(Event::momentary(
             sample,
-            time: self.time(sample),
-            kind: "lead_off",
-            detail: "electrode IN1P is off".to_owned(),
-        }));
+            self.time(sample),
+            "lead_off",
+            "electrode IN1P is off".to_owned(),
+        )));
     }
 
     fn ecg(&self, first_sample: u64, samples: i32) {
@@ -155,7 +156,18 @@ impl House {
         self.gap(4_000);
         self.event(4_003);
         self.writer.flush().unwrap();
-        self.live.update(|live| live.engines = Some(engines()));
+        self.live.update(|live| {
+            live.engines = Some(engines());
+            live.note(&Event {
+                episode: Episode::Begins { subject: "chip" },
+                ..Event::momentary(0, MonotonicNs(0), "drdy_silent", String::new())
+            });
+            live.acquisition = Some(AcquisitionStatus {
+                granted: RealtimeGranted::default(),
+                edge_numbers: EdgeNumbers::Reader,
+                ring: RingGauge::default(),
+            });
+        });
     }
 }
 

@@ -78,12 +78,12 @@ pub(super) fn gap(info: &SessionInfo, first_missing_sample: u64, missing_samples
 }
 
 pub(super) fn event(info: &SessionInfo, sample: u64) -> Event {
-    Event {
+    Event::momentary(
         sample,
-        time: time_of(info, sample),
-        kind: "lead_off",
-        detail: "electrode IN1P is off".to_owned(),
-    }
+        time_of(info, sample),
+        "lead_off",
+        "electrode IN1P is off".to_owned(),
+    )
 }
 
 /// Channel 0 counts samples, channel 1 counts down.

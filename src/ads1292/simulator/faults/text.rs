@@ -41,8 +41,8 @@ impl FromStr for FaultScript {
     }
 }
 
-const FAULT_NAMES: &str =
-    "missed-drdy, flip-bits, clip, lead-off, lead-on, flip-register, brown-out or gpu-lost";
+const FAULT_NAMES: &str = "missed-drdy, flip-bits, clip, flat, noise, lead-off, lead-on, flip-register, corrupt-register, \
+     slow-clock, brown-out or gpu-lost";
 
 fn parse_line(words: &[&str]) -> Result<ScriptedFault, String> {
     let ["at", at, name, rest @ ..] = words else {
@@ -59,35 +59,58 @@ fn parse_line(words: &[&str]) -> Result<ScriptedFault, String> {
     let fault = match (*name, arguments) {
         ("missed-drdy", []) => Fault::MissedDrdy,
         ("flip-bits", [bits]) => Fault::FlipBits(parse_bits(bits)?),
-        ("clip", ["ch1"]) => Fault::Clip { channel: 0 },
-        ("clip", ["ch2"]) => Fault::Clip { channel: 1 },
+        ("clip", [name]) if channel(name).is_some() => Fault::Clip {
+            channel: channel(name).unwrap_or_default(),
+        },
+        ("flat", [name]) if channel(name).is_some() => Fault::Flat {
+            channel: channel(name).unwrap_or_default(),
+        },
+        ("noise", [name, peak]) if channel(name).is_some() => Fault::Noise {
+            channel: channel(name).unwrap_or_default(),
+            peak_uv: parse_number(peak, 100_000)?,
+        },
+        ("slow-clock", [percent]) => Fault::SlowClock {
+            percent: parse_number(percent, 1_000)?,
+        },
+        ("corrupt-register", [register, mask]) => Fault::CorruptRegister {
+            register: parse_register(register)?,
+            mask: parse_mask(mask)?,
+        },
         ("lead-off", [electrode]) => Fault::LeadOff(parse_electrode(electrode)?),
         ("lead-on", [electrode]) => Fault::LeadOn(parse_electrode(electrode)?),
         ("flip-register", [register, mask]) => Fault::FlipRegister {
-            register: Register::from_name(register)
-                .ok_or_else(|| format!("`{register}` is not a register"))?,
+            register: parse_register(register)?,
             mask: parse_mask(mask)?,
         },
         ("brown-out", []) => Fault::BrownOut,
         ("gpu-lost", []) => Fault::GpuLost,
         (
-            "missed-drdy" | "flip-bits" | "clip" | "lead-off" | "lead-on" | "flip-register"
-            | "brown-out" | "gpu-lost",
+            "missed-drdy" | "flip-bits" | "clip" | "flat" | "noise" | "lead-off" | "lead-on"
+            | "flip-register" | "corrupt-register" | "slow-clock" | "brown-out" | "gpu-lost",
             _,
         ) => {
             let shape = match *name {
                 "missed-drdy" | "brown-out" => "takes nothing but `for TIME`",
                 "gpu-lost" => "takes nothing",
                 "flip-bits" => "takes bit numbers such as `0,5,71`",
-                "clip" => "takes ch1 or ch2",
-                "flip-register" => "takes a register and a mask such as `LOFF 0x04`",
+                "clip" | "flat" => "takes ch1 or ch2",
+                "noise" => "takes ch1 or ch2 and microvolts such as `ch1 50`",
+                "slow-clock" => "takes percent",
+                "flip-register" | "corrupt-register" => {
+                    "takes a register and a mask such as `LOFF 0x04`"
+                }
                 _ => "takes an electrode: in1p, in1n, in2p, in2n or rld",
             };
             return Err(format!("{name} {shape}"));
         }
         _ => return Err(format!("`{name}` is no fault; expected {FAULT_NAMES}")),
     };
-    if duration_ns.is_some() && matches!(fault, Fault::LeadOn(_) | Fault::GpuLost) {
+    if duration_ns.is_some()
+        && matches!(
+            fault,
+            Fault::LeadOn(_) | Fault::GpuLost | Fault::CorruptRegister { .. }
+        )
+    {
         return Err(format!("{name} takes no `for`"));
     }
     Ok(ScriptedFault {
@@ -95,6 +118,21 @@ fn parse_line(words: &[&str]) -> Result<ScriptedFault, String> {
         fault,
         duration_ns,
     })
+}
+
+fn channel(name: &str) -> Option<usize> {
+    ["ch1", "ch2"].iter().position(|known| *known == name)
+}
+
+fn parse_register(name: &str) -> Result<Register, String> {
+    Register::from_name(name).ok_or_else(|| format!("`{name}` is not a register"))
+}
+
+fn parse_number(word: &str, most: u32) -> Result<u32, String> {
+    word.parse()
+        .ok()
+        .filter(|number| *number <= most)
+        .ok_or_else(|| format!("`{word}` is no whole number 0 to {most}"))
 }
 
 fn parse_electrode(name: &str) -> Result<Electrode, String> {
@@ -169,6 +207,12 @@ impl fmt::Display for ScriptedFault {
                 write!(f, "flip-bits {}", bits.join(","))?;
             }
             Fault::Clip { channel } => write!(f, "clip ch{}", channel + 1)?,
+            Fault::Flat { channel } => write!(f, "flat ch{}", channel + 1)?,
+            Fault::Noise { channel, peak_uv } => write!(f, "noise ch{} {peak_uv}", channel + 1)?,
+            Fault::SlowClock { percent } => write!(f, "slow-clock {percent}")?,
+            Fault::CorruptRegister { register, mask } => {
+                write!(f, "corrupt-register {register} {mask:#04x}")?;
+            }
             Fault::LeadOff(electrode) => write!(f, "lead-off {electrode}")?,
             Fault::LeadOn(electrode) => write!(f, "lead-on {electrode}")?,
             Fault::FlipRegister { register, mask } => {
@@ -238,6 +282,36 @@ mod tests {
                 1_000_000_000,
                 Some(5_000_000),
             ),
+            (
+                "at 1s flat ch1 for 2s",
+                Fault::Flat { channel: 0 },
+                1_000_000_000,
+                Some(2_000_000_000),
+            ),
+            (
+                "at 1s noise ch2 50",
+                Fault::Noise {
+                    channel: 1,
+                    peak_uv: 50,
+                },
+                1_000_000_000,
+                None,
+            ),
+            (
+                "at 1s corrupt-register CH1SET 0x10",
+                Fault::CorruptRegister {
+                    register: Register::Ch1Set,
+                    mask: 0x10,
+                },
+                1_000_000_000,
+                None,
+            ),
+            (
+                "at 0s slow-clock 20",
+                Fault::SlowClock { percent: 20 },
+                0,
+                None,
+            ),
             ("at 90s gpu-lost", Fault::GpuLost, 90_000_000_000, None),
         ];
         let mut wrong = Vec::new();
@@ -273,6 +347,10 @@ mod tests {
             ("at 1s flip-register CONFIG9 1", 1, "CONFIG9"),
             ("at 1s flip-register LOFF 256", 1, "256"),
             ("at 1s clip ch3", 1, "ch1 or ch2"),
+            ("at 1s flat ch3", 1, "ch1 or ch2"),
+            ("at 1s noise ch1 x", 1, "whole number"),
+            ("at 1s slow-clock 2000", 1, "0 to 1000"),
+            ("at 1s corrupt-register LOFF 1 for 1s", 1, "no `for`"),
             ("at 1s brown-out now", 1, "nothing but"),
             ("at 1s gpu-lost again", 1, "takes nothing"),
             ("at 1s gpu-lost for 1s", 1, "gpu-lost takes no `for`"),

@@ -1,0 +1,341 @@
+//! A source on a thread of its own.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::pulse::Pulse;
+
+use super::ring::{Inbox, Outbox, RingGauge, Taken, ring};
+use super::{Acquired, AcquisitionError, FrameSource, Pace, Realtime, RealtimeGranted, SourceInfo};
+
+/// A source read on a thread of its own, so that a slow pipeline or disk never makes the reader
+/// late for the next DRDY edge. The thread reads, puts into the ring ([`ring()`]) and does nothing
+/// else: it neither allocates nor logs while the chip delivers.
+#[derive(Debug)]
+pub struct QueuedSource<S> {
+    info: SourceInfo,
+    inbox: Option<Inbox>,
+    gauge: RingGauge,
+    granted: RealtimeGranted,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<(S, Result<(), AcquisitionError>)>>,
+    /// The source, once its thread has ended.
+    source: Option<S>,
+    reading: Pulse,
+    taking: Pulse,
+}
+
+impl<S: FrameSource + Send + 'static> QueuedSource<S> {
+    /// Reads `source` on a new thread into a ring of `length` samples, until it ends, fails or
+    /// `stop` is raised.
+    ///
+    /// # Errors
+    /// The system's, where no thread can be started.
+    pub fn start(
+        source: S,
+        length: usize,
+        realtime: Realtime,
+        stop: Arc<AtomicBool>,
+    ) -> std::io::Result<Self> {
+        let info = source.info().clone();
+        let (outbox, inbox) = ring(length);
+        let gauge = inbox.gauge().clone();
+        let stop_reading = Arc::clone(&stop);
+        let reading = Pulse::default();
+        let read_turns = reading.clone();
+        let (answer, granted) = sync_channel(1);
+        let thread = std::thread::Builder::new()
+            .name("acquisition".to_owned())
+            .spawn(move || {
+                // Nobody waits for an answer only if the caller has died.
+                let _ = answer.send(realtime.apply());
+                read(source, outbox, &stop_reading, &read_turns)
+            })?;
+        Ok(Self {
+            info,
+            inbox: Some(inbox),
+            gauge,
+            granted: granted.recv().unwrap_or_default(),
+            stop,
+            thread: Some(thread),
+            source: None,
+            reading,
+            taking: Pulse::default(),
+        })
+    }
+
+    /// What the thread was granted.
+    #[must_use]
+    pub fn granted(&self) -> &RealtimeGranted {
+        &self.granted
+    }
+
+    /// How full the ring is.
+    #[must_use]
+    pub fn gauge(&self) -> &RingGauge {
+        &self.gauge
+    }
+
+    /// Beats with every turn of the acquisition thread: a sample, a gap, an event, or an idle turn
+    /// while the chip is silent.
+    #[must_use]
+    pub fn reading_pulse(&self) -> &Pulse {
+        &self.reading
+    }
+
+    /// Beats whenever the queue is asked for more, ten times a second at least while it is empty.
+    #[must_use]
+    pub fn taking_pulse(&self) -> &Pulse {
+        &self.taking
+    }
+
+    /// Ends the thread and gives the source back; `None` if the thread has died.
+    pub fn finish(mut self) -> Option<S> {
+        self.stop.store(true, Ordering::Relaxed);
+        let _ = self.join();
+        self.source.take()
+    }
+}
+
+impl<S> QueuedSource<S> {
+    /// Waits for the thread's end and how it ended. What was not taken is dropped.
+    fn join(&mut self) -> Result<(), AcquisitionError> {
+        // A thread that waits for room must learn that nobody makes any.
+        self.inbox = None;
+        match self.thread.take().map(JoinHandle::join) {
+            Some(Ok((source, ended))) => {
+                self.source = Some(source);
+                ended
+            }
+            // A panic there has been reported by the panic hook.
+            Some(Err(_)) | None => Ok(()),
+        }
+    }
+}
+
+impl<S: FrameSource> FrameSource for QueuedSource<S> {
+    fn info(&self) -> &SourceInfo {
+        &self.info
+    }
+
+    fn next(&mut self) -> Result<Option<Acquired>, AcquisitionError> {
+        self.taking.beat();
+        let Some(inbox) = &mut self.inbox else {
+            return Ok(None);
+        };
+        match inbox.take(Duration::from_millis(100)) {
+            Taken::Acquired(acquired) => Ok(Some(acquired)),
+            Taken::Ended => self.join().map(|()| None),
+            // A silent chip must not hold up a stop.
+            Taken::Nothing if self.stop.load(Ordering::Relaxed) => Ok(None),
+            Taken::Nothing => Ok(Some(Acquired::Idle)),
+        }
+    }
+
+    fn pace(&mut self) -> Pace {
+        if self.inbox.as_ref().is_some_and(Inbox::has_some) {
+            Pace::Behind
+        } else {
+            Pace::Live
+        }
+    }
+}
+
+impl<S> Drop for QueuedSource<S> {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let _ = self.join();
+    }
+}
+
+fn read<S: FrameSource>(
+    mut source: S,
+    mut outbox: Outbox,
+    stop: &AtomicBool,
+    turns: &Pulse,
+) -> (S, Result<(), AcquisitionError>) {
+    let mut ended = Ok(());
+    while !stop.load(Ordering::Relaxed) && !outbox.is_abandoned() {
+        turns.beat();
+        match source.next() {
+            Ok(Some(Acquired::Idle)) => {}
+            Ok(Some(acquired)) => outbox.put(acquired),
+            Ok(None) => break,
+            Err(error) => {
+                ended = Err(error);
+                break;
+            }
+        }
+    }
+    // The last word may wait for room: nothing comes after it.
+    while !outbox.flush_gap() && !outbox.is_abandoned() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    (source, ended)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::acquisition::{EdgeNumbers, GapCause, RawSample};
+    use crate::ads1292::{ChipModel, LeadOff};
+    use crate::time::{ClockRelation, MonotonicNs, WallUs};
+
+    /// Samples 0 to `length` as fast as they are asked for, then the end or an error.
+    #[derive(Debug)]
+    struct Flood {
+        info: SourceInfo,
+        next: u64,
+        length: u64,
+        fails: bool,
+    }
+
+    impl FrameSource for Flood {
+        fn info(&self) -> &SourceInfo {
+            &self.info
+        }
+
+        fn next(&mut self) -> Result<Option<Acquired>, AcquisitionError> {
+            if self.next == self.length {
+                return if self.fails {
+                    Err(AcquisitionError::Bus("gone".to_owned()))
+                } else {
+                    Ok(None)
+                };
+            }
+            let index = self.next;
+            self.next += 1;
+            Ok(Some(Acquired::Sample(RawSample {
+                index,
+                time: MonotonicNs(index),
+                codes: [0; 2],
+                lead_off: LeadOff::default(),
+            })))
+        }
+    }
+
+    fn flood(length: u64) -> Flood {
+        Flood {
+            info: info(),
+            next: 0,
+            length,
+            fails: false,
+        }
+    }
+
+    fn start(source: Flood, length: usize) -> QueuedSource<Flood> {
+        let stop = Arc::new(AtomicBool::new(false));
+        QueuedSource::start(source, length, Realtime::default(), stop).unwrap()
+    }
+
+    /// A source at 500 samples a second.
+    pub(crate) fn info() -> SourceInfo {
+        SourceInfo {
+            chip: ChipModel::Ads1292,
+            sample_rate_hz: 500.0,
+            uv_per_code: [1.0; 2],
+            start: ClockRelation {
+                monotonic: MonotonicNs(0),
+                wall: WallUs(0),
+            },
+            leads: Default::default(),
+            description: String::new(),
+            edge_numbers: EdgeNumbers::Kernel,
+        }
+    }
+
+    #[test]
+    fn a_full_ring_loses_no_sample_silently() {
+        let length = 100_000;
+        let mut source = start(flood(length), 16);
+        // The reader comes late, so the ring must overflow.
+        std::thread::sleep(Duration::from_millis(50));
+        let (mut expected, mut missing) = (0, 0);
+        while let Some(acquired) = source.next().unwrap() {
+            match acquired {
+                Acquired::Sample(sample) => {
+                    assert_eq!(sample.index, expected);
+                    expected += 1;
+                }
+                Acquired::Gap(gap) => {
+                    assert_eq!(
+                        (gap.first_missing_sample, gap.cause),
+                        (expected, GapCause::Overrun)
+                    );
+                    expected += gap.missing_samples;
+                    missing += gap.missing_samples;
+                }
+                Acquired::Event(event) => panic!("{event:?}"),
+                Acquired::Idle => {}
+            }
+        }
+        assert_eq!(expected, length, "every sample is either there or in a gap");
+        assert!(
+            missing > 0,
+            "the ring never overflowed: the test shows nothing"
+        );
+        assert_eq!(source.gauge().level().samples_dropped, missing);
+    }
+
+    #[test]
+    fn a_reader_that_leaves_is_not_waited_for() {
+        let source = start(flood(100_000), 16);
+        // By now the ring is full and the thread has a gap to hand over as its last word.
+        std::thread::sleep(Duration::from_millis(50));
+        let (done, waiting) = sync_channel(1);
+        std::thread::spawn(move || {
+            drop(source);
+            done.send(()).unwrap();
+        });
+        assert!(
+            waiting.recv_timeout(Duration::from_secs(10)).is_ok(),
+            "the drop hangs"
+        );
+    }
+
+    #[test]
+    fn a_reader_that_keeps_up_loses_nothing() {
+        let mut source = start(flood(1_000), 2_000);
+        for expected in 0..1_000 {
+            let sample = loop {
+                match source.next().unwrap() {
+                    Some(Acquired::Sample(sample)) => break sample,
+                    Some(Acquired::Idle) => {}
+                    other => panic!("sample {expected} is missing: {other:?}"),
+                }
+            };
+            assert_eq!(sample.index, expected);
+        }
+        assert_eq!(source.next().unwrap(), None);
+        assert_eq!(source.next().unwrap(), None);
+    }
+
+    #[test]
+    fn a_failure_comes_after_everything_before_it() {
+        let fails = Flood {
+            fails: true,
+            ..flood(100)
+        };
+        let mut source = start(fails, 2_000);
+        let mut samples = 0;
+        let error = loop {
+            match source.next() {
+                Ok(Some(Acquired::Sample(_))) => samples += 1,
+                Ok(Some(_)) => {}
+                Ok(None) => panic!("the failure went unnoticed"),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!((samples, error.to_string().contains("gone")), (100, true));
+    }
+
+    #[test]
+    fn the_source_is_given_back() {
+        let source = start(flood(u64::MAX), 16);
+        std::thread::sleep(Duration::from_millis(20));
+        assert!(source.finish().unwrap().next > 0);
+    }
+}

@@ -1,0 +1,204 @@
+//! What is wrong is named, begins and ends where it did, and the chip comes back.
+
+use std::time::Duration;
+
+use super::tests::{board, recording, replayed, session};
+use super::{Acquired, Care, Episode, Event, FrameSource, Recorder, SyntheticEcg, open_simulated};
+use crate::ads1292::{ChipConfig, DataRate};
+
+const SECOND_NS: u64 = 1_000_000_000;
+
+fn care(rate: DataRate) -> Care {
+    Care::bedside(rate, 1_000_000, Some(Duration::from_secs(1)))
+}
+
+/// All of a run of `seconds` and its trace.
+fn run(script: &str, rate: DataRate, start_by_pin: bool, seconds: f64) -> (Vec<Acquired>, Vec<u8>) {
+    let config = ChipConfig::default().with_rate(rate);
+    let session = session(start_by_pin);
+    let (recorder, bytes) = recording(&config, &session);
+    let heart = SyntheticEcg::new(60.0, Some(seconds));
+    let mut source = open_simulated(&board(script), config, heart, session, &recorder)
+        .unwrap()
+        .with_care(care(rate));
+    let mut all = Vec::new();
+    while let Some(acquired) = source.next().unwrap() {
+        if acquired != Acquired::Idle {
+            all.push(acquired);
+        }
+    }
+    recorder.finish().unwrap();
+    let bytes = bytes.0.lock().unwrap().clone();
+    (all, bytes)
+}
+
+fn episodes(all: &[Acquired]) -> Vec<&Event> {
+    all.iter()
+        .filter_map(|acquired| match acquired {
+            Acquired::Event(event) if event.episode != Episode::Momentary => Some(event),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Every index comes once, as a sample or in a gap.
+fn assert_nothing_is_unaccounted_for(script: &str, all: &[Acquired]) {
+    let mut expected = 0;
+    for acquired in all {
+        match acquired {
+            Acquired::Sample(sample) => {
+                assert_eq!(sample.index, expected, "{script}");
+                expected += 1;
+            }
+            Acquired::Gap(gap) => {
+                assert_eq!(gap.first_missing_sample, expected, "{script}");
+                expected += gap.missing_samples;
+            }
+            Acquired::Event(_) | Acquired::Idle => {}
+        }
+    }
+}
+
+#[test]
+fn every_trouble_is_named_with_its_beginning_and_its_end() {
+    use DataRate::{Sps500, Sps1000};
+    for (script, rate, by_pin, kind) in [
+        ("at 4s missed-drdy for 1s", Sps500, false, "drdy_silent"),
+        ("at 4s flip-bits 0 for 100ms", Sps500, false, "frames_bad"),
+        ("at 4s brown-out", Sps500, false, "brown_out"),
+        // The START pin is still high: conversions go on, with registers nobody has set.
+        ("at 4s brown-out", Sps500, true, "brown_out"),
+        // And at half the rate that was set.
+        ("at 4s brown-out", Sps1000, true, "brown_out"),
+        ("at 4s brown-out for 2s", Sps500, false, "no_answer"),
+        (
+            "at 4s corrupt-register CH1SET 0x10",
+            Sps500,
+            false,
+            "register_changed",
+        ),
+        (
+            "at 4s flip-register ID 0x50 for 900ms",
+            Sps500,
+            false,
+            "no_answer",
+        ),
+    ] {
+        let (all, bytes) = run(script, rate, by_pin, 12.0);
+        let found = episodes(&all);
+        let [begins, ends] = found.as_slice() else {
+            panic!("{script} {by_pin}: {found:#?}");
+        };
+        assert_eq!(
+            (begins.kind, begins.episode),
+            (kind, Episode::Begins { subject: "chip" }),
+            "{script} {by_pin}: {}",
+            begins.detail
+        );
+        let expected = Episode::Ends {
+            subject: "chip",
+            began_sample: begins.sample,
+            began: begins.time,
+        };
+        assert_eq!((ends.kind, ends.episode), (kind, expected), "{script}");
+        // The script's time counts from power-up, the session's too.
+        let began_ns = begins.time.since(session(by_pin).start.monotonic);
+        assert!(
+            (3_900_000_000..5_100_000_000).contains(&began_ns),
+            "{script}: {began_ns}"
+        );
+        assert!(ends.time.since(begins.time) < 5 * SECOND_NS, "{script}");
+        assert_nothing_is_unaccounted_for(script, &all);
+        assert!(matches!(all.last(), Some(Acquired::Sample(_))), "{script}");
+        // What the host did to find out is in the trace, and replays.
+        let (again, _) = replayed(&bytes).unwrap();
+        let again: Vec<_> = again
+            .into_iter()
+            .filter(|acquired| *acquired != Acquired::Idle)
+            .collect();
+        assert!(again == all, "{script}: the replay differs");
+    }
+}
+
+#[test]
+fn a_rate_that_stays_wrong_is_said_and_its_samples_are_kept() {
+    let (all, _) = run("at 0s slow-clock 20", DataRate::Sps500, false, 10.0);
+    let found = episodes(&all);
+    let [begins] = found.as_slice() else {
+        panic!("{found:#?}");
+    };
+    assert_eq!(begins.kind, "drdy_rate_wrong");
+    assert!(
+        begins
+            .detail
+            .contains("416.7 times a second instead of 500"),
+        "{}",
+        begins.detail
+    );
+    let samples = all
+        .iter()
+        .filter(|acquired| matches!(acquired, Acquired::Sample(_)));
+    assert!(samples.count() > 3_900);
+}
+
+#[test]
+fn looking_at_the_registers_costs_no_sample() {
+    for rate in [DataRate::Sps125, DataRate::Sps500, DataRate::Sps1000] {
+        assert!(care(rate).inspect_every.is_some(), "{rate:?}");
+        let (all, bytes) = run("", rate, false, 6.0);
+        assert!(
+            all.iter()
+                .all(|acquired| matches!(acquired, Acquired::Sample(_))),
+            "{rate:?}"
+        );
+        // SDATAC, five times at least: the trace shows that it was done.
+        let once = run_without_looking(rate);
+        assert!(bytes.len() > once + 5 * 20, "{rate:?}: nobody looked");
+    }
+    // Where there is no room, nobody looks.
+    assert_eq!(care(DataRate::Sps2000).inspect_every, None);
+    assert_eq!(care(DataRate::Sps8000).inspect_every, None);
+}
+
+fn run_without_looking(rate: DataRate) -> usize {
+    let config = ChipConfig::default().with_rate(rate);
+    let (recorder, bytes) = recording(&config, &session(false));
+    let heart = SyntheticEcg::new(60.0, Some(6.0));
+    let mut source = open_simulated(&board(""), config, heart, session(false), &recorder).unwrap();
+    while source.next().unwrap().is_some() {}
+    recorder.finish().unwrap();
+    bytes.0.lock().unwrap().len()
+}
+
+#[test]
+fn a_board_at_the_bedside_is_never_given_up() {
+    let heart = SyntheticEcg::new(60.0, None);
+    let script = "at 5s brown-out for 600s";
+    let config = ChipConfig::default();
+    let recorder = Recorder::new();
+    let mut source = open_simulated(&board(script), config, heart, session(false), &recorder)
+        .unwrap()
+        .with_care(care(config.rate));
+    let (mut restarts, mut failures, mut back) = (0, 0, None);
+    loop {
+        match source.next().unwrap() {
+            Some(Acquired::Event(event)) => {
+                restarts += u32::from(event.kind == "chip_restarted");
+                failures += u32::from(event.kind == "restart_failed");
+            }
+            Some(Acquired::Sample(sample)) if restarts > 0 => {
+                back = Some(sample.time.since(session(false).start.monotonic));
+                break;
+            }
+            Some(_) => {}
+            None => break,
+        }
+    }
+    // The same failure is said once, however often it is tried; five seconds between tries.
+    assert_eq!((restarts, failures), (1, 1));
+    let back_ns = back.expect("samples come again");
+    assert!(
+        (605 * SECOND_NS..612 * SECOND_NS).contains(&back_ns),
+        "{back_ns}"
+    );
+}

@@ -1,0 +1,151 @@
+//! What lasts on the patient's side: electrodes off, inputs at the converter's limits or dead.
+
+use super::event::CHANNEL_COUNT;
+use crate::acquisition::{Episode, Event, RawSample};
+use crate::ads1292::Electrode;
+use crate::signal::SignalQuality;
+use crate::time::MonotonicNs;
+
+/// Names of the channels as an episode's subject.
+const CHANNELS: [&str; CHANNEL_COUNT] = ["ch1", "ch2"];
+
+/// What lasts now, and since when.
+#[derive(Debug, Default)]
+pub(super) struct Episodes {
+    electrodes: [Option<(u64, MonotonicNs)>; 5],
+    channels: [Option<(SignalQuality, u64, MonotonicNs)>; CHANNEL_COUNT],
+}
+
+impl Episodes {
+    /// An electrode came off or is on again.
+    pub(super) fn electrode(&mut self, electrode: Electrode, off: bool, at: &RawSample) -> Event {
+        let subject = electrode.name();
+        let place = Electrode::ALL.iter().position(|known| *known == electrode);
+        let since = place.and_then(|place| self.electrodes.get_mut(place));
+        let here = (at.index, at.time);
+        let (kind, state, episode) = if off {
+            if let Some(since) = since {
+                *since = Some(here);
+            }
+            ("lead_off", "off", Episode::Begins { subject })
+        } else {
+            let (began_sample, began) = since.and_then(Option::take).unwrap_or(here);
+            let episode = Episode::Ends {
+                subject,
+                began_sample,
+                began,
+            };
+            ("lead_on", "on again", episode)
+        };
+        Event {
+            sample: at.index,
+            time: at.time,
+            kind,
+            detail: format!("electrode {electrode}: {state}"),
+            episode,
+        }
+    }
+
+    /// A channel's quality changed: what ends by it, and what begins.
+    pub(super) fn quality(
+        &mut self,
+        channel: usize,
+        quality: SignalQuality,
+        sample: u64,
+        time: MonotonicNs,
+    ) -> impl Iterator<Item = Event> + use<> {
+        let subject = CHANNELS.get(channel).copied().unwrap_or_default();
+        let mut since = self.channels.get_mut(channel);
+        let before = since.as_mut().and_then(|since| since.take());
+        let ends = before.and_then(|(quality, began_sample, began)| {
+            let (kind, _) = kind(quality)?;
+            Some(Event {
+                sample,
+                time,
+                kind,
+                detail: format!("{subject}: over"),
+                episode: Episode::Ends {
+                    subject,
+                    began_sample,
+                    began,
+                },
+            })
+        });
+        let begins = kind(quality).map(|(kind, what)| {
+            if let Some(since) = since {
+                *since = Some((quality, sample, time));
+            }
+            Event {
+                sample,
+                time,
+                kind,
+                detail: format!("{subject}: {what}"),
+                episode: Episode::Begins { subject },
+            }
+        });
+        ends.into_iter().chain(begins)
+    }
+}
+
+/// The episode a quality stands for; an electrode off has its own.
+const fn kind(quality: SignalQuality) -> Option<(&'static str, &'static str)> {
+    match quality {
+        SignalQuality::Clipped => Some((
+            "input_saturated",
+            "the input is at the converter's limits: electrode contact, or a gain too high",
+        )),
+        SignalQuality::Flat => Some((
+            "input_flat",
+            "the input carries nothing: an open or shorted lead, or a cable pulled out",
+        )),
+        SignalQuality::Good | SignalQuality::Noisy | SignalQuality::LeadOff => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ads1292::LeadOff;
+
+    #[test]
+    fn an_end_knows_its_beginning() {
+        let mut episodes = Episodes::default();
+        let at = |index| RawSample {
+            index,
+            time: MonotonicNs(index * 1_000),
+            codes: [0; 2],
+            lead_off: LeadOff::default(),
+        };
+        let began = episodes.electrode(Electrode::In2N, true, &at(5));
+        assert_eq!(began.episode, Episode::Begins { subject: "in2n" });
+        let ended = episodes.electrode(Electrode::In2N, false, &at(9));
+        let expected = Episode::Ends {
+            subject: "in2n",
+            began_sample: 5,
+            began: MonotonicNs(5_000),
+        };
+        assert_eq!((ended.kind, ended.episode), ("lead_on", expected));
+    }
+
+    #[test]
+    fn one_trouble_of_a_channel_ends_when_another_begins() {
+        let mut episodes = Episodes::default();
+        let mut kinds = |quality, sample| -> Vec<_> {
+            episodes
+                .quality(1, quality, sample, MonotonicNs(sample))
+                .map(|event| (event.kind, matches!(event.episode, Episode::Ends { .. })))
+                .collect()
+        };
+        assert_eq!(kinds(SignalQuality::Noisy, 1), []);
+        assert_eq!(kinds(SignalQuality::Flat, 2), [("input_flat", false)]);
+        assert_eq!(
+            kinds(SignalQuality::Clipped, 3),
+            [("input_flat", true), ("input_saturated", false)]
+        );
+        assert_eq!(
+            kinds(SignalQuality::LeadOff, 4),
+            [("input_saturated", true)]
+        );
+        assert_eq!(kinds(SignalQuality::Good, 5), []);
+    }
+}
