@@ -94,6 +94,7 @@ const OPTIONS: [(&str, &[&str]); 7] = [
             "--config",
             "--check",
             "--simulated",
+            "--speed",
             "--faults",
             "--inject",
             "--hang-after",

@@ -21,6 +21,8 @@ pub enum GapCause {
     Source,
     /// The pipeline was too slow and the queue before it full.
     Overrun,
+    /// They were acquired, but the store could not be written for longer than memory lasted.
+    NotStored,
 }
 
 /// A stretch of samples that never arrived.
@@ -51,12 +53,13 @@ pub struct Event {
 
 impl GapCause {
     /// All causes.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::MissedDrdy,
         Self::BadFrame,
         Self::ChipRestart,
         Self::Source,
         Self::Overrun,
+        Self::NotStored,
     ];
 
     /// The name used in JSON and in the store, e.g. `missed_drdy`.
@@ -68,6 +71,7 @@ impl GapCause {
             Self::ChipRestart => "chip_restart",
             Self::Source => "source",
             Self::Overrun => "overrun",
+            Self::NotStored => "not_stored",
         }
     }
 }
@@ -83,7 +87,8 @@ mod tests {
             GapCause::BadFrame => Some(GapCause::ChipRestart),
             GapCause::ChipRestart => Some(GapCause::Source),
             GapCause::Source => Some(GapCause::Overrun),
-            GapCause::Overrun => None,
+            GapCause::Overrun => Some(GapCause::NotStored),
+            GapCause::NotStored => None,
         }
     }
 

@@ -15,6 +15,7 @@ fn server_at(path: &Path) -> Result<ApiServer, SocketError> {
         hub: StreamHub::default(),
         live: super::SharedLiveStatus::default(),
         writer: None,
+        reload: None,
     };
     ApiServer::bind(&ApiOptions::at(path), deps)
 }

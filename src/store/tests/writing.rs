@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 
 use super::super::{
-    BeatFilter, CommittedRow, RowFilter, Store, StoreError, StoreOptions, StoreReader,
+    BeatFilter, CommittedRow, Outage, RowFilter, Store, StoreError, StoreOptions, StoreReader,
 };
 use super::{beat, block, event, fill, gap, options, session_info, writer};
 use crate::model::BeatClass;
@@ -19,7 +19,7 @@ fn everything_recorded_is_read_back() {
     let path = folder.path().join("beats.db");
     let written = writer(&path);
     let info = session_info(7);
-    let session = written.begin_session(&info).unwrap();
+    let session = written.begin_session(&info).unwrap().unwrap();
     let (first, second) = (beat(&info, 0), beat(&info, 7));
     written.record(PipelineEvent::Beat(first.clone())).unwrap();
     written
@@ -183,7 +183,10 @@ fn a_new_session_ends_the_open_one() {
     let written = writer(&path);
     for start_s in [0, 50] {
         assert_eq!(
-            written.begin_session(&session_info(start_s)).unwrap(),
+            written
+                .begin_session(&session_info(start_s))
+                .unwrap()
+                .unwrap(),
             if start_s == 0 { 1 } else { 2 }
         );
     }
@@ -221,7 +224,9 @@ fn committed_rows_survive_a_kill() {
         .unwrap();
         let store = Store::open(&copy, options()).unwrap();
         let integrity: String = store
-            .connection
+            .database
+            .connection_if_open()
+            .unwrap()
             .query_row("PRAGMA integrity_check", [], |row| row.get(0))
             .unwrap();
         let reader = store.reader().unwrap();
@@ -309,7 +314,7 @@ fn a_lasting_failure_stops_the_writer_and_is_told_to_every_sender() {
     let path = folder.path().join("beats.db");
     let hopeless = StoreOptions {
         busy_timeout: Duration::from_millis(5),
-        retry_for: Duration::from_millis(1),
+        outage: Outage::GiveUpAfter(Duration::from_millis(1)),
         ..options()
     };
     let written = Store::open(&path, hopeless)
