@@ -23,6 +23,8 @@ pub enum GapCause {
     Overrun,
     /// They were acquired, but the store could not be written for longer than memory lasted.
     NotStored,
+    /// They were acquired, but the program died before they were stored.
+    Interrupted,
 }
 
 /// A stretch of samples that never arrived.
@@ -53,13 +55,14 @@ pub struct Event {
 
 impl GapCause {
     /// All causes.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::MissedDrdy,
         Self::BadFrame,
         Self::ChipRestart,
         Self::Source,
         Self::Overrun,
         Self::NotStored,
+        Self::Interrupted,
     ];
 
     /// The name used in JSON and in the store, e.g. `missed_drdy`.
@@ -72,6 +75,7 @@ impl GapCause {
             Self::Source => "source",
             Self::Overrun => "overrun",
             Self::NotStored => "not_stored",
+            Self::Interrupted => "interrupted",
         }
     }
 }
@@ -88,7 +92,8 @@ mod tests {
             GapCause::ChipRestart => Some(GapCause::Source),
             GapCause::Source => Some(GapCause::Overrun),
             GapCause::Overrun => Some(GapCause::NotStored),
-            GapCause::NotStored => None,
+            GapCause::NotStored => Some(GapCause::Interrupted),
+            GapCause::Interrupted => None,
         }
     }
 

@@ -26,6 +26,8 @@ mod tests;
 
 pub use access::{Access, Named};
 pub use live::{LiveStatus, ServiceState, SharedLiveStatus};
+#[cfg(fuzzing)]
+pub use query::fuzz_query;
 pub use server::{ApiDeps, ApiOptions, ApiServer};
 pub use socket::SocketError;
 pub use stream::StreamHub;

@@ -190,6 +190,7 @@ fn options(config: &Config) -> GatewayOptions {
                     .unwrap_or(usize::MAX)
                     .saturating_mul(1 << 20),
             },
+            ecg_kept: config.store.keep_ecg,
             retention: Retention {
                 rows: days(config.store.keep_days),
                 ecg: days(config.store.keep_ecg_days),

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::time::WallUs;
@@ -30,11 +31,15 @@ impl GivenIds {
         Ok(Self(ids))
     }
 
-    /// As far as a damaged file still tells; nothing of it is changed.
+    /// As far as a damaged file still tells; nothing of it is changed. Where it tells nothing, the
+    /// time does: milliseconds since 1970 are more than any beats there can have been.
     pub(super) fn salvage(path: &Path) -> Self {
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | no_mutex())
-            .and_then(|connection| Self::read(&connection))
-            .unwrap_or_default()
+            .and_then(|connection| {
+                connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+                Self::read(&connection)
+            })
+            .unwrap_or_else(|_| Self([(WallUs::now().0 / 1_000).max(0); 4]))
     }
 
     pub(super) fn or_larger(self, other: Self) -> Self {

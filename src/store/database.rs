@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::StoreError;
 use super::aside::{GivenIds, set_aside};
@@ -141,7 +141,9 @@ impl Database {
             });
         }
         self.forget();
-        self.given = self.given.or_larger(GivenIds::salvage(&self.path));
+        if self.given == GivenIds::default() {
+            self.given = GivenIds::salvage(&self.path);
+        }
         let aside = set_aside(&self.path)?;
         self.set_aside_at = Some(Instant::now());
         self.reopen()?;
@@ -222,15 +224,49 @@ fn connect(context: &Context<'_>, options: &StoreOptions) -> Result<Connection, 
         connection.pragma_update(None, "journal_size_limit", 16 << 20)?;
         connection.pragma_update(None, "wal_autocheckpoint", 0)?; // the writer does it between commits
         migrate(connection, STEPS)?;
-        connection.execute(
-            "UPDATE sessions SET end_reason = 'interrupted' WHERE end_reason IS NULL",
-            [],
-        )?;
+        close_interrupted(connection, options.ecg_kept)?;
         connection.set_prepared_statement_cache_capacity(32);
         Ok(())
     };
     set_up(&mut connection).map_err(|error| context.explain("preparing for writing", error))?;
     Ok(connection)
+}
+
+/// Ends the sessions a crash left open. Raw ECG is committed block by block, beats sooner: what was
+/// known to have been acquired beyond the last block is a gap of cause `interrupted`.
+fn close_interrupted(connection: &mut Connection, ecg_kept: bool) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if ecg_kept {
+        transaction.execute_batch(
+            "CREATE TEMP TABLE tails AS SELECT id AS session, \
+             max(coalesce((SELECT first_sample + samples FROM ecg_blocks \
+              WHERE session = s.id ORDER BY first_sample DESC LIMIT 1), 0), \
+              coalesce((SELECT first_missing_sample + missing_samples FROM gaps \
+              WHERE session = s.id ORDER BY wall_us DESC LIMIT 1), 0)) AS covered, \
+             max(coalesce((SELECT r_sample + 1 FROM beats \
+              WHERE session = s.id ORDER BY r_wall_us DESC LIMIT 1), 0), \
+              coalesce((SELECT sample FROM events \
+              WHERE session = s.id ORDER BY wall_us DESC LIMIT 1), 0)) AS known \
+             FROM sessions s WHERE end_reason IS NULL; \
+             INSERT INTO gaps (session, first_missing_sample, missing_samples, monotonic_ns, \
+              wall_us, cause, after_beat) \
+             SELECT s.id, covered, known - covered, \
+              s.start_monotonic_ns + CAST(covered * 1e9 / s.sample_rate_hz AS INTEGER), \
+              s.start_wall_us + CAST(covered * 1e6 / s.sample_rate_hz AS INTEGER), \
+              'interrupted', \
+              coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'beats'), 0) \
+              FROM tails t JOIN sessions s ON s.id = t.session WHERE known > covered; \
+             UPDATE sessions SET gaps = gaps + 1, missing_samples = missing_samples + \
+              (SELECT known - covered FROM tails t WHERE t.session = id) \
+              WHERE id IN (SELECT session FROM tails WHERE known > covered); \
+             DROP TABLE tails;",
+        )?;
+    }
+    transaction.execute(
+        "UPDATE sessions SET end_reason = 'interrupted' WHERE end_reason IS NULL",
+        [],
+    )?;
+    transaction.commit()
 }
 
 /// Builds the new database under another name and renames it, so that the path is either absent or a

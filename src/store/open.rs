@@ -43,6 +43,8 @@ pub struct StoreOptions {
     pub queue_length: usize,
     /// What happens while a write fails for a passing reason (locked, disk full, read-only).
     pub outage: Outage,
+    /// Whether sessions store raw ECG: if so, what a crash took of it is recorded as a gap.
+    pub ecg_kept: bool,
     /// What is deleted when.
     pub retention: Retention,
     /// Deflate level of the ECG blocks, 0 (off) to [`super::MAX_COMPRESSION_LEVEL`].
@@ -59,6 +61,7 @@ impl Default for StoreOptions {
             commit_rows: 4_096,
             queue_length: 8_192,
             outage: Outage::GiveUpAfter(Duration::from_secs(30)),
+            ecg_kept: true,
             retention: Retention::default(),
             ecg_compression_level: 2, // the first with Huffman codes of its own: noise is all there is to gain
         }
