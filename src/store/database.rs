@@ -31,6 +31,8 @@ pub(super) struct Database {
     /// Device and inode of the file the connection writes to.
     identity: Option<(u64, u64)>,
     given: GivenIds,
+    /// Whether sessions of before, left open by a crash, are closed: what is open now is ours.
+    crash_cleared: bool,
     set_aside_at: Option<Instant>,
 }
 
@@ -56,6 +58,7 @@ impl Database {
             lock: None,
             identity: None,
             given: GivenIds::default(),
+            crash_cleared: false,
             set_aside_at: None,
         };
         let error = match database.reopen() {
@@ -162,7 +165,12 @@ impl Database {
         if !exists {
             create(&context)?;
         }
-        let connection = connect(&context, &self.options)?;
+        let mut connection = connect(&context, &self.options)?;
+        if !self.crash_cleared {
+            close_interrupted(&mut connection, self.options.ecg_kept)
+                .map_err(|error| context.explain("preparing for writing", error))?;
+            self.crash_cleared = true;
+        }
         if !exists {
             self.given
                 .go_on_in(&connection)
@@ -224,7 +232,6 @@ fn connect(context: &Context<'_>, options: &StoreOptions) -> Result<Connection, 
         connection.pragma_update(None, "journal_size_limit", 16 << 20)?;
         connection.pragma_update(None, "wal_autocheckpoint", 0)?; // the writer does it between commits
         migrate(connection, STEPS)?;
-        close_interrupted(connection, options.ecg_kept)?;
         connection.set_prepared_statement_cache_capacity(32);
         Ok(())
     };

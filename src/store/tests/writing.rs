@@ -250,6 +250,47 @@ fn committed_rows_survive_a_kill() {
     );
 }
 
+/// Beats are committed sooner than the block of ECG they lie in.
+#[test]
+fn what_a_crash_took_of_the_ecg_is_a_gap() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("beats.db");
+    let written = writer(&path);
+    let info = session_info(0);
+    written.begin_session(&info).unwrap();
+    written
+        .record(PipelineEvent::Ecg(block(&info, 0, 1_000)))
+        .unwrap();
+    for k in 0..5 {
+        written.record(PipelineEvent::Beat(beat(&info, k))).unwrap();
+    }
+    written.flush().unwrap();
+    // the files as a crash leaves them
+    for suffix in ["", "-wal"] {
+        let from = folder.path().join(format!("beats.db{suffix}"));
+        fs::copy(from, folder.path().join(format!("copy.db{suffix}"))).unwrap();
+    }
+    let copy = folder.path().join("copy.db");
+    for _ in 0..2 {
+        drop(Store::open(&copy, options()).unwrap());
+        let reader = StoreReader::open(&copy).unwrap();
+        let gaps = reader.gaps(&RowFilter::default()).unwrap();
+        let last_beat = 400 + 400 * 4;
+        let expected = crate::pipeline::Gap {
+            cause: crate::pipeline::GapCause::Interrupted,
+            ..gap(&info, 1_000, last_beat + 1 - 1_000)
+        };
+        assert_eq!(gaps.len(), 1, "only once");
+        assert_eq!((&gaps[0].gap, gaps[0].after_beat), (&expected, 5));
+        assert_eq!(gaps[0].wall, info.start.wall_at(expected.time));
+        let session = reader.latest_session().unwrap().unwrap();
+        assert_eq!(
+            (session.counts.gaps, session.counts.missing_samples),
+            (1, expected.missing_samples)
+        );
+    }
+}
+
 #[test]
 fn ids_are_never_given_twice_even_after_rows_are_deleted() {
     let folder = tempfile::tempdir().unwrap();
