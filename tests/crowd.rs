@@ -70,8 +70,8 @@ fn honest_clients_are_served_whatever_the_others_do() {
     let (code, stop) = daemon.terminate();
     let mut times = std::mem::take(&mut *served.times.lock().expect("no panic"));
     times.sort_unstable();
-    let within = |share: f64| {
-        let place = (times.len() as f64 * share).ceil() as usize;
+    let within = |percent: usize| {
+        let place = (times.len() * percent).div_ceil(100);
         let time = times.get(place.saturating_sub(1));
         time.map_or(f64::NAN, |time| time.as_secs_f64() * 1e3)
     };
@@ -82,9 +82,9 @@ fn honest_clients_are_served_whatever_the_others_do() {
          disturbances\nmemory {before_kib} KiB before, {peak_kib} KiB at its peak; {} samples, {} \
          missing in {} gaps; connections {}",
         read(&served.answers),
-        within(0.5),
-        within(0.99),
-        within(1.0),
+        within(50),
+        within(99),
+        within(100),
         read(&served.refused),
         read(&served.streams),
         read(&served.stream_beats),

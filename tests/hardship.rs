@@ -58,7 +58,7 @@ fn is_bridged(home: &Home, daemon: Daemon, trouble: impl FnOnce(), relief: impl 
     });
     let (code, _) = daemon.terminate();
     assert_eq!(code, Some(0), "{}", home.log());
-    integrity(&home.database).unwrap();
+    integrity(&home.database).expect("an undamaged database");
     beats_are_whole(&home.database);
     assert_eq!(
         kinds(&home.database),
@@ -149,7 +149,7 @@ fn a_daemon_that_starts_on_a_full_disk_records_and_stores_later() {
 fn a_full_file_system_is_bridged() {
     let folder = common::scratch();
     let disk = folder.path().join("disk");
-    std::fs::create_dir(&disk).unwrap();
+    std::fs::create_dir(&disk).expect("a folder");
     let mounted = Command::new("mount")
         .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
         .arg(&disk)
@@ -169,7 +169,7 @@ fn a_full_file_system_is_bridged() {
                 // takes what is left; the last write fails, as it should
                 let _ = std::fs::write(&ballast, vec![0; 2 << 20]);
             },
-            || std::fs::remove_file(&ballast).unwrap(),
+            || std::fs::remove_file(&ballast).expect("our own file"),
         );
     });
     let unmounted = Command::new("umount").arg("-l").arg(&disk).status();
@@ -186,14 +186,14 @@ fn a_second_daemon_on_the_same_database_is_refused() {
     let first = home.start(&[]);
     home.until("it records", |status| status["state"] == "recording");
     let other = folder.path().join("other");
-    std::fs::create_dir(&other).unwrap();
+    std::fs::create_dir(&other).expect("a folder");
     let config = other.join("c.toml");
     let text = format!(
         "[store]\npath = {:?}\n[api]\nsocket_path = {:?}\n",
         home.database,
         other.join("s")
     );
-    std::fs::write(&config, text).unwrap();
+    std::fs::write(&config, text).expect("it is written");
     let outcome = common::run([
         "run",
         "--simulated",

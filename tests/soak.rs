@@ -72,7 +72,7 @@ fn memory_stays_flat_and_questions_fast() {
         slowest = slowest.max(fastest);
     }
     assert_eq!(running.terminate().0, Some(0));
-    common::integrity(&database).unwrap();
+    common::integrity(&database).expect("an undamaged database");
     let samples = integers(&database, "SELECT sum(samples) FROM sessions")[0];
     let beats = integers(&database, "SELECT count(*) FROM beats")[0];
     let size = std::fs::metadata(&database).expect("a database").len();

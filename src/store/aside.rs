@@ -73,7 +73,7 @@ pub(super) fn set_aside(path: &Path) -> Result<PathBuf, StoreError> {
         .to_rfc3339()
         .unwrap_or_default()
         .chars()
-        .filter(|letter| letter.is_ascii_alphanumeric())
+        .filter(char::is_ascii_alphanumeric)
         .collect();
     let (second, _) = stamp.split_at(stamp.len().min(15));
     let aside = (0_u32..)

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::open::Synchronous;
 
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 const SAMPLE_EVERY: Duration = Duration::from_secs(60);
 const SAMPLES_KEPT: usize = 61; // of one hour, both ends
 
@@ -35,6 +36,7 @@ pub(super) struct VolumeMeter {
     /// Whether the next commit begins the log anew.
     log_begins: bool,
     samples: VecDeque<(Instant, Option<u64>, u64)>,
+    looked: Option<Instant>,
 }
 
 impl VolumeMeter {
@@ -44,6 +46,7 @@ impl VolumeMeter {
             syncs: 0,
             log_begins: true,
             samples: VecDeque::with_capacity(SAMPLES_KEPT),
+            looked: None,
         }
     }
 
@@ -64,18 +67,19 @@ impl VolumeMeter {
 
     /// The volume now, if it is time to look.
     pub(super) fn look(&mut self) -> Option<WriteVolume> {
-        let due = self
-            .samples
-            .back()
-            .is_none_or(|(at, ..)| at.elapsed() >= SAMPLE_EVERY);
+        let due = self.looked.is_none_or(|at| at.elapsed() >= LOOK_EVERY);
         due.then(|| self.measure(Instant::now(), written_bytes()))
     }
 
     fn measure(&mut self, now: Instant, bytes: Option<u64>) -> WriteVolume {
-        if self.samples.len() == SAMPLES_KEPT {
-            self.samples.pop_front();
+        self.looked = Some(now);
+        let newest = self.samples.back();
+        if newest.is_none_or(|(at, ..)| now.saturating_duration_since(*at) >= SAMPLE_EVERY) {
+            if self.samples.len() == SAMPLES_KEPT {
+                self.samples.pop_front();
+            }
+            self.samples.push_back((now, bytes, self.syncs));
         }
-        self.samples.push_back((now, bytes, self.syncs));
         let (since, before, syncs_before) = self.samples[0];
         WriteVolume {
             bytes,

@@ -51,7 +51,7 @@ pub struct WriterStatus {
     pub rows_deleted: u64,
     /// Raw ECG blocks deleted by retention since the start.
     pub blocks_deleted: u64,
-    /// What has been written to the medium, at most a minute old.
+    /// What has been written to the medium, a few seconds old.
     pub volume: WriteVolume,
     /// Rows that came after their session had ended and were not stored.
     pub rows_refused: u64,

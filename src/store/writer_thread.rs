@@ -285,6 +285,8 @@ impl WriterThread {
             }
             .end_session(row, at, reason)
         })?;
+        self.end_trouble();
+        self.commit_all()?; // what the store itself had to tell of the end
         self.session = None;
         self.note_commit(0);
         Ok(())

@@ -356,3 +356,35 @@ fn a_database_that_is_taken_away_is_noticed() {
     let events = reader.events(&RowFilter::default()).unwrap();
     assert!(events[0].detail.contains("removed or replaced"));
 }
+
+#[test]
+fn a_lock_while_a_session_ends_is_waited_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("beats.db");
+    let written = start(&path, patient());
+    let info = session_info(0);
+    written.begin_session(&info).unwrap();
+    written.record(PipelineEvent::Beat(beat(&info, 0))).unwrap();
+    written.flush().unwrap();
+    let other = lock(&path);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            written.end_session(info.start, "stopped").unwrap();
+        });
+        until("it is tried", || {
+            written.monitor().status().trouble.is_some()
+        });
+        other.execute_batch("ROLLBACK").unwrap();
+    });
+    // longer than the pause before the next try would be
+    std::thread::sleep(Duration::from_millis(300));
+    super::fill(&written, 100, 1);
+    assert_eq!(written.monitor().status().failure, None);
+    written.close().unwrap();
+    let sessions = StoreReader::open(&path).unwrap().sessions(0, 10).unwrap();
+    let ends: Vec<_> = sessions
+        .into_iter()
+        .map(|session| session.end.unwrap().reason)
+        .collect();
+    assert_eq!(ends, ["stopped", "completed"]);
+}
