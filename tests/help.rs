@@ -104,6 +104,7 @@ const OPTIONS: [(&str, &[&str]); 8] = [
             "--config",
             "--check",
             "--simulated",
+            "--speed",
             "--faults",
             "--inject",
             "--hang-after",

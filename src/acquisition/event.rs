@@ -44,6 +44,10 @@ pub enum GapCause {
     Source,
     /// The pipeline was too slow and the queue before it full.
     Overrun,
+    /// They were acquired, but the store could not be written for longer than memory lasted.
+    NotStored,
+    /// They were acquired, but the program died before they were stored.
+    Interrupted,
 }
 
 /// A stretch of samples that never arrived.
@@ -112,12 +116,14 @@ impl Event {
 
 impl GapCause {
     /// All causes.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::MissedDrdy,
         Self::BadFrame,
         Self::ChipRestart,
         Self::Source,
         Self::Overrun,
+        Self::NotStored,
+        Self::Interrupted,
     ];
 
     /// The name used in JSON and in the store, e.g. `missed_drdy`.
@@ -129,6 +135,8 @@ impl GapCause {
             Self::ChipRestart => "chip_restart",
             Self::Source => "source",
             Self::Overrun => "overrun",
+            Self::NotStored => "not_stored",
+            Self::Interrupted => "interrupted",
         }
     }
 }
@@ -144,7 +152,9 @@ mod tests {
             GapCause::BadFrame => Some(GapCause::ChipRestart),
             GapCause::ChipRestart => Some(GapCause::Source),
             GapCause::Source => Some(GapCause::Overrun),
-            GapCause::Overrun => None,
+            GapCause::Overrun => Some(GapCause::NotStored),
+            GapCause::NotStored => Some(GapCause::Interrupted),
+            GapCause::Interrupted => None,
         }
     }
 

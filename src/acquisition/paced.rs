@@ -15,6 +15,8 @@ pub struct Paced<S> {
     /// The first time in the source, and the machine's at that moment.
     origin: Option<(MonotonicNs, MonotonicNs)>,
     hang_after: Option<Duration>,
+    /// Signal time that passes in a second.
+    speed: f64,
 }
 
 impl<S: FrameSource> Paced<S> {
@@ -25,7 +27,14 @@ impl<S: FrameSource> Paced<S> {
             source,
             origin: None,
             hang_after: None,
+            speed: 1.0,
         }
+    }
+
+    /// So many times as fast as real time; `speed` must be above 0.
+    #[must_use]
+    pub fn at_speed(self, speed: f64) -> Self {
+        Self { speed, ..self }
     }
 
     /// The thread that reads never comes back after this much signal: what a watchdog is for.
@@ -89,9 +98,11 @@ impl<S> Paced<S> {
                 std::thread::park();
             }
         }
-        let early_ns = time.since(SystemClock.now());
-        if early_ns > 0 {
-            std::thread::sleep(Duration::from_nanos(early_ns));
+        let elapsed = Duration::from_nanos(SystemClock.now().since(began));
+        let due =
+            Duration::try_from_secs_f64(since.as_secs_f64() / self.speed).unwrap_or(Duration::MAX);
+        if let Some(early) = due.checked_sub(elapsed) {
+            std::thread::sleep(early);
         }
     }
 }

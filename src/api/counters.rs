@@ -15,6 +15,12 @@ pub(super) struct Counters {
     pub(super) dropped_stalled: AtomicU64,
     /// Connections closed because nothing went over them for too long.
     pub(super) dropped_idle: AtomicU64,
+    /// Connections of clients that may not read.
+    pub(super) refused_peer: AtomicU64,
+    /// Connections closed because a request took too long to come in.
+    pub(super) dropped_slow_request: AtomicU64,
+    /// Connections closed because a request was too long.
+    pub(super) dropped_large_request: AtomicU64,
     /// Event streams closed because the client read more slowly than beats came.
     pub(super) dropped_lagging: AtomicU64,
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,21 +14,50 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::access::{Access, Peer};
 use super::counters::{Counters, Present, count};
+use super::head::Head;
 
-/// Body of the answer to a connection above the limit.
-const TURNED_AWAY: &str = "{\"type\":\"urn:problem-type:ecg-gateway:too-many-connections\",\
-     \"title\":\"All connections are taken\",\"status\":503,\
-     \"detail\":\"Try again later, or raise the limit.\",\"instance\":null}";
+/// What a client is told whose request is not read: name and status line, title, detail.
+type Refusal = (&'static str, &'static str, &'static str, &'static str);
+const FULL: Refusal = (
+    "too-many-connections",
+    "503 Service Unavailable",
+    "All connections are taken",
+    "Try again later, or raise the limit.",
+);
+const STRANGER: Refusal = (
+    "not-permitted",
+    "403 Forbidden",
+    "This client may not do that",
+    "Neither this user nor its group may read here.",
+);
+const SLOW: Refusal = (
+    "request-too-slow",
+    "408 Request Timeout",
+    "The request took too long to come in",
+    "Send it at once.",
+);
+const LARGE: Refusal = (
+    "request-too-large",
+    "431 Request Header Fields Too Large",
+    "The request is too long",
+    "Send at most 16384 bytes.",
+);
 /// Clients turned away that may finish sending first; closing on their bytes would hide the answer.
 pub(super) const MOST_LINGERING: usize = 16;
 const LINGER: Duration = Duration::from_secs(1);
 
-fn turned_away() -> String {
+fn refusal((name, status, title, detail): Refusal) -> String {
+    let code = status.split(' ').next().unwrap_or_default();
+    let body = format!(
+        "{{\"type\":\"urn:problem-type:ecg-gateway:{name}\",\"title\":\"{title}\",\
+         \"status\":{code},\"detail\":\"{detail}\",\"instance\":null}}"
+    );
     format!(
-        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n\
-         content-length: {}\r\nconnection: close\r\n\r\n{TURNED_AWAY}",
-        TURNED_AWAY.len()
+        "HTTP/1.1 {status}\r\ncontent-type: application/problem+json\r\n\
+         content-length: {}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
     )
 }
 
@@ -39,6 +69,8 @@ pub(super) struct CappedListener {
     pub(super) counters: Arc<Counters>,
     pub(super) stall_timeout: Duration,
     pub(super) idle_timeout: Duration,
+    pub(super) request_timeout: Duration,
+    pub(super) access: Access,
 }
 
 impl Listener for CappedListener {
@@ -48,13 +80,21 @@ impl Listener for CappedListener {
     async fn accept(&mut self) -> (Connection, SocketAddr) {
         loop {
             match self.inner.accept().await {
-                Ok((stream, address)) => match Arc::clone(&self.places).try_acquire_owned() {
-                    Ok(place) => return (self.connection(stream, place), address),
-                    Err(_) => {
-                        count(&self.counters.refused);
-                        self.turn_away(stream);
+                Ok((stream, address)) => {
+                    let peer = self.access.of(&stream);
+                    if !peer.may_read {
+                        count(&self.counters.refused_peer);
+                        self.turn_away(stream, STRANGER);
+                        continue;
                     }
-                },
+                    match Arc::clone(&self.places).try_acquire_owned() {
+                        Ok(place) => return (self.connection(stream, peer, place), address),
+                        Err(_) => {
+                            count(&self.counters.refused);
+                            self.turn_away(stream, FULL);
+                        }
+                    }
+                }
                 // the client gave up before we came: nothing to wait for
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 // most likely out of file descriptors: some will come back
@@ -72,9 +112,9 @@ impl Listener for CappedListener {
 }
 
 impl CappedListener {
-    fn turn_away(&self, mut stream: UnixStream) {
+    fn turn_away(&self, mut stream: UnixStream, why: Refusal) {
         // a fresh socket's buffer takes this; if not, closing says enough
-        let _ = stream.try_write(turned_away().as_bytes());
+        let _ = stream.try_write(refusal(why).as_bytes());
         let Ok(turn) = Arc::clone(&self.lingering).try_acquire_owned() else {
             return;
         };
@@ -97,9 +137,18 @@ impl CappedListener {
         });
     }
 
-    fn connection(&self, stream: UnixStream, place: OwnedSemaphorePermit) -> Connection {
+    fn connection(
+        &self,
+        stream: UnixStream,
+        peer: Peer,
+        place: OwnedSemaphorePermit,
+    ) -> Connection {
         Connection {
             stream,
+            peer,
+            head: Head::default(),
+            request_timeout: self.request_timeout,
+            request: None,
             stall_timeout: self.stall_timeout,
             stall: None,
             idle_timeout: self.idle_timeout,
@@ -112,19 +161,53 @@ impl CappedListener {
 }
 
 /// A client's connection. Fails with [`io::ErrorKind::TimedOut`] where the client takes no byte of an
-/// answer for the stall time-out, or nothing moves in either direction for the idle time-out.
+/// answer for the stall time-out, nothing moves in either direction for the idle time-out, or a
+/// request is too long or takes too long.
 pub(super) struct Connection {
     stream: UnixStream,
+    peer: Peer,
+    head: Head,
+    request_timeout: Duration,
+    /// Runs while a request is half here.
+    request: Option<Pin<Box<Sleep>>>,
     stall_timeout: Duration,
     stall: Option<Pin<Box<Sleep>>>,
     idle_timeout: Duration,
     idle: Pin<Box<Sleep>>,
-    _present: Present<fn(&Counters) -> &std::sync::atomic::AtomicU64>,
+    _present: Present<fn(&Counters) -> &AtomicU64>,
     counters: Arc<Counters>,
     _place: OwnedSemaphorePermit,
 }
 
 impl Connection {
+    /// Who is at the other end.
+    pub(super) fn peer(&self) -> Peer {
+        self.peer
+    }
+
+    /// The connection ends here; the client is told why if its buffer takes it.
+    fn refuse(&mut self, why: Refusal, counter: fn(&Counters) -> &AtomicU64) -> io::Error {
+        count(counter(&self.counters));
+        let _ = self.stream.try_write(refusal(why).as_bytes());
+        io::ErrorKind::TimedOut.into()
+    }
+
+    /// Fails once a request that is half here has taken too long.
+    fn watch_request(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        if !self.head.is_partial() {
+            self.request = None;
+            return Ok(());
+        }
+        let request_timeout = self.request_timeout;
+        let request = self
+            .request
+            .get_or_insert_with(|| Box::pin(sleep(request_timeout)));
+        if request.as_mut().poll(context).is_pending() {
+            return Ok(());
+        }
+        Err(self.refuse(SLOW, |counters| &counters.dropped_slow_request))
+    }
+
     fn moved(&mut self) {
         self.stall = None;
         let deadline = Instant::now() + self.idle_timeout;
@@ -138,6 +221,7 @@ impl Connection {
     ) -> Poll<io::Result<T>> {
         if outcome.is_ready() {
             self.moved();
+            self.head.answered();
             return outcome;
         }
         let stall_timeout = self.stall_timeout;
@@ -160,7 +244,15 @@ impl AsyncRead for Connection {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let me = self.get_mut();
+        let before = buffer.filled().len();
         let outcome = Pin::new(&mut me.stream).poll_read(context, buffer);
+        let read = buffer.filled().get(before..).unwrap_or_default();
+        if !me.head.see(read) {
+            return Poll::Ready(Err(
+                me.refuse(LARGE, |counters| &counters.dropped_large_request)
+            ));
+        }
+        me.watch_request(context)?;
         if outcome.is_ready() {
             me.moved();
             return outcome;
@@ -210,15 +302,24 @@ impl AsyncWrite for Connection {
 
 #[cfg(test)]
 mod tests {
+    use super::super::head::MOST_HEAD_BYTES;
     use super::*;
 
     #[test]
-    fn the_answer_to_a_surplus_connection_is_whole() {
-        let answer = turned_away();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        assert!(head.contains(&format!("content-length: {}\r\n", body.len())));
-        let problem: serde_json::Value = serde_json::from_str(body).unwrap();
-        assert_eq!(problem["status"], 503);
-        assert!(problem["instance"].is_null());
+    fn the_answers_to_unread_requests_are_whole_and_documented() {
+        let document = include_str!("../../docs/api.md");
+        for (why, status) in [(FULL, 503), (STRANGER, 403), (SLOW, 408), (LARGE, 431)] {
+            let answer = refusal(why);
+            let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+            assert!(head.contains(&format!("content-length: {}\r\n", body.len())));
+            let problem: serde_json::Value = serde_json::from_str(body).unwrap();
+            assert_eq!(problem["status"], status);
+            assert!(problem["instance"].is_null());
+            assert!(
+                document.contains(&format!("| `{}` | {status} |", why.0)),
+                "{why:?}"
+            );
+        }
+        assert!(LARGE.3.contains(&MOST_HEAD_BYTES.to_string()));
     }
 }

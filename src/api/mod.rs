@@ -5,12 +5,15 @@
 //! store's commit hook feeds; what only the service knows is in [`LiveStatus`].
 //! `docs/api.md` describes every route and field, and a test holds the two together.
 
+mod access;
 mod counters;
 mod engines;
+mod head;
 mod heart_rate;
 mod io;
 mod json;
 mod live;
+mod metrics;
 mod problem;
 mod query;
 mod routes;
@@ -21,7 +24,10 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
+pub use access::{Access, Named};
 pub use live::{AcquisitionStatus, Condition, LiveStatus, ServiceState, SharedLiveStatus};
+#[cfg(fuzzing)]
+pub use query::fuzz_query;
 pub use server::{ApiDeps, ApiOptions, ApiServer};
 pub use socket::SocketError;
 pub use stream::StreamHub;

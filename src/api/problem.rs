@@ -11,6 +11,9 @@ use crate::store::StoreError;
 pub(super) enum Kind {
     UnknownPath,
     MethodNotAllowed,
+    BodyNotTaken,
+    NotPermitted,
+    NotSupported,
     UnknownParameter,
     InvalidParameter,
     NoSuchBeat,
@@ -20,9 +23,12 @@ pub(super) enum Kind {
 
 impl Kind {
     #[cfg(test)]
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::UnknownPath,
         Self::MethodNotAllowed,
+        Self::BodyNotTaken,
+        Self::NotPermitted,
+        Self::NotSupported,
         Self::UnknownParameter,
         Self::InvalidParameter,
         Self::NoSuchBeat,
@@ -34,6 +40,9 @@ impl Kind {
         match self {
             Self::UnknownPath => "unknown-path",
             Self::MethodNotAllowed => "method-not-allowed",
+            Self::BodyNotTaken => "body-not-taken",
+            Self::NotPermitted => "not-permitted",
+            Self::NotSupported => "not-supported",
             Self::UnknownParameter => "unknown-parameter",
             Self::InvalidParameter => "invalid-parameter",
             Self::NoSuchBeat => "no-such-beat",
@@ -45,7 +54,10 @@ impl Kind {
     const fn title(self) -> &'static str {
         match self {
             Self::UnknownPath => "There is nothing at this path",
-            Self::MethodNotAllowed => "This path can only be read",
+            Self::MethodNotAllowed => "This path does not take this method",
+            Self::BodyNotTaken => "Requests have no body here",
+            Self::NotPermitted => "This client may not do that",
+            Self::NotSupported => "There is nothing to control here",
             Self::UnknownParameter => "Unknown query parameter",
             Self::InvalidParameter => "Invalid parameter value",
             Self::NoSuchBeat => "There is no beat with this id",
@@ -58,6 +70,9 @@ impl Kind {
         match self {
             Self::UnknownPath | Self::NoSuchBeat => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::BodyNotTaken => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::NotPermitted => StatusCode::FORBIDDEN,
+            Self::NotSupported => StatusCode::NOT_IMPLEMENTED,
             Self::UnknownParameter | Self::InvalidParameter => StatusCode::BAD_REQUEST,
             Self::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::StoreDamaged => StatusCode::INTERNAL_SERVER_ERROR,
@@ -110,11 +125,6 @@ impl Problem {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
-        if self.kind == Kind::MethodNotAllowed {
-            response
-                .headers_mut()
-                .insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
-        }
         response
     }
 }

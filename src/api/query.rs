@@ -145,6 +145,42 @@ impl Parameters {
     }
 }
 
+/// Reads `text` as the query string of every parameter there is; for `fuzz/`.
+#[cfg(fuzzing)]
+pub fn fuzz_query(text: &str) {
+    let Ok(uri) = format!("/v1/x?{text}").parse::<Uri>() else {
+        return;
+    };
+    let known = [
+        "from",
+        "to",
+        "class",
+        "outcome",
+        "session",
+        "limit",
+        "cursor",
+        "before_ms",
+    ];
+    let Ok(parameters) = Parameters::parse(&uri, &known) else {
+        return;
+    };
+    let _ = parameters
+        .time("from")
+        .map(|time| time.map(WallUs::to_rfc3339));
+    let _ = parameters.time("to");
+    let _ = parameters.classes();
+    let _ = parameters.unclassifiable();
+    let _ = parameters.id("session");
+    let _ = parameters.limit();
+    let _ = parameters.milliseconds("before_ms", 1.0, 10.0);
+    for list in [List::Sessions, List::Beats, List::Gaps, List::Events] {
+        if let Ok(after) = parameters.cursor(list) {
+            let again = list.cursor_after(after);
+            assert!(after == 0 || again.len() > 1);
+        }
+    }
+}
+
 pub(super) fn parse_id(name: &str, text: &str) -> Result<i64, Problem> {
     text.parse()
         .ok()

@@ -1,23 +1,26 @@
 //! Paths and what they answer.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use axum::Router;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, Uri};
+use axum::extract::{ConnectInfo, Path, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use serde::Serialize;
 
+use super::access::Peer;
 use super::json;
 use super::problem::{Kind, Problem};
 use super::query::{List, Parameters, parse_id};
 use super::server::Shared;
-use super::{status, stream};
+use super::{metrics, status, stream};
 use crate::store::{BeatFilter, RowFilter, StoreReader, WaveformRange};
 
 /// Every route; `docs/api.md` has a section for each.
-pub(super) const ROUTES: [&str; 7] = [
+pub(super) const ROUTES: [&str; 8] = [
     "/v1/status",
     "/v1/sessions",
     "/v1/beats",
@@ -25,12 +28,16 @@ pub(super) const ROUTES: [&str; 7] = [
     "/v1/stream",
     "/v1/events",
     "/v1/gaps",
+    "/v1/metrics",
 ];
+
+/// The one path that changes something.
+pub(super) const RELOAD: &str = "/v1/reload";
 
 type Api = State<Arc<Shared>>;
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {
-    let [status, sessions, beats, beat, stream, events, gaps] = ROUTES;
+    let [status, sessions, beats, beat, stream, events, gaps, metrics] = ROUTES;
     Router::new()
         .route(status, get(get_status))
         .route(sessions, get(get_sessions))
@@ -39,8 +46,11 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route(stream, get(get_stream))
         .route(events, get(get_events))
         .route(gaps, get(get_gaps))
+        .route(metrics, get(get_metrics))
+        .route(RELOAD, post(post_reload))
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn(refuse_body))
         .with_state(shared)
 }
 
@@ -52,12 +62,80 @@ fn answer<T: Serialize>(uri: &Uri, outcome: Result<T, Problem>) -> Response {
 }
 
 async fn unknown_path(uri: Uri) -> Response {
-    let detail = format!("paths here: {}", ROUTES.join(", "));
+    let detail = format!("paths here: {}, {RELOAD}", ROUTES.join(", "));
     Problem::new(Kind::UnknownPath, detail).respond(&uri.to_string())
 }
 
 async fn wrong_method(uri: Uri) -> Response {
-    Problem::new(Kind::MethodNotAllowed, "use GET or HEAD").respond(&uri.to_string())
+    let (words, allowed) = if uri.path() == RELOAD {
+        ("use POST", "POST")
+    } else {
+        ("use GET or HEAD", "GET, HEAD")
+    };
+    let mut response = Problem::new(Kind::MethodNotAllowed, words).respond(&uri.to_string());
+    let allowed = HeaderValue::from_static(allowed);
+    response.headers_mut().insert(header::ALLOW, allowed);
+    response
+}
+
+/// No request has a body: one that announces it is refused before a byte of it is read.
+async fn refuse_body(request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    let length = headers.get(header::CONTENT_LENGTH);
+    let announced = length.is_some_and(|length| length.as_bytes() != b"0")
+        || headers.contains_key(header::TRANSFER_ENCODING);
+    if !announced {
+        return next.run(request).await;
+    }
+    let instance = request.uri().to_string();
+    let mut response = Problem::new(Kind::BodyNotTaken, "send none").respond(&instance);
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(header::CONNECTION, close);
+    response
+}
+
+async fn get_metrics(State(shared): Api, uri: Uri) -> Response {
+    match Parameters::parse(&uri, &[]) {
+        Ok(_) => (
+            [(header::CONTENT_TYPE, metrics::CONTENT_TYPE)],
+            metrics::metrics(&shared),
+        )
+            .into_response(),
+        Err(problem) => problem.respond(&uri.to_string()),
+    }
+}
+
+#[derive(Serialize)]
+struct Accepted {
+    accepted: bool,
+}
+
+/// As SIGHUP: the configuration is read again.
+async fn post_reload(
+    State(shared): Api,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    uri: Uri,
+) -> Response {
+    let ask = || {
+        Parameters::parse(&uri, &[])?;
+        if !peer.may_control {
+            let detail = format!("user {} may read, not control", peer.uid);
+            return Err(Problem::new(Kind::NotPermitted, detail));
+        }
+        let reload = shared.deps.reload.as_ref().ok_or_else(|| {
+            Problem::new(
+                Kind::NotSupported,
+                "this command has no configuration to read",
+            )
+        })?;
+        tracing::info!(
+            uid = peer.uid,
+            "a client asks to read the configuration again"
+        );
+        reload.store(true, Ordering::Relaxed);
+        Ok(Accepted { accepted: true })
+    };
+    answer(&uri, ask())
 }
 
 async fn get_status(State(shared): Api, uri: Uri) -> Response {

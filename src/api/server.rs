@@ -2,13 +2,16 @@
 
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, watch};
 
+use super::access::{Access, Peer};
 use super::counters::Counters;
+use super::head::HEAD_TIMEOUT;
 use super::io::{CappedListener, MOST_LINGERING};
 use super::live::SharedLiveStatus;
 use super::problem::{Kind, Problem};
@@ -40,10 +43,15 @@ pub struct ApiOptions {
     /// A connection over which nothing moves for this long is closed. Event streams move something
     /// every 15 s.
     pub idle_timeout: Duration,
+    /// A request must be complete this long after its first byte.
+    pub request_timeout: Duration,
+    /// Who may read and who may control.
+    pub access: Access,
 }
 
 impl ApiOptions {
-    /// Mode 0660, 128 connections, 10 s to stall, 60 s to idle.
+    /// Mode 0660, 128 connections, 10 s to stall, 60 s to idle, 10 s for a request; everybody who
+    /// can connect may read.
     #[must_use]
     pub fn at(path: impl Into<PathBuf>) -> Self {
         Self {
@@ -52,6 +60,8 @@ impl ApiOptions {
             max_connections: 128,
             stall_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
+            request_timeout: HEAD_TIMEOUT,
+            access: Access::default(),
         }
     }
 }
@@ -67,6 +77,8 @@ pub struct ApiDeps {
     pub live: SharedLiveStatus,
     /// The writer's status; `None` where the database is only read.
     pub writer: Option<WriterMonitor>,
+    /// Raised when a client asks for the configuration to be read again; `None` where there is none.
+    pub reload: Option<Arc<AtomicBool>>,
 }
 
 /// A running server; dropping it closes the socket and removes its file.
@@ -87,7 +99,8 @@ pub(super) struct Shared {
     pub(super) closing: watch::Receiver<bool>,
     pub(super) max_connections: usize,
     pub(super) started: (Instant, WallUs),
-    readers: Mutex<Vec<StoreReader>>,
+    /// Kept readers, and the databases set aside before they were opened.
+    readers: Mutex<(u64, Vec<StoreReader>)>,
     turns: Semaphore,
 }
 
@@ -163,6 +176,8 @@ impl ApiServer {
             counters: Arc::clone(&shared.counters),
             stall_timeout: options.stall_timeout,
             idle_timeout: options.idle_timeout,
+            request_timeout: options.request_timeout,
+            access: options.access.clone(),
         };
         let pulse = Pulse::default();
         let shown = pulse.clone();
@@ -231,7 +246,8 @@ async fn serve(listener: CappedListener, shared: Arc<Shared>, socket: Option<Bou
         let _ = closing.wait_for(|closing| *closing).await;
         drop(socket); // no new client finds us from here on
     };
-    let served = axum::serve(listener, router(shared)).with_graceful_shutdown(graceful);
+    let service = router(shared).into_make_service_with_connect_info::<Peer>();
+    let served = axum::serve(listener, service).with_graceful_shutdown(graceful);
     tokio::select! {
         outcome = served => {
             if let Err(error) = outcome {
@@ -260,16 +276,17 @@ impl Shared {
             .await
             .map_err(|_| unavailable("the server is closing"))?;
         let me = Arc::clone(self);
+        let generation = self.forget_old_readers();
         tokio::task::spawn_blocking(move || {
-            let kept = me.lock_readers().pop();
+            let kept = me.lock_readers().1.pop();
             let reader = match kept {
                 Some(reader) => reader,
                 None => StoreReader::open(&me.deps.database)?,
             };
             let answer = ask(&reader);
             // after a failure a fresh connection may do better
-            if answer.is_ok() {
-                me.lock_readers().push(reader);
+            if answer.is_ok() && me.lock_readers().0 == generation {
+                me.lock_readers().1.push(reader);
             }
             answer
         })
@@ -281,7 +298,18 @@ impl Shared {
         self.read(|reader| Ok(reader.newest_beat_id()?)).await
     }
 
-    fn lock_readers(&self) -> std::sync::MutexGuard<'_, Vec<StoreReader>> {
+    /// Readers of a database that was set aside would go on reading it. Which one it is now.
+    fn forget_old_readers(&self) -> u64 {
+        let writer = self.deps.writer.as_ref().map(WriterMonitor::status);
+        let generation = writer.map_or(0, |writer| writer.set_aside);
+        let mut readers = self.lock_readers();
+        if readers.0 != generation {
+            *readers = (generation, Vec::new());
+        }
+        generation
+    }
+
+    fn lock_readers(&self) -> std::sync::MutexGuard<'_, (u64, Vec<StoreReader>)> {
         self.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -11,14 +11,14 @@ use super::live;
 use super::session::{LoadedModel, Treatment, pipeline, session_info};
 use super::simulated;
 use crate::acquisition::{FrameSource, QueuedSource, Recorder, SystemClock, open_live};
-use crate::api::{AcquisitionStatus, ApiOptions, ServiceState};
+use crate::api::{Access, AcquisitionStatus, ApiOptions, Named, ServiceState};
 use crate::config::{self, Config};
 use crate::model::choose::EngineChoice;
 use crate::service::{
     Gateway, GatewayOptions, Signals, Supervision, Watched, inherited_socket, service_manager,
     watch_signals,
 };
-use crate::store::{StoreOptions, Synchronous};
+use crate::store::{Outage, Retention, StoreOptions, Synchronous};
 
 /// Run the gateway: read the chip, label every beat, store and serve it, until SIGINT or SIGTERM.
 #[derive(Debug, Args)]
@@ -54,8 +54,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let signals = watch_signals().map_err(|error| other("signal handlers", error))?;
     let inherited = inherited_socket()
         .map_err(|error| Failure::new(Cause::Socket, format!("socket activation: {error}")))?;
-    let gateway =
-        Gateway::open_with(&options(&config), inherited)?.watching_clock(SystemClock::relation);
+    let gateway = Gateway::open_with(
+        &options(&config),
+        inherited,
+        Some(Arc::clone(&signals.reload)),
+    )?
+    .watching_clock(SystemClock::relation);
     let (kind, origin, source) = open_source(arguments, &config)?;
     super::require_chip(live::expected_chip(&config), source.info().chip, "the chip")?;
     let block_seconds = config
@@ -186,12 +190,40 @@ fn options(config: &Config) -> GatewayOptions {
                 config::Synchronous::Full => Synchronous::Full,
             },
             commit_after: Duration::from_millis(u64::from(config.store.batch_ms)),
+            outage: Outage::Bridge {
+                longest: Duration::from_secs(u64::from(config.store.outage_minutes) * 60),
+                most_bytes: usize::try_from(config.store.outage_mib)
+                    .unwrap_or(usize::MAX)
+                    .saturating_mul(1 << 20),
+            },
+            ecg_kept: config.store.keep_ecg,
+            retention: Retention {
+                rows: days(config.store.keep_days),
+                ecg: days(config.store.keep_ecg_days),
+                most_bytes: (config.store.max_mib > 0)
+                    .then(|| u64::from(config.store.max_mib) << 20),
+            },
             ..StoreOptions::default()
         },
         socket: Some(ApiOptions {
             mode: config.api.mode.0,
             max_connections: usize::try_from(config.api.max_connections).unwrap_or(64),
+            access: Access {
+                read: Named {
+                    uids: config.api.read_uids.clone(),
+                    gids: config.api.read_gids.clone(),
+                },
+                control: Named {
+                    uids: config.api.control_uids.clone(),
+                    gids: config.api.control_gids.clone(),
+                },
+            },
             ..ApiOptions::at(socket)
         }),
     }
+}
+
+/// An age in days; 0 is none.
+fn days(count: u32) -> Option<Duration> {
+    (count > 0).then(|| Duration::from_secs(u64::from(count) * 86_400))
 }

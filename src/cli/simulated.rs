@@ -26,6 +26,9 @@ pub(super) struct SimulationArguments {
     /// rhythm, or a WFDB record.
     #[arg(long, value_name = "SOURCE")]
     simulated: Option<String>,
+    /// Let the simulated time pass this many times as fast, 0.01 to 10000.
+    #[arg(long, value_name = "FACTOR", requires = "simulated", default_value_t = 1.0, value_parser = speed)]
+    speed: f64,
     /// Script of faults for the simulated chip, one a line: `at 2.5s lead-off in2n for 1s`.
     #[arg(long, value_name = "FILE", requires = "simulated")]
     faults: Option<PathBuf>,
@@ -74,7 +77,7 @@ impl SimulationArguments {
             let signal = RecordSignal::open(excerpt, f64::from(chip.rate.hz()))?;
             open_simulated(&board, chip, signal, session, &recorder)?
         };
-        let mut paced = Paced::new(simulated.with_care(live::care(config)));
+        let mut paced = Paced::new(simulated.with_care(live::care(config))).at_speed(self.speed);
         if let Some(after) = self.hang_after {
             paced = paced.hanging_after(after);
         }
@@ -95,6 +98,13 @@ pub(super) fn fault_script(path: Option<&Path>) -> Result<FaultScript, Failure> 
 /// `gpu-lost@90s`: a fault of the host.
 pub(super) fn injection(text: &str) -> Result<Arc<Injection>, InjectionError> {
     text.parse().map(Arc::new)
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|factor| (0.01..=10_000.0).contains(factor))
+        .ok_or_else(|| "expected a factor 0.01 to 10000".to_owned())
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -134,6 +134,16 @@ pub struct StoreConfig {
     pub keep_ecg: bool,
     /// Length of a block of raw ECG, seconds.
     pub ecg_block_seconds: u32,
+    /// Longest time rows are kept in memory while the store cannot be written, minutes.
+    pub outage_minutes: u32,
+    /// Most memory they take, MiB.
+    pub outage_mib: u32,
+    /// Age at which beats, gaps and events are deleted, days; 0 keeps them.
+    pub keep_days: u32,
+    /// Age at which raw ECG is deleted, days; 0 keeps it.
+    pub keep_ecg_days: u32,
+    /// Largest database, MiB; 0 sets no limit.
+    pub max_mib: u32,
 }
 
 /// `[api]`: the socket.
@@ -145,6 +155,14 @@ pub struct ApiConfig {
     pub mode: SocketMode,
     /// Most connections at a time.
     pub max_connections: u32,
+    /// Users who may read; with no user and no group named, everybody who can connect.
+    pub read_uids: Vec<u32>,
+    /// Groups whose members may read.
+    pub read_gids: Vec<u32>,
+    /// Users who may control; root and the gateway's own user always may.
+    pub control_uids: Vec<u32>,
+    /// Groups whose members may control.
+    pub control_gids: Vec<u32>,
 }
 
 /// `[log]`: the log.
@@ -224,6 +242,11 @@ impl Default for StoreConfig {
             batch_ms: 1000,
             keep_ecg: true,
             ecg_block_seconds: 10,
+            outage_minutes: 60,
+            outage_mib: 32,
+            keep_days: 0,
+            keep_ecg_days: 0,
+            max_mib: 0,
         }
     }
 }
@@ -234,6 +257,10 @@ impl Default for ApiConfig {
             socket_path: "/run/ecg-gateway/api.sock".into(),
             mode: SocketMode(0o660),
             max_connections: 64,
+            read_uids: Vec::new(),
+            read_gids: Vec::new(),
+            control_uids: Vec::new(),
+            control_gids: Vec::new(),
         }
     }
 }

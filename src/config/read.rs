@@ -30,6 +30,10 @@ const MAX_PATH_BYTES: usize = 4095;
 const MAX_SOCKET_PATH_BYTES: usize = 107;
 /// Longest name of a channel: the label field of EDF+.
 const MAX_CHANNEL_NAME: usize = 16;
+/// Largest user or group id (the one above means none).
+const MAX_ID: u32 = u32::MAX - 1;
+/// Most ids in one list.
+const MAX_IDS: usize = 64;
 /// Bits of a frame, all of which must be read in 4/5 of a sample's time.
 const FRAME_BITS: u32 = 72;
 
@@ -224,6 +228,11 @@ fn store(mut section: Section<'_>, config: &mut StoreConfig) -> Result<(), Confi
     section.integer("batch_ms", &mut config.batch_ms, 10..=60_000)?;
     section.boolean("keep_ecg", &mut config.keep_ecg)?;
     section.integer("ecg_block_seconds", &mut config.ecg_block_seconds, 1..=60)?;
+    section.integer("outage_minutes", &mut config.outage_minutes, 1..=10_080)?;
+    section.integer("outage_mib", &mut config.outage_mib, 1..=1024)?;
+    section.integer("keep_days", &mut config.keep_days, 0..=36_500)?;
+    section.integer("keep_ecg_days", &mut config.keep_ecg_days, 0..=36_500)?;
+    section.integer("max_mib", &mut config.max_mib, 0..=16_777_216)?;
     section.finish()
 }
 
@@ -240,7 +249,27 @@ fn api(mut section: Section<'_>, config: &mut ApiConfig) -> Result<(), ConfigErr
         |value| text(value).and_then(socket_mode),
     )?;
     section.integer("max_connections", &mut config.max_connections, 1..=1024)?;
+    ids(&mut section, "read_uids", &mut config.read_uids)?;
+    ids(&mut section, "read_gids", &mut config.read_gids)?;
+    ids(&mut section, "control_uids", &mut config.control_uids)?;
+    ids(&mut section, "control_gids", &mut config.control_gids)?;
     section.finish()
+}
+
+/// User or group ids.
+fn ids(
+    section: &mut Section<'_>,
+    key: &'static str,
+    target: &mut Vec<u32>,
+) -> Result<(), ConfigError> {
+    let expected = format!("an array of at most {MAX_IDS} integers 0 to {MAX_ID}");
+    section.read(key, target, &expected, |value| match value {
+        DeValue::Array(values) if values.len() <= MAX_IDS => values
+            .iter()
+            .map(|value| integer(value.get_ref()).filter(|id| *id <= MAX_ID))
+            .collect(),
+        _ => None,
+    })
 }
 
 /// Three octal digits, or four of which the first is 0.

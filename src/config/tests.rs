@@ -247,10 +247,19 @@ fn every_value_that_differs_from_its_default_is_read() {
         batch_ms = 10
         keep_ecg = false
         ecg_block_seconds = 60
+        outage_minutes = 5
+        outage_mib = 64
+        keep_days = 365
+        keep_ecg_days = 30
+        max_mib = 4096
         [api]
         socket_path = "api.sock"
         mode = "600"
         max_connections = 1
+        read_uids = [1000, 1001]
+        read_gids = [100]
+        control_uids = [4294967294]
+        control_gids = [0]
         [log]
         level = "trace"
         "#,
@@ -300,11 +309,20 @@ fn every_value_that_differs_from_its_default_is_read() {
             batch_ms: 10,
             keep_ecg: false,
             ecg_block_seconds: 60,
+            outage_minutes: 5,
+            outage_mib: 64,
+            keep_days: 365,
+            keep_ecg_days: 30,
+            max_mib: 4_096,
         },
         api: ApiConfig {
             socket_path: "api.sock".into(),
             mode: SocketMode(0o600),
             max_connections: 1,
+            read_uids: vec![1_000, 1_001],
+            read_gids: vec![100],
+            control_uids: vec![u32::MAX - 1],
+            control_gids: vec![0],
         },
         log: LogConfig {
             level: LogLevel::Trace,

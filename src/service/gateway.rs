@@ -2,6 +2,7 @@
 
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::session::{Session, SessionOutcome};
@@ -66,17 +67,18 @@ impl Gateway {
     /// # Errors
     /// [`GatewayError`]; nothing is left open then.
     pub fn open(options: &GatewayOptions) -> Result<Self, GatewayError> {
-        Self::open_with(options, None)
+        Self::open_with(options, None, None)
     }
 
     /// As [`Gateway::open`], but serves `inherited`, a socket the service manager opened, where
-    /// there is one.
+    /// there is one, and raises `reload` when a client that may control asks for it.
     ///
     /// # Errors
     /// [`GatewayError`]; nothing is left open then.
     pub fn open_with(
         options: &GatewayOptions,
         inherited: Option<UnixListener>,
+        reload: Option<Arc<AtomicBool>>,
     ) -> Result<Self, GatewayError> {
         let store = Store::open(&options.database, options.store.clone())?;
         let hub = StreamHub::default();
@@ -91,6 +93,7 @@ impl Gateway {
                     hub,
                     live: live.clone(),
                     writer: Some(writer.monitor()),
+                    reload,
                 };
                 Some(match inherited {
                     None => ApiServer::bind(socket, deps)?,

@@ -32,7 +32,7 @@ const LAST_SAMPLES: Duration = Duration::from_secs(1);
 /// What a session has recorded.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SessionReport {
-    /// Its row in the store; `None` if it could not be opened.
+    /// Its row in the store; `None` if it could not be opened, or not at once.
     pub session: Option<i64>,
     /// Beats by class, in the order N L R A V.
     pub beats_by_class: [u64; CLASS_COUNT],
@@ -124,7 +124,7 @@ impl Session<'_> {
         observe: &mut impl FnMut(&PipelineEvent),
         progress: &mut Progress,
     ) -> Result<(), SessionError> {
-        progress.report.session = Some(self.writer.begin_session(self.info)?);
+        progress.report.session = self.writer.begin_session(self.info)?;
         self.live.update(|live| {
             live.state = ServiceState::Recording;
             live.detail = None;

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use crate::pipeline::{Event, Gap, LabelledBeat};
+use crate::pipeline::{Event, Gap, LabelledBeat, SessionInfo};
 use crate::time::{ClockRelation, MonotonicNs, WallUs};
 
 use super::StoreError;
 use super::error::Context;
+use super::outage::Backlog;
 use super::rows::{Commit, CommittedRow, SessionCounts, StoredBeat, StoredEvent, StoredGap};
 use super::statements::{EncodedBlock, Statements};
 
@@ -23,19 +24,20 @@ pub(super) enum Waiting {
 }
 
 /// Who labelled a beat.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct Decider {
-    pub(super) id: i64,
     pub(super) model: Arc<str>,
     pub(super) engine: Arc<str>,
 }
 
 /// The session being recorded.
 pub(super) struct OpenSession {
-    pub(super) id: i64,
+    /// Its row in the database that is written now; `None` while it has none there.
+    pub(super) row: Option<i64>,
+    pub(super) info: SessionInfo,
     /// How the clocks stand to each other.
     pub(super) clocks: Clocks,
-    pub(super) sample_rate_hz: f64,
+    /// Who labels beats from here on.
     pub(super) decider: Decider,
 }
 
@@ -61,7 +63,7 @@ impl Clocks {
 
     /// Rows come a while after what they tell of: what happened before a step has the time the
     /// clock showed then.
-    fn wall_at(&self, time: MonotonicNs) -> WallUs {
+    pub(super) fn wall_at(&self, time: MonotonicNs) -> WallUs {
         let relation = if time < self.now.monotonic {
             self.before
         } else {
@@ -71,22 +73,38 @@ impl Clocks {
     }
 }
 
+/// What a transaction has done.
+pub(super) struct Committed {
+    pub(super) commit: Commit,
+    /// The session's row.
+    pub(super) session: i64,
+    /// Rows of the backlog that are stored now.
+    pub(super) rows: usize,
+    /// The relation of the clocks after them.
+    pub(super) clocks: Clocks,
+}
+
 /// What writing a batch has come to so far.
-struct Progress {
+struct Progress<'a> {
+    statements: &'a Statements<'a>,
+    session: i64,
+    /// The last beat's decider and its row.
+    decider: Option<(Decider, i64)>,
     newest_beat: i64,
     clocks: Clocks,
     counts: SessionCounts,
     rows: Vec<CommittedRow>,
 }
 
-/// Commits the rows and the session's counts together, or none of it; also gives the relation of
-/// the clocks after them.
+/// Commits the oldest `most` rows, what was let go before them, the session's row if it has none yet
+/// and its counts together, or none of it.
 pub(super) fn commit_batch(
     connection: &mut Connection,
     context: &Context<'_>,
     session: &OpenSession,
-    waiting: &[Waiting],
-) -> Result<(Commit, Clocks), StoreError> {
+    backlog: &Backlog,
+    most: usize,
+) -> Result<Committed, StoreError> {
     // dropped without `commit` on every error below, which rolls it back
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
@@ -95,39 +113,72 @@ pub(super) fn commit_batch(
         connection: &transaction,
         context,
     };
+    let row = match session.row {
+        Some(row) => row,
+        None => {
+            let decider = statements.decider(&session.info.model, &session.info.engine)?;
+            statements.session(&session.info, decider)?
+        }
+    };
+    let rows = backlog.len().min(most);
     let mut progress = Progress {
+        statements: &statements,
+        session: row,
+        decider: None,
         newest_beat: statements.newest_beat_id()?,
         clocks: session.clocks,
         counts: SessionCounts::default(),
-        rows: Vec::with_capacity(waiting.len()),
+        rows: Vec::with_capacity(rows),
     };
-    for row in waiting {
-        progress.write(&statements, session, row)?;
+    if let Some(row) = backlog.let_go().clock() {
+        progress.write(&row)?;
     }
-    statements.add_counts(session.id, &progress.counts)?;
+    if let Some(gap) = backlog.let_go().gap() {
+        progress.write(&Waiting::Gap(gap))?;
+    }
+    for row in backlog.oldest(rows) {
+        progress.write(row)?;
+    }
+    statements.add_counts(row, &progress.counts)?;
+    let clocks = progress.clocks;
+    let commit = Commit {
+        rows: progress.rows,
+    };
     transaction
         .commit()
         .map_err(|error| context.explain("committing", error))?;
-    let rows = progress.rows;
-    Ok((Commit { rows }, progress.clocks))
+    Ok(Committed {
+        commit,
+        session: row,
+        rows,
+        clocks,
+    })
 }
 
-impl Progress {
-    fn write(
-        &mut self,
-        statements: &Statements<'_>,
-        session: &OpenSession,
-        row: &Waiting,
-    ) -> Result<(), StoreError> {
+impl Progress<'_> {
+    fn decider(&mut self, decider: &Decider) -> Result<i64, StoreError> {
+        match &self.decider {
+            Some((known, row)) if known == decider => Ok(*row),
+            _ => {
+                let row = self.statements.decider(&decider.model, &decider.engine)?;
+                self.decider = Some((decider.clone(), row));
+                Ok(row)
+            }
+        }
+    }
+
+    fn write(&mut self, row: &Waiting) -> Result<(), StoreError> {
+        let (statements, session) = (self.statements, self.session);
         match row {
             Waiting::Beat(beat, decider) => {
                 let r_wall = self.clocks.wall_at(beat.r_time);
-                self.newest_beat = statements.beat(session.id, r_wall, decider.id, beat)?;
+                let decider_row = self.decider(decider)?;
+                self.newest_beat = statements.beat(session, r_wall, decider_row, beat)?;
                 self.counts.beats_by_class[beat.class.index()] += 1;
                 self.counts.unclassifiable += u64::from(beat.unclassifiable.is_some());
                 self.rows.push(CommittedRow::Beat(StoredBeat {
                     id: self.newest_beat,
-                    session: session.id,
+                    session,
                     r_wall,
                     model: Arc::clone(&decider.model),
                     engine: Arc::clone(&decider.engine),
@@ -136,7 +187,7 @@ impl Progress {
             }
             Waiting::Gap(gap) => {
                 let wall = self.clocks.wall_at(gap.time);
-                let id = statements.gap(session.id, wall, self.newest_beat, gap)?;
+                let id = statements.gap(session, wall, self.newest_beat, gap)?;
                 self.counts.gaps += 1;
                 self.counts.missing_samples = self
                     .counts
@@ -144,7 +195,7 @@ impl Progress {
                     .saturating_add(gap.missing_samples);
                 self.rows.push(CommittedRow::Gap(StoredGap {
                     id,
-                    session: session.id,
+                    session,
                     wall,
                     after_beat: self.newest_beat,
                     gap: *gap,
@@ -152,22 +203,22 @@ impl Progress {
             }
             Waiting::Event(event) => {
                 let wall = self.clocks.wall_at(event.time);
-                let id = statements.event(session.id, wall, self.newest_beat, event)?;
+                let id = statements.event(session, wall, self.newest_beat, event)?;
                 self.counts.events += 1;
                 self.rows.push(CommittedRow::Event(StoredEvent::new(
                     id,
-                    session.id,
+                    session,
                     wall,
                     self.newest_beat,
                     event.clone(),
                 )));
             }
             Waiting::Clock(relation, step_us) => {
-                statements.clock_relation(session.id, *relation, *step_us)?;
+                statements.clock_relation(session, *relation, *step_us)?;
                 self.clocks.step(*relation);
             }
             Waiting::Block(block) => {
-                statements.block(session.id, block)?;
+                statements.block(session, block)?;
                 self.counts.samples += block.samples;
             }
         }

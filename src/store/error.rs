@@ -156,15 +156,50 @@ impl Context<'_> {
 }
 
 impl StoreError {
-    /// True where the same write may succeed later: the database is locked, the disk is full.
+    /// True where the same write may succeed later: the database is locked, the disk is full or
+    /// read-only, the medium did not answer.
     #[must_use]
     pub fn is_transient(&self) -> bool {
+        use rusqlite::ErrorCode;
+        use std::io::ErrorKind;
+        const EIO: i32 = 5;
         match self {
             Self::Locked { .. } => true,
             Self::Sqlite { source, .. } => matches!(
                 source.sqlite_error_code(),
-                Some(rusqlite::ErrorCode::DiskFull | rusqlite::ErrorCode::SystemIoFailure)
+                Some(
+                    ErrorCode::DiskFull
+                        | ErrorCode::SystemIoFailure
+                        | ErrorCode::ReadOnly
+                        | ErrorCode::OutOfMemory
+                )
             ),
+            Self::Io { source, .. } => {
+                source.raw_os_error() == Some(EIO)
+                    || matches!(
+                        source.kind(),
+                        ErrorKind::StorageFull
+                            | ErrorKind::ReadOnlyFilesystem
+                            | ErrorKind::QuotaExceeded
+                    )
+            }
+            _ => false,
+        }
+    }
+
+    /// True where the file itself is to blame: no try later will succeed with it.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Corrupt { .. } | Self::NotADatabase { .. })
+    }
+
+    /// True where a file that was written before cannot be reached at the moment.
+    pub(super) fn is_out_of_reach(&self) -> bool {
+        match self {
+            Self::Io { .. } => true,
+            Self::Sqlite { source, .. } => {
+                source.sqlite_error_code() == Some(rusqlite::ErrorCode::CannotOpen)
+            }
             _ => false,
         }
     }

@@ -21,7 +21,7 @@ pub(super) fn refuse_newer(path: &Path, found: i64) -> Result<(), StoreError> {
 /// Looks at the first 100 bytes without SQLite, so that a foreign file is certainly not touched.
 /// False where there is no file or an empty one. The application id is always in the main file: it
 /// is written before the file gets its name. A schema version may still be in the write-ahead log only;
-/// [`super::open::check_version`] asks SQLite about that.
+/// [`super::database::check_version`] asks SQLite about that.
 pub(super) fn check_header(path: &Path) -> Result<bool, StoreError> {
     const MAGIC: &[u8; 16] = b"SQLite format 3\0";
     const USER_VERSION_AT: usize = 60; // SQLite file format, section 1.3
@@ -107,8 +107,10 @@ pub(super) fn take_lock(path: &Path) -> Result<File, StoreError> {
             });
         }
     }
-    file.set_len(0).map_err(io)?;
-    file.rewind().map_err(io)?;
-    writeln!(file, "{}", std::process::id()).map_err(io)?;
+    // Who holds it is for people: a full disk must not keep the lock from its holder.
+    let _ = file
+        .set_len(0)
+        .and_then(|()| file.rewind())
+        .and_then(|()| writeln!(file, "{}", std::process::id()));
     Ok(file)
 }

@@ -5,19 +5,25 @@
 //! hook or a reader has seen is durable as far as [`StoreOptions::synchronous`] promises.
 //! `docs/database.md` describes the file for people who open it with other tools.
 
+mod aside;
 mod batch;
 mod beat_query;
 mod codec;
+mod database;
 mod error;
 mod file;
+mod housekeeping;
 mod migrate;
 mod open;
+mod outage;
 mod parse;
 mod reader;
+mod retention;
 mod rows;
 mod statements;
 #[cfg(test)]
 mod tests;
+mod volume;
 mod waveform;
 mod writer;
 mod writer_thread;
@@ -27,10 +33,13 @@ pub use codec::{BlockEncoder, CodecError, MAX_BLOCK_SAMPLES, MAX_COMPRESSION_LEV
 pub use error::StoreError;
 pub use migrate::{APPLICATION_ID, SCHEMA_VERSION};
 pub use open::{Store, StoreOptions, Synchronous};
+pub use outage::Outage;
 pub use reader::{RowFilter, StoreReader, Totals};
+pub use retention::Retention;
 pub use rows::{
     Commit, CommittedRow, SessionCounts, SessionEnd, StoredBeat, StoredEvent, StoredGap,
     StoredSession,
 };
+pub use volume::WriteVolume;
 pub use waveform::{Waveform, WaveformRange};
 pub use writer::{StoreWriter, WriterMonitor, WriterStatus};

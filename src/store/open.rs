@@ -1,17 +1,15 @@
-//! Taking a database: lock, checks, creation, migration.
+//! How a database is opened and written.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::OpenFlags;
 
-use super::error::{Context, StoreError};
-use super::file::{beside, check_header, refuse_newer, take_lock};
-use super::migrate::{APPLICATION_ID, STEPS, migrate, version};
+use super::database::Database;
+use super::outage::Outage;
+use super::retention::Retention;
 use super::rows::Commit;
-use super::{StoreReader, StoreWriter};
+use super::{StoreError, StoreReader, StoreWriter};
 
 /// How hard a commit is pressed onto the disk (`PRAGMA synchronous`, always with WAL).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -43,9 +41,12 @@ pub struct StoreOptions {
     pub commit_rows: usize,
     /// Commands the queue to the writer thread holds before a sender has to wait.
     pub queue_length: usize,
-    /// How long a write that failed for a passing reason (locked, disk full) is tried again before
-    /// the writer gives up. Rows wait in memory meanwhile.
-    pub retry_for: Duration,
+    /// What happens while a write fails for a passing reason (locked, disk full, read-only).
+    pub outage: Outage,
+    /// Whether sessions store raw ECG: if so, what a crash took of it is recorded as a gap.
+    pub ecg_kept: bool,
+    /// What is deleted when.
+    pub retention: Retention,
     /// Deflate level of the ECG blocks, 0 (off) to [`super::MAX_COMPRESSION_LEVEL`].
     pub ecg_compression_level: u32,
 }
@@ -59,7 +60,9 @@ impl Default for StoreOptions {
             ecg_commit_after: Duration::from_secs(5),
             commit_rows: 4_096,
             queue_length: 8_192,
-            retry_for: Duration::from_secs(30),
+            outage: Outage::GiveUpAfter(Duration::from_secs(30)),
+            ecg_kept: true,
+            retention: Retention::default(),
             ecg_compression_level: 2, // the first with Huffman codes of its own: noise is all there is to gain
         }
     }
@@ -68,16 +71,18 @@ impl Default for StoreOptions {
 /// A database taken for writing by this process.
 #[derive(Debug)]
 pub struct Store {
-    pub(super) path: PathBuf,
-    pub(super) options: StoreOptions,
-    pub(super) connection: Connection,
-    /// Held, never read: the operating system frees the lock with the file.
-    pub(super) lock: File,
+    pub(super) database: Database,
+    /// What happened on opening, to be stored with the first session: kind and detail.
+    pub(super) notes: Vec<(&'static str, String)>,
 }
 
 impl Store {
     /// Takes the database at `path`, creating or migrating it. A missing or empty file becomes a new
     /// database in one atomic step. Sessions that a crash left open are marked `interrupted`.
+    ///
+    /// With [`Outage::Bridge`] a damaged database is set aside for a fresh one (one whose header is
+    /// unreadable only where a lock file shows that it was ours), and one that cannot be written for
+    /// a passing reason is tried again later.
     ///
     /// # Errors
     /// [`StoreError::InUse`] if another process has taken it, [`StoreError::NotADatabase`],
@@ -85,66 +90,18 @@ impl Store {
     /// write (they stay as they are), [`StoreError::Locked`], [`StoreError::Corrupt`],
     /// [`StoreError::Io`], [`StoreError::Sqlite`].
     pub fn open(path: &Path, options: StoreOptions) -> Result<Self, StoreError> {
-        check_header(path)?; // before a lock file appears beside somebody else's file
-        let lock = take_lock(path)?;
-        let exists = check_header(path)?; // again: another process may have created it meanwhile
-        let context = Context {
-            path,
-            busy_timeout: options.busy_timeout,
-        };
-        if !exists {
-            create(&context)?;
-        }
-        let mut connection =
-            Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | no_mutex())
-                .map_err(|error| context.explain("opening", error))?;
-        connection
-            .busy_timeout(options.busy_timeout)
-            .map_err(|error| context.explain("opening", error))?;
-        // A refused database keeps its write-ahead log too: without this the last connection to
-        // close would write the log into the file.
-        let keep_log = |keep| {
-            connection
-                .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep)
-                .map_err(|error| context.explain("opening", error))
-        };
-        keep_log(true)?;
-        check_version(&context, &connection)?;
-        keep_log(false)?;
-        let set_up = |connection: &mut Connection| {
-            connection.pragma_update(None, "foreign_keys", true)?;
-            connection.pragma_update(
-                None,
-                "synchronous",
-                match options.synchronous {
-                    Synchronous::Off => "OFF",
-                    Synchronous::Normal => "NORMAL",
-                    Synchronous::Full => "FULL",
-                },
-            )?;
-            connection.pragma_update(None, "journal_size_limit", 16 << 20)?;
-            connection.pragma_update(None, "wal_autocheckpoint", 1_000)?;
-            migrate(connection, STEPS)?;
-            connection.execute(
-                "UPDATE sessions SET end_reason = 'interrupted' WHERE end_reason IS NULL",
-                [],
-            )?;
-            connection.set_prepared_statement_cache_capacity(32);
-            Ok(())
-        };
-        set_up(&mut connection).map_err(|error| context.explain("preparing for writing", error))?;
-        Ok(Self {
-            path: path.to_owned(),
-            options,
-            connection,
-            lock,
-        })
+        let (database, aside) = Database::open(path, options)?;
+        let notes = aside
+            .into_iter()
+            .map(|(aside, error)| (SET_ASIDE, aside_note(&aside, &error)))
+            .collect();
+        Ok(Self { database, notes })
     }
 
     /// The database file.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        self.database.path()
     }
 
     /// A reader of this database.
@@ -152,7 +109,7 @@ impl Store {
     /// # Errors
     /// As [`StoreReader::open`].
     pub fn reader(&self) -> Result<StoreReader, StoreError> {
-        StoreReader::open(&self.path)
+        StoreReader::open(self.path())
     }
 
     /// Starts the writer thread. `on_commit` runs on that thread after each commit, so it must
@@ -168,53 +125,15 @@ impl Store {
     }
 }
 
+/// Kind of the event that says a damaged database was set aside.
+pub(super) const SET_ASIDE: &str = "store_set_aside";
+
+/// Logs that a damaged database was set aside; the event's words.
+pub(super) fn aside_note(aside: &Path, error: &StoreError) -> String {
+    tracing::error!(%error, aside = %aside.display(), "the database is set aside, a fresh one begins");
+    format!("{error}; it was set aside as {}", aside.display())
+}
+
 pub(super) const fn no_mutex() -> OpenFlags {
     OpenFlags::SQLITE_OPEN_NO_MUTEX
-}
-
-pub(super) fn check_version(
-    context: &Context<'_>,
-    connection: &Connection,
-) -> Result<i64, StoreError> {
-    let found = version(connection).map_err(|error| context.explain("reading", error))?;
-    refuse_newer(context.path, found)?;
-    Ok(found)
-}
-
-/// Builds the new database under another name and renames it, so that `path` is either absent or a
-/// whole database of ours.
-fn create(context: &Context<'_>) -> Result<(), StoreError> {
-    let fresh = beside(context.path, ".new");
-    let io = |source| StoreError::Io {
-        path: fresh.clone(),
-        source,
-    };
-    for leftover in ["", "-journal", "-wal", "-shm"] {
-        match std::fs::remove_file(beside(&fresh, leftover)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(error)),
-            _ => {}
-        }
-    }
-    let build = || {
-        let mut connection = Connection::open(&fresh)?;
-        // before the first table, or it has no effect; retention needs it
-        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
-        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
-        migrate(&mut connection, STEPS)?;
-        connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
-        connection.close().map_err(|(_, error)| error)
-    };
-    build().map_err(|error| context.explain("creating", error))?;
-    std::fs::rename(&fresh, context.path).map_err(io)?;
-    if let Some(folder) = context.path.parent() {
-        let folder = if folder.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            folder
-        };
-        File::open(folder)
-            .and_then(|folder| folder.sync_all())
-            .map_err(io)?;
-    }
-    Ok(())
 }

@@ -3,15 +3,17 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Row, params};
 
 use crate::time::WallUs;
 
 use super::StoreError;
+use super::database::check_version;
 use super::error::Context;
 use super::file::check_header;
 use super::migrate::SCHEMA_VERSION;
-use super::open::{check_version, no_mutex};
+use super::open::no_mutex;
 use super::parse::{BEAT_COLUMNS, RowError, SESSION_COLUMNS, beat, event, gap, session};
 use super::rows::{SessionCounts, StoredBeat, StoredEvent, StoredGap, StoredSession};
 
@@ -86,6 +88,8 @@ impl StoreReader {
             Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | no_mutex())
                 .and_then(|connection| {
                     connection.busy_timeout(READER_BUSY_TIMEOUT)?;
+                    // should the file be set aside meanwhile, its log stays as it is
+                    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
                     connection.set_prepared_statement_cache_capacity(32);
                     Ok(connection)
                 })

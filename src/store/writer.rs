@@ -10,13 +10,14 @@ use crate::pulse::Pulse;
 use crate::time::{ClockRelation, WallUs};
 
 use super::open::Store;
+use super::volume::WriteVolume;
 use super::writer_thread::WriterThread;
 use super::{Commit, StoreError};
 
 pub(super) type CommitHook = Box<dyn FnMut(&Commit) + Send>;
 
 pub(super) enum Command {
-    Begin(SessionInfo, SyncSender<Result<i64, StoreError>>),
+    Begin(SessionInfo, SyncSender<Result<Option<i64>, StoreError>>),
     Record(PipelineEvent),
     End {
         at: ClockRelation,
@@ -37,6 +38,21 @@ pub struct WriterStatus {
     pub beats_committed: u64,
     /// Rows waiting for their commit (the queue before the thread not counted).
     pub rows_waiting: usize,
+    /// Memory they take, bytes.
+    pub bytes_waiting: usize,
+    /// Rows let go since the start because the store was out of reach for too long; the stored gaps
+    /// of cause `not_stored` say where.
+    pub rows_let_go: u64,
+    /// How often writing began to fail since the start.
+    pub outages: u64,
+    /// Damaged databases set aside since the start.
+    pub set_aside: u64,
+    /// Beats, gaps and events deleted by retention since the start.
+    pub rows_deleted: u64,
+    /// Raw ECG blocks deleted by retention since the start.
+    pub blocks_deleted: u64,
+    /// What has been written to the medium, a few seconds old.
+    pub volume: WriteVolume,
     /// Rows that came after their session had ended and were not stored.
     pub rows_refused: u64,
     /// Wall time of the newest commit.
@@ -67,6 +83,13 @@ impl WriterMonitor {
     #[must_use]
     pub fn pulse(&self) -> &Pulse {
         &self.pulse
+    }
+
+    /// The writer goes on after all.
+    pub(super) fn clear_failure(&self) {
+        let mut status = self.lock();
+        status.failure = None;
+        status.failed_locked = false;
     }
 
     /// Keeps the first error that stops the writer.
@@ -101,9 +124,9 @@ pub struct StoreWriter {
 
 impl StoreWriter {
     pub(super) fn start(store: Store, on_commit: CommitHook) -> Result<Self, StoreError> {
-        let (commands, queue) = sync_channel(store.options.queue_length);
+        let (commands, queue) = sync_channel(store.database.options().queue_length);
         let monitor = WriterMonitor::default();
-        let path = store.path.clone();
+        let path = store.path().to_owned();
         let worker = WriterThread::new(store, monitor.clone(), on_commit);
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
@@ -124,11 +147,12 @@ impl StoreWriter {
     }
 
     /// Opens a session, ending an open one as `superseded` at the new one's start, and waits until
-    /// it is committed. Returns its id.
+    /// it is committed. Returns its id; `None` if the store is out of reach and the session begins
+    /// in memory ([`super::Outage::Bridge`] only).
     ///
     /// # Errors
     /// [`StoreError::WriterStopped`] or the error of the write.
-    pub fn begin_session(&self, info: &SessionInfo) -> Result<i64, StoreError> {
+    pub fn begin_session(&self, info: &SessionInfo) -> Result<Option<i64>, StoreError> {
         let id = self.ask(|reply| Command::Begin(info.clone(), reply))?;
         self.session_open.store(true, Ordering::Relaxed);
         Ok(id)

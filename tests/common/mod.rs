@@ -2,6 +2,8 @@
 
 #![allow(dead_code)] // every test crate uses its own part of this
 
+pub(crate) mod daemon;
+
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io::{Read, Write};
@@ -23,9 +25,11 @@ pub(crate) const DEMO_RECORDS: [&str; 4] = ["200", "214", "231", "232"];
 /// Longest time any command of these tests may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The built binary.
+/// The built binary, or the one the environment variable `ECG_GATEWAY` names: a release build, for
+/// long runs.
 pub(crate) fn gateway() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ecg-gateway"));
+    let built = env!("CARGO_BIN_EXE_ecg-gateway").into();
+    let mut command = Command::new(std::env::var_os("ECG_GATEWAY").unwrap_or(built));
     command.env_remove("RUST_LOG").stdin(Stdio::null());
     command
 }
@@ -324,6 +328,11 @@ impl Running {
             assert!(Instant::now() < give_up, "waited too long until {what}");
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    /// The process.
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
     }
 
     /// SIGTERM, then the exit code and the time it took.

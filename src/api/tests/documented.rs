@@ -103,6 +103,23 @@ fn every_field_is_documented_and_every_documented_field_exists() {
         let mut fields = documented(&tables, &section);
         match route {
             "/v1/stream" => {}
+            "/v1/metrics" => {
+                let documented: BTreeSet<_> = fields.iter().map(String::as_str).collect();
+                let page = super::client::get(house.socket(), route);
+                assert!(
+                    page.head
+                        .contains("content-type: text/plain; version=0.0.4")
+                );
+                let names: BTreeSet<_> = page
+                    .body
+                    .lines()
+                    .filter(|line| !line.starts_with('#'))
+                    .map(|line| line.split([' ', '{']).next().unwrap())
+                    .map(|name| name.strip_prefix("ecg_gateway_").unwrap())
+                    .chain(["written_bytes_per_hour", "fsyncs_per_hour"]) // after a minute
+                    .collect();
+                assert_eq!(names, documented);
+            }
             "/v1/beats/{id}" => {
                 fields.extend(documented(&tables, "Beat"));
                 compare(&section, &fields, &fetch(house.socket(), "/v1/beats/1"));

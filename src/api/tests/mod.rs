@@ -7,6 +7,8 @@ mod sockets;
 mod streaming;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -30,6 +32,8 @@ struct House {
     live: SharedLiveStatus,
     server: ApiServer,
     info: SessionInfo,
+    /// Raised when a client asked for a reload.
+    reload: Arc<AtomicBool>,
 }
 
 impl House {
@@ -69,11 +73,13 @@ impl House {
         let live = SharedLiveStatus::default();
         let mut options = ApiOptions::at(folder.path().join("ecg.sock"));
         change(&mut options);
+        let reload = Arc::new(AtomicBool::new(false));
         let deps = ApiDeps {
             database,
             hub: hub.clone(),
             live: live.clone(),
             writer: Some(writer.monitor()),
+            reload: Some(Arc::clone(&reload)),
         };
         let server = ApiServer::bind(&options, deps).unwrap();
         Self {
@@ -83,6 +89,7 @@ impl House {
             live,
             server,
             info,
+            reload,
         }
     }
 

@@ -367,6 +367,7 @@ fn a_damaged_or_missing_database_is_a_problem_and_status_still_answers() {
         hub: house.hub.clone(),
         live: house.live.clone(),
         writer: None,
+        reload: None,
     };
     let _server = super::ApiServer::bind(&super::ApiOptions::at(&socket), deps).unwrap();
     let answer = get(&socket, "/v1/beats");

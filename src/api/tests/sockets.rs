@@ -2,11 +2,13 @@ use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::super::{ApiDeps, ApiOptions, ApiServer, SocketError, StreamHub};
-use super::client::{connect, fetch, get};
+use super::client::{connect, fetch, get, request};
 use super::{House, eventually};
 
 fn server_at(path: &Path) -> Result<ApiServer, SocketError> {
@@ -15,6 +17,7 @@ fn server_at(path: &Path) -> Result<ApiServer, SocketError> {
         hub: StreamHub::default(),
         live: super::SharedLiveStatus::default(),
         writer: None,
+        reload: None,
     };
     ApiServer::bind(&ApiOptions::at(path), deps)
 }
@@ -170,4 +173,133 @@ fn rubbish_does_not_disturb_the_server() {
         );
     }
     fetch(house.socket(), "/v1/status");
+}
+
+#[test]
+fn a_request_that_drips_in_is_cut_off_told_and_counted() {
+    let house = House::with(|options| options.request_timeout = Duration::from_millis(300));
+    let mut slow = connect(house.socket());
+    let mut sent = 0;
+    for byte in
+        b"GET /v1/status HTTP/1.1\r\nhost: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+    {
+        if slow.write_all(&[*byte]).is_err() {
+            break;
+        }
+        sent += 1;
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(sent > 5, "{sent}");
+    let mut answer = String::new();
+    let _ = slow.read_to_string(&mut answer); // the line may be reset after the answer
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+    // one that takes its time between two requests is not meant
+    let mut kept = connect(house.socket());
+    for _ in 0..3 {
+        kept.write_all(b"GET /v1/status HTTP/1.1\r\nhost: x\r\n\r\n")
+            .unwrap();
+        let mut start = [0; 12];
+        kept.read_exact(&mut start).unwrap();
+        assert_eq!(&start, b"HTTP/1.1 200");
+        std::thread::sleep(Duration::from_millis(400));
+        let mut rest = [0; 65_536];
+        let _ = kept.read(&mut rest).unwrap();
+    }
+    let connections = fetch(house.socket(), "/v1/status")["connections"].clone();
+    assert_eq!(connections["dropped_slow_request"], 1);
+}
+
+#[test]
+fn long_requests_and_bodies_are_refused_and_counted() {
+    let house = House::new();
+    let answer_to = |request: &[u8]| {
+        let mut stream = connect(house.socket());
+        let _ = stream.write_all(request); // the server may have hung up already
+        let mut answer = String::new();
+        let _ = stream.read_to_string(&mut answer);
+        answer
+    };
+    let mut long = b"GET /v1/status HTTP/1.1\r\nhost: x\r\n".to_vec();
+    for k in 0..800 {
+        long.extend_from_slice(format!("x-{k}: aaaaaaaaaaaaaaaa\r\n").as_bytes());
+    }
+    long.extend_from_slice(b"\r\n");
+    let answer = answer_to(&long);
+    assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
+    for body in [
+        &b"POST /v1/reload HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000000\r\n\r\n"[..],
+        b"GET /v1/status HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n",
+    ] {
+        let answer = answer_to(body);
+        assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+        assert!(answer.contains("body-not-taken"), "{answer}");
+    }
+    let connections = fetch(house.socket(), "/v1/status")["connections"].clone();
+    assert_eq!(connections["dropped_large_request"], 1);
+    assert!(!house.reload.load(Ordering::Relaxed));
+}
+
+#[test]
+fn the_owner_may_control() {
+    let house = House::new();
+    let answer = get(house.socket(), "/v1/reload");
+    assert_eq!(answer.status, 405);
+    assert!(answer.head.contains("allow: post"), "{}", answer.head);
+    assert!(!house.reload.load(Ordering::Relaxed));
+    let answer = request(house.socket(), "POST", "/v1/reload");
+    assert_eq!(
+        (answer.status, answer.json()["accepted"].as_bool()),
+        (200, Some(true))
+    );
+    assert!(house.reload.load(Ordering::Relaxed));
+    let answer = request(house.socket(), "POST", "/v1/status");
+    assert_eq!(answer.status, 405);
+    assert!(answer.head.contains("allow: get, head"), "{}", answer.head);
+}
+
+/// Another user at the other end of a real socket; takes root to become one.
+#[test]
+fn strangers_may_read_or_not_as_configured_and_never_control() {
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: only root can connect as another user");
+        return;
+    }
+    const NOBODY: u32 = 65_534;
+    let ask = |house: &House, method: &str, path: &str| -> String {
+        fs::set_permissions(house.folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let script = format!(
+            "import socket\ns = socket.socket(socket.AF_UNIX)\ns.connect({:?})\n\
+             s.sendall(b'{method} {path} HTTP/1.1\\r\\nhost: x\\r\\nconnection: close\\r\\n\\r\\n')\n\
+             print(s.recv(12).decode())",
+            house.socket()
+        );
+        let output = std::process::Command::new("python3")
+            .args(["-c", &script])
+            .uid(NOBODY)
+            .gid(NOBODY)
+            .current_dir("/")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    let open = House::with(|options| options.mode = 0o666);
+    assert_eq!(ask(&open, "GET", "/v1/status"), "HTTP/1.1 200");
+    assert_eq!(ask(&open, "POST", "/v1/reload"), "HTTP/1.1 403");
+    assert!(!open.reload.load(Ordering::Relaxed));
+
+    let closed = House::with(|options| {
+        options.mode = 0o666;
+        options.access.read.uids = vec![12_345];
+    });
+    assert_eq!(ask(&closed, "GET", "/v1/status"), "HTTP/1.1 403");
+    let status = fetch(closed.socket(), "/v1/status");
+    assert_eq!(status["connections"]["refused_peer"], 1);
+
+    let trusting = House::with(|options| {
+        options.mode = 0o666;
+        options.access.control.gids = vec![NOBODY];
+    });
+    assert_eq!(ask(&trusting, "POST", "/v1/reload"), "HTTP/1.1 200");
+    assert!(trusting.reload.load(Ordering::Relaxed));
 }

@@ -26,8 +26,8 @@ fn every_column_is_documented_in_order_and_every_documented_column_exists() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("beats.db"), options()).unwrap();
     let names = |sql: &str| -> Vec<String> {
-        store
-            .connection
+        let connection = store.database.connection_if_open().unwrap();
+        connection
             .prepare(sql)
             .unwrap()
             .query_map([], |row| row.get(0))
@@ -64,7 +64,10 @@ fn numbers_are_those_of_the_code() {
             options.ecg_commit_after.as_secs(),
             options.commit_rows
         ),
-        format!("tried again for {} s", options.retry_for.as_secs()),
+        format!(
+            "tried again for {} s",
+            options.outage.longest_answer().as_secs()
+        ),
         format!("{:?} (default)", options.synchronous)
             .to_uppercase()
             .replace("DEFAULT", "default"),

@@ -1,8 +1,10 @@
 //! The store against real SQLite files.
 
 mod documented;
+mod hardship;
 mod opening;
 mod reading;
+mod retaining;
 mod speed;
 mod writing;
 
@@ -116,7 +118,7 @@ pub(super) fn writer(path: &Path) -> StoreWriter {
 /// A closed session of `beats` beats.
 pub(super) fn fill(writer: &StoreWriter, start_s: u64, beats: u64) -> i64 {
     let info = session_info(start_s);
-    let id = writer.begin_session(&info).unwrap();
+    let id = writer.begin_session(&info).unwrap().unwrap();
     for k in 0..beats {
         writer.record(PipelineEvent::Beat(beat(&info, k))).unwrap();
     }

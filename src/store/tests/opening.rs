@@ -35,7 +35,9 @@ fn a_new_database_is_marked_versioned_and_in_wal_mode() {
         let store = Store::open(&path, options()).unwrap();
         let pragma = |name: &str| -> String {
             store
-                .connection
+                .database
+                .connection_if_open()
+                .unwrap()
                 .query_row(&format!("PRAGMA {name}"), [], |row| {
                     row.get_ref(0).map(|value| match value {
                         rusqlite::types::ValueRef::Integer(number) => number.to_string(),

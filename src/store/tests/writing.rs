@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 
 use super::super::{
-    BeatFilter, CommittedRow, RowFilter, Store, StoreError, StoreOptions, StoreReader,
+    BeatFilter, CommittedRow, Outage, RowFilter, Store, StoreError, StoreOptions, StoreReader,
 };
 use super::{beat, block, event, fill, gap, options, session_info, writer};
 use crate::model::BeatClass;
@@ -19,7 +19,7 @@ fn everything_recorded_is_read_back() {
     let path = folder.path().join("beats.db");
     let written = writer(&path);
     let info = session_info(7);
-    let session = written.begin_session(&info).unwrap();
+    let session = written.begin_session(&info).unwrap().unwrap();
     let (first, second) = (beat(&info, 0), beat(&info, 7));
     written.record(PipelineEvent::Beat(first.clone())).unwrap();
     written
@@ -183,7 +183,10 @@ fn a_new_session_ends_the_open_one() {
     let written = writer(&path);
     for start_s in [0, 50] {
         assert_eq!(
-            written.begin_session(&session_info(start_s)).unwrap(),
+            written
+                .begin_session(&session_info(start_s))
+                .unwrap()
+                .unwrap(),
             if start_s == 0 { 1 } else { 2 }
         );
     }
@@ -221,7 +224,9 @@ fn committed_rows_survive_a_kill() {
         .unwrap();
         let store = Store::open(&copy, options()).unwrap();
         let integrity: String = store
-            .connection
+            .database
+            .connection_if_open()
+            .unwrap()
             .query_row("PRAGMA integrity_check", [], |row| row.get(0))
             .unwrap();
         let reader = store.reader().unwrap();
@@ -243,6 +248,47 @@ fn committed_rows_survive_a_kill() {
             ("torn", ok(), 0, 0, interrupted), // the one torn transaction is gone as a whole
         ]
     );
+}
+
+/// Beats are committed sooner than the block of ECG they lie in.
+#[test]
+fn what_a_crash_took_of_the_ecg_is_a_gap() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("beats.db");
+    let written = writer(&path);
+    let info = session_info(0);
+    written.begin_session(&info).unwrap();
+    written
+        .record(PipelineEvent::Ecg(block(&info, 0, 1_000)))
+        .unwrap();
+    for k in 0..5 {
+        written.record(PipelineEvent::Beat(beat(&info, k))).unwrap();
+    }
+    written.flush().unwrap();
+    // the files as a crash leaves them
+    for suffix in ["", "-wal"] {
+        let from = folder.path().join(format!("beats.db{suffix}"));
+        fs::copy(from, folder.path().join(format!("copy.db{suffix}"))).unwrap();
+    }
+    let copy = folder.path().join("copy.db");
+    for _ in 0..2 {
+        drop(Store::open(&copy, options()).unwrap());
+        let reader = StoreReader::open(&copy).unwrap();
+        let gaps = reader.gaps(&RowFilter::default()).unwrap();
+        let last_beat = 400 + 400 * 4;
+        let expected = crate::pipeline::Gap {
+            cause: crate::pipeline::GapCause::Interrupted,
+            ..gap(&info, 1_000, last_beat + 1 - 1_000)
+        };
+        assert_eq!(gaps.len(), 1, "only once");
+        assert_eq!((&gaps[0].gap, gaps[0].after_beat), (&expected, 5));
+        assert_eq!(gaps[0].wall, info.start.wall_at(expected.time));
+        let session = reader.latest_session().unwrap().unwrap();
+        assert_eq!(
+            (session.counts.gaps, session.counts.missing_samples),
+            (1, expected.missing_samples)
+        );
+    }
 }
 
 #[test]
@@ -309,7 +355,7 @@ fn a_lasting_failure_stops_the_writer_and_is_told_to_every_sender() {
     let path = folder.path().join("beats.db");
     let hopeless = StoreOptions {
         busy_timeout: Duration::from_millis(5),
-        retry_for: Duration::from_millis(1),
+        outage: Outage::GiveUpAfter(Duration::from_millis(1)),
         ..options()
     };
     let written = Store::open(&path, hopeless)

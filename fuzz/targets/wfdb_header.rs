@@ -1,0 +1,17 @@
+//! A WFDB header file.
+#![no_main]
+
+use std::path::Path;
+
+use ecg_gateway::wfdb::Header;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|text: &str| {
+    if let Ok(header) = Header::parse(text, Path::new("record.hea")) {
+        for signal in &header.signals {
+            if let Some(conversion) = signal.uv_conversion() {
+                let _ = conversion.to_uv(i32::MAX);
+            }
+        }
+    }
+});

@@ -1,0 +1,190 @@
+//! `/v1/metrics`: counts for monitoring systems, in the text format of Prometheus (version 0.0.4).
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use super::counters::read;
+use super::server::Shared;
+use crate::store::{WriteVolume, WriterMonitor, WriterStatus};
+
+pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+const HOUR_S: u64 = 3_600;
+/// Rates are not told from less than this.
+const SHORTEST_S: u64 = 60;
+
+/// Metrics that exist so far; what is unknown is left out, never 0.
+#[derive(Default)]
+struct Page {
+    text: String,
+}
+
+impl Page {
+    fn metric(&mut self, name: &str, kind: &str, help: &str, values: &[(&str, Option<u64>)]) {
+        if values.iter().all(|(_, value)| value.is_none()) {
+            return;
+        }
+        // writing to a String cannot fail
+        let _ = writeln!(self.text, "# HELP ecg_gateway_{name} {help}");
+        let _ = writeln!(self.text, "# TYPE ecg_gateway_{name} {kind}");
+        for (labels, value) in values {
+            if let Some(value) = value {
+                let _ = writeln!(self.text, "ecg_gateway_{name}{labels} {value}");
+            }
+        }
+    }
+
+    fn counter(&mut self, name: &str, help: &str, value: Option<u64>) {
+        self.metric(name, "counter", help, &[("", value)]);
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: Option<u64>) {
+        self.metric(name, "gauge", help, &[("", value)]);
+    }
+}
+
+pub(super) fn metrics(shared: &Arc<Shared>) -> String {
+    let mut page = Page::default();
+    let uptime_s = shared.started.0.elapsed().as_secs();
+    page.gauge("uptime_seconds", "Time since the start.", Some(uptime_s));
+    let samples = shared.deps.live.snapshot().samples_received;
+    page.gauge(
+        "session_samples",
+        "Samples per channel received in this session.",
+        Some(samples),
+    );
+    if let Some(writer) = shared.deps.writer.as_ref().map(WriterMonitor::status) {
+        store(&mut page, &writer);
+        volume(&mut page, &writer.volume);
+    }
+    connections(&mut page, shared);
+    page.text
+}
+
+fn store(page: &mut Page, writer: &WriterStatus) {
+    let failed = writer.failure.is_some() || writer.trouble.is_some();
+    let length = |length: usize| u64::try_from(length).ok();
+    page.gauge(
+        "store_out_of_reach",
+        "1 while writing fails, else 0.",
+        Some(u64::from(failed)),
+    );
+    for (name, help, value) in [
+        ("store_rows_waiting", "Rows waiting.", writer.rows_waiting),
+        (
+            "store_waiting_bytes",
+            "Memory they take.",
+            writer.bytes_waiting,
+        ),
+    ] {
+        page.gauge(name, help, length(value));
+    }
+    for (name, help, value) in [
+        (
+            "store_commits_total",
+            "Transactions committed.",
+            writer.commits,
+        ),
+        (
+            "store_beats_total",
+            "Beats committed.",
+            writer.beats_committed,
+        ),
+        (
+            "store_outages_total",
+            "Times writing began to fail.",
+            writer.outages,
+        ),
+        (
+            "store_rows_let_go_total",
+            "Rows let go because writing failed too long.",
+            writer.rows_let_go,
+        ),
+        (
+            "store_databases_set_aside_total",
+            "Damaged databases set aside.",
+            writer.set_aside,
+        ),
+        (
+            "store_rows_deleted_total",
+            "Beats, gaps and events deleted by retention.",
+            writer.rows_deleted,
+        ),
+        (
+            "store_ecg_blocks_deleted_total",
+            "Raw ECG blocks deleted by retention.",
+            writer.blocks_deleted,
+        ),
+    ] {
+        page.counter(name, help, Some(value));
+    }
+}
+
+fn volume(page: &mut Page, volume: &WriteVolume) {
+    page.counter(
+        "written_bytes_total",
+        "Bytes this process made the kernel write to storage (/proc/self/io).",
+        volume.bytes,
+    );
+    page.counter(
+        "fsyncs_total",
+        "fsyncs of the database and its log, counted.",
+        Some(volume.syncs),
+    );
+    let an_hour = |count: u64| {
+        (volume.recent_seconds >= SHORTEST_S)
+            .then(|| count.saturating_mul(HOUR_S) / volume.recent_seconds)
+    };
+    page.gauge(
+        "written_bytes_per_hour",
+        "Bytes written to storage in the last hour; scaled up before there is one.",
+        volume.recent_bytes.and_then(an_hour),
+    );
+    page.gauge(
+        "fsyncs_per_hour",
+        "fsyncs in the last hour; scaled up before there is one.",
+        an_hour(volume.recent_syncs),
+    );
+}
+
+fn connections(page: &mut Page, shared: &Shared) {
+    let counters = &shared.counters;
+    page.gauge("connections", "Now.", Some(read(&counters.open)));
+    page.gauge(
+        "streams",
+        "Event streams now.",
+        Some(read(&counters.streams)),
+    );
+    page.metric(
+        "connections_refused_total",
+        "counter",
+        "Connections turned away.",
+        &[
+            ("{reason=\"full\"}", Some(read(&counters.refused))),
+            ("{reason=\"peer\"}", Some(read(&counters.refused_peer))),
+        ],
+    );
+    page.metric(
+        "connections_dropped_total",
+        "counter",
+        "Connections closed on the client's account.",
+        &[
+            (
+                "{reason=\"stalled\"}",
+                Some(read(&counters.dropped_stalled)),
+            ),
+            ("{reason=\"idle\"}", Some(read(&counters.dropped_idle))),
+            (
+                "{reason=\"slow_reader\"}",
+                Some(read(&counters.dropped_lagging)),
+            ),
+            (
+                "{reason=\"slow_request\"}",
+                Some(read(&counters.dropped_slow_request)),
+            ),
+            (
+                "{reason=\"large_request\"}",
+                Some(read(&counters.dropped_large_request)),
+            ),
+        ],
+    );
+}

@@ -1,0 +1,257 @@
+//! What happens while the store cannot be written.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crate::acquisition::GapCause;
+use crate::pipeline::{Event, Gap, LabelledBeat};
+use crate::time::{ClockRelation, MonotonicNs};
+
+use super::batch::{Decider, Waiting};
+use super::statements::EncodedBlock;
+
+/// What the writer does while a write fails for a reason that may pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outage {
+    /// Whoever sends rows waits while the write is tried again for this long, then the writer stops
+    /// for good. For sources that can wait and be read again.
+    GiveUpAfter(Duration),
+    /// Rows are collected in memory and written in order once the store takes them; a damaged
+    /// database is set aside and a fresh one begun. For a chip, which does not wait.
+    Bridge {
+        /// Rows that have waited longer are let go, oldest first.
+        longest: Duration,
+        /// Memory the waiting rows may take, bytes; beyond it the oldest are let go.
+        most_bytes: usize,
+    },
+}
+
+impl Outage {
+    /// How long somebody who asked for a commit and waits for the answer is kept waiting.
+    pub(super) const fn longest_answer(self) -> Duration {
+        match self {
+            Self::GiveUpAfter(longest) => longest,
+            Self::Bridge { .. } => Duration::from_secs(1), // of the 2 s a stop may take
+        }
+    }
+
+    /// Whether the writer goes on without a store.
+    pub(super) const fn bridges(self) -> bool {
+        matches!(self, Self::Bridge { .. })
+    }
+}
+
+/// A row in the backlog and since when it waits.
+struct Held {
+    row: Waiting,
+    since: Instant,
+}
+
+/// Rows waiting for their commit, oldest first, and what had to be let go before them.
+pub(super) struct Backlog {
+    rows: VecDeque<Held>,
+    bytes: usize,
+    let_go: LetGo,
+}
+
+/// Rows let go since the last commit: all of them are older than the backlog's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct LetGo {
+    pub(super) rows: u64,
+    pub(super) beats: u64,
+    pub(super) events: u64,
+    /// The newest step of the clocks among them: the times of later rows rest on it.
+    clock: Option<(ClockRelation, i64)>,
+    /// First and last position, the last exclusive, and the time of the first.
+    range: Option<(u64, u64, MonotonicNs)>,
+}
+
+impl Backlog {
+    pub(super) fn new() -> Self {
+        Self {
+            rows: VecDeque::new(),
+            bytes: 0,
+            let_go: LetGo::default(),
+        }
+    }
+
+    pub(super) fn push(&mut self, row: Waiting) {
+        self.bytes += row.bytes();
+        self.rows.push_back(Held {
+            row,
+            since: Instant::now(),
+        });
+    }
+
+    /// Puts a row before all others.
+    pub(super) fn push_first(&mut self, row: Waiting) {
+        self.bytes += row.bytes();
+        self.rows.push_front(Held {
+            row,
+            since: Instant::now(),
+        });
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether there is nothing to commit.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.let_go.rows == 0
+    }
+
+    pub(super) fn let_go(&self) -> &LetGo {
+        &self.let_go
+    }
+
+    /// The oldest rows, at most `most`.
+    pub(super) fn oldest(&self, most: usize) -> impl Iterator<Item = &Waiting> {
+        self.rows.iter().take(most).map(|held| &held.row)
+    }
+
+    /// Forgets the oldest `count` rows, and what was let go before them: they are committed.
+    pub(super) fn committed(&mut self, count: usize) {
+        self.let_go = LetGo::default();
+        for held in self.rows.drain(..count.min(self.rows.len())) {
+            self.bytes -= held.row.bytes();
+        }
+    }
+
+    /// Lets the oldest rows go until the limits are kept; how many went.
+    pub(super) fn enforce(&mut self, longest: Option<Duration>, most_bytes: usize) -> u64 {
+        let before = self.let_go.rows;
+        while let Some(oldest) = self.rows.front() {
+            let too_old = longest.is_some_and(|longest| oldest.since.elapsed() > longest);
+            if !too_old && self.bytes <= most_bytes {
+                break;
+            }
+            if let Some(held) = self.rows.pop_front() {
+                self.bytes -= held.row.bytes();
+                self.let_go.add(&held.row);
+            }
+        }
+        self.let_go.rows - before
+    }
+}
+
+impl Waiting {
+    /// Memory the row takes, about.
+    fn bytes(&self) -> usize {
+        size_of::<Held>()
+            + match self {
+                Self::Block(block) => block.blob.capacity(),
+                Self::Event(event) => event.detail.capacity(),
+                Self::Beat(..) | Self::Gap(_) | Self::Clock(..) => 0,
+            }
+    }
+
+    /// The positions the row is about, first and last (exclusive), and the time of the first; `None`
+    /// for what stands at none.
+    pub(super) fn range(&self) -> Option<(u64, u64, MonotonicNs)> {
+        match self {
+            Self::Beat(
+                LabelledBeat {
+                    r_sample, r_time, ..
+                },
+                Decider { .. },
+            ) => Some((*r_sample, r_sample.saturating_add(1), *r_time)),
+            Self::Gap(gap) => Some((
+                gap.first_missing_sample,
+                gap.first_missing_sample.saturating_add(gap.missing_samples),
+                gap.time,
+            )),
+            Self::Event(Event { sample, time, .. }) => Some((*sample, *sample, *time)),
+            Self::Block(EncodedBlock {
+                first_sample,
+                samples,
+                first_time,
+                ..
+            }) => Some((
+                *first_sample,
+                first_sample.saturating_add(*samples),
+                *first_time,
+            )),
+            Self::Clock(..) => None,
+        }
+    }
+}
+
+impl LetGo {
+    fn add(&mut self, row: &Waiting) {
+        self.rows += 1;
+        match row {
+            Waiting::Beat(..) => self.beats += 1,
+            // an event stands at a position without taking it away
+            Waiting::Event(_) => {
+                self.events += 1;
+                return;
+            }
+            Waiting::Clock(relation, step_us) => self.clock = Some((*relation, *step_us)),
+            Waiting::Gap(_) | Waiting::Block(_) => {}
+        }
+        let Some((first, end, time)) = row.range() else {
+            return;
+        };
+        // Oldest rows go first, so whatever lies between two of them went as well.
+        self.range = Some(match self.range {
+            None => (first, end, time),
+            Some((begun, ended, at)) if begun <= first => (begun, ended.max(end), at),
+            Some((_, ended, _)) => (first, ended.max(end), time),
+        });
+    }
+
+    /// The step of the clocks to be stored all the same.
+    pub(super) fn clock(&self) -> Option<Waiting> {
+        self.clock
+            .map(|(relation, step_us)| Waiting::Clock(relation, step_us))
+    }
+
+    /// The gap to be stored in place of the rows.
+    pub(super) fn gap(&self) -> Option<Gap> {
+        self.range.map(|(first, end, time)| Gap {
+            first_missing_sample: first,
+            missing_samples: end.saturating_sub(first).max(1),
+            time,
+            cause: GapCause::NotStored,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block(first_sample: u64, samples: u64) -> Waiting {
+        Waiting::Block(EncodedBlock {
+            first_sample,
+            samples,
+            first_time: MonotonicNs(first_sample * 10),
+            blob: vec![0; 1_000],
+        })
+    }
+
+    #[test]
+    fn the_oldest_go_first_and_leave_one_gap() {
+        let mut backlog = Backlog::new();
+        for k in 0..10 {
+            backlog.push(block(k * 100, 100));
+        }
+        let whole = backlog.bytes();
+        assert_eq!(backlog.enforce(None, whole), 0);
+        assert_eq!(backlog.enforce(None, whole / 2), 5);
+        let gap = backlog.let_go().gap().unwrap();
+        assert_eq!((gap.first_missing_sample, gap.missing_samples), (0, 500));
+        assert_eq!((gap.time, gap.cause), (MonotonicNs(0), GapCause::NotStored));
+        assert_eq!(backlog.enforce(Some(Duration::ZERO), usize::MAX), 5);
+        assert_eq!(backlog.let_go().gap().unwrap().missing_samples, 1_000);
+        assert_eq!((backlog.bytes(), backlog.len()), (0, 0));
+        assert!(!backlog.is_empty(), "the gap is still to be stored");
+        backlog.committed(0);
+        assert!(backlog.is_empty());
+    }
+}

@@ -1,0 +1,211 @@
+//! The daemon on a disk that is full, read-only, broken or slow: no beat is lost, all is told.
+
+mod common;
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use common::daemon::{Daemon, Disk, Home};
+use common::{integers, integrity, query};
+use rusqlite::types::Value;
+
+/// Twenty times as fast as real time: a beat every 40 ms.
+const SPEED: [&str; 2] = ["--speed", "20"];
+
+/// Beats must follow each other as the synthetic rhythm has them, none missing, none twice.
+fn beats_are_whole(database: &Path) {
+    let r = integers(database, "SELECT r_sample FROM beats ORDER BY id");
+    let rr: Vec<i64> = r.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(r.len() > 20, "{} beats", r.len());
+    // 72 a minute at 500 SPS
+    assert!(
+        rr.iter().all(|rr| (400..=433).contains(rr)),
+        "beats are missing or doubled: {rr:?}"
+    );
+}
+
+fn kinds(database: &Path) -> Vec<String> {
+    query(database, "SELECT kind FROM events ORDER BY id")
+        .into_iter()
+        .filter_map(|row| match row.into_iter().next() {
+            Some(Value::Text(kind)) => Some(kind),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Rows wait for two seconds while `trouble` lasts, and are stored once it is over.
+fn is_bridged(home: &Home, daemon: Daemon, trouble: impl FnOnce(), relief: impl FnOnce()) {
+    home.until("beats are stored", |status| {
+        status["store"]["beats_committed"].as_u64() > Some(5)
+    });
+    trouble();
+    home.until("the trouble shows", |status| {
+        status["store"]["state"] == "retrying"
+    });
+    let before = home.status()["samples_received"].as_u64();
+    std::thread::sleep(Duration::from_secs(2));
+    let status = home.status();
+    assert!(status["samples_received"].as_u64() > before, "{status}");
+    assert!(
+        status["store"]["rows_waiting"].as_u64() > Some(20),
+        "{status}"
+    );
+    relief();
+    home.until("all is written again", |status| {
+        status["store"]["state"] == "ok"
+    });
+    let (code, _) = daemon.terminate();
+    assert_eq!(code, Some(0), "{}", home.log());
+    integrity(&home.database).expect("an undamaged database");
+    beats_are_whole(&home.database);
+    assert_eq!(
+        kinds(&home.database),
+        ["store_outage", "store_recovered"],
+        "{}",
+        home.log()
+    );
+    let nothing = integers(&home.database, "SELECT count(*) FROM gaps");
+    assert_eq!(nothing, [0], "{}", home.log());
+}
+
+#[test]
+fn a_disk_that_refuses_is_bridged() {
+    for disk in [Disk::Full, Disk::ReadOnly, Disk::InputOutputError] {
+        let folder = common::scratch();
+        let home = Home::new(folder.path(), "batch_ms = 50", "");
+        if !home.has_shim() {
+            println!("skipped: no misbehaving disk");
+            return;
+        }
+        let daemon = home.start(&SPEED);
+        is_bridged(&home, daemon, || home.disk(disk), || home.disk(Disk::Fine));
+    }
+}
+
+#[test]
+fn a_slow_card_delays_beats_and_loses_none() {
+    let folder = common::scratch();
+    let home = Home::new(folder.path(), "batch_ms = 50", "");
+    if !home.has_shim() {
+        println!("skipped: no misbehaving disk");
+        return;
+    }
+    let daemon = home.start(&SPEED);
+    home.until("beats are stored", |status| {
+        status["store"]["beats_committed"].as_u64() > Some(5)
+    });
+    home.disk(Disk::SlowSync); // 2 s each
+    std::thread::sleep(Duration::from_secs(5));
+    let status = home.status();
+    assert_eq!(status["store"]["state"], "ok", "{status}");
+    home.disk(Disk::Fine);
+    assert_eq!(daemon.terminate().0, Some(0), "{}", home.log());
+    beats_are_whole(&home.database);
+    assert_eq!(
+        integers(&home.database, "SELECT count(*) FROM gaps"),
+        [0],
+        "{}",
+        home.log()
+    );
+}
+
+#[test]
+fn a_daemon_that_starts_on_a_full_disk_records_and_stores_later() {
+    let folder = common::scratch();
+    let home = Home::new(folder.path(), "batch_ms = 50", "");
+    if !home.has_shim() {
+        println!("skipped: no misbehaving disk");
+        return;
+    }
+    // a life before, so that there is a database to serve
+    let daemon = home.start(&SPEED);
+    home.until("beats are stored", |status| {
+        status["store"]["beats_committed"].as_u64() > Some(5)
+    });
+    assert_eq!(daemon.terminate().0, Some(0), "{}", home.log());
+    home.disk(Disk::Full);
+    let daemon = home.start(&SPEED);
+    home.until("rows wait", |status| {
+        status["store"]["rows_waiting"].as_u64() > Some(10)
+    });
+    home.disk(Disk::Fine);
+    home.until("they are stored", |status| {
+        status["store"]["beats_committed"].as_u64() > Some(20)
+    });
+    assert_eq!(daemon.terminate().0, Some(0), "{}", home.log());
+    let second = integers(&home.database, "SELECT max(id) FROM sessions");
+    let sql = format!(
+        "SELECT min(r_sample) FROM beats WHERE session = {}",
+        second[0]
+    );
+    // the detector has found a beat by its first second
+    assert!(integers(&home.database, &sql)[0] < 1_000);
+}
+
+/// A file system of one megabyte really fills up and is given room again.
+#[test]
+fn a_full_file_system_is_bridged() {
+    let folder = common::scratch();
+    let disk = folder.path().join("disk");
+    std::fs::create_dir(&disk).expect("a folder");
+    let mounted = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
+        .arg(&disk)
+        .output();
+    if !mounted.as_ref().is_ok_and(|output| output.status.success()) {
+        println!("skipped: a file system cannot be mounted here: {mounted:?}");
+        return;
+    }
+    let outcome = std::panic::catch_unwind(|| {
+        let home = Home::new(&disk, "batch_ms = 50", "");
+        let daemon = home.start(&SPEED);
+        let ballast = disk.join("ballast");
+        is_bridged(
+            &home,
+            daemon,
+            || {
+                // takes what is left; the last write fails, as it should
+                let _ = std::fs::write(&ballast, vec![0; 2 << 20]);
+            },
+            || std::fs::remove_file(&ballast).expect("our own file"),
+        );
+    });
+    let unmounted = Command::new("umount").arg("-l").arg(&disk).status();
+    assert!(unmounted.is_ok_and(|status| status.success()));
+    if let Err(panic) = outcome {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+#[test]
+fn a_second_daemon_on_the_same_database_is_refused() {
+    let folder = common::scratch();
+    let home = Home::new(folder.path(), "", "");
+    let first = home.start(&[]);
+    home.until("it records", |status| status["state"] == "recording");
+    let other = folder.path().join("other");
+    std::fs::create_dir(&other).expect("a folder");
+    let config = other.join("c.toml");
+    let text = format!(
+        "[store]\npath = {:?}\n[api]\nsocket_path = {:?}\n",
+        home.database,
+        other.join("s")
+    );
+    std::fs::write(&config, text).expect("it is written");
+    let outcome = common::run([
+        "run",
+        "--simulated",
+        "synthetic",
+        "--config",
+        config.to_str().unwrap(),
+    ]);
+    assert_eq!(outcome.code, Some(50), "{outcome:?}");
+    let words = format!(
+        "in use by another ecg-gateway with process id {}",
+        first.id()
+    );
+    assert!(outcome.stderr.contains(&words), "{outcome:?}");
+    assert_eq!(home.status()["state"], "recording");
+}
