@@ -15,6 +15,8 @@ pub mod signal;
 
 pub mod model;
 
+pub mod explain;
+
 pub mod evaluate;
 
 pub mod acquisition;

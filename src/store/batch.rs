@@ -10,6 +10,7 @@ use crate::time::ClockRelation;
 use super::StoreError;
 use super::error::Context;
 use super::rows::{Commit, CommittedRow, SessionCounts, StoredBeat, StoredEvent, StoredGap};
+use super::saliency::StoredSaliency;
 use super::statements::{EncodedBlock, Statements};
 
 /// A row waiting for its commit.
@@ -18,6 +19,8 @@ pub(super) enum Waiting {
     Gap(Gap),
     Event(Event),
     Block(EncodedBlock),
+    /// Of the newest beat; its own id is not known yet.
+    Saliency(Box<StoredSaliency>),
 }
 
 /// Who labelled a beat.
@@ -125,6 +128,7 @@ impl Progress {
                     event.clone(),
                 )));
             }
+            Waiting::Saliency(row) => statements.saliency(self.newest_beat, row)?,
             Waiting::Block(block) => {
                 statements.block(session.id, block)?;
                 self.counts.samples += block.samples;

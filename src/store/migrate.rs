@@ -7,7 +7,11 @@ pub const APPLICATION_ID: u32 = 0x4543_4767;
 
 /// Steps from nothing to the newest schema; the n-th (from 1) leads to `user_version` n. A step that
 /// was ever released is never edited: later changes are appended.
-pub(super) const STEPS: &[&str] = &[include_str!("schema/v1.sql"), include_str!("schema/v2.sql")];
+pub(super) const STEPS: &[&str] = &[
+    include_str!("schema/v1.sql"),
+    include_str!("schema/v2.sql"),
+    include_str!("schema/v3.sql"),
+];
 
 /// The newest schema version this program knows.
 #[allow(clippy::cast_possible_wrap)] // a handful of steps

@@ -15,6 +15,7 @@ mod open;
 mod parse;
 mod reader;
 mod rows;
+mod saliency;
 mod statements;
 #[cfg(test)]
 mod tests;
@@ -32,5 +33,6 @@ pub use rows::{
     Commit, CommittedRow, SessionCounts, SessionEnd, StoredBeat, StoredEvent, StoredGap,
     StoredSession,
 };
+pub use saliency::{SaliencyFilter, StoredSaliency};
 pub use waveform::{Waveform, WaveformRange};
 pub use writer::{StoreWriter, WriterMonitor, WriterStatus};

@@ -104,7 +104,7 @@ impl StoreReader {
     }
 
     /// Decoded blocks that overlap the range of samples, both ends included.
-    fn blocks(
+    pub(super) fn blocks(
         &self,
         session: i64,
         first_sample: i64,

@@ -16,6 +16,7 @@ use super::codec::{BlockEncoder, MAX_BLOCK_SAMPLES};
 use super::error::Context;
 use super::open::{Store, StoreOptions};
 use super::rows::{Commit, CommittedRow};
+use super::saliency::StoredSaliency;
 use super::statements::{EncodedBlock, Statements};
 use super::writer::{Command, CommitHook, WriterMonitor};
 
@@ -110,6 +111,11 @@ impl WriterThread {
                 let _ = reply.send(Ok(()));
                 Ok(())
             }
+            Command::Keep(row) => {
+                let beat = row.beat;
+                self.commit()?;
+                self.with_retry(|me| me.statements(|to| to.saliency(beat, &row)))
+            }
             Command::Flush(reply) => {
                 self.commit()?;
                 let _ = reply.send(Ok(()));
@@ -143,6 +149,10 @@ impl WriterThread {
                 let model = session.decider.model.to_string();
                 return self.decided_by(&model, &engine);
             }
+            PipelineEvent::Detail(detail) => match StoredSaliency::of(&detail) {
+                None => return Ok(()),
+                Some(row) => (Waiting::Saliency(Box::new(row)), self.options.commit_after),
+            },
             PipelineEvent::Ecg(block) => {
                 let (id, rate_hz) = (session.id, session.sample_rate_hz);
                 return self.take_block(&block, id, rate_hz);

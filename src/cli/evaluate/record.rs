@@ -13,7 +13,8 @@ use crate::evaluate::{
 };
 use crate::model::Rejection;
 use crate::pipeline::{
-    LabelledBeat, RecordRun, RecordSettings, SignalChoice, chosen_signals, open_record, run_record,
+    Details, LabelledBeat, RecordRun, RecordSettings, SignalChoice, chosen_signals, open_record,
+    run_record,
 };
 use crate::signal::{BeatSource, CHAIN_RATE_HZ, SampleRate};
 use crate::wfdb::{Annotation, AnnotationCode, Record, read_annotations, write_annotations};
@@ -96,6 +97,7 @@ pub(super) fn evaluate_record(
         beats,
         degradation: degradation(plan, &record, signals, reference.as_ref())?,
         detector: arguments.detector.weights(),
+        details: Details::default(),
         rejection: Rejection {
             confidence: arguments.unclassifiable_below,
             novelty: !arguments.ignore_novelty,

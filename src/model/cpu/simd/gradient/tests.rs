@@ -196,7 +196,10 @@ fn layer_maps_are_slopes_times_activations() {
                             .zip(activations[time..].iter().step_by(maps.time))
                             .map(|(weight, value)| weight * value / maps.time as f32)
                             .sum();
-                        assert!((found - expected).abs() < 1e-3, "{name}: {found} {expected}");
+                        assert!(
+                            (found - expected).abs() < 1e-3,
+                            "{name}: {found} {expected}"
+                        );
                     }
                     let sum: f32 = map.iter().sum();
                     assert!((sum + bias[class] - logits[class]).abs() < 2e-3, "{name}");
@@ -204,7 +207,9 @@ fn layer_maps_are_slopes_times_activations() {
             }
             let mut map = [0.0; 64];
             let of = [1.0, 0.0, 0.0, 0.0, 0.0];
-            engine.layer_map(&parity.input[..len], &of, 0, &mut map).unwrap();
+            engine
+                .layer_map(&parity.input[..len], &of, 0, &mut map)
+                .unwrap();
             assert!(map.iter().any(|&value| value != 0.0));
             let refused = engine.layer_map(&parity.input[..len], &of, last + 1, &mut map);
             assert!(refused.is_err(), "the pooling has no time");
