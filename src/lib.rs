@@ -25,6 +25,8 @@ pub mod pipeline;
 
 pub mod store;
 
+pub mod revisit;
+
 pub mod api;
 
 pub mod service;

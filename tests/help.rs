@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use common::run;
 
 /// Options that scripts may rely on, of each subcommand. `--help` mentions these and no others.
-const OPTIONS: [(&str, &[&str]); 7] = [
+const OPTIONS: [(&str, &[&str]); 8] = [
     (
         "demo",
         &[
@@ -19,6 +19,8 @@ const OPTIONS: [(&str, &[&str]); 7] = [
             "--mains",
             "--ignore-novelty",
             "--unclassifiable-below",
+            "--explain",
+            "--explain-method",
             "--json",
         ],
     ),
@@ -35,6 +37,8 @@ const OPTIONS: [(&str, &[&str]); 7] = [
             "--inject",
             "--ignore-novelty",
             "--unclassifiable-below",
+            "--explain",
+            "--explain-method",
             "--json",
         ],
     ),
@@ -100,6 +104,23 @@ const OPTIONS: [(&str, &[&str]); 7] = [
         ],
     ),
     (
+        "explain",
+        &[
+            "--demo",
+            "--record",
+            "--db",
+            "--beat",
+            "--session",
+            "--limit",
+            "--method",
+            "--class",
+            "--model",
+            "--mains",
+            "--pictures",
+            "--json",
+        ],
+    ),
+    (
         "bench",
         &[
             "--part",
@@ -111,6 +132,8 @@ const OPTIONS: [(&str, &[&str]); 7] = [
             "--mains",
             "--ignore-novelty",
             "--unclassifiable-below",
+            "--explain",
+            "--explain-method",
             "--json",
         ],
     ),

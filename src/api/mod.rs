@@ -14,6 +14,7 @@ mod live;
 mod problem;
 mod query;
 mod routes;
+mod saliency;
 mod server;
 mod socket;
 mod status;

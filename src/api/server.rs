@@ -13,6 +13,7 @@ use super::io::{CappedListener, MOST_LINGERING};
 use super::live::SharedLiveStatus;
 use super::problem::{Kind, Problem};
 use super::routes::router;
+use super::saliency::Revisitors;
 use super::socket::{BoundSocket, SocketError, bind};
 use super::stream::StreamHub;
 use crate::pulse::Pulse;
@@ -87,6 +88,7 @@ pub(super) struct Shared {
     pub(super) closing: watch::Receiver<bool>,
     pub(super) max_connections: usize,
     pub(super) started: (Instant, WallUs),
+    pub(super) revisitors: Revisitors,
     readers: Mutex<Vec<StoreReader>>,
     turns: Semaphore,
 }
@@ -153,6 +155,7 @@ impl ApiServer {
             closing: closed,
             max_connections: options.max_connections,
             started: (Instant::now(), WallUs::now()),
+            revisitors: Revisitors::default(),
             readers: Mutex::default(),
             turns: Semaphore::new(READERS),
         });

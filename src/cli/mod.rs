@@ -5,6 +5,7 @@ mod bench;
 mod chip;
 mod demo;
 mod evaluate;
+mod explain;
 mod failure;
 mod live;
 mod log;
@@ -47,6 +48,7 @@ enum Command {
     Record(record::Arguments),
     Run(run::Arguments),
     Evaluate(evaluate::Arguments),
+    Explain(explain::Arguments),
     Bench(bench::Arguments),
 }
 
@@ -62,6 +64,7 @@ pub fn main() -> ExitCode {
         Command::Record(arguments) => record::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
     };
     match outcome {

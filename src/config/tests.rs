@@ -236,6 +236,10 @@ fn every_value_that_differs_from_its_default_is_read() {
         engine = "cpu"
         unclassifiable_below = 0.85
         novelty = false
+        [explain]
+        beats = "low-confidence"
+        method = "shap"
+        low_confidence_below = 0.5
         [store]
         path = "ecg.db"
         synchronous = "full"
@@ -282,6 +286,11 @@ fn every_value_that_differs_from_its_default_is_read() {
             engine: EngineChoice::Cpu,
             unclassifiable_below: ConfidenceLimit::Below(0.85),
             novelty: false,
+        },
+        explain: ExplainConfig {
+            beats: ExplainBeats::LowConfidence,
+            method: ExplainMethod::Shap,
+            low_confidence_below: 0.5,
         },
         store: StoreConfig {
             path: "ecg.db".into(),

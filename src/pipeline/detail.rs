@@ -1,6 +1,6 @@
 //! What is told of a beat beyond its label: its waves, why it was called what it was, what was seen.
 
-use crate::explain::{ExplainPolicy, SaliencyMap, WaveShares};
+use crate::explain::{ExplainPolicy, ExplainWhich, SaliencyMap, WaveShares};
 use crate::signal::{WINDOW_SAMPLES, Waves};
 
 /// Which details a pipeline tells.
@@ -39,6 +39,15 @@ pub struct SeenBeat {
 }
 
 impl Details {
+    /// Maps for the beats that `policy` takes, and nothing else.
+    #[must_use]
+    pub fn explaining(policy: ExplainPolicy) -> Self {
+        Self {
+            explain: (policy.which != ExplainWhich::OnRequest).then_some(policy),
+            ..Self::default()
+        }
+    }
+
     /// Whether anything is told at all.
     pub(super) const fn any(&self) -> bool {
         self.waves || self.seen || self.explain.is_some()

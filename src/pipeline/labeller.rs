@@ -112,13 +112,8 @@ impl Labeller {
             .input
             .get_mut(start..start + self.window)
             .unwrap_or_default();
-        let beat = BeatInput {
-            window_uv: &cut.window_uv,
-            template_uv: cut.template_uv.as_ref().map(<[f32; _]>::as_slice),
-            context: &cut.rr.context,
-        };
         let description = self.classifier.model().description();
-        description.fill_input(&beat, room)?;
+        description.fill_input(&BeatInput::from(cut), room)?;
         self.waiting += 1;
         Ok(())
     }

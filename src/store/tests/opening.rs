@@ -95,7 +95,7 @@ fn files_that_are_not_ours_are_refused_and_untouched() {
         ),
         (
             "newer.db",
-            "schema version 3, this program knows versions 1 to 2",
+            "schema version 4, this program knows versions 1 to 3",
         ),
         ("folder.db", "not an SQLite database"),
     ] {
@@ -180,7 +180,7 @@ fn migration_from_version_1_keeps_rows_and_happens_whole_or_not_at_all() {
     for _ in 0..2 {
         migrate(&mut connection, &good).unwrap();
     }
-    assert_eq!(version(&connection).unwrap(), 3);
+    assert_eq!(version(&connection).unwrap(), 4);
     let kept: i64 = connection
         .query_row(
             "SELECT count(*) FROM beats WHERE unclassifiable IS NULL",
@@ -220,7 +220,7 @@ fn a_database_of_version_1_is_read_once_it_was_opened_for_writing() {
     old_rows(&connection);
     drop(connection);
     let error = StoreReader::open(&path).unwrap_err().to_string();
-    assert!(error.contains("schema version 1, expected 2"), "{error}");
+    assert!(error.contains("schema version 1, expected 3"), "{error}");
 
     drop(Store::open(&path, options()).unwrap());
     let reader = StoreReader::open(&path).unwrap();
