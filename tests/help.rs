@@ -84,6 +84,8 @@ const OPTIONS: [(&str, &[&str]); 8] = [
             "--noise",
             "--drop-samples",
             "--write-annotations",
+            "--write-waves",
+            "--explanations",
             "--out",
             "--confusion-picture",
             "--jobs",

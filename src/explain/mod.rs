@@ -31,5 +31,5 @@ pub use global::GlobalMap;
 pub use map::{Method, SaliencyMap};
 pub use packed::{PackedError, pack, unpack};
 pub use policy::{ExplainPolicy, ExplainWhich};
-pub use random::with_random_weights;
+pub use random::{with_noise, with_random_weights};
 pub use shares::WaveShares;

@@ -14,6 +14,12 @@ impl Chance {
         bits ^ (bits >> 31)
     }
 
+    /// About normally distributed: the sum of twelve even ones (Irwin and Hall).
+    fn normal(&mut self) -> f32 {
+        let even = |bits: u64| (bits >> 40) as f32 / 16_777_216.0;
+        (0..12).map(|_| even(self.next())).sum::<f32>() - 6.0
+    }
+
     /// Fisher and Yates' shuffle.
     pub(super) fn shuffle<T>(&mut self, values: &mut [T]) {
         for last in (1..values.len()).rev() {
@@ -37,4 +43,22 @@ pub fn with_random_weights(model: &Model, parts: usize, seed: u64) -> Model {
             chance.shuffle(&mut weights.context);
         }
     })
+}
+
+/// A network's input with white noise so many decibels below the window's power on the window, which is
+/// normalised to power 1, and, where the network reads it, the same on what differs from the usual beat.
+#[must_use]
+pub fn with_noise(input: &[f32], samples: usize, snr_db: f32, seed: u64) -> Vec<f32> {
+    let size = 10.0_f32.powf(-snr_db / 20.0);
+    let mut chance = Chance(seed);
+    let mut noisy = input.to_vec();
+    for sample in 0..samples {
+        let noise = size * chance.normal();
+        for channel in [sample, sample + samples] {
+            if channel < noisy.len() {
+                noisy[channel] += noise;
+            }
+        }
+    }
+    noisy
 }
