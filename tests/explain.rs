@@ -55,6 +55,19 @@ fn stored_beats_are_explained() {
     let trace = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/demo/200.ecgtrace.gz");
     let replay = ["replay", trace, "--db", database, "--explain", "abnormal"];
     assert_eq!(run(replay).code, Some(0));
+    let connection = rusqlite::Connection::open(database).unwrap();
+    let count = |sql: &str| -> i64 { connection.query_row(sql, [], |row| row.get(0)).unwrap() };
+    let abnormal = "class != 'N' OR unclassifiable IS NOT NULL";
+    let mapped = count(&format!(
+        "SELECT count(*) FROM saliency JOIN beats ON beats.id = beat WHERE {}",
+        abnormal.replace("class", "beats.class")
+    ));
+    assert_eq!(count("SELECT count(*) FROM saliency"), mapped);
+    assert_eq!(
+        count(&format!("SELECT count(*) FROM beats WHERE {abnormal}")),
+        mapped
+    );
+    assert!(mapped > 20, "{mapped}");
     let explain = ["explain", "--db", database];
     let of_v = ["--beat", "20", "--class", "V", "--json"];
     let one = run([&explain[..], &of_v].concat()).json();

@@ -198,10 +198,5 @@ fn maps_cost() {
             "{name}: Grad-CAM takes {:.3} times a classification",
             cam / alone
         );
-        assert!(
-            shap < 40.0 * alone,
-            "{name}: SHAP takes {:.1} times a classification",
-            shap / alone
-        );
     }
 }

@@ -71,6 +71,8 @@ pub(super) fn beats(
             found.push(cut);
         }
     };
+    // As the pipeline's: the whole chain is compiled anew for every other kind of sink.
+    let mut take: &mut dyn FnMut(ChainEvent) = &mut take;
     let mut piece = first;
     while piece <= last {
         let end = last.min(piece + PIECE - 1);

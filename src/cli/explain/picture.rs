@@ -12,9 +12,9 @@ use crate::explain::Method;
 use crate::model::BeatClass;
 use crate::signal::{MODEL_RATE_HZ, R_INDEX, WINDOW_SAMPLES, Wave, Waves};
 
-const WIDTH: f64 = 760.0;
+const WIDTH: f64 = 780.0;
 const HEIGHT: f64 = 430.0;
-const LEFT: f64 = 64.0;
+const LEFT: f64 = 84.0;
 /// Pixels from sample to sample.
 const STEP: f64 = 5.25;
 /// Top and bottom of the beat, and of the map's bars; where the waves are named.

@@ -14,9 +14,14 @@ const P_ABOVE_NOISE: f32 = 3.0;
 const T_ABOVE_NOISE: f32 = 2.5;
 /// A P wave stands out over no more than this to either side.
 const P_REACH_MS: usize = 120;
+/// No P wave is longer; a bump that is, is baseline or a part of another wave.
+const LONGEST_P_MS: usize = 160;
 /// From an R peak to the end of its T wave at 1 s of RR, as far as a P wave is not to be looked for
 /// there, seconds; shorter intervals shorten it by their square root.
-const USUAL_R_TO_T_END_S: f32 = 0.34;
+const USUAL_R_TO_T_END_S: f32 = 0.38;
+/// A T wave ends within this share of the RR interval, or within this time where that is longer.
+const T_OF_RR: f32 = 0.65;
+const SHORTEST_TO_T_END_S: f32 = 0.45;
 /// The T wave's peak is at least this far behind the QRS complex.
 const J_TO_T_PEAK_MS: usize = 60;
 /// A slope this steep, of the QRS complex's steepest, is the next complex.
@@ -57,6 +62,9 @@ pub(super) fn p_wave(trace: &Trace, qrs: &Qrs, rr_s: Option<f32>) -> Option<Wave
     }
     let onset = foot(trace, peak, first, samples(P_FOOT_MS));
     let end = foot(trace, peak, last, samples(P_FOOT_MS));
+    if end - onset > samples(LONGEST_P_MS) {
+        return None;
+    }
     Some(Wave {
         onset_ms: to_ms(onset),
         peak_ms: to_ms(peak),
@@ -72,16 +80,28 @@ pub(super) fn p_wave(trace: &Trace, qrs: &Qrs, rr_s: Option<f32>) -> Option<Wave
 )]
 fn first_for_p(rr_s: f32) -> usize {
     // A short interval is a premature beat's: the beat before it was in the usual rhythm.
-    let over_s = USUAL_R_TO_T_END_S * rr_s.clamp(0.6, 1.2).sqrt() - rr_s;
+    let over_s = USUAL_R_TO_T_END_S * rr_s.clamp(0.8, 1.2).sqrt() - rr_s;
     (R as f32 + over_s * 250.0).max(0.0) as usize
 }
 
+/// Behind it the next beat's P wave may begin, in a rhythm of `rr_s` from beat to beat: a share of the
+/// interval, but for a premature beat, after which comes a pause.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "positive and bounded"
+)]
+fn last_for_t(rr_s: f32) -> usize {
+    R + ((T_OF_RR * rr_s).clamp(SHORTEST_TO_T_END_S, 1.0) * 250.0) as usize
+}
+
 /// The T wave behind `qrs`.
-pub(super) fn t_wave(trace: &Trace, qrs: &Qrs) -> Option<Wave> {
+pub(super) fn t_wave(trace: &Trace, qrs: &Qrs, rr_s: Option<f32>) -> Option<Wave> {
     let first = qrs.end + 1;
-    let next = (qrs.end + samples(120)..LEN)
+    let last = rr_s.map_or(LEN, |rr_s| last_for_t(rr_s)).min(LEN);
+    let next = (qrs.end + samples(120)..last)
         .find(|&k| trace.steepness[k] >= NEXT_QRS * qrs.steepest)
-        .map_or(LEN - 1, |next| next.saturating_sub(samples(60)));
+        .map_or(last - 1, |next| next.saturating_sub(samples(60)));
     let earliest = first + samples(J_TO_T_PEAK_MS);
     if next < earliest + samples(60) {
         return None;

@@ -55,7 +55,7 @@ impl Waves {
                 peak_ms: 0.0,
                 end_ms: Some(trace::to_ms(qrs.end)),
             }),
-            t: bump::t_wave(&trace, &qrs),
+            t: bump::t_wave(&trace, &qrs, rr_s),
         }
     }
 

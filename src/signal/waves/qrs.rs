@@ -15,12 +15,12 @@ pub(super) struct Qrs {
 /// Smallest complex that is delineated, µV from lowest to highest.
 const LEAST_HEIGHT_UV: f32 = 40.0;
 /// A slope belongs to the complex above these shares of its steepest.
-const ONSET_SHARE: f32 = 0.10;
-const END_SHARE: f32 = 0.12;
+const ONSET_SHARE: f32 = 0.05;
+const END_SHARE: f32 = 0.06;
 /// And above this many times the quiet slope.
-const ABOVE_QUIET: f32 = 3.0;
+const ABOVE_QUIET: f32 = 2.5;
 /// Peaks and notches inside a complex are flat for no longer than this.
-const LONGEST_FLAT_MS: usize = 24;
+const LONGEST_FLAT_MS: usize = 28;
 /// The complex reaches no farther from the R peak than this.
 const FARTHEST_BEFORE_MS: usize = 140;
 const FARTHEST_AFTER_MS: usize = 180;

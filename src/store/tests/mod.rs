@@ -3,6 +3,7 @@
 mod documented;
 mod opening;
 mod reading;
+mod saliency;
 mod speed;
 mod writing;
 
