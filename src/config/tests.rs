@@ -95,7 +95,7 @@ fn impossible_files_are_refused_with_line_and_range() {
         ),
         (
             "[log]\nlevel = \"info\"\n[aquisition]\ngain_ch1 = 6",
-            "c.toml:3: aquisition: unknown key, expected one of device, acquisition, signal, model, store, api, log",
+            "c.toml:3: aquisition: unknown key, expected one of device, acquisition, signal, model, explain, store, api, log",
         ),
         ("log = 3", "c.toml:1: log: found 3, expected a table [log]"),
         (

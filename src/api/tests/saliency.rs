@@ -68,13 +68,6 @@ fn what_cannot_be_explained_is_a_clear_problem() {
         ),
         // The stored ECG is a ramp: nothing like the beat is found in it.
         ("/v1/beats/2/saliency", 409, "not-reproduced", "beat 2"),
-        // Beyond the stored ECG.
-        (
-            "/v1/beats/9/saliency?class=V",
-            410,
-            "ecg-not-stored",
-            "not stored",
-        ),
         (
             "/v1/saliency/summary?method=lime",
             400,
@@ -97,4 +90,16 @@ fn what_cannot_be_explained_is_a_clear_problem() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+
+    let without = House::new();
+    without.beat(0);
+    without.writer.flush().unwrap();
+    let problem = get(without.socket(), "/v1/beats/1/saliency").json();
+    assert_eq!(problem["status"], 410, "{problem}");
+    assert!(
+        problem["type"]
+            .as_str()
+            .unwrap()
+            .ends_with("ecg-not-stored")
+    );
 }
