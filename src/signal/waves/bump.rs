@@ -34,7 +34,7 @@ const T_FOOT_MS: usize = 140;
 
 /// The P wave before `qrs`.
 pub(super) fn p_wave(trace: &Trace, qrs: &Qrs, rr_s: Option<f32>) -> Option<Wave> {
-    let first = rr_s.map_or(2, |rr_s| first_for_p(rr_s)).max(2);
+    let first = rr_s.map_or(2, first_for_p).max(2);
     let last = qrs.onset.checked_sub(2)?;
     if last < first + samples(60) {
         return None;
@@ -98,7 +98,7 @@ fn last_for_t(rr_s: f32) -> usize {
 /// The T wave behind `qrs`.
 pub(super) fn t_wave(trace: &Trace, qrs: &Qrs, rr_s: Option<f32>) -> Option<Wave> {
     let first = qrs.end + 1;
-    let last = rr_s.map_or(LEN, |rr_s| last_for_t(rr_s)).min(LEN);
+    let last = rr_s.map_or(LEN, last_for_t).min(LEN);
     let next = (qrs.end + samples(120)..last)
         .find(|&k| trace.steepness[k] >= NEXT_QRS * qrs.steepest)
         .map_or(last - 1, |next| next.saturating_sub(samples(60)));

@@ -64,7 +64,7 @@ fn doubled(window_uv: &[f32; WINDOW_SAMPLES]) -> [f32; LEN] {
     const TAPS: [f32; 8] = [
         0.630263, -0.194251, 0.098993, -0.054323, 0.028457, -0.012856, 0.004125, -0.000408,
     ];
-    let at = |k: isize| window_uv[k.clamp(0, WINDOW_SAMPLES as isize - 1).unsigned_abs()];
+    let at = |k: isize| window_uv[k.clamp(0, WINDOW_SAMPLES.cast_signed() - 1).unsigned_abs()];
     let mut uv = [0.0; LEN];
     for (k, pair) in uv.chunks_exact_mut(2).enumerate() {
         let k = k.cast_signed();
