@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 
 use self::collect::Collected;
 use super::arguments::{MainsArgument, MethodArgument};
-use super::failure::{Failure, other};
+use super::failure::{Cause, Failure, other};
 use super::output;
 use crate::model::BeatClass;
 
@@ -95,6 +95,13 @@ impl ClassArgument {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    // Told here: beside another source of the group clap does not ask for what an option requires.
+    if arguments.db.is_none() && (arguments.beat.is_some() || arguments.session.is_some()) {
+        return Err(Failure::new(
+            Cause::Usage,
+            "--beat, --session: expected --db, whose ids they are",
+        ));
+    }
     let mut collected = Collected::new(
         arguments.method.method(),
         arguments.class.map(ClassArgument::class),
