@@ -15,6 +15,8 @@ pub mod signal;
 
 pub mod model;
 
+pub mod explain;
+
 pub mod evaluate;
 
 pub mod acquisition;
@@ -22,6 +24,8 @@ pub mod acquisition;
 pub mod pipeline;
 
 pub mod store;
+
+pub mod revisit;
 
 pub mod api;
 

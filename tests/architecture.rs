@@ -3,17 +3,19 @@
 use std::path::{Path, PathBuf};
 
 /// The rooms from top to bottom.
-const ROOMS: [&str; 14] = [
+const ROOMS: [&str; 16] = [
     "pulse",
     "time",
     "ads1292",
     "wfdb",
     "signal",
     "model",
+    "explain",
     "evaluate",
     "acquisition",
     "pipeline",
     "store",
+    "revisit",
     "api",
     "service",
     "config",

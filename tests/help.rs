@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use common::run;
 
 /// Options that scripts may rely on, of each subcommand. `--help` mentions these and no others.
-const OPTIONS: [(&str, &[&str]); 8] = [
+const OPTIONS: [(&str, &[&str]); 9] = [
     (
         "doctor",
         &[
@@ -29,6 +29,8 @@ const OPTIONS: [(&str, &[&str]); 8] = [
             "--mains",
             "--ignore-novelty",
             "--unclassifiable-below",
+            "--explain",
+            "--explain-method",
             "--json",
         ],
     ),
@@ -45,6 +47,8 @@ const OPTIONS: [(&str, &[&str]); 8] = [
             "--inject",
             "--ignore-novelty",
             "--unclassifiable-below",
+            "--explain",
+            "--explain-method",
             "--json",
         ],
     ),
@@ -90,6 +94,8 @@ const OPTIONS: [(&str, &[&str]); 8] = [
             "--noise",
             "--drop-samples",
             "--write-annotations",
+            "--write-waves",
+            "--explanations",
             "--out",
             "--confusion-picture",
             "--jobs",
@@ -111,6 +117,23 @@ const OPTIONS: [(&str, &[&str]); 8] = [
         ],
     ),
     (
+        "explain",
+        &[
+            "--demo",
+            "--record",
+            "--db",
+            "--beat",
+            "--session",
+            "--limit",
+            "--method",
+            "--class",
+            "--model",
+            "--mains",
+            "--pictures",
+            "--json",
+        ],
+    ),
+    (
         "bench",
         &[
             "--part",
@@ -122,6 +145,8 @@ const OPTIONS: [(&str, &[&str]); 8] = [
             "--mains",
             "--ignore-novelty",
             "--unclassifiable-below",
+            "--explain",
+            "--explain-method",
             "--json",
         ],
     ),

@@ -17,6 +17,7 @@ mod metrics;
 mod problem;
 mod query;
 mod routes;
+mod saliency;
 mod server;
 mod socket;
 mod status;

@@ -17,13 +17,17 @@ pub(super) enum Kind {
     UnknownParameter,
     InvalidParameter,
     NoSuchBeat,
+    EcgNotStored,
+    NotReproduced,
+    NotExplainable,
+    ModelUnavailable,
     StoreUnavailable,
     StoreDamaged,
 }
 
 impl Kind {
     #[cfg(test)]
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 14] = [
         Self::UnknownPath,
         Self::MethodNotAllowed,
         Self::BodyNotTaken,
@@ -32,6 +36,10 @@ impl Kind {
         Self::UnknownParameter,
         Self::InvalidParameter,
         Self::NoSuchBeat,
+        Self::EcgNotStored,
+        Self::NotReproduced,
+        Self::NotExplainable,
+        Self::ModelUnavailable,
         Self::StoreUnavailable,
         Self::StoreDamaged,
     ];
@@ -46,6 +54,10 @@ impl Kind {
             Self::UnknownParameter => "unknown-parameter",
             Self::InvalidParameter => "invalid-parameter",
             Self::NoSuchBeat => "no-such-beat",
+            Self::EcgNotStored => "ecg-not-stored",
+            Self::NotReproduced => "not-reproduced",
+            Self::NotExplainable => "not-explainable",
+            Self::ModelUnavailable => "model-unavailable",
             Self::StoreUnavailable => "store-unavailable",
             Self::StoreDamaged => "store-damaged",
         }
@@ -61,6 +73,10 @@ impl Kind {
             Self::UnknownParameter => "Unknown query parameter",
             Self::InvalidParameter => "Invalid parameter value",
             Self::NoSuchBeat => "There is no beat with this id",
+            Self::EcgNotStored => "The ECG of this beat is not stored",
+            Self::NotReproduced => "The stored ECG does not give this beat again",
+            Self::NotExplainable => "This model cannot be explained so",
+            Self::ModelUnavailable => "The model that labelled this beat cannot be loaded",
             Self::StoreUnavailable => "The store cannot be read at the moment",
             Self::StoreDamaged => "The stored data is damaged",
         }
@@ -74,6 +90,10 @@ impl Kind {
             Self::NotPermitted => StatusCode::FORBIDDEN,
             Self::NotSupported => StatusCode::NOT_IMPLEMENTED,
             Self::UnknownParameter | Self::InvalidParameter => StatusCode::BAD_REQUEST,
+            Self::EcgNotStored => StatusCode::GONE,
+            Self::NotReproduced | Self::NotExplainable | Self::ModelUnavailable => {
+                StatusCode::CONFLICT
+            }
             Self::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::StoreDamaged => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -102,6 +122,13 @@ impl Problem {
             kind,
             detail: detail.into(),
         }
+    }
+
+    pub(super) fn no_such_beat(id: i64) -> Self {
+        Self::new(
+            Kind::NoSuchBeat,
+            format!("beat {id} is not in this database"),
+        )
     }
 
     pub(super) fn invalid(name: &str, found: &str, expected: &str) -> Self {

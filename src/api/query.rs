@@ -5,6 +5,7 @@ use axum::http::Uri;
 
 use super::json::{CLASSIFIED, UNCLASSIFIABLE};
 use super::problem::{Kind, Problem};
+use crate::explain::Method;
 use crate::model::BeatClass;
 use crate::time::WallUs;
 
@@ -117,6 +118,29 @@ impl Parameters {
                 }
             })
             .collect()
+    }
+
+    /// The method of a map, Grad-CAM where the client does not say.
+    pub(super) fn method(&self) -> Result<Method, Problem> {
+        let Some(text) = self.one("method")? else {
+            return Ok(Method::GradCam);
+        };
+        Method::from_name(text).ok_or_else(|| {
+            Problem::invalid("method", text, &Method::ALL.map(Method::name).join(", "))
+        })
+    }
+
+    /// One class, or none given.
+    pub(super) fn class(&self) -> Result<Option<BeatClass>, Problem> {
+        match *self.classes()? {
+            [] => Ok(None),
+            [class] => Ok(Some(class)),
+            _ => Err(Problem::invalid(
+                "class",
+                "several classes",
+                "one of N, L, R, A or V",
+            )),
+        }
     }
 
     /// Whether only unclassifiable beats, or only the others, are asked for.

@@ -16,11 +16,11 @@ use super::json;
 use super::problem::{Kind, Problem};
 use super::query::{List, Parameters, parse_id};
 use super::server::Shared;
-use super::{metrics, status, stream};
+use super::{metrics, saliency, status, stream};
 use crate::store::{BeatFilter, RowFilter, StoreReader, WaveformRange};
 
 /// Every route; `docs/api.md` has a section for each.
-pub(super) const ROUTES: [&str; 8] = [
+pub(super) const ROUTES: [&str; 10] = [
     "/v1/status",
     "/v1/sessions",
     "/v1/beats",
@@ -29,6 +29,8 @@ pub(super) const ROUTES: [&str; 8] = [
     "/v1/events",
     "/v1/gaps",
     "/v1/metrics",
+    "/v1/beats/{id}/saliency",
+    "/v1/saliency/summary",
 ];
 
 /// The one path that changes something.
@@ -37,7 +39,18 @@ pub(super) const RELOAD: &str = "/v1/reload";
 type Api = State<Arc<Shared>>;
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {
-    let [status, sessions, beats, beat, stream, events, gaps, metrics] = ROUTES;
+    let [
+        status,
+        sessions,
+        beats,
+        beat,
+        stream,
+        events,
+        gaps,
+        metrics,
+        saliency,
+        summary,
+    ] = ROUTES;
     Router::new()
         .route(status, get(get_status))
         .route(sessions, get(get_sessions))
@@ -48,6 +61,8 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route(gaps, get(get_gaps))
         .route(metrics, get(get_metrics))
         .route(RELOAD, post(post_reload))
+        .route(saliency, get(get_saliency))
+        .route(summary, get(get_saliency_summary))
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn(refuse_body))
@@ -218,12 +233,7 @@ async fn get_beat(State(shared): Api, Path(id): Path<String>, uri: Uri) -> Respo
         let id = parse_id("id", &id)?;
         shared
             .read(move |reader| {
-                let beat = reader.beat(id)?.ok_or_else(|| {
-                    Problem::new(
-                        Kind::NoSuchBeat,
-                        format!("beat {id} is not in this database"),
-                    )
-                })?;
+                let beat = reader.beat(id)?.ok_or_else(|| Problem::no_such_beat(id))?;
                 Ok(json::BeatWithWaveform {
                     beat: (&beat).into(),
                     waveform: reader.waveform(&beat, range)?.into(),
@@ -232,6 +242,14 @@ async fn get_beat(State(shared): Api, Path(id): Path<String>, uri: Uri) -> Respo
             .await
     };
     answer(&uri, ask().await)
+}
+
+async fn get_saliency(State(shared): Api, Path(id): Path<String>, uri: Uri) -> Response {
+    answer(&uri, saliency::of_beat(&shared, &id, &uri).await)
+}
+
+async fn get_saliency_summary(State(shared): Api, uri: Uri) -> Response {
+    answer(&uri, saliency::summary(&shared, &uri).await)
 }
 
 #[derive(Serialize)]

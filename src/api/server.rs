@@ -16,6 +16,7 @@ use super::io::{CappedListener, MOST_LINGERING};
 use super::live::SharedLiveStatus;
 use super::problem::{Kind, Problem};
 use super::routes::router;
+use super::saliency::Revisitors;
 use super::socket::{BoundSocket, SocketError, bind};
 use super::stream::StreamHub;
 use crate::pulse::Pulse;
@@ -99,6 +100,7 @@ pub(super) struct Shared {
     pub(super) closing: watch::Receiver<bool>,
     pub(super) max_connections: usize,
     pub(super) started: (Instant, WallUs),
+    pub(super) revisitors: Revisitors,
     /// Kept readers, and the databases set aside before they were opened.
     readers: Mutex<(u64, Vec<StoreReader>)>,
     turns: Semaphore,
@@ -166,6 +168,7 @@ impl ApiServer {
             closing: closed,
             max_connections: options.max_connections,
             started: (Instant::now(), WallUs::now()),
+            revisitors: Revisitors::default(),
             readers: Mutex::default(),
             turns: Semaphore::new(READERS),
         });
@@ -305,6 +308,7 @@ impl Shared {
         let mut readers = self.lock_readers();
         if readers.0 != generation {
             *readers = (generation, Vec::new());
+            self.revisitors.forget();
         }
         generation
     }

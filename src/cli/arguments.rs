@@ -7,8 +7,10 @@ use clap::{Args, ValueEnum};
 use super::failure::{Cause, Failure};
 use super::session::{ECG_BLOCK_SECONDS, LoadedModel, Treatment};
 use crate::ads1292::ChipModel;
+use crate::explain::{ExplainPolicy, ExplainWhich, Method};
 use crate::model::Rejection;
 use crate::model::choose::EngineChoice;
+use crate::pipeline::Details;
 use crate::signal::{ChannelChoice, Mains};
 
 /// How the signal is treated and labelled.
@@ -32,6 +34,47 @@ pub(super) struct TreatmentArguments {
     /// Do not call beats unclassifiable for being unlike every class the model knows.
     #[arg(long)]
     ignore_novelty: bool,
+    /// Beats that get a map of why they were called what they were, stored with them.
+    #[arg(long, value_name = "WHICH", value_enum, default_value = "on-request")]
+    explain: ExplainArgument,
+    /// How they are explained.
+    #[arg(long, value_name = "METHOD", value_enum, default_value = "gradcam")]
+    explain_method: MethodArgument,
+}
+
+/// Beats whose class is less probable are of low confidence; the configuration can say otherwise.
+const LOW_CONFIDENCE: f64 = 0.8;
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum ExplainArgument {
+    /// None as they come; any stored beat later.
+    OnRequest,
+    /// Every beat.
+    All,
+    /// Those not called N, and unclassifiable ones.
+    Abnormal,
+    /// Those of a class less probable than 0.8, and unclassifiable ones.
+    LowConfidence,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum MethodArgument {
+    /// Grad-CAM over the last feature maps.
+    Gradcam,
+    /// Grad-CAM over an earlier, finer layer.
+    GradcamFine,
+    /// SHAP values against 32 real beats.
+    Shap,
+}
+
+impl MethodArgument {
+    pub(super) fn method(self) -> Method {
+        match self {
+            Self::Gradcam => Method::GradCam,
+            Self::GradcamFine => Method::GradCamFine,
+            Self::Shap => Method::Shap,
+        }
+    }
 }
 
 pub(super) fn probability(text: &str) -> Result<f64, String> {
@@ -103,6 +146,16 @@ impl TreatmentArguments {
                 confidence: self.unclassifiable_below,
                 novelty: !self.ignore_novelty,
             },
+            details: Details::explaining(ExplainPolicy {
+                which: match self.explain {
+                    ExplainArgument::OnRequest => ExplainWhich::OnRequest,
+                    ExplainArgument::All => ExplainWhich::All,
+                    ExplainArgument::Abnormal => ExplainWhich::Abnormal,
+                    ExplainArgument::LowConfidence => ExplainWhich::LowConfidence,
+                },
+                method: self.explain_method.method(),
+                low_confidence: LOW_CONFIDENCE,
+            }),
         }
     }
 }

@@ -3,6 +3,8 @@
 mod arguments;
 mod database;
 mod disclosure;
+mod explained;
+mod explained_text;
 mod markdown;
 mod picture;
 mod plan;
@@ -10,6 +12,7 @@ mod record;
 mod report;
 mod split;
 mod text;
+mod waves;
 mod work;
 
 use std::time::Instant;
@@ -36,8 +39,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         }
         match arguments.format() {
             Format::Json => output::json(&report)?,
-            Format::Text => text::print(&report)?,
-            Format::Markdown => output::text_line(markdown::page(&report).trim_end())?,
+            Format::Text => {
+                text::print(&report)?;
+                output::text_line(explained_text::text(&report).trim_end())?;
+            }
+            Format::Markdown => {
+                let (page, explained) =
+                    (markdown::page(&report), explained_text::markdown(&report));
+                output::text_line(format!("{page}\n{explained}").trim_end())?;
+            }
         }
     }
     // What could be evaluated has been printed; the first record that could not ends the command.

@@ -95,6 +95,12 @@ impl Failure {
         }
     }
 
+    /// The same failure with where it happened before its text.
+    pub(super) fn at(mut self, place: impl Display) -> Self {
+        self.message = format!("{place}: {}", self.message);
+        self
+    }
+
     /// Prints the one error line and gives the exit code.
     pub fn report(&self) -> ExitCode {
         let line = self.message.replace('\n', " ");

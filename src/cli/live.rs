@@ -17,8 +17,12 @@ use crate::ads1292::{
     ChannelSettings, ChipConfig, ChipModel, DataRate, Gain, InputMux, LeadOffCurrent, LeadOffMode,
     LeadOffSense, LeadOffThreshold, Loff, Reference, RightLegDrive,
 };
-use crate::config::{self, AcquisitionConfig, ChipExpected, Config, ModelConfig, SignalConfig};
+use crate::config::{
+    self, AcquisitionConfig, ChipExpected, Config, ExplainConfig, ModelConfig, SignalConfig,
+};
+use crate::explain::{ExplainPolicy, ExplainWhich, Method};
 use crate::model::Rejection;
+use crate::pipeline::Details;
 use crate::signal::{ChannelChoice, Mains};
 
 /// Where the chip is connected.
@@ -173,7 +177,27 @@ pub(super) fn treatment(signal: &SignalConfig, ecg_block_seconds: Option<f64>) -
         },
         ecg_block_seconds,
         rejection: Rejection::default(),
+        details: Details::default(),
     }
+}
+
+/// Which beats are explained as they come.
+pub(super) fn details(explain: &ExplainConfig) -> Details {
+    let policy = ExplainPolicy {
+        which: match explain.beats {
+            config::ExplainBeats::OnRequest => ExplainWhich::OnRequest,
+            config::ExplainBeats::All => ExplainWhich::All,
+            config::ExplainBeats::Abnormal => ExplainWhich::Abnormal,
+            config::ExplainBeats::LowConfidence => ExplainWhich::LowConfidence,
+        },
+        method: match explain.method {
+            config::ExplainMethod::GradCam => Method::GradCam,
+            config::ExplainMethod::GradCamFine => Method::GradCamFine,
+            config::ExplainMethod::Shap => Method::Shap,
+        },
+        low_confidence: explain.low_confidence_below,
+    };
+    Details::explaining(policy)
 }
 
 /// When a beat is unclassifiable.

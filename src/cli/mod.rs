@@ -6,6 +6,7 @@ mod chip;
 mod demo;
 mod doctor;
 mod evaluate;
+mod explain;
 mod failure;
 mod live;
 mod log;
@@ -49,6 +50,7 @@ enum Command {
     Run(run::Arguments),
     Doctor(doctor::Arguments),
     Evaluate(evaluate::Arguments),
+    Explain(explain::Arguments),
     Bench(bench::Arguments),
 }
 
@@ -65,6 +67,7 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
     };
     match outcome {

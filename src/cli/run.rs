@@ -68,6 +68,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         .then(|| f64::from(config.store.ecg_block_seconds));
     let treatment = Treatment {
         rejection: live::rejection(&config.model),
+        details: live::details(&config.explain),
         ..live::treatment(&config.signal, block_seconds)
     };
     let classifier = model.live_engine();

@@ -11,7 +11,9 @@ use crate::ads1292::{CODE_MAX, Error as ChipError};
 use crate::api::SocketError;
 use crate::model::choose::{AcceleratorSource, ChooseOptions, EngineChoice, Engines};
 use crate::model::{Classifier, InputDescription, Model, ModelError, Rejection};
-use crate::pipeline::{Injection, Pipeline, PipelineConfig, PipelineEvent, SessionInfo};
+use crate::pipeline::{
+    Details, Injection, LabelError, Pipeline, PipelineConfig, PipelineEvent, SessionInfo,
+};
 use crate::service::{Gateway, GatewayError, SessionError, SessionOutcome, SessionReport};
 use crate::signal::{
     CONTEXT_VALUES, ChainConfig, ChannelChoice, MODEL_RATE_HZ, Mains, R_INDEX, SampleRate,
@@ -138,6 +140,7 @@ pub(super) struct Treatment {
     pub(super) channel: ChannelChoice,
     pub(super) ecg_block_seconds: Option<f64>,
     pub(super) rejection: Rejection,
+    pub(super) details: Details,
 }
 
 /// A pipeline that fits `source`.
@@ -165,7 +168,9 @@ pub(super) fn pipeline(
         }),
         rejection: treatment.rejection,
     };
-    Ok(Pipeline::new(&config, classifier)?)
+    let mut pipeline = Pipeline::new(&config, classifier)?;
+    pipeline.tell(treatment.details).map_err(LabelError::from)?;
+    Ok(pipeline)
 }
 
 /// The converter's limit on both sides of zero.
@@ -326,12 +331,22 @@ impl From<GatewayError> for Failure {
     }
 }
 
+impl From<LabelError> for Failure {
+    fn from(error: LabelError) -> Self {
+        let cause = match &error {
+            LabelError::Explain(_) => Cause::Usage,
+            _ => Cause::Other,
+        };
+        Self::new(cause, error)
+    }
+}
+
 impl From<SessionError> for Failure {
     fn from(error: SessionError) -> Self {
         match error {
             SessionError::Source(error) => error.into(),
             SessionError::Store(error) => error.into(),
-            SessionError::Label(error) => Self::new(Cause::Other, error),
+            SessionError::Label(error) => error.into(),
         }
     }
 }

@@ -92,6 +92,32 @@ choices! {
 }
 
 choices! {
+    /// Which beats get a map as they come.
+    ExplainBeats {
+        /// None; any stored beat later, when somebody asks.
+        OnRequest = "on-request",
+        /// Every beat.
+        All = "all",
+        /// Those not called N, and unclassifiable ones.
+        Abnormal = "abnormal",
+        /// Those of a class that is not probable enough, and unclassifiable ones.
+        LowConfidence = "low-confidence",
+    }
+}
+
+choices! {
+    /// How beats are explained.
+    ExplainMethod {
+        /// Grad-CAM over the last feature maps.
+        GradCam = "gradcam",
+        /// Grad-CAM over an earlier, finer layer.
+        GradCamFine = "gradcam-fine",
+        /// SHAP values.
+        Shap = "shap",
+    }
+}
+
+choices! {
     /// SQLite's `synchronous` in WAL mode.
     Synchronous {
         /// A power cut may lose the last transactions, never the database.

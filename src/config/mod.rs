@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 pub use choices::{
-    ChannelChoice, ChipExpected, ConfidenceLimit, EngineChoice, GpioAbi, GpioLine, LeadOffMode,
-    LogLevel, SocketMode, Synchronous,
+    ChannelChoice, ChipExpected, ConfidenceLimit, EngineChoice, ExplainBeats, ExplainMethod,
+    GpioAbi, GpioLine, LeadOffMode, LogLevel, SocketMode, Synchronous,
 };
 pub use error::ConfigError;
 
@@ -34,6 +34,8 @@ pub struct Config {
     pub signal: SignalConfig,
     /// The network that labels the beats.
     pub model: ModelConfig,
+    /// Why beats are called what they are.
+    pub explain: ExplainConfig,
     /// The database.
     pub store: StoreConfig,
     /// The socket.
@@ -119,6 +121,17 @@ pub struct ModelConfig {
     pub unclassifiable_below: ConfidenceLimit,
     /// Whether beats unlike every class are unclassifiable, where the model can tell.
     pub novelty: bool,
+}
+
+/// `[explain]`: why beats are called what they are.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ExplainConfig {
+    /// Which beats get a map as they come.
+    pub beats: ExplainBeats,
+    /// How.
+    pub method: ExplainMethod,
+    /// Below which probability of its class a beat is of low confidence, 0 to 1.
+    pub low_confidence_below: f64,
 }
 
 /// `[store]`: the database.
@@ -230,6 +243,16 @@ impl Default for ModelConfig {
             engine: EngineChoice::Auto,
             unclassifiable_below: ConfidenceLimit::OfModel,
             novelty: true,
+        }
+    }
+}
+
+impl Default for ExplainConfig {
+    fn default() -> Self {
+        Self {
+            beats: ExplainBeats::OnRequest,
+            method: ExplainMethod::GradCam,
+            low_confidence_below: 0.8,
         }
     }
 }

@@ -5,8 +5,8 @@ use toml::de::{DeTable, DeValue};
 use super::section::{Section, Source, integer, number, text};
 use super::{
     AcquisitionConfig, ApiConfig, ChannelChoice, ConfidenceLimit, Config, ConfigError,
-    DeviceConfig, GpioLine, LogConfig, ModelConfig, RealtimeConfig, SignalConfig, SocketMode,
-    StoreConfig,
+    DeviceConfig, ExplainConfig, GpioLine, LogConfig, ModelConfig, RealtimeConfig, SignalConfig,
+    SocketMode, StoreConfig,
 };
 
 /// Data rates of the chip (SBAS502, register CONFIG1, bits DR).
@@ -55,6 +55,7 @@ pub(super) fn read(name: &str, text: &str) -> Result<Config, ConfigError> {
     acquisition(acquisition_section, &mut config.acquisition)?;
     signal(top.section("signal")?, &mut config.signal)?;
     model(top.section("model")?, &mut config.model)?;
+    explain(top.section("explain")?, &mut config.explain)?;
     store(top.section("store")?, &mut config.store)?;
     api(top.section("api")?, &mut config.api)?;
     log(top.section("log")?, &mut config.log)?;
@@ -219,6 +220,18 @@ fn model(mut section: Section<'_>, config: &mut ModelConfig) -> Result<(), Confi
         },
     )?;
     section.boolean("novelty", &mut config.novelty)?;
+    section.finish()
+}
+
+fn explain(mut section: Section<'_>, config: &mut ExplainConfig) -> Result<(), ConfigError> {
+    section.choice("beats", &mut config.beats)?;
+    section.choice("method", &mut config.method)?;
+    section.read(
+        "low_confidence_below",
+        &mut config.low_confidence_below,
+        "a number 0 to 1",
+        |value| number(value).filter(|probability| (0.0..=1.0).contains(probability)),
+    )?;
     section.finish()
 }
 

@@ -95,7 +95,7 @@ fn impossible_files_are_refused_with_line_and_range() {
         ),
         (
             "[log]\nlevel = \"info\"\n[aquisition]\ngain_ch1 = 6",
-            "c.toml:3: aquisition: unknown key, expected one of device, acquisition, realtime, signal, model, store, api, log",
+            "c.toml:3: aquisition: unknown key, expected one of device, acquisition, realtime, signal, model, explain, store, api, log",
         ),
         ("log = 3", "c.toml:1: log: found 3, expected a table [log]"),
         (
@@ -241,6 +241,10 @@ fn every_value_that_differs_from_its_default_is_read() {
         engine = "cpu"
         unclassifiable_below = 0.85
         novelty = false
+        [explain]
+        beats = "low-confidence"
+        method = "shap"
+        low_confidence_below = 0.5
         [store]
         path = "ecg.db"
         synchronous = "full"
@@ -302,6 +306,11 @@ fn every_value_that_differs_from_its_default_is_read() {
             engine: EngineChoice::Cpu,
             unclassifiable_below: ConfidenceLimit::Below(0.85),
             novelty: false,
+        },
+        explain: ExplainConfig {
+            beats: ExplainBeats::LowConfidence,
+            method: ExplainMethod::Shap,
+            low_confidence_below: 0.5,
         },
         store: StoreConfig {
             path: "ecg.db".into(),

@@ -4,6 +4,7 @@ use thiserror::Error;
 
 use super::class::{BeatClass, CLASS_COUNT};
 use super::description::NetworkDescription;
+use crate::signal::CutBeat;
 
 /// What is known of a beat before a network reads it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -14,6 +15,16 @@ pub struct BeatInput<'a> {
     pub template_uv: Option<&'a [f32]>,
     /// The rhythm, see [`crate::signal::RrFeatures::context`].
     pub context: &'a [f32],
+}
+
+impl<'a> From<&'a CutBeat> for BeatInput<'a> {
+    fn from(cut: &'a CutBeat) -> Self {
+        Self {
+            window_uv: &cut.window_uv,
+            template_uv: cut.template_uv.as_ref().map(<[f32; _]>::as_slice),
+            context: &cut.rr.context,
+        }
+    }
 }
 
 /// How a window is brought to the scale a network was trained on.

@@ -12,7 +12,7 @@ pub mod gpu;
 mod input;
 mod outcome;
 #[cfg(test)]
-mod parity_support;
+pub(crate) mod parity_support;
 #[cfg(test)]
 pub(crate) mod test_support;
 mod weights;
@@ -30,4 +30,5 @@ pub use description::{
 pub use error::ModelError;
 pub use input::{BeatInput, Decision, InputError, Normalisation};
 pub use outcome::{Limits, Novelty, Rejection, Unclassifiable};
+pub(crate) use weights::half_precision;
 pub use weights::{Model, PartWeights};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use safetensors::{Dtype, SafeTensors};
 
-use super::weights::float32;
+use super::weights::{float32, half_precision};
 use super::{CLASS_COUNT, Classifier, Model, Outputs};
 
 /// Largest difference of a logit from PyTorch's, in every engine.
@@ -85,21 +85,6 @@ fn label(logits: &[f32; CLASS_COUNT]) -> usize {
         .rev() // of equal ones the first
         .max_by(|&a, &b| logits[a].total_cmp(&logits[b]))
         .unwrap()
-}
-
-/// IEEE 754 binary16, finite.
-fn half_precision(bytes: [u8; 2]) -> f32 {
-    let bits = u16::from_le_bytes(bytes);
-    let sign = if bits & 0x8000 == 0 { 1.0 } else { -1.0 };
-    let exponent = i32::from((bits >> 10) & 0x1f);
-    let fraction = f32::from(bits & 0x3ff);
-    assert!(exponent < 31, "not finite");
-    let magnitude = if exponent == 0 {
-        fraction * 2.0_f32.powi(-24)
-    } else {
-        (1024.0 + fraction) * 2.0_f32.powi(exponent - 25)
-    };
-    sign * magnitude
 }
 
 #[test]

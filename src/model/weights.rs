@@ -120,6 +120,16 @@ impl Model {
         Ok(self)
     }
 
+    /// A copy with other weights: `change` gets the number of each part, in the order they run, and
+    /// its weights, whose lengths must stay.
+    pub(crate) fn changed(&self, mut change: impl FnMut(usize, &mut PartWeights)) -> Self {
+        let mut copy = self.clone();
+        for (number, weights) in copy.weights.iter_mut().flatten().enumerate() {
+            change(number, weights);
+        }
+        copy
+    }
+
     /// The network's description.
     #[must_use]
     pub const fn description(&self) -> &NetworkDescription {
@@ -152,6 +162,21 @@ impl Model {
                 (weights.weight.as_slice(), weights.bias.as_slice())
             })
     }
+}
+
+/// IEEE 754 binary16.
+pub(crate) fn half_precision(bytes: [u8; 2]) -> f32 {
+    let bits = u16::from_le_bytes(bytes);
+    let sign = if bits & 0x8000 == 0 { 1.0 } else { -1.0 };
+    let exponent = i32::from((bits >> 10) & 0x1f);
+    let fraction = f32::from(bits & 0x3ff);
+    let magnitude = match exponent {
+        0 => fraction * 2.0_f32.powi(-24),
+        31 if fraction > 0.0 => f32::NAN,
+        31 => f32::INFINITY,
+        _ => (1024.0 + fraction) * 2.0_f32.powi(exponent - 25),
+    };
+    sign * magnitude
 }
 
 struct TensorReader<'a> {

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::detail::BeatDetail;
 use crate::acquisition::{Event, Gap};
 use crate::evaluate::FoundBeat;
 use crate::model::{BeatClass, CLASS_COUNT, Unclassifiable};
@@ -89,6 +90,8 @@ pub struct EcgBlock {
 pub enum PipelineEvent {
     /// A labelled beat.
     Beat(LabelledBeat),
+    /// Details of the beat before this, where they are asked for.
+    Detail(Box<BeatDetail>),
     /// Missing samples.
     Gap(Gap),
     /// A noteworthy event.

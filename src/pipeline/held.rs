@@ -2,20 +2,22 @@
 
 use std::sync::Arc;
 
+use super::detail::{BeatDetail, Details, Kept, SeenBeat, shares};
 use super::event::{LabelledBeat, PipelineEvent};
 use super::injection::Injection;
 use super::labeller::{LabelError, Labeller};
 use crate::acquisition::Event;
+use crate::explain::ExplainError;
 use crate::model::{BeatClass, CLASS_COUNT};
-use crate::signal::CutBeat;
+use crate::signal::{CutBeat, Waves};
 use crate::time::MonotonicNs;
 
 /// Events that are held back at most; then the beats before them are classified.
 const MOST_HELD: usize = 1024;
 
 enum Held {
-    /// The next beat of the batch, without its label.
-    Beat(LabelledBeat),
+    /// The next beat of the batch, without its label; what is kept of it where details are told.
+    Beat(LabelledBeat, Option<Box<Kept>>),
     Other(PipelineEvent),
 }
 
@@ -26,6 +28,7 @@ pub(super) struct Outlet {
     /// Engine of the newest labelled beat.
     engine: String,
     pub(super) injection: Option<(Arc<Injection>, MonotonicNs)>,
+    details: Details,
 }
 
 /// A beat before its class is known.
@@ -39,7 +42,17 @@ impl Outlet {
             held: Vec::with_capacity((2 * labeller.capacity()).min(MOST_HELD)),
             labeller,
             injection: None,
+            details: Details::default(),
         }
+    }
+
+    /// Tells `details` of the beats from here on.
+    pub(super) fn tell(&mut self, details: Details) -> Result<(), ExplainError> {
+        if let Some(policy) = details.explain {
+            self.labeller.explain(policy)?;
+        }
+        self.details = details;
+        Ok(())
     }
 
     /// Takes a beat ([`UNDECIDED`]) as it was cut; labels the batch it completes.
@@ -50,7 +63,13 @@ impl Outlet {
         sink: &mut impl FnMut(PipelineEvent),
     ) -> Result<(), LabelError> {
         self.labeller.push(cut)?;
-        self.held.push(Held::Beat(beat));
+        let kept = self.details.any().then(|| {
+            Box::new(Kept {
+                window_uv: cut.window_uv,
+                rr_s: cut.rr.rr_s,
+            })
+        });
+        self.held.push(Held::Beat(beat, kept));
         if self.labeller.is_full() {
             self.label(sink)?;
         }
@@ -85,7 +104,7 @@ impl Outlet {
         let beats = self.labeller.waiting();
         let times = || {
             self.held.iter().filter_map(|held| match held {
-                Held::Beat(beat) => Some((beat.r_sample, beat.r_time)),
+                Held::Beat(beat, _) => Some((beat.r_sample, beat.r_time)),
                 Held::Other(_) => None,
             })
         };
@@ -116,7 +135,7 @@ impl Outlet {
         for held in self.held.drain(..) {
             match held {
                 Held::Other(event) => sink(event),
-                Held::Beat(mut beat) => {
+                Held::Beat(mut beat, kept) => {
                     if outcome.is_ok() {
                         let usable = beat.quality.is_usable();
                         match self.labeller.verdict(number, usable) {
@@ -124,7 +143,14 @@ impl Outlet {
                                 beat.unclassifiable = unclassifiable;
                                 beat.class = decision.class;
                                 beat.probabilities = decision.probabilities;
+                                let detail =
+                                    detail(&mut self.labeller, self.details, number, &beat, kept);
                                 sink(PipelineEvent::Beat(beat));
+                                match detail {
+                                    Ok(None) => {}
+                                    Ok(Some(detail)) => sink(PipelineEvent::Detail(detail)),
+                                    Err(error) => outcome = Err(error.into()),
+                                }
                             }
                             Err(error) => outcome = Err(error),
                         }
@@ -135,4 +161,38 @@ impl Outlet {
         }
         outcome
     }
+}
+
+/// What is to be told of beat `number` of the batch, if anything.
+fn detail(
+    labeller: &mut Labeller,
+    details: Details,
+    number: usize,
+    beat: &LabelledBeat,
+    kept: Option<Box<Kept>>,
+) -> Result<Option<Box<BeatDetail>>, ExplainError> {
+    let Some(kept) = kept else {
+        return Ok(None);
+    };
+    let probability = beat.probabilities[beat.class.index()];
+    let map = match details.explain {
+        Some(policy) if policy.wants(beat.class, probability, beat.unclassifiable) => {
+            labeller.map(number, policy.method, beat.class)?
+        }
+        _ => None,
+    };
+    if map.is_none() && !details.waves && !details.seen {
+        return Ok(None);
+    }
+    let waves = Waves::find(&kept.window_uv, kept.rr_s);
+    Ok(Some(Box::new(BeatDetail {
+        r_sample: beat.r_sample,
+        waves,
+        shares: map.as_ref().and_then(|map| shares(map, &waves)),
+        map,
+        seen: details.seen.then(|| SeenBeat {
+            window_uv: kept.window_uv,
+            input: labeller.input(number).to_vec(),
+        }),
+    })))
 }

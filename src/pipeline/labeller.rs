@@ -1,9 +1,12 @@
 //! Beats through a network: normalise, hold back, classify together, decide.
 
+use std::sync::Arc;
+
+use crate::explain::{ExplainError, ExplainPolicy, ExplainWhich, Explainer, Method, SaliencyMap};
 use crate::model::choose::{EngineNotice, EngineReport};
 use crate::model::{
-    BeatInput, Classifier, ClassifyError, Decision, InputError, Limits, Outputs, Rejection,
-    Unclassifiable, Wanted,
+    BeatClass, BeatInput, Classifier, ClassifyError, Decision, InputError, Limits, Outputs,
+    Rejection, Unclassifiable, Wanted,
 };
 use crate::signal::CutBeat;
 
@@ -16,6 +19,9 @@ pub enum LabelError {
     /// The window or the logits hold values that are no numbers.
     #[error(transparent)]
     Input(#[from] InputError),
+    /// The beat has its label, but why it got it could not be told.
+    #[error(transparent)]
+    Explain(#[from] ExplainError),
 }
 
 /// An engine with the buffers of the beats that wait for it.
@@ -31,6 +37,7 @@ pub(super) struct Labeller {
     outputs: Outputs,
     /// Room for one beat that is classified again.
     alone: Outputs,
+    explainer: Option<Explainer>,
 }
 
 impl Labeller {
@@ -52,7 +59,50 @@ impl Labeller {
             outputs: Outputs::of(description, batch, wanted),
             alone: Outputs::of(description, 1, wanted),
             classifier,
+            explainer: None,
         }
+    }
+
+    /// Makes ready what the policy asks for.
+    pub(super) fn explain(&mut self, policy: ExplainPolicy) -> Result<(), ExplainError> {
+        if policy.which == ExplainWhich::OnRequest {
+            return Ok(());
+        }
+        let explainer = Explainer::new(Arc::new(self.classifier.model().clone()));
+        explainer.require(policy.method)?;
+        if policy.method == Method::GradCam {
+            let description = self.classifier.model().description();
+            self.outputs = Outputs::of(description, self.capacity(), Wanted::Maps);
+        }
+        self.explainer = Some(explainer);
+        Ok(())
+    }
+
+    /// Why a beat of the batch classified last is of `class`; `None` where nobody asked for maps.
+    pub(super) fn map(
+        &mut self,
+        beat: usize,
+        method: Method,
+        class: BeatClass,
+    ) -> Result<Option<SaliencyMap>, ExplainError> {
+        let start = beat * self.window;
+        let Some(explainer) = &mut self.explainer else {
+            return Ok(None);
+        };
+        let input = self.input.get(start..start + self.window);
+        match self.outputs.feature_maps(beat) {
+            Some(maps) if method == Method::GradCam => explainer.grad_cam(maps, class),
+            _ => explainer.explain(method, input.unwrap_or_default(), class),
+        }
+        .map(Some)
+    }
+
+    /// The input of a beat of the batch classified last.
+    pub(super) fn input(&self, beat: usize) -> &[f32] {
+        let start = beat * self.window;
+        self.input
+            .get(start..start + self.window)
+            .unwrap_or_default()
     }
 
     /// Takes a beat; there must be room ([`Labeller::is_full`]).
@@ -62,13 +112,8 @@ impl Labeller {
             .input
             .get_mut(start..start + self.window)
             .unwrap_or_default();
-        let beat = BeatInput {
-            window_uv: &cut.window_uv,
-            template_uv: cut.template_uv.as_ref().map(<[f32; _]>::as_slice),
-            context: &cut.rr.context,
-        };
         let description = self.classifier.model().description();
-        description.fill_input(&beat, room)?;
+        description.fill_input(&BeatInput::from(cut), room)?;
         self.waiting += 1;
         Ok(())
     }

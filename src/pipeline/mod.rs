@@ -1,6 +1,7 @@
 //! Samples in, labelled beats out: the one path every source shares.
 
 mod blocks;
+mod detail;
 mod episodes;
 mod event;
 mod held;
@@ -11,6 +12,7 @@ mod run;
 mod timeline;
 
 pub use crate::acquisition::{Episode, Event, Gap, GapCause};
+pub use detail::{BeatDetail, Details, SeenBeat};
 pub use event::{CHANNEL_COUNT, EcgBlock, LabelledBeat, PipelineEvent, SessionInfo};
 pub use injection::{Injection, InjectionError};
 pub use labeller::LabelError;

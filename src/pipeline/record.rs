@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::detail::{BeatDetail, Details};
 use super::event::{CHANNEL_COUNT, LabelledBeat, PipelineEvent};
 use super::labeller::LabelError;
 use super::run::{Pipeline, PipelineConfig};
@@ -66,6 +67,8 @@ pub struct RecordSettings {
     pub rejection: Rejection,
     /// Weights of the QRS detector.
     pub detector: DetectorWeights,
+    /// What is told of the beats beyond their labels.
+    pub details: Details,
 }
 
 /// What a record's run gave.
@@ -83,6 +86,8 @@ pub struct RecordRun {
     pub signals: Vec<usize>,
     /// The beats, in order of time.
     pub beats: Vec<LabelledBeat>,
+    /// What is told of them, in the same order; of beats nothing is told of nothing is here.
+    pub details: Vec<BeatDetail>,
 }
 
 /// Runs all samples of `record`.
@@ -101,6 +106,7 @@ pub fn run_record(
         mut degradation,
         rejection,
         detector,
+        details,
     } = settings;
     let name = record.header().name.clone();
     let header = record.header();
@@ -133,6 +139,7 @@ pub fn run_record(
         rejection,
     };
     let mut pipeline = Pipeline::new(&config, classifier).map_err(signal_error)?;
+    pipeline.tell(details).map_err(LabelError::from)?;
     let mut run = RecordRun {
         rate_hz: record.rate_hz(),
         samples: 0,
@@ -140,12 +147,13 @@ pub fn run_record(
         dropped_samples: 0,
         signals,
         beats: Vec::new(),
+        details: Vec::new(),
     };
-    let beats = &mut run.beats;
-    let mut sink = |event| {
-        if let PipelineEvent::Beat(beat) = event {
-            beats.push(beat);
-        }
+    let (beats, told) = (&mut run.beats, &mut run.details);
+    let mut sink = |event| match event {
+        PipelineEvent::Beat(beat) => beats.push(beat),
+        PipelineEvent::Detail(detail) => told.push(*detail),
+        _ => {}
     };
     let mut frames = record.frames()?;
     let mut frame = vec![0; header.signals.len()];

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::blocks::BlockBuilder;
+use super::detail::Details;
 use super::episodes::Episodes;
 use super::event::{CHANNEL_COUNT, LabelledBeat, PipelineEvent};
 use super::held::{Outlet, UNDECIDED};
@@ -11,6 +12,7 @@ use super::labeller::{LabelError, Labeller};
 use super::timeline::Timeline;
 use crate::acquisition::{Event, Gap, RawSample};
 use crate::ads1292::{Electrode, LeadOff};
+use crate::explain::ExplainError;
 use crate::model::choose::EngineReport;
 use crate::model::{Classifier, Rejection};
 use crate::signal::{Chain, ChainConfig, ChainEvent, CutBeat, Sample, SignalError, SignalQuality};
@@ -157,6 +159,14 @@ impl Pipeline {
     /// The time is counted from `start`.
     pub fn inject(&mut self, injection: Arc<Injection>, start: MonotonicNs) {
         self.outlet.injection = Some((injection, start));
+    }
+
+    /// Tells `details` of the beats from here on.
+    ///
+    /// # Errors
+    /// [`ExplainError::Layer`] where the model cannot be explained so; nothing is changed then.
+    pub fn tell(&mut self, details: Details) -> Result<(), ExplainError> {
+        self.outlet.tell(details)
     }
 
     /// Signal quality per channel at present.

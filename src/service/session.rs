@@ -350,7 +350,7 @@ impl Session<'_> {
                 progress.engine_changed = true;
                 self.live.update(|live| live.engine = Some(engine.clone()));
             }
-            PipelineEvent::Ecg(_) | PipelineEvent::Clock { .. } => {}
+            PipelineEvent::Ecg(_) | PipelineEvent::Clock { .. } | PipelineEvent::Detail(_) => {}
         }
         observe(&event);
         if let Err(error) = self.writer.record(event) {

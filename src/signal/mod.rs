@@ -22,6 +22,7 @@ mod resample;
 mod ring;
 mod rr;
 mod template;
+mod waves;
 
 pub use chain::{
     BeatSource, Chain, ChainConfig, ChainEvent, ChannelChoice, CutBeat, LARGEST_LABEL_DELAY_S,
@@ -36,6 +37,7 @@ pub use error::SignalError;
 pub use quality::SignalQuality;
 pub use rate::SampleRate;
 pub use rr::{CONTEXT_VALUES, RrFeatures};
+pub use waves::{Wave, Waves};
 
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,7 @@ use super::StoreError;
 use super::error::Context;
 use super::outage::Backlog;
 use super::rows::{Commit, CommittedRow, SessionCounts, StoredBeat, StoredEvent, StoredGap};
+use super::saliency::StoredSaliency;
 use super::statements::{EncodedBlock, Statements};
 
 /// A row waiting for its commit.
@@ -21,6 +22,8 @@ pub(super) enum Waiting {
     Block(EncodedBlock),
     /// How the clocks stand to each other from here on, and by how much the wall clock stepped.
     Clock(ClockRelation, i64),
+    /// Of the newest beat; its own id is not known yet.
+    Saliency(Box<StoredSaliency>),
 }
 
 /// Who labelled a beat.
@@ -217,6 +220,7 @@ impl Progress<'_> {
                 statements.clock_relation(session, *relation, *step_us)?;
                 self.clocks.step(*relation);
             }
+            Waiting::Saliency(row) => statements.saliency(self.newest_beat, row)?,
             Waiting::Block(block) => {
                 statements.block(session, block)?;
                 self.counts.samples += block.samples;

@@ -20,6 +20,7 @@ mod parse;
 mod reader;
 mod retention;
 mod rows;
+mod saliency;
 mod statements;
 #[cfg(test)]
 mod tests;
@@ -40,6 +41,7 @@ pub use rows::{
     Commit, CommittedRow, SessionCounts, SessionEnd, StoredBeat, StoredEvent, StoredGap,
     StoredSession,
 };
+pub use saliency::{SaliencyFilter, StoredSaliency};
 pub use volume::WriteVolume;
 pub use waveform::{Waveform, WaveformRange};
 pub use writer::{StoreWriter, WriterMonitor, WriterStatus};

@@ -122,6 +122,17 @@ impl Backlog {
         }
     }
 
+    /// Forgets maps before all else in line: the beat they belong to is not in the database that is
+    /// written now. They are made anew when they are asked for.
+    pub(super) fn drop_orphans(&mut self) {
+        while let Some(held) = self
+            .rows
+            .pop_front_if(|held| matches!(held.row, Waiting::Saliency(..)))
+        {
+            self.bytes -= held.row.bytes();
+        }
+    }
+
     /// Lets the oldest rows go until the limits are kept; how many went.
     pub(super) fn enforce(&mut self, longest: Option<Duration>, most_bytes: usize) -> u64 {
         let before = self.let_go.rows;
@@ -133,6 +144,9 @@ impl Backlog {
             if let Some(held) = self.rows.pop_front() {
                 self.bytes -= held.row.bytes();
                 self.let_go.add(&held.row);
+                if matches!(held.row, Waiting::Beat(..)) {
+                    self.drop_orphans();
+                }
             }
         }
         self.let_go.rows - before
@@ -146,6 +160,7 @@ impl Waiting {
             + match self {
                 Self::Block(block) => block.blob.capacity(),
                 Self::Event(event) => event.detail.capacity(),
+                Self::Saliency(row) => row.map.bytes(),
                 Self::Beat(..) | Self::Gap(_) | Self::Clock(..) => 0,
             }
     }
@@ -176,7 +191,7 @@ impl Waiting {
                 first_sample.saturating_add(*samples),
                 *first_time,
             )),
-            Self::Clock(..) => None,
+            Self::Clock(..) | Self::Saliency(_) => None,
         }
     }
 }
@@ -192,7 +207,7 @@ impl LetGo {
                 return;
             }
             Waiting::Clock(relation, step_us) => self.clock = Some((*relation, *step_us)),
-            Waiting::Gap(_) | Waiting::Block(_) => {}
+            Waiting::Gap(_) | Waiting::Block(_) | Waiting::Saliency(_) => {}
         }
         let Some((first, end, time)) = row.range() else {
             return;

@@ -39,7 +39,7 @@ impl Statements<'_> {
             .map_err(|error| self.context.explain(doing, error))
     }
 
-    fn update(
+    pub(super) fn update(
         &self,
         doing: &'static str,
         sql: &str,

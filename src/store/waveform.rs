@@ -47,7 +47,7 @@ pub struct Waveform {
 }
 
 /// Index of the first sample, and the codes from there on.
-type PlacedCodes = (i64, Vec<[i32; CHANNEL_COUNT]>);
+pub(crate) type PlacedCodes = (i64, Vec<[i32; CHANNEL_COUNT]>);
 
 impl Waveform {
     /// Samples per channel that are not stored.
@@ -104,7 +104,10 @@ impl StoreReader {
     }
 
     /// Decoded blocks that overlap the range of samples, both ends included.
-    fn blocks(
+    ///
+    /// # Errors
+    /// As [`StoreReader::waveform`].
+    pub(crate) fn blocks(
         &self,
         session: i64,
         first_sample: i64,

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 
 use crate::pipeline::{PipelineEvent, SessionInfo};
@@ -10,6 +10,7 @@ use crate::pulse::Pulse;
 use crate::time::{ClockRelation, WallUs};
 
 use super::open::Store;
+use super::saliency::StoredSaliency;
 use super::volume::WriteVolume;
 use super::writer_thread::WriterThread;
 use super::{Commit, StoreError};
@@ -19,6 +20,8 @@ pub(super) type CommitHook = Box<dyn FnMut(&Commit) + Send>;
 pub(super) enum Command {
     Begin(SessionInfo, SyncSender<Result<Option<i64>, StoreError>>),
     Record(PipelineEvent),
+    /// A map of a stored beat, made later.
+    Keep(Box<StoredSaliency>),
     End {
         at: ClockRelation,
         reason: String,
@@ -70,6 +73,8 @@ pub struct WriterStatus {
 pub struct WriterMonitor {
     status: Arc<Mutex<WriterStatus>>,
     pulse: Pulse,
+    /// The writer's queue as long as the writer lives.
+    queue: Weak<SyncSender<Command>>,
 }
 
 impl WriterMonitor {
@@ -90,6 +95,13 @@ impl WriterMonitor {
         let mut status = self.lock();
         status.failure = None;
         status.failed_locked = false;
+    }
+
+    /// Hands a map of a stored beat to the writer to be kept, unless its queue is full or it is gone:
+    /// then the map is made anew when it is next asked for.
+    pub fn keep(&self, map: StoredSaliency) -> bool {
+        let queue = self.queue.upgrade();
+        queue.is_some_and(|queue| queue.try_send(Command::Keep(Box::new(map))).is_ok())
     }
 
     /// Keeps the first error that stops the writer.
@@ -115,7 +127,7 @@ impl WriterMonitor {
 /// went. A full queue makes the sender wait.
 #[derive(Debug)]
 pub struct StoreWriter {
-    commands: Option<SyncSender<Command>>,
+    commands: Option<Arc<SyncSender<Command>>>,
     monitor: WriterMonitor,
     /// Lets [`StoreWriter::record`] refuse at once what the thread could only drop.
     session_open: AtomicBool,
@@ -125,7 +137,11 @@ pub struct StoreWriter {
 impl StoreWriter {
     pub(super) fn start(store: Store, on_commit: CommitHook) -> Result<Self, StoreError> {
         let (commands, queue) = sync_channel(store.database.options().queue_length);
-        let monitor = WriterMonitor::default();
+        let commands = Arc::new(commands);
+        let monitor = WriterMonitor {
+            queue: Arc::downgrade(&commands),
+            ..WriterMonitor::default()
+        };
         let path = store.path().to_owned();
         let worker = WriterThread::new(store, monitor.clone(), on_commit);
         let thread = std::thread::Builder::new()

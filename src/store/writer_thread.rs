@@ -14,6 +14,7 @@ use super::housekeeping::Housekeeping;
 use super::open::{SET_ASIDE, Store, StoreOptions, aside_note};
 use super::outage::{Backlog, Outage};
 use super::rows::CommittedRow;
+use super::saliency::StoredSaliency;
 use super::statements::{EncodedBlock, Statements};
 use super::writer::{Command, CommitHook, WriterMonitor};
 
@@ -148,6 +149,14 @@ impl WriterThread {
                 let _ = reply.send(Ok(()));
                 Ok(())
             }
+            Command::Keep(row) => {
+                self.commit()?;
+                match self.keep(&row) {
+                    // made anew when it is next asked for
+                    Err(error) if self.may_pass(&error) => Ok(()),
+                    outcome => outcome,
+                }
+            }
             Command::Flush(reply) => {
                 self.commit_all()?;
                 let _ = reply.send(Ok(()));
@@ -176,6 +185,10 @@ impl WriterThread {
             PipelineEvent::Clock { relation, step_us } => {
                 (Waiting::Clock(relation, step_us), self.options.commit_after)
             }
+            PipelineEvent::Detail(detail) => match StoredSaliency::of(&detail) {
+                None => return Ok(()),
+                Some(row) => (Waiting::Saliency(Box::new(row)), self.options.commit_after),
+            },
             PipelineEvent::Ecg(block) => {
                 let rate_hz = session.info.sample_rate_hz;
                 return self.take_block(&block, rate_hz);
@@ -183,6 +196,19 @@ impl WriterThread {
         };
         self.wait_for_commit(row, patience);
         Ok(())
+    }
+
+    /// Stores the map of a beat that is already stored; not while the store is out of reach.
+    fn keep(&mut self, row: &StoredSaliency) -> Result<(), StoreError> {
+        if self.trouble.is_some() {
+            return Ok(());
+        }
+        let (connection, context) = self.database.connection()?;
+        Statements {
+            connection,
+            context: &context,
+        }
+        .saliency(row.beat, row)
     }
 
     fn take_block(&mut self, block: &EcgBlock, rate_hz: f64) -> Result<(), StoreError> {
@@ -376,6 +402,7 @@ impl WriterThread {
                 if let Some(session) = &mut self.session {
                     session.row = None; // the fresh one does not know it
                 }
+                self.backlog.drop_orphans();
                 let event = self.event(SET_ASIDE, aside_note(&aside, &error));
                 self.backlog.push_first(event);
                 self.transact()

@@ -3,6 +3,7 @@
 mod client;
 mod documented;
 mod queries;
+mod saliency;
 mod sockets;
 mod streaming;
 
@@ -15,10 +16,13 @@ use tempfile::TempDir;
 
 use super::{AcquisitionStatus, ApiDeps, ApiOptions, ApiServer, SharedLiveStatus, StreamHub};
 use crate::acquisition::{EdgeNumbers, Episode, RealtimeGranted, RingGauge};
+use crate::explain::{Method, SaliencyMap, WaveShares};
 use crate::model::choose::{AdapterReport, CandidateState, EngineCandidate, EngineReport, Figures};
 use crate::model::{BeatClass, Unclassifiable};
-use crate::pipeline::{EcgBlock, Event, Gap, GapCause, LabelledBeat, PipelineEvent, SessionInfo};
-use crate::signal::SignalQuality;
+use crate::pipeline::{
+    BeatDetail, EcgBlock, Event, Gap, GapCause, LabelledBeat, PipelineEvent, SessionInfo,
+};
+use crate::signal::{SignalQuality, Wave, Waves};
 use crate::store::{Store, StoreOptions, StoreWriter, Synchronous};
 use crate::time::{ClockRelation, MonotonicNs, WallUs};
 
@@ -124,6 +128,41 @@ impl House {
         }));
     }
 
+    /// A map of the newest beat.
+    fn detail(&self) {
+        let wave = |onset_ms, end_ms| {
+            Some(Wave {
+                onset_ms,
+                peak_ms: 0.0,
+                end_ms: Some(end_ms),
+            })
+        };
+        let shares = WaveShares {
+            p: 0.1,
+            qrs: 0.6,
+            t: 0.2,
+        };
+        self.record(PipelineEvent::Detail(Box::new(BeatDetail {
+            r_sample: 400,
+            waves: Waves {
+                p: wave(-200.0, -100.0),
+                qrs: wave(-40.0, 44.0),
+                t: wave(150.0, 380.0),
+            },
+            map: Some(SaliencyMap {
+                method: Method::GradCam,
+                class: BeatClass::N,
+                channels: vec![vec![0.0, 1.0, 2.0, 4.0, 2.0, -1.0, 0.0, 0.5]],
+                context: vec![0.25, -0.5],
+                logit: 8.5,
+                base: 0.25,
+                samples: 128,
+            }),
+            shares: Some(shares),
+            seen: None,
+        })));
+    }
+
     fn gap(&self, first_missing_sample: u64) {
         self.record(PipelineEvent::Gap(Gap {
             first_missing_sample,
@@ -159,6 +198,9 @@ impl House {
         self.ecg(0, 4_000);
         for k in 0..9 {
             self.beat(k);
+            if k == 0 {
+                self.detail();
+            }
         }
         self.gap(4_000);
         self.event(4_003);

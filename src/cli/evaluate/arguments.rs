@@ -109,9 +109,17 @@ pub(in crate::cli) struct Arguments {
     /// Write the labelled beats as WFDB annotations with this ending.
     #[arg(long, value_name = "EXT", requires = "out")]
     pub(super) write_annotations: Option<String>,
+    /// Write where the P waves, QRS complexes and T waves of the beats begin and end as WFDB
+    /// annotations with this ending: ( p ) ( N ) ( t ).
+    #[arg(long, value_name = "EXT", requires = "out")]
+    pub(super) write_waves: Option<String>,
     /// Directory for the annotations.
-    #[arg(long, value_name = "DIR", requires = "write_annotations")]
+    #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
+    /// Look whether the explanations of rightly labelled beats can be trusted: where they lie, deletion
+    /// and insertion against random maps, maps of shuffled weights, R jitter and noise.
+    #[arg(long)]
+    pub(super) explanations: bool,
     /// Draw the confusion matrix as SVG.
     #[arg(long, value_name = "FILE")]
     pub(super) confusion_picture: Option<PathBuf>,

@@ -188,7 +188,7 @@ fn colour(share: f64) -> String {
     )
 }
 
-fn escaped(text: &str) -> String {
+pub(in crate::cli) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")

@@ -62,6 +62,16 @@ impl<'a> Plan<'a> {
 
 fn refuse_contradictions(arguments: &Arguments) -> Result<(), Failure> {
     let refuse = |message: &str| Err(Failure::new(Cause::Usage, message));
+    let writes = arguments.write_annotations.is_some() || arguments.write_waves.is_some();
+    if arguments.out.is_some() && !writes {
+        return refuse("--out: nothing to write, expected --write-annotations or --write-waves");
+    }
+    if arguments.write_waves.is_some() && arguments.model.len() > 1 {
+        return refuse("--write-waves: several models given, expected one");
+    }
+    if arguments.write_waves.is_some() && arguments.write_waves == arguments.write_annotations {
+        return refuse("--write-waves: the ending of --write-annotations, expected another");
+    }
     if arguments.write_annotations.is_some() {
         if arguments.protocol == Protocol::Intra {
             return refuse(

@@ -4,16 +4,19 @@ use std::path::{Component, Path};
 use std::sync::Arc;
 
 use super::arguments::{Arguments, Protocol};
+use super::explained::{self, Explained};
 use super::plan::Plan;
+use super::waves;
 use crate::cli::failure::{Failure, other};
 use crate::cli::session::LoadedModel;
 use crate::evaluate::{
     self, Comparison, Counts, Degradation, Dropping, FoundBeat, NoiseStress, Reference,
     ReferenceBeat,
 };
-use crate::model::Rejection;
+use crate::model::{BeatClass, Rejection};
 use crate::pipeline::{
-    LabelledBeat, RecordRun, RecordSettings, SignalChoice, chosen_signals, open_record, run_record,
+    Details, LabelledBeat, RecordRun, RecordSettings, SignalChoice, chosen_signals, open_record,
+    run_record,
 };
 use crate::signal::{BeatSource, CHAIN_RATE_HZ, SampleRate};
 use crate::wfdb::{Annotation, AnnotationCode, Record, read_annotations, write_annotations};
@@ -41,6 +44,8 @@ pub(super) struct Evaluation {
     pub(super) missing_samples: u64,
     pub(super) dropped_samples: u64,
     pub(super) beats: usize,
+    /// How its explanations do, where that is asked for.
+    pub(super) explained: Option<Explained>,
 }
 
 /// Counts against the record's annotations.
@@ -96,13 +101,29 @@ pub(super) fn evaluate_record(
         beats,
         degradation: degradation(plan, &record, signals, reference.as_ref())?,
         detector: arguments.detector.weights(),
+        details: Details {
+            waves: arguments.write_waves.is_some(),
+            ..if arguments.explanations {
+                explained::DETAILS
+            } else {
+                Details::default()
+            }
+        },
         rejection: Rejection {
             confidence: arguments.unclassifiable_below,
             novelty: !arguments.ignore_novelty,
         },
     };
-    let run = run_record(&record, settings, model.engine())?;
+    let run = run_record(&record, settings.clone(), model.engine())?;
     write(plan, name, &record, &run)?;
+    let explained = if arguments.explanations {
+        let class_of = classes(reference.as_ref(), scored.as_deref(), &run);
+        Some(explained::look(&record, model, &settings, &run, |beat| {
+            class_of.get(beat).copied().flatten()
+        })?)
+    } else {
+        None
+    };
     let seconds = run.samples as f64 / run.rate_hz;
     let scored_from_s = if !annotated_peaks && seconds >= 2.0 * arguments.learning_seconds {
         arguments.learning_seconds
@@ -142,7 +163,36 @@ pub(super) fn evaluate_record(
         missing_samples: run.missing_samples,
         dropped_samples: run.dropped_samples,
         beats: run.beats.len(),
+        explained,
     }))
+}
+
+/// The annotated class of each beat of `run` that is scored, of those that stand at an annotated R peak
+/// within 150 ms.
+fn classes(
+    reference: Option<&Reference>,
+    scored: Option<&[bool]>,
+    run: &RecordRun,
+) -> Vec<Option<BeatClass>> {
+    let Some(reference) = reference else {
+        return Vec::new();
+    };
+    let window = (0.150 * run.rate_hz).round();
+    let of = |beat: &LabelledBeat| {
+        let after = reference
+            .beats
+            .partition_point(|of| of.sample < beat.r_sample);
+        let around = [after.checked_sub(1), Some(after)].into_iter().flatten();
+        let nearest = around
+            .filter(|&place| place < reference.beats.len())
+            .min_by_key(|&place| reference.beats[place].sample.abs_diff(beat.r_sample))?;
+        let annotated = &reference.beats[nearest];
+        let near = annotated.sample.abs_diff(beat.r_sample) as f64 <= window;
+        let counts = scored.is_none_or(|scored| scored[nearest]);
+        let symbol = annotated.code.mnemonic()?.chars().next()?;
+        BeatClass::from_symbol(symbol).filter(|_| near && counts)
+    };
+    run.beats.iter().map(of).collect()
 }
 
 /// A beat as it is counted.
@@ -271,14 +321,44 @@ fn rescale(sample: u64, factor: f64) -> u64 {
 
 fn write(plan: &Plan<'_>, name: &str, record: &Record, run: &RecordRun) -> Result<(), Failure> {
     let arguments = plan.arguments;
-    let (Some(ending), Some(folder)) = (&arguments.write_annotations, &arguments.out) else {
+    let beats = |run: &RecordRun| {
+        let beats = run.beats.iter();
+        beats
+            .map(|beat| annotation(beat, &found(plan, beat), &run.signals))
+            .collect::<Vec<Annotation>>()
+    };
+    if let Some(ending) = &arguments.write_annotations {
+        write_file(
+            plan,
+            (name, ending, "--write-annotations"),
+            record,
+            run,
+            &beats(run),
+        )?;
+    }
+    if let Some(ending) = &arguments.write_waves {
+        let waves = waves::annotations(run);
+        write_file(plan, (name, ending, "--write-waves"), record, run, &waves)?;
+    }
+    Ok(())
+}
+
+fn write_file(
+    plan: &Plan<'_>,
+    (name, ending, option): (&str, &str, &str),
+    record: &Record,
+    run: &RecordRun,
+    annotations: &[Annotation],
+) -> Result<(), Failure> {
+    let arguments = plan.arguments;
+    let Some(folder) = &arguments.out else {
         return Ok(());
     };
     let path = folder.join(format!("{name}.{ending}"));
     if record.owns(&path, &arguments.reference) {
         return Err(other(
             path.display(),
-            "a file of the record itself, left untouched: give another --write-annotations or --out",
+            format!("a file of the record itself, left untouched: give another {option} or --out"),
         ));
     }
     let inside = |part| matches!(part, Component::Normal(_));
@@ -288,13 +368,8 @@ fn write(plan: &Plan<'_>, name: &str, record: &Record, run: &RecordRun) -> Resul
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent).map_err(|error| other(parent.display(), error))?;
     }
-    let annotations: Vec<Annotation> = run
-        .beats
-        .iter()
-        .map(|beat| annotation(beat, &found(plan, beat), &run.signals))
-        .collect();
     let own_rate = (run.rate_hz - record.header().rate_hz).abs() > 1e-9;
-    write_annotations(&path, &annotations, own_rate.then_some(run.rate_hz))?;
+    write_annotations(&path, annotations, own_rate.then_some(run.rate_hz))?;
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use serde::{Serialize, Serializer};
 
 use super::arguments::Protocol;
 use super::disclosure;
+use super::explained_text::Explanations;
 use super::plan::Plan;
 use super::record::{Compared, Evaluation};
 use crate::cli::session::LoadedModel;
@@ -52,6 +53,8 @@ pub(super) struct ModelReport {
     pub(super) intervals: NamedIntervals,
     bootstrap: Bootstrap,
     pub(super) seconds: f64,
+    /// How the explanations do; `null` unless asked for.
+    pub(super) explanations: Option<Explanations>,
     #[serde(skip)]
     pub(super) counts: Vec<Counts>,
 }
@@ -265,6 +268,10 @@ impl ModelReport {
                     .map(|path| path.display().to_string()),
                 noise_snr_db: arguments.noise_snr_db,
                 drop_samples: arguments.drop_samples,
+            }),
+            explanations: arguments.explanations.then(|| {
+                let records = evaluations.iter();
+                Explanations::new(records.filter_map(|evaluation| evaluation.explained.as_ref()))
             }),
             records: evaluations.into_iter().map(RecordReport::new).collect(),
             skipped,

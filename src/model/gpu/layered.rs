@@ -80,15 +80,6 @@ struct Planner {
 }
 
 impl Planner {
-    /// Stores weights, biases and the map of the context; gives where they start.
-    fn store(&mut self, weights: &PartWeights) -> f64 {
-        let start = self.weights.len();
-        self.weights.extend_from_slice(&weights.weight);
-        self.weights.extend_from_slice(&weights.bias);
-        self.weights.extend_from_slice(&weights.context);
-        start as f64
-    }
-
     fn push(
         &mut self,
         label: &str,
@@ -113,51 +104,16 @@ impl Planner {
         output: Place,
         residual: Option<Place>,
     ) {
-        let start = self.store(weights);
+        let start = store(&mut self.weights, weights);
         self.activation = self.activation.max(part.output.len());
-        let places = [source, Place::Weights, output];
-        let time = |part: &Part| {
-            vec![
-                ("IN_TIME", part.input.time as f64),
-                ("OUT_TIME", part.output.time as f64),
-                ("KERNEL", part.kernel as f64),
-                ("STRIDE", part.stride as f64),
-                ("WEIGHTS", start),
-            ]
-        };
-        let per_sample = Grid::PerBeat {
-            per_beat: part.output.len().div_ceil(64),
-        };
-        match part.kind {
-            PartKind::Convolution => {
-                let mut constants = time(part);
-                constants.push(("IN_CHANNELS", part.input.channels as f64));
-                constants.push(("OUT_CHANNELS", part.output.channels as f64));
-                constants.push(("CONTEXT", part.context as f64));
-                self.push("stem", shaders::STEM, constants, &places, per_sample);
-            }
-            PartKind::Depthwise => {
-                let mut constants = time(part);
-                constants.push(("CHANNELS", part.output.channels as f64));
-                self.push(
-                    "depthwise",
-                    shaders::DEPTHWISE,
-                    constants,
-                    &places,
-                    per_sample,
-                );
-            }
+        let of = kernel(part, start, self.capacity, residual.is_some());
+        let places = match part.kind {
             PartKind::Pointwise | PartKind::Dense => {
-                let constants = self.product(part, start, residual.is_some());
-                self.push(
-                    "pointwise",
-                    shaders::POINTWISE,
-                    constants,
-                    &product_places(source, output, residual),
-                    tiles(part),
-                );
+                product_places(source, output, residual).to_vec()
             }
-        }
+            _ => vec![source, Place::Weights, output],
+        };
+        self.push(of.label, of.source, of.constants, &places, of.grid);
     }
 
     fn separable(
@@ -167,10 +123,10 @@ impl Planner {
         source: Place,
         output: Place,
     ) {
-        let taps = self.store(taps);
-        let start = self.store(weights);
+        let taps = store(&mut self.weights, taps);
+        let start = store(&mut self.weights, weights);
         self.activation = self.activation.max(pointwise.output.len());
-        let mut constants = self.product(pointwise, start, false);
+        let mut constants = product(pointwise, start, self.capacity, false);
         constants.extend([
             ("IN_TIME", depthwise.input.time as f64),
             ("KERNEL", depthwise.kernel as f64),
@@ -187,7 +143,7 @@ impl Planner {
     }
 
     fn dense(&mut self, (part, weights): (&Part, &PartWeights), time: usize) {
-        let start = self.store(weights);
+        let start = store(&mut self.weights, weights);
         self.push(
             "pool_dense",
             shaders::POOL_DENSE,
@@ -201,19 +157,76 @@ impl Planner {
             Grid::PerBeat { per_beat: 1 },
         );
     }
+}
 
-    /// Constants of `shaders/tile.wgsl`.
-    fn product(&self, part: &Part, start: f64, add: bool) -> Vec<(&'static str, f64)> {
+/// Stores weights, biases and the map of the context; gives where they start.
+pub(super) fn store(into: &mut Vec<f32>, weights: &PartWeights) -> f64 {
+    let start = into.len();
+    into.extend_from_slice(&weights.weight);
+    into.extend_from_slice(&weights.bias);
+    into.extend_from_slice(&weights.context);
+    start as f64
+}
+
+/// What runs one part.
+pub(super) struct Kernel {
+    pub(super) label: &'static str,
+    pub(super) source: &'static str,
+    pub(super) constants: Vec<(&'static str, f64)>,
+    pub(super) grid: Grid,
+}
+
+/// The kernel of a part whose weights begin at `start`; `add`: whether a residual is added.
+pub(super) fn kernel(part: &Part, start: f64, capacity: usize, add: bool) -> Kernel {
+    let time = || {
         vec![
-            ("IN_CHANNELS", part.input.channels as f64),
-            ("OUT_CHANNELS", part.output.channels as f64),
+            ("IN_TIME", part.input.time as f64),
             ("OUT_TIME", part.output.time as f64),
+            ("KERNEL", part.kernel as f64),
+            ("STRIDE", part.stride as f64),
             ("WEIGHTS", start),
-            ("CAPACITY", self.capacity as f64),
-            ("RELU", f64::from(u8::from(part.relu))),
-            ("ADD", f64::from(u8::from(add))),
         ]
+    };
+    let per_sample = Grid::PerBeat {
+        per_beat: part.output.len().div_ceil(64),
+    };
+    let (label, source, constants, grid) = match part.kind {
+        PartKind::Convolution => {
+            let mut constants = time();
+            constants.push(("IN_CHANNELS", part.input.channels as f64));
+            constants.push(("OUT_CHANNELS", part.output.channels as f64));
+            constants.push(("CONTEXT", part.context as f64));
+            ("stem", shaders::STEM, constants, per_sample)
+        }
+        PartKind::Depthwise => {
+            let mut constants = time();
+            constants.push(("CHANNELS", part.output.channels as f64));
+            ("depthwise", shaders::DEPTHWISE, constants, per_sample)
+        }
+        PartKind::Pointwise | PartKind::Dense => {
+            let constants = product(part, start, capacity, add);
+            ("pointwise", shaders::POINTWISE, constants, tiles(part))
+        }
+    };
+    Kernel {
+        label,
+        source,
+        constants,
+        grid,
     }
+}
+
+/// Constants of `shaders/tile.wgsl`.
+fn product(part: &Part, start: f64, capacity: usize, add: bool) -> Vec<(&'static str, f64)> {
+    vec![
+        ("IN_CHANNELS", part.input.channels as f64),
+        ("OUT_CHANNELS", part.output.channels as f64),
+        ("OUT_TIME", part.output.time as f64),
+        ("WEIGHTS", start),
+        ("CAPACITY", capacity as f64),
+        ("RELU", f64::from(u8::from(part.relu))),
+        ("ADD", f64::from(u8::from(add))),
+    ]
 }
 
 fn tiles(part: &Part) -> Grid {

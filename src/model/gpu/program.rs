@@ -258,6 +258,6 @@ impl Program {
 }
 
 /// Counts of workgroups stay below 65,536 (see [`super::limits`]).
-fn count(workgroups: usize) -> u32 {
+pub(super) fn count(workgroups: usize) -> u32 {
     u32::try_from(workgroups).unwrap_or(u32::MAX)
 }

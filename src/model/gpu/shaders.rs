@@ -11,6 +11,10 @@ pub(super) const DEPTHWISE: &str = wgsl!("depthwise.wgsl");
 pub(super) const POINTWISE: &str = wgsl!("pointwise.wgsl", "tile.wgsl");
 pub(super) const SEPARABLE: &str = wgsl!("separable.wgsl", "tile.wgsl");
 pub(super) const POOL_DENSE: &str = wgsl!("pool_dense.wgsl");
+pub(super) const GRADIENT_HEAD: &str = wgsl!("gradient/head.wgsl");
+pub(super) const GRADIENT_POINTWISE: &str = wgsl!("gradient/pointwise.wgsl");
+pub(super) const GRADIENT_DEPTHWISE: &str = wgsl!("gradient/depthwise.wgsl");
+pub(super) const GRADIENT_STEM: &str = wgsl!("gradient/stem.wgsl");
 pub(super) const SOFTMAX: &str = wgsl!("softmax.wgsl");
 
 /// Everything the fused kernels call; the entry point is written for the network.

@@ -5,6 +5,7 @@ mod hardship;
 mod opening;
 mod reading;
 mod retaining;
+mod saliency;
 mod speed;
 mod writing;
 

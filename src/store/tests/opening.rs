@@ -97,7 +97,7 @@ fn files_that_are_not_ours_are_refused_and_untouched() {
         ),
         (
             "newer.db",
-            "schema version 4, this program knows versions 1 to 3",
+            "schema version 5, this program knows versions 1 to 4",
         ),
         ("folder.db", "not an SQLite database"),
     ] {
@@ -222,7 +222,7 @@ fn a_database_of_version_1_is_read_once_it_was_opened_for_writing() {
     old_rows(&connection);
     drop(connection);
     let error = StoreReader::open(&path).unwrap_err().to_string();
-    assert!(error.contains("schema version 1, expected 3"), "{error}");
+    assert!(error.contains("schema version 1, expected 4"), "{error}");
 
     drop(Store::open(&path, options()).unwrap());
     let reader = StoreReader::open(&path).unwrap();

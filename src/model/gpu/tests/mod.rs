@@ -3,6 +3,7 @@
 //! With `ECG_REQUIRE_GPU=1` a missing Vulkan adapter fails the tests instead of skipping them.
 
 mod golden;
+mod gradient;
 mod loss;
 mod parity;
 mod real_beats;

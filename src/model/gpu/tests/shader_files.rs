@@ -8,7 +8,7 @@ use wgpu::naga;
 use super::KERNELS;
 use crate::model::gpu::limits::{WORKGROUP_MEMORY_BYTES, required_limits};
 use crate::model::gpu::program::Plan;
-use crate::model::gpu::{GpuBackend, fused};
+use crate::model::gpu::{GpuBackend, fused, gradient};
 use crate::model::test_support::{odd_json, random_model, v1_json, v2_json, with_context};
 use crate::model::{Model, builtin_models};
 
@@ -25,7 +25,7 @@ fn validate(source: &str) -> Result<naga::Module, String> {
     Ok(module)
 }
 
-fn plans() -> Vec<(String, Plan)> {
+fn models() -> Vec<Model> {
     let mut models: Vec<Model> = builtin_models()
         .iter()
         .map(|name| Model::load(name).unwrap())
@@ -33,8 +33,23 @@ fn plans() -> Vec<(String, Plan)> {
     models.push(random_model(&odd_json(), 1));
     models.push(random_model(&with_context(odd_json()), 1));
     models.extend([v1_json(), v2_json()].map(|json| random_model(&with_context(json), 1)));
+    models
+}
+
+/// Label and source of each kernel of the gradients.
+fn gradient_sources() -> Vec<(String, String)> {
+    let plans = models()
+        .into_iter()
+        .map(|model| gradient::plan::Plan::new(&model, 64));
+    plans
+        .flat_map(|plan| plan.steps)
+        .map(|step| (step.label, step.source.to_owned()))
+        .collect()
+}
+
+fn plans() -> Vec<(String, Plan)> {
     let mut plans = Vec::new();
-    for model in models {
+    for model in models() {
         let network = model.description();
         for kernels in KERNELS {
             for observe in [false, true] {
@@ -51,13 +66,17 @@ fn plans() -> Vec<(String, Plan)> {
 #[test]
 fn every_kernel_is_valid_and_fits_the_limits() {
     let mut failures = Vec::new();
-    for (name, plan) in plans() {
-        for step in &plan.steps {
-            match validate(&step.source) {
-                Err(error) => failures.push(format!("{name} {}: {error}", step.label)),
+    let steps = plans().into_iter().flat_map(|(name, plan)| {
+        let steps = plan.steps.into_iter();
+        steps.map(move |step| (format!("{name} {}", step.label), step.source))
+    });
+    for (name, source) in steps.chain(gradient_sources()) {
+        {
+            match validate(&source) {
+                Err(error) => failures.push(format!("{name}: {error}")),
                 Ok(module) => {
                     let [entry] = module.entry_points.as_slice() else {
-                        panic!("{name} {}: one entry point expected", step.label);
+                        panic!("{name}: one entry point expected");
                     };
                     let size: u32 = entry.workgroup_size.iter().product();
                     let storage = module
@@ -79,8 +98,7 @@ fn every_kernel_is_valid_and_fits_the_limits() {
                         || memory > limits.max_compute_workgroup_storage_size
                     {
                         failures.push(format!(
-                            "{name} {}: {size} invocations, {storage} buffers, {memory} bytes",
-                            step.label
+                            "{name}: {size} invocations, {storage} buffers, {memory} bytes"
                         ));
                     }
                 }
@@ -94,7 +112,7 @@ fn every_kernel_is_valid_and_fits_the_limits() {
 fn every_file_is_part_of_a_kernel() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
     let mut files = BTreeSet::new();
-    for folder in [root.clone(), root.join("fused")] {
+    for folder in [root.clone(), root.join("fused"), root.join("gradient")] {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path
@@ -106,14 +124,16 @@ fn every_file_is_part_of_a_kernel() {
         }
     }
     assert!(files.len() > 10, "{files:?}");
-    let plans = plans();
+    let (plans, gradients) = (plans(), gradient_sources());
     for file in files {
         let text = std::fs::read_to_string(&file).unwrap();
         assert!(
             plans
                 .iter()
                 .flat_map(|(_, plan)| &plan.steps)
-                .any(|step| step.source.contains(&text)),
+                .map(|step| &step.source)
+                .chain(gradients.iter().map(|(_, source)| source))
+                .any(|source| source.contains(&text)),
             "{} is in no kernel",
             file.display()
         );

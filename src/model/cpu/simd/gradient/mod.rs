@@ -19,7 +19,7 @@ use super::isa::{self, Isa, Kernel, scalars, scalars_mut};
 use super::layout::Layout;
 use crate::model::CLASS_COUNT;
 use crate::model::classifier::ClassifyError;
-use crate::model::description::{Part, PartKind, Shape};
+use crate::model::description::{Layer, Op, Part, PartKind, Shape};
 use crate::model::weights::Model;
 
 /// Differences of an activation below this are taken for none: the slope is the ReLU's own then.
@@ -139,6 +139,37 @@ impl CpuGradient {
         Ok(self.run.attributions(input, of, attributions))
     }
 
+    /// What each time step of the output of layer `layer` adds to `sum(of[k] * logit[k])` to first
+    /// order: activation times gradient, summed over the channels; `map` has the layer's
+    /// [`Shape::time`] values. Returns the logits.
+    ///
+    /// # Errors
+    /// [`ClassifyError::InputLength`] where `input` is not one beat long or `map` not the layer's
+    /// time, which is 0 of a layer without parts and of one that is not there.
+    pub fn layer_map(
+        &mut self,
+        input: &[f32],
+        of: &[f32; CLASS_COUNT],
+        layer: usize,
+        map: &mut [f32],
+    ) -> Result<[f32; CLASS_COUNT], ClassifyError> {
+        self.check(input.len())?;
+        let layers = &self.model.description().layers;
+        let parts = |layer: &Layer| layer.parts.len();
+        let time = layers
+            .get(layer)
+            .filter(|layer| parts(layer) > 0 && !matches!(layer.op, Op::Dense { .. }))
+            .map_or(0, |layer| layer.output.time);
+        if time == 0 || map.len() != time {
+            return Err(ClassifyError::InputLength {
+                found: map.len(),
+                window: time,
+            });
+        }
+        let part = layers[..=layer].iter().map(parts).sum::<usize>() - 1;
+        Ok(self.run.layer_map(input, of, part, map))
+    }
+
     fn check(&self, found: usize) -> Result<(), ClassifyError> {
         let window = self.model.description().input.len();
         if found == window {
@@ -167,6 +198,14 @@ trait Run: Send {
         input: &[f32],
         of: &[f32; CLASS_COUNT],
         attributions: &mut [f32],
+    ) -> [f32; CLASS_COUNT];
+
+    fn layer_map(
+        &mut self,
+        input: &[f32],
+        of: &[f32; CLASS_COUNT],
+        part: usize,
+        map: &mut [f32],
     ) -> [f32; CLASS_COUNT];
 }
 
@@ -248,6 +287,26 @@ impl<I: Isa> Run for Runner<I> {
             {
                 *sum += share * multiplier * (value - reference);
             }
+        }
+        logits
+    }
+
+    fn layer_map(
+        &mut self,
+        input: &[f32],
+        of: &[f32; CLASS_COUNT],
+        part: usize,
+        map: &mut [f32],
+    ) -> [f32; CLASS_COUNT] {
+        let logits = self.beat.forward(self.isa, &self.stages, input);
+        let slopes = self.back.run_to(self.isa, &self.beat, of, part);
+        let activation = self.beat.activation(part, &self.stages);
+        let row = activation.len() / map.len() * I::LANES;
+        let rows = scalars::<I>(activation)
+            .chunks_exact(row)
+            .zip(scalars::<I>(slopes).chunks_exact(row));
+        for (value, (activation, slopes)) in map.iter_mut().zip(rows) {
+            *value = activation.iter().zip(slopes).map(|(a, g)| a * g).sum();
         }
         logits
     }

@@ -145,6 +145,13 @@ impl<I: Isa> Kept<I> {
         logits
     }
 
+    /// What part `index` gave last, after its activation: `[time][vectors of channels]`.
+    pub(super) fn activation(&self, index: usize, stages: &[Stage<I>]) -> &[I::F32] {
+        let Layout { shape, width, .. } = stages[index].after;
+        let first = stages[index].after.at(0, 0);
+        &self.after[index][first..first + shape.time * width]
+    }
+
     fn operate(
         &mut self,
         isa: I,

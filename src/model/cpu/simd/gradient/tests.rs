@@ -161,6 +161,62 @@ fn attributions_are_complete() {
     }
 }
 
+/// Over the last feature maps activation times gradient is the dense layer's share of the logit; over
+/// any layer a rise of one time step's activations changes the logit by what the map says.
+#[test]
+fn layer_maps_are_slopes_times_activations() {
+    for name in ["v1", "v2", "v2-context"] {
+        let parity = Parity::of(name);
+        let description = parity.model.description();
+        let len = description.input.len();
+        let maps = description.feature_maps();
+        let last = description
+            .layers
+            .iter()
+            .position(|layer| matches!(layer.op, Op::Pool))
+            .unwrap()
+            - 1;
+        let (dense, bias) = parity.model.dense();
+        let mut classifier = crate::model::CpuSimd::new(Arc::clone(&parity.model), 1);
+        let mut outputs = crate::model::Outputs::new(description, 1);
+        use crate::model::Classifier;
+        for isa in available() {
+            let mut engine = CpuGradient::with_isa(Arc::clone(&parity.model), isa).unwrap();
+            for input in parity.input.chunks_exact(len).step_by(101) {
+                classifier.classify(input, &mut outputs).unwrap();
+                let activations = outputs.feature_maps(0).unwrap();
+                for class in 0..CLASS_COUNT {
+                    let mut of = [0.0; CLASS_COUNT];
+                    of[class] = 1.0;
+                    let mut map = vec![0.0; maps.time];
+                    let logits = engine.layer_map(input, &of, last, &mut map).unwrap();
+                    for (time, found) in map.iter().enumerate() {
+                        let expected: f32 = dense[class * maps.channels..][..maps.channels]
+                            .iter()
+                            .zip(activations[time..].iter().step_by(maps.time))
+                            .map(|(weight, value)| weight * value / maps.time as f32)
+                            .sum();
+                        assert!(
+                            (found - expected).abs() < 1e-3,
+                            "{name}: {found} {expected}"
+                        );
+                    }
+                    let sum: f32 = map.iter().sum();
+                    assert!((sum + bias[class] - logits[class]).abs() < 2e-3, "{name}");
+                }
+            }
+            let mut map = [0.0; 64];
+            let of = [1.0, 0.0, 0.0, 0.0, 0.0];
+            engine
+                .layer_map(&parity.input[..len], &of, 0, &mut map)
+                .unwrap();
+            assert!(map.iter().any(|&value| value != 0.0));
+            let refused = engine.layer_map(&parity.input[..len], &of, last + 1, &mut map);
+            assert!(refused.is_err(), "the pooling has no time");
+        }
+    }
+}
+
 #[test]
 fn wrong_lengths_are_refused() {
     let mut engine = CpuGradient::new(Arc::new(Model::load("v2").unwrap()));

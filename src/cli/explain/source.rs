@@ -1,0 +1,224 @@
+//! Where the beats come from.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::Arguments;
+use super::collect::{Collected, Explained};
+use crate::acquisition::{Acquired, FrameSource, open_replay};
+use crate::cli::failure::{Cause, Failure};
+use crate::cli::session::{LoadedModel, Treatment, pipeline, trace_failure};
+use crate::cli::traces::DEMO_TRACES;
+use crate::explain::{Explainer, WaveShares};
+use crate::model::choose::EngineChoice;
+use crate::model::{BeatClass, Rejection};
+use crate::pipeline::{
+    BeatDetail, Details, LabelledBeat, PipelineEvent, RecordSettings, run_record,
+};
+use crate::revisit::{RevisitError, Revisitor};
+use crate::signal::ChannelChoice;
+use crate::store::{BeatFilter, StoreReader, StoredBeat};
+use crate::wfdb::Record;
+
+/// Beats read from a database at a time.
+const PAGE: u32 = 500;
+
+/// Everything about the beats that explaining needs.
+const DETAILS: Details = Details {
+    explain: None,
+    waves: true,
+    seen: true,
+};
+
+pub(super) fn collect(arguments: &Arguments, into: &mut Collected) -> Result<(), Failure> {
+    if let Some(path) = &arguments.db {
+        return database(arguments, path, into);
+    }
+    let model = LoadedModel::load(&arguments.model, EngineChoice::Cpu, Cause::Usage)?;
+    let mut explainer = Explainer::new(Arc::clone(&model.model));
+    explainer
+        .require(into.method)
+        .map_err(|error| Failure::new(Cause::Usage, error))?;
+    model.name().clone_into(&mut into.model);
+    for path in &arguments.traces {
+        let (source, _) = open_replay(path).map_err(|error| trace_failure(path, error))?;
+        let name = path.display().to_string();
+        trace(arguments, &model, &mut explainer, (source, &name), into)
+            .map_err(|failure| failure.at(&name))?;
+    }
+    if arguments.demo {
+        for demo in DEMO_TRACES {
+            let (source, _) = demo.open()?;
+            let of = (source, demo.name);
+            trace(arguments, &model, &mut explainer, of, into)?;
+        }
+    }
+    for path in &arguments.record {
+        let record = Record::open(path)?;
+        let settings = RecordSettings {
+            mains: arguments.mains.filter(),
+            details: DETAILS,
+            ..RecordSettings::default()
+        };
+        let run = run_record(&record, settings, model.engine())?;
+        let name = &record.header().name;
+        for (beat, detail) in run.beats.iter().zip(&run.details) {
+            let seconds = beat.r_sample as f64 / run.rate_hz;
+            add(&mut explainer, beat, detail, (name, seconds), into)?;
+        }
+    }
+    Ok(())
+}
+
+fn trace(
+    arguments: &Arguments,
+    model: &LoadedModel,
+    explainer: &mut Explainer,
+    (mut source, name): (impl FrameSource, &str),
+    into: &mut Collected,
+) -> Result<(), Failure> {
+    let treatment = Treatment {
+        mains: arguments.mains.filter(),
+        channel: ChannelChoice::Auto,
+        ecg_block_seconds: None,
+        rejection: Rejection::default(),
+        details: DETAILS,
+    };
+    let rate_hz = source.info().sample_rate_hz;
+    let mut pipeline = pipeline(source.info(), treatment, model.engine())?;
+    let mut beat = None;
+    let mut explained = Ok(());
+    let mut sink = |event| match event {
+        PipelineEvent::Beat(labelled) => beat = Some(labelled),
+        PipelineEvent::Detail(detail) => {
+            if let Some(beat) = beat.take() {
+                let seconds = beat.r_sample as f64 / rate_hz;
+                let added = add(explainer, &beat, &detail, (name, seconds), into);
+                if explained.is_ok() {
+                    explained = added;
+                }
+            }
+        }
+        _ => {}
+    };
+    while let Some(acquired) = source.next()? {
+        match acquired {
+            Acquired::Sample(sample) => pipeline.push(&sample, &mut sink)?,
+            Acquired::Gap(gap) => pipeline.gap(&gap, &mut sink)?,
+            Acquired::Event(event) => pipeline.event(event, &mut sink)?,
+            Acquired::Idle => {}
+        }
+    }
+    pipeline.finish(&mut sink)?;
+    explained
+}
+
+fn add(
+    explainer: &mut Explainer,
+    beat: &LabelledBeat,
+    detail: &BeatDetail,
+    (name, seconds): (&str, f64),
+    into: &mut Collected,
+) -> Result<(), Failure> {
+    let Some(seen) = &detail.seen else {
+        return Ok(());
+    };
+    let class = into.class.unwrap_or(beat.class);
+    let map = explainer
+        .explain(into.method, &seen.input, class)
+        .map_err(|error| Failure::new(Cause::Other, error))?;
+    into.add(Explained {
+        origin: format!("{name}, R at {seconds:.3} s"),
+        id: None,
+        beat: beat.clone(),
+        shares: WaveShares::new(&map, detail.waves.ranges()),
+        waves: detail.waves,
+        map,
+        window_uv: seen.window_uv,
+    });
+    Ok(())
+}
+
+fn database(arguments: &Arguments, path: &Path, into: &mut Collected) -> Result<(), Failure> {
+    let reader = StoreReader::open(path)?;
+    if let Some(id) = arguments.beat {
+        let beat = reader.beat(id)?.ok_or_else(|| {
+            Failure::new(
+                Cause::Usage,
+                format!("{}: beat {id} is not in this database", path.display()),
+            )
+        })?;
+        return stored(&reader, &beat, &mut None, into)
+            .map_err(|error| Failure::from(error).at(path.display()));
+    }
+    if let Some(id) = arguments.session
+        && reader.session(id)?.is_none()
+    {
+        return Err(Failure::new(
+            Cause::Usage,
+            format!("{}: session {id} is not in this database", path.display()),
+        ));
+    }
+    let newest = reader.newest_beat_id()?;
+    let mut filter = BeatFilter {
+        session: arguments.session,
+        after_id: (newest - i64::from(arguments.limit)).max(0),
+        limit: PAGE,
+        ..BeatFilter::default()
+    };
+    let mut revisitor = None;
+    loop {
+        let page = reader.beats(&filter)?;
+        let Some(last) = page.last() else {
+            return Ok(());
+        };
+        filter.after_id = last.id;
+        for beat in &page {
+            match stored(&reader, beat, &mut revisitor, into) {
+                Ok(()) => {}
+                // One beat's own trouble is counted; what concerns all of them ends the command.
+                Err(
+                    error @ (RevisitError::NotStored { .. } | RevisitError::NotReproduced { .. }),
+                ) => into.fail(error),
+                Err(error) => return Err(Failure::from(error).at(path.display())),
+            }
+        }
+    }
+}
+
+fn stored(
+    reader: &StoreReader,
+    beat: &StoredBeat,
+    revisitor: &mut Option<(Arc<str>, Revisitor)>,
+    into: &mut Collected,
+) -> Result<(), RevisitError> {
+    let ready = match revisitor.take().filter(|(model, _)| *model == beat.model) {
+        Some(ready) => ready,
+        None => (Arc::clone(&beat.model), Revisitor::of(beat)?),
+    };
+    let (_, explaining) = revisitor.insert(ready);
+    let class: BeatClass = into.class.unwrap_or(beat.beat.class);
+    let (saliency, seen) = explaining.explain(reader, beat, into.method, class)?;
+    beat.model.as_ref().clone_into(&mut into.model);
+    into.add(Explained {
+        origin: format!("session {}, beat {}", beat.session, beat.id),
+        id: Some(beat.id),
+        beat: beat.beat.clone(),
+        shares: saliency.shares,
+        waves: saliency.waves,
+        map: saliency.map,
+        window_uv: seen.window_uv,
+    });
+    Ok(())
+}
+
+impl From<RevisitError> for Failure {
+    fn from(error: RevisitError) -> Self {
+        match error {
+            RevisitError::Store(error) => error.into(),
+            RevisitError::Model { .. } => Self::new(Cause::Weights, error),
+            RevisitError::Explain(_) => Self::new(Cause::Usage, error),
+            error => Self::new(Cause::Other, error),
+        }
+    }
+}

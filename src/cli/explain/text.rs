@@ -1,0 +1,145 @@
+//! The maps as tables and JSON.
+
+use serde::Serialize;
+
+use super::collect::{Collected, Explained, probability};
+use crate::cli::failure::Failure;
+use crate::cli::output::{percent, text_line};
+use crate::signal::{MODEL_RATE_HZ, R_INDEX, Wave};
+
+pub(super) fn print(collected: &Collected) -> Result<(), Failure> {
+    let method = collected.method.name();
+    let of = collected.class.map_or_else(
+        || "the class each beat was called".to_owned(),
+        |class| format!("class {}", class.symbol()),
+    );
+    text_line(&format!(
+        "What speaks for {of}, model {}, {method}: share of the positive map, %",
+        collected.model
+    ))?;
+    text_line("called  beats       P     QRS    ST-T  outside")?;
+    for (class, found) in collected.found() {
+        let cell = |share: Option<f64>| format!("{:>8}", percent(share));
+        let shares = found.maps.shares();
+        let [p, qrs, t] = [0, 1, 2].map(|wave| shares.map(|shares| shares[wave]));
+        let outside = shares.map(|shares| (1.0 - shares.iter().sum::<f64>()).max(0.0));
+        text_line(&format!(
+            "{:>6}{:>7}{}{}{}{} ",
+            class.symbol(),
+            found.maps.maps(),
+            cell(p),
+            cell(qrs),
+            cell(t),
+            cell(outside)
+        ))?;
+    }
+    if let (count, Some(first)) = &collected.failed {
+        text_line(&format!("{count} beats not explained; the first: {first}"))?;
+    }
+    Ok(())
+}
+
+/// What `--json` prints; `docs/command-line.md` has every field.
+#[derive(Serialize)]
+pub(super) struct Json {
+    model: String,
+    method: &'static str,
+    sample_rate_hz: u32,
+    r_index: usize,
+    classes: Vec<Class>,
+    not_explained: u64,
+    not_explained_reason: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Class {
+    called: char,
+    beats: u64,
+    mean: Vec<f64>,
+    spread: Vec<f64>,
+    shares: Option<Shares>,
+    example: Option<Example>,
+}
+
+#[derive(Serialize)]
+struct Shares {
+    p: f64,
+    qrs: f64,
+    st_t: f64,
+    outside: f64,
+}
+
+#[derive(Serialize)]
+struct Example {
+    origin: String,
+    beat: Option<i64>,
+    r_sample: u64,
+    class: char,
+    probability: f32,
+    logit: f32,
+    base: f32,
+    window_uv: Vec<f32>,
+    map: Vec<f32>,
+    context: Vec<f32>,
+    shares: Option<Shares>,
+    p_ms: Option<[Option<f32>; 2]>,
+    qrs_ms: Option<[Option<f32>; 2]>,
+    t_ms: Option<[Option<f32>; 2]>,
+}
+
+impl Json {
+    pub(super) fn new(collected: &Collected) -> Self {
+        let classes = collected.found().map(|(class, found)| Class {
+            called: class.symbol(),
+            beats: found.maps.maps(),
+            mean: found.maps.mean(),
+            spread: found.maps.spread(),
+            shares: found.maps.shares().map(Shares::from),
+            example: found.example.as_ref().map(Example::new),
+        });
+        Self {
+            model: collected.model.clone(),
+            method: collected.method.name(),
+            sample_rate_hz: MODEL_RATE_HZ,
+            r_index: R_INDEX,
+            classes: classes.collect(),
+            not_explained: collected.failed.0,
+            not_explained_reason: collected.failed.1.clone(),
+        }
+    }
+}
+
+impl From<[f64; 3]> for Shares {
+    fn from([p, qrs, st_t]: [f64; 3]) -> Self {
+        Self {
+            p,
+            qrs,
+            st_t,
+            outside: (1.0 - p - qrs - st_t).max(0.0),
+        }
+    }
+}
+
+impl Example {
+    fn new(of: &Explained) -> Self {
+        let ms = |wave: Option<Wave>| wave.map(|wave| [Some(wave.onset_ms), wave.end_ms]);
+        Self {
+            origin: of.origin.clone(),
+            beat: of.id,
+            r_sample: of.beat.r_sample,
+            class: of.map.class.symbol(),
+            probability: probability(&of.beat),
+            logit: of.map.logit,
+            base: of.map.base,
+            window_uv: of.window_uv.to_vec(),
+            map: of.map.waveform(),
+            context: of.map.context.clone(),
+            shares: of
+                .shares
+                .map(|of| [of.p, of.qrs, of.t].map(f64::from).into()),
+            p_ms: ms(of.waves.p),
+            qrs_ms: ms(of.waves.qrs),
+            t_ms: ms(of.waves.t),
+        }
+    }
+}

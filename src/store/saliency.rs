@@ -1,0 +1,207 @@
+//! Maps of beats: written with the beats as they come, or later on request.
+
+use rusqlite::{Row, params};
+
+use crate::explain::{Method, SaliencyMap, WaveShares, pack, unpack};
+use crate::model::BeatClass;
+use crate::pipeline::BeatDetail;
+use crate::signal::{Wave, Waves};
+
+use super::parse::RowError;
+use super::rows::{class_from_sql, class_to_sql};
+use super::statements::Statements;
+use super::{StoreError, StoreReader};
+
+/// Why a stored beat was called what it was.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredSaliency {
+    /// The beat.
+    pub beat: i64,
+    /// The map, in 8 bits once it has been stored.
+    pub map: SaliencyMap,
+    /// Where its weight lies; `None` where nothing in it is positive.
+    pub shares: Option<WaveShares>,
+    /// The beat's waves, whole milliseconds once stored; their peaks are not stored and read as their
+    /// onsets.
+    pub waves: Waves,
+}
+
+/// Which maps to read, newest beats first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SaliencyFilter {
+    /// Only beats of this session.
+    pub session: Option<i64>,
+    /// Maps of this method.
+    pub method: Method,
+    /// Only beats called this, whose maps explain it.
+    pub class: Option<BeatClass>,
+    /// At most this many of a class.
+    pub limit: u32,
+}
+
+impl StoredSaliency {
+    /// The map of a beat that is being stored, if it has one.
+    pub(super) fn of(detail: &BeatDetail) -> Option<Self> {
+        Some(Self {
+            beat: 0,
+            map: detail.map.clone()?,
+            shares: detail.shares,
+            waves: detail.waves,
+        })
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a window is 1 s long; saturates"
+)]
+fn whole(ms: f32) -> i32 {
+    ms.round() as i32
+}
+
+impl Statements<'_> {
+    pub(super) fn saliency(&self, beat: i64, row: &StoredSaliency) -> Result<(), StoreError> {
+        let bounds = |wave: Option<Wave>| {
+            let end = wave.and_then(|wave| wave.end_ms);
+            (wave.map(|wave| whole(wave.onset_ms)), end.map(whole))
+        };
+        let (p, qrs, t) = (
+            bounds(row.waves.p),
+            bounds(row.waves.qrs),
+            bounds(row.waves.t),
+        );
+        // Two may ask for the same map at once, and a beat may have been pruned meanwhile.
+        self.update(
+            "storing a saliency map",
+            "INSERT OR REPLACE INTO saliency (beat, method, class, share_p, share_qrs, share_t, \
+             p_onset_ms, p_end_ms, qrs_onset_ms, qrs_end_ms, t_onset_ms, t_end_ms, map) \
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13 \
+             WHERE EXISTS (SELECT 1 FROM beats WHERE id = ?1)",
+            params![
+                beat,
+                row.map.method.name(),
+                class_to_sql(row.map.class),
+                row.shares.map(|shares| shares.p),
+                row.shares.map(|shares| shares.qrs),
+                row.shares.map(|shares| shares.t),
+                p.0,
+                p.1,
+                qrs.0,
+                qrs.1,
+                t.0,
+                t.1,
+                pack(&row.map),
+            ],
+        )
+    }
+}
+
+const COLUMNS: &str = "a.beat, a.share_p, a.share_qrs, a.share_t, a.p_onset_ms, a.p_end_ms, \
+     a.qrs_onset_ms, a.qrs_end_ms, a.t_onset_ms, a.t_end_ms, a.map, a.method, a.class";
+
+impl StoreReader {
+    /// The stored map of a beat, `None` where there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the read, [`StoreError::Value`] for a damaged map.
+    pub fn saliency(
+        &self,
+        beat: i64,
+        method: Method,
+        class: BeatClass,
+    ) -> Result<Option<StoredSaliency>, StoreError> {
+        let rows = self.rows(
+            &format!(
+                "SELECT {COLUMNS} FROM saliency a WHERE a.beat = ?1 AND a.method = ?2 \
+                 AND a.class = ?3"
+            ),
+            params![beat, method.name(), class_to_sql(class)],
+            read,
+        )?;
+        Ok(rows.into_iter().next())
+    }
+
+    /// Stored maps that explain the class their beat was called.
+    ///
+    /// # Errors
+    /// As [`StoreReader::saliency`].
+    pub fn saliencies(&self, filter: &SaliencyFilter) -> Result<Vec<StoredSaliency>, StoreError> {
+        let mut found = Vec::new();
+        for class in BeatClass::ALL {
+            if filter.class.is_some_and(|only| only != class) {
+                continue;
+            }
+            found.append(&mut self.rows(
+                &format!(
+                    "SELECT {COLUMNS} FROM beats b JOIN saliency a ON a.beat = b.id \
+                     AND a.method = ?1 AND a.class = b.class \
+                     WHERE b.class = ?2 AND (?3 IS NULL OR b.session = ?3) \
+                     ORDER BY b.id DESC LIMIT ?4"
+                ),
+                params![
+                    filter.method.name(),
+                    class_to_sql(class),
+                    filter.session,
+                    filter.limit
+                ],
+                read,
+            )?);
+        }
+        Ok(found)
+    }
+}
+
+fn read(row: &Row<'_>) -> Result<StoredSaliency, RowError> {
+    let blob = row.get_ref(10)?.as_blob().map_err(rusqlite::Error::from)?;
+    let map = unpack(blob).map_err(|error| StoreError::Value {
+        column: "saliency.map",
+        found: error.to_string(),
+        expected: "a packed map",
+    })?;
+    let method: String = row.get(11)?;
+    let class = class_from_sql(row.get_ref(12)?.as_str().map_err(rusqlite::Error::from)?)?;
+    if map.method.name() != method || map.class != class {
+        return Err(StoreError::Value {
+            column: "saliency.map",
+            found: format!("{} of {}", map.method.name(), map.class.symbol()),
+            expected: "the method and class of its row",
+        }
+        .into());
+    }
+    let share = |index| Ok::<_, rusqlite::Error>(row.get::<_, Option<f64>>(index)?.map(narrow));
+    let shares = match (share(1)?, share(2)?, share(3)?) {
+        (Some(p), Some(qrs), Some(t)) => Some(WaveShares { p, qrs, t }),
+        _ => None,
+    };
+    let ms = |index| row.get::<_, Option<i32>>(index);
+    let wave = |onset, end| {
+        let end_ms = ms(end)?.map(from_whole);
+        Ok::<_, rusqlite::Error>(ms(onset)?.map(from_whole).map(|onset_ms| Wave {
+            onset_ms,
+            peak_ms: onset_ms,
+            end_ms,
+        }))
+    };
+    Ok(StoredSaliency {
+        beat: row.get(0)?,
+        map,
+        shares,
+        waves: Waves {
+            p: wave(4, 5)?,
+            qrs: wave(6, 7)?,
+            t: wave(8, 9)?,
+        },
+    })
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "REAL columns that were written from f32"
+)]
+fn narrow(value: f64) -> f32 {
+    value as f32
+}
+
+fn from_whole(ms: i32) -> f32 {
+    ms as f32
+}
