@@ -182,7 +182,7 @@ fn migration_from_version_1_keeps_rows_and_happens_whole_or_not_at_all() {
     for _ in 0..2 {
         migrate(&mut connection, &good).unwrap();
     }
-    assert_eq!(version(&connection).unwrap(), 4);
+    assert_eq!(version(&connection).unwrap(), SCHEMA_VERSION + 1);
     let kept: i64 = connection
         .query_row(
             "SELECT count(*) FROM beats WHERE unclassifiable IS NULL",
