@@ -5,7 +5,7 @@
 //!   is exact: its values sum to the class's logit less its bias.
 //! - **Grad-CAM, fine**: activation times gradient, summed over the channels (HiResCAM, Draelos and
 //!   Carin 2020), at the deepest layer with at least [`FINE_TIME`] time steps.
-//! - **SHAP**: `DeepSHAP` (Lundberg and Lee 2017) against 32 real beats ([`background`]): what each
+//! - **SHAP**: `DeepSHAP` (Lundberg and Lee 2017) against 32 real beats ([`background()`]): what each
 //!   input value adds to the logit, compared with the usual. Attributions sum to the logit less its
 //!   mean over the background.
 
