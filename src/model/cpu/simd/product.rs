@@ -64,6 +64,18 @@ impl<I: Isa> PackedProduct<I> {
     ) -> Self {
         let vectors = bias.len().div_ceil(I::LANES);
         let groups = even_parts(vectors, most_vectors(I::REGISTERS));
+        Self::grouped(isa, bias, depth, groups, weight)
+    }
+
+    /// As [`PackedProduct::new`], with so many vectors of outputs in each group.
+    pub(super) fn grouped(
+        isa: I,
+        bias: &[f32],
+        depth: usize,
+        groups: Vec<usize>,
+        weight: impl Fn(usize, usize) -> f32,
+    ) -> Self {
+        let vectors = groups.iter().sum::<usize>();
         let mut packed = vec![isa.splat(0.0); vectors * (depth + 1)];
         let mut values = super::isa::scalars_mut::<I>(&mut packed).iter_mut();
         let mut first = 0;

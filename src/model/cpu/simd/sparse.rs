@@ -8,11 +8,20 @@
 use super::isa::{Isa, Kernel, scalars};
 use super::layout::Layout;
 use super::marks;
-use super::product::{MAX_VECTORS, Output, PackedProduct, store};
+use super::product::{MAX_VECTORS, Output, PackedProduct, even_parts};
 
 /// Sums that keep the multipliers busy: each waits about four cycles for the one before, and two
 /// are done a cycle.
 const BUSY_SUMS: usize = 8;
+
+/// Inputs taken in each turn of the inner loop. The number of turns differs from row to row and
+/// cannot be foreseen: the fewer turns, the less often the processor guesses wrong.
+const UNROLL: usize = 4;
+
+/// Most vectors of outputs that are summed together. One row at a time reads a vector of weights for
+/// every multiply-add, which two loads a cycle just carry if the reading of the input is shared by
+/// many. Groups of four and fewer share each weight that is read among two rows instead.
+const MAX_WIDE: usize = 9;
 
 /// Fewest vectors of outputs and fewest inputs for which finding the next input costs less than
 /// the products that are spared.
@@ -35,14 +44,21 @@ impl<I: Isa> PackedSparse<I> {
         inputs: usize,
         weight: impl Fn(usize, usize) -> f32,
     ) -> Self {
-        let depth = inputs.next_multiple_of(I::LANES);
-        Self(PackedProduct::new(isa, bias, depth, |output, input| {
-            if input < inputs {
-                weight(output, input)
-            } else {
-                0.0
-            }
-        }))
+        let depth = inputs.next_multiple_of(I::LANES.max(UNROLL));
+        let groups = groups(bias.len().div_ceil(I::LANES));
+        Self(PackedProduct::grouped(
+            isa,
+            bias,
+            depth,
+            groups,
+            |output, input| {
+                if input < inputs {
+                    weight(output, input)
+                } else {
+                    0.0
+                }
+            },
+        ))
     }
 
     /// Computes all rows of the first `beats` beats; an input that is not marked counts as zero.
@@ -54,6 +70,9 @@ impl<I: Isa> PackedSparse<I> {
         marks: &[u64],
         mut output: Output<'_, I::F32>,
     ) {
+        if const { !I::SKIPS_ZEROS && !cfg!(test) } {
+            return; // never asked for; spares the compiler the code
+        }
         for (first_vector, vectors, packed) in self.0.groups() {
             let place = Place {
                 beats,
@@ -63,12 +82,28 @@ impl<I: Isa> PackedSparse<I> {
                 marks,
             };
             match vectors {
-                1 => isa.run(Group::<I, 1>::new(packed, place, &mut output)),
-                2 => isa.run(Group::<I, 2>::new(packed, place, &mut output)),
-                3 => isa.run(Group::<I, 3>::new(packed, place, &mut output)),
-                _ => isa.run(Group::<I, MAX_VECTORS>::new(packed, place, &mut output)),
+                1 => isa.run(Group::<I, 1, 2>::new(packed, place, &mut output)),
+                2 => isa.run(Group::<I, 2, 2>::new(packed, place, &mut output)),
+                3 => isa.run(Group::<I, 3, 2>::new(packed, place, &mut output)),
+                4 => isa.run(Group::<I, 4, 2>::new(packed, place, &mut output)),
+                6 => isa.run(Group::<I, 6, 1>::new(packed, place, &mut output)),
+                8 => isa.run(Group::<I, 8, 1>::new(packed, place, &mut output)),
+                _ => isa.run(Group::<I, MAX_WIDE, 1>::new(packed, place, &mut output)),
             }
         }
+    }
+}
+
+/// Splits vectors of outputs into groups for which there is a kernel.
+fn groups(vectors: usize) -> Vec<usize> {
+    let wide = even_parts(vectors, MAX_WIDE);
+    if wide
+        .iter()
+        .all(|&group| group <= MAX_VECTORS || matches!(group, 6 | 8 | 9))
+    {
+        wide
+    } else {
+        even_parts(vectors, MAX_VECTORS)
     }
 }
 
@@ -82,15 +117,15 @@ struct Place<'a, V> {
     marks: &'a [u64],
 }
 
-/// `V` vectors of outputs for every row.
-struct Group<'a, 'b, 'c, I: Isa, const V: usize> {
+/// `V` vectors of outputs for every row, `T` rows together.
+struct Group<'a, 'b, 'c, I: Isa, const V: usize, const T: usize> {
     bias: &'a [I::F32; V],
     weights: &'a [[I::F32; V]],
     place: Place<'a, I::F32>,
     output: &'b mut Output<'c, I::F32>,
 }
 
-impl<'a, 'b, 'c, I: Isa, const V: usize> Group<'a, 'b, 'c, I, V> {
+impl<'a, 'b, 'c, I: Isa, const V: usize, const T: usize> Group<'a, 'b, 'c, I, V, T> {
     fn new(
         packed: &'a [I::F32],
         place: Place<'a, I::F32>,
@@ -106,65 +141,119 @@ impl<'a, 'b, 'c, I: Isa, const V: usize> Group<'a, 'b, 'c, I, V> {
     }
 }
 
-impl<I: Isa, const V: usize> Kernel<I> for Group<'_, '_, '_, I, V> {
+impl<I: Isa, const V: usize, const T: usize> Kernel<I> for Group<'_, '_, '_, I, V, T> {
     #[inline(always)]
-    fn eval(mut self, isa: I) {
-        let time = self.output.layout.shape.time;
+    fn eval(self, isa: I) {
         let Place {
-            beats, from, marks, ..
+            beats,
+            first_vector,
+            input,
+            from,
+            marks,
         } = self.place;
+        let Output {
+            values,
+            layout,
+            relu,
+            addend,
+        } = self.output;
+        let time = from.shape.time;
         let words = marks::row_words::<I>(&from);
-        for beat in 0..beats {
-            let marks = &marks[beat * time * words..][..time * words];
-            // Two neighbours in time share each weight that is read, and often their zeros.
-            let pairs = marks.chunks_exact(2 * words);
-            let last = pairs.remainder();
-            for (pair, marks) in pairs.enumerate() {
-                let (one, other) = marks.split_at(words);
-                self.tile::<2>(isa, (beat, 2 * pair), one, other);
-            }
-            if !last.is_empty() {
-                self.tile::<1>(isa, (beat, time - 1), last, last);
+        let row_step = from.width * I::LANES;
+        // Word by word, so that the weights of a pass stay in the first-level cache for all rows.
+        for word in 0..words {
+            let first = word * marks::BITS;
+            let last = word + 1 == words;
+            for beat in 0..beats {
+                let mut pass = Pass {
+                    isa,
+                    bias: (word == 0).then_some(self.bias),
+                    weights: &self.weights[first..],
+                    input: &scalars::<I>(input)[from.at(beat, 0) * I::LANES..][..time * row_step]
+                        [first..],
+                    row_step,
+                    output: &mut values[layout.at(beat, 0)..][..time * layout.width]
+                        [first_vector..],
+                    width: layout.width,
+                    relu: last && *relu,
+                    addend: match addend {
+                        Some(addend) if last => Some((
+                            &addend.values[addend.first + beat * addend.beat_step + first_vector..],
+                            addend.row_step,
+                        )),
+                        _ => None,
+                    },
+                };
+                let marks = &marks[beat * time * words..][word..(time - 1) * words + word + 1];
+                let inputs = (self.weights.len() - first).min(marks::BITS);
+                let mask = u64::MAX >> (marks::BITS - inputs);
+                let mut row = 0;
+                while row + T <= time {
+                    let mut marked = 0;
+                    for t in 0..T {
+                        marked |= marks[(row + t) * words];
+                    }
+                    pass.sum::<T>(row, filled(marked & mask));
+                    row += T;
+                }
+                if T > 1 && row < time {
+                    pass.sum::<1>(row, filled(marks[row * words] & mask));
+                }
             }
         }
     }
 }
 
-impl<I: Isa, const V: usize> Group<'_, '_, '_, I, V> {
-    /// `T` rows from `at` on: the inputs marked in `one` or `other`. The order of the additions
-    /// depends on the values of these rows alone: a beat has the same bits in every batch.
+/// The inputs of one word of marks in one beat: `V` vectors of outputs.
+struct Pass<'a, I: Isa, const V: usize> {
+    isa: I,
+    /// Where the sums start; `None` in a later pass, which goes on with what the one before left in the
+    /// output.
+    bias: Option<&'a [I::F32; V]>,
+    weights: &'a [[I::F32; V]],
+    input: &'a [f32],
+    /// Scalars from row to row of the input.
+    row_step: usize,
+    output: &'a mut [I::F32],
+    /// Vectors from row to row of the output.
+    width: usize,
+    relu: bool,
+    /// What is added to the sums of the last pass, and the vectors from row to row of it.
+    addend: Option<(&'a [I::F32], usize)>,
+}
+
+impl<I: Isa, const V: usize> Pass<'_, I, V> {
+    /// Sums `R` rows from `row` on. The order of the additions depends on the values of these rows
+    /// alone: a beat has the same bits in every batch.
     #[inline(always)]
-    fn tile<const T: usize>(&mut self, isa: I, at: (usize, usize), one: &[u64], other: &[u64]) {
-        let Place {
-            first_vector,
-            input,
-            from,
-            ..
-        } = self.place;
-        let row_step = from.width * I::LANES;
-        let input = &scalars::<I>(input)[from.at(at.0, at.1) * I::LANES..][..T * row_step];
-        let weights = &self.weights[..row_step];
-        let mut sums = [*self.bias; T];
-        // Few sums would wait for themselves: they take turns with others.
-        let turns = const { T * V < BUSY_SUMS };
-        let mut others = [[isa.splat(0.0); V]; T];
-        for (word, (&one, &other)) in one.iter().zip(other).enumerate() {
-            let first = word * marks::BITS;
-            let inputs = weights.len() - first;
-            let mut marked = one | other;
-            if inputs < marks::BITS {
-                marked &= (1 << inputs) - 1;
-            }
-            while marked != 0 {
-                let index = first + take_lowest(&mut marked);
-                // SAFETY: `index` is below `row_step`, the length of `weights`, and `input` holds
-                // T rows of that length.
-                unsafe { accumulate(isa, &mut sums, weights, input, index) };
-                if turns && marked != 0 {
-                    let index = first + take_lowest(&mut marked);
-                    // SAFETY: as above.
-                    unsafe { accumulate(isa, &mut others, weights, input, index) };
+    fn sum<const R: usize>(&mut self, row: usize, mut marked: u64) {
+        let isa = self.isa;
+        let output = &mut self.output[row * self.width..][..(R - 1) * self.width + V];
+        let mut sums = match self.bias {
+            Some(bias) => [*bias; R],
+            None => {
+                let mut kept = [[output[0]; V]; R];
+                for (t, kept) in kept.iter_mut().enumerate() {
+                    kept.copy_from_slice(&output[t * self.width..][..V]);
                 }
+                kept
+            }
+        };
+        // Few sums would wait for themselves: they take turns with others.
+        let turns = const { R * V < BUSY_SUMS };
+        let mut others = [[isa.splat(0.0); V]; R];
+        let input = &self.input[row * self.row_step..];
+        while marked != 0 {
+            for turn in 0..UNROLL {
+                let index = take_lowest(&mut marked);
+                let sums = if turns && turn % 2 == 1 {
+                    &mut others
+                } else {
+                    &mut sums
+                };
+                // SAFETY: `marked` has inputs of the row only, and `filled` adds no others, so `index` is
+                // below the length of `weights`, and below that of each of the R rows.
+                unsafe { accumulate(isa, sums, self.weights, (input, self.row_step), index) };
             }
         }
         if turns {
@@ -176,35 +265,64 @@ impl<I: Isa, const V: usize> Group<'_, '_, '_, I, V> {
                 *sum = isa.add(*sum, other);
             }
         }
-        store(isa, self.output, at, first_vector, sums);
+        if let Some((addend, step)) = self.addend {
+            for (t, sums) in sums.iter_mut().enumerate() {
+                let addend = &addend[(row + t) * step..][..V];
+                for (sum, &value) in sums.iter_mut().zip(addend) {
+                    *sum = isa.add(*sum, value);
+                }
+            }
+        }
+        if self.relu {
+            for sum in sums.as_flattened_mut() {
+                *sum = isa.relu(*sum);
+            }
+        }
+        for (t, sums) in sums.iter().enumerate() {
+            output[t * self.width..][..V].copy_from_slice(sums);
+        }
     }
+}
+
+/// `marked` and as many of the lowest other bits as make a whole number of turns: inputs that are
+/// zero, which change no sum. There are enough of them below any multiple of `UNROLL` above the
+/// highest mark.
+#[inline(always)]
+const fn filled(mut marked: u64) -> u64 {
+    let missing = marked.count_ones().wrapping_neg() as usize % UNROLL;
+    let mut turn = 1;
+    while turn < UNROLL {
+        let more = marked | (marked.wrapping_add(1));
+        marked = if missing >= turn { more } else { marked };
+        turn += 1;
+    }
+    marked
 }
 
 /// Index of the lowest bit that is set; clears it.
 #[inline(always)]
 const fn take_lowest(bits: &mut u64) -> usize {
     let index = bits.trailing_zeros();
-    *bits &= *bits - 1;
+    *bits &= bits.wrapping_sub(1);
     index as usize
 }
 
 /// Adds the products of input `index` of each row with its weights.
 ///
 /// # Safety
-/// `index` is below the length of `weights`, and `input` holds `T` rows of that length.
+/// `index` is below the length of `weights` and of each of the `R` rows of `input`, `row_step` apart.
 #[inline(always)]
-unsafe fn accumulate<I: Isa, const V: usize, const T: usize>(
+unsafe fn accumulate<I: Isa, const V: usize, const R: usize>(
     isa: I,
-    sums: &mut [[I::F32; V]; T],
+    sums: &mut [[I::F32; V]; R],
     weights: &[[I::F32; V]],
-    input: &[f32],
+    (input, row_step): (&[f32], usize),
     index: usize,
 ) {
-    let row_step = weights.len();
     // SAFETY: the caller's promise.
     let weights = unsafe { weights.get_unchecked(index) };
     for (t, sums) in sums.iter_mut().enumerate() {
-        // SAFETY: t is at most T - 1; the rest is the caller's promise.
+        // SAFETY: t is at most R - 1; the rest is the caller's promise.
         let value = isa.splat(unsafe { *input.get_unchecked(t * row_step + index) });
         for (sum, &weight) in sums.iter_mut().zip(weights) {
             *sum = isa.multiply_add(weight, value, *sum);

@@ -2,10 +2,11 @@
 #![expect(unsafe_code, reason = "processor instructions")]
 
 use std::arch::x86_64::{
-    __m256, __m256i, _CMP_NEQ_UQ, _mm256_add_epi32, _mm256_add_ps, _mm256_and_si256, _mm256_cmp_ps,
-    _mm256_cvtepi32_ps, _mm256_fmadd_ps, _mm256_madd_epi16, _mm256_max_ps, _mm256_movemask_ps,
-    _mm256_mul_ps, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_ps,
-    _mm256_slli_epi16, _mm256_srai_epi16, _mm256_srli_epi16,
+    __m256, __m256i, _CMP_GT_OQ, _CMP_NEQ_UQ, _mm256_add_epi32, _mm256_add_ps, _mm256_and_si256,
+    _mm256_blendv_ps, _mm256_cmp_ps, _mm256_cvtepi32_ps, _mm256_fmadd_ps, _mm256_fnmadd_ps,
+    _mm256_madd_epi16, _mm256_max_ps, _mm256_movemask_ps, _mm256_mul_ps, _mm256_rcp_ps,
+    _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_ps, _mm256_slli_epi16,
+    _mm256_srai_epi16, _mm256_srli_epi16, _mm256_sub_ps,
 };
 
 use super::{Isa, Kernel};
@@ -22,12 +23,16 @@ unsafe impl Isa for Avx2 {
     const SKIPS_ZEROS: bool = true;
 
     fn detect() -> Option<Self> {
-        let found = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+        // The bit instructions walk through marks; every processor with AVX2 has them.
+        let found = is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma")
+            && is_x86_feature_detected!("bmi1")
+            && is_x86_feature_detected!("popcnt");
         found.then_some(Self(()))
     }
 
     fn run<K: Kernel<Self>>(self, kernel: K) {
-        #[target_feature(enable = "avx2,fma")]
+        #[target_feature(enable = "avx2,fma,bmi1,popcnt")]
         fn compiled<K: Kernel<Avx2>>(isa: Avx2, kernel: K) {
             kernel.eval(isa);
         }
@@ -57,6 +62,35 @@ unsafe impl Isa for Avx2 {
     fn multiply(self, a: Self::F32, b: Self::F32) -> Self::F32 {
         // SAFETY: as in `run`.
         unsafe { _mm256_mul_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn subtract(self, a: Self::F32, b: Self::F32) -> Self::F32 {
+        // SAFETY: as in `run`.
+        unsafe { _mm256_sub_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn reciprocal(self, a: Self::F32) -> Self::F32 {
+        // SAFETY: as in `run`. An estimate of 12 bits and one step of Newton's: the division takes
+        // longer.
+        unsafe {
+            let estimate = _mm256_rcp_ps(a);
+            let rest = _mm256_fnmadd_ps(a, estimate, _mm256_set1_ps(2.0));
+            _mm256_mul_ps(estimate, rest)
+        }
+    }
+
+    #[inline(always)]
+    fn where_above(
+        self,
+        a: Self::F32,
+        limit: Self::F32,
+        then: Self::F32,
+        otherwise: Self::F32,
+    ) -> Self::F32 {
+        // SAFETY: as in `run`.
+        unsafe { _mm256_blendv_ps(otherwise, then, _mm256_cmp_ps::<_CMP_GT_OQ>(a, limit)) }
     }
 
     #[inline(always)]

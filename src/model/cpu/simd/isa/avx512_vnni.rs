@@ -22,7 +22,7 @@ unsafe impl Isa for Avx512Vnni {
     }
 
     fn run<K: Kernel<Self>>(self, kernel: K) {
-        #[target_feature(enable = "avx512f,avx512vnni")]
+        #[target_feature(enable = "avx512f,avx512vnni,bmi1,popcnt")]
         fn compiled<K: Kernel<Avx512Vnni>>(isa: Avx512Vnni, kernel: K) {
             kernel.eval(isa);
         }
@@ -48,6 +48,27 @@ unsafe impl Isa for Avx512Vnni {
     #[inline(always)]
     fn multiply(self, a: Self::F32, b: Self::F32) -> Self::F32 {
         self.0.multiply(a, b)
+    }
+
+    #[inline(always)]
+    fn subtract(self, a: Self::F32, b: Self::F32) -> Self::F32 {
+        self.0.subtract(a, b)
+    }
+
+    #[inline(always)]
+    fn reciprocal(self, a: Self::F32) -> Self::F32 {
+        self.0.reciprocal(a)
+    }
+
+    #[inline(always)]
+    fn where_above(
+        self,
+        a: Self::F32,
+        limit: Self::F32,
+        then: Self::F32,
+        otherwise: Self::F32,
+    ) -> Self::F32 {
+        self.0.where_above(a, limit, then, otherwise)
     }
 
     #[inline(always)]

@@ -61,6 +61,21 @@ pub(super) unsafe trait Isa: Copy + Send + Sync + 'static {
     /// `a * b`.
     fn multiply(self, a: Self::F32, b: Self::F32) -> Self::F32;
 
+    /// `a - b`.
+    fn subtract(self, a: Self::F32, b: Self::F32) -> Self::F32;
+
+    /// `1 / a` to 3e-7 of itself, for |a| from 1e-37 to 1e37.
+    fn reciprocal(self, a: Self::F32) -> Self::F32;
+
+    /// Lanes of `then` where `a` is above `limit`, of `otherwise` elsewhere.
+    fn where_above(
+        self,
+        a: Self::F32,
+        limit: Self::F32,
+        then: Self::F32,
+        otherwise: Self::F32,
+    ) -> Self::F32;
+
     /// Negative lanes, and those that are no number, become zero.
     fn relu(self, a: Self::F32) -> Self::F32;
 

@@ -2,10 +2,11 @@
 #![expect(unsafe_code, reason = "processor instructions")]
 
 use std::arch::aarch64::{
-    float32x4_t, int32x4_t, vaddq_f32, vaddq_s32, vaddvq_u32, vbicq_u32, vceqzq_f32, vcvtq_f32_s32,
-    vdup_n_u32, vdupq_n_f32, vdupq_n_s32, vfmaq_f32, vget_high_s8, vget_low_s8, vget_low_s16,
-    vld1q_u32, vmaxnmq_f32, vmovl_s8, vmovl_u8, vmull_high_s16, vmull_s16, vmulq_f32, vpaddq_s32,
-    vreinterpret_u8_u32, vreinterpretq_s8_s32, vreinterpretq_s16_u16,
+    float32x4_t, int32x4_t, vaddq_f32, vaddq_s32, vaddvq_u32, vbicq_u32, vbslq_f32, vceqzq_f32,
+    vcgtq_f32, vcvtq_f32_s32, vdivq_f32, vdup_n_u32, vdupq_n_f32, vdupq_n_s32, vfmaq_f32,
+    vget_high_s8, vget_low_s8, vget_low_s16, vld1q_u32, vmaxnmq_f32, vmovl_s8, vmovl_u8,
+    vmull_high_s16, vmull_s16, vmulq_f32, vpaddq_s32, vreinterpret_u8_u32, vreinterpretq_s8_s32,
+    vreinterpretq_s16_u16, vsubq_f32,
 };
 
 use super::{Isa, Kernel};
@@ -56,6 +57,30 @@ unsafe impl Isa for Neon {
     fn multiply(self, a: Self::F32, b: Self::F32) -> Self::F32 {
         // SAFETY: as in `run`.
         unsafe { vmulq_f32(a, b) }
+    }
+
+    #[inline(always)]
+    fn subtract(self, a: Self::F32, b: Self::F32) -> Self::F32 {
+        // SAFETY: as in `run`.
+        unsafe { vsubq_f32(a, b) }
+    }
+
+    #[inline(always)]
+    fn reciprocal(self, a: Self::F32) -> Self::F32 {
+        // SAFETY: as in `run`.
+        unsafe { vdivq_f32(vdupq_n_f32(1.0), a) }
+    }
+
+    #[inline(always)]
+    fn where_above(
+        self,
+        a: Self::F32,
+        limit: Self::F32,
+        then: Self::F32,
+        otherwise: Self::F32,
+    ) -> Self::F32 {
+        // SAFETY: as in `run`.
+        unsafe { vbslq_f32(vcgtq_f32(a, limit), then, otherwise) }
     }
 
     #[inline(always)]

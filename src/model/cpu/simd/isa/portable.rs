@@ -64,6 +64,33 @@ unsafe impl Isa for Portable {
     }
 
     #[inline(always)]
+    fn subtract(self, a: Self::F32, b: Self::F32) -> Self::F32 {
+        a.with(b, |a, b| a - b)
+    }
+
+    #[inline(always)]
+    fn reciprocal(self, a: Self::F32) -> Self::F32 {
+        a.with(a, |a, _| 1.0 / a)
+    }
+
+    #[inline(always)]
+    fn where_above(
+        self,
+        a: Self::F32,
+        limit: Self::F32,
+        mut then: Self::F32,
+        otherwise: Self::F32,
+    ) -> Self::F32 {
+        let lanes = a.0.into_iter().zip(limit.0).zip(otherwise.0);
+        for (value, ((a, limit), otherwise)) in then.0.iter_mut().zip(lanes) {
+            if a.partial_cmp(&limit) != Some(std::cmp::Ordering::Greater) {
+                *value = otherwise;
+            }
+        }
+        then
+    }
+
+    #[inline(always)]
     fn relu(self, a: Self::F32) -> Self::F32 {
         a.with(a, |a, _| a.max(0.0))
     }
