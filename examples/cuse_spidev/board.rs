@@ -14,7 +14,13 @@ use embedded_hal::spi::{Operation, SpiDevice};
 use crate::ecg::Heart;
 
 /// How late a falling DRDY may be.
-const TURN: Duration = Duration::from_micros(500);
+const TURN: Duration = Duration::from_micros(250);
+/// Between two conversions it is not looked for until so long before the next.
+const BEFORE_NEXT: Duration = Duration::from_micros(500);
+/// Longer than any: that of 125 SPS on a slow clock.
+const LONGEST_PERIOD_NS: u64 = 9_000_000;
+/// A chip that converts nothing is looked at that often.
+const STOPPED: Duration = Duration::from_millis(2);
 
 /// The lines, as numbers on a gpio-sim chip.
 #[derive(Debug)]
@@ -31,7 +37,7 @@ impl Lines {
         self.chip.join(format!("sim_gpio{line}")).join(attribute)
     }
 
-    /// The level the program under test drives, or `floating` where it drives none.
+    /// The level the program under test drives, or the pull's where it drives none.
     fn level(&self, line: u32) -> bool {
         fs::read_to_string(self.file(line, "value")).is_ok_and(|value| value.trim() == "1")
     }
@@ -52,6 +58,9 @@ struct Powered {
     start: SimulatedStartPin,
     reset: SimulatedResetPin,
     drdy: SimulatedDrdy,
+    /// Time and number of the newest conversion, and the time between two.
+    last: (u64, u64),
+    period_ns: u64,
 }
 
 /// The bench: supply, chip, wires.
@@ -118,14 +127,36 @@ impl Bench {
         }
     }
 
-    /// Whether DRDY has fallen since the last call.
-    fn drdy_fell(&mut self) -> bool {
+    /// Lets the line of DRDY fall if the chip's has; when to look again.
+    fn drdy_turn(&mut self) -> Duration {
         self.catch_up();
-        let fell = self
-            .chip
-            .as_mut()
-            .is_some_and(|chip| chip.drdy.wait_falling(0).is_ok());
-        fell && !self.is_on("drdy-cut")
+        let cut = self.is_on("drdy-cut");
+        let Some(chip) = &mut self.chip else {
+            return STOPPED;
+        };
+        let Ok(edge) = chip.drdy.wait_falling(0) else {
+            let silent_ns = chip.board.now_ns().saturating_sub(chip.last.0);
+            return if silent_ns > 2 * chip.period_ns {
+                STOPPED
+            } else {
+                TURN
+            };
+        };
+        if !cut {
+            self.lines.pull(self.lines.drdy, "pull-up");
+            self.lines.pull(self.lines.drdy, "pull-down");
+        }
+        let (before_ns, before) = chip.last;
+        let conversions = edge.sequence.saturating_sub(before).max(1);
+        chip.period_ns = edge.time_ns.saturating_sub(before_ns) / conversions;
+        chip.last = (edge.time_ns, edge.sequence);
+        if chip.period_ns > LONGEST_PERIOD_NS {
+            // It has only just been started.
+            return TURN;
+        }
+        let next_ns = edge.time_ns.saturating_add(chip.period_ns);
+        let until_next = Duration::from_nanos(next_ns.saturating_sub(chip.board.now_ns()));
+        until_next.saturating_sub(BEFORE_NEXT).max(TURN)
     }
 }
 
@@ -138,6 +169,8 @@ impl Powered {
             start: board.start_pin(),
             reset: board.reset_pin(),
             drdy: board.drdy(),
+            last: (0, 0),
+            period_ns: 0,
             board,
         }
     }
@@ -147,15 +180,11 @@ impl Powered {
 pub(crate) fn drive_drdy(bench: Arc<Mutex<Bench>>) {
     std::thread::spawn(move || {
         loop {
-            {
-                let mut bench = bench.lock().unwrap_or_else(PoisonError::into_inner);
-                if bench.drdy_fell() {
-                    let line = bench.lines.drdy;
-                    bench.lines.pull(line, "pull-up");
-                    bench.lines.pull(line, "pull-down");
-                }
-            }
-            std::thread::sleep(TURN);
+            let pause = bench
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .drdy_turn();
+            std::thread::sleep(pause);
         }
     });
 }
