@@ -281,8 +281,8 @@ fn failures_that_differ_each_time_are_counted_too() {
         })
         .collect();
     let (set_ups, failures, end) = told(&script);
-    assert_eq!(set_ups, 1, "{end}");
-    assert!((6..=8).contains(&failures), "{failures}: {end}");
+    // The first, eighth, sixteenth ... sixty-fourth; the second and fourth are the same failure again.
+    assert_eq!((set_ups, failures), (1, 5), "{end}");
     assert!(end.contains("set up once, tried in vain"), "{end}");
-    assert!((90..=125).contains(&number_before(&end, "times")), "{end}");
+    assert!((100..=125).contains(&number_before(&end, "times")), "{end}");
 }
