@@ -35,11 +35,37 @@ fn kinds(database: &Path) -> Vec<String> {
         .collect()
 }
 
-/// Rows wait for two seconds while `trouble` lasts, and are stored once it is over.
-fn is_bridged(home: &Home, daemon: Daemon, trouble: impl FnOnce(), relief: impl FnOnce()) {
+/// A home whose disk can misbehave; `None`, and said so, where none can.
+fn home(folder: &Path) -> Option<Home> {
+    let home = Home::new(folder, "batch_ms = 50", "");
+    if !home.has_shim() {
+        println!("skipped: no misbehaving disk");
+        return None;
+    }
+    Some(home)
+}
+
+/// Starts the daemon and waits for its first beats.
+fn recording(home: &Home) -> Daemon {
+    let daemon = home.start(&SPEED);
     home.until("beats are stored", |status| {
         status["store"]["beats_committed"].as_u64() > Some(5)
     });
+    daemon
+}
+
+fn ends_well(home: &Home, daemon: Daemon) {
+    assert_eq!(daemon.terminate().0, Some(0), "{}", home.log());
+}
+
+fn has_no_gap(home: &Home) {
+    let gaps = integers(&home.database, "SELECT count(*) FROM gaps");
+    assert_eq!(gaps, [0], "{}", home.log());
+}
+
+/// Rows wait for two seconds while `trouble` lasts, and are stored once it is over.
+fn is_bridged(home: &Home, trouble: impl FnOnce(), relief: impl FnOnce()) {
+    let daemon = recording(home);
     trouble();
     home.until("the trouble shows", |status| {
         status["store"]["state"] == "retrying"
@@ -56,8 +82,7 @@ fn is_bridged(home: &Home, daemon: Daemon, trouble: impl FnOnce(), relief: impl 
     home.until("all is written again", |status| {
         status["store"]["state"] == "ok"
     });
-    let (code, _) = daemon.terminate();
-    assert_eq!(code, Some(0), "{}", home.log());
+    ends_well(home, daemon);
     integrity(&home.database).expect("an undamaged database");
     beats_are_whole(&home.database);
     assert_eq!(
@@ -66,65 +91,45 @@ fn is_bridged(home: &Home, daemon: Daemon, trouble: impl FnOnce(), relief: impl 
         "{}",
         home.log()
     );
-    let nothing = integers(&home.database, "SELECT count(*) FROM gaps");
-    assert_eq!(nothing, [0], "{}", home.log());
+    has_no_gap(home);
 }
 
 #[test]
 fn a_disk_that_refuses_is_bridged() {
     for disk in [Disk::Full, Disk::ReadOnly, Disk::InputOutputError] {
         let folder = common::scratch();
-        let home = Home::new(folder.path(), "batch_ms = 50", "");
-        if !home.has_shim() {
-            println!("skipped: no misbehaving disk");
+        let Some(home) = home(folder.path()) else {
             return;
-        }
-        let daemon = home.start(&SPEED);
-        is_bridged(&home, daemon, || home.disk(disk), || home.disk(Disk::Fine));
+        };
+        is_bridged(&home, || home.disk(disk), || home.disk(Disk::Fine));
     }
 }
 
 #[test]
 fn a_slow_card_delays_beats_and_loses_none() {
     let folder = common::scratch();
-    let home = Home::new(folder.path(), "batch_ms = 50", "");
-    if !home.has_shim() {
-        println!("skipped: no misbehaving disk");
+    let Some(home) = home(folder.path()) else {
         return;
-    }
-    let daemon = home.start(&SPEED);
-    home.until("beats are stored", |status| {
-        status["store"]["beats_committed"].as_u64() > Some(5)
-    });
+    };
+    let daemon = recording(&home);
     home.disk(Disk::SlowSync); // 2 s each
     std::thread::sleep(Duration::from_secs(5));
     let status = home.status();
     assert_eq!(status["store"]["state"], "ok", "{status}");
     home.disk(Disk::Fine);
-    assert_eq!(daemon.terminate().0, Some(0), "{}", home.log());
+    ends_well(&home, daemon);
     beats_are_whole(&home.database);
-    assert_eq!(
-        integers(&home.database, "SELECT count(*) FROM gaps"),
-        [0],
-        "{}",
-        home.log()
-    );
+    has_no_gap(&home);
 }
 
 #[test]
 fn a_daemon_that_starts_on_a_full_disk_records_and_stores_later() {
     let folder = common::scratch();
-    let home = Home::new(folder.path(), "batch_ms = 50", "");
-    if !home.has_shim() {
-        println!("skipped: no misbehaving disk");
+    let Some(home) = home(folder.path()) else {
         return;
-    }
+    };
     // a life before, so that there is a database to serve
-    let daemon = home.start(&SPEED);
-    home.until("beats are stored", |status| {
-        status["store"]["beats_committed"].as_u64() > Some(5)
-    });
-    assert_eq!(daemon.terminate().0, Some(0), "{}", home.log());
+    ends_well(&home, recording(&home));
     home.disk(Disk::Full);
     let daemon = home.start(&SPEED);
     home.until("rows wait", |status| {
@@ -134,7 +139,7 @@ fn a_daemon_that_starts_on_a_full_disk_records_and_stores_later() {
     home.until("they are stored", |status| {
         status["store"]["beats_committed"].as_u64() > Some(20)
     });
-    assert_eq!(daemon.terminate().0, Some(0), "{}", home.log());
+    ends_well(&home, daemon);
     let second = integers(&home.database, "SELECT max(id) FROM sessions");
     let sql = format!(
         "SELECT min(r_sample) FROM beats WHERE session = {}",
@@ -160,11 +165,9 @@ fn a_full_file_system_is_bridged() {
     }
     let outcome = std::panic::catch_unwind(|| {
         let home = Home::new(&disk, "batch_ms = 50", "");
-        let daemon = home.start(&SPEED);
         let ballast = disk.join("ballast");
         is_bridged(
             &home,
-            daemon,
             || {
                 // takes what is left; the last write fails, as it should
                 let _ = std::fs::write(&ballast, vec![0; 2 << 20]);

@@ -40,6 +40,8 @@ pub enum GapCause {
     BadFrame,
     /// The front-end was initialised again.
     ChipRestart,
+    /// The registers were looked at, and a sample's period has no room for that.
+    RegisterCheck,
     /// The source said so (an annotated gap in a recording).
     Source,
     /// The pipeline was too slow and the queue before it full.
@@ -116,10 +118,11 @@ impl Event {
 
 impl GapCause {
     /// All causes.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::MissedDrdy,
         Self::BadFrame,
         Self::ChipRestart,
+        Self::RegisterCheck,
         Self::Source,
         Self::Overrun,
         Self::NotStored,
@@ -133,6 +136,7 @@ impl GapCause {
             Self::MissedDrdy => "missed_drdy",
             Self::BadFrame => "bad_frame",
             Self::ChipRestart => "chip_restart",
+            Self::RegisterCheck => "register_check",
             Self::Source => "source",
             Self::Overrun => "overrun",
             Self::NotStored => "not_stored",
@@ -150,7 +154,8 @@ mod tests {
         match cause {
             GapCause::MissedDrdy => Some(GapCause::BadFrame),
             GapCause::BadFrame => Some(GapCause::ChipRestart),
-            GapCause::ChipRestart => Some(GapCause::Source),
+            GapCause::ChipRestart => Some(GapCause::RegisterCheck),
+            GapCause::RegisterCheck => Some(GapCause::Source),
             GapCause::Source => Some(GapCause::Overrun),
             GapCause::Overrun => Some(GapCause::NotStored),
             GapCause::NotStored => Some(GapCause::Interrupted),

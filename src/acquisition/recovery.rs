@@ -23,6 +23,8 @@ const TURN: Duration = Duration::from_millis(100);
 const GOOD_FRAMES: u32 = 16;
 /// What the host adds to a look at the registers, at most: three system calls on a busy machine.
 const HOST_NS: u64 = 300_000;
+/// Where a look costs samples, it is done that many times more seldom.
+const COSTLY_LOOKS: u32 = 10;
 
 /// How a chip that does not deliver is dealt with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,15 +46,22 @@ impl Default for Care {
 }
 
 impl Care {
-    /// For a chip at the bedside: never gives up, and looks at the registers as often as asked,
-    /// where a sample's period has room for it beside the frame: up to 1000 SPS at an SCLK of
-    /// 1 MHz.
+    /// For a chip at the bedside: never gives up, and looks at the registers as often as asked where a
+    /// sample's period has room for it beside the frame: up to 1000 SPS at an SCLK of 1 MHz, 2000 from
+    /// 1.4 MHz on. At higher rates a look costs a few samples, which the signal chain bridges; there it
+    /// is done ten times more seldom.
     #[must_use]
     pub fn bedside(rate: DataRate, sclk_hz: u32, inspect_every: Option<Duration>) -> Self {
         let needed_ns = frame_ns(sclk_hz) + inspection_ns(sclk_hz) + HOST_NS;
         Self {
             give_up_after: None,
-            inspect_every: inspect_every.filter(|_| needed_ns <= rate.period_ns()),
+            inspect_every: inspect_every.map(|every| {
+                if needed_ns <= rate.period_ns() {
+                    every
+                } else {
+                    every.saturating_mul(COSTLY_LOOKS)
+                }
+            }),
         }
     }
 }
@@ -63,8 +72,11 @@ pub(super) struct Recovery {
     care: Care,
     /// What is wrong, since when.
     trouble: Option<Trouble>,
-    /// Set-ups since the last good frame.
+    /// Set-ups tried since the trouble began, and those of them that succeeded.
     restarts: u32,
+    set_ups: u32,
+    /// Whether a good frame came since the last set-up.
+    delivered: bool,
     /// Whether the chip must be set up again, and how long not to try yet.
     due: Option<Duration>,
     /// Why the last set-up failed, or was needed.
@@ -90,6 +102,8 @@ impl Recovery {
             care,
             trouble: None,
             restarts: 0,
+            set_ups: 0,
+            delivered: false,
             due: None,
             last: String::new(),
             reported: String::new(),
@@ -110,6 +124,7 @@ impl Recovery {
 
     /// Takes note of a good frame; the end of the trouble, once it is over.
     pub(super) fn good_frame(&mut self, at: (u64, MonotonicNs), right_rate: bool) -> Option<Event> {
+        self.delivered = true;
         let trouble = self.trouble?;
         if self.good == 0 {
             self.good_since = at;
@@ -118,21 +133,58 @@ impl Recovery {
         if self.good < GOOD_FRAMES {
             return None;
         }
+        let detail = self.summary();
         self.trouble = None;
-        self.restarts = 0;
+        (self.restarts, self.set_ups) = (0, 0);
         self.reported.clear();
         let (sample, time) = self.good_since;
         Some(Event {
             sample,
             time,
             kind: trouble.kind,
-            detail: "the chip delivers again".to_owned(),
+            detail,
             episode: Episode::Ends {
                 subject: CHIP,
                 began_sample: trouble.sample,
                 began: trouble.time,
             },
         })
+    }
+
+    /// What it took: the set-ups that left no event of their own are counted here.
+    fn summary(&self) -> String {
+        let times = |count: u32| match count {
+            1 => "once".to_owned(),
+            more => format!("{more} times"),
+        };
+        let failed = self.restarts - self.set_ups;
+        let tried = match failed {
+            0 => String::new(),
+            failed => format!(", tried in vain {}", times(failed)),
+        };
+        format!(
+            "the chip delivers again; it was set up {}{tried}",
+            times(self.set_ups)
+        )
+    }
+
+    /// Takes note of a set-up that succeeded; whether it is worth an event. The first one is, and
+    /// one after which frames had come; while none come only the second, fourth, eighth and so on
+    /// are, for a chip may be silent for days.
+    fn note_set_up(&mut self) -> bool {
+        self.set_ups += 1;
+        std::mem::take(&mut self.delivered) || self.set_ups.is_power_of_two()
+    }
+
+    /// Takes note of a set-up that failed; whether it is worth an event. The same failure again is
+    /// not, and others are at growing distances: a wire that floats fails differently each time.
+    fn note_failure(&mut self, why: &str) -> bool {
+        let failures = self.restarts - self.set_ups;
+        let news = why != self.reported && failures.is_power_of_two();
+        if news {
+            why.clone_into(&mut self.reported);
+        }
+        news
     }
 
     pub(super) fn bad_frame(&mut self) {
@@ -189,6 +241,8 @@ where
     /// A look at the registers of a chip that delivers.
     pub(super) fn inspect(&mut self, at: (u64, MonotonicNs)) -> Result<(), AcquisitionError> {
         let found = self.driver.inspect().map_err(AcquisitionError::from_chip)?;
+        // What is missing before the next edge was not seen for looking.
+        self.cause = GapCause::RegisterCheck;
         if found == Inspection::AsSetUp {
             return Ok(());
         }
@@ -277,7 +331,14 @@ where
             Ok(_) => {
                 self.drdy.forget()?;
                 self.recovery.due = None;
-                let detail = format!("{}; the chip was set up again", self.recovery.last);
+                if !self.recovery.note_set_up() {
+                    return Ok(Acquired::Idle);
+                }
+                let again = match self.recovery.set_ups {
+                    1 => String::new(),
+                    more => format!(", {more} times by now"),
+                };
+                let detail = format!("{}; the chip was set up again{again}", self.recovery.last);
                 return Ok(self.momentary(CHIP_RESTARTED, detail));
             }
             Err(ChipError::Id(error)) => error.to_string(),
@@ -287,11 +348,11 @@ where
             Err(error) => return Err(AcquisitionError::from_chip(error)),
         };
         self.set_up_again(why.clone());
-        if why == self.recovery.reported {
-            return Ok(Acquired::Idle);
+        if self.recovery.note_failure(&why) {
+            Ok(self.momentary(RESTART_FAILED, why))
+        } else {
+            Ok(Acquired::Idle)
         }
-        self.recovery.reported.clone_from(&why);
-        Ok(self.momentary(RESTART_FAILED, why))
     }
 
     /// An event where the next sample is to come.

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::tests::{board, recording, replayed, session};
-use super::{Acquired, Care, Episode, Event, FrameSource, Recorder, SyntheticEcg, open_simulated};
+use super::{
+    Acquired, Care, Episode, Event, FrameSource, GapCause, Recorder, SyntheticEcg, open_simulated,
+};
 use crate::ads1292::{ChipConfig, DataRate};
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -155,9 +157,36 @@ fn looking_at_the_registers_costs_no_sample() {
         let once = run_without_looking(rate);
         assert!(bytes.len() > once + 5 * 20, "{rate:?}: nobody looked");
     }
-    // Where there is no room, nobody looks.
-    assert_eq!(care(DataRate::Sps2000).inspect_every, None);
-    assert_eq!(care(DataRate::Sps8000).inspect_every, None);
+}
+
+#[test]
+fn where_there_is_no_room_a_look_is_seldom_and_its_samples_are_a_counted_gap() {
+    for rate in [DataRate::Sps2000, DataRate::Sps8000] {
+        let script = "at 15s corrupt-register CH1SET 0x10";
+        let (all, _) = run(script, rate, false, 23.0);
+        assert_eq!(
+            care(rate).inspect_every,
+            Some(Duration::from_secs(10)),
+            "{rate:?}"
+        );
+        assert_nothing_is_unaccounted_for(script, &all);
+        let gaps: Vec<_> = all
+            .iter()
+            .filter_map(|acquired| match acquired {
+                Acquired::Gap(gap) => Some((gap.cause, gap.missing_samples)),
+                _ => None,
+            })
+            .collect();
+        // At 8000 SPS the look at 10 s finds nothing and costs some samples, the one at 20 s finds
+        // the register. At 2000 SPS only a slow host would lose any by looking.
+        match (rate, gaps.as_slice()) {
+            (DataRate::Sps8000, [(GapCause::RegisterCheck, 1..=4), (GapCause::ChipRestart, _)])
+            | (DataRate::Sps2000, [(GapCause::ChipRestart, _)]) => {}
+            other => panic!("{other:?}"),
+        }
+        let found: Vec<_> = episodes(&all).iter().map(|event| event.kind).collect();
+        assert_eq!(found, ["register_changed"; 2], "{rate:?}");
+    }
 }
 
 fn run_without_looking(rate: DataRate) -> usize {
@@ -201,4 +230,59 @@ fn a_board_at_the_bedside_is_never_given_up() {
         (605 * SECOND_NS..612 * SECOND_NS).contains(&back_ns),
         "{back_ns}"
     );
+}
+
+/// Ten minutes: the numbers of events of each kind, and how the trouble's end is told.
+fn told(script: &str) -> (usize, usize, String) {
+    let (all, _) = run(script, DataRate::Sps125, false, 620.0);
+    let count = |kind| {
+        all.iter()
+            .filter(|acquired| matches!(acquired, Acquired::Event(event) if event.kind == kind))
+            .count()
+    };
+    let found = episodes(&all);
+    let [_, ends] = found.as_slice() else {
+        panic!("{script}: {found:#?}");
+    };
+    (
+        count("chip_restarted"),
+        count("restart_failed"),
+        ends.detail.clone(),
+    )
+}
+
+/// The number before a word.
+fn number_before(text: &str, word: &str) -> u32 {
+    let before = text.split(word).next().unwrap_or_default().trim_end();
+    let number = before.rsplit(' ').next().unwrap_or_default();
+    number
+        .parse()
+        .unwrap_or_else(|_| panic!("{text:?}: no number before {word:?}"))
+}
+
+#[test]
+fn set_ups_of_a_chip_that_stays_silent_are_counted_not_told_one_by_one() {
+    let (set_ups, failures, end) = told("at 5s missed-drdy for 600s");
+    // The first, second, fourth ... sixty-fourth.
+    assert_eq!((set_ups, failures), (7, 0), "{end}");
+    // A silence of 250 ms and a pause of 5 s each, and the set-up itself.
+    assert!((100..=120).contains(&number_before(&end, "times")), "{end}");
+}
+
+#[test]
+fn failures_that_differ_each_time_are_counted_too() {
+    let script: String = (0..120)
+        .map(|k| {
+            format!(
+                "at {}s flip-register ID {:#04x} for 5s\n",
+                5 + 5 * k,
+                0x80 + k
+            )
+        })
+        .collect();
+    let (set_ups, failures, end) = told(&script);
+    // The first, eighth, sixteenth ... sixty-fourth; the second and fourth are the same failure again.
+    assert_eq!((set_ups, failures), (1, 5), "{end}");
+    assert!(end.contains("set up once, tried in vain"), "{end}");
+    assert!((100..=125).contains(&number_before(&end, "times")), "{end}");
 }

@@ -51,10 +51,10 @@ pub(super) fn care(config: &Config) -> Care {
         seconds => Some(Duration::from_secs(seconds.into())),
     };
     let care = Care::bedside(rate, config.device.spi_speed_hz, every);
-    if every.is_some() && care.inspect_every.is_none() {
+    if let Some(every) = care.inspect_every.filter(|_| care.inspect_every != every) {
         tracing::info!(
-            "registers are looked at only when something is wrong: no room for more between the \
-             samples at this rate"
+            every_s = every.as_secs(),
+            "a look at the registers costs samples at this rate and is done more seldom"
         );
     }
     care

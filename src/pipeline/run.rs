@@ -120,7 +120,10 @@ impl Pipeline {
             chain.gap(next_index, &mut on_event);
         });
         self.flush_block(sink);
-        outcome.and(self.outlet.other(PipelineEvent::Gap(*gap), sink))
+        let outcome = outcome.and(self.outlet.other(PipelineEvent::Gap(*gap), sink));
+        // Raw ECG does not wait for beats to be labelled. Did the gap, a database could end with a block
+        // from behind it and nothing to say what is missing before that.
+        outcome.and(self.outlet.label(sink))
     }
 
     /// Passes an event of the source on, in order.

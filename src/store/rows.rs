@@ -227,7 +227,7 @@ pub(super) fn cause_from_sql(text: &str) -> Result<GapCause, StoreError> {
         .ok_or_else(|| StoreError::Value {
             column: "gaps.cause",
             found: text.to_owned(),
-            expected: "missed_drdy, bad_frame, chip_restart, source, overrun, not_stored or \
+            expected: "missed_drdy, bad_frame, chip_restart, register_check, source, overrun, not_stored or \
                    interrupted",
         })
 }

@@ -1,17 +1,7 @@
 //! Some seconds of samples, and what they measure.
 
-use std::time::Duration;
+use crate::ads1292::{Electrode, Frame};
 
-use embedded_hal::delay::DelayNs;
-use embedded_hal::digital::OutputPin;
-use embedded_hal::spi::SpiDevice;
-
-use super::super::{AcquisitionError, DataReady, DrdyEdge, WaitError};
-use super::advice;
-use crate::ads1292::{Ads1292, ChipConfig, Electrode, Error as ChipError, Frame};
-
-/// Longer than any settling time and than 31 periods of the slowest rate.
-const SILENCE: Duration = Duration::from_millis(250);
 /// Left out at the start: the reference and the inputs settle.
 const SETTLING_NS: u64 = 200_000_000;
 
@@ -41,63 +31,19 @@ pub(super) struct Square {
     pub(super) frequency_hz: f64,
 }
 
-/// Sets the chip up and reads it for this long.
-pub(super) fn collect<SPI, START, RESET, DELAY, DRDY>(
-    driver: &mut Ads1292<SPI, START, RESET, DELAY>,
-    drdy: &mut DRDY,
-    config: &ChipConfig,
-    length: Duration,
-) -> Result<Collected, Trouble>
-where
-    SPI: SpiDevice,
-    SPI::Error: Into<AcquisitionError>,
-    START: OutputPin,
-    RESET: OutputPin,
-    DELAY: DelayNs,
-    DRDY: DataReady,
-{
-    let failed = |found: String| Trouble {
-        found,
-        advice: advice::TRANSFER,
-    };
-    let of_chip = |error| failed(AcquisitionError::from_chip(error).to_string());
-    driver.initialise(config).map_err(of_chip)?;
-    drdy.forget().map_err(|error| failed(error.to_string()))?;
-    let length_ns = u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);
-    let mut collected = Collected::default();
-    let mut first: Option<DrdyEdge> = None;
-    loop {
-        let edge = match drdy.wait(SILENCE) {
-            Ok(edge) => edge,
-            Err(WaitError::Timeout(_) | WaitError::Inspection) => {
-                let found = match collected.edges {
-                    0 => format!("DRDY did not fall within {} ms", SILENCE.as_millis()),
-                    edges => format!("DRDY stopped falling after {edges} edges"),
-                };
-                return Err(Trouble {
-                    found,
-                    advice: advice::SILENT,
-                });
-            }
-            Err(WaitError::Failed(error)) => return Err(failed(error.to_string())),
-        };
-        let first = *first.get_or_insert(edge);
-        let since_ns = edge.time.since(first.time);
-        match driver.read_frame() {
-            Ok(frame) => collected.samples.push((since_ns, frame)),
-            Err(ChipError::Frame(_) | ChipError::SyncLost { .. }) => collected.bad += 1,
-            Err(error) => return Err(of_chip(error)),
-        }
-        collected.edges = u64::from(edge.sequence.wrapping_sub(first.sequence)) + 1;
-        collected.lost = collected.edges.saturating_sub(collected.frames());
-        collected.length_ns = since_ns;
-        if since_ns >= length_ns {
-            return Ok(collected);
-        }
-    }
-}
-
 impl Collected {
+    /// Takes note of what was read at an edge, the `edges`-th with those that were lost; `None` is no
+    /// frame.
+    pub(super) fn take(&mut self, edges: u64, since_ns: u64, frame: Option<Frame>) {
+        match frame {
+            Some(frame) => self.samples.push((since_ns, frame)),
+            None => self.bad += 1,
+        }
+        self.edges = edges;
+        self.lost = edges.saturating_sub(self.frames());
+        self.length_ns = since_ns;
+    }
+
     #[cfg(test)]
     pub(super) fn push(&mut self, since_ns: u64, codes: [i32; 2]) {
         let frame = Frame {

@@ -3,7 +3,8 @@
 use super::super::simulated::connect_simulated;
 use super::super::{Recorder, SyntheticEcg};
 use super::*;
-use crate::acquisition::tests::{board, session};
+use crate::acquisition::tests::{board as simulated_board, session};
+use crate::ads1292::Register;
 
 fn examined(script: &str, electrodes: Electrodes, expected: Option<ChipModel>) -> Vec<Step> {
     let what = Examination {
@@ -12,8 +13,12 @@ fn examined(script: &str, electrodes: Electrodes, expected: Option<ChipModel>) -
         electrodes,
     };
     let heart = SyntheticEcg::new(60.0, None);
-    let (mut driver, mut drdy, _) =
-        connect_simulated(&board(script), heart, &session(false), &Recorder::new());
+    let (mut driver, mut drdy, _) = connect_simulated(
+        &simulated_board(script),
+        heart,
+        &session(false),
+        &Recorder::new(),
+    );
     let mut reported = 0;
     let steps = examine(&mut driver, &mut drdy, &what, &mut |_| reported += 1);
     assert_eq!(reported, steps.len());
@@ -123,13 +128,13 @@ fn every_fault_is_found_with_what_to_do() {
 fn an_id_that_changes_between_reads_is_a_disturbed_bus() {
     // When half of the reads are done.
     let (mut driver, _, chip) = connect_simulated(
-        &board(""),
+        &simulated_board(""),
         SyntheticEcg::new(60.0, None),
         &session(false),
         &Recorder::new(),
     );
     driver.reset_and_read_id().unwrap();
-    for _ in 0..ID_READS / 2 {
+    for _ in 0..board::ID_READS / 2 {
         driver.read_register(Register::Id).unwrap();
     }
     let script = format!("at 0s flip-register ID 0x01 for {}ns", chip.now_ns());
@@ -163,6 +168,6 @@ fn a_wrong_frequency_of_the_test_signal_is_found() {
         collected.push(index * 2_000_000, [code, code]);
     }
     let config = ChipConfig::self_test(TestSignal::Square1Hz);
-    let step = test_signal(&Ok(collected), &config);
+    let step = judge::test_signal(&collected, &config);
     assert_eq!(step.advice, Some(advice::FREQUENCY), "{}", step.found);
 }

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
+use tempfile::TempDir;
 
 use super::super::{BeatFilter, Outage, RowFilter, Store, StoreError, StoreOptions, StoreReader};
 use super::{beat, block, event, gap, options, session_info};
-use crate::pipeline::{GapCause, PipelineEvent};
+use crate::pipeline::{GapCause, PipelineEvent, SessionInfo};
 use crate::store::StoreWriter;
 
 fn bridging(longest: Duration, most_bytes: usize) -> StoreOptions {
@@ -34,6 +35,48 @@ fn start(path: &Path, options: StoreOptions) -> StoreWriter {
         .unwrap()
         .into_writer(|_| {})
         .unwrap()
+}
+
+/// A session being recorded into a database of its own.
+struct Recording {
+    folder: TempDir,
+    path: PathBuf,
+    info: SessionInfo,
+    written: StoreWriter,
+}
+
+impl Recording {
+    fn begin() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("beats.db");
+        let written = start(&path, patient());
+        let info = session_info(0);
+        written.begin_session(&info).unwrap();
+        Self {
+            folder,
+            path,
+            info,
+            written,
+        }
+    }
+
+    fn beat(&self, k: u64) {
+        record_beat(&self.written, &self.info, k);
+    }
+}
+
+fn record_beat(written: &StoreWriter, info: &SessionInfo, k: u64) {
+    written.record(PipelineEvent::Beat(beat(info, k))).unwrap();
+}
+
+fn record_block(written: &StoreWriter, info: &SessionInfo, first_sample: u64) {
+    let block = block(info, first_sample, 400);
+    written.record(PipelineEvent::Ecg(block)).unwrap();
+}
+
+fn beat_ids(reader: &StoreReader) -> Vec<i64> {
+    let beats = reader.beats(&BeatFilter::default()).unwrap();
+    beats.iter().map(|row| row.id).collect()
 }
 
 fn until(what: &str, mut holds: impl FnMut() -> bool) {
@@ -87,23 +130,22 @@ fn asides(folder: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn an_outage_is_bridged_and_its_rows_are_written_in_order() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
-    let written = start(&path, patient());
-    let info = session_info(0);
-    written.begin_session(&info).unwrap().unwrap();
-    written.record(PipelineEvent::Beat(beat(&info, 0))).unwrap();
+    let recording = Recording::begin();
+    let Recording {
+        path,
+        info,
+        written,
+        ..
+    } = &recording;
+    recording.beat(0);
     written.flush().unwrap();
-    let other = lock(&path);
+    let other = lock(path);
     for k in 1..50 {
-        written.record(PipelineEvent::Beat(beat(&info, k))).unwrap();
+        recording.beat(k);
     }
-    written
-        .record(PipelineEvent::Gap(gap(&info, 400, 3)))
-        .unwrap();
-    written
-        .record(PipelineEvent::Ecg(block(&info, 0, 400)))
-        .unwrap();
+    let gap = gap(info, 400, 3);
+    written.record(PipelineEvent::Gap(gap)).unwrap();
+    record_block(written, info, 0);
     until("the outage is told", || {
         written.monitor().status().rows_waiting >= 52 // with the event of the outage
     });
@@ -116,6 +158,7 @@ fn an_outage_is_bridged_and_its_rows_are_written_in_order() {
         let status = written.monitor().status();
         status.trouble.is_none() && status.rows_waiting == 0
     });
+    let Recording { written, path, .. } = recording;
     written.close().unwrap();
     let reader = StoreReader::open(&path).unwrap();
     let beats = reader.beats(&BeatFilter::default()).unwrap();
@@ -142,16 +185,12 @@ fn what_memory_cannot_hold_is_one_counted_stored_gap() {
         let written = start(&path, options);
         let info = session_info(0);
         written.begin_session(&info).unwrap();
-        written
-            .record(PipelineEvent::Ecg(block(&info, 0, 400)))
-            .unwrap();
+        record_block(&written, &info, 0);
         written.flush().unwrap();
         let other = lock(&path);
         for k in 1..100 {
-            written
-                .record(PipelineEvent::Ecg(block(&info, 400 * k, 400)))
-                .unwrap();
-            written.record(PipelineEvent::Beat(beat(&info, k))).unwrap();
+            record_block(&written, &info, 400 * k);
+            record_beat(&written, &info, k);
         }
         written
             .record(PipelineEvent::Event(event(&info, 40_001)))
@@ -159,9 +198,7 @@ fn what_memory_cannot_hold_is_one_counted_stored_gap() {
         until("rows are let go", || {
             written.monitor().status().rows_let_go > 0
         });
-        written
-            .record(PipelineEvent::Ecg(block(&info, 40_000, 400)))
-            .unwrap();
+        record_block(&written, &info, 40_000);
         other.execute_batch("ROLLBACK").unwrap();
         written.flush().unwrap();
         let let_go = written.monitor().status().rows_let_go;
@@ -222,7 +259,7 @@ fn a_session_begins_in_memory_where_the_store_is_out_of_reach() {
     let written = start(&path, patient());
     let info = session_info(0);
     assert_eq!(written.begin_session(&info).unwrap(), None);
-    written.record(PipelineEvent::Beat(beat(&info, 0))).unwrap();
+    record_beat(&written, &info, 0);
     assert!(written.monitor().status().trouble.is_some());
     other.execute_batch("ROLLBACK").unwrap();
     written.flush().unwrap();
@@ -239,15 +276,13 @@ fn a_session_begins_in_memory_where_the_store_is_out_of_reach() {
 
 #[test]
 fn a_stop_during_an_outage_is_told_and_does_not_wait_long() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
-    let written = start(&path, patient());
-    let info = session_info(0);
-    written.begin_session(&info).unwrap();
-    let _other = lock(&path);
-    written.record(PipelineEvent::Beat(beat(&info, 0))).unwrap();
+    let recording = Recording::begin();
+    let _other = lock(&recording.path);
+    recording.beat(0);
     let began = Instant::now();
-    let ended = written.end_session(info.start, "stopped");
+    let ended = recording
+        .written
+        .end_session(recording.info.start, "stopped");
     assert!(
         matches!(ended, Err(StoreError::WriterStopped { locked: true, .. })),
         "{ended:?}"
@@ -293,7 +328,7 @@ fn a_damaged_database_is_set_aside_and_a_fresh_one_begun() {
         let written = start(&path, patient());
         written.begin_session(&info).unwrap().unwrap();
         for k in 0..3 {
-            written.record(PipelineEvent::Beat(beat(&info, k))).unwrap();
+            record_beat(&written, &info, k);
         }
         written.flush().unwrap();
         assert_eq!(written.monitor().status().set_aside, 1, "{part}");
@@ -304,11 +339,7 @@ fn a_damaged_database_is_set_aside_and_a_fresh_one_begun() {
         let reader = StoreReader::open(&path).unwrap();
         let beats = reader.beats(&BeatFilter::default()).unwrap();
         // ids go on, so that no client takes these for the old ones
-        assert_eq!(
-            beats.iter().map(|row| row.id).collect::<Vec<_>>(),
-            [21, 22, 23],
-            "{part}"
-        );
+        assert_eq!(beat_ids(&reader), [21, 22, 23], "{part}");
         assert_eq!(
             beats[0].session,
             reader.latest_session().unwrap().unwrap().id
@@ -339,32 +370,29 @@ fn a_file_without_a_header_is_set_aside_only_where_it_was_ours() {
 
 #[test]
 fn a_database_that_is_taken_away_is_noticed() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
-    let written = start(&path, patient());
-    let info = session_info(0);
-    written.begin_session(&info).unwrap();
-    written.record(PipelineEvent::Beat(beat(&info, 0))).unwrap();
-    written.flush().unwrap();
-    fs::remove_file(&path).unwrap();
-    written.record(PipelineEvent::Beat(beat(&info, 1))).unwrap();
-    written.flush().unwrap();
-    written.close().unwrap();
-    let reader = StoreReader::open(&path).unwrap();
-    let beats = reader.beats(&BeatFilter::default()).unwrap();
-    assert_eq!(beats.iter().map(|row| row.id).collect::<Vec<_>>(), [2]);
+    let recording = Recording::begin();
+    recording.beat(0);
+    recording.written.flush().unwrap();
+    fs::remove_file(&recording.path).unwrap();
+    recording.beat(1);
+    recording.written.flush().unwrap();
+    recording.written.close().unwrap();
+    let reader = StoreReader::open(&recording.path).unwrap();
+    assert_eq!(beat_ids(&reader), [2]);
     let events = reader.events(&RowFilter::default()).unwrap();
     assert!(events[0].detail.contains("removed or replaced"));
 }
 
 #[test]
 fn a_lock_while_a_session_ends_is_waited_out() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
-    let written = start(&path, patient());
-    let info = session_info(0);
-    written.begin_session(&info).unwrap();
-    written.record(PipelineEvent::Beat(beat(&info, 0))).unwrap();
+    let recording = Recording::begin();
+    recording.beat(0);
+    let Recording {
+        folder: _folder,
+        path,
+        info,
+        written,
+    } = recording;
     written.flush().unwrap();
     let other = lock(&path);
     std::thread::scope(|scope| {

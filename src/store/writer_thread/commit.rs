@@ -1,0 +1,147 @@
+//! Commits: what is due, or everything.
+
+use std::time::Instant;
+
+use super::super::StoreError;
+use super::super::batch::commit_batch;
+use super::super::open::{SET_ASIDE, aside_note};
+use super::super::rows::CommittedRow;
+use super::WriterThread;
+use super::trouble::RETRY_PAUSE;
+use crate::time::WallUs;
+
+impl WriterThread {
+    /// Commits what is due. While that fails for a passing reason either this waits, or the rows do.
+    pub(super) fn commit(&mut self) -> Result<(), StoreError> {
+        if !self.options.outage.bridges() {
+            return self.commit_all();
+        }
+        match self.attempt() {
+            Err(error) if self.may_pass(&error) => {
+                self.note_trouble(&error);
+                Ok(())
+            }
+            Err(error) => {
+                self.monitor.note_failure(&error);
+                Err(error)
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Commits everything, trying again for as long as somebody who asked for it should wait.
+    pub(super) fn commit_all(&mut self) -> Result<(), StoreError> {
+        self.insist(|me| {
+            while me
+                .session
+                .as_ref()
+                .is_some_and(|session| session.row.is_none() || !me.backlog.is_empty())
+            {
+                me.attempt()?;
+            }
+            Ok(())
+        })
+    }
+
+    pub(super) fn insist(
+        &mut self,
+        mut attempt: impl FnMut(&mut Self) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let give_up = Instant::now() + self.options.outage.longest_answer();
+        let [mut pause, longest_pause] = RETRY_PAUSE;
+        loop {
+            let error = match attempt(self) {
+                Ok(()) => return Ok(()),
+                Err(error) if self.may_pass(&error) && Instant::now() + pause < give_up => error,
+                Err(error) => {
+                    // before whoever asked notices that no answer comes
+                    self.monitor.note_failure(&error);
+                    return Err(error);
+                }
+            };
+            self.monitor.pulse().beat();
+            self.note_trouble(&error);
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(longest_pause);
+        }
+    }
+
+    pub(super) fn may_pass(&self, error: &StoreError) -> bool {
+        error.is_transient()
+            || (self.options.outage.bridges() && (error.is_damage() || error.is_out_of_reach()))
+    }
+
+    /// One transaction with the oldest rows; they stay in memory until it has succeeded.
+    fn attempt(&mut self) -> Result<(), StoreError> {
+        let outcome = match self.transact() {
+            Err(error) if error.is_damage() && self.options.outage.bridges() => {
+                let aside = self.database.set_aside()?;
+                self.monitor.lock().set_aside += 1;
+                if let Some(session) = &mut self.session {
+                    session.row = None; // the fresh one does not know it
+                }
+                self.backlog.drop_orphans();
+                let event = self.event(SET_ASIDE, aside_note(&aside, &error));
+                self.backlog.push_first(event);
+                self.transact()
+            }
+            outcome => outcome,
+        };
+        match outcome {
+            Ok(beats) => {
+                self.housekeeping.note_commit();
+                self.end_trouble();
+                // what is left over waits no longer than its commit takes
+                self.due = (!self.backlog.is_empty()).then(Instant::now);
+                self.note_commit(beats);
+                Ok(())
+            }
+            Err(error) => {
+                let same_connection_serves = match &error {
+                    StoreError::Locked { .. } => true,
+                    StoreError::Sqlite { source, .. } => {
+                        source.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
+                    }
+                    _ => false,
+                };
+                if !same_connection_serves {
+                    self.database.forget();
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn transact(&mut self) -> Result<usize, StoreError> {
+        let (connection, context) = self.database.connection()?;
+        let session = self.session.as_mut().ok_or(StoreError::NoSession)?;
+        let committed = commit_batch(
+            connection,
+            &context,
+            session,
+            &self.backlog,
+            self.options.commit_rows,
+        )?;
+        session.row = Some(committed.session);
+        session.clocks = committed.clocks;
+        self.backlog.committed(committed.rows);
+        let rows = committed.commit.rows.iter();
+        let beats = rows.filter(|row| matches!(row, CommittedRow::Beat(_)));
+        let beats = beats.count();
+        if !committed.commit.rows.is_empty() {
+            (self.on_commit)(&committed.commit);
+        }
+        Ok(beats)
+    }
+
+    pub(super) fn note_commit(&self, beats: usize) {
+        let mut status = self.monitor.lock();
+        status.open_session = self.session_row();
+        status.commits += 1;
+        status.beats_committed += beats as u64;
+        status.rows_waiting = self.backlog.len();
+        status.bytes_waiting = self.backlog.bytes();
+        status.last_commit = Some(WallUs::now());
+        status.trouble = None;
+    }
+}
