@@ -81,9 +81,43 @@ fn stored_beats_are_explained() {
     assert!(!all.stdout.contains("not explained"), "{all:?}");
 }
 
+/// A directory is its records: a whole database in one word.
+#[test]
+fn a_directory_stands_for_its_records() {
+    let folder = scratch();
+    // A minute of beats 0.8 s apart, at 250 Hz and 200 units a millivolt.
+    let wave = |ms: f64, at: f64, width: f64, uv: f64| uv * (-((ms - at) / width).powi(2)).exp();
+    let signal = (0..15_000).map(|k| {
+        let ms = f64::from(k * 4 % 800);
+        let uv = wave(ms, 300.0, 12.0, 1200.0)
+            + wave(ms, 150.0, 30.0, 120.0)
+            + wave(ms, 560.0, 60.0, 250.0);
+        #[expect(clippy::cast_possible_truncation, reason = "at most 1.2 mV")]
+        let code = (uv / 5.0).round() as i16;
+        code
+    });
+    let signal: Vec<u8> = signal.flat_map(i16::to_le_bytes).collect();
+    for name in ["one", "two"] {
+        let header = format!("{name} 1 250 15000\n{name}.dat 16 200 16 0 0 0 0 MLII\n");
+        std::fs::write(folder.path().join(format!("{name}.hea")), header).unwrap();
+        std::fs::write(folder.path().join(format!("{name}.dat")), &signal).unwrap();
+    }
+    let beats = |path: &std::path::Path| -> u64 {
+        let found = run(["explain", "--json", "--record", path.to_str().unwrap()]).json();
+        let classes = found["classes"].as_array().unwrap().iter();
+        classes.map(|class| class["beats"].as_u64().unwrap()).sum()
+    };
+    let one = beats(&folder.path().join("one"));
+    assert!((70..=75).contains(&one), "{one}");
+    assert_eq!(beats(folder.path()), 2 * one);
+}
+
 #[test]
 fn bad_input_is_one_clear_error() {
     let folder = scratch();
+    let empty = folder.path().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    let empty = empty.to_str().unwrap();
     let database = folder.path().join("beats.db");
     let database = database.to_str().unwrap();
     let trace = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/demo/231.ecgtrace.gz");
@@ -108,6 +142,7 @@ fn bad_input_is_one_clear_error() {
         ),
         (vec!["explain", "--db", absent], 51, "absent.db"),
         (vec!["explain", "--record", absent], 30, "absent.db"),
+        (vec!["explain", "--record", empty], 30, "no WFDB record"),
         (
             vec!["explain", trace, "--pictures", "/dev/null/x"],
             1,

@@ -1,46 +1,84 @@
 """KernelSHAP (Lundberg and Lee 2017) over pieces of the beat: what the gateway's DeepSHAP is compared with.
 
+    pip install -r ../../benches/peers/requirements.txt
     cargo build --release --example attributions
     python kernelshap.py v1 v2 v1-context v2-context --attributions ../../target/release/examples/attributions
 
-For 50 beats of models/golden/parity-NAME.safetensors (test beats, every class alike) and the class each is called: the
+KernelSHAP asks a network for its output and nothing else, so it needs no PyTorch: ONNX Runtime runs the network that
+`benches/peers` exports from the weights file, a second implementation beside the gateway's.
+
+For 200 beats of models/golden/parity-NAME.safetensors (test beats, every class alike) and the class each is called: the
 Shapley values of 16 pieces of 64 ms (in a context network the same piece of window and residual together, and the sixteen
 RR values as one more player), each coalition's value being the mean logit over the 32 background beats with the
-coalition's pieces taken from the beat. 1,024 coalitions drawn in pairs with the Shapley kernel's weights, solved with
-the constraint that the values sum to the logit less its mean over the background. Printed: Spearman's rank correlation
-with the gateway's attributions summed over the same pieces, its median and lower decile over the beats, and how far the
-gateway's values for the RR are from KernelSHAP's, of the range of both.
+coalition's pieces taken from the beat. 512 coalitions drawn in pairs with the Shapley kernel's weights, solved with
+the constraint that the values sum to the logit less its mean over the background. Printed, by network and class called:
+Spearman's rank correlation with the gateway's attributions summed over the same pieces (median and lower decile over the
+beats), how often both name the same piece as the most important one, how far the gateway's values for the RR are from
+KernelSHAP's, of the largest value of both, and what KernelSHAP of a second draw of coalitions correlates with the first:
+more than that no method could reach.
 """
 
 import argparse
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
-import torch
+import onnxruntime
 from safetensors.numpy import load_file
-from scipy.stats import spearmanr
-
-from export import load_weights
 
 MODELS = Path(__file__).resolve().parent.parent
-BEATS = 50
+sys.path.insert(0, str(MODELS.parent / "benches" / "peers"))
+
+import onnx_file  # noqa: E402
+from network import Network  # noqa: E402
+
+LABELS = "NLRAV"
+BEATS = 200
+WINDOW = 128
 PIECES = 16
-COALITIONS = 1_024
+COALITIONS = 512
+# Every so many beats are solved a second time, with other coalitions.
+AGAIN = 10
+BATCH = 2_048
 SEED = 20250503
+
+
+class Forward:
+    """Logits of rows as the gateway lays them out: window, residual, RR values."""
+
+    def __init__(self, name):
+        self.network = Network.read(MODELS / f"{name}.safetensors")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        model = onnx_file.model(self.network, BATCH, flat=True).SerializeToString()
+        self.session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+    def __call__(self, rows):
+        found = []
+        waveform = self.network.channels * self.network.samples
+        for first in range(0, len(rows), BATCH):
+            part = rows[first : first + BATCH]
+            full = np.zeros((BATCH, rows.shape[1]), np.float32)
+            full[: len(part)] = part
+            inputs = {"window": full[:, :waveform].reshape(BATCH, self.network.channels, 1, -1)}
+            if self.network.context:
+                inputs["context"] = full[:, waveform:]
+            found.append(self.session.run(None, inputs)[0][: len(part)])
+        return np.concatenate(found)
 
 
 def players(length):
     """Columns of each player."""
-    window = 128
-    piece = window // PIECES
-    channels = 1 if length == window else 2
+    piece = WINDOW // PIECES
+    channels = 1 if length == WINDOW else 2
     columns = [
-        np.concatenate([np.arange(k * piece, (k + 1) * piece) + window * c for c in range(channels)]) for k in range(PIECES)
+        np.concatenate([np.arange(k * piece, (k + 1) * piece) + WINDOW * c for c in range(channels)])
+        for k in range(PIECES)
     ]
-    if length > window:
-        columns.append(np.arange(2 * window, length))
+    if length > WINDOW:
+        columns.append(np.arange(2 * WINDOW, length))
     return columns
 
 
@@ -56,22 +94,25 @@ def coalitions(count, generator):
     return masks
 
 
-@torch.no_grad()
-def shapley(network, row, background, target, columns, generator):
+def shapley(forward, row, background, target, columns, generator):
     masks = coalitions(len(columns), generator)
     wide = np.zeros((len(masks), len(row)), dtype=bool)
     for player, of in enumerate(columns):
         wide[:, of] = masks[:, player : player + 1]
-    wide, row = torch.from_numpy(wide), torch.from_numpy(row)
-    mixed = torch.where(wide[:, None, :], row, background).flatten(0, 1)
-    value = torch.cat([network.from_rows(part)[:, target] for part in mixed.split(8192)])
-    value = value.view(len(masks), -1).mean(1).double().numpy()
-    base = network.from_rows(background)[:, target].mean().item()
-    total = network.from_rows(row[None])[0, target].item() - base
+    mixed = np.where(wide[:, None, :], row, background).reshape(-1, len(row))
+    value = forward(mixed)[:, target].reshape(len(masks), -1).mean(1, dtype=np.float64)
+    base = forward(background)[:, target].mean(dtype=np.float64)
+    total = float(forward(row[None])[0, target]) - base
     # The last player's value is what the others leave of the total.
     design = masks[:, :-1].astype(float) - masks[:, -1:]
     solved = np.linalg.lstsq(design, value - base - masks[:, -1] * total, rcond=None)[0]
     return np.append(solved, total - solved.sum())
+
+
+def spearman(a, b):
+    """Rank correlation; no two of these values are equal."""
+    ranks = [np.argsort(np.argsort(values)) for values in (a, b)]
+    return np.corrcoef(*ranks)[0, 1]
 
 
 def gateways(program, name, rows, targets):
@@ -83,36 +124,52 @@ def gateways(program, name, rows, targets):
         return np.frombuffer(paths[2].read_bytes(), "<f4").reshape(rows.shape)
 
 
+def compare(program, name, background):
+    """One row a beat: class, rank correlation, same largest piece, RR apart, correlation of two draws."""
+    parity = load_file(MODELS / "golden" / f"parity-{name}.safetensors")
+    chosen = np.linspace(0, len(parity["input"]) - 1, BEATS).round().astype(int)
+    rows = parity["input"][chosen].astype(np.float32)
+    forward = Forward(name)
+    logits = forward(rows)
+    if np.abs(logits - parity["logits"][chosen]).max() > 1e-3:
+        raise SystemExit(f"{name}: the exported network's logits are not those of the golden file")
+    targets = logits.argmax(1)
+    ours = gateways(program, name, rows, targets)
+    columns = players(rows.shape[1])
+    other = background[:, : rows.shape[1]]
+    generator = np.random.Generator(np.random.PCG64(SEED))
+    found = []
+    for beat, (row, target, values) in enumerate(zip(rows, targets, ours)):
+        kernel = shapley(forward, row, other, target, columns, generator)
+        deep = np.array([values[of].sum() for of in columns])
+        apart = again = np.nan
+        if len(columns) > PIECES:
+            apart = abs(kernel[-1] - deep[-1]) / np.abs(np.concatenate([kernel, deep])).max()
+        if beat % AGAIN == 0:
+            second = shapley(forward, row, other, target, columns, generator)
+            again = spearman(kernel[:PIECES], second[:PIECES])
+        kernel, deep = kernel[:PIECES], deep[:PIECES]
+        found.append((target, spearman(kernel, deep), kernel.argmax() == deep.argmax(), apart, again))
+    return np.array(found, dtype=float)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="+")
     parser.add_argument("--attributions", required=True, help="the built example")
     options = parser.parse_args()
-    torch.set_num_threads(1)
     background = load_file(MODELS / "background.safetensors")["input"].astype(np.float32)
-    print("| network | beats | rank correlation, median | lower decile | RR values, difference of range |")
-    print("| --- | --- | --- | --- | --- |")
+    print("| network | class | beats | rank correlation, median | lower decile | same piece first, % | RR apart, % | two draws |")
+    print("|" + " --- |" * 8)
     for name in options.names:
-        parity = load_file(MODELS / "golden" / f"parity-{name}.safetensors")
-        network, _ = load_weights(MODELS / f"{name}.safetensors")
-        chosen = np.linspace(0, len(parity["input"]) - 1, BEATS).round().astype(int)
-        rows = parity["input"][chosen].astype(np.float32)
-        with torch.no_grad():
-            targets = network.from_rows(torch.from_numpy(rows)).argmax(1).numpy()
-        ours = gateways(options.attributions, name, rows, targets)
-        columns = players(rows.shape[1])
-        other = torch.from_numpy(background[:, : rows.shape[1]])
-        generator = np.random.Generator(np.random.PCG64(SEED))
-        likeness, apart = [], []
-        for row, target, values in zip(rows, targets, ours):
-            kernel = shapley(network, row, other, target, columns, generator)
-            deep = np.array([values[of].sum() for of in columns])
-            likeness.append(spearmanr(kernel[:PIECES], deep[:PIECES]).statistic)
-            if len(columns) > PIECES:
-                spread = np.abs(np.concatenate([kernel, deep])).max()
-                apart.append(abs(kernel[-1] - deep[-1]) / spread)
-        rr = f"{np.median(apart):.2f}" if apart else "-"
-        print(f"| {name} | {BEATS} | {np.median(likeness):.3f} | {np.quantile(likeness, 0.1):.3f} | {rr} |", flush=True)
+        found = compare(options.attributions, name, background)
+        for label in [*range(len(LABELS)), None]:
+            of = found if label is None else found[found[:, 0] == label]
+            rr = "-" if np.isnan(of[:, 3]).all() else f"{100 * np.nanmedian(of[:, 3]):.0f}"
+            again = "-" if np.isnan(of[:, 4]).all() else f"{np.nanmedian(of[:, 4]):.2f}"
+            likeness = f"{np.median(of[:, 1]):.2f} | {np.quantile(of[:, 1], 0.1):.2f}"
+            called = "all" if label is None else LABELS[label]
+            print(f"| {name} | {called} | {len(of)} | {likeness} | {100 * of[:, 2].mean():.0f} | {rr} | {again} |", flush=True)
 
 
 if __name__ == "__main__":

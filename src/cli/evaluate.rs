@@ -1,7 +1,7 @@
 //! `ecg-gateway evaluate`: networks and chain over a WFDB database, against its annotations.
 
 mod arguments;
-mod database;
+pub(super) mod database;
 mod disclosure;
 mod explained;
 mod explained_text;

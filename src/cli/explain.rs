@@ -30,7 +30,7 @@ pub(super) struct Arguments {
     /// The shipped traces.
     #[arg(long)]
     demo: bool,
-    /// WFDB records, each by the path of its header without .hea.
+    /// WFDB records, each by the path of its header without .hea, or directories of such records.
     #[arg(long, value_name = "PATH", value_delimiter = ',')]
     record: Vec<PathBuf>,
     /// A database written by this program.

@@ -8,7 +8,7 @@ use crate::wfdb::Header;
 
 /// Names as the database's RECORDS file lists them; without one, those of all headers in the
 /// directory that are not segments of another record, sorted.
-pub(super) fn record_names(directory: &Path) -> Result<Vec<String>, Failure> {
+pub(in crate::cli) fn record_names(directory: &Path) -> Result<Vec<String>, Failure> {
     let list = directory.join("RECORDS");
     let names = match std::fs::read_to_string(&list) {
         Ok(text) => text

@@ -39,9 +39,6 @@ const NOISE_DB: f32 = 20.0;
 const SEED: u64 = 20_250_503;
 /// Sanity and stability are looked at on every so many beats: a mean needs no more.
 const SPARSE: usize = 8;
-/// Cases that are shown.
-const MOST_CASES: usize = 20;
-
 /// Sums over the beats of one class and method.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Sums {
@@ -49,6 +46,9 @@ pub(super) struct Sums {
     pub(super) shared: u64,
     pub(super) shares: [f64; 3],
     pub(super) on_qrs_t: u64,
+    /// Positive values of all maps together: on QRS complex, ST segment and T wave, and everywhere.
+    pub(super) mass_on_qrs_t: f64,
+    pub(super) mass: f64,
     pub(super) deletion: f64,
     pub(super) random_deletion: f64,
     pub(super) insertion: f64,
@@ -74,12 +74,22 @@ pub(super) struct Case {
     pub(super) random_deletion: f64,
 }
 
+/// The V beats of a record under SHAP.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct OfRecord {
+    pub(super) record: String,
+    pub(super) beats: u64,
+    pub(super) beats_on_qrs_t: u64,
+    pub(super) mass_on_qrs_t: Option<f64>,
+    pub(super) deletion_beats_random: u64,
+}
+
 /// By method and class.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Explained {
     pub(super) sums: BTreeMap<(Method, BeatClass), Sums>,
     pub(super) cases: Vec<Case>,
-    pub(super) more_cases: usize,
+    pub(super) records: Vec<OfRecord>,
 }
 
 impl Explained {
@@ -87,18 +97,8 @@ impl Explained {
         for (key, theirs) in &other.sums {
             self.sums.entry(*key).or_default().merge(theirs);
         }
-        self.more_cases += other.more_cases;
-        for case in &other.cases {
-            self.case(case.clone());
-        }
-    }
-
-    fn case(&mut self, case: Case) {
-        if self.cases.len() < MOST_CASES {
-            self.cases.push(case);
-        } else {
-            self.more_cases += 1;
-        }
+        self.cases.extend_from_slice(&other.cases);
+        self.records.extend_from_slice(&other.records);
     }
 }
 
@@ -114,6 +114,8 @@ impl Sums {
             *a += b;
         }
         self.on_qrs_t += other.on_qrs_t;
+        self.mass_on_qrs_t += other.mass_on_qrs_t;
+        self.mass += other.mass;
         self.deletion += other.deletion;
         self.random_deletion += other.random_deletion;
         self.insertion += other.insertion;
@@ -152,6 +154,15 @@ pub(super) fn look(
     for (number, &beat) in right.iter().enumerate() {
         let sparse = number.is_multiple_of(SPARSE);
         bench.beat(record, run, beat, sparse.then_some(&moved), &mut found)?;
+    }
+    if let Some(sums) = found.sums.get(&(Method::Shap, BeatClass::V)) {
+        found.records.push(OfRecord {
+            record: record.header().name.clone(),
+            beats: sums.beats,
+            beats_on_qrs_t: sums.on_qrs_t,
+            mass_on_qrs_t: (sums.mass > 0.0).then(|| sums.mass_on_qrs_t / sums.mass),
+            deletion_beats_random: sums.deletion_beats_random,
+        });
     }
     Ok(found)
 }
@@ -263,6 +274,12 @@ impl Bench {
             let enough = shares.is_some_and(|shares| shares.qrs_t() >= WANTED_ON_QRS_T);
             sums.on_qrs_t += u64::from(enough);
             if let Some(of) = shares {
+                let mass: f64 = waveform
+                    .iter()
+                    .map(|&value| f64::from(value.max(0.0)))
+                    .sum();
+                sums.mass += mass;
+                sums.mass_on_qrs_t += mass * f64::from(of.qrs_t());
                 sums.shared += 1;
                 for (sum, share) in sums.shares.iter_mut().zip([of.p, of.qrs, of.t]) {
                     *sum += f64::from(share);
@@ -301,7 +318,7 @@ impl Bench {
                 }
             }
             if method == Method::Shap && class == BeatClass::V && !(enough && better) {
-                found.case(Case {
+                found.cases.push(Case {
                     record: record.header().name.clone(),
                     seconds: labelled.r_sample as f64 / run.rate_hz,
                     probability: labelled.probabilities[class.index()],

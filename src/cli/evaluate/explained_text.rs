@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::explained::{Case, Explained, JITTER, SHUFFLED, Sums, WANTED_ON_QRS_T};
+use super::explained::{Case, Explained, JITTER, OfRecord, SHUFFLED, Sums, WANTED_ON_QRS_T};
 use super::report::Report;
 use crate::cli::output::percent;
 use crate::explain::Method;
@@ -14,10 +14,16 @@ use crate::model::BeatClass;
 #[derive(Serialize)]
 pub(super) struct Explanations {
     pub(super) rows: Vec<Row>,
-    /// V beats whose SHAP map does not lie on QRS-T or does not beat random maps.
+    /// V beats whose SHAP map does not lie on QRS-T or does not beat random maps, the farthest from it
+    /// first.
     pub(super) cases: Vec<Case>,
     pub(super) more_cases: usize,
+    /// The V beats of each record that has some.
+    pub(super) records: Vec<OfRecord>,
 }
+
+/// Cases that are shown.
+const MOST_CASES: usize = 20;
 
 /// One method and class; means over its beats.
 #[derive(Serialize)]
@@ -29,6 +35,7 @@ pub(super) struct Row {
     share_qrs: Option<f64>,
     share_st_t: Option<f64>,
     beats_on_qrs_t: Option<f64>,
+    mass_on_qrs_t: Option<f64>,
     deletion: Option<f64>,
     random_deletion: Option<f64>,
     deletion_beats_random: Option<f64>,
@@ -44,6 +51,13 @@ impl Explanations {
     pub(super) fn new<'a>(of: impl Iterator<Item = &'a Explained>) -> Self {
         let mut all = Explained::default();
         of.for_each(|record| all.merge(record));
+        all.cases.sort_by(|a, b| {
+            a.on_qrs_t
+                .unwrap_or(0.0)
+                .total_cmp(&b.on_qrs_t.unwrap_or(0.0))
+        });
+        let more_cases = all.cases.len().saturating_sub(MOST_CASES);
+        all.cases.truncate(MOST_CASES);
         Self {
             rows: all
                 .sums
@@ -51,7 +65,8 @@ impl Explanations {
                 .map(|((method, class), sums)| Row::new(*method, *class, sums))
                 .collect(),
             cases: all.cases,
-            more_cases: all.more_cases,
+            more_cases,
+            records: all.records,
         }
     }
 }
@@ -70,6 +85,7 @@ impl Row {
             share_qrs: qrs,
             share_st_t: t,
             beats_on_qrs_t: count(sums.on_qrs_t),
+            mass_on_qrs_t: (sums.mass > 0.0).then(|| sums.mass_on_qrs_t / sums.mass),
             deletion: of_beats(sums.deletion),
             random_deletion: of_beats(sums.random_deletion),
             deletion_beats_random: count(sums.deletion_beats_random),
@@ -95,6 +111,7 @@ impl Row {
             [self.share_p, self.share_qrs, self.share_st_t]
                 .map(whole)
                 .join(" / "),
+            percent(self.mass_on_qrs_t),
             percent(self.beats_on_qrs_t),
             both([self.deletion, self.random_deletion]),
             percent(self.deletion_beats_random),
@@ -107,12 +124,13 @@ impl Row {
     }
 }
 
-const HEADS: [&str; 12] = [
+const HEADS: [&str; 13] = [
     "method",
     "class",
     "beats",
     "P / QRS / ST-T, %",
-    "beats with 70 % on QRS-T, %",
+    "of all on QRS-T, %",
+    "beats with 70 % there, %",
     "deletion (random)",
     "beats it beats random, %",
     "insertion (random)",
@@ -123,7 +141,8 @@ const HEADS: [&str; 12] = [
 ];
 
 const ABOUT: &str = "Explanations of beats that were labelled rightly. P / QRS / ST-T: mean shares of \
-     the map's positive values. Deletion: mean probability of the class while 32 pieces of 32 ms are \
+     the map's positive values; then the share of those of all beats together, and the beats with at \
+     least 70 % there. Deletion: mean probability of the class while 32 pieces of 32 ms are \
      replaced by the background's mean, most important first (low is good; insertion the other way \
      round), in brackets in random order. The last three columns are rank correlations with the map \
      of the network with shuffled weights (size; low is good), of the beat cut with R moved, and with \
@@ -167,17 +186,36 @@ pub(super) fn markdown(report: &Report) -> String {
     page
 }
 
-/// The V beats that do not keep what is asked of them.
+/// The V beats by record, and those that do not keep what is asked of them.
 fn cases(text: &mut String, explanations: &Explanations) {
     let Explanations {
-        cases, more_cases, ..
+        cases,
+        more_cases,
+        records,
+        ..
     } = explanations;
-    if cases.is_empty() {
+    if records.is_empty() {
         return;
+    }
+    text.push_str(
+        "| SHAP, record | V beats | of all on QRS-T, % | beats with 70 % there, % | deletion beats \
+         random, % |\n| --- | --- | --- | --- | --- |\n",
+    );
+    for of in records {
+        let share = |count: u64| percent(Some(count as f64 / of.beats as f64));
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} | {} |",
+            of.record,
+            of.beats,
+            percent(of.mass_on_qrs_t),
+            share(of.beats_on_qrs_t),
+            share(of.deletion_beats_random)
+        );
     }
     let _ = writeln!(
         text,
-        "V beats whose SHAP map has less than {:.0} % on QRS-T or does not beat random maps: {}",
+        "\nV beats whose SHAP map has less than {:.0} % on QRS-T or does not beat random maps: {}",
         WANTED_ON_QRS_T * 100.0,
         cases.len() + more_cases
     );
@@ -194,6 +232,6 @@ fn cases(text: &mut String, explanations: &Explanations) {
         );
     }
     if *more_cases > 0 {
-        let _ = writeln!(text, "- and {more_cases} more");
+        let _ = writeln!(text, "- and {more_cases} more, nearer to it");
     }
 }

@@ -1,11 +1,12 @@
 //! Where the beats come from.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Arguments;
 use super::collect::{Collected, Explained};
 use crate::acquisition::{Acquired, FrameSource, open_replay};
+use crate::cli::evaluate::database::record_names;
 use crate::cli::failure::{Cause, Failure};
 use crate::cli::session::{LoadedModel, Treatment, pipeline, trace_failure};
 use crate::cli::traces::DEMO_TRACES;
@@ -53,8 +54,8 @@ pub(super) fn collect(arguments: &Arguments, into: &mut Collected) -> Result<(),
             trace(arguments, &model, &mut explainer, of, into)?;
         }
     }
-    for path in &arguments.record {
-        let record = Record::open(path)?;
+    for path in records(&arguments.record)? {
+        let record = Record::open(&path)?;
         let settings = RecordSettings {
             mains: arguments.mains.filter(),
             details: DETAILS,
@@ -68,6 +69,20 @@ pub(super) fn collect(arguments: &Arguments, into: &mut Collected) -> Result<(),
         }
     }
     Ok(())
+}
+
+/// Paths of the records asked for; of a directory, of all of its database.
+fn records(asked: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    let mut paths = Vec::new();
+    for path in asked {
+        if path.is_dir() {
+            let names = record_names(path)?;
+            paths.extend(names.iter().map(|name| path.join(name)));
+        } else {
+            paths.push(path.clone());
+        }
+    }
+    Ok(paths)
 }
 
 fn trace(

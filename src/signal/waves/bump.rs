@@ -20,17 +20,23 @@ const LONGEST_P_MS: usize = 160;
 /// there, seconds; shorter intervals shorten it by their square root.
 const USUAL_R_TO_T_END_S: f32 = 0.38;
 /// A T wave ends within this share of the RR interval, or within this time where that is longer.
-const T_OF_RR: f32 = 0.65;
+const T_OF_RR: f32 = 0.58;
 const SHORTEST_TO_T_END_S: f32 = 0.45;
 /// The T wave's peak is at least this far behind the QRS complex.
 const J_TO_T_PEAK_MS: usize = 60;
 /// A slope this steep, of the QRS complex's steepest, is the next complex.
 const NEXT_QRS: f32 = 0.45;
-/// The end of a T wave is seen where no more than this share of its height is left.
-const BACK_SHARE: f32 = 0.5;
+/// A T wave stands out over no more than this to either side.
+const T_REACH_MS: usize = 180;
+/// What the larger of both sides counts beside the smaller one.
+const T_ONE_SIDED: f32 = 0.3;
+/// What its fall counts alone: an ST segment may run into the wave without a rise before it.
+const T_FALL_ALONE: f32 = 0.5;
+/// An end this near to the window's is not seen: the wave may go on.
+const UNSEEN_MS: usize = 16;
 /// The farthest that the foot of a wave is from its steepest slope.
 const P_FOOT_MS: usize = 60;
-const T_FOOT_MS: usize = 140;
+const T_FOOT_MS: usize = 110;
 
 /// The P wave before `qrs`.
 pub(super) fn p_wave(trace: &Trace, qrs: &Qrs, rr_s: Option<f32>) -> Option<Wave> {
@@ -107,30 +113,38 @@ pub(super) fn t_wave(trace: &Trace, qrs: &Qrs, rr_s: Option<f32>) -> Option<Wave
         return None;
     }
     let y = &trace.smooth;
-    // The baseline runs from the level before the complex to the level at the far end.
-    let before = y[qrs.onset.saturating_sub(2)];
-    let level = |k: usize| {
-        let share = (k as f32 - qrs.onset as f32) / (next as f32 - qrs.onset as f32);
-        before + (y[next] - before) * share
-    };
     let turns = |k: &usize| (y[*k] - y[k - 1]) * (y[k + 1] - y[*k]) <= 0.0;
-    let distance = |k: usize| (y[k] - level(k)).abs();
+    // How far it falls behind the peak, and how far it has risen before it, of which less may be seen: an ST
+    // segment may run into it.
+    let height = |peak: usize| {
+        let far = |side: &[f32], sign: f32| {
+            side.iter()
+                .fold(0.0_f32, |most, uv| most.max(sign * (y[peak] - uv)))
+        };
+        let before = &y[peak.saturating_sub(samples(T_REACH_MS)).max(first)..peak];
+        let behind = &y[peak..=(peak + samples(T_REACH_MS)).min(next)];
+        let of = |sign| {
+            let (rise, fall) = (far(before, sign), far(behind, sign));
+            let less = rise.min(fall);
+            (less + T_ONE_SIDED * rise.max(fall).min(4.0 * less)).max(T_FALL_ALONE * fall)
+        };
+        of(1.0_f32).max(of(-1.0))
+    };
     let peak = (earliest..next)
         .filter(turns)
-        .max_by(|&a, &b| distance(a).total_cmp(&distance(b)))?;
+        .max_by(|&a, &b| height(a).total_cmp(&height(b)))?;
     let least = LEAST_T_UV
         .max(T_SHARE * qrs.height_uv)
         .max(T_ABOVE_NOISE * trace.noise_uv);
-    if distance(peak) < least {
+    if height(peak) < least {
         return None;
     }
     let onset = foot(trace, peak, first, samples(T_FOOT_MS));
     let end = foot(trace, peak, next, samples(T_FOOT_MS));
-    let is_back = |uv: f32| (uv - before).abs() <= BACK_SHARE * (y[peak] - before).abs();
     Some(Wave {
         onset_ms: to_ms(onset),
         peak_ms: to_ms(peak),
-        end_ms: is_back(y[end]).then(|| to_ms(end)),
+        end_ms: (end + samples(UNSEEN_MS) < LEN).then(|| to_ms(end)),
     })
 }
 

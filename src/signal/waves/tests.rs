@@ -109,6 +109,109 @@ fn a_wide_beat_is_wide() {
     assert!(qrs.contains(&(R_INDEX as f32)));
 }
 
+/// Beats of the five classes as both leads might show them, on wandering baselines and with noise: the
+/// limits lie, in the mean and in their spread, where hand marks are asked to be met.
+#[test]
+fn limits_are_met_whatever_the_class_and_lead() {
+    let none = None;
+    let p = Some((-210.0, -110.0, 110.0));
+    let classes: [(&str, Drawn, [f32; 3]); 7] = [
+        ("N", NORMAL, [-44.0, 44.0, 380.0]),
+        (
+            "N, flat T wave",
+            [
+                p,
+                Some((-40.0, -10.0, -90.0)),
+                Some((-24.0, 24.0, 900.0)),
+                none,
+                Some((180.0, 370.0, 60.0)),
+            ],
+            [-40.0, 24.0, 370.0],
+        ),
+        (
+            "L",
+            [
+                p,
+                Some((-68.0, 12.0, 800.0)),
+                Some((-16.0, 84.0, 950.0)),
+                none,
+                Some((180.0, 420.0, -300.0)),
+            ],
+            [-68.0, 84.0, 420.0],
+        ),
+        (
+            "R",
+            [
+                p,
+                Some((-40.0, 36.0, 900.0)),
+                Some((20.0, 104.0, -350.0)),
+                none,
+                Some((170.0, 390.0, 250.0)),
+            ],
+            [-40.0, 104.0, 390.0],
+        ),
+        (
+            "A",
+            [none, NORMAL[1], NORMAL[2], NORMAL[3], NORMAL[4]],
+            [-44.0, 44.0, 380.0],
+        ),
+        (
+            "V",
+            [
+                none,
+                Some((-76.0, 60.0, 1600.0)),
+                Some((24.0, 128.0, -900.0)),
+                none,
+                Some((190.0, 440.0, 600.0)),
+            ],
+            [-76.0, 128.0, 440.0],
+        ),
+        (
+            "V, one phase",
+            [
+                none,
+                Some((-84.0, 84.0, 1300.0)),
+                none,
+                none,
+                Some((140.0, 400.0, -450.0)),
+            ],
+            [-84.0, 84.0, 400.0],
+        ),
+    ];
+    let mut apart = [const { Vec::new() }; 3];
+    for (name, drawn, expected) in classes {
+        for (scale, noise) in [(1.0, 4.0), (-1.0, 6.0), (0.5, 3.0), (2.0, 10.0)] {
+            for wander_uv in [-120.0, 0.0, 120.0] {
+                let drawn = drawn.map(|wave| wave.map(|(from, to, uv)| (from, to, uv * scale)));
+                let mut window = window(drawn, noise);
+                for (k, uv) in window.iter_mut().enumerate() {
+                    *uv += wander_uv * (k as f32 / 60.0).sin();
+                }
+                let waves = Waves::find(&window, Some(0.9));
+                let (qrs, t) = (
+                    waves.qrs.unwrap(),
+                    waves.t.unwrap_or_else(|| panic!("{name}")),
+                );
+                let found = [Some(qrs.onset_ms), qrs.end_ms, t.end_ms];
+                for ((apart, found), expected) in apart.iter_mut().zip(found).zip(expected) {
+                    apart.push(found.unwrap_or_else(|| panic!("{name}")) - expected);
+                }
+            }
+        }
+    }
+    for (apart, (mean_ms, spread_ms)) in
+        apart.iter().zip([(10.0, 12.0), (10.0, 12.0), (15.0, 30.0)])
+    {
+        let count = apart.len() as f32;
+        let mean = apart.iter().sum::<f32>() / count;
+        let spread = (apart.iter().map(|ms| (ms - mean).powi(2)).sum::<f32>() / count).sqrt();
+        assert!(
+            mean.abs() <= mean_ms && spread <= spread_ms,
+            "{mean} +- {spread}: {apart:?}"
+        );
+    }
+}
+
 /// A T wave that goes on beyond the window has no end.
 #[test]
 fn an_end_that_is_not_seen_is_not_told() {

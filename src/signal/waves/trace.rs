@@ -16,7 +16,7 @@ pub(super) struct Trace {
     pub(super) uv: [f32; LEN],
     /// Mean of 28 ms around each sample, µV: P and T waves without muscle noise.
     pub(super) smooth: [f32; LEN],
-    /// Size of the slope, µV per sample.
+    /// Size of the slope over 16 ms around each sample, µV per sample.
     pub(super) steepness: [f32; LEN],
     /// What the slope is where nothing happens, µV per sample.
     pub(super) quiet: f32,
@@ -30,8 +30,8 @@ impl Trace {
         let smooth = smoothed(&uv);
         let mut steepness = [0.0; LEN];
         for (k, slope) in steepness.iter_mut().enumerate() {
-            let (before, after) = (k.saturating_sub(1), (k + 1).min(LEN - 1));
-            *slope = (uv[after] - uv[before]).abs() / 2.0;
+            let (before, after) = (k.saturating_sub(2), (k + 2).min(LEN - 1));
+            *slope = (uv[after] - uv[before]).abs() / 4.0;
         }
         let mut sorted = steepness;
         sorted.sort_unstable_by(f32::total_cmp);
