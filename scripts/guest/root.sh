@@ -8,18 +8,11 @@ need() { # command, then its packages
     apt-get install -qy --no-install-recommends "$@"
 }
 
-# The mirror this machine itself uses.
-mirror() {
-    sed -n 's|^URIs: *\(http[^ ]*/debian\)/*$|\1|p; s|^deb \(\[[^]]*\] \)\{0,1\}\(http[^ ]*/debian\)/* .*|\2|p' \
-        /etc/apt/sources.list.d/*.sources /etc/apt/sources.list /etc/apt/sources.list.d/*.list \
-        2>/dev/null | head -n 1
-}
-
 # Builds a root once; FILE is there only in a whole one.
 build_root() { # root, file, packages with commas
     [ -e "$1/$2" ] && return
     rm -rf "$1"
-    mmdebstrap --quiet --variant=minbase --include="$3" trixie "$1" "$(mirror)"
+    mmdebstrap --quiet --variant=minbase --include="$3" trixie "$1" "$(scripts/debian-mirror)"
 }
 
 # Program and units as a package installs them, nothing left of an earlier run.
