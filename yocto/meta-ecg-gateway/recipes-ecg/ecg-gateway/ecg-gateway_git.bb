@@ -4,7 +4,8 @@ SUMMARY:${PN}-data = "ECG gateway: mounts the data partition"
 DESCRIPTION = "Reads a TI ADS1292/ADS1292R over SPI, finds and classifies every heartbeat, keeps the \
 beats in SQLite and serves them over a Unix socket. An engineering and research system, not a medical device."
 SECTION = "console/utils"
-LICENSE = "MIT | Apache-2.0"
+# SPDX expressions came with blacksail; wrynose has operators of its own.
+LICENSE = "MIT ${@bb.utils.contains('LAYERSERIES_CORENAMES', 'blacksail', 'OR', '|', d)} Apache-2.0"
 LIC_FILES_CHKSUM = "\
     file://LICENSE-MIT;md5=c5a5959c23d2f5ac5607946597fe1723 \
     file://LICENSE-APACHE;md5=22a53954e4e0ec258dfce4391e905dac \
