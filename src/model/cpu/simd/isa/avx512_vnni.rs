@@ -14,7 +14,8 @@ unsafe impl Isa for Avx512Vnni {
     type F32 = <Avx512 as Isa>::F32;
     const LANES: usize = Avx512::LANES;
     const REGISTERS: usize = Avx512::REGISTERS;
-    const SKIPS_ZEROS: bool = Avx512::SKIPS_ZEROS;
+    // Its products are those of int8 variants, which do not skip.
+    const SKIPS_ZEROS: bool = false;
 
     fn detect() -> Option<Self> {
         let base = Avx512::detect()?;
