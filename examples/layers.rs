@@ -60,13 +60,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// A beat as the network sees it, and its annotated class.
+type InputAndClass = (Vec<f32>, BeatClass);
+
 /// Inputs of the beats that are looked at.
 fn beats(
     folder: &Path,
     name: &str,
     test: &HashSet<u64>,
     model: &Arc<Model>,
-) -> Result<Vec<(Vec<f32>, BeatClass)>, Box<dyn Error>> {
+) -> Result<Vec<InputAndClass>, Box<dyn Error>> {
     let record = Record::open(&folder.join(name))?;
     let file = read_annotations(&record.file_with_ending("atr"))?;
     let (rate, chain) = (

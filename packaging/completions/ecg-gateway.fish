@@ -167,7 +167,7 @@ complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand evaluate" -l exp
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand evaluate" -l json -d 'Print one JSON object'
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand evaluate" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand evaluate" -s V -l version -d 'Print version'
-complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand explain" -l record -d 'WFDB records, each by the path of its header without .hea' -r -F
+complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand explain" -l record -d 'WFDB records, each by the path of its header without .hea, or directories of such records' -r -F
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand explain" -l db -d 'A database written by this program' -r -F
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand explain" -l beat -d 'Only this beat of the database' -r
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand explain" -l session -d 'Only this session of the database' -r
