@@ -297,3 +297,67 @@ fn describe(quality: SignalQuality) -> &'static str {
         SignalQuality::LeadOff => "lead off",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::acquisition::{Acquired, FrameSource, GapCause, open_replay};
+    use crate::model::{Model, best_cpu_engine};
+    use crate::signal::SampleRate;
+
+    /// Beats that wait to be classified together hold no gap back: the raw ECG behind it does not wait.
+    #[test]
+    fn a_gap_comes_before_the_raw_ecg_behind_it() {
+        let trace = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/demo/200.ecgtrace.gz");
+        let (mut source, _) = open_replay(&trace).unwrap();
+        let from = source.info().clone();
+        let config = PipelineConfig {
+            chain: ChainConfig::new(SampleRate::from_hz(from.sample_rate_hz).unwrap()),
+            uv_per_code: from.uv_per_code,
+            ecg_block_samples: Some(100),
+            rejection: Rejection::default(),
+        };
+        let model = Arc::new(Model::load("v1").unwrap());
+        let mut pipeline = Pipeline::new(&config, best_cpu_engine(model, 512)).unwrap();
+        let mut events = Vec::new();
+        let mut missing = 0;
+        while let Some(acquired) = source.next().unwrap() {
+            let Acquired::Sample(mut sample) = acquired else {
+                continue;
+            };
+            let mut sink = |event| events.push(event);
+            if sample.index == 10_000 {
+                let gap = Gap {
+                    first_missing_sample: sample.index,
+                    missing_samples: 500,
+                    time: sample.time,
+                    cause: GapCause::MissedDrdy,
+                };
+                pipeline.gap(&gap, &mut sink).unwrap();
+                missing = gap.missing_samples;
+            }
+            if sample.index == 12_000 {
+                break;
+            }
+            sample.index += missing;
+            pipeline.push(&sample, &mut sink).unwrap();
+        }
+        let gap = events
+            .iter()
+            .position(|event| matches!(event, PipelineEvent::Gap(_)));
+        let behind = events.iter().position(
+            |event| matches!(event, PipelineEvent::Ecg(block) if block.first_sample >= 10_000),
+        );
+        let (gap, behind) = (
+            gap.expect("the gap is told"),
+            behind.expect("ECG follows it"),
+        );
+        assert!(
+            gap < behind,
+            "the gap is event {gap}, ECG from behind it event {behind}"
+        );
+    }
+}
