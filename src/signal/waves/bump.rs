@@ -24,6 +24,11 @@ const T_OF_RR: f32 = 0.58;
 const SHORTEST_TO_T_END_S: f32 = 0.45;
 /// The T wave's peak is at least this far behind the QRS complex.
 const J_TO_T_PEAK_MS: usize = 60;
+/// A complex that runs into its T wave, as those of V beats do, has no ST segment: the wave begins with
+/// the complex's end and is farthest from the baseline within this time behind it.
+const MERGED_PEAK_MS: usize = 80;
+/// Its return from there is this share of the complex's height: less may be what is left of the complex.
+const MERGED_SHARE: f32 = 0.15;
 /// A slope this steep, of the QRS complex's steepest, is the next complex.
 const NEXT_QRS: f32 = 0.45;
 /// A T wave stands out over no more than this to either side.
@@ -130,22 +135,52 @@ pub(super) fn t_wave(trace: &Trace, qrs: &Qrs, rr_s: Option<f32>) -> Option<Wave
         };
         of(1.0_f32).max(of(-1.0))
     };
-    let peak = (earliest..next)
-        .filter(turns)
-        .max_by(|&a, &b| height(a).total_cmp(&height(b)))?;
     let least = LEAST_T_UV
         .max(T_SHARE * qrs.height_uv)
         .max(T_ABOVE_NOISE * trace.noise_uv);
-    if height(peak) < least {
-        return None;
-    }
-    let onset = foot(trace, peak, first, samples(T_FOOT_MS));
+    let apart = (earliest..next)
+        .filter(turns)
+        .max_by(|&a, &b| height(a).total_cmp(&height(b)))
+        .filter(|&peak| height(peak) >= least);
+    let (peak, onset) = match apart {
+        Some(peak) => (peak, foot(trace, peak, first, samples(T_FOOT_MS))),
+        None => (merged_peak(trace, qrs, first, next, least)?, first),
+    };
     let end = foot(trace, peak, next, samples(T_FOOT_MS));
     Some(Wave {
         onset_ms: to_ms(onset),
         peak_ms: to_ms(peak),
         end_ms: (end + samples(UNSEEN_MS) < LEN).then(|| to_ms(end)),
     })
+}
+
+/// The peak of a T wave that the complex runs into: what lies farthest to one side soon behind the complex,
+/// if it comes back by enough.
+fn merged_peak(
+    trace: &Trace,
+    qrs: &Qrs,
+    first: usize,
+    next: usize,
+    least_uv: f32,
+) -> Option<usize> {
+    let y = &trace.smooth;
+    let near = first..(first + samples(MERGED_PEAK_MS)).min(next);
+    let side = |sign: f32| {
+        let farthest = near
+            .clone()
+            .max_by(|&a, &b| (sign * y[a]).total_cmp(&(sign * y[b])))?;
+        let behind = &y[farthest..=(farthest + samples(T_REACH_MS)).min(next)];
+        let back = behind
+            .iter()
+            .fold(0.0_f32, |most, uv| most.max(sign * (y[farthest] - uv)));
+        Some((farthest, back))
+    };
+    [side(1.0), side(-1.0)]
+        .into_iter()
+        .flatten()
+        .max_by(|(_, a), (_, b)| a.total_cmp(b))
+        .filter(|&(_, back)| back >= least_uv.max(MERGED_SHARE * qrs.height_uv))
+        .map(|(peak, _)| peak)
 }
 
 /// Where the wave with this peak begins or ends, on the way from the peak to `limit`: the corner

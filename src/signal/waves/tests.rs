@@ -109,6 +109,25 @@ fn a_wide_beat_is_wide() {
     assert!(qrs.contains(&(R_INDEX as f32)));
 }
 
+/// A V beat without an ST segment: the complex falls into its T wave, which returns without a turn.
+#[test]
+fn a_t_wave_that_the_complex_runs_into_is_found() {
+    for scale in [1.0, -1.0, 0.4] {
+        let drawn = [
+            None,
+            None,
+            Some((-80.0, 70.0, 1900.0 * scale)),
+            Some((20.0, 200.0, -900.0 * scale)),
+            Some((60.0, 290.0, -350.0 * scale)),
+        ];
+        let waves = Waves::find(&window(drawn, 4.0), Some(0.5));
+        let (qrs, t) = (waves.qrs.unwrap(), waves.t.unwrap());
+        near(t.onset_ms, qrs.end_ms.unwrap(), 5.0);
+        near(t.peak_ms, 120.0, 16.0);
+        near(t.end_ms.unwrap(), 270.0, 40.0);
+    }
+}
+
 /// Beats of the five classes as both leads might show them, on wandering baselines and with noise: the
 /// limits lie, in the mean and in their spread, where hand marks are asked to be met.
 #[test]
