@@ -1,14 +1,15 @@
 //! The way back: transposed convolutions, from the logits to the input.
 
 use super::super::depthwise::PackedDepthwise;
+use super::super::isa::prefetch;
 use super::super::marks;
-use super::super::product::{Output, PackedProduct, Rows};
+use super::super::product::{Addend, Output, PackedProduct, Rows};
 use super::super::sparse::PackedSparse;
+use super::background::{Group, TOGETHER};
+use super::relu::{Line, LineLessOwn, Open, Own, Slope, ThroughRelu};
 use super::stage::Kept;
-use super::{
-    CLASS_COUNT, Isa, Kernel, Layout, Model, Part, PartKind, SMALLEST_DIFFERENCE, Shape, scalars,
-    scalars_mut,
-};
+use super::stem::{context_back, interleaved, scatter};
+use super::{CLASS_COUNT, Isa, Kernel, Layout, Model, Part, PartKind, Shape, scalars, scalars_mut};
 use crate::model::weights::PartWeights;
 
 /// The parts between the pooling and the input, last first, and the head.
@@ -17,15 +18,27 @@ pub(super) struct Back<I: Isa> {
     /// The dense layer's weights `[class][channel]`.
     dense: Vec<f32>,
     maps: Layout,
-    /// Derivatives with respect to a part's output; the next part's in turn.
+    /// Derivatives with respect to the last feature maps of any beat.
+    head: Vec<I::F32>,
+    /// What the first step passes back at the beat itself, where it skips zeros: compared with another
+    /// beat it is that and what the slopes that differ add, which are few.
+    own: Vec<I::F32>,
+    room: Room<I>,
+}
+
+/// Room for the derivatives of [`TOGETHER`] beats.
+struct Room<I: Isa> {
+    /// With respect to a part's output; the next part's in turn.
     front: Vec<I::F32>,
     back: Vec<I::F32>,
-    /// Derivatives with respect to a part's output before its ReLU.
+    /// With respect to a part's output before its ReLU.
     before: Vec<I::F32>,
     /// Which of them are not zero, where the operation that reads them skips zeros.
     marks: Vec<u64>,
-    /// Derivatives with respect to the output of a layer with a residual, until its input is reached.
+    /// With respect to the output of a layer with a residual, until its input is reached.
     residual: Vec<I::F32>,
+    /// With respect to the samples of one beat, interleaved.
+    samples: Vec<f32>,
 }
 
 /// One part.
@@ -61,6 +74,9 @@ enum Operation<I: Isa> {
     },
 }
 
+/// Derivatives of some beats, and the vectors from one beat's to the next's.
+type Derivatives<'a, V> = (&'a [V], usize);
+
 impl<I: Isa> Back<I> {
     pub(super) fn new(isa: I, model: &Model) -> Self {
         let description = model.description();
@@ -85,156 +101,164 @@ impl<I: Isa> Back<I> {
             }
         }
         steps.reverse();
-        let largest = |of: fn(&Step<I>) -> Layout| {
-            steps
-                .iter()
-                .map(|step| of(step).beat_len())
-                .max()
-                .unwrap_or(0)
-        };
-        let (from, into) = (largest(|step| step.from), largest(|step| step.into));
-        let room = |vectors: usize| vec![isa.splat(0.0); vectors];
+        let maps = Layout::new::<I>(description.feature_maps(), 0);
+        let own = steps.first().filter(|step| step.skips_zeros());
+        let own = own.map_or(0, |step| step.into.beat_len());
         Self {
-            front: room(from.max(into)),
-            back: room(from.max(into)),
-            before: room(largest(|step| step.spread)),
-            marks: steps
-                .iter()
-                .map(|step| marks::words::<I>(&step.spread))
-                .max()
-                .map_or_else(Vec::new, |words| vec![0; words]),
-            residual: room(from),
-            maps: Layout::new::<I>(description.feature_maps(), 0),
+            head: vec![isa.splat(0.0); maps.beat_len()],
+            own: vec![isa.splat(0.0); own],
+            room: Room::new(isa, &steps),
+            maps,
             dense,
             steps,
         }
     }
 
-    /// Derivatives of `sum(of[k] * logit[k])` at `beat` with respect to its input, or, with a
-    /// `reference`, the multipliers of the rescale rule.
-    pub(super) fn run(
+    /// The parts with a ReLU, last first.
+    pub(super) fn relus(&self) -> Vec<usize> {
+        let steps = self.steps.iter().filter(|step| step.relu);
+        steps.map(|step| step.part).collect()
+    }
+
+    /// Derivatives of `sum(of[k] * logit[k])` at `beat` with respect to its input.
+    pub(super) fn gradient(
         &mut self,
         isa: I,
         beat: &Kept<I>,
-        reference: Option<&Kept<I>>,
         of: &[f32; CLASS_COUNT],
         input: &mut [f32],
     ) {
-        self.run_until(isa, beat, reference, of, None, input);
+        self.start(of);
+        self.run_until(isa, beat, None, None, input);
     }
 
-    /// As [`Back::run`], but only as far as the output of part `until`: those derivatives
+    /// As [`Back::gradient`], but only as far as the output of part `until`: those derivatives
     /// `[time][vectors of channels]`.
-    pub(super) fn run_to(
+    pub(super) fn gradient_at(
         &mut self,
         isa: I,
         beat: &Kept<I>,
         of: &[f32; CLASS_COUNT],
         until: usize,
     ) -> &[I::F32] {
-        self.run_until(isa, beat, None, of, Some(until), &mut []);
-        let reached = self.steps.iter().find(|step| step.part == until);
-        &self.front[..reached.map_or(0, |step| step.from.beat_len())]
+        self.start(of);
+        self.run_until(isa, beat, None, Some(until), &mut []);
+        match self.steps.iter().position(|step| step.part == until) {
+            None | Some(0) => &self.head,
+            Some(reached) => &self.room.front[..self.steps[reached].from.beat_len()],
+        }
+    }
+
+    /// Makes ready for [`Back::multipliers`] of `beat`.
+    pub(super) fn start_comparing(&mut self, isa: I, beat: &Kept<I>, of: &[f32; CLASS_COUNT]) {
+        self.start(of);
+        if let Some(step) = self.steps.first().filter(|step| step.skips_zeros()) {
+            let at = beat.before[step.part].as_slice();
+            step.through_relu(isa, Own, 1, (&self.head, 0), (at, at), &mut self.room);
+            let derivatives = (self.room.before.as_slice(), 0);
+            let output = step.output(&mut self.own, None);
+            step.operate(isa, 1, derivatives, &self.room.marks, output);
+        }
+    }
+
+    /// Multipliers of the rescale rule, one beat of `group` after the other: of the beat and the class
+    /// that [`Back::start_comparing`] had.
+    pub(super) fn multipliers(
+        &mut self,
+        isa: I,
+        beat: &Kept<I>,
+        group: &Group<I>,
+        inputs: &mut [f32],
+    ) {
+        self.run_until(isa, beat, Some(group), None, inputs);
     }
 
     fn run_until(
         &mut self,
         isa: I,
         beat: &Kept<I>,
-        reference: Option<&Kept<I>>,
-        of: &[f32; CLASS_COUNT],
+        group: Option<&Group<I>>,
         until: Option<usize>,
-        input: &mut [f32],
+        inputs: &mut [f32],
     ) {
-        self.head(of);
-        for step in &self.steps {
+        let beats = group.map_or(1, |group| group.beats);
+        let mut to_come = group.map_or(&[][..], |group| &group.before);
+        let room = &mut self.room;
+        for (number, step) in self.steps.iter().enumerate() {
             if Some(step.part) == until {
                 return;
             }
-            let (shape, width) = (step.from.shape, step.from.width);
-            let rows = shape.time * width;
+            let mut front = std::mem::take(&mut room.front);
+            let after = if number == 0 {
+                (self.head.as_slice(), 0)
+            } else {
+                (front.as_slice(), step.from.beat_len())
+            };
             if step.residual_starts {
-                self.residual[..rows].copy_from_slice(&self.front[..rows]);
+                keep(after, beats, step.from.beat_len(), &mut room.residual);
             }
-            // Between the rows of a strided part, and in the margins, nothing is passed back.
-            if step.step > 1 || step.spread.margin > 0 {
-                self.before[..step.spread.beat_len()].fill(isa.splat(0.0));
+            let at = beat.before[step.part].as_slice();
+            let mut addend = None;
+            let direct = !step.relu && step.step == 1 && step.spread.margin == 0;
+            if !step.relu && !direct {
+                step.through_relu(isa, Open, beats, after, (at, at), room);
+            } else if group.is_none() {
+                step.through_relu(isa, Own, beats, after, (at, at), room);
+            } else if step.relu {
+                let from;
+                (from, to_come) = to_come.split_at(beats * step.from.beat_len());
+                if number == 0 && step.skips_zeros() {
+                    step.through_relu(isa, LineLessOwn, beats, after, (at, from), room);
+                    addend = Some(self.own.as_slice());
+                } else {
+                    step.through_relu(isa, Line, beats, after, (at, from), room);
+                }
+                if let Some(next) = self.steps[number + 1..].iter().find(|step| step.relu) {
+                    prefetch(&to_come[..beats * next.from.beat_len()]);
+                }
             }
-            let marks = matches!(step.operation, Operation::Sparse(_)).then_some(&mut self.marks);
-            isa.run(ThroughRelu::<I> {
-                relu: step.relu,
-                after: &self.front[..rows],
-                beat: &beat.before[step.part],
-                reference: reference.map(|kept| kept.before[step.part].as_slice()),
-                before: &mut self.before[step.spread.at(0, 0)..],
-                width,
-                row_step: step.step * width,
-                marks: marks.map(|marks| (marks.as_mut_slice(), step.spread)),
-            });
-            match &step.operation {
-                Operation::Stem {
-                    taps,
-                    part,
-                    context,
-                } => {
-                    let output = Output {
-                        values: &mut self.back,
-                        layout: step.into,
-                        relu: false,
-                        addend: None,
-                    };
-                    taps.run(isa, 1, rows_of::<I>(&self.before, step.spread), output);
+            let derivatives = if direct {
+                after
+            } else {
+                (room.before.as_slice(), step.spread.beat_len())
+            };
+            step.operate(
+                isa,
+                beats,
+                derivatives,
+                &room.marks,
+                step.output(&mut room.back, addend),
+            );
+            if let Operation::Stem { part, context, .. } = &step.operation {
+                let len = inputs.len() / beats;
+                for (beat, input) in inputs.chunks_exact_mut(len).enumerate() {
                     let (waveform, context_out) = input.split_at_mut(part.input.len());
-                    scatter::<I>(&self.back, step.into, part, waveform);
-                    context_back::<I>(&self.before, step.spread, context, context_out);
-                    return;
+                    let passed = &room.back[step.into.at(beat, 0)..][..step.into.beat_len()];
+                    scatter::<I>(passed, step.into, part, &mut room.samples, waveform);
+                    let before = &derivatives.0[beat * derivatives.1..][..step.spread.beat_len()];
+                    context_back::<I>(before, step.spread, context, context_out);
                 }
-                Operation::Pointwise(weights) => {
-                    let output = Output {
-                        values: &mut self.back,
-                        layout: step.into,
-                        relu: false,
-                        addend: None,
-                    };
-                    weights.run(isa, 1, rows_of::<I>(&self.before, step.spread), output);
-                }
-                Operation::Sparse(weights) => {
-                    let output = Output {
-                        values: &mut self.back,
-                        layout: step.into,
-                        relu: false,
-                        addend: None,
-                    };
-                    let input = (self.before.as_slice(), step.spread);
-                    weights.run(isa, 1, input, &self.marks, output);
-                }
-                Operation::Depthwise(weights) => {
-                    weights.run(
-                        isa,
-                        1,
-                        (&self.before, step.spread),
-                        (&mut self.back, step.into),
-                        None,
-                    );
-                }
+                room.front = front;
+                return;
             }
             if step.residual_ends {
-                let count = step.into.beat_len();
+                let count = beats * step.into.beat_len();
                 isa.run(Add {
-                    values: &self.residual[..count],
-                    to: &mut self.back[..count],
+                    values: &room.residual[..count],
+                    to: &mut room.back[..count],
                 });
             }
-            std::mem::swap(&mut self.front, &mut self.back);
+            std::mem::swap(&mut front, &mut room.back);
+            room.front = front;
         }
     }
 
-    /// From the logits through the dense layer and the mean: the same at every time.
-    fn head(&mut self, of: &[f32; CLASS_COUNT]) {
+    /// From the logits through the dense layer and the mean: the same at every time, for every beat.
+    fn start(&mut self, of: &[f32; CLASS_COUNT]) {
         let Shape { channels, time } = self.maps.shape;
         let row_len = self.maps.width * I::LANES;
-        let values = scalars_mut::<I>(&mut self.front);
-        let (first, others) = values[..time * row_len].split_at_mut(row_len);
+        let values = scalars_mut::<I>(&mut self.head);
+        let (first, others) = values.split_at_mut(row_len);
         first.fill(0.0);
         for (weights, share) in self.dense.chunks_exact(channels).zip(of) {
             for (value, weight) in first.iter_mut().zip(weights) {
@@ -247,16 +271,122 @@ impl<I: Isa> Back<I> {
     }
 }
 
-fn rows_of<I: Isa>(values: &[I::F32], layout: Layout) -> Rows<'_> {
-    Rows {
-        values: scalars::<I>(values),
-        first: layout.at(0, 0) * I::LANES,
-        beat_step: 0,
-        row_step: layout.width * I::LANES,
+/// Copies the derivatives of `beats` beats, `len` vectors each.
+fn keep<V: Copy>((values, step): Derivatives<'_, V>, beats: usize, len: usize, into: &mut [V]) {
+    for (beat, kept) in into.chunks_exact_mut(len).take(beats).enumerate() {
+        kept.copy_from_slice(&values[beat * step..][..len]);
+    }
+}
+
+impl<I: Isa> Room<I> {
+    fn new(isa: I, steps: &[Step<I>]) -> Self {
+        let largest = |of: fn(&Step<I>) -> usize| steps.iter().map(of).max().unwrap_or(0);
+        let from = largest(|step| step.from.beat_len());
+        let either = from.max(largest(|step| step.into.beat_len()));
+        let room = |vectors: usize| vec![isa.splat(0.0); TOGETHER * vectors];
+        Self {
+            front: room(either),
+            back: room(either),
+            before: room(largest(|step| step.spread.beat_len())),
+            marks: vec![0; TOGETHER * largest(|step| marks::words::<I>(&step.spread))],
+            residual: room(from),
+            samples: steps.last().map_or_else(Vec::new, Step::samples),
+        }
     }
 }
 
 impl<I: Isa> Step<I> {
+    /// Room for the samples that a stem reads.
+    fn samples(&self) -> Vec<f32> {
+        match &self.operation {
+            Operation::Stem { part, .. } => vec![0.0; interleaved(part)],
+            _ => Vec::new(),
+        }
+    }
+
+    const fn skips_zeros(&self) -> bool {
+        matches!(self.operation, Operation::Sparse(_))
+    }
+
+    /// From `after` to the room's `before`, with its marks where the operation reads them; `values` are
+    /// those before the ReLU of the beat and of what it is compared with.
+    fn through_relu<S: Slope<I>>(
+        &self,
+        isa: I,
+        slope: S,
+        beats: usize,
+        after: Derivatives<'_, I::F32>,
+        values: (&[I::F32], &[I::F32]),
+        room: &mut Room<I>,
+    ) {
+        // Between the rows of a strided part, and in the margins, nothing is passed back.
+        if self.step > 1 || self.spread.margin > 0 {
+            room.before[..beats * self.spread.beat_len()].fill(isa.splat(0.0));
+        }
+        isa.run(ThroughRelu {
+            slope,
+            beats,
+            after,
+            at: values.0,
+            from: values.1,
+            before: &mut room.before,
+            spread: self.spread,
+            step: self.step,
+            marks: self.skips_zeros().then_some(&mut room.marks),
+        });
+    }
+
+    const fn output<'a>(
+        &self,
+        values: &'a mut [I::F32],
+        addend: Option<&'a [I::F32]>,
+    ) -> Output<'a, I::F32> {
+        Output {
+            values,
+            layout: self.into,
+            relu: false,
+            addend: match addend {
+                // The same for every beat.
+                Some(values) => Some(Addend {
+                    values,
+                    first: 0,
+                    beat_step: 0,
+                    row_step: self.into.width,
+                }),
+                None => None,
+            },
+        }
+    }
+
+    /// The transposed convolution.
+    fn operate(
+        &self,
+        isa: I,
+        beats: usize,
+        (values, beat_step): Derivatives<'_, I::F32>,
+        marks: &[u64],
+        output: Output<'_, I::F32>,
+    ) {
+        match &self.operation {
+            Operation::Pointwise(weights) | Operation::Stem { taps: weights, .. } => {
+                let rows = Rows {
+                    values: scalars::<I>(values),
+                    first: 0,
+                    beat_step: beat_step * I::LANES,
+                    row_step: self.spread.width * I::LANES,
+                };
+                weights.run(isa, beats, rows, output);
+            }
+            Operation::Sparse(weights) => {
+                weights.run(isa, beats, (values, self.spread), marks, output);
+            }
+            Operation::Depthwise(weights) => {
+                let output = (output.values, self.into);
+                weights.run(isa, beats, (values, self.spread), output, None);
+            }
+        }
+    }
+
     fn new(isa: I, part: &Part, weights: &PartWeights) -> Self {
         let weight = &weights.weight;
         let (inputs, outputs, taps) = (part.input.channels, part.output.channels, part.kernel);
@@ -316,70 +446,6 @@ impl<I: Isa> Step<I> {
     }
 }
 
-/// What a ReLU passes back, spread out to the rows its part's transposed convolution reads.
-struct ThroughRelu<'a, I: Isa> {
-    relu: bool,
-    after: &'a [I::F32],
-    beat: &'a [I::F32],
-    reference: Option<&'a [I::F32]>,
-    /// From the first row on.
-    before: &'a mut [I::F32],
-    width: usize,
-    row_step: usize,
-    /// Where it is marked what is not zero of them, and their layout.
-    marks: Option<(&'a mut [u64], Layout)>,
-}
-
-impl<I: Isa> Kernel<I> for ThroughRelu<'_, I> {
-    #[inline(always)]
-    fn eval(mut self, isa: I) {
-        let width = self.width;
-        let after = self.after.chunks_exact(width);
-        let beat = self.beat.chunks_exact(width);
-        let mut reference = self.reference.map(|values| values.chunks_exact(width));
-        for (row, (after, beat)) in after.zip(beat).enumerate() {
-            let before = &mut self.before[row * self.row_step..][..width];
-            if !self.relu {
-                before.copy_from_slice(after);
-                continue;
-            }
-            match reference.as_mut().and_then(Iterator::next) {
-                None => {
-                    let zero = isa.splat(0.0);
-                    for ((out, &after), &at) in before.iter_mut().zip(after).zip(beat) {
-                        *out = isa.where_above(at, zero, after, zero);
-                    }
-                }
-                Some(reference) => {
-                    for (((out, &after), &at), &from) in
-                        before.iter_mut().zip(after).zip(beat).zip(reference)
-                    {
-                        *out = isa.multiply(after, slope(isa, at, from));
-                    }
-                }
-            }
-            if let Some((marks, layout)) = &mut self.marks {
-                for (vector, &value) in before.iter().enumerate() {
-                    marks::mark(isa, marks, layout, (0, row, vector), &[value]);
-                }
-            }
-        }
-    }
-}
-
-/// Slope of the line through a ReLU's graph from `from` to `at`.
-#[inline(always)]
-fn slope<I: Isa>(isa: I, at: I::F32, from: I::F32) -> I::F32 {
-    let zero = isa.splat(0.0);
-    let difference = isa.subtract(at, from);
-    let rise = isa.subtract(isa.relu(at), isa.relu(from));
-    let line = isa.multiply(rise, isa.reciprocal(difference));
-    let own = isa.where_above(at, zero, isa.splat(1.0), zero);
-    let far = isa.multiply(difference, difference);
-    let smallest = isa.splat(SMALLEST_DIFFERENCE * SMALLEST_DIFFERENCE);
-    isa.where_above(far, smallest, line, own)
-}
-
 struct Add<'a, V> {
     values: &'a [V],
     to: &'a mut [V],
@@ -390,46 +456,6 @@ impl<I: Isa> Kernel<I> for Add<'_, I::F32> {
     fn eval(self, isa: I) {
         for (to, &value) in self.to.iter_mut().zip(self.values) {
             *to = isa.add(*to, value);
-        }
-    }
-}
-
-/// Adds what each tap of each output passes back to the sample it read.
-fn scatter<I: Isa>(passed: &[I::F32], layout: Layout, part: &Part, waveform: &mut [f32]) {
-    waveform.fill(0.0);
-    let (inputs, time) = (part.input.channels, part.input.time);
-    let padding = part.kernel / 2;
-    let rows = scalars::<I>(passed).chunks_exact(layout.width * I::LANES);
-    for (output, row) in rows.take(part.output.time).enumerate() {
-        for tap in 0..part.kernel {
-            let Some(sample) = (output * part.stride + tap).checked_sub(padding) else {
-                continue;
-            };
-            if sample >= time {
-                continue;
-            }
-            for input in 0..inputs {
-                waveform[input * time + sample] += row[tap * inputs + input];
-            }
-        }
-    }
-}
-
-/// Derivatives with respect to the context: its map is added at every output position.
-fn context_back<I: Isa>(before: &[I::F32], layout: Layout, map: &[f32], context: &mut [f32]) {
-    context.fill(0.0);
-    if context.is_empty() {
-        return;
-    }
-    let rows = &scalars::<I>(before)[layout.at(0, 0) * I::LANES..];
-    for (channel, weights) in map.chunks_exact(context.len()).enumerate() {
-        let sum: f32 = rows[channel..]
-            .iter()
-            .step_by(layout.width * I::LANES)
-            .take(layout.shape.time)
-            .sum();
-        for (value, weight) in context.iter_mut().zip(weights) {
-            *value += weight * sum;
         }
     }
 }

@@ -8,11 +8,15 @@
 //! the logits.
 
 mod back;
+mod background;
+mod relu;
 mod stage;
+mod stem;
 
 use std::sync::Arc;
 
 use self::back::Back;
+use self::background::{Background, TOGETHER};
 use self::stage::{Kept, Stage};
 use super::CpuIsa;
 use super::isa::{self, Isa, Kernel, scalars, scalars_mut};
@@ -21,9 +25,6 @@ use crate::model::CLASS_COUNT;
 use crate::model::classifier::ClassifyError;
 use crate::model::description::{Layer, Op, Part, PartKind, Shape};
 use crate::model::weights::Model;
-
-/// Differences of an activation below this are taken for none: the slope is the ReLU's own then.
-const SMALLEST_DIFFERENCE: f32 = 1e-6;
 
 /// Computes gradients and attributions of one network on one core with the processor's vector
 /// instructions. Allocates when it is made and when the background changes, never per beat.
@@ -215,10 +216,8 @@ struct Runner<I: Isa> {
     back: Back<I>,
     /// The beat's values before each ReLU.
     beat: Kept<I>,
-    background: Vec<Kept<I>>,
-    background_inputs: Vec<f32>,
-    background_logits: Vec<[f32; CLASS_COUNT]>,
-    /// Mean multipliers of one beat of the background.
+    background: Background<I>,
+    /// Multipliers of [`TOGETHER`] beats of the background.
     multipliers: Vec<f32>,
 }
 
@@ -230,10 +229,8 @@ impl<I: Isa> Runner<I> {
             back: Back::new(isa, model),
             beat: Kept::new(isa, model, &stages),
             stages,
-            background: Vec::new(),
-            background_inputs: Vec::new(),
-            background_logits: Vec::new(),
-            multipliers: vec![0.0; model.description().input.len()],
+            background: Background::empty(),
+            multipliers: vec![0.0; TOGETHER * model.description().input.len()],
         }
     }
 }
@@ -246,24 +243,21 @@ impl<I: Isa> Run for Runner<I> {
         gradient: &mut [f32],
     ) -> [f32; CLASS_COUNT] {
         let logits = self.beat.forward(self.isa, &self.stages, input);
-        self.back.run(self.isa, &self.beat, None, of, gradient);
+        self.back.gradient(self.isa, &self.beat, of, gradient);
         logits
     }
 
     fn set_background(&mut self, beats: &[f32]) {
-        self.background.clear();
-        self.background_logits.clear();
-        self.background_inputs = beats.to_vec();
-        for beat in beats.chunks_exact(self.multipliers.len()) {
-            let mut kept = self.beat.clone();
-            let logits = kept.forward(self.isa, &self.stages, beat);
-            self.background_logits.push(logits);
-            self.background.push(kept);
-        }
+        let (isa, kept, stages) = (self.isa, &self.beat, &self.stages);
+        let beat_len = self.multipliers.len() / TOGETHER;
+        self.background = Background::new(beats, beat_len, &self.back.relus(), |beat| {
+            let mut kept = kept.clone();
+            (kept.forward(isa, stages, beat), kept)
+        });
     }
 
     fn background_logits(&self) -> &[[f32; CLASS_COUNT]] {
-        &self.background_logits
+        &self.background.logits
     }
 
     fn attributions(
@@ -273,19 +267,23 @@ impl<I: Isa> Run for Runner<I> {
         attributions: &mut [f32],
     ) -> [f32; CLASS_COUNT] {
         let logits = self.beat.forward(self.isa, &self.stages, input);
+        self.back.start_comparing(self.isa, &self.beat, of);
         attributions.fill(0.0);
-        let share = 1.0 / self.background.len() as f32;
-        let references = self.background_inputs.chunks_exact(input.len());
-        for (kept, reference) in self.background.iter().zip(references) {
+        let share = 1.0 / self.background.logits.len() as f32;
+        for group in self.background.groups() {
+            let multipliers = &mut self.multipliers[..group.inputs.len()];
             self.back
-                .run(self.isa, &self.beat, Some(kept), of, &mut self.multipliers);
-            for (((sum, multiplier), value), reference) in attributions
-                .iter_mut()
-                .zip(&self.multipliers)
-                .zip(input)
-                .zip(reference)
-            {
-                *sum += share * multiplier * (value - reference);
+                .multipliers(self.isa, &self.beat, group, multipliers);
+            let references = group.inputs.chunks_exact(input.len());
+            for (multipliers, reference) in multipliers.chunks_exact(input.len()).zip(references) {
+                for (((sum, multiplier), value), reference) in attributions
+                    .iter_mut()
+                    .zip(multipliers)
+                    .zip(input)
+                    .zip(reference)
+                {
+                    *sum += share * multiplier * (value - reference);
+                }
             }
         }
         logits
@@ -299,7 +297,7 @@ impl<I: Isa> Run for Runner<I> {
         map: &mut [f32],
     ) -> [f32; CLASS_COUNT] {
         let logits = self.beat.forward(self.isa, &self.stages, input);
-        let slopes = self.back.run_to(self.isa, &self.beat, of, part);
+        let slopes = self.back.gradient_at(self.isa, &self.beat, of, part);
         let activation = self.beat.activation(part, &self.stages);
         let row = activation.len() / map.len() * I::LANES;
         let rows = scalars::<I>(activation)

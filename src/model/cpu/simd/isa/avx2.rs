@@ -4,9 +4,9 @@
 use std::arch::x86_64::{
     __m256, __m256i, _CMP_GT_OQ, _CMP_NEQ_UQ, _mm256_add_epi32, _mm256_add_ps, _mm256_and_si256,
     _mm256_blendv_ps, _mm256_cmp_ps, _mm256_cvtepi32_ps, _mm256_fmadd_ps, _mm256_fnmadd_ps,
-    _mm256_madd_epi16, _mm256_max_ps, _mm256_movemask_ps, _mm256_mul_ps, _mm256_rcp_ps,
-    _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_ps, _mm256_slli_epi16,
-    _mm256_srai_epi16, _mm256_srli_epi16, _mm256_sub_ps,
+    _mm256_madd_epi16, _mm256_max_ps, _mm256_min_ps, _mm256_movemask_ps, _mm256_mul_ps,
+    _mm256_rcp_ps, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_ps,
+    _mm256_slli_epi16, _mm256_srai_epi16, _mm256_srli_epi16, _mm256_sub_ps,
 };
 
 use super::{Isa, Kernel};
@@ -79,6 +79,18 @@ unsafe impl Isa for Avx2 {
             let rest = _mm256_fnmadd_ps(a, estimate, _mm256_set1_ps(2.0));
             _mm256_mul_ps(estimate, rest)
         }
+    }
+
+    #[inline(always)]
+    fn larger(self, a: Self::F32, b: Self::F32) -> Self::F32 {
+        // SAFETY: as in `run`.
+        unsafe { _mm256_max_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn smaller(self, a: Self::F32, b: Self::F32) -> Self::F32 {
+        // SAFETY: as in `run`.
+        unsafe { _mm256_min_ps(a, b) }
     }
 
     #[inline(always)]

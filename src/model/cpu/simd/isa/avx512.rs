@@ -4,8 +4,8 @@
 use std::arch::x86_64::{
     __m512, __m512i, _CMP_GT_OQ, _CMP_NEQ_UQ, _mm512_add_epi32, _mm512_add_ps, _mm512_cmp_ps_mask,
     _mm512_cvtepi32_ps, _mm512_fmadd_ps, _mm512_fnmadd_ps, _mm512_mask_blend_ps, _mm512_max_ps,
-    _mm512_mul_ps, _mm512_mullo_epi32, _mm512_rcp14_ps, _mm512_set1_epi32, _mm512_set1_ps,
-    _mm512_setzero_ps, _mm512_sllv_epi32, _mm512_srai_epi32, _mm512_sub_ps,
+    _mm512_min_ps, _mm512_mul_ps, _mm512_mullo_epi32, _mm512_rcp14_ps, _mm512_set1_epi32,
+    _mm512_set1_ps, _mm512_setzero_ps, _mm512_sllv_epi32, _mm512_srai_epi32, _mm512_sub_ps,
 };
 
 use super::{Isa, Kernel};
@@ -77,6 +77,18 @@ unsafe impl Isa for Avx512 {
             let rest = _mm512_fnmadd_ps(a, estimate, _mm512_set1_ps(2.0));
             _mm512_mul_ps(estimate, rest)
         }
+    }
+
+    #[inline(always)]
+    fn larger(self, a: Self::F32, b: Self::F32) -> Self::F32 {
+        // SAFETY: as in `run`.
+        unsafe { _mm512_max_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn smaller(self, a: Self::F32, b: Self::F32) -> Self::F32 {
+        // SAFETY: as in `run`.
+        unsafe { _mm512_min_ps(a, b) }
     }
 
     #[inline(always)]

@@ -62,6 +62,16 @@ unsafe impl Isa for Avx512Vnni {
     }
 
     #[inline(always)]
+    fn larger(self, a: Self::F32, b: Self::F32) -> Self::F32 {
+        self.0.larger(a, b)
+    }
+
+    #[inline(always)]
+    fn smaller(self, a: Self::F32, b: Self::F32) -> Self::F32 {
+        self.0.smaller(a, b)
+    }
+
+    #[inline(always)]
     fn where_above(
         self,
         a: Self::F32,

@@ -4,9 +4,9 @@
 use std::arch::aarch64::{
     float32x4_t, int32x4_t, vaddq_f32, vaddq_s32, vaddvq_u32, vbicq_u32, vbslq_f32, vceqzq_f32,
     vcgtq_f32, vcvtq_f32_s32, vdivq_f32, vdup_n_u32, vdupq_n_f32, vdupq_n_s32, vfmaq_f32,
-    vget_high_s8, vget_low_s8, vget_low_s16, vld1q_u32, vmaxnmq_f32, vmovl_s8, vmovl_u8,
-    vmull_high_s16, vmull_s16, vmulq_f32, vpaddq_s32, vreinterpret_u8_u32, vreinterpretq_s8_s32,
-    vreinterpretq_s16_u16, vsubq_f32,
+    vget_high_s8, vget_low_s8, vget_low_s16, vld1q_u32, vmaxnmq_f32, vminnmq_f32, vmovl_s8,
+    vmovl_u8, vmull_high_s16, vmull_s16, vmulq_f32, vpaddq_s32, vreinterpret_u8_u32,
+    vreinterpretq_s8_s32, vreinterpretq_s16_u16, vsubq_f32,
 };
 
 use super::{Isa, Kernel};
@@ -69,6 +69,18 @@ unsafe impl Isa for Neon {
     fn reciprocal(self, a: Self::F32) -> Self::F32 {
         // SAFETY: as in `run`.
         unsafe { vdivq_f32(vdupq_n_f32(1.0), a) }
+    }
+
+    #[inline(always)]
+    fn larger(self, a: Self::F32, b: Self::F32) -> Self::F32 {
+        // SAFETY: as in `run`.
+        unsafe { vmaxnmq_f32(a, b) }
+    }
+
+    #[inline(always)]
+    fn smaller(self, a: Self::F32, b: Self::F32) -> Self::F32 {
+        // SAFETY: as in `run`.
+        unsafe { vminnmq_f32(a, b) }
     }
 
     #[inline(always)]

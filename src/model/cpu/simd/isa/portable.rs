@@ -74,6 +74,16 @@ unsafe impl Isa for Portable {
     }
 
     #[inline(always)]
+    fn larger(self, a: Self::F32, b: Self::F32) -> Self::F32 {
+        a.with(b, f32::max)
+    }
+
+    #[inline(always)]
+    fn smaller(self, a: Self::F32, b: Self::F32) -> Self::F32 {
+        a.with(b, f32::min)
+    }
+
+    #[inline(always)]
     fn where_above(
         self,
         a: Self::F32,
