@@ -164,8 +164,12 @@ fn model() -> Arc<Model> {
     Arc::new(Model::load("v2").unwrap())
 }
 
+/// How long something that is sure to come may take: an emulated processor is slow.
+const SURE_TO_COME: Duration = Duration::from_secs(300);
+
 fn options() -> ChooseOptions {
     ChooseOptions {
+        patience: SURE_TO_COME,
         first_pause: Duration::from_millis(20),
         longest_pause: Duration::from_millis(40),
         grace: Duration::from_millis(100),
@@ -211,7 +215,7 @@ fn until_noticed(engine: &mut dyn Classifier) -> Vec<EngineNotice> {
         if !found.is_empty() {
             return found;
         }
-        assert!(began.elapsed() < Duration::from_secs(20), "no notice");
+        assert!(began.elapsed() < SURE_TO_COME, "no notice");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -25,7 +25,7 @@ SRC_URI += "\
 # nooelint: oelint.vars.autorev - the head of that clone, see above
 SRCREV = "${AUTOREV}"
 
-inherit cargo cargo-update-recipe-crates pkgconfig systemd useradd
+inherit bash-completion cargo cargo-update-recipe-crates pkgconfig systemd useradd
 
 PACKAGECONFIG ??= "\
     ${@bb.utils.filter('DISTRO_FEATURES', 'systemd', d)} \
@@ -51,6 +51,10 @@ do_install:append() {
     install -D -m 0644 ${S}/systemd/ecg-gateway.tmpfiles ${D}${nonarch_libdir}/tmpfiles.d/ecg-gateway.conf
     install -D -m 0644 ${S}/systemd/60-ecg-gateway.rules \
         ${D}${nonarch_base_libdir}/udev/rules.d/60-ecg-gateway.rules
+    install -d ${D}${mandir}/man1
+    install -m 0644 ${S}/packaging/man/*.1 ${D}${mandir}/man1
+    install -D -m 0644 ${S}/packaging/completions/ecg-gateway.bash \
+        ${D}${datadir}/bash-completion/completions/ecg-gateway
     # Where the data partition is mounted.
     install -d -m 0750 -o ecg-gateway -g ecg-gateway ${D}${localstatedir}/lib/ecg-gateway
 
