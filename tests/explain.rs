@@ -112,6 +112,104 @@ fn a_directory_stands_for_its_records() {
     assert_eq!(beats(folder.path()), 2 * one);
 }
 
+/// A network of its own with one layer of 64 steps, which has no finer one.
+fn shallow(folder: &std::path::Path) {
+    let description = serde_json::json!({
+        "format": 1, "name": "shallow", "architecture": "stem and dense layer",
+        "layers": [
+            {"op": "stem", "out": 4, "kernel": 7, "stride": 2}, {"op": "pool"}, {"op": "dense", "out": 5}
+        ],
+        "input": {"channels": 1, "samples": 128, "rate_hz": 125, "r_index": 55},
+        "normalisation": {"kind": "zscore", "floor_uv": 20.0},
+        "labels": ["N", "L", "R", "A", "V"], "temperature": 1.0, "parameters": 57,
+        "training": {"protocol": "none", "data": "none", "patients_shared": false},
+    });
+    let mut header = serde_json::json!({"__metadata__": {"ecg_gateway": description.to_string()}});
+    let mut values = Vec::new();
+    for (name, shape) in [
+        ("layers.0.conv.weight", &[4, 1, 7][..]),
+        ("layers.0.conv.bias", &[4]),
+        ("layers.2.dense.weight", &[5, 4]),
+        ("layers.2.dense.bias", &[5]),
+    ] {
+        let begin = values.len() * 4;
+        let len = shape.iter().product::<usize>();
+        values.extend((0..len).map(|k| [0.3_f32, -0.2, 0.5][(k + len) % 3]));
+        let end = values.len() * 4;
+        header[name] =
+            serde_json::json!({"dtype": "F32", "shape": shape, "data_offsets": [begin, end]});
+    }
+    let header = header.to_string();
+    let mut file = (header.len() as u64).to_le_bytes().to_vec();
+    file.extend(header.as_bytes());
+    file.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+    std::fs::write(folder.join("shallow.safetensors"), file).unwrap();
+}
+
+/// Over the socket and on the command line; what does not need the layer works.
+#[test]
+fn a_model_without_the_layer_is_a_clear_problem() {
+    let folder = scratch();
+    shallow(folder.path());
+    let socket = folder.path().join("s");
+    let trace = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/demo/231.ecgtrace.gz");
+    let mut server = common::gateway()
+        .args(["replay", trace, "--model", "shallow", "--serve", "--db"])
+        .arg(folder.path().join("beats.db"))
+        .arg("--socket")
+        .arg(&socket)
+        .env("ECG_MODELS", folder.path())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let began = std::time::Instant::now();
+    let beats = || {
+        let connected = std::os::unix::net::UnixStream::connect(&socket).is_ok();
+        let found = connected.then(|| common::get(&socket, "/v1/beats?limit=30").1)?;
+        (found["beats"].as_array()?.len() == 30).then_some(())
+    };
+    while beats().is_none() {
+        assert!(began.elapsed().as_secs() < 120, "no beats came");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let (_, refused) = common::get(&socket, "/v1/beats/20/saliency?method=gradcam-fine");
+    let (_, answered) = common::get(&socket, "/v1/beats/20/saliency?method=gradcam");
+    server.kill().unwrap();
+    server.wait().unwrap();
+    assert_eq!(refused["status"], 409, "{refused}");
+    assert!(
+        refused["type"]
+            .as_str()
+            .unwrap()
+            .ends_with("not-explainable")
+    );
+    let detail = refused["detail"].as_str().unwrap();
+    assert!(
+        detail.contains("shallow") && detail.contains("no layer"),
+        "{refused}"
+    );
+    assert_eq!(answered["map"].as_array().unwrap().len(), 128, "{answered}");
+
+    let mut command = common::gateway();
+    command.env("ECG_MODELS", folder.path());
+    command.args([
+        "explain",
+        trace,
+        "--model",
+        "shallow",
+        "--method",
+        "gradcam-fine",
+    ]);
+    let outcome = command.output().unwrap();
+    assert!(!outcome.status.success());
+    let text = String::from_utf8_lossy(&outcome.stderr).into_owned();
+    assert!(
+        text.contains("shallow") && text.contains("no layer"),
+        "{text}"
+    );
+}
+
 #[test]
 fn bad_input_is_one_clear_error() {
     let folder = scratch();

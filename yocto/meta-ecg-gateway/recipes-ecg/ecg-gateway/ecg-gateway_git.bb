@@ -70,7 +70,7 @@ do_install:append() {
     ln -s '../var-lib-ecg\x2dgateway.mount' ${D}${systemd_system_unitdir}/local-fs.target.wants/
 }
 
-PACKAGE_BEFORE_PN = "${PN}-models ${PN}-data"
+PACKAGE_BEFORE_PN += "${PN}-models ${PN}-data"
 
 FILES:${PN} += "\
     ${localstatedir}/lib/ecg-gateway \
