@@ -199,22 +199,23 @@ impl<I: Isa> Back<I> {
             }
             let at = beat.before[step.part].as_slice();
             let mut addend = None;
-            let direct = !step.relu && step.step == 1 && step.spread.margin == 0;
-            if !step.relu && !direct {
-                step.through_relu(isa, Open, beats, after, (at, at), room);
-            } else if group.is_none() {
-                step.through_relu(isa, Own, beats, after, (at, at), room);
-            } else if step.relu {
-                let from;
-                (from, to_come) = to_come.split_at(beats * step.from.beat_len());
-                if number == 0 && step.skips_zeros() {
-                    step.through_relu(isa, LineLessOwn, beats, after, (at, from), room);
-                    addend = Some(self.own.as_slice());
-                } else {
-                    step.through_relu(isa, Line, beats, after, (at, from), room);
-                }
-                if let Some(next) = self.steps[number + 1..].iter().find(|step| step.relu) {
-                    prefetch(&to_come[..beats * next.from.beat_len()]);
+            let direct = step.reads_after();
+            match group {
+                _ if direct => {}
+                _ if !step.relu => step.through_relu(isa, Open, beats, after, (at, at), room),
+                None => step.through_relu(isa, Own, beats, after, (at, at), room),
+                Some(_) => {
+                    let from;
+                    (from, to_come) = to_come.split_at(beats * step.from.beat_len());
+                    if number == 0 && step.skips_zeros() {
+                        step.through_relu(isa, LineLessOwn, beats, after, (at, from), room);
+                        addend = Some(self.own.as_slice());
+                    } else {
+                        step.through_relu(isa, Line, beats, after, (at, from), room);
+                    }
+                    if let Some(next) = self.steps[number + 1..].iter().find(|step| step.relu) {
+                        prefetch(&to_come[..beats * next.from.beat_len()]);
+                    }
                 }
             }
             let derivatives = if direct {
@@ -302,6 +303,15 @@ impl<I: Isa> Step<I> {
             Operation::Stem { part, .. } => vec![0.0; interleaved(part)],
             _ => Vec::new(),
         }
+    }
+
+    /// Whether the operation can read the derivatives as they are: there is no ReLU, and nothing to spread.
+    const fn reads_after(&self) -> bool {
+        !self.relu
+            && matches!(
+                self.operation,
+                Operation::Pointwise(_) | Operation::Stem { .. }
+            )
     }
 
     const fn skips_zeros(&self) -> bool {
