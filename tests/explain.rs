@@ -143,7 +143,7 @@ fn shallow(folder: &std::path::Path) {
     let mut file = (header.len() as u64).to_le_bytes().to_vec();
     file.extend(header.as_bytes());
     file.extend(values.iter().flat_map(|value| value.to_le_bytes()));
-    std::fs::write(folder.join("shallow.safetensors"), file).unwrap();
+    std::fs::write(folder.join("shallow.safetensors"), file).expect("a weights file is written");
 }
 
 /// Over the socket and on the command line; what does not need the layer works.

@@ -173,7 +173,6 @@ fn options() -> ChooseOptions {
         first_pause: Duration::from_millis(20),
         longest_pause: Duration::from_millis(40),
         grace: Duration::from_millis(100),
-        ..ChooseOptions::default()
     }
 }
 
