@@ -8,8 +8,8 @@ use super::map::{Method, SaliencyMap, only};
 use crate::model::{BeatClass, ClassifyError, CpuGradient, Model, NetworkDescription, Op};
 
 /// Fewest time steps of the layer that the fine Grad-CAM reads: one at least every 32 ms.
-/// The deepest layer that still tells the waves of a beat apart: of those layers its maps are the most
-/// faithful (`examples/layers.rs`, models/README.md).
+/// The deepest layer that still tells the waves of a beat apart: of those layers its maps are on average
+/// the most faithful (`examples/layers.rs`, models/README.md).
 pub const FINE_TIME: usize = 32;
 
 /// Explains beats of one network. The backward pass is made ready by the first beat that needs it.
