@@ -6,7 +6,7 @@ use super::super::marks;
 use super::super::product::{Addend, Output, PackedProduct, Rows};
 use super::super::sparse::PackedSparse;
 use super::background::{Group, TOGETHER};
-use super::relu::{Line, LineLessOwn, Open, Own, Slope, ThroughRelu};
+use super::relu::{Line, LineLessOwn, Own, Slope, ThroughRelu};
 use super::stage::Kept;
 use super::stem::{context_back, interleaved, scatter};
 use super::{CLASS_COUNT, Isa, Kernel, Layout, Model, Part, PartKind, Shape, scalars, scalars_mut};
@@ -202,7 +202,7 @@ impl<I: Isa> Back<I> {
             let direct = step.reads_after();
             match group {
                 _ if direct => {}
-                _ if !step.relu => step.through_relu(isa, Open, beats, after, (at, at), room),
+                _ if !step.relu => step.spread_out(isa, beats, after, room),
                 None => step.through_relu(isa, Own, beats, after, (at, at), room),
                 Some(_) => {
                     let from;
@@ -318,6 +318,32 @@ impl<I: Isa> Step<I> {
         matches!(self.operation, Operation::Sparse(_))
     }
 
+    /// Between the rows of a strided part, and in the margins, nothing is passed back.
+    fn clear(&self, isa: I, beats: usize, room: &mut Room<I>) {
+        if self.step > 1 || self.spread.margin > 0 {
+            room.before[..beats * self.spread.beat_len()].fill(isa.splat(0.0));
+        }
+    }
+
+    /// From `after` to the room's `before` where there is no ReLU.
+    fn spread_out(
+        &self,
+        isa: I,
+        beats: usize,
+        (after, beat_step): Derivatives<'_, I::F32>,
+        room: &mut Room<I>,
+    ) {
+        self.clear(isa, beats, room);
+        let width = self.from.width;
+        for beat in 0..beats {
+            let rows = after[beat * beat_step..][..self.from.beat_len()].chunks_exact(width);
+            for (row, values) in rows.enumerate() {
+                let place = self.spread.at(beat, row * self.step);
+                room.before[place..][..width].copy_from_slice(values);
+            }
+        }
+    }
+
     /// From `after` to the room's `before`, with its marks where the operation reads them; `values` are
     /// those before the ReLU of the beat and of what it is compared with.
     fn through_relu<S: Slope<I>>(
@@ -329,10 +355,7 @@ impl<I: Isa> Step<I> {
         values: (&[I::F32], &[I::F32]),
         room: &mut Room<I>,
     ) {
-        // Between the rows of a strided part, and in the margins, nothing is passed back.
-        if self.step > 1 || self.spread.margin > 0 {
-            room.before[..beats * self.spread.beat_len()].fill(isa.splat(0.0));
-        }
+        self.clear(isa, beats, room);
         isa.run(ThroughRelu {
             slope,
             beats,

@@ -10,9 +10,6 @@ pub(super) trait Slope<I: Isa>: Copy {
     fn of(self, isa: I, at: I::F32, from: I::F32) -> I::F32;
 }
 
-/// Where there is no ReLU.
-#[derive(Clone, Copy)]
-pub(super) struct Open;
 /// The slope at the beat.
 #[derive(Clone, Copy)]
 pub(super) struct Own;
@@ -23,13 +20,6 @@ pub(super) struct Line;
 /// What [`Line`] differs from [`Own`] by: nothing where both values are on the same side, which are most.
 #[derive(Clone, Copy)]
 pub(super) struct LineLessOwn;
-
-impl<I: Isa> Slope<I> for Open {
-    #[inline(always)]
-    fn of(self, isa: I, _: I::F32, _: I::F32) -> I::F32 {
-        isa.splat(1.0)
-    }
-}
 
 impl<I: Isa> Slope<I> for Own {
     #[inline(always)]
