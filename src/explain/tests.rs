@@ -14,8 +14,8 @@ fn called(logits: &[f32; CLASS_COUNT]) -> BeatClass {
     BeatClass::from_index(largest.unwrap()).unwrap()
 }
 
-/// Real beats of each network: attributions sum to the logit less its base within 1 % of their range,
-/// and the maps drawn from the engine's feature maps are those of the backward pass.
+/// Real beats of each network: attributions sum to the logit less its base within a thousandth of their
+/// range, and the maps drawn from the engine's feature maps are those of the backward pass.
 #[test]
 fn maps_are_complete() {
     for name in builtin_models() {
@@ -24,6 +24,7 @@ fn maps_are_complete() {
         let mut explainer = Explainer::new(Arc::clone(&parity.model));
         let mut engine = CpuSimd::new(Arc::clone(&parity.model), 1);
         let mut outputs = Outputs::new(parity.model.description(), 1);
+        let mut worst = 0.0_f32;
         for input in parity.input.chunks_exact(len).step_by(17) {
             engine.classify(input, &mut outputs).unwrap();
             for class in [called(&outputs.logits()[0]), BeatClass::V] {
@@ -39,13 +40,15 @@ fn maps_are_complete() {
                     let found = map.logit - outputs.logits()[0][class.index()];
                     assert!(found.abs() < 1e-3, "{name}: another logit");
                     let missing = map.incompleteness().unwrap();
-                    assert!(missing <= 0.01, "{name} {:?}: {missing}", map.method);
+                    worst = worst.max(missing);
+                    assert!(missing <= 0.001, "{name} {:?}: {missing}", map.method);
                     let packed = unpack(&pack(&map)).unwrap();
                     let missing = packed.incompleteness().unwrap();
                     assert!(missing <= 0.05, "{name} {:?} packed: {missing}", map.method);
                 }
             }
         }
+        println!("{name}: at most {worst:.5} of the range is missing");
     }
 }
 
@@ -152,48 +155,73 @@ fn rank_correlation_follows_its_definition() {
     assert_eq!(correlation(&a, &[1.0; 3]), None);
 }
 
-/// Prints what a map costs beside a classification in one process, and holds Grad-CAM to 1.3 times it
-/// (the least of 2,000 turns each):
+/// Prints what a map costs beside a classification in one process, and holds Grad-CAM to 1.3 times it:
+/// real beats in turn, since kernels skip zeros and processors learn a beat that comes again; the sum of
+/// each beat's least time, and the median of all.
 /// `cargo test --release --lib maps_cost -- --ignored --nocapture`.
 #[test]
 #[ignore = "a measurement of the release build: .ci/run runs it there"]
 fn maps_cost() {
+    const BEATS: usize = 16;
+    const TURNS: usize = 100;
     for name in builtin_models() {
         let parity = Parity::of(name);
         let model: &Arc<Model> = &parity.model;
-        let input = &parity.input[..model.description().input.len()];
+        let len = model.description().input.len();
+        let beats = parity.input.len() / len;
+        let inputs: Vec<&[f32]> = parity
+            .input
+            .chunks_exact(len)
+            .step_by(beats / BEATS)
+            .collect();
         let mut engine = CpuSimd::new(Arc::clone(model), 1);
         let mut plain = Outputs::logits_only(model.description(), 1);
         let mut maps = Outputs::new(model.description(), 1);
         let mut explainer = Explainer::new(Arc::clone(model));
-        let mut best = [f64::INFINITY; 4];
-        for _ in 0..2_000 {
-            for (number, best) in best.iter_mut().enumerate() {
-                let start = Instant::now();
-                match number {
-                    0 => engine.classify(input, &mut plain).unwrap(),
-                    1 => {
-                        engine.classify(input, &mut maps).unwrap();
-                        let found = explainer.grad_cam(maps.feature_maps(0).unwrap(), BeatClass::V);
-                        std::hint::black_box(found.unwrap());
+        let mut best = vec![[f64::INFINITY; 4]; inputs.len()];
+        let mut all: [Vec<f64>; 4] = Default::default();
+        for _ in 0..TURNS {
+            for (input, best) in inputs.iter().zip(&mut best) {
+                for (number, (best, all)) in best.iter_mut().zip(&mut all).enumerate() {
+                    let start = Instant::now();
+                    match number {
+                        0 => engine.classify(input, &mut plain).unwrap(),
+                        1 => {
+                            engine.classify(input, &mut maps).unwrap();
+                            let maps = maps.feature_maps(0).unwrap();
+                            let found = explainer.grad_cam(maps, BeatClass::V);
+                            std::hint::black_box(found.unwrap());
+                        }
+                        _ => {
+                            let method = [Method::GradCamFine, Method::Shap][number - 2];
+                            let found = explainer.explain(method, input, BeatClass::V);
+                            std::hint::black_box(found.unwrap());
+                        }
                     }
-                    _ => {
-                        let method = [Method::GradCamFine, Method::Shap][number - 2];
-                        std::hint::black_box(
-                            explainer.explain(method, input, BeatClass::V).unwrap(),
-                        );
-                    }
+                    let took = start.elapsed().as_secs_f64() * 1e6;
+                    *best = best.min(took);
+                    all.push(took);
                 }
-                *best = best.min(start.elapsed().as_secs_f64() * 1e6);
             }
         }
-        let [alone, cam, fine, shap] = best;
-        println!(
-            "{name}: classify {alone:.2} us; with Grad-CAM {:.3} times that, fine {:.2}, SHAP over {BACKGROUND_BEATS} beats {:.1}",
-            cam / alone,
-            fine / alone,
-            shap / alone
-        );
+        let least: [f64; 4] = std::array::from_fn(|number| {
+            best.iter().map(|best| best[number]).sum::<f64>() / best.len() as f64
+        });
+        let medians = all.map(|mut times| {
+            times.sort_unstable_by(f64::total_cmp);
+            times[times.len() / 2]
+        });
+        for (what, times) in [("least times", least), ("medians", medians)] {
+            let [alone, cam, fine, shap] = times;
+            println!(
+                "{name}, {what}: classify {alone:.2} us; with Grad-CAM {:.3} times that, fine {:.2}, \
+                 SHAP over {BACKGROUND_BEATS} beats {:.1}",
+                cam / alone,
+                fine / alone,
+                shap / alone
+            );
+        }
+        let [alone, cam, ..] = least;
         assert!(
             cam <= 1.3 * alone,
             "{name}: Grad-CAM takes {:.3} times a classification",

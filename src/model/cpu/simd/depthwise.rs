@@ -10,10 +10,12 @@ use super::marks;
 
 /// Taps of the shipped networks: their weights stay in registers over all of time.
 const USUAL_TAPS: usize = 7;
+/// On the way back through a stride of 2 rows have met the odd ones and the even ones in turn.
+const ODD_TAPS: usize = USUAL_TAPS / 2;
+const EVEN_TAPS: usize = USUAL_TAPS - ODD_TAPS;
 
-/// Rows of output summed together: as many as leave room for those weights in 16 registers. Twice as
-/// many with 32.
-const ROWS: usize = 4;
+/// Rows of output summed together: as many as leave room for those weights in 16 registers.
+const ROWS: usize = 8;
 
 /// Weights per vector of channels: the bias, then the taps.
 pub(super) struct PackedDepthwise<I: Isa> {
@@ -21,6 +23,26 @@ pub(super) struct PackedDepthwise<I: Isa> {
     taps: usize,
     stride: usize,
     relu: bool,
+    rows: Rows,
+}
+
+/// Which rows of the output are computed, from where.
+#[derive(Clone, Copy)]
+pub(super) struct Rows {
+    /// The first one, and how many rows each is after the one before.
+    pub(super) first: usize,
+    pub(super) step: usize,
+    /// Where the first one's first tap reads: rows from the start of the margin.
+    pub(super) read: usize,
+}
+
+impl Rows {
+    /// All of them, where the margin is half the taps.
+    const ALL: Self = Self {
+        first: 0,
+        step: 1,
+        read: 0,
+    };
 }
 
 impl<I: Isa> PackedDepthwise<I> {
@@ -41,7 +63,13 @@ impl<I: Isa> PackedDepthwise<I> {
             taps,
             stride,
             relu,
+            rows: Rows::ALL,
         }
+    }
+
+    /// Computes only `rows`, and marks nothing.
+    pub(super) fn with_rows(self, rows: Rows) -> Self {
+        Self { rows, ..self }
     }
 
     /// Whether its output is that of a ReLU.
@@ -49,7 +77,7 @@ impl<I: Isa> PackedDepthwise<I> {
         self.relu
     }
 
-    /// Convolves the first `beats` beats; `from` has a margin of half the taps. Marks what is not
+    /// Convolves the first `beats` beats; `from` has a margin that all taps find rows in. Marks what is not
     /// zero of the output where there is room for `marks`.
     pub(super) fn run(
         &self,
@@ -88,13 +116,20 @@ impl<I: Isa> Kernel<I> for Convolve<'_, I> {
         let taps = self.weights.taps;
         for beat in 0..self.beats {
             for (vector, weights) in packed.chunks_exact(taps + 1).enumerate() {
-                let usual = <[I::F32; USUAL_TAPS + 1]>::try_from(weights);
                 // The same code: where the numbers are known, the compiler unrolls it and reads
                 // each input once.
-                match (usual, stride) {
-                    (Ok(weights), 1) => self.column(isa, beat, vector, &weights, 1),
-                    (Ok(weights), 2) => self.column(isa, beat, vector, &weights, 2),
-                    _ => self.column(isa, beat, vector, weights, *stride),
+                match (taps, stride) {
+                    (USUAL_TAPS, 1) => {
+                        self.column::<{ USUAL_TAPS + 1 }>(isa, beat, vector, weights, 1);
+                    }
+                    (USUAL_TAPS, 2) => {
+                        self.column::<{ USUAL_TAPS + 1 }>(isa, beat, vector, weights, 2);
+                    }
+                    (ODD_TAPS, 1) => self.column::<{ ODD_TAPS + 1 }>(isa, beat, vector, weights, 1),
+                    (EVEN_TAPS, 1) => {
+                        self.column::<{ EVEN_TAPS + 1 }>(isa, beat, vector, weights, 1);
+                    }
+                    _ => self.rows(isa, beat, vector, weights, *stride),
                 }
             }
         }
@@ -102,17 +137,28 @@ impl<I: Isa> Kernel<I> for Convolve<'_, I> {
 }
 
 impl<I: Isa> Convolve<'_, I> {
+    /// As [`Self::rows`] with so many weights.
+    #[inline(always)]
+    fn column<const WEIGHTS: usize>(
+        &mut self,
+        isa: I,
+        beat: usize,
+        vector: usize,
+        weights: &[I::F32],
+        stride: usize,
+    ) {
+        if let Some(weights) = weights.first_chunk::<WEIGHTS>() {
+            let weights = *weights;
+            self.rows(isa, beat, vector, &weights, stride);
+        }
+    }
+
     /// One vector of channels over all of time; `weights` are the bias and the taps.
     #[inline(always)]
-    fn column(&mut self, isa: I, beat: usize, vector: usize, weights: &[I::F32], stride: usize) {
-        let time = self.into.shape.time;
+    fn rows(&mut self, isa: I, beat: usize, vector: usize, weights: &[I::F32], stride: usize) {
+        let Rows { first, step, .. } = self.weights.rows;
+        let time = self.into.shape.time.saturating_sub(first).div_ceil(step);
         let mut row = 0;
-        if const { I::REGISTERS >= 32 } {
-            while row + 2 * ROWS <= time {
-                self.tile::<{ 2 * ROWS }>(isa, beat, vector, row, weights, stride);
-                row += 2 * ROWS;
-            }
-        }
         while row + ROWS <= time {
             self.tile::<ROWS>(isa, beat, vector, row, weights, stride);
             row += ROWS;
@@ -123,7 +169,7 @@ impl<I: Isa> Convolve<'_, I> {
         }
     }
 
-    /// `T` rows from `row` on.
+    /// `T` of the rows from the `row`th on.
     #[inline(always)]
     fn tile<const T: usize>(
         &mut self,
@@ -136,7 +182,8 @@ impl<I: Isa> Convolve<'_, I> {
     ) {
         let width = self.from.width;
         let (bias, taps) = (weights[0], &weights[1..]);
-        let start = beat * self.from.beat_len() + row * stride * width + vector;
+        let Rows { first, step, read } = self.weights.rows;
+        let start = beat * self.from.beat_len() + (read + row * stride) * width + vector;
         let last = ((T - 1) * stride + taps.len() - 1) * width;
         let input = &self.input[start..][..=last];
         let mut sums = [bias; T];
@@ -156,9 +203,9 @@ impl<I: Isa> Convolve<'_, I> {
         if let Some(marks) = &mut self.marks {
             marks::mark(isa, marks, &self.into, (beat, row, vector), &sums);
         }
-        let output = &mut self.output[self.into.at(beat, row) + vector..];
+        let output = &mut self.output[self.into.at(beat, first + row * step) + vector..];
         for (t, &sum) in sums.iter().enumerate() {
-            output[t * self.into.width] = sum;
+            output[t * step * self.into.width] = sum;
         }
     }
 }

@@ -18,6 +18,12 @@ pub(super) const fn words<I: Isa>(layout: &Layout) -> usize {
     layout.shape.time * row_words::<I>(layout)
 }
 
+/// Index of the first word of `row` of `beat`.
+#[inline(always)]
+pub(super) const fn at<I: Isa>(layout: &Layout, beat: usize, row: usize) -> usize {
+    (beat * layout.shape.time + row) * row_words::<I>(layout)
+}
+
 /// Marks vector `vector` of the rows from `row` of `beat` on, whose values are `rows`. The vectors
 /// of a row come in order: the first one of a word clears the rest of it.
 #[inline(always)]
@@ -31,7 +37,7 @@ pub(super) fn mark<I: Isa>(
     let step = row_words::<I>(layout);
     let word = vector * I::LANES / BITS;
     let shift = vector * I::LANES % BITS;
-    let marks = &mut marks[(beat * layout.shape.time + row) * step + word..];
+    let marks = &mut marks[at::<I>(layout, beat, row) + word..];
     for (t, &value) in rows.iter().enumerate() {
         let bits = u64::from(isa.nonzero(value)) << shift;
         let mark = &mut marks[t * step];

@@ -15,8 +15,8 @@ use super::product::{MAX_VECTORS, Output, PackedProduct, even_parts};
 const BUSY_SUMS: usize = 8;
 
 /// Inputs taken in each turn of the inner loop. The number of turns differs from row to row and
-/// cannot be foreseen: the fewer turns, the less often the processor guesses wrong.
-const UNROLL: usize = 4;
+/// cannot be foreseen; more in a turn are more zeros multiplied at its end, which measures worse.
+const UNROLL: usize = 2;
 
 /// Most vectors of outputs that are summed together. One row at a time reads a vector of weights for
 /// every multiply-add, which two loads a cycle just carry if the reading of the input is shared by

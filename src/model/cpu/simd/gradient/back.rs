@@ -1,7 +1,5 @@
 //! The way back: transposed convolutions, from the logits to the input.
 
-use super::super::depthwise::PackedDepthwise;
-use super::super::isa::prefetch;
 use super::super::marks;
 use super::super::product::{Addend, Output, PackedProduct, Rows};
 use super::super::sparse::PackedSparse;
@@ -9,8 +7,13 @@ use super::background::{Group, TOGETHER};
 use super::relu::{Line, LineLessOwn, Own, Slope, ThroughRelu};
 use super::stage::Kept;
 use super::stem::{context_back, interleaved, scatter};
+use super::transposed::{self, TransposedDepthwise};
 use super::{CLASS_COUNT, Isa, Kernel, Layout, Model, Part, PartKind, Shape, scalars, scalars_mut};
 use crate::model::weights::PartWeights;
+
+/// Fewest vectors of inputs of a part for which it pays to skip what its ReLU stopped, which is less than
+/// on the way there: what either of two beats let through passes.
+const FEWEST_SKIPPING: usize = 5;
 
 /// The parts between the pooling and the input, last first, and the head.
 pub(super) struct Back<I: Isa> {
@@ -49,10 +52,8 @@ struct Step<I: Isa> {
     relu: bool,
     /// Layout of the derivatives with respect to the part's output.
     from: Layout,
-    /// Layout of those before its ReLU, as the operation reads them.
+    /// Layout of those before its ReLU, with the margin that the operation reads.
     spread: Layout,
-    /// Rows of `spread` from one row of `from` to the next: the stride.
-    step: usize,
     /// Layout of those with respect to its input.
     into: Layout,
     /// Whether this is the last part of a layer with a residual, and whether the first.
@@ -64,7 +65,7 @@ enum Operation<I: Isa> {
     Pointwise(PackedProduct<I>),
     /// Of a part with a ReLU, which passes nothing back where it was closed.
     Sparse(PackedSparse<I>),
-    Depthwise(PackedDepthwise<I>),
+    Depthwise(TransposedDepthwise<I>),
     Stem {
         /// From a row of outputs to what each of its taps passes on.
         taps: PackedProduct<I>,
@@ -206,15 +207,12 @@ impl<I: Isa> Back<I> {
                 None => step.through_relu(isa, Own, beats, after, (at, at), room),
                 Some(_) => {
                     let from;
-                    (from, to_come) = to_come.split_at(beats * step.from.beat_len());
+                    (from, to_come) = to_come.split_at(beats / 2 * step.from.beat_len());
                     if number == 0 && step.skips_zeros() {
                         step.through_relu(isa, LineLessOwn, beats, after, (at, from), room);
                         addend = Some(self.own.as_slice());
                     } else {
                         step.through_relu(isa, Line, beats, after, (at, from), room);
-                    }
-                    if let Some(next) = self.steps[number + 1..].iter().find(|step| step.relu) {
-                        prefetch(&to_come[..beats * next.from.beat_len()]);
                     }
                 }
             }
@@ -318,13 +316,6 @@ impl<I: Isa> Step<I> {
         matches!(self.operation, Operation::Sparse(_))
     }
 
-    /// Between the rows of a strided part, and in the margins, nothing is passed back.
-    fn clear(&self, isa: I, beats: usize, room: &mut Room<I>) {
-        if self.step > 1 || self.spread.margin > 0 {
-            room.before[..beats * self.spread.beat_len()].fill(isa.splat(0.0));
-        }
-    }
-
     /// From `after` to the room's `before` where there is no ReLU.
     fn spread_out(
         &self,
@@ -333,12 +324,13 @@ impl<I: Isa> Step<I> {
         (after, beat_step): Derivatives<'_, I::F32>,
         room: &mut Room<I>,
     ) {
-        self.clear(isa, beats, room);
+        self.spread
+            .clear_margins(&mut room.before, beats, isa.splat(0.0));
         let width = self.from.width;
         for beat in 0..beats {
             let rows = after[beat * beat_step..][..self.from.beat_len()].chunks_exact(width);
             for (row, values) in rows.enumerate() {
-                let place = self.spread.at(beat, row * self.step);
+                let place = self.spread.at(beat, row);
                 room.before[place..][..width].copy_from_slice(values);
             }
         }
@@ -346,7 +338,7 @@ impl<I: Isa> Step<I> {
 
     /// From `after` to the room's `before`, with its marks where the operation reads them; `values` are
     /// those before the ReLU of the beat and of what it is compared with.
-    fn through_relu<S: Slope<I>>(
+    fn through_relu<S: Slope<I, B>, const B: usize>(
         &self,
         isa: I,
         slope: S,
@@ -355,7 +347,8 @@ impl<I: Isa> Step<I> {
         values: (&[I::F32], &[I::F32]),
         room: &mut Room<I>,
     ) {
-        self.clear(isa, beats, room);
+        self.spread
+            .clear_margins(&mut room.before, beats, isa.splat(0.0));
         isa.run(ThroughRelu {
             slope,
             beats,
@@ -363,8 +356,7 @@ impl<I: Isa> Step<I> {
             at: values.0,
             from: values.1,
             before: &mut room.before,
-            spread: self.spread,
-            step: self.step,
+            layout: self.spread,
             marks: self.skips_zeros().then_some(&mut room.marks),
         });
     }
@@ -415,7 +407,7 @@ impl<I: Isa> Step<I> {
             }
             Operation::Depthwise(weights) => {
                 let output = (output.values, self.into);
-                weights.run(isa, beats, (values, self.spread), output, None);
+                weights.run(isa, beats, (values, self.spread), output);
             }
         }
     }
@@ -424,7 +416,7 @@ impl<I: Isa> Step<I> {
         let weight = &weights.weight;
         let (inputs, outputs, taps) = (part.input.channels, part.output.channels, part.kernel);
         let from = Layout::new::<I>(part.output, 0);
-        let (operation, spread, step, into) = match part.kind {
+        let (operation, spread, into) = match part.kind {
             PartKind::Convolution => {
                 let passed = Shape {
                     channels: taps * inputs,
@@ -439,30 +431,25 @@ impl<I: Isa> Step<I> {
                     part: *part,
                     context: weights.context.clone(),
                 };
-                (operation, from, 1, Layout::new::<I>(passed, 0))
+                (operation, from, Layout::new::<I>(passed, 0))
             }
-            PartKind::Depthwise => {
-                let flipped: Vec<f32> = weight
-                    .chunks_exact(taps)
-                    .flat_map(|taps| taps.iter().rev().copied())
-                    .collect();
-                let no_bias = vec![0.0; outputs];
-                (
-                    Operation::Depthwise(PackedDepthwise::new(isa, &flipped, &no_bias, 1, false)),
-                    Layout::new::<I>(part.input, taps / 2),
-                    part.stride,
-                    Layout::new::<I>(part.input, 0),
-                )
-            }
+            PartKind::Depthwise => (
+                Operation::Depthwise(TransposedDepthwise::new(isa, part, weight)),
+                Layout::new::<I>(part.output, transposed::margin(part)),
+                Layout::new::<I>(part.input, 0),
+            ),
             PartKind::Pointwise | PartKind::Dense => {
                 let no_bias = vec![0.0; inputs];
                 let transposed = |input: usize, output: usize| weight[output * inputs + input];
-                let operation = if part.relu && PackedSparse::<I>::pays(outputs, inputs) {
+                let skips = part.relu
+                    && inputs.div_ceil(I::LANES) >= FEWEST_SKIPPING
+                    && PackedSparse::<I>::pays(outputs, inputs);
+                let operation = if skips {
                     Operation::Sparse(PackedSparse::new(isa, &no_bias, outputs, transposed))
                 } else {
                     Operation::Pointwise(PackedProduct::new(isa, &no_bias, outputs, transposed))
                 };
-                (operation, from, 1, Layout::new::<I>(part.input, 0))
+                (operation, from, Layout::new::<I>(part.input, 0))
             }
         };
         Self {
@@ -471,7 +458,6 @@ impl<I: Isa> Step<I> {
             relu: part.relu,
             from,
             spread,
-            step,
             into,
             residual_starts: false,
             residual_ends: false,
@@ -490,56 +476,5 @@ impl<I: Isa> Kernel<I> for Add<'_, I::F32> {
         for (to, &value) in self.to.iter_mut().zip(self.values) {
             *to = isa.add(*to, value);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::super::isa::{self, Isa, Kernel, scalars};
-
-    struct Reciprocals<'a, I: Isa>(&'a mut Vec<I::F32>);
-
-    impl<I: Isa> Kernel<I> for Reciprocals<'_, I> {
-        #[inline(always)]
-        fn eval(self, isa: I) {
-            for value in self.0.iter_mut() {
-                *value = isa.reciprocal(*value);
-            }
-        }
-    }
-
-    fn failures<I: Isa>(name: &str) -> Vec<String> {
-        let Some(isa) = I::detect() else {
-            println!("skipped: this processor has no {name}");
-            return Vec::new();
-        };
-        let mut failures = Vec::new();
-        for exponent in -30..30 {
-            for k in 0..1000_u16 {
-                let x = (1.0 + f32::from(k) * 1e-3) * 2.0_f32.powi(exponent);
-                for x in [x, -x] {
-                    let mut values = vec![isa.splat(x)];
-                    isa.run(Reciprocals::<I>(&mut values));
-                    let error = (scalars::<I>(&values)[0] * x - 1.0).abs();
-                    if error.is_nan() || error >= 3e-7 {
-                        failures.push(format!("{name}: {x}: {error}"));
-                    }
-                }
-            }
-        }
-        failures
-    }
-
-    #[test]
-    fn reciprocals_are_right_to_3e_7() {
-        let mut all = failures::<isa::Portable>("Portable");
-        #[cfg(target_arch = "x86_64")]
-        {
-            all.extend(failures::<isa::Avx2>("Avx2"));
-            all.extend(failures::<isa::Avx512>("Avx512"));
-        }
-        #[cfg(target_arch = "aarch64")]
-        all.extend(failures::<isa::Neon>("Neon"));
-        assert!(all.is_empty(), "{}", all.join("\n"));
     }
 }

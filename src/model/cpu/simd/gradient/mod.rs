@@ -12,6 +12,7 @@ mod background;
 mod relu;
 mod stage;
 mod stem;
+mod transposed;
 
 use std::sync::Arc;
 
@@ -250,7 +251,7 @@ impl<I: Isa> Run for Runner<I> {
     fn set_background(&mut self, beats: &[f32]) {
         let (isa, kept, stages) = (self.isa, &self.beat, &self.stages);
         let beat_len = self.multipliers.len() / TOGETHER;
-        self.background = Background::new(beats, beat_len, &self.back.relus(), |beat| {
+        self.background = Background::new(isa, beats, beat_len, &self.back.relus(), |beat| {
             let mut kept = kept.clone();
             (kept.forward(isa, stages, beat), kept)
         });
@@ -271,7 +272,7 @@ impl<I: Isa> Run for Runner<I> {
         attributions.fill(0.0);
         let share = 1.0 / self.background.logits.len() as f32;
         for group in self.background.groups() {
-            let multipliers = &mut self.multipliers[..group.inputs.len()];
+            let multipliers = &mut self.multipliers[..group.beats * input.len()];
             self.back
                 .multipliers(self.isa, &self.beat, group, multipliers);
             let references = group.inputs.chunks_exact(input.len());

@@ -4,54 +4,61 @@ use super::super::isa::{Isa, Kernel};
 use super::super::layout::Layout;
 use super::super::marks;
 
-/// By what a ReLU multiplies a derivative on its way back, told from the values before it: of the beat,
-/// and of the beat it is compared with.
-pub(super) trait Slope<I: Isa>: Copy {
-    fn of(self, isa: I, at: I::F32, from: I::F32) -> I::F32;
+/// By what a ReLU multiplies the derivatives of `B` beats on their way back, told from the values
+/// before it: of the beat, and of the beats it is compared with.
+pub(super) trait Slope<I: Isa, const B: usize>: Copy {
+    fn of(self, isa: I, at: I::F32, from: I::F32) -> [I::F32; B];
 }
 
 /// The slope at the beat.
 #[derive(Clone, Copy)]
 pub(super) struct Own;
-/// The slope of the line through the ReLU's graph from the other beat's value to this one's: DeepLIFT's
-/// rescale rule.
+/// The slopes of the lines through the ReLU's graph from two other beats' values, packed into one
+/// vector, to this one's: DeepLIFT's rescale rule.
 #[derive(Clone, Copy)]
 pub(super) struct Line;
 /// What [`Line`] differs from [`Own`] by: nothing where both values are on the same side, which are most.
 #[derive(Clone, Copy)]
 pub(super) struct LineLessOwn;
 
-impl<I: Isa> Slope<I> for Own {
+impl<I: Isa> Slope<I, 1> for Own {
     #[inline(always)]
-    fn of(self, isa: I, at: I::F32, _: I::F32) -> I::F32 {
+    fn of(self, isa: I, at: I::F32, _: I::F32) -> [I::F32; 1] {
         let zero = isa.splat(0.0);
-        isa.where_above(at, zero, isa.splat(1.0), zero)
+        [isa.where_above(at, zero, isa.splat(1.0), zero)]
     }
 }
 
-impl<I: Isa> Slope<I> for Line {
-    /// 1 where both are above zero, 0 where both are below; between them the upper one's share of the way.
+impl<I: Isa> Slope<I, 2> for Line {
     #[inline(always)]
-    fn of(self, isa: I, at: I::F32, from: I::F32) -> I::F32 {
-        /// Added to the way, so that it is not zero.
-        const LEAST: f32 = 1e-30;
-        let (upper, lower) = (isa.larger(at, from), isa.smaller(at, from));
-        let way = isa.add(isa.subtract(upper, lower), isa.splat(LEAST));
-        let share = isa.multiply(upper, isa.reciprocal(way));
-        isa.smaller(isa.relu(share), isa.splat(1.0))
+    fn of(self, isa: I, at: I::F32, from: I::F32) -> [I::F32; 2] {
+        let [first, second] = isa.unpack(from);
+        [line(isa, at, first), line(isa, at, second)]
     }
 }
 
-impl<I: Isa> Slope<I> for LineLessOwn {
+impl<I: Isa> Slope<I, 2> for LineLessOwn {
     #[inline(always)]
-    fn of(self, isa: I, at: I::F32, from: I::F32) -> I::F32 {
-        isa.subtract(Line.of(isa, at, from), Own.of(isa, at, from))
+    fn of(self, isa: I, at: I::F32, from: I::F32) -> [I::F32; 2] {
+        let [first, second] = Line.of(isa, at, from);
+        let [own] = Own.of(isa, at, from);
+        [isa.subtract(first, own), isa.subtract(second, own)]
     }
 }
 
-/// Derivatives of some beats through a ReLU, spread out to the rows its part's transposed convolution
-/// reads.
-pub(super) struct ThroughRelu<'a, I: Isa, S> {
+/// 1 where both are above zero, 0 where both are below; between them the upper one's share of the way.
+#[inline(always)]
+fn line<I: Isa>(isa: I, at: I::F32, from: I::F32) -> I::F32 {
+    let (upper, lower) = (isa.larger(at, from), isa.smaller(at, from));
+    let way = isa.subtract(upper, lower);
+    // Where there is no way it is an infinity of the upper one's sign, or no number where that is zero.
+    let share = isa.multiply(upper, isa.reciprocal(way));
+    isa.smaller(isa.relu(share), isa.splat(1.0))
+}
+
+/// Derivatives of some beats, a whole number of `B`, through a ReLU, into the layout that its part's
+/// transposed convolution reads.
+pub(super) struct ThroughRelu<'a, I: Isa, S, const B: usize> {
     pub(super) slope: S,
     pub(super) beats: usize,
     /// With respect to the ReLU's output, and the vectors from beat to beat: none where they are the same
@@ -59,61 +66,133 @@ pub(super) struct ThroughRelu<'a, I: Isa, S> {
     pub(super) after: (&'a [I::F32], usize),
     /// The beat's values before the ReLU.
     pub(super) at: &'a [I::F32],
-    /// Those it is compared with, one beat after the other, or once more its own.
+    /// What `slope` compares them with: as many for each `B` beats.
     pub(super) from: &'a [I::F32],
     /// With respect to the ReLU's input.
     pub(super) before: &'a mut [I::F32],
-    pub(super) spread: Layout,
-    /// Rows of `spread` from one row of the ReLU to the next.
-    pub(super) step: usize,
+    pub(super) layout: Layout,
     /// Where it is marked what is not zero of `before`.
     pub(super) marks: Option<&'a mut [u64]>,
 }
 
-impl<I: Isa, S: Slope<I>> Kernel<I> for ThroughRelu<'_, I, S> {
+impl<I: Isa, S: Slope<I, B>, const B: usize> Kernel<I> for ThroughRelu<'_, I, S, B> {
     #[inline(always)]
     fn eval(mut self, isa: I) {
-        let slope = self.slope;
-        let Layout { width, .. } = self.spread;
-        let len = self.at.len();
-        let rows = len / width;
-        for beat in 0..self.beats {
-            let after = &self.after.0[beat * self.after.1..][..len];
-            let from = &self.from[beat * len..][..len];
-            for row in 0..rows {
-                let place = row * width;
-                let before = &mut self.before[self.spread.at(beat, row * self.step)..][..width];
-                let values = after[place..][..width]
-                    .iter()
-                    .zip(&self.at[place..][..width])
-                    .zip(&from[place..][..width]);
-                match &mut self.marks {
-                    None => {
-                        for (before, ((&after, &at), &from)) in before.iter_mut().zip(values) {
-                            *before = isa.multiply(after, slope.of(isa, at, from));
-                        }
-                    }
-                    Some(marks) => {
-                        let words = marks::row_words::<I>(&self.spread);
-                        let mut marks = marks[(beat * rows + row) * words..][..words].iter_mut();
-                        let (mut word, mut bits) = (0_u64, 0);
-                        for (before, ((&after, &at), &from)) in before.iter_mut().zip(values) {
-                            *before = isa.multiply(after, slope.of(isa, at, from));
-                            word |= u64::from(isa.nonzero(*before)) << bits;
-                            bits += I::LANES;
-                            if bits == marks::BITS {
-                                if let Some(mark) = marks.next() {
-                                    *mark = word;
-                                }
-                                (word, bits) = (0, 0);
-                            }
-                        }
-                        if let Some(mark) = marks.next() {
-                            *mark = word;
-                        }
+        let Layout { shape, width, .. } = self.layout;
+        let (len, beat_len) = (self.at.len(), self.layout.beat_len());
+        let words = marks::row_words::<I>(&self.layout);
+        for group in 0..self.beats / B {
+            let first = group * B;
+            let mut before = self.before[first * beat_len..].chunks_exact_mut(beat_len);
+            let mut values = Values::<I, S, B> {
+                slope: self.slope,
+                after: std::array::from_fn(|beat| {
+                    &self.after.0[(first + beat) * self.after.1..][..len]
+                }),
+                at: self.at,
+                from: &self.from[group * len..][..len],
+                before: std::array::from_fn(|_| {
+                    let before = before.next().unwrap_or_default();
+                    &mut before[self.layout.at(0, 0)..][..len]
+                }),
+            };
+            // The rows lie one behind the other: where none has marks it is one pass.
+            let Some(marks) = &mut self.marks else {
+                values.pass::<false>(isa, 0, len);
+                continue;
+            };
+            for row in 0..shape.time {
+                for word in 0..words {
+                    let from = word * marks::BITS / I::LANES;
+                    let to = width.min(from + marks::BITS / I::LANES);
+                    let found = values.pass::<true>(isa, row * width + from, row * width + to);
+                    for (beat, &found) in found.iter().enumerate() {
+                        marks[marks::at::<I>(&self.layout, first + beat, row) + word] = found;
                     }
                 }
             }
         }
+    }
+}
+
+/// Values of `B` beats, without margins.
+struct Values<'a, I: Isa, S, const B: usize> {
+    slope: S,
+    after: [&'a [I::F32]; B],
+    at: &'a [I::F32],
+    from: &'a [I::F32],
+    before: [&'a mut [I::F32]; B],
+}
+
+impl<I: Isa, S: Slope<I, B>, const B: usize> Values<'_, I, S, B> {
+    /// Vectors `first..last`, at most a word of marks of them if `MARK`: those marks.
+    #[inline(always)]
+    fn pass<const MARK: bool>(&mut self, isa: I, first: usize, last: usize) -> [u64; B] {
+        let mut found = [0; B];
+        let mut bits = 0;
+        for vector in first..last {
+            let slopes = self.slope.of(isa, self.at[vector], self.from[vector]);
+            for (beat, &slope) in slopes.iter().enumerate() {
+                let value = isa.multiply(self.after[beat][vector], slope);
+                self.before[beat][vector] = value;
+                if MARK {
+                    found[beat] |= u64::from(isa.nonzero(value)) << bits;
+                }
+            }
+            bits += I::LANES;
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::isa::{self, scalars};
+    use super::*;
+
+    struct Reciprocals<'a, I: Isa>(&'a mut Vec<I::F32>);
+
+    impl<I: Isa> Kernel<I> for Reciprocals<'_, I> {
+        #[inline(always)]
+        fn eval(self, isa: I) {
+            for value in self.0.iter_mut() {
+                *value = isa.reciprocal(*value);
+            }
+        }
+    }
+
+    fn failures<I: Isa>(name: &str) -> Vec<String> {
+        let Some(isa) = I::detect() else {
+            println!("skipped: this processor has no {name}");
+            return Vec::new();
+        };
+        let mut failures = Vec::new();
+        for exponent in -30..30 {
+            for k in 0..1000_u16 {
+                let x = (1.0 + f32::from(k) * 1e-3) * 2.0_f32.powi(exponent);
+                for x in [x, -x] {
+                    let mut values = vec![isa.splat(x)];
+                    isa.run(Reciprocals::<I>(&mut values));
+                    let error = (scalars::<I>(&values)[0] * x - 1.0).abs();
+                    if error.is_nan() || error >= 4e-4 {
+                        failures.push(format!("{name}: {x}: {error}"));
+                    }
+                }
+            }
+        }
+        failures
+    }
+
+    #[test]
+    fn reciprocals_are_right_to_4e_4() {
+        let mut all = failures::<isa::Portable>("Portable");
+        #[cfg(target_arch = "x86_64")]
+        {
+            all.extend(failures::<isa::Avx2>("Avx2"));
+            all.extend(failures::<isa::Avx512>("Avx512"));
+        }
+        #[cfg(target_arch = "aarch64")]
+        all.extend(failures::<isa::Neon>("Neon"));
+        assert!(all.is_empty(), "{}", all.join("\n"));
     }
 }

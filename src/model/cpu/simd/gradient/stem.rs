@@ -24,11 +24,21 @@ pub(super) fn scatter<I: Isa>(
 ) {
     let (inputs, padding) = (part.input.channels, part.kernel / 2);
     sums.fill(0.0);
-    let rows = scalars::<I>(passed).chunks_exact(layout.width * I::LANES);
-    for (output, row) in rows.take(part.output.time).enumerate() {
-        let read = &mut sums[output * part.stride * inputs..];
-        for (sum, value) in read.iter_mut().zip(&row[..part.kernel * inputs]) {
-            *sum += value;
+    // Outputs far enough apart to have read no sample in common, one after the other: an addition to a
+    // value just written would wait for it.
+    let apart = part.kernel.div_ceil(part.stride);
+    for first in 0..apart {
+        let rows = scalars::<I>(passed).chunks_exact(layout.width * I::LANES);
+        for (output, row) in rows
+            .take(part.output.time)
+            .enumerate()
+            .skip(first)
+            .step_by(apart)
+        {
+            let read = &mut sums[output * part.stride * inputs..];
+            for (sum, value) in read.iter_mut().zip(&row[..part.kernel * inputs]) {
+                *sum += value;
+            }
         }
     }
     for (input, waveform) in waveform.chunks_exact_mut(part.input.time).enumerate() {

@@ -120,7 +120,8 @@ fn gradients_are_slopes() {
     }
 }
 
-/// Attributions sum to the value less its mean over the background.
+/// Attributions sum to the value less its mean over the background, but for the rounding of the
+/// background's values to 8 bits and of reciprocals to 11.
 #[test]
 fn attributions_are_complete() {
     let models = [
@@ -135,7 +136,8 @@ fn attributions_are_complete() {
         for isa in available() {
             let mut engine = CpuGradient::with_isa(Arc::clone(&model), isa).unwrap();
             let mut random = Random(7);
-            engine.set_background(&random.values(8 * len)).unwrap();
+            // An odd number: one more than whole pairs.
+            engine.set_background(&random.values(7 * len)).unwrap();
             let mut attributions = vec![0.0; len];
             for class in 0..CLASS_COUNT {
                 let mut of = [0.0; CLASS_COUNT];
@@ -152,7 +154,7 @@ fn attributions_are_complete() {
                 let range = attributions.iter().map(|x| x.abs()).sum::<f32>();
                 let missing = (sum - (logits[class] - mean)).abs();
                 assert!(
-                    missing <= 1e-4 * range.max(1.0),
+                    missing <= 1e-3 * range.max(1.0),
                     "{isa:?} network {number} class {class}: {sum} for {}",
                     logits[class] - mean
                 );

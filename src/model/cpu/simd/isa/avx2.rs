@@ -2,11 +2,12 @@
 #![expect(unsafe_code, reason = "processor instructions")]
 
 use std::arch::x86_64::{
-    __m256, __m256i, _CMP_GT_OQ, _CMP_NEQ_UQ, _mm256_add_epi32, _mm256_add_ps, _mm256_and_si256,
-    _mm256_blendv_ps, _mm256_cmp_ps, _mm256_cvtepi32_ps, _mm256_fmadd_ps, _mm256_fnmadd_ps,
-    _mm256_madd_epi16, _mm256_max_ps, _mm256_min_ps, _mm256_movemask_ps, _mm256_mul_ps,
-    _mm256_rcp_ps, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_ps,
-    _mm256_slli_epi16, _mm256_srai_epi16, _mm256_srli_epi16, _mm256_sub_ps,
+    __m256, __m256i, _CMP_GT_OQ, _CMP_NEQ_UQ, _mm256_add_epi32, _mm256_add_ps, _mm256_and_ps,
+    _mm256_and_si256, _mm256_blendv_ps, _mm256_castps_si256, _mm256_castsi256_ps, _mm256_cmp_ps,
+    _mm256_cvtepi32_ps, _mm256_fmadd_ps, _mm256_madd_epi16, _mm256_max_ps, _mm256_min_ps,
+    _mm256_movemask_ps, _mm256_mul_ps, _mm256_rcp_ps, _mm256_set1_epi16, _mm256_set1_epi32,
+    _mm256_set1_ps, _mm256_setzero_ps, _mm256_slli_epi16, _mm256_slli_epi32, _mm256_srai_epi16,
+    _mm256_srli_epi16, _mm256_sub_ps,
 };
 
 use super::{Isa, Kernel};
@@ -72,12 +73,20 @@ unsafe impl Isa for Avx2 {
 
     #[inline(always)]
     fn reciprocal(self, a: Self::F32) -> Self::F32 {
-        // SAFETY: as in `run`. An estimate of 12 bits and one step of Newton's: the division takes
-        // longer.
+        // SAFETY: as in `run`. To 1.5 * 2^-12: a division takes longer.
+        unsafe { _mm256_rcp_ps(a) }
+    }
+
+    #[inline(always)]
+    fn unpack(self, packed: Self::F32) -> [Self::F32; 2] {
+        // SAFETY: as in `run`.
         unsafe {
-            let estimate = _mm256_rcp_ps(a);
-            let rest = _mm256_fnmadd_ps(a, estimate, _mm256_set1_ps(2.0));
-            _mm256_mul_ps(estimate, rest)
+            let bits = _mm256_castps_si256(packed);
+            let upper = _mm256_castsi256_ps(_mm256_set1_epi32(!0xffff));
+            [
+                _mm256_castsi256_ps(_mm256_slli_epi32::<16>(bits)),
+                _mm256_and_ps(packed, upper),
+            ]
         }
     }
 

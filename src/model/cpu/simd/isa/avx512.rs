@@ -2,10 +2,11 @@
 #![expect(unsafe_code, reason = "processor instructions")]
 
 use std::arch::x86_64::{
-    __m512, __m512i, _CMP_GT_OQ, _CMP_NEQ_UQ, _mm512_add_epi32, _mm512_add_ps, _mm512_cmp_ps_mask,
-    _mm512_cvtepi32_ps, _mm512_fmadd_ps, _mm512_fnmadd_ps, _mm512_mask_blend_ps, _mm512_max_ps,
-    _mm512_min_ps, _mm512_mul_ps, _mm512_mullo_epi32, _mm512_rcp14_ps, _mm512_set1_epi32,
-    _mm512_set1_ps, _mm512_setzero_ps, _mm512_sllv_epi32, _mm512_srai_epi32, _mm512_sub_ps,
+    __m512, __m512i, _CMP_GT_OQ, _CMP_NEQ_UQ, _mm512_add_epi32, _mm512_add_ps, _mm512_and_si512,
+    _mm512_castps_si512, _mm512_castsi512_ps, _mm512_cmp_ps_mask, _mm512_cvtepi32_ps,
+    _mm512_fmadd_ps, _mm512_mask_blend_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps,
+    _mm512_mullo_epi32, _mm512_rcp14_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps,
+    _mm512_slli_epi32, _mm512_sllv_epi32, _mm512_srai_epi32, _mm512_sub_ps,
 };
 
 use super::{Isa, Kernel};
@@ -70,12 +71,20 @@ unsafe impl Isa for Avx512 {
 
     #[inline(always)]
     fn reciprocal(self, a: Self::F32) -> Self::F32 {
-        // SAFETY: as in `run`. An estimate of 14 bits and one step of Newton's: the division takes
-        // longer.
+        // SAFETY: as in `run`. To 2^-14: a division takes longer.
+        unsafe { _mm512_rcp14_ps(a) }
+    }
+
+    #[inline(always)]
+    fn unpack(self, packed: Self::F32) -> [Self::F32; 2] {
+        // SAFETY: as in `run`.
         unsafe {
-            let estimate = _mm512_rcp14_ps(a);
-            let rest = _mm512_fnmadd_ps(a, estimate, _mm512_set1_ps(2.0));
-            _mm512_mul_ps(estimate, rest)
+            let bits = _mm512_castps_si512(packed);
+            let upper = _mm512_and_si512(bits, _mm512_set1_epi32(!0xffff));
+            [
+                _mm512_castsi512_ps(_mm512_slli_epi32::<16>(bits)),
+                _mm512_castsi512_ps(upper),
+            ]
         }
     }
 

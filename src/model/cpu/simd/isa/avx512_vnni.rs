@@ -62,6 +62,11 @@ unsafe impl Isa for Avx512Vnni {
     }
 
     #[inline(always)]
+    fn unpack(self, packed: Self::F32) -> [Self::F32; 2] {
+        self.0.unpack(packed)
+    }
+
+    #[inline(always)]
     fn larger(self, a: Self::F32, b: Self::F32) -> Self::F32 {
         self.0.larger(a, b)
     }

@@ -64,8 +64,12 @@ pub(super) unsafe trait Isa: Copy + Send + Sync + 'static {
     /// `a - b`.
     fn subtract(self, a: Self::F32, b: Self::F32) -> Self::F32;
 
-    /// `1 / a` to 3e-7 of itself, for |a| from 1e-37 to 1e37.
+    /// `1 / a` to 4e-4 of itself, for |a| from 1e-37 to 1e37; an infinity of zero.
     fn reciprocal(self, a: Self::F32) -> Self::F32;
+
+    /// Two vectors from one: the lower and the upper halves of its lanes, each the upper half of a
+    /// float32.
+    fn unpack(self, packed: Self::F32) -> [Self::F32; 2];
 
     /// The larger of each two lanes; which of both where one is no number is not told.
     fn larger(self, a: Self::F32, b: Self::F32) -> Self::F32;
@@ -109,26 +113,6 @@ pub(super) unsafe trait Isa: Copy + Send + Sync + 'static {
 pub(super) trait Kernel<I: Isa> {
     /// Runs it.
     fn eval(self, isa: I);
-}
-
-/// Asks the processor to bring `values` near, where it can be asked: they are read soon.
-#[cfg_attr(
-    target_arch = "x86_64",
-    expect(unsafe_code, reason = "a processor instruction")
-)]
-pub(super) fn prefetch<V>(values: &[V]) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        const LINE_BYTES: usize = 64;
-        let start = values.as_ptr().cast::<i8>();
-        for line in (0..size_of_val(values)).step_by(LINE_BYTES) {
-            // SAFETY: a hint, which reads nothing; the address lies within `values`.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(start.add(line)) };
-        }
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = values;
 }
 
 /// The lanes of `vectors` in order.

@@ -2,11 +2,12 @@
 #![expect(unsafe_code, reason = "processor instructions")]
 
 use std::arch::aarch64::{
-    float32x4_t, int32x4_t, vaddq_f32, vaddq_s32, vaddvq_u32, vbicq_u32, vbslq_f32, vceqzq_f32,
-    vcgtq_f32, vcvtq_f32_s32, vdivq_f32, vdup_n_u32, vdupq_n_f32, vdupq_n_s32, vfmaq_f32,
-    vget_high_s8, vget_low_s8, vget_low_s16, vld1q_u32, vmaxnmq_f32, vminnmq_f32, vmovl_s8,
-    vmovl_u8, vmull_high_s16, vmull_s16, vmulq_f32, vpaddq_s32, vreinterpret_u8_u32,
-    vreinterpretq_s8_s32, vreinterpretq_s16_u16, vsubq_f32,
+    float32x4_t, int32x4_t, vaddq_f32, vaddq_s32, vaddvq_u32, vandq_u32, vbicq_u32, vbslq_f32,
+    vceqzq_f32, vcgtq_f32, vcvtq_f32_s32, vdivq_f32, vdup_n_u32, vdupq_n_f32, vdupq_n_s32,
+    vdupq_n_u32, vfmaq_f32, vget_high_s8, vget_low_s8, vget_low_s16, vld1q_u32, vmaxnmq_f32,
+    vminnmq_f32, vmovl_s8, vmovl_u8, vmull_high_s16, vmull_s16, vmulq_f32, vpaddq_s32,
+    vreinterpret_u8_u32, vreinterpretq_f32_u32, vreinterpretq_s8_s32, vreinterpretq_s16_u16,
+    vreinterpretq_u32_f32, vshlq_n_u32, vsubq_f32,
 };
 
 use super::{Isa, Kernel};
@@ -69,6 +70,18 @@ unsafe impl Isa for Neon {
     fn reciprocal(self, a: Self::F32) -> Self::F32 {
         // SAFETY: as in `run`.
         unsafe { vdivq_f32(vdupq_n_f32(1.0), a) }
+    }
+
+    #[inline(always)]
+    fn unpack(self, packed: Self::F32) -> [Self::F32; 2] {
+        // SAFETY: as in `run`.
+        unsafe {
+            let bits = vreinterpretq_u32_f32(packed);
+            [
+                vreinterpretq_f32_u32(vshlq_n_u32::<16>(bits)),
+                vreinterpretq_f32_u32(vandq_u32(bits, vdupq_n_u32(!0xffff))),
+            ]
+        }
     }
 
     #[inline(always)]

@@ -74,6 +74,14 @@ unsafe impl Isa for Portable {
     }
 
     #[inline(always)]
+    fn unpack(self, packed: Self::F32) -> [Self::F32; 2] {
+        [
+            packed.with(packed, |a, _| f32::from_bits(a.to_bits() << 16)),
+            packed.with(packed, |a, _| f32::from_bits(a.to_bits() & !0xffff)),
+        ]
+    }
+
+    #[inline(always)]
     fn larger(self, a: Self::F32, b: Self::F32) -> Self::F32 {
         a.with(b, f32::max)
     }

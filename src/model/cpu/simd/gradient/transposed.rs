@@ -1,0 +1,172 @@
+//! The way back through a depthwise convolution.
+
+use super::super::depthwise::{PackedDepthwise, Rows};
+use super::{Isa, Layout, Part};
+
+/// Transposed depthwise convolution. Of a stride `s` every `s`th row of the input has met the same taps,
+/// so that for each of the `s` phases it is a convolution of the derivatives as they are, with no zeros
+/// between their rows.
+pub(super) struct TransposedDepthwise<I: Isa>(Vec<PackedDepthwise<I>>);
+
+impl<I: Isa> TransposedDepthwise<I> {
+    /// `weight` is `[channels][taps]`.
+    pub(super) fn new(isa: I, part: &Part, weight: &[f32]) -> Self {
+        let no_bias = vec![0.0; part.output.channels];
+        let phases = (0..part.stride).map(|phase| {
+            let Met {
+                first,
+                count,
+                reach,
+            } = Met::of(part, phase);
+            let taps = |weight: &[f32]| {
+                let met = (0..count)
+                    .rev()
+                    .map(|tap| weight.get(first + tap * part.stride));
+                met.map(|weight| weight.copied().unwrap_or(0.0))
+                    .collect::<Vec<_>>()
+            };
+            let weight: Vec<f32> = weight.chunks_exact(part.kernel).flat_map(taps).collect();
+            PackedDepthwise::new(isa, &weight, &no_bias, 1, false).with_rows(Rows {
+                first: phase,
+                step: part.stride,
+                read: margin(part) + reach + 1 - count,
+            })
+        });
+        Self(phases.collect())
+    }
+
+    /// From the first `beats` beats' derivatives with respect to the output, with the margin that
+    /// [`margin`] tells, to those with respect to the input.
+    pub(super) fn run(
+        &self,
+        isa: I,
+        beats: usize,
+        from: (&[I::F32], Layout),
+        (output, into): (&mut [I::F32], Layout),
+    ) {
+        for phase in &self.0 {
+            phase.run(isa, beats, from, (output, into), None);
+        }
+    }
+}
+
+/// The taps that the input's rows of one phase have met.
+struct Met {
+    /// The first of them, of every `stride`th.
+    first: usize,
+    /// One at least, which may lie beyond the kernel.
+    count: usize,
+    /// Row `n` of the phase has met the first of them in output `n + reach`, each other one output before.
+    reach: usize,
+}
+
+impl Met {
+    const fn of(part: &Part, phase: usize) -> Self {
+        let centre = phase + part.kernel / 2;
+        let first = centre % part.stride;
+        let count = part.kernel.saturating_sub(first).div_ceil(part.stride);
+        Self {
+            first,
+            count: if count == 0 { 1 } else { count },
+            reach: centre / part.stride,
+        }
+    }
+}
+
+/// Rows of zeros around the derivatives that are read.
+pub(super) fn margin(part: &Part) -> usize {
+    let beyond = |phase| {
+        let Met { count, reach, .. } = Met::of(part, phase);
+        reach.max((count - 1).saturating_sub(reach))
+    };
+    (0..part.stride).map(beyond).max().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::isa::{self, scalars, scalars_mut};
+    use super::*;
+    use crate::model::description::{PartKind, Shape};
+    use crate::model::test_support::Random;
+
+    /// Against the sum over all that each input has met, in float64.
+    fn check<I: Isa>(kernel: usize, stride: usize, time: usize) {
+        const CHANNELS: usize = 5;
+        const BEATS: usize = 2;
+        let Some(isa) = I::detect() else {
+            return;
+        };
+        let shape = |time| Shape {
+            channels: CHANNELS,
+            time,
+        };
+        let part = Part {
+            name: "depthwise",
+            kind: PartKind::Depthwise,
+            input: shape(time),
+            output: shape(time.div_ceil(stride)),
+            kernel,
+            stride,
+            relu: false,
+            context: 0,
+        };
+        let mut random = Random(3);
+        let weight = random.values(CHANNELS * kernel);
+        let from = Layout::new::<I>(part.output, margin(&part));
+        let into = Layout::new::<I>(part.input, 0);
+        let mut passed = vec![isa.splat(0.0); BEATS * from.beat_len()];
+        let outputs = part.output.time;
+        for beat in 0..BEATS {
+            for row in 0..outputs {
+                let place = from.at(beat, row) * I::LANES;
+                let values = random.values(CHANNELS);
+                scalars_mut::<I>(&mut passed)[place..][..CHANNELS].copy_from_slice(&values);
+            }
+        }
+        let mut found = vec![isa.splat(f32::NAN); BEATS * into.beat_len()];
+        TransposedDepthwise::new(isa, &part, &weight).run(
+            isa,
+            BEATS,
+            (&passed, from),
+            (&mut found, into),
+        );
+        for beat in 0..BEATS {
+            for row in 0..time {
+                for channel in 0..CHANNELS {
+                    let met = (0..outputs).filter_map(|output| {
+                        let tap = (row + kernel / 2).checked_sub(output * stride)?;
+                        let weight = weight[channel * kernel..][..kernel].get(tap)?;
+                        let place = from.at(beat, output) * I::LANES + channel;
+                        Some(f64::from(*weight) * f64::from(scalars::<I>(&passed)[place]))
+                    });
+                    let place = into.at(beat, row) * I::LANES + channel;
+                    let found = f64::from(scalars::<I>(&found)[place]);
+                    let expected: f64 = met.sum();
+                    assert!(
+                        (found - expected).abs() < 1e-5,
+                        "kernel {kernel}, stride {stride}, {time} rows, beat {beat}, row {row}: \
+                         {found} for {expected}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_input_gets_what_the_outputs_that_read_it_pass_back() {
+        for kernel in [1, 3, 5, 7] {
+            for stride in [1, 2, 3, 4] {
+                for time in [1, 9, 16, 33] {
+                    check::<isa::Portable>(kernel, stride, time);
+                    #[cfg(target_arch = "x86_64")]
+                    {
+                        check::<isa::Avx2>(kernel, stride, time);
+                        check::<isa::Avx512>(kernel, stride, time);
+                    }
+                    #[cfg(target_arch = "aarch64")]
+                    check::<isa::Neon>(kernel, stride, time);
+                }
+            }
+        }
+    }
+}
