@@ -23,12 +23,12 @@ pub(super) struct PackedDepthwise<I: Isa> {
     taps: usize,
     stride: usize,
     relu: bool,
-    rows: Rows,
+    phase: Phase,
 }
 
 /// Which rows of the output are computed, from where.
 #[derive(Clone, Copy)]
-pub(super) struct Rows {
+pub(super) struct Phase {
     /// The first one, and how many rows each is after the one before.
     pub(super) first: usize,
     pub(super) step: usize,
@@ -36,7 +36,7 @@ pub(super) struct Rows {
     pub(super) read: usize,
 }
 
-impl Rows {
+impl Phase {
     /// All of them, where the margin is half the taps.
     const ALL: Self = Self {
         first: 0,
@@ -63,13 +63,13 @@ impl<I: Isa> PackedDepthwise<I> {
             taps,
             stride,
             relu,
-            rows: Rows::ALL,
+            phase: Phase::ALL,
         }
     }
 
-    /// Computes only `rows`, and marks nothing.
-    pub(super) fn with_rows(self, rows: Rows) -> Self {
-        Self { rows, ..self }
+    /// Computes only the rows of `phase`, and marks nothing.
+    pub(super) fn with_phase(self, phase: Phase) -> Self {
+        Self { phase, ..self }
     }
 
     /// Whether its output is that of a ReLU.
@@ -156,7 +156,7 @@ impl<I: Isa> Convolve<'_, I> {
     /// One vector of channels over all of time; `weights` are the bias and the taps.
     #[inline(always)]
     fn rows(&mut self, isa: I, beat: usize, vector: usize, weights: &[I::F32], stride: usize) {
-        let Rows { first, step, .. } = self.weights.rows;
+        let Phase { first, step, .. } = self.weights.phase;
         let time = self.into.shape.time.saturating_sub(first).div_ceil(step);
         let mut row = 0;
         while row + ROWS <= time {
@@ -182,7 +182,7 @@ impl<I: Isa> Convolve<'_, I> {
     ) {
         let width = self.from.width;
         let (bias, taps) = (weights[0], &weights[1..]);
-        let Rows { first, step, read } = self.weights.rows;
+        let Phase { first, step, read } = self.weights.phase;
         let start = beat * self.from.beat_len() + (read + row * stride) * width + vector;
         let last = ((T - 1) * stride + taps.len() - 1) * width;
         let input = &self.input[start..][..=last];

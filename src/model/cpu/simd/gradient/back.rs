@@ -3,7 +3,7 @@
 use super::super::marks;
 use super::super::product::{Addend, Output, PackedProduct, Rows};
 use super::super::sparse::PackedSparse;
-use super::background::{Group, TOGETHER};
+use super::background::{Group, PACKED, TOGETHER};
 use super::relu::{Line, LineLessOwn, Own, Slope, ThroughRelu};
 use super::stage::Kept;
 use super::stem::{context_back, interleaved, scatter};
@@ -53,7 +53,7 @@ struct Step<I: Isa> {
     /// Layout of the derivatives with respect to the part's output.
     from: Layout,
     /// Layout of those before its ReLU, with the margin that the operation reads.
-    spread: Layout,
+    padded: Layout,
     /// Layout of those with respect to its input.
     into: Layout,
     /// Whether this is the last part of a layer with a residual, and whether the first.
@@ -203,11 +203,11 @@ impl<I: Isa> Back<I> {
             let direct = step.reads_after();
             match group {
                 _ if direct => {}
-                _ if !step.relu => step.spread_out(isa, beats, after, room),
+                _ if !step.relu => step.pad(isa, beats, after, room),
                 None => step.through_relu(isa, Own, beats, after, (at, at), room),
                 Some(_) => {
                     let from;
-                    (from, to_come) = to_come.split_at(beats / 2 * step.from.beat_len());
+                    (from, to_come) = to_come.split_at(beats / PACKED * step.from.beat_len());
                     if number == 0 && step.skips_zeros() {
                         step.through_relu(isa, LineLessOwn, beats, after, (at, from), room);
                         addend = Some(self.own.as_slice());
@@ -219,7 +219,7 @@ impl<I: Isa> Back<I> {
             let derivatives = if direct {
                 after
             } else {
-                (room.before.as_slice(), step.spread.beat_len())
+                (room.before.as_slice(), step.padded.beat_len())
             };
             step.operate(
                 isa,
@@ -234,8 +234,8 @@ impl<I: Isa> Back<I> {
                     let (waveform, context_out) = input.split_at_mut(part.input.len());
                     let passed = &room.back[step.into.at(beat, 0)..][..step.into.beat_len()];
                     scatter::<I>(passed, step.into, part, &mut room.samples, waveform);
-                    let before = &derivatives.0[beat * derivatives.1..][..step.spread.beat_len()];
-                    context_back::<I>(before, step.spread, context, context_out);
+                    let before = &derivatives.0[beat * derivatives.1..][..step.padded.beat_len()];
+                    context_back::<I>(before, step.padded, context, context_out);
                 }
                 room.front = front;
                 return;
@@ -286,8 +286,8 @@ impl<I: Isa> Room<I> {
         Self {
             front: room(either),
             back: room(either),
-            before: room(largest(|step| step.spread.beat_len())),
-            marks: vec![0; TOGETHER * largest(|step| marks::words::<I>(&step.spread))],
+            before: room(largest(|step| step.padded.beat_len())),
+            marks: vec![0; TOGETHER * largest(|step| marks::words::<I>(&step.padded))],
             residual: room(from),
             samples: steps.last().map_or_else(Vec::new, Step::samples),
         }
@@ -303,7 +303,7 @@ impl<I: Isa> Step<I> {
         }
     }
 
-    /// Whether the operation can read the derivatives as they are: there is no ReLU, and nothing to spread.
+    /// Whether the operation can read the derivatives as they are: there is no ReLU, and nothing to padded.
     const fn reads_after(&self) -> bool {
         !self.relu
             && matches!(
@@ -317,20 +317,20 @@ impl<I: Isa> Step<I> {
     }
 
     /// From `after` to the room's `before` where there is no ReLU.
-    fn spread_out(
+    fn pad(
         &self,
         isa: I,
         beats: usize,
         (after, beat_step): Derivatives<'_, I::F32>,
         room: &mut Room<I>,
     ) {
-        self.spread
+        self.padded
             .clear_margins(&mut room.before, beats, isa.splat(0.0));
         let width = self.from.width;
         for beat in 0..beats {
             let rows = after[beat * beat_step..][..self.from.beat_len()].chunks_exact(width);
             for (row, values) in rows.enumerate() {
-                let place = self.spread.at(beat, row);
+                let place = self.padded.at(beat, row);
                 room.before[place..][..width].copy_from_slice(values);
             }
         }
@@ -347,7 +347,7 @@ impl<I: Isa> Step<I> {
         values: (&[I::F32], &[I::F32]),
         room: &mut Room<I>,
     ) {
-        self.spread
+        self.padded
             .clear_margins(&mut room.before, beats, isa.splat(0.0));
         isa.run(ThroughRelu {
             slope,
@@ -356,7 +356,7 @@ impl<I: Isa> Step<I> {
             at: values.0,
             from: values.1,
             before: &mut room.before,
-            layout: self.spread,
+            layout: self.padded,
             marks: self.skips_zeros().then_some(&mut room.marks),
         });
     }
@@ -398,16 +398,16 @@ impl<I: Isa> Step<I> {
                     values: scalars::<I>(values),
                     first: 0,
                     beat_step: beat_step * I::LANES,
-                    row_step: self.spread.width * I::LANES,
+                    row_step: self.padded.width * I::LANES,
                 };
                 weights.run(isa, beats, rows, output);
             }
             Operation::Sparse(weights) => {
-                weights.run(isa, beats, (values, self.spread), marks, output);
+                weights.run(isa, beats, (values, self.padded), marks, output);
             }
             Operation::Depthwise(weights) => {
                 let output = (output.values, self.into);
-                weights.run(isa, beats, (values, self.spread), output);
+                weights.run(isa, beats, (values, self.padded), output);
             }
         }
     }
@@ -416,7 +416,7 @@ impl<I: Isa> Step<I> {
         let weight = &weights.weight;
         let (inputs, outputs, taps) = (part.input.channels, part.output.channels, part.kernel);
         let from = Layout::new::<I>(part.output, 0);
-        let (operation, spread, into) = match part.kind {
+        let (operation, padded, into) = match part.kind {
             PartKind::Convolution => {
                 let passed = Shape {
                     channels: taps * inputs,
@@ -457,7 +457,7 @@ impl<I: Isa> Step<I> {
             operation,
             relu: part.relu,
             from,
-            spread,
+            padded,
             into,
             residual_starts: false,
             residual_ends: false,

@@ -3,9 +3,12 @@
 use super::stage::Kept;
 use super::{CLASS_COUNT, Isa, scalars, scalars_mut};
 
-/// Beats whose way back is gone together: each step reads its weights once for all of them. An even
-/// number.
+/// Beats whose way back is gone together: each step reads its weights once for all of them. A whole
+/// number of [`PACKED`].
 pub(super) const TOGETHER: usize = 4;
+
+/// Beats whose values lie in one vector, as [`Isa::unpack`] takes them.
+pub(super) const PACKED: usize = 2;
 
 /// The beats, [`TOGETHER`] a group, the last of which may have fewer.
 pub(super) struct Background<I: Isa> {
@@ -15,13 +18,13 @@ pub(super) struct Background<I: Isa> {
 
 /// Some beats that are compared with together.
 pub(super) struct Group<I: Isa> {
-    /// Before each ReLU from the last one to the first, `[two beats][time][vectors of channels]` of each,
+    /// Before each ReLU from the last one to the first, `[`[`PACKED`]` beats][time][vectors of channels]` of each,
     /// all in one piece: the way back reads it from one end to the other. As [`Isa::unpack`] takes them,
     /// rounded to 8 bits: half the memory to read.
     pub(super) before: Vec<I::F32>,
     /// Their inputs one after the other.
     pub(super) inputs: Vec<f32>,
-    /// An even number: where it is one more than `inputs` has, the last one counts for nothing.
+    /// A whole number of [`PACKED`]: one more than `inputs` has counts for nothing.
     pub(super) beats: usize,
 }
 
@@ -54,7 +57,7 @@ impl<I: Isa> Background<I> {
                 .collect();
             let mut before = Vec::new();
             for &part in relus {
-                for two in kept.chunks(2) {
+                for two in kept.chunks(PACKED) {
                     let [first, second] =
                         [&two[0], &two[two.len() - 1]].map(|kept| &kept.before[part]);
                     before.extend(packed(isa, first, second));
@@ -63,7 +66,7 @@ impl<I: Isa> Background<I> {
             Group {
                 before,
                 inputs: inputs.to_vec(),
-                beats: kept.len().next_multiple_of(2),
+                beats: kept.len().next_multiple_of(PACKED),
             }
         });
         Self {
@@ -96,13 +99,10 @@ fn rounded(value: f32) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::isa;
+    use super::super::super::isa::on_every_isa;
     use super::*;
 
-    fn check<I: Isa>() {
-        let Some(isa) = I::detect() else {
-            return;
-        };
+    fn check<I: Isa>(isa: I) {
         let values: Vec<f32> = (0_i16..64)
             .map(|k| f32::from(k - 20) * 1.37_f32.powi(i32::from(k) - 30))
             .collect();
@@ -121,13 +121,6 @@ mod tests {
 
     #[test]
     fn two_beats_lie_in_one_vector_to_8_bits() {
-        check::<isa::Portable>();
-        #[cfg(target_arch = "x86_64")]
-        {
-            check::<isa::Avx2>();
-            check::<isa::Avx512>();
-        }
-        #[cfg(target_arch = "aarch64")]
-        check::<isa::Neon>();
+        on_every_isa!(check);
     }
 }

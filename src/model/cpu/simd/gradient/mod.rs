@@ -121,8 +121,8 @@ impl CpuGradient {
     }
 
     /// DeepSHAP: what each value of `input` adds to `sum(of[k] * logit[k])`, compared with the
-    /// background. The attributions sum to that value minus its mean over the background, but for
-    /// rounding. Returns the logits.
+    /// background. The attributions sum to that value minus its mean over the background, to a
+    /// thousandth of the sum of their sizes. Returns the logits.
     ///
     /// # Errors
     /// [`ClassifyError::InputLength`] where either slice is not one beat long, or there is no

@@ -1,6 +1,6 @@
 //! The way back through a depthwise convolution.
 
-use super::super::depthwise::{PackedDepthwise, Rows};
+use super::super::depthwise::{PackedDepthwise, Phase};
 use super::{Isa, Layout, Part};
 
 /// Transposed depthwise convolution. Of a stride `s` every `s`th row of the input has met the same taps,
@@ -26,7 +26,7 @@ impl<I: Isa> TransposedDepthwise<I> {
                     .collect::<Vec<_>>()
             };
             let weight: Vec<f32> = weight.chunks_exact(part.kernel).flat_map(taps).collect();
-            PackedDepthwise::new(isa, &weight, &no_bias, 1, false).with_rows(Rows {
+            PackedDepthwise::new(isa, &weight, &no_bias, 1, false).with_phase(Phase {
                 first: phase,
                 step: part.stride,
                 read: margin(part) + reach + 1 - count,
@@ -84,18 +84,25 @@ pub(super) fn margin(part: &Part) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::isa::{self, scalars, scalars_mut};
+    use super::super::super::isa::{on_every_isa, scalars, scalars_mut};
     use super::*;
     use crate::model::description::{PartKind, Shape};
     use crate::model::test_support::Random;
 
+    fn check_all<I: Isa>(isa: I) {
+        for kernel in [1, 3, 5, 7] {
+            for stride in [1, 2, 3, 4] {
+                for time in [1, 9, 16, 33] {
+                    check(isa, kernel, stride, time);
+                }
+            }
+        }
+    }
+
     /// Against the sum over all that each input has met, in float64.
-    fn check<I: Isa>(kernel: usize, stride: usize, time: usize) {
+    fn check<I: Isa>(isa: I, kernel: usize, stride: usize, time: usize) {
         const CHANNELS: usize = 5;
         const BEATS: usize = 2;
-        let Some(isa) = I::detect() else {
-            return;
-        };
         let shape = |time| Shape {
             channels: CHANNELS,
             time,
@@ -154,19 +161,6 @@ mod tests {
 
     #[test]
     fn every_input_gets_what_the_outputs_that_read_it_pass_back() {
-        for kernel in [1, 3, 5, 7] {
-            for stride in [1, 2, 3, 4] {
-                for time in [1, 9, 16, 33] {
-                    check::<isa::Portable>(kernel, stride, time);
-                    #[cfg(target_arch = "x86_64")]
-                    {
-                        check::<isa::Avx2>(kernel, stride, time);
-                        check::<isa::Avx512>(kernel, stride, time);
-                    }
-                    #[cfg(target_arch = "aarch64")]
-                    check::<isa::Neon>(kernel, stride, time);
-                }
-            }
-        }
+        on_every_isa!(check_all);
     }
 }

@@ -139,3 +139,31 @@ pub(super) fn scalars_mut<I: Isa>(vectors: &mut [I::F32]) -> &mut [f32] {
     // SAFETY: as in `scalars`; any f32 written is a valid lane, and the borrow is exclusive.
     unsafe { std::slice::from_raw_parts_mut(vectors.as_mut_ptr().cast(), len) }
 }
+
+/// Calls a function with the token of every instruction set of the target that this processor has, and
+/// the further arguments; says which ones it lacks.
+#[cfg(test)]
+macro_rules! on_every_isa {
+    ($check:ident $(, $argument:expr)*) => {{
+        use $crate::model::cpu::simd::isa::{self, Isa};
+        macro_rules! on {
+            ($isa:ident) => {
+                match isa::$isa::detect() {
+                    Some(isa) => $check(isa $(, $argument)*),
+                    None => println!("skipped: this processor has no {}", stringify!($isa)),
+                }
+            };
+        }
+        on!(Portable);
+        #[cfg(target_arch = "x86_64")]
+        {
+            on!(Avx2);
+            on!(Avx512);
+            on!(Avx512Vnni);
+        }
+        #[cfg(target_arch = "aarch64")]
+        on!(Neon);
+    }};
+}
+#[cfg(test)]
+pub(super) use on_every_isa;
