@@ -14,8 +14,9 @@ const USUAL_TAPS: usize = 7;
 const ODD_TAPS: usize = USUAL_TAPS / 2;
 const EVEN_TAPS: usize = USUAL_TAPS - ODD_TAPS;
 
-/// Rows of output summed together: as many as leave room for those weights in 16 registers.
-const ROWS: usize = 8;
+/// Rows summed together, so that a sum that waits for itself lets others pass. x86-64 processors see for
+/// themselves that the next row need not wait, and lack registers for the addresses of more.
+const ROWS: usize = if cfg!(target_arch = "x86_64") { 1 } else { 4 };
 
 /// Weights per vector of channels: the bias, then the taps.
 pub(super) struct PackedDepthwise<I: Isa> {
@@ -43,6 +44,14 @@ impl Phase {
         step: 1,
         read: 0,
     };
+
+    /// How many rows that are.
+    const fn rows(&self, into: &Layout) -> usize {
+        into.shape
+            .time
+            .saturating_sub(self.first)
+            .div_ceil(self.step)
+    }
 }
 
 impl<I: Isa> PackedDepthwise<I> {
@@ -85,127 +94,179 @@ impl<I: Isa> PackedDepthwise<I> {
         beats: usize,
         (input, from): (&[I::F32], Layout),
         (output, into): (&mut [I::F32], Layout),
-        marks: Option<&mut [u64]>,
+        marks: Option<&mut [marks::Word]>,
     ) {
-        isa.run(Convolve {
+        let time = self.phase.rows(&into);
+        if time == 0 {
+            return;
+        }
+        let convolve = Convolve {
             weights: self,
             beats,
+            time,
             input,
             from,
             output,
             into,
             marks,
-        });
+        };
+        // Each its own code, so that the addresses find room in registers, too.
+        match (self.taps, self.stride) {
+            (USUAL_TAPS, 1) => isa.run(Known::<I, { USUAL_TAPS + 1 }, 1>(convolve)),
+            (USUAL_TAPS, 2) => isa.run(Known::<I, { USUAL_TAPS + 1 }, 2>(convolve)),
+            (ODD_TAPS, 1) => isa.run(Known::<I, { ODD_TAPS + 1 }, 1>(convolve)),
+            (EVEN_TAPS, 1) => isa.run(Known::<I, { EVEN_TAPS + 1 }, 1>(convolve)),
+            _ => isa.run(convolve),
+        }
     }
 }
 
 struct Convolve<'a, I: Isa> {
     weights: &'a PackedDepthwise<I>,
     beats: usize,
+    /// Rows of each beat to compute, one at least.
+    time: usize,
     input: &'a [I::F32],
     from: Layout,
     output: &'a mut [I::F32],
     into: Layout,
-    marks: Option<&'a mut [u64]>,
+    marks: Option<&'a mut [marks::Word]>,
 }
+
+/// The same with a number of weights (the bias and the taps) that is known, so that they stay in
+/// registers over all of time.
+struct Known<'a, I: Isa, const WEIGHTS: usize, const STRIDE: usize>(Convolve<'a, I>);
 
 impl<I: Isa> Kernel<I> for Convolve<'_, I> {
     #[inline(always)]
     fn eval(mut self, isa: I) {
-        let PackedDepthwise { packed, stride, .. } = self.weights;
-        let taps = self.weights.taps;
+        let PackedDepthwise {
+            packed,
+            taps,
+            stride,
+            ..
+        } = self.weights;
         for beat in 0..self.beats {
+            let mut beat = self.beat(beat);
             for (vector, weights) in packed.chunks_exact(taps + 1).enumerate() {
-                // The same code: where the numbers are known, the compiler unrolls it and reads
-                // each input once.
-                match (taps, stride) {
-                    (USUAL_TAPS, 1) => {
-                        self.column::<{ USUAL_TAPS + 1 }>(isa, beat, vector, weights, 1);
-                    }
-                    (USUAL_TAPS, 2) => {
-                        self.column::<{ USUAL_TAPS + 1 }>(isa, beat, vector, weights, 2);
-                    }
-                    (ODD_TAPS, 1) => self.column::<{ ODD_TAPS + 1 }>(isa, beat, vector, weights, 1),
-                    (EVEN_TAPS, 1) => {
-                        self.column::<{ EVEN_TAPS + 1 }>(isa, beat, vector, weights, 1);
-                    }
-                    _ => self.rows(isa, beat, vector, weights, *stride),
-                }
+                beat.column(isa, vector, weights, *stride);
+            }
+        }
+    }
+}
+
+impl<I: Isa, const WEIGHTS: usize, const STRIDE: usize> Kernel<I>
+    for Known<'_, I, WEIGHTS, STRIDE>
+{
+    #[inline(always)]
+    fn eval(self, isa: I) {
+        let Self(mut convolve) = self;
+        let (weights, _) = convolve.weights.packed.as_chunks::<WEIGHTS>();
+        for beat in 0..convolve.beats {
+            let mut beat = convolve.beat(beat);
+            for (vector, weights) in weights.iter().enumerate() {
+                let weights = *weights;
+                beat.column(isa, vector, &weights, STRIDE);
             }
         }
     }
 }
 
 impl<I: Isa> Convolve<'_, I> {
-    /// As [`Self::rows`] with so many weights.
     #[inline(always)]
-    fn column<const WEIGHTS: usize>(
-        &mut self,
-        isa: I,
-        beat: usize,
-        vector: usize,
-        weights: &[I::F32],
-        stride: usize,
-    ) {
-        if let Some(weights) = weights.first_chunk::<WEIGHTS>() {
-            let weights = *weights;
-            self.rows(isa, beat, vector, &weights, stride);
+    fn beat(&mut self, beat: usize) -> Beat<'_, I> {
+        let Phase { first, step, read } = self.weights.phase;
+        let PackedDepthwise { taps, stride, .. } = self.weights;
+        let (time, width, step) = (self.time, self.from.width, step * self.into.width);
+        let rows_read = (time - 1) * stride + taps;
+        let written = (time - 1) * step + width;
+        let words = marks::row_words::<I>(&self.into);
+        Beat {
+            time,
+            width,
+            input: &self.input[beat * self.from.beat_len() + read * width..][..rows_read * width],
+            output: &mut self.output[self.into.at(beat, first)..][..written],
+            step,
+            relu: self.weights.relu,
+            marks: self
+                .marks
+                .as_mut()
+                .map(|marks| &mut marks[marks::at::<I>(&self.into, beat, 0)..][..time * words]),
+            words,
         }
     }
+}
 
+/// One beat's rows.
+struct Beat<'a, I: Isa> {
+    /// Rows of the output, one at least.
+    time: usize,
+    /// Vectors in a row.
+    width: usize,
+    /// As many rows as are read, each `width` long.
+    input: &'a [I::F32],
+    output: &'a mut [I::F32],
+    /// Vectors from row to row of the output.
+    step: usize,
+    relu: bool,
+    marks: Option<&'a mut [marks::Word]>,
+    /// Words of marks in a row.
+    words: usize,
+}
+
+impl<I: Isa> Beat<'_, I> {
     /// One vector of channels over all of time; `weights` are the bias and the taps.
     #[inline(always)]
-    fn rows(&mut self, isa: I, beat: usize, vector: usize, weights: &[I::F32], stride: usize) {
-        let Phase { first, step, .. } = self.weights.phase;
-        let time = self.into.shape.time.saturating_sub(first).div_ceil(step);
+    fn column(&mut self, isa: I, vector: usize, weights: &[I::F32], stride: usize) {
+        let last = self.time - 1;
+        let rows_read = last * stride + weights.len() - 1;
+        assert!(vector < self.width && rows_read * self.width <= self.input.len());
+        assert!(last * self.step + vector < self.output.len());
         let mut row = 0;
-        while row + ROWS <= time {
-            self.tile::<ROWS>(isa, beat, vector, row, weights, stride);
+        while row + ROWS <= self.time {
+            // SAFETY: the assertions.
+            unsafe { self.rows::<ROWS>(isa, (row, vector), weights, stride) };
             row += ROWS;
         }
-        while row < time {
-            self.tile::<1>(isa, beat, vector, row, weights, stride);
+        while ROWS > 1 && row < self.time {
+            // SAFETY: as above.
+            unsafe { self.rows::<1>(isa, (row, vector), weights, stride) };
             row += 1;
         }
     }
 
-    /// `T` of the rows from the `row`th on.
+    /// `T` rows of it.
+    ///
+    /// # Safety
+    /// All rows that these read are there, and the output's rows as well, of which `vector` is one vector.
     #[inline(always)]
-    fn tile<const T: usize>(
+    unsafe fn rows<const T: usize>(
         &mut self,
         isa: I,
-        beat: usize,
-        vector: usize,
-        row: usize,
+        (row, vector): (usize, usize),
         weights: &[I::F32],
         stride: usize,
     ) {
-        let width = self.from.width;
-        let (bias, taps) = (weights[0], &weights[1..]);
-        let Phase { first, step, read } = self.weights.phase;
-        let start = beat * self.from.beat_len() + (read + row * stride) * width + vector;
-        let last = ((T - 1) * stride + taps.len() - 1) * width;
-        let input = &self.input[start..][..=last];
-        let mut sums = [bias; T];
-        for (t, sum) in sums.iter_mut().enumerate() {
-            for (tap, &weight) in taps.iter().enumerate() {
-                // SAFETY: t <= T - 1 and tap <= taps.len() - 1, so the index is at most `last`,
-                // the last one of `input`.
-                let value = unsafe { *input.get_unchecked((t * stride + tap) * width) };
-                *sum = isa.multiply_add(weight, value, *sum);
+        let mut sums = [weights[0]; T];
+        for (tap, &weight) in weights[1..].iter().enumerate() {
+            for (t, sum) in sums.iter_mut().enumerate() {
+                let at = ((row + t) * stride + tap) * self.width + vector;
+                // SAFETY: the caller's promise.
+                *sum = isa.multiply_add(weight, unsafe { *self.input.get_unchecked(at) }, *sum);
             }
         }
-        if self.weights.relu {
-            for sum in &mut sums {
-                *sum = isa.relu(*sum);
-            }
-        }
-        if let Some(marks) = &mut self.marks {
-            marks::mark(isa, marks, &self.into, (beat, row, vector), &sums);
-        }
-        let output = &mut self.output[self.into.at(beat, first + row * step) + vector..];
         for (t, &sum) in sums.iter().enumerate() {
-            output[t * step * self.into.width] = sum;
+            let sum = if self.relu { isa.relu(sum) } else { sum };
+            if let Some(marks) = &mut self.marks {
+                // SAFETY: there are words for all rows of the output.
+                unsafe { marks::mark(isa, marks, ((row + t) * self.words, vector), sum) };
+            }
+            // SAFETY: the caller's promise.
+            unsafe {
+                *self
+                    .output
+                    .get_unchecked_mut((row + t) * self.step + vector) = sum
+            };
         }
     }
 }

@@ -103,7 +103,7 @@ pub(super) struct Workspace<I: Isa> {
     /// Inputs of a product in 8-bit integers.
     bytes: Vec<[u8; 4]>,
     /// What is not zero of the last depthwise convolution's output.
-    marks: Vec<u64>,
+    marks: Vec<marks::Word>,
     /// One activation, channel-first.
     observed: Vec<f32>,
 }
@@ -329,7 +329,7 @@ impl<I: Isa> Network<I> {
         Workspace {
             buffers: std::array::from_fn(|_| vec![self.isa.splat(0.0); self.buffer_len]),
             bytes: vec![[0; 4]; self.bytes_len],
-            marks: vec![0; self.marks_len],
+            marks: vec![marks::Word::default(); self.marks_len],
             observed: vec![0.0; self.largest_activation],
         }
     }
@@ -495,7 +495,7 @@ impl<I: Isa> Step<I> {
         beats: usize,
         buffers: &[Vec<I::F32>],
         bytes: &mut [[u8; 4]],
-        marks: &mut [u64],
+        marks: &mut [marks::Word],
         output: &mut [I::F32],
     ) {
         let input = buffers[self.source].as_slice();

@@ -128,10 +128,10 @@ impl<I: Isa> PackedProduct<I> {
     }
 }
 
-/// Vectors of outputs in a group: with 16 registers three, so that four rows have their sums in
-/// registers beside the weights.
+/// Vectors of outputs in a group: with 16 registers two, so that six rows have their sums in registers
+/// beside the weights and one is left. Three and four rows take all, and the compiler runs out of them.
 pub(super) const fn most_vectors(registers: usize) -> usize {
-    if registers < 32 { 3 } else { MAX_VECTORS }
+    if registers < 32 { 2 } else { MAX_VECTORS }
 }
 
 /// Rows whose sums fit the registers beside one row of weights and one input.

@@ -67,7 +67,7 @@ impl<I: Isa> PackedSparse<I> {
         isa: I,
         beats: usize,
         (input, from): (&[I::F32], Layout),
-        marks: &[u64],
+        marks: &[marks::Word],
         mut output: Output<'_, I::F32>,
     ) {
         if const { !I::SKIPS_ZEROS && !cfg!(test) } {
@@ -114,7 +114,7 @@ struct Place<'a, V> {
     first_vector: usize,
     input: &'a [V],
     from: Layout,
-    marks: &'a [u64],
+    marks: &'a [marks::Word],
 }
 
 /// `V` vectors of outputs for every row, `T` rows together.
@@ -191,13 +191,13 @@ impl<I: Isa, const V: usize, const T: usize> Kernel<I> for Group<'_, '_, '_, I, 
                 while row + T <= time {
                     let mut marked = 0;
                     for t in 0..T {
-                        marked |= marks[(row + t) * words];
+                        marked |= u64::from_le_bytes(marks[(row + t) * words]);
                     }
                     pass.sum::<T>(row, filled(marked & mask));
                     row += T;
                 }
                 if T > 1 && row < time {
-                    pass.sum::<1>(row, filled(marks[row * words] & mask));
+                    pass.sum::<1>(row, filled(u64::from_le_bytes(marks[row * words]) & mask));
                 }
             }
         }

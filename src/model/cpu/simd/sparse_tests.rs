@@ -1,4 +1,5 @@
 //! Products that skip zeros: the sums of those that skip none, whatever is marked.
+#![expect(unsafe_code, reason = "marks as the depthwise kernel does")]
 
 use super::isa::{Isa, Kernel, on_every_isa, scalars, scalars_mut};
 use super::layout::Layout;
@@ -15,7 +16,7 @@ const BEATS: usize = 2;
 struct MarkAll<'a, I: Isa> {
     values: &'a [I::F32],
     layout: Layout,
-    marks: &'a mut [u64],
+    marks: &'a mut [marks::Word],
 }
 
 impl<I: Isa> Kernel<I> for MarkAll<'_, I> {
@@ -25,8 +26,9 @@ impl<I: Isa> Kernel<I> for MarkAll<'_, I> {
             for row in 0..self.layout.shape.time {
                 for vector in 0..self.layout.width {
                     let value = self.values[self.layout.at(beat, row) + vector];
-                    let at = (beat, row, vector);
-                    marks::mark(isa, self.marks, &self.layout, at, &[value]);
+                    let at = marks::at::<I>(&self.layout, beat, row);
+                    // SAFETY: the row and the vector are the layout's, for which there is room.
+                    unsafe { marks::mark(isa, self.marks, (at, vector), value) };
                 }
             }
         }
@@ -89,19 +91,13 @@ fn check<I: Isa>(isa: I) {
         let weights = Random(seed + 100).values(inputs * outputs);
         let bias = Random(seed + 200).values(outputs);
         let input = activation(isa, &from, zeros, seed + 300);
-        let mut marks = vec![0; BEATS * marks::words::<I>(&from)];
+        // What lies beyond the inputs is marked and stays so: it is not read.
+        let mut marks = vec![[0xff; 8]; BEATS * marks::words::<I>(&from)];
         isa.run(MarkAll::<I> {
             values: &input,
             layout: from,
             marks: &mut marks,
         });
-        // What lies beyond the inputs may be marked: it is not read.
-        let past = (from.width * I::LANES) % marks::BITS;
-        if past > 0 {
-            for word in marks.chunks_mut(marks::row_words::<I>(&from)) {
-                *word.last_mut().unwrap() |= !0 << past;
-            }
-        }
         let mut values = vec![isa.splat(0.0); BEATS * into.beat_len()];
         let output = Output {
             values: &mut values,

@@ -37,7 +37,7 @@ struct Room<I: Isa> {
     /// With respect to a part's output before its ReLU.
     before: Vec<I::F32>,
     /// Which of them are not zero, where the operation that reads them skips zeros.
-    marks: Vec<u64>,
+    marks: Vec<marks::Word>,
     /// With respect to the output of a layer with a residual, until its input is reached.
     residual: Vec<I::F32>,
     /// With respect to the samples of one beat, interleaved.
@@ -287,7 +287,10 @@ impl<I: Isa> Room<I> {
             front: room(either),
             back: room(either),
             before: room(largest(|step| step.padded.beat_len())),
-            marks: vec![0; TOGETHER * largest(|step| marks::words::<I>(&step.padded))],
+            marks: vec![
+                marks::Word::default();
+                TOGETHER * largest(|step| marks::words::<I>(&step.padded))
+            ],
             residual: room(from),
             samples: steps.last().map_or_else(Vec::new, Step::samples),
         }
@@ -389,7 +392,7 @@ impl<I: Isa> Step<I> {
         isa: I,
         beats: usize,
         (values, beat_step): Derivatives<'_, I::F32>,
-        marks: &[u64],
+        marks: &[marks::Word],
         output: Output<'_, I::F32>,
     ) {
         match &self.operation {

@@ -73,7 +73,7 @@ pub(super) struct ThroughRelu<'a, I: Isa, S, const B: usize> {
     pub(super) before: &'a mut [I::F32],
     pub(super) layout: Layout,
     /// Where it is marked what is not zero of `before`.
-    pub(super) marks: Option<&'a mut [u64]>,
+    pub(super) marks: Option<&'a mut [marks::Word]>,
 }
 
 impl<I: Isa, S: Slope<I, B>, const B: usize> Kernel<I> for ThroughRelu<'_, I, S, B> {
@@ -108,7 +108,8 @@ impl<I: Isa, S: Slope<I, B>, const B: usize> Kernel<I> for ThroughRelu<'_, I, S,
                     let to = width.min(from + marks::BITS / I::LANES);
                     let found = values.pass::<true>(isa, row * width + from, row * width + to);
                     for (beat, &found) in found.iter().enumerate() {
-                        marks[marks::at::<I>(&self.layout, first + beat, row) + word] = found;
+                        marks[marks::at::<I>(&self.layout, first + beat, row) + word] =
+                            found.to_le_bytes();
                     }
                 }
             }
