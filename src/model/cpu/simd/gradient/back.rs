@@ -13,7 +13,7 @@ use crate::model::weights::PartWeights;
 
 /// Fewest vectors of inputs of a part for which it pays to skip what its ReLU stopped, which is less than
 /// on the way there: what either of two beats let through passes.
-const FEWEST_SKIPPING: usize = 5;
+const FEWEST_SKIPPING: usize = 4;
 
 /// The parts between the pooling and the input, last first, and the head.
 pub(super) struct Back<I: Isa> {

@@ -1,4 +1,8 @@
 //! What a ReLU passes back.
+#![expect(
+    unsafe_code,
+    reason = "marks, whose place is checked once before the loop"
+)]
 
 use super::super::isa::{Isa, Kernel};
 use super::super::layout::Layout;
@@ -81,7 +85,9 @@ impl<I: Isa, S: Slope<I, B>, const B: usize> Kernel<I> for ThroughRelu<'_, I, S,
     fn eval(mut self, isa: I) {
         let Layout { shape, width, .. } = self.layout;
         let (len, beat_len) = (self.at.len(), self.layout.beat_len());
-        let words = marks::row_words::<I>(&self.layout);
+        if let Some(marks) = &self.marks {
+            assert!(self.beats * marks::words::<I>(&self.layout) <= marks.len());
+        }
         for group in 0..self.beats / B {
             let first = group * B;
             let mut before = self.before[first * beat_len..].chunks_exact_mut(beat_len);
@@ -99,17 +105,19 @@ impl<I: Isa, S: Slope<I, B>, const B: usize> Kernel<I> for ThroughRelu<'_, I, S,
             };
             // The rows lie one behind the other: where none has marks it is one pass.
             let Some(marks) = &mut self.marks else {
-                values.pass::<false>(isa, 0, len);
+                for vector in 0..len {
+                    values.pass(isa, vector);
+                }
                 continue;
             };
             for row in 0..shape.time {
-                for word in 0..words {
-                    let from = word * marks::BITS / I::LANES;
-                    let to = width.min(from + marks::BITS / I::LANES);
-                    let found = values.pass::<true>(isa, row * width + from, row * width + to);
-                    for (beat, &found) in found.iter().enumerate() {
-                        marks[marks::at::<I>(&self.layout, first + beat, row) + word] =
-                            found.to_le_bytes();
+                for vector in 0..width {
+                    let passed = values.pass(isa, row * width + vector);
+                    for (beat, &value) in passed.iter().enumerate() {
+                        let words = marks::at::<I>(&self.layout, first + beat, row);
+                        // SAFETY: the beat, the row and the vector are the layout's, for which there is
+                        // room by the assertion.
+                        unsafe { marks::mark(isa, marks, (words, vector), value) };
                     }
                 }
             }
@@ -127,23 +135,15 @@ struct Values<'a, I: Isa, S, const B: usize> {
 }
 
 impl<I: Isa, S: Slope<I, B>, const B: usize> Values<'_, I, S, B> {
-    /// Vectors `first..last`, at most a word of marks of them if `MARK`: those marks.
+    /// One vector of each beat.
     #[inline(always)]
-    fn pass<const MARK: bool>(&mut self, isa: I, first: usize, last: usize) -> [u64; B] {
-        let mut found = [0; B];
-        let mut bits = 0;
-        for vector in first..last {
-            let slopes = self.slope.of(isa, self.at[vector], self.from[vector]);
-            for (beat, &slope) in slopes.iter().enumerate() {
-                let value = isa.multiply(self.after[beat][vector], slope);
-                self.before[beat][vector] = value;
-                if MARK {
-                    found[beat] |= u64::from(isa.nonzero(value)) << bits;
-                }
-            }
-            bits += I::LANES;
+    fn pass(&mut self, isa: I, vector: usize) -> [I::F32; B] {
+        let mut passed = self.slope.of(isa, self.at[vector], self.from[vector]);
+        for (beat, passed) in passed.iter_mut().enumerate() {
+            *passed = isa.multiply(self.after[beat][vector], *passed);
+            self.before[beat][vector] = *passed;
         }
-        found
+        passed
     }
 }
 
