@@ -70,8 +70,10 @@ pub(super) struct Batch {
     pub(super) batch: usize,
     pub(super) us_per_beat: f64,
     pub(super) beats_per_second: f64,
+    /// All multiply-adds of the network, those too that an engine skips because their input is zero.
     pub(super) gflops: f64,
-    /// Of the best instruction set's peak on as many threads, measured in the same rounds.
+    /// Of the best instruction set's peak on as many threads, measured in the same rounds: over 1 where
+    /// enough is skipped.
     pub(super) share_of_peak: Option<f64>,
     pub(super) dispatches: Option<usize>,
 }

@@ -21,6 +21,7 @@ pub(super) fn text(summary: &Summary) -> String {
     for engine in &summary.engines {
         rows(&mut text, engine);
     }
+    text += "\nGFLOP/s counts all multiply-adds, those too that are skipped because their input is zero";
     if let Some((resident, peak)) = summary.resident_kib.zip(summary.peak_resident_kib) {
         let _ = write!(
             text,
