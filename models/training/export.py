@@ -108,11 +108,23 @@ def write_golden(path, network, records, beats):
     save_file(tensors, path, metadata={"ecg_gateway_golden": json.dumps({"beats": sources(records, beats)})})
 
 
+def sparser(config, log):
+    """What the metadata says of a run that started from finished weights and asked for fewer products."""
+    if not config.get("start"):
+        return {}
+    first = load_weights(config["start"])[1]["training"]
+    said = {"started_from": {key: first[key] for key in ("seed", "draws", "date", "test_accuracy", "test_macro_f1")}}
+    if config.get("density"):
+        said |= {"density_wanted": config["density"], "density": [log[-1]["density"], log[-1]["density_back"]]}
+    return said
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("--data", required=True)
     parser.add_argument("--models", type=Path, required=True, help="folder of the shipped models")
+    parser.add_argument("--name", help="other than the network's; then only the weights are written")
     options = parser.parse_args()
     torch.set_num_threads(1)
 
@@ -141,7 +153,7 @@ def main():
 
     description = {
         "format": 1,
-        "name": name,
+        "name": options.name or name,
         "architecture": ARCHITECTURES[name],
         "layers": LAYERS[name],
         "input": {
@@ -162,6 +174,7 @@ def main():
             "seed": config["seed"],
             "draws": config["epochs"] * config["epoch_draws"],
             "detector_positions": config["detector_positions"],
+            **sparser(config, state["log"]),
             "date": datetime.date.today().isoformat(),
             "validation_accuracy": round(scores(logits, records.label[validation])["accuracy"], 5),
             "test_accuracy": round(judged["accuracy"], 5),
@@ -169,14 +182,16 @@ def main():
             "test_beats": judged["beats"],
         },
     }
-    options.models.mkdir(parents=True, exist_ok=True)
-    (options.models / "golden").mkdir(exist_ok=True)
-    save_file(tensors, options.models / f"{name}.safetensors", metadata={"ecg_gateway": json.dumps(description)})
-    shipped, _ = load_weights(options.models / f"{name}.safetensors")
-    write_golden(options.models / "golden" / f"{name}.safetensors", shipped, records, golden_beats(records, test))
-    curves = options.run / "curves.png"
-    if curves.exists():
-        shutil.copy(curves, options.models / f"{name}-curves.png")
+    path = options.models / f"{options.name or name}.safetensors"
+    save_file(tensors, path, metadata={"ecg_gateway": json.dumps(description)})
+    path.chmod(0o644)
+    if not options.name:
+        (options.models / "golden").mkdir(exist_ok=True)
+        shipped, _ = load_weights(path)
+        write_golden(options.models / "golden" / f"{name}.safetensors", shipped, records, golden_beats(records, test))
+        curves = options.run / "curves.png"
+        if curves.exists():
+            shutil.copy(curves, options.models / f"{name}-curves.png")
     print(json.dumps(description["training"] | {"parameters": parameters, "temperature": temperature}, indent=1))
 
 

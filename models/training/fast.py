@@ -93,30 +93,50 @@ class _Norm(torch.autograd.Function):
         return dx, dgamma, dbeta, None, None
 
 
-def _normalised(part, x):
+def _normalised(part, x, before=None):
     norm = part.normalisation
-    y, mean, variance = _Norm.apply(x, norm.weight, norm.bias, norm.eps, part.relu)
+    watch = before is not None and part.relu
+    y, mean, variance = _Norm.apply(x, norm.weight, norm.bias, norm.eps, part.relu and not watch)
     n = x.numel() // x.shape[0]
     with torch.no_grad():
         norm.running_mean.lerp_(mean, norm.momentum)
         norm.running_var.lerp_(variance * (n / (n - 1)), norm.momentum)
+    if watch:
+        before.append(y)
+        y = torch.relu(y)
     return y
 
 
-def _pointwise(part, x):
+def _pointwise(part, x, before):
     c, b, t = x.shape
     weight = part.convolution.weight[:, :, 0]
-    return _normalised(part, (weight @ x.reshape(c, b * t)).view(-1, b, t))
+    return _normalised(part, (weight @ x.reshape(c, b * t)).view(-1, b, t), before)
 
 
-def _depthwise(part, x):
-    return _normalised(part, _Depthwise.apply(x, part.convolution.weight, part.convolution.stride[0]))
+def _depthwise(part, x, before):
+    return _normalised(part, _Depthwise.apply(x, part.convolution.weight, part.convolution.stride[0]), before)
 
 
-def forward(network, windows, context=None):
-    """Logits of a training step: as `network(windows, context)` in training mode."""
+def plain(network, windows, context=None, before=None):
+    """As `forward`, through PyTorch's own layers, in either mode."""
+    hooks = []
+    if before is not None:
+        parts = (part for layer in network.layers if layer.op != "stem" for part in layer.parts.values())
+        watched = [part.normalisation for part in parts if getattr(part, "relu", False)]
+        hooks = [norm.register_forward_hook(lambda _, __, y: before.append(y.transpose(0, 1))) for norm in watched]
+    logits = network(windows, context)
+    for hook in hooks:
+        hook.remove()
+    return logits
+
+
+def forward(network, windows, context=None, before=None):
+    """Logits of a training step: as `network(windows, context)` in training mode.
+
+    before: a list that gets what each ReLU behind the stem is given, [channels][batch][time].
+    """
     if LIBRARY is None or windows.is_cuda:
-        return network(windows, context)
+        return plain(network, windows, context, before)
     x = windows
     for layer in network.layers:
         parts = layer.parts
@@ -127,12 +147,13 @@ def forward(network, windows, context=None):
                 x = x + part.context(context).t()[:, :, None]
             x = _normalised(part, x.contiguous())
         elif layer.op == "separable":
-            x = _pointwise(parts["pointwise"], _depthwise(parts["depthwise"], x))
+            x = _pointwise(parts["pointwise"], _depthwise(parts["depthwise"], x, before), before)
         elif layer.op == "inverted":
-            y = _pointwise(parts["project"], _depthwise(parts["depthwise"], _pointwise(parts["expand"], x)))
+            y = _depthwise(parts["depthwise"], _pointwise(parts["expand"], x, before), before)
+            y = _pointwise(parts["project"], y, before)
             x = x + y if layer.residual else y
         elif layer.op == "pointwise":
-            x = _pointwise(parts["conv"], x)
+            x = _pointwise(parts["conv"], x, before)
         elif layer.op == "pool":
             x = torch.nn.functional.dropout(x.mean(dim=-1).t(), network.dropout)
         else:

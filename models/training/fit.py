@@ -65,7 +65,7 @@ def soft_loss_of(logits, wanted, five, weight):
 
 
 @torch.no_grad()
-def taught(teachers, windows, values):
+def taught(teachers, windows, values=None):
     """What folded networks say together: probabilities [n][5] of the mean of their log-probabilities."""
     return torch.stack([t(windows, values).log_softmax(1) for t in teachers]).mean(0).softmax(1)
 

@@ -1,5 +1,6 @@
 """python -m unittest, from this folder. Needs no data."""
 
+import copy
 import unittest
 
 import numpy as np
@@ -8,7 +9,9 @@ import torch
 import augment
 import data
 import export
+import fast
 import metrics
+import sparsity
 from architectures import LAYERS, PARAMETER_LIMITS, Network, multiply_accumulates
 
 
@@ -52,6 +55,47 @@ class Architectures(unittest.TestCase):
                 with torch.no_grad():
                     difference = (network(windows) - export.fold(network)(windows)).abs().max()
                 self.assertLess(float(difference), 1e-4)
+
+
+class Sparsity(unittest.TestCase):
+    def test_products_that_skip_zeros(self):
+        for name, expected in [("v1", (917_504, 917_504)), ("v2", (247_808, 333_824))]:
+            with self.subTest(name):
+                parts = sparsity.watched(Network(LAYERS[name]))
+                self.assertEqual(tuple(sum(p[i] for p in parts) for i in (1, 2)), expected)
+
+    def test_density_counts_what_is_above_zero(self):
+        torch.manual_seed(4)
+        for name, layers in LAYERS.items():
+            network = Network(layers)
+            parts, windows = sparsity.watched(network), torch.randn(8, 1, 128)
+            for step in (fast.plain, fast.forward):
+                before = []
+                step(copy.deepcopy(network), windows, before=before)
+                with self.subTest(name=name, step=step):
+                    self.assertEqual([len(b) for b in before], [len(p.normalisation.weight) for p, _, _ in parts])
+                    total = sum(ahead for _, ahead, _ in parts)
+                    counted = sum(float((b > 0).float().mean()) * ahead for (_, ahead, _), b in zip(parts, before)) / total
+                    self.assertAlmostEqual(float(sparsity.density(network, before)[0]), counted, places=5)
+
+    def test_asking_for_less_leaves_less(self):
+        torch.manual_seed(5)
+        network = Network(LAYERS["v1"]).train()
+        windows = torch.randn(64, 1, 128)
+        optimiser = torch.optim.Adam(network.parameters(), lr=1e-2)
+        for step in range(41):
+            before = []
+            fast.forward(network, windows, before=before)
+            if step == 0:
+                first = [float(d) for d in sparsity.density(network, before)]
+                self.assertEqual(float(sparsity.excess(network, before, first, 0.2, 0.0)), 0.0)
+            loss = sparsity.excess(network, before, first, 0.2, 1.0)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+        there, back = (float(d) for d in sparsity.density(network, before))
+        self.assertLess(there, first[0] - 0.15)
+        self.assertLess(back, first[1] - 0.15)
 
 
 class Windows(unittest.TestCase):

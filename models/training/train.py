@@ -23,13 +23,22 @@ import torch
 
 import augment
 import data
+import fast
+import sparsity
 import train_context
 from architectures import LABELS, LAYERS, Network
+from export import load_weights, windows_of
+from fit import taught
 from metrics import predict, scores
 from schedule import average, rate_at
+from warm import start_from
 
 # Share of the steps the learning rate takes to its peak.
 WARM_UP = 0.03
+# Beats whose statistics the normalisations start with, where weights are given to start from.
+START_BEATS = 4096
+# Share of the loss that the teachers' probabilities get.
+TAUGHT = 0.7
 
 
 def arguments():
@@ -37,8 +46,9 @@ def arguments():
     parser.add_argument("network", choices=[*sorted(LAYERS), *(f"{name}-context" for name in sorted(LAYERS))])
     parser.add_argument("--protocol", choices=["intra", "inter", "all"], default="intra")
     parser.add_argument("--settings", type=json.loads, default={}, help="context networks: changes to fit.Settings")
-    parser.add_argument("--start", type=Path, help="context networks: waveform weights to start from")
-    parser.add_argument("--teachers", type=Path, nargs="*", default=[], help="context networks: finished runs whose networks teach this one")
+    parser.add_argument("--start", type=Path, help="waveform weights to start from")
+    parser.add_argument("--density", type=float, help="waveform networks: share of not-zero inputs to end with (sparsity.py)")
+    parser.add_argument("--teachers", type=Path, nargs="*", default=[], help="what teaches this network: finished runs of context networks; weights of waveform networks")
     parser.add_argument("--data", required=True, help="folder of prepared records")
     parser.add_argument("--noise", help="folder of prepared noise records (their first two thirds are used)")
     parser.add_argument("--out", required=True, type=Path, help="folder of the run")
@@ -124,6 +134,10 @@ def main():
 
     torch.manual_seed(options.seed)
     network = Network(LAYERS[options.network]).to(device)
+    teachers = [load_weights(path)[0].to(device) for path in options.teachers]
+    if options.start:
+        some = parts["train"][:: len(parts["train"]) // START_BEATS]
+        start_from(network, options.start, windows_of(records, some)[:, 0])
     averaged = copy.deepcopy(network)
     decayed = [p for p in network.parameters() if p.ndim > 1]
     plain = [p for p in network.parameters() if p.ndim <= 1]
@@ -134,7 +148,7 @@ def main():
     augmenter = augment.Augmenter(records, augment.Mix(**options.mix), noise, generator)
     views = validation_windows(records, validation)
 
-    log, first = [], 0
+    log, first, first_density = [], 0, None
     checkpoint = options.out / "checkpoint.pt"
     if checkpoint.exists():
         state = torch.load(checkpoint, map_location=device, weights_only=True)
@@ -142,8 +156,11 @@ def main():
         averaged.load_state_dict(state["averaged"])
         optimiser.load_state_dict(state["optimiser"])
         log, first = state["log"], len(state["log"])
+        first_density = state.get("first_density")
         print(f"going on after epoch {first}", flush=True)
-    config = {k: str(v) if isinstance(v, Path) else v for k, v in vars(options).items() if k not in ("data", "noise", "out", "protocol", "settings", "start", "teachers")}
+    not_kept = ("data", "noise", "out", "protocol", "settings")
+    config = {k: v for k, v in vars(options).items() if k not in not_kept}
+    config |= {"start": options.start and str(options.start), "teachers": [str(path) for path in options.teachers]}
     config |= {"mix": asdict(augmenter.mix), "recorded_noise": bool(noise), "detector_positions": records.has_detections}
     (options.out / "config.json").write_text(json.dumps(config, indent=1) + "\n")
 
@@ -160,19 +177,32 @@ def main():
                 group["lr"] = rate_at(step, steps, options.learning_rate, WARM_UP)
             place = torch.rand(options.batch, generator=generator, device=device, dtype=torch.double)
             beats = train[torch.searchsorted(cumulative, place).clamp_max(len(train) - 1)]
-            loss = torch.nn.functional.cross_entropy(network(augmenter.draw(beats)), label[beats])
+            windows, before = augmenter.draw(beats), [] if options.density else None
+            logits = fast.forward(network, windows, before=before)
+            loss = torch.nn.functional.cross_entropy(logits, label[beats])
+            if teachers:
+                wanted = taught(teachers, windows)
+                loss = (1 - TAUGHT) * loss + TAUGHT * torch.nn.functional.cross_entropy(logits, wanted)
+            if options.density:
+                if first_density is None:
+                    first_density = [float(d) for d in sparsity.density(network, before)]
+                loss = loss + sparsity.excess(network, before, first_density, options.density, step / steps)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
             average(averaged, network, min(options.ema, (step + 1) / (step + 10)))
             total += loss.detach()
         judged = {name: scores(predict(averaged, w), records.label[validation]) for name, w in views.items()}
+        extra = {}
+        if options.density:
+            there, back = sparsity.measured(averaged, views["annotated"])
+            extra = {"density": round(there, 4), "density_back": round(back, 4)}
         row = {
             "epoch": epoch + 1,
             "loss": float(total) / steps_per_epoch,
             "validation": {n: {k: round(s[k], 5) for k in ("accuracy", "macro_f1")} for n, s in judged.items()},
             "seconds": round(time.monotonic() - started, 1),
-        }
+        } | extra
         log.append(row)
         print(json.dumps(row), flush=True)
         save(
@@ -183,6 +213,7 @@ def main():
                 "optimiser": optimiser.state_dict(),
                 "log": log,
                 "config": config,
+                "first_density": first_density,
             },
         )
         (options.out / "log.jsonl").write_text("".join(json.dumps(r) + "\n" for r in log))

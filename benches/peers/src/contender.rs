@@ -44,7 +44,11 @@ impl Task {
         batch: usize,
         threads: usize,
     ) -> Result<Self, Box<dyn Error>> {
-        let file = weights.join(format!("{network}.safetensors"));
+        let name = format!("{network}.safetensors");
+        let mut file = weights.join(&name);
+        if !file.exists() {
+            file = weights.join("evaluation").join(&name);
+        }
         let model = Arc::new(Model::from_file(&file)?);
         let bytes = std::fs::read(models.join(format!("{network}-beats.safetensors")))?;
         let known = SafeTensors::deserialize(&bytes)?;

@@ -181,6 +181,10 @@ impl<I: Isa> Convolve<'_, I> {
         let rows_read = (time - 1) * stride + taps;
         let written = (time - 1) * step + width;
         let words = marks::row_words::<I>(&self.into);
+        assert_eq!(
+            width, self.into.width,
+            "a depthwise convolution keeps the channels"
+        );
         Beat {
             time,
             width,
@@ -258,14 +262,14 @@ impl<I: Isa> Beat<'_, I> {
         for (t, &sum) in sums.iter().enumerate() {
             let sum = if self.relu { isa.relu(sum) } else { sum };
             if let Some(marks) = &mut self.marks {
-                // SAFETY: there are words for all rows of the output.
+                // SAFETY: there are words for all rows of the output, which are as wide as the input's.
                 unsafe { marks::mark(isa, marks, ((row + t) * self.words, vector), sum) };
             }
             // SAFETY: the caller's promise.
             unsafe {
                 *self
                     .output
-                    .get_unchecked_mut((row + t) * self.step + vector) = sum
+                    .get_unchecked_mut((row + t) * self.step + vector) = sum;
             };
         }
     }
