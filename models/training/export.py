@@ -182,6 +182,7 @@ def main():
             "test_beats": judged["beats"],
         },
     }
+    options.models.mkdir(parents=True, exist_ok=True)
     path = options.models / f"{options.name or name}.safetensors"
     save_file(tensors, path, metadata={"ecg_gateway": json.dumps(description)})
     path.chmod(0o644)
