@@ -189,7 +189,8 @@ def main():
     print(text)
     if options.card:
         card = options.card.read_text()
-        before, after = card.split(MARKERS[0])[0], card.split(MARKERS[1])[1]
+        before, _, region = card.partition(MARKERS[0])  # other regions of the card end alike
+        after = region.partition(MARKERS[1])[2]
         options.card.write_text(f"{before}{MARKERS[0]}\n{text}{MARKERS[1]}{after}")
     if options.json:
         options.json.write_text(json.dumps(results, indent=1) + "\n")

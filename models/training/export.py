@@ -73,8 +73,10 @@ def load_weights(path):
 
 
 def windows_of(records, beats):
-    lead = torch.zeros(len(beats), dtype=torch.long)
-    return augment.normalise(augment.cut(records.signal, lead, torch.from_numpy(records.position[beats])))[:, None, :]
+    device = records.signal.device
+    lead = torch.zeros(len(beats), dtype=torch.long, device=device)
+    position = torch.from_numpy(records.position[beats]).to(device)
+    return augment.normalise(augment.cut(records.signal, lead, position))[:, None, :]
 
 
 def golden_beats(records, test):
@@ -116,6 +118,8 @@ def sparser(config, log):
     said = {"started_from": {key: first[key] for key in ("seed", "draws", "date", "test_accuracy", "test_macro_f1")}}
     if config.get("density"):
         said |= {"density_wanted": config["density"], "density": [log[-1]["density"], log[-1]["density_back"]]}
+    if config.get("weights"):
+        said |= {"weights_wanted": config["weights"], "weights": log[-1]["weights"]}
     return said
 
 

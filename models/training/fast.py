@@ -1,10 +1,11 @@
-"""The same training step, faster on a CPU core: `fast.c`, compiled on first use where there is a C compiler.
+"""The same training step, faster: on a CPU core with `fast.c`, compiled on first use where there is a C compiler; on a
+GPU with what PyTorch's own compiler makes of `composed`.
 
-Only the order of the sums differs from PyTorch's own layers. Without a compiler, or on a GPU, `forward` is the network
-itself.
+Only the order of the sums differs from PyTorch's own layers. Without a compiler `forward` is the network itself.
 """
 
 import ctypes
+import functools
 import os
 import shutil
 import subprocess
@@ -16,9 +17,12 @@ import torch
 _SOURCE = Path(__file__).with_name("fast.c")
 
 
+PLAIN = bool(os.environ.get("ECG_TRAINING_PLAIN"))  # PyTorch's own layers throughout
+
+
 def _library():
     compiler = shutil.which("cc")
-    if compiler is None or os.environ.get("ECG_TRAINING_PLAIN"):
+    if compiler is None or PLAIN:
         return None
     folder = tempfile.mkdtemp(prefix="ecg-training-")
     path = os.path.join(folder, "fast.so")
@@ -93,10 +97,30 @@ class _Norm(torch.autograd.Function):
         return dx, dgamma, dbeta, None, None
 
 
-def _normalised(part, x, before=None):
+def _shifted(x, w, stride):
+    """The depthwise convolution as a sum of its taps, for a compiler to make one loop of."""
+    last = stride * ((x.shape[-1] - 1) // stride) + 1
+    padded = torch.nn.functional.pad(x, (3, 3))
+    return sum(w[:, 0, k, None, None] * padded[..., k : k + last : stride] for k in range(7))
+
+
+def _norm(x, gamma, beta, eps, relu):
+    """As `_Norm`, composed of PyTorch's operations."""
+    mean, variance = x.mean((1, 2)), x.var((1, 2), unbiased=False)
+    scale = gamma * (variance + eps).rsqrt()
+    y = x * scale[:, None, None] + (beta - mean * scale)[:, None, None]
+    return torch.relu(y) if relu else y, mean.detach(), variance.detach()
+
+
+# A depthwise convolution and a normalisation: of `fast.c`, and for PyTorch's compiler.
+_CORE = (_Depthwise.apply, _Norm.apply)
+_COMPOSED = (_shifted, _norm)
+
+
+def _normalised(part, x, before, norm_of):
     norm = part.normalisation
     watch = before is not None and part.relu
-    y, mean, variance = _Norm.apply(x, norm.weight, norm.bias, norm.eps, part.relu and not watch)
+    y, mean, variance = norm_of(x, norm.weight, norm.bias, norm.eps, part.relu and not watch)
     n = x.numel() // x.shape[0]
     with torch.no_grad():
         norm.running_mean.lerp_(mean, norm.momentum)
@@ -107,14 +131,15 @@ def _normalised(part, x, before=None):
     return y
 
 
-def _pointwise(part, x, before):
+def _pointwise(part, x, before, kernels):
     c, b, t = x.shape
     weight = part.convolution.weight[:, :, 0]
-    return _normalised(part, (weight @ x.reshape(c, b * t)).view(-1, b, t), before)
+    return _normalised(part, (weight @ x.reshape(c, b * t)).view(-1, b, t), before, kernels[1])
 
 
-def _depthwise(part, x, before):
-    return _normalised(part, _Depthwise.apply(x, part.convolution.weight, part.convolution.stride[0]), before)
+def _depthwise(part, x, before, kernels):
+    y = kernels[0](x, part.convolution.weight, part.convolution.stride[0])
+    return _normalised(part, y, before, kernels[1])
 
 
 def plain(network, windows, context=None, before=None):
@@ -130,13 +155,7 @@ def plain(network, windows, context=None, before=None):
     return logits
 
 
-def forward(network, windows, context=None, before=None):
-    """Logits of a training step: as `network(windows, context)` in training mode.
-
-    before: a list that gets what each ReLU behind the stem is given, [channels][batch][time].
-    """
-    if LIBRARY is None or windows.is_cuda:
-        return plain(network, windows, context, before)
+def _channels_first(network, windows, context, before, kernels):
     x = windows
     for layer in network.layers:
         parts = layer.parts
@@ -145,17 +164,45 @@ def forward(network, windows, context=None, before=None):
             x = part.convolution(x).transpose(0, 1)
             if context is not None:
                 x = x + part.context(context).t()[:, :, None]
-            x = _normalised(part, x.contiguous())
+            x = _normalised(part, x.contiguous(), None, kernels[1])
         elif layer.op == "separable":
-            x = _pointwise(parts["pointwise"], _depthwise(parts["depthwise"], x, before), before)
+            x = _depthwise(parts["depthwise"], x, before, kernels)
+            x = _pointwise(parts["pointwise"], x, before, kernels)
         elif layer.op == "inverted":
-            y = _depthwise(parts["depthwise"], _pointwise(parts["expand"], x, before), before)
-            y = _pointwise(parts["project"], y, before)
+            y = _pointwise(parts["expand"], x, before, kernels)
+            y = _depthwise(parts["depthwise"], y, before, kernels)
+            y = _pointwise(parts["project"], y, before, kernels)
             x = x + y if layer.residual else y
         elif layer.op == "pointwise":
-            x = _pointwise(parts["conv"], x, before)
+            x = _pointwise(parts["conv"], x, before, kernels)
         elif layer.op == "pool":
             x = torch.nn.functional.dropout(x.mean(dim=-1).t(), network.dropout)
         else:
             x = parts["dense"](x)
     return x
+
+
+def composed(network, windows, context=None, watch=False):
+    """(logits, what the ReLUs are given where `watch`), from PyTorch's operations alone, for its compiler."""
+    before = [] if watch else None
+    return _channels_first(network, windows, context, before, _COMPOSED), before
+
+
+@functools.cache
+def _compiled():
+    return torch.compile(composed, dynamic=False)
+
+
+def forward(network, windows, context=None, before=None):
+    """Logits of a training step: as `network(windows, context)` in training mode.
+
+    before: a list that gets what each ReLU behind the stem is given, [channels][batch][time].
+    """
+    if windows.is_cuda and not PLAIN:
+        logits, watched = _compiled()(network, windows, context, before is not None)
+        if before is not None:
+            before.extend(watched)
+        return logits
+    if LIBRARY is None or windows.is_cuda:
+        return plain(network, windows, context, before)
+    return _channels_first(network, windows, context, before, _CORE)

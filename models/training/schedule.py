@@ -16,8 +16,9 @@ def rate_at(step, steps, peak, warm_up):
 @torch.no_grad()
 def average(averaged, network, decay):
     """Exponential moving average of weights and of the running statistics of the batch normalisation."""
-    for old, new in zip(averaged.state_dict().values(), network.state_dict().values()):
-        if old.dtype.is_floating_point:
-            old.lerp_(new, 1 - decay)
-        else:
+    pairs = list(zip(averaged.state_dict().values(), network.state_dict().values()))
+    real = [(old, new) for old, new in pairs if old.dtype.is_floating_point]
+    torch._foreach_lerp_(*map(list, zip(*real)), 1 - decay)
+    for old, new in pairs:
+        if not old.dtype.is_floating_point:
             old.copy_(new)

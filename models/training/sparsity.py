@@ -1,9 +1,17 @@
 """How many products a network leaves a processor that skips zeros, and training for fewer of them.
 
-The gateway's pointwise convolutions skip inputs that the ReLU of the depthwise convolution before them left zero; on
-the way back, for SHAP, they skip what their own ReLU stopped. The density of a network is the share of those values
-that is not zero, each weighted with the products that read it: (there, back).
+Two kinds of zeros spare products:
+
+- Values. The gateway's pointwise convolutions skip inputs that the ReLU of the depthwise convolution before them left
+  zero; on the way back, for SHAP, they skip what their own ReLU stopped. The density of a network is the share of those
+  values that is not zero, each weighted with the products that read it: (there, back). `excess` asks for less. (SHAP
+  skips what is zero in both of the beats it compares, so that somewhat more is left there.)
+- Weights. Products over a linear bottleneck read no zeros: `expand` and the last pointwise convolution on the way
+  there, `project` on the way back. They skip groups of weights that are zero: those of one bottleneck channel and
+  `GROUP` hidden channels side by side. `Pruning` makes them so.
 """
+
+import functools
 
 import torch
 
@@ -13,25 +21,36 @@ import fast
 STEP_WIDTH = 0.3
 # Weight of each unit of density above the wanted one, beside a cross-entropy of some hundredths.
 STRENGTH = 3.0
-# Share of the training over which the wanted density falls to its end.
+# Share of the training over which the wanted density, and the share of weights kept, fall to their end.
 FALL = 0.4
+# Fewest inputs and outputs of a product that looks for zeros: FEWEST_INPUTS and FEWEST_VECTORS of the gateway's kernels.
+FEWEST_INPUTS, FEWEST_OUTPUTS = 32, 24
+# Hidden channels whose weights of one bottleneck channel are zero together: src/model/cpu/simd skips as many.
+GROUP = 16
+
+
+def products(network, samples=128):
+    """Each convolution behind the stem but the dense layer: (layer, name of the part, part, rows it computes)."""
+    for layer, spec in zip(network.layers, network.specs):
+        after = samples if spec["op"] in ("pool", "dense") else (samples - 1) // spec.get("stride", 1) + 1
+        if spec["op"] in ("separable", "inverted", "pointwise"):
+            for name, part in layer.parts.items():
+                yield layer, name, part, samples if name == "expand" else after
+        samples = after
 
 
 def watched(network, samples=128):
     """For each ReLU of a depthwise or pointwise part, in order: (the part, products that skip its zeros there, back)."""
+    def skipping(rows, inputs, outputs):
+        return rows * inputs * outputs if inputs >= FEWEST_INPUTS and outputs >= FEWEST_OUTPUTS else 0
+
     found = []
-    channels = network.input_channels
-    for layer, spec in zip(network.layers, network.specs):
-        after = samples if spec["op"] in ("pool", "dense") else (samples - 1) // spec.get("stride", 1) + 1
-        hidden = channels * spec.get("expansion", 1)
-        for name, part in layer.parts.items():
-            if name == "depthwise":
-                found.append((part, after * hidden * layer.outputs, 0))
-            elif name == "expand":
-                found.append((part, 0, samples * channels * hidden))
-            elif name == "pointwise" or spec["op"] == "pointwise":
-                found.append((part, 0, after * channels * layer.outputs))
-        samples, channels = after, layer.outputs
+    for layer, name, part, rows in products(network, samples):
+        outputs, inputs, _ = part.convolution.weight.shape
+        if name == "depthwise":
+            found.append((part, skipping(rows, outputs, layer.outputs), 0))
+        elif name != "project":
+            found.append((part, 0, skipping(rows, outputs, inputs)))
     return found
 
 
@@ -43,6 +62,8 @@ def density(network, before):
     parts = watched(network)
     there = back = 0.0
     for (part, ahead, behind), values in zip(parts, before, strict=True):
+        if not ahead and not behind:
+            continue
         deviation = part.normalisation.weight.detach().abs().clamp_min(1e-3)
         step = torch.sigmoid(values / (STEP_WIDTH * deviation)[:, None, None]).mean()
         share = step + ((values > 0).float().mean() - step).detach()
@@ -51,11 +72,17 @@ def density(network, before):
 
 
 def excess(network, before, first, end, progress):
-    """What is added to the loss: how far both densities lie above the wanted one, which falls from `first` to `end`."""
+    """What is added to the loss: how far the densities (there, back) lie above the wanted, which fall from `first` to `end`."""
     way = min(1.0, progress / FALL)
     return STRENGTH * sum(
-        torch.relu(now - (start + (end - start) * way)) for now, start in zip(density(network, before), first)
+        torch.relu(now - (start + (least - start) * way))
+        for now, start, least in zip(_density_on(before[0].device.type)(network, before), first, end, strict=True)
     )
+
+
+@functools.cache
+def _density_on(device):
+    return torch.compile(density, dynamic=False) if device == "cuda" and not fast.PLAIN else density
 
 
 @torch.no_grad()
@@ -68,3 +95,80 @@ def measured(network, windows, batch=1024):
         fast.plain(network, part, None, before)
         total += torch.stack(density(network, before)).cpu() * len(part)
     return (total / len(windows)).tolist()
+
+
+def bottlenecks(network, samples=128):
+    """The products over linear bottlenecks: (part, rows, axis of the hidden channels in its weights [out][in][1]).
+
+    Axis 0 reads a bottleneck on the way there, axis 1 on the way back.
+    """
+    axes = {"expand": 0, "conv": 0, "project": 1}
+    return [(part, rows, axes[name]) for _, name, part, rows in products(network, samples) if name in axes]
+
+
+class Pruning:
+    """Groups of weights of the products over linear bottlenecks, zeroed little by little; what is zero stays so.
+
+    Every product loses the same share: first those groups that add least to the variance of what they are added to. (Taken
+    from all products together, for what they cost, the first projections went wholly, and the network with them.)
+    """
+
+    def __init__(self, network, keep):
+        """keep: shares of the products to be left in the end (there, back). What is zero already stays so."""
+        self.keep = keep
+        found = bottlenecks(network)
+        if not found:
+            raise ValueError("a network without linear bottlenecks has no groups of weights to zero")
+        squares = [grouped(part.convolution.weight[:, :, 0].detach().square(), axis) for part, _, axis in found]
+        self.masks = [(square > 0).float() for square in squares]
+
+    @torch.no_grad()
+    def fall(self, network, windows, progress):
+        """Zeroes as many groups as this far into the training are to be zero, judged by a batch of windows."""
+        found = bottlenecks(network)
+        power = input_power([part for part, _, _ in found], network, windows)
+        for (part, _, axis), read, mask in zip(found, power, self.masks, strict=True):
+            share = self.keep[axis] + (1 - self.keep[axis]) * (1 - min(1.0, progress / FALL)) ** 3
+            added = part.convolution.weight[:, :, 0].square() * read / part.normalisation.running_var[:, None].clamp_min(1e-12)
+            worth = (grouped(added, axis) * mask).flatten()
+            best = worth.topk(int(share * len(worth))).indices
+            mask.mul_(torch.zeros_like(worth).index_fill(0, best, 1.0).view_as(mask))
+        self.apply(network)
+
+    @torch.no_grad()
+    def apply(self, network):
+        """Zeroes the groups in a network of the same layers."""
+        for (part, _, axis), mask in zip(bottlenecks(network), self.masks, strict=True):
+            weight = part.convolution.weight
+            weight.mul_(mask.repeat_interleave(GROUP, axis).narrow(axis, 0, weight.shape[axis])[:, :, None])
+
+    def left(self, network):
+        """Shares of the products that are left (there, back)."""
+        left, total = [0.0, 0.0], [0, 0]
+        for (_, rows, axis), mask in zip(bottlenecks(network), self.masks, strict=True):
+            left[axis] += rows * float(mask.sum())
+            total[axis] += rows * mask.numel()
+        return [there / of for there, of in zip(left, total)]
+
+
+def grouped(values, axis):
+    """Sums of [out][in] over each `GROUP` along an axis; the last group may be a smaller one."""
+    missing = -values.shape[axis] % GROUP
+    padded = torch.nn.functional.pad(values, (0, 0, 0, missing) if axis == 0 else (0, missing))
+    return padded.unflatten(axis, (-1, GROUP)).sum(axis + 1)
+
+
+def input_power(parts, network, windows):
+    """Mean square of what each part's convolution reads, by input channel, in evaluation mode."""
+    power = {}
+    hooks = [
+        part.convolution.register_forward_pre_hook(lambda module, given: power.update({module: given[0].square().mean((0, 2))}))
+        for part in parts
+    ]
+    training = network.training
+    network.eval()
+    fast.plain(network, windows)
+    network.train(training)
+    for hook in hooks:
+        hook.remove()
+    return [power[part.convolution] for part in parts]

@@ -215,12 +215,18 @@ class Networks(unittest.TestCase):
 
     @unittest.skipIf(fast.LIBRARY is None, "no C compiler")
     def test_the_fast_step_is_the_plain_step(self):
+        self.is_the_plain_step(fast.forward)
+
+    def test_the_composed_step_is_the_plain_step(self):
+        self.is_the_plain_step(lambda network, x, c: fast.composed(network, x, c)[0])
+
+    def is_the_plain_step(self, step):
         for name, layers in LAYERS.items():
             torch.manual_seed(5)
             plain = Network(layers, 2, context=16)
             quick = copy.deepcopy(plain)
             x, c, y = torch.randn(32, 2, 128), torch.randn(32, 16), torch.arange(32) % 5
-            a, b = plain(x, c), fast.forward(quick, x, c)
+            a, b = plain(x, c), step(quick, x, c)
             torch.nn.functional.cross_entropy(a, y).backward()
             torch.nn.functional.cross_entropy(b, y).backward()
             with self.subTest(name):

@@ -59,7 +59,7 @@ class Architectures(unittest.TestCase):
 
 class Sparsity(unittest.TestCase):
     def test_products_that_skip_zeros(self):
-        for name, expected in [("v1", (917_504, 917_504)), ("v2", (247_808, 333_824))]:
+        for name, expected in [("v1", (884_736, 884_736)), ("v2", (215_040, 251_904))]:
             with self.subTest(name):
                 parts = sparsity.watched(Network(LAYERS[name]))
                 self.assertEqual(tuple(sum(p[i] for p in parts) for i in (1, 2)), expected)
@@ -74,9 +74,10 @@ class Sparsity(unittest.TestCase):
                 step(copy.deepcopy(network), windows, before=before)
                 with self.subTest(name=name, step=step):
                     self.assertEqual([len(b) for b in before], [len(p.normalisation.weight) for p, _, _ in parts])
-                    total = sum(ahead for _, ahead, _ in parts)
-                    counted = sum(float((b > 0).float().mean()) * ahead for (_, ahead, _), b in zip(parts, before)) / total
-                    self.assertAlmostEqual(float(sparsity.density(network, before)[0]), counted, places=5)
+                    found = sparsity.density(network, before)
+                    for side in (0, 1):
+                        counted = sum(float((b > 0).float().mean()) * part[1 + side] for part, b in zip(parts, before))
+                        self.assertAlmostEqual(float(found[side]), counted / sum(part[1 + side] for part in parts), places=5)
 
     def test_asking_for_less_leaves_less(self):
         torch.manual_seed(5)
@@ -88,14 +89,61 @@ class Sparsity(unittest.TestCase):
             fast.forward(network, windows, before=before)
             if step == 0:
                 first = [float(d) for d in sparsity.density(network, before)]
-                self.assertEqual(float(sparsity.excess(network, before, first, 0.2, 0.0)), 0.0)
-            loss = sparsity.excess(network, before, first, 0.2, 1.0)
+                self.assertEqual(float(sparsity.excess(network, before, first, (0.2, 0.2), 0.0)), 0.0)
+            loss = sparsity.excess(network, before, first, (0.2, 0.2), 1.0)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
         there, back = (float(d) for d in sparsity.density(network, before))
         self.assertLess(there, first[0] - 0.15)
         self.assertLess(back, first[1] - 0.15)
+
+
+    def test_pruning_leaves_groups_of_zeros(self):
+        torch.manual_seed(6)
+        network, windows = Network(LAYERS["v2"]).train(), torch.randn(64, 1, 128)
+        pruning = sparsity.Pruning(network, (0.5, 0.4))
+        pruning.fall(network, windows, 0.0)
+        self.assertEqual(pruning.left(network), [1.0, 1.0])
+        before = [mask.clone() for mask in pruning.masks]
+        for progress in (0.1, 0.2, 1.0):
+            pruning.fall(network, windows, progress)
+            for old, new in zip(before, pruning.masks):
+                self.assertTrue(bool((new <= old).all()), "a group came back")
+            before = [mask.clone() for mask in pruning.masks]
+        again = sparsity.Pruning(network, (0.5, 0.4))
+        self.assertEqual(again.left(network), pruning.left(network))
+        other = Network(LAYERS["v2"])
+        pruning.apply(other)
+        for pruned in (network, other):
+            counted, total = [0, 0], [0, 0]
+            for part, rows, axis in sparsity.bottlenecks(pruned):
+                weight = part.convolution.weight[:, :, 0].detach()
+                hidden_first = weight if axis == 0 else weight.t()
+                for first in range(0, len(hidden_first), sparsity.GROUP):
+                    group = hidden_first[first : first + sparsity.GROUP]
+                    zero = group == 0
+                    self.assertTrue(bool((zero.all(0) == zero.any(0)).all()), "part of a group is zero")
+                    counted[axis] += rows * int((~zero).all(0).sum())
+                    total[axis] += rows * group.shape[1]
+            for kept, all_of_them, wanted in zip(counted, total, (0.5, 0.4)):
+                self.assertLessEqual(kept / all_of_them, wanted)
+                self.assertGreater(kept / all_of_them, wanted - 0.02)
+            self.assertEqual([kept / of for kept, of in zip(counted, total)], pruning.left(network))
+
+    def test_pruning_keeps_what_adds_most(self):
+        torch.manual_seed(7)
+        network = Network(LAYERS["v2"]).train()
+        part, _, _ = sparsity.bottlenecks(network)[0]
+        part.convolution.weight.data[: sparsity.GROUP, 3] *= 100
+        part.convolution.weight.data[: sparsity.GROUP, 4] *= 1e-3
+        pruning = sparsity.Pruning(network, (0.5, 0.5))
+        pruning.fall(network, torch.randn(64, 1, 128), 1.0)
+        self.assertEqual(pruning.masks[0][0, 3:5].tolist(), [1.0, 0.0])
+
+    def test_a_network_without_bottlenecks_has_nothing_to_prune(self):
+        with self.assertRaisesRegex(ValueError, "linear bottlenecks"):
+            sparsity.Pruning(Network(LAYERS["v1"]), (0.5, 0.5))
 
 
 class Windows(unittest.TestCase):

@@ -37,6 +37,8 @@ from warm import start_from
 WARM_UP = 0.03
 # Beats whose statistics the normalisations start with, where weights are given to start from.
 START_BEATS = 4096
+# Steps from one look at what groups of weights are worth to the next.
+PRUNING_STEPS = 25
 # Share of the loss that the teachers' probabilities get.
 TAUGHT = 0.7
 
@@ -47,13 +49,15 @@ def arguments():
     parser.add_argument("--protocol", choices=["intra", "inter", "all"], default="intra")
     parser.add_argument("--settings", type=json.loads, default={}, help="context networks: changes to fit.Settings")
     parser.add_argument("--start", type=Path, help="waveform weights to start from")
-    parser.add_argument("--density", type=float, help="waveform networks: share of not-zero inputs to end with (sparsity.py)")
+    parser.add_argument("--density", type=float, nargs=2, metavar=("THERE", "BACK"), help="waveform networks: shares of not-zero values to end with (sparsity.py)")
+    parser.add_argument("--weights", type=float, nargs=2, metavar=("THERE", "BACK"), help="v2: shares of products over bottlenecks to end with (sparsity.py)")
     parser.add_argument("--teachers", type=Path, nargs="*", default=[], help="what teaches this network: finished runs of context networks; weights of waveform networks")
     parser.add_argument("--data", required=True, help="folder of prepared records")
     parser.add_argument("--noise", help="folder of prepared noise records (their first two thirds are used)")
     parser.add_argument("--out", required=True, type=Path, help="folder of the run")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--minutes", type=float, help="waveform networks: as many epochs as end by then, settled after the second")
     parser.add_argument("--epoch-draws", type=int, default=409_600)
     parser.add_argument("--batch", type=int, default=2048)
     parser.add_argument("--learning-rate", type=float, default=4e-3)
@@ -111,7 +115,7 @@ def draw_curves(log, path):
 
 
 def main():
-    options = arguments()
+    options, begun = arguments(), time.monotonic()
     if options.network.endswith("-context"):
         return train_context.run(options)
     if options.protocol != "intra":
@@ -119,6 +123,8 @@ def main():
     torch.set_num_threads(options.threads)
     device = torch.device(options.device)
     options.out.mkdir(parents=True, exist_ok=True)
+    if options.minutes and (options.out / "checkpoint.pt").exists():
+        raise SystemExit(f"{options.out}: a run that ends by the clock is not resumed")
 
     records = data.load_records(options.data)
     records.signal = records.signal.to(device)
@@ -146,6 +152,7 @@ def main():
 
     generator = torch.Generator(device=device)
     augmenter = augment.Augmenter(records, augment.Mix(**options.mix), noise, generator)
+    pruning = sparsity.Pruning(network, options.weights) if options.weights else None
     views = validation_windows(records, validation)
 
     log, first, first_density = [], 0, None
@@ -157,6 +164,8 @@ def main():
         optimiser.load_state_dict(state["optimiser"])
         log, first = state["log"], len(state["log"])
         first_density = state.get("first_density")
+        if pruning:
+            pruning.masks = state["masks"]
         print(f"going on after epoch {first}", flush=True)
     not_kept = ("data", "noise", "out", "protocol", "settings")
     config = {k: v for k, v in vars(options).items() if k not in not_kept}
@@ -165,9 +174,10 @@ def main():
     (options.out / "config.json").write_text(json.dumps(config, indent=1) + "\n")
 
     steps_per_epoch = options.epoch_draws // options.batch
-    steps = options.epochs * steps_per_epoch
-    for epoch in range(first, options.epochs):
+    epoch = first
+    while epoch < options.epochs:
         started = time.monotonic()
+        steps = options.epochs * steps_per_epoch
         generator.manual_seed(options.seed * 100_003 + epoch)
         network.train()
         total = torch.zeros((), device=device)
@@ -190,13 +200,21 @@ def main():
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
+            if pruning:
+                if step % PRUNING_STEPS == 0:
+                    pruning.fall(network, windows, step / steps)
+                pruning.apply(network)
             average(averaged, network, min(options.ema, (step + 1) / (step + 10)))
             total += loss.detach()
+        if pruning:
+            pruning.apply(averaged)
         judged = {name: scores(predict(averaged, w), records.label[validation]) for name, w in views.items()}
         extra = {}
         if options.density:
             there, back = sparsity.measured(averaged, views["annotated"])
             extra = {"density": round(there, 4), "density_back": round(back, 4)}
+        if pruning:
+            extra["weights"] = [round(share, 4) for share in pruning.left(network)]
         row = {
             "epoch": epoch + 1,
             "loss": float(total) / steps_per_epoch,
@@ -214,9 +232,16 @@ def main():
                 "log": log,
                 "config": config,
                 "first_density": first_density,
+                "masks": pruning and pruning.masks,
             },
         )
         (options.out / "log.jsonl").write_text("".join(json.dumps(r) + "\n" for r in log))
+        epoch += 1
+        if options.minutes and epoch == 2:
+            left = 60 * options.minutes - (time.monotonic() - begun)
+            options.epochs = 2 + max(1, int(left / row["seconds"]))
+            config["epochs"] = options.epochs
+            (options.out / "config.json").write_text(json.dumps(config, indent=1) + "\n")
     draw_curves(log, options.out / "curves.png")
 
 

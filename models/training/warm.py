@@ -12,7 +12,7 @@ def start_from(network, path, rows):
     What the waveform network has no input for starts at zero. The normalisations are set to the statistics of the given
     input rows, so that they change nothing at first.
     """
-    folded, _ = load_weights(path)
+    folded = load_weights(path)[0].to(rows.device)
     windows, values = network.parted(rows)
     x = windows
     for layer, source in zip(network.layers, folded.layers):
