@@ -6,6 +6,9 @@ mod int8;
 #[cfg(test)]
 mod int8_tests;
 mod isa;
+mod kept;
+#[cfg(test)]
+mod kept_tests;
 mod layout;
 mod marks;
 mod network;
@@ -16,6 +19,7 @@ mod sparse;
 mod sparse_tests;
 #[cfg(test)]
 mod tests;
+mod tile;
 
 use std::sync::Arc;
 

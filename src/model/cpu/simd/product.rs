@@ -1,28 +1,28 @@
 //! Pointwise convolution, full convolution and dense layer: one matrix product, register-blocked.
 #![expect(
     unsafe_code,
-    reason = "reads of the inner loop, whose bounds are checked once before it"
+    reason = "the kernel reads the inputs listed unchecked, which are checked when they are packed"
 )]
 
-use super::isa::{Isa, Kernel};
+use super::isa::{Isa, scalars_mut};
+use super::kept::{Kept, group_vectors};
 use super::layout::Layout;
+use super::tile::{Place, run_group};
 
 /// Most vectors of outputs that are summed together.
 pub(super) const MAX_VECTORS: usize = 4;
 /// Most rows that are summed together.
 pub(super) const MAX_ROWS: usize = 12;
-/// Inputs of a row taken per turn of the inner loop, so that the rows' addresses are worked out
-/// once for all of them.
-const UNROLL: usize = 4;
-
 /// Weights of a matrix product in the order the kernel reads them: groups of up to [`MAX_VECTORS`]
-/// vectors of outputs; in each group the biases, then one row of weights per input.
+/// vectors of outputs; in each group the biases, then one row of weights per input that counts.
 pub(super) struct PackedProduct<I: Isa> {
     packed: Vec<I::F32>,
     /// Vectors of outputs in each group.
     groups: Vec<usize>,
     /// Inputs per output.
     depth: usize,
+    /// The inputs that count for each group, all below `depth`; `None` where all do.
+    kept: Option<Kept>,
 }
 
 /// Scalars a product reads: row `r` of beat `b` starts at `first + b * beat_step + r * row_step`.
@@ -55,7 +55,8 @@ pub(super) struct Addend<'a, V> {
 }
 
 impl<I: Isa> PackedProduct<I> {
-    /// Packs `weight(output, input)` for as many outputs as there are biases.
+    /// Packs `weight(output, input)` for as many outputs as there are biases. Groups of weights that
+    /// are zero are left out where that pays: their inputs may then be infinite or no numbers.
     pub(super) fn new(
         isa: I,
         bias: &[f32],
@@ -63,11 +64,20 @@ impl<I: Isa> PackedProduct<I> {
         weight: impl Fn(usize, usize) -> f32,
     ) -> Self {
         let vectors = bias.len().div_ceil(I::LANES);
-        let groups = even_parts(vectors, most_vectors(I::REGISTERS));
-        Self::grouped(isa, bias, depth, groups, weight)
+        let group = group_vectors(I::LANES);
+        let kept = Kept::find(bias.len(), depth, group * I::LANES, &weight);
+        let groups = match kept {
+            Some(_) => (0..vectors)
+                .step_by(group)
+                .map(|first| group.min(vectors - first))
+                .collect(),
+            None => even_parts(vectors, most_vectors(I::REGISTERS)),
+        };
+        Self::pack(isa, bias, depth, groups, kept, weight)
     }
 
-    /// As [`PackedProduct::new`], with so many vectors of outputs in each group.
+    /// As [`PackedProduct::new`], with so many vectors of outputs in each group, and no weights left
+    /// out.
     pub(super) fn grouped(
         isa: I,
         bias: &[f32],
@@ -75,15 +85,33 @@ impl<I: Isa> PackedProduct<I> {
         groups: Vec<usize>,
         weight: impl Fn(usize, usize) -> f32,
     ) -> Self {
-        let vectors = groups.iter().sum::<usize>();
-        let mut packed = vec![isa.splat(0.0); vectors * (depth + 1)];
-        let mut values = super::isa::scalars_mut::<I>(&mut packed).iter_mut();
+        Self::pack(isa, bias, depth, groups, None, weight)
+    }
+
+    fn pack(
+        isa: I,
+        bias: &[f32],
+        depth: usize,
+        groups: Vec<usize>,
+        kept: Option<Kept>,
+        weight: impl Fn(usize, usize) -> f32,
+    ) -> Self {
+        let mut packed = Vec::new();
         let mut first = 0;
-        for &group in &groups {
-            let outputs = first..first + group * I::LANES;
-            for row in 0..=depth {
-                for (output, value) in outputs.clone().zip(&mut values) {
-                    *value = match (bias.get(output), row.checked_sub(1)) {
+        for (group, &vectors) in groups.iter().enumerate() {
+            let inputs: Vec<usize> = match &kept {
+                Some(kept) => kept.of(group).iter().map(|&input| input as usize).collect(),
+                None => (0..depth).collect(),
+            };
+            assert!(inputs.iter().all(|&input| input < depth)); // which `run` relies on
+            let start = packed.len();
+            packed.resize(start + vectors * (inputs.len() + 1), isa.splat(0.0));
+            let outputs = first..first + vectors * I::LANES;
+            let rows = scalars_mut::<I>(&mut packed[start..]).chunks_exact_mut(outputs.len());
+            for (row, values) in rows.enumerate() {
+                let input = row.checked_sub(1).map(|row| inputs[row]);
+                for (output, value) in outputs.clone().zip(values) {
+                    *value = match (bias.get(output), input) {
                         (None, _) => 0.0,
                         (Some(&bias), None) => bias,
                         (Some(_), Some(input)) => weight(output, input),
@@ -96,35 +124,47 @@ impl<I: Isa> PackedProduct<I> {
             packed,
             groups,
             depth,
+            kept,
         }
     }
 
     /// Computes all rows of the first `beats` beats.
     pub(super) fn run(&self, isa: I, beats: usize, rows: Rows<'_>, mut output: Output<'_, I::F32>) {
-        for (first_vector, vectors, packed) in self.groups() {
+        for (group, (first_vector, vectors, packed)) in self.groups().enumerate() {
             let place = Place {
                 beats,
                 first_vector,
                 rows,
+                depth: self.depth,
             };
-            match vectors {
-                1 => isa.run(Group::<I, 1>::new(packed, place, &mut output)),
-                2 => isa.run(Group::<I, 2>::new(packed, place, &mut output)),
-                3 => isa.run(Group::<I, 3>::new(packed, place, &mut output)),
-                _ => isa.run(Group::<I, MAX_VECTORS>::new(packed, place, &mut output)),
+            // SAFETY: `pack` has checked that the inputs kept are below the depth.
+            unsafe {
+                match &self.kept {
+                    None => run_group::<I, false>(isa, vectors, (packed, &[]), place, &mut output),
+                    Some(kept) => {
+                        let packed = (packed, kept.of(group));
+                        run_group::<I, true>(isa, vectors, packed, place, &mut output);
+                    }
+                }
             }
         }
     }
 
     /// Each group: its first vector of outputs, its number of vectors, its part of the weights.
     pub(super) fn groups(&self) -> impl Iterator<Item = (usize, usize, &[I::F32])> {
-        self.groups.iter().scan(0, |first, &vectors| {
-            let start = *first;
-            *first += vectors;
-            let rows = self.depth + 1;
-            let packed = &self.packed[start * rows..*first * rows];
-            Some((start, vectors, packed))
-        })
+        let mut first = 0;
+        let mut rest = self.packed.as_slice();
+        self.groups
+            .iter()
+            .enumerate()
+            .map(move |(group, &vectors)| {
+                let kept = self.kept.as_ref().map(|kept| kept.of(group).len());
+                let rows = kept.unwrap_or(self.depth) + 1;
+                let (packed, others) = rest.split_at(vectors * rows);
+                let start = first;
+                (first, rest) = (first + vectors, others);
+                (start, vectors, packed)
+            })
     }
 }
 
@@ -146,109 +186,6 @@ pub(super) fn even_parts(total: usize, largest: usize) -> Vec<usize> {
     (0..parts)
         .map(|part| total * (part + 1) / parts - total * part / parts)
         .collect()
-}
-
-/// What one group of a product works on.
-#[derive(Clone, Copy)]
-struct Place<'a> {
-    beats: usize,
-    first_vector: usize,
-    rows: Rows<'a>,
-}
-
-/// `V` vectors of outputs for every row.
-struct Group<'a, 'b, 'c, I: Isa, const V: usize> {
-    bias: &'a [I::F32; V],
-    weights: &'a [[I::F32; V]],
-    place: Place<'a>,
-    output: &'b mut Output<'c, I::F32>,
-}
-
-impl<'a, 'b, 'c, I: Isa, const V: usize> Group<'a, 'b, 'c, I, V> {
-    fn new(packed: &'a [I::F32], place: Place<'a>, output: &'b mut Output<'c, I::F32>) -> Self {
-        let (packed, _) = packed.as_chunks();
-        Self {
-            bias: &packed[0],
-            weights: &packed[1..],
-            place,
-            output,
-        }
-    }
-}
-
-impl<I: Isa, const V: usize> Kernel<I> for Group<'_, '_, '_, I, V> {
-    #[inline(always)]
-    fn eval(mut self, isa: I) {
-        let time = self.output.layout.shape.time;
-        let tiles = time.div_ceil(most_rows(I::REGISTERS, V));
-        for beat in 0..self.place.beats {
-            let mut row = 0;
-            for tile in 1..=tiles {
-                let end = time * tile / tiles;
-                match end - row {
-                    1 => self.tile::<1>(isa, beat, row),
-                    2 => self.tile::<2>(isa, beat, row),
-                    3 => self.tile::<3>(isa, beat, row),
-                    4 => self.tile::<4>(isa, beat, row),
-                    5 => self.tile::<5>(isa, beat, row),
-                    6 => self.tile::<6>(isa, beat, row),
-                    7 => self.tile::<7>(isa, beat, row),
-                    8 => self.tile::<8>(isa, beat, row),
-                    9 => self.tile::<9>(isa, beat, row),
-                    10 => self.tile::<10>(isa, beat, row),
-                    11 => self.tile::<11>(isa, beat, row),
-                    _ => self.tile::<MAX_ROWS>(isa, beat, row),
-                }
-                row = end;
-            }
-        }
-    }
-}
-
-impl<I: Isa, const V: usize> Group<'_, '_, '_, I, V> {
-    /// `T` rows from `row` on. The order of the additions depends on the row's place in its beat
-    /// alone: a beat has the same bits in every batch.
-    #[inline(always)]
-    fn tile<const T: usize>(&mut self, isa: I, beat: usize, row: usize) {
-        if const { T > most_rows(I::REGISTERS, V) } {
-            return; // never asked for; spares the compiler the code
-        }
-        let Rows {
-            values,
-            first,
-            beat_step,
-            row_step,
-        } = self.place.rows;
-        let start = first + beat * beat_step + row * row_step;
-        let input = &values[start..][..(T - 1) * row_step + self.weights.len()];
-        // A lone sum would wait for itself: its inputs are shared out over several.
-        let chain = |offset: usize| if const { T * V == 1 } { offset } else { 0 };
-        let mut chains = [[[isa.splat(0.0); V]; T]; UNROLL];
-        chains[0] = [*self.bias; T];
-        let (unrolled, rest) = self.weights.as_chunks::<UNROLL>();
-        let mut depth = 0;
-        for weights in unrolled {
-            for (offset, weights) in weights.iter().enumerate() {
-                let sums = &mut chains[chain(offset)];
-                // SAFETY: depth + offset is the index of this row in `self.weights`, and `input`
-                // was just cut to T rows, the last one as long as there are rows of weights.
-                unsafe { accumulate(isa, sums, weights, input, row_step, depth + offset) };
-            }
-            depth += UNROLL;
-        }
-        for weights in rest {
-            // SAFETY: as above, with `depth` the index.
-            unsafe { accumulate(isa, &mut chains[0], weights, input, row_step, depth) };
-            depth += 1;
-        }
-        let [mut sums, others @ ..] = chains;
-        if const { T * V == 1 } {
-            for other in &others {
-                sums[0][0] = isa.add(sums[0][0], other[0][0]);
-            }
-        }
-        store(isa, self.output, (beat, row), self.place.first_vector, sums);
-    }
 }
 
 /// Finishes the sums of `T` rows from `row` of `beat` on, and writes them from vector `first` on.
@@ -285,27 +222,5 @@ pub(super) fn store<I: Isa, const V: usize, const T: usize>(
     let values = &mut values[layout.at(beat, row) + first..];
     for (t, sums) in sums.iter().enumerate() {
         values[t * layout.width..][..V].copy_from_slice(sums);
-    }
-}
-
-/// Adds the products of one input of each row with its weights.
-///
-/// # Safety
-/// `(T - 1) * row_step + depth` is below the length of `input`.
-#[inline(always)]
-unsafe fn accumulate<I: Isa, const V: usize, const T: usize>(
-    isa: I,
-    sums: &mut [[I::F32; V]; T],
-    weights: &[I::F32; V],
-    input: &[f32],
-    row_step: usize,
-    depth: usize,
-) {
-    for (t, sums) in sums.iter_mut().enumerate() {
-        // SAFETY: t is at most T - 1; the rest is the caller's promise.
-        let value = isa.splat(unsafe { *input.get_unchecked(t * row_step + depth) });
-        for (sum, &weight) in sums.iter_mut().zip(weights) {
-            *sum = isa.multiply_add(weight, value, *sum);
-        }
     }
 }

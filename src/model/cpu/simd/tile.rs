@@ -1,0 +1,204 @@
+//! One group of a product: tiles of rows times vectors of outputs, whose sums stay in registers.
+#![expect(
+    unsafe_code,
+    reason = "reads of the inner loop, whose bounds are checked once before it"
+)]
+
+use super::isa::{Isa, Kernel};
+use super::kept::group_vectors;
+use super::product::{MAX_ROWS, MAX_VECTORS, Output, Rows, most_rows, store};
+
+/// Inputs of a row taken per turn of the inner loop, so that the rows' addresses are worked out
+/// once for all of them.
+const UNROLL: usize = 4;
+/// Most rows where only some inputs count, with 16 registers: the addresses of more are worked out
+/// ahead of the sums, and the values read then push the sums out of the registers.
+const MAX_ROWS_KEPT: usize = 8;
+
+/// What one group of a product works on.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) beats: usize,
+    pub(super) first_vector: usize,
+    pub(super) rows: Rows<'a>,
+    /// Inputs in a row.
+    pub(super) depth: usize,
+}
+
+/// One group of a product, from its weights and, where only some inputs count, the list of them.
+///
+/// # Safety
+/// The inputs in the list are below `place.depth`.
+pub(super) unsafe fn run_group<I: Isa, const KEPT: bool>(
+    isa: I,
+    vectors: usize,
+    packed: (&[I::F32], &[u32]),
+    place: Place<'_>,
+    output: &mut Output<'_, I::F32>,
+) {
+    match vectors {
+        1 => isa.run(Group::<I, 1, KEPT>::new(packed, place, output)),
+        2 => isa.run(Group::<I, 2, KEPT>::new(packed, place, output)),
+        3 => isa.run(Group::<I, 3, KEPT>::new(packed, place, output)),
+        _ => isa.run(Group::<I, MAX_VECTORS, KEPT>::new(packed, place, output)),
+    }
+}
+
+/// `V` vectors of outputs for every row.
+struct Group<'a, 'b, 'c, I: Isa, const V: usize, const KEPT: bool> {
+    bias: &'a [I::F32; V],
+    weights: &'a [[I::F32; V]],
+    /// The input of each row of weights, if `KEPT`; otherwise they are all inputs in order.
+    inputs: &'a [u32],
+    place: Place<'a>,
+    output: &'b mut Output<'c, I::F32>,
+}
+
+impl<'a, 'b, 'c, I: Isa, const V: usize, const KEPT: bool> Group<'a, 'b, 'c, I, V, KEPT> {
+    /// Most rows that are summed together.
+    const ROWS: usize = {
+        let rows = most_rows(I::REGISTERS, V);
+        if KEPT && I::REGISTERS < 32 && rows > MAX_ROWS_KEPT {
+            MAX_ROWS_KEPT
+        } else {
+            rows
+        }
+    };
+
+    /// Its weights, and the list of its inputs, which are below `place.depth`.
+    fn new(
+        (packed, inputs): (&'a [I::F32], &'a [u32]),
+        place: Place<'a>,
+        output: &'b mut Output<'c, I::F32>,
+    ) -> Self {
+        let (packed, _) = packed.as_chunks();
+        let weights = &packed[1..];
+        let rows = if KEPT { inputs.len() } else { place.depth };
+        assert_eq!(weights.len(), rows); // the kernel reads the list unchecked
+        Self {
+            bias: &packed[0],
+            weights,
+            inputs,
+            place,
+            output,
+        }
+    }
+}
+
+impl<I: Isa, const V: usize, const KEPT: bool> Kernel<I> for Group<'_, '_, '_, I, V, KEPT> {
+    #[inline(always)]
+    fn eval(mut self, isa: I) {
+        let time = self.output.layout.shape.time;
+        let tiles = time.div_ceil(Self::ROWS);
+        for beat in 0..self.place.beats {
+            let mut row = 0;
+            for tile in 1..=tiles {
+                let end = time * tile / tiles;
+                match end - row {
+                    1 => self.tile::<1>(isa, beat, row),
+                    2 => self.tile::<2>(isa, beat, row),
+                    3 => self.tile::<3>(isa, beat, row),
+                    4 => self.tile::<4>(isa, beat, row),
+                    5 => self.tile::<5>(isa, beat, row),
+                    6 => self.tile::<6>(isa, beat, row),
+                    7 => self.tile::<7>(isa, beat, row),
+                    8 => self.tile::<8>(isa, beat, row),
+                    9 => self.tile::<9>(isa, beat, row),
+                    10 => self.tile::<10>(isa, beat, row),
+                    11 => self.tile::<11>(isa, beat, row),
+                    _ => self.tile::<MAX_ROWS>(isa, beat, row),
+                }
+                row = end;
+            }
+        }
+    }
+}
+
+impl<I: Isa, const V: usize, const KEPT: bool> Group<'_, '_, '_, I, V, KEPT> {
+    /// `T` rows from `row` on. The order of the additions depends on the row's place in its beat
+    /// alone: a beat has the same bits in every batch.
+    #[inline(always)]
+    fn tile<const T: usize>(&mut self, isa: I, beat: usize, row: usize) {
+        if const { T > Self::ROWS || KEPT && V > group_vectors(I::LANES) } {
+            return; // never asked for; spares the compiler the code
+        }
+        let Rows {
+            values,
+            first,
+            beat_step,
+            row_step,
+        } = self.place.rows;
+        let start = first + beat * beat_step + row * row_step;
+        let input = &values[start..][..(T - 1) * row_step + self.place.depth];
+        // A lone sum would wait for itself: its inputs are shared out over several.
+        let chain = |offset: usize| if const { T * V == 1 } { offset } else { 0 };
+        let mut chains = [[[isa.splat(0.0); V]; T]; UNROLL];
+        chains[0] = [*self.bias; T];
+        let (unrolled, rest) = self.weights.as_chunks::<UNROLL>();
+        let mut at = 0;
+        for weights in unrolled {
+            for (offset, weights) in weights.iter().enumerate() {
+                let sums = &mut chains[chain(offset)];
+                // SAFETY: at + offset is the index of this row in `self.weights`, so that its input
+                // is below the depth, and `input` was just cut to T rows, the last one as long as that.
+                unsafe {
+                    let depth = self.input_of(at + offset);
+                    accumulate(isa, sums, weights, input, row_step, depth);
+                }
+            }
+            at += UNROLL;
+        }
+        for weights in rest {
+            // SAFETY: as above, with `at` the index.
+            unsafe {
+                let depth = self.input_of(at);
+                accumulate(isa, &mut chains[0], weights, input, row_step, depth);
+            }
+            at += 1;
+        }
+        let [mut sums, others @ ..] = chains;
+        if const { T * V == 1 } {
+            for other in &others {
+                sums[0][0] = isa.add(sums[0][0], other[0][0]);
+            }
+        }
+        store(isa, self.output, (beat, row), self.place.first_vector, sums);
+    }
+
+    /// The input that a row of the weights is for, which is below the depth.
+    ///
+    /// # Safety
+    /// There is such a row in `self.weights`.
+    #[inline(always)]
+    unsafe fn input_of(&self, row: usize) -> usize {
+        if KEPT {
+            // SAFETY: the list is as long as the weights, as `new` has checked. What it holds is below the
+            // depth by the promise of `run_group`.
+            unsafe { *self.inputs.get_unchecked(row) as usize }
+        } else {
+            row
+        }
+    }
+}
+
+/// Adds the products of one input of each row with its weights.
+///
+/// # Safety
+/// `(T - 1) * row_step + depth` is below the length of `input`.
+#[inline(always)]
+unsafe fn accumulate<I: Isa, const V: usize, const T: usize>(
+    isa: I,
+    sums: &mut [[I::F32; V]; T],
+    weights: &[I::F32; V],
+    input: &[f32],
+    row_step: usize,
+    depth: usize,
+) {
+    for (t, sums) in sums.iter_mut().enumerate() {
+        // SAFETY: t is at most T - 1; the rest is the caller's promise.
+        let value = isa.splat(unsafe { *input.get_unchecked(t * row_step + depth) });
+        for (sum, &weight) in sums.iter_mut().zip(weights) {
+            *sum = isa.multiply_add(weight, value, *sum);
+        }
+    }
+}
