@@ -25,7 +25,7 @@ impl Kept {
         outputs: usize,
         inputs: usize,
         group: usize,
-        weight: impl Fn(usize, usize) -> f32,
+        weight: &dyn Fn(usize, usize) -> f32,
     ) -> Option<Self> {
         let kept: Vec<Vec<u32>> = (0..outputs)
             .step_by(group)

@@ -11,6 +11,21 @@ use super::product::{MAX_ROWS, MAX_VECTORS, Output, Rows, most_rows, store};
 /// Inputs of a row taken per turn of the inner loop, so that the rows' addresses are worked out
 /// once for all of them.
 const UNROLL: usize = 4;
+/// The times of the built-in networks, into whose tiles rows are put together where only some inputs
+/// count: each number of rows is code of its own, so all others go one by one.
+const TIMES_KEPT: [usize; 4] = [8, 16, 32, 64];
+
+/// Whether so many rows are summed together where only some inputs count and `most` rows fit.
+const fn together_kept(rows: usize, most: usize) -> bool {
+    let mut together = rows == 1;
+    let mut index = 0;
+    while index < TIMES_KEPT.len() {
+        let tiles = TIMES_KEPT[index].div_ceil(most);
+        together |= rows == TIMES_KEPT[index] / tiles || rows == TIMES_KEPT[index].div_ceil(tiles);
+        index += 1;
+    }
+    together
+}
 /// Most rows where only some inputs count, with 16 registers: the addresses of more are worked out
 /// ahead of the sums, and the values read then push the sums out of the registers.
 const MAX_ROWS_KEPT: usize = 8;
@@ -94,21 +109,28 @@ impl<I: Isa, const V: usize, const KEPT: bool> Kernel<I> for Group<'_, '_, '_, I
             let mut row = 0;
             for tile in 1..=tiles {
                 let end = time * tile / tiles;
-                match end - row {
-                    1 => self.tile::<1>(isa, beat, row),
-                    2 => self.tile::<2>(isa, beat, row),
-                    3 => self.tile::<3>(isa, beat, row),
-                    4 => self.tile::<4>(isa, beat, row),
-                    5 => self.tile::<5>(isa, beat, row),
-                    6 => self.tile::<6>(isa, beat, row),
-                    7 => self.tile::<7>(isa, beat, row),
-                    8 => self.tile::<8>(isa, beat, row),
-                    9 => self.tile::<9>(isa, beat, row),
-                    10 => self.tile::<10>(isa, beat, row),
-                    11 => self.tile::<11>(isa, beat, row),
-                    _ => self.tile::<MAX_ROWS>(isa, beat, row),
+                let together = if KEPT && !together_kept(end - row, Self::ROWS) {
+                    1
+                } else {
+                    end - row
+                };
+                while row < end {
+                    match together {
+                        1 => self.tile::<1>(isa, beat, row),
+                        2 => self.tile::<2>(isa, beat, row),
+                        3 => self.tile::<3>(isa, beat, row),
+                        4 => self.tile::<4>(isa, beat, row),
+                        5 => self.tile::<5>(isa, beat, row),
+                        6 => self.tile::<6>(isa, beat, row),
+                        7 => self.tile::<7>(isa, beat, row),
+                        8 => self.tile::<8>(isa, beat, row),
+                        9 => self.tile::<9>(isa, beat, row),
+                        10 => self.tile::<10>(isa, beat, row),
+                        11 => self.tile::<11>(isa, beat, row),
+                        _ => self.tile::<MAX_ROWS>(isa, beat, row),
+                    }
+                    row += together;
                 }
-                row = end;
             }
         }
     }
@@ -119,7 +141,9 @@ impl<I: Isa, const V: usize, const KEPT: bool> Group<'_, '_, '_, I, V, KEPT> {
     /// alone: a beat has the same bits in every batch.
     #[inline(always)]
     fn tile<const T: usize>(&mut self, isa: I, beat: usize, row: usize) {
-        if const { T > Self::ROWS || KEPT && V > group_vectors(I::LANES) } {
+        if const {
+            T > Self::ROWS || KEPT && (V > group_vectors(I::LANES) || !together_kept(T, Self::ROWS))
+        } {
             return; // never asked for; spares the compiler the code
         }
         let Rows {
@@ -140,7 +164,7 @@ impl<I: Isa, const V: usize, const KEPT: bool> Group<'_, '_, '_, I, V, KEPT> {
             for (offset, weights) in weights.iter().enumerate() {
                 let sums = &mut chains[chain(offset)];
                 // SAFETY: at + offset is the index of this row in `self.weights`, so that its input
-                // is below the depth, and `input` was just cut to T rows, the last one as long as that.
+                // is below the depth, and `input` was cut to T rows, the last one as long as that.
                 unsafe {
                     let depth = self.input_of(at + offset);
                     accumulate(isa, sums, weights, input, row_step, depth);

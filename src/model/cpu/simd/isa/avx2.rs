@@ -22,6 +22,7 @@ unsafe impl Isa for Avx2 {
     const LANES: usize = 8;
     const REGISTERS: usize = 16;
     const SKIPS_ZEROS: bool = true;
+    const LEAVES_OUT: bool = true;
 
     fn detect() -> Option<Self> {
         // The bit instructions walk through marks; every processor with AVX2 has them.

@@ -21,6 +21,7 @@ unsafe impl Isa for Avx512 {
     const LANES: usize = 16;
     const REGISTERS: usize = 32;
     const SKIPS_ZEROS: bool = true;
+    const LEAVES_OUT: bool = true;
 
     fn detect() -> Option<Self> {
         // The bit instructions walk through marks; every processor with AVX-512 has them.

@@ -16,6 +16,7 @@ unsafe impl Isa for Avx512Vnni {
     const REGISTERS: usize = Avx512::REGISTERS;
     // Its products are those of int8 variants, which do not skip.
     const SKIPS_ZEROS: bool = false;
+    const LEAVES_OUT: bool = false;
 
     fn detect() -> Option<Self> {
         let base = Avx512::detect()?;

@@ -43,6 +43,10 @@ pub(super) unsafe trait Isa: Copy + Send + Sync + 'static {
     /// Whether products are faster that look for zeros among their inputs and skip them.
     const SKIPS_ZEROS: bool;
 
+    /// Whether products leave out groups of weights that are zero: kernels of their own, which the sets
+    /// that are not there for speed do without.
+    const LEAVES_OUT: bool;
+
     /// The token, where this processor has the instructions.
     fn detect() -> Option<Self>;
 

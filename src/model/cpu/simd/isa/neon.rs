@@ -22,6 +22,7 @@ unsafe impl Isa for Neon {
     const LANES: usize = 4;
     const REGISTERS: usize = 32;
     const SKIPS_ZEROS: bool = false;
+    const LEAVES_OUT: bool = true;
 
     fn detect() -> Option<Self> {
         std::arch::is_aarch64_feature_detected!("neon").then_some(Self(()))

@@ -34,6 +34,7 @@ unsafe impl Isa for Portable {
     const LANES: usize = 4;
     const REGISTERS: usize = 16;
     const SKIPS_ZEROS: bool = false;
+    const LEAVES_OUT: bool = false;
 
     fn detect() -> Option<Self> {
         Some(Self(()))
