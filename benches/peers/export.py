@@ -25,8 +25,7 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     for path in arguments.weights:
         network = Network.read(path)
-        models = path.parent.parent if path.parent.name == "evaluation" else path.parent
-        beats = load_file(models / "golden" / f"parity-{network.name}.safetensors")
+        beats = load_file(path.parent / "golden" / f"parity-{network.name}.safetensors")
         beats = {key: beats[key].astype(numpy.float32) for key in ("input", "logits")}
         save_file(beats, arguments.out / f"{network.name}-beats.safetensors")
         for batch in arguments.batches:

@@ -115,8 +115,7 @@ def main():
     test = data.split_intra(records.label)["test"]
     beats = parity_beats(records.label) if options.what == "parity" else golden_beats(records, test)
     for name in options.names:
-        path = options.models / f"{name}.safetensors"
-        network, description = load_weights(path if path.exists() else options.models / "evaluation" / path.name)
+        network, description = load_weights(options.models / f"{name}.safetensors")
         if description["input"].get("context"):
             inputs = context_beats.rows(context_beats.load(options.data), records.beat[beats])
         else:

@@ -44,11 +44,7 @@ impl Task {
         batch: usize,
         threads: usize,
     ) -> Result<Self, Box<dyn Error>> {
-        let name = format!("{network}.safetensors");
-        let mut file = weights.join(&name);
-        if !file.exists() {
-            file = weights.join("evaluation").join(&name);
-        }
+        let file = weights.join(format!("{network}.safetensors"));
         let model = Arc::new(Model::from_file(&file)?);
         let bytes = std::fs::read(models.join(format!("{network}-beats.safetensors")))?;
         let known = SafeTensors::deserialize(&bytes)?;

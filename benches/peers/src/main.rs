@@ -25,7 +25,7 @@ struct Arguments {
     /// NAME-BATCH.tflite.
     #[arg(long)]
     models: PathBuf,
-    /// The project's folder of weights; those not there are looked for in its folder `evaluation`.
+    /// The project's folder of weights.
     #[arg(long)]
     weights: PathBuf,
     /// libonnxruntime.so of the wheel.
@@ -38,7 +38,7 @@ struct Arguments {
     #[arg(long, default_value = "")]
     versions: String,
     /// Networks.
-    #[arg(long, value_delimiter = ',', default_value = "v1,v2,v1-sparse")]
+    #[arg(long, value_delimiter = ',', default_value = "v1,v2")]
     networks: Vec<String>,
     /// Batch sizes; the models must have been exported for them.
     #[arg(long, value_delimiter = ',', default_value = "1,64")]

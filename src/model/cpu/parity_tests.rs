@@ -10,7 +10,6 @@ fn logits_and_labels_of_a_thousand_real_beats_are_pytorchs() {
     let failures: Vec<String> = std::thread::scope(|scope| {
         let runs: Vec<_> = builtin_models()
             .into_iter()
-            .chain(["v1-sparse"])
             .map(|name| scope.spawn(move || failures(&Parity::of(name))))
             .collect();
         runs.into_iter()
