@@ -98,7 +98,6 @@ class Sparsity(unittest.TestCase):
         self.assertLess(there, first[0] - 0.15)
         self.assertLess(back, first[1] - 0.15)
 
-
     def test_pruning_leaves_groups_of_zeros(self):
         torch.manual_seed(6)
         network, windows = Network(LAYERS["v2"]).train(), torch.randn(64, 1, 128)
