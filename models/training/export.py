@@ -117,7 +117,8 @@ def sparser(config, log):
     first = load_weights(config["start"])[1]["training"]
     said = {"started_from": {key: first[key] for key in ("seed", "draws", "date", "test_accuracy", "test_macro_f1")}}
     if config.get("density"):
-        said |= {"density_wanted": config["density"], "density": [log[-1]["density"], log[-1]["density_back"]]}
+        names = ("density", "density_back", "density_pair")[: len(config["density"])]
+        said |= {"density_wanted": config["density"], "density": [log[-1][name] for name in names]}
     if config.get("weights"):
         said |= {"weights_wanted": config["weights"], "weights": log[-1]["weights"]}
     return said

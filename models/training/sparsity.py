@@ -3,9 +3,9 @@
 Two kinds of zeros spare products:
 
 - Values. The gateway's pointwise convolutions skip inputs that the ReLU of the depthwise convolution before them left
-  zero; on the way back, for SHAP, they skip what their own ReLU stopped. The density of a network is the share of those
-  values that is not zero, each weighted with the products that read it: (there, back). `excess` asks for less. (SHAP
-  skips what is zero in both of the beats it compares, so that somewhat more is left there.)
+  zero; on the way back they skip what their own ReLU stopped, and for SHAP what it stopped in both of the beats compared.
+  The density of a network is the share of those values that is not zero, each weighted with the products that read it:
+  (there, back, back for a pair of beats). `excess` asks for less.
 - Weights. Products over a linear bottleneck read no zeros: `expand` and the last pointwise convolution on the way
   there, `project` on the way back. They skip groups of weights that are zero: those of one bottleneck channel and
   `GROUP` hidden channels side by side. `Pruning` makes them so.
@@ -25,6 +25,8 @@ STRENGTH = 3.0
 FALL = 0.4
 # Fewest inputs and outputs of a product that looks for zeros: FEWEST_INPUTS and FEWEST_VECTORS of the gateway's kernels.
 FEWEST_INPUTS, FEWEST_OUTPUTS = 32, 24
+# Share of what is left of all products' weights that each of them keeps at least.
+LEAST = 0.75
 # Hidden channels whose weights of one bottleneck channel are zero together: src/model/cpu/simd skips as many.
 GROUP = 16
 
@@ -55,28 +57,42 @@ def watched(network, samples=128):
 
 
 def density(network, before):
-    """(there, back) of a batch; the values count what is above zero, the gradients are those of a smooth step.
+    """(there, back, pair) of a batch; the values count what is above zero, the gradients are those of a smooth step.
 
-    before: what the ReLUs of `watched` are given, [channels][...], as `fast.forward` fills it in.
+    A pair is of beats half a batch apart. before: what the ReLUs of `watched` are given, [channels][batch][time], as
+    `fast.forward` fills it in.
     """
     parts = watched(network)
-    there = back = 0.0
+    there = back = pair = 0.0
     for (part, ahead, behind), values in zip(parts, before, strict=True):
         if not ahead and not behind:
             continue
         deviation = part.normalisation.weight.detach().abs().clamp_min(1e-3)
-        step = torch.sigmoid(values / (STEP_WIDTH * deviation)[:, None, None]).mean()
-        share = step + ((values > 0).float().mean() - step).detach()
+        step = torch.sigmoid(values / (STEP_WIDTH * deviation)[:, None, None])
+        share = _valued(step.mean(), (values > 0).float().mean())
         there, back = there + ahead * share, back + behind * share
-    return there / sum(ahead for _, ahead, _ in parts), back / sum(behind for _, _, behind in parts)
+        if behind:
+            other = values.roll(values.shape[1] // 2, 1)
+            smooth = 2 * step.mean() - (step * step.roll(step.shape[1] // 2, 1)).mean()
+            pair = pair + behind * _valued(smooth, ((values > 0) | (other > 0)).float().mean())
+    total = sum(behind for _, _, behind in parts)
+    return there / sum(ahead for _, ahead, _ in parts), back / total, pair / total
+
+
+def _valued(smooth, value):
+    """`value`, with the gradient of `smooth`."""
+    return smooth + (value - smooth).detach()
 
 
 def excess(network, before, first, end, progress):
-    """What is added to the loss: how far the densities (there, back) lie above the wanted, which fall from `first` to `end`."""
+    """What is added to the loss: how far the densities lie above the wanted ones, which fall from `first` to `end`.
+
+    end: as many of (there, back, pair) as are asked for.
+    """
     way = min(1.0, progress / FALL)
     return STRENGTH * sum(
         torch.relu(now - (start + (least - start) * way))
-        for now, start, least in zip(_density_on(before[0].device.type)(network, before), first, end, strict=True)
+        for now, start, least in zip(_density_on(before[0].device.type)(network, before), first, end)
     )
 
 
@@ -87,9 +103,9 @@ def _density_on(device):
 
 @torch.no_grad()
 def measured(network, windows, batch=1024):
-    """(there, back) of a network with its own statistics (evaluation mode) over windows."""
+    """(there, back, pair) of a network with its own statistics (evaluation mode) over windows."""
     network.eval()
-    total = torch.zeros(2)
+    total = torch.zeros(3)
     for part in windows.split(batch):
         before = []
         fast.plain(network, part, None, before)
@@ -109,8 +125,9 @@ def bottlenecks(network, samples=128):
 class Pruning:
     """Groups of weights of the products over linear bottlenecks, zeroed little by little; what is zero stays so.
 
-    Every product loses the same share: first those groups that add least to the variance of what they are added to. (Taken
-    from all products together, for what they cost, the first projections went wholly, and the network with them.)
+    First go those that add least to the variance of what they are added to, for what they cost; but every product keeps
+    `LEAST` of the share that is to be left of all of them. (Without that the first projections went wholly, and the network
+    with them.)
     """
 
     def __init__(self, network, keep):
@@ -127,12 +144,16 @@ class Pruning:
         """Zeroes as many groups as this far into the training are to be zero, judged by a batch of windows."""
         found = bottlenecks(network)
         power = input_power([part for part, _, _ in found], network, windows)
-        for (part, _, axis), read, mask in zip(found, power, self.masks, strict=True):
-            share = self.keep[axis] + (1 - self.keep[axis]) * (1 - min(1.0, progress / FALL)) ** 3
+        worth = []
+        for (part, rows, axis), read, mask in zip(found, power, self.masks, strict=True):
             added = part.convolution.weight[:, :, 0].square() * read / part.normalisation.running_var[:, None].clamp_min(1e-12)
-            worth = (grouped(added, axis) * mask).flatten()
-            best = worth.topk(int(share * len(worth))).indices
-            mask.mul_(torch.zeros_like(worth).index_fill(0, best, 1.0).view_as(mask))
+            worth.append((grouped(added, axis) * mask).flatten() / rows)
+        for way, keep in enumerate(self.keep):
+            share = keep + (1 - keep) * (1 - min(1.0, progress / FALL)) ** 3
+            chosen = [number for number, (_, _, axis) in enumerate(found) if axis == way]
+            left = best([worth[number] for number in chosen], [found[number][1] for number in chosen], share)
+            for number, of_product in zip(chosen, left, strict=True):
+                self.masks[number].mul_(of_product.view_as(self.masks[number]))
         self.apply(network)
 
     @torch.no_grad()
@@ -149,6 +170,19 @@ class Pruning:
             left[axis] += rows * float(mask.sum())
             total[axis] += rows * mask.numel()
         return [there / of for there, of in zip(left, total)]
+
+
+def best(worth, rows, share):
+    """1 for the groups of each product that are left, those of most worth, 0 for the others.
+
+    worth: of each product's groups, for what they cost. rows: that each product computes, which is what a group costs.
+    """
+    marked = [values.index_fill(0, values.topk(int(LEAST * share * len(values))).indices, torch.inf) for values in worth]
+    every, cost = torch.cat(marked), torch.cat([torch.full_like(values, r) for values, r in zip(worth, rows)])
+    order = every.argsort(descending=True)
+    left = torch.zeros_like(every)
+    left[order] = (cost[order].cumsum(0) <= share * cost.sum()).float()
+    return left.split([len(values) for values in worth])
 
 
 def grouped(values, axis):

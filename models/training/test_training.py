@@ -78,25 +78,29 @@ class Sparsity(unittest.TestCase):
                     for side in (0, 1):
                         counted = sum(float((b > 0).float().mean()) * part[1 + side] for part, b in zip(parts, before))
                         self.assertAlmostEqual(float(found[side]), counted / sum(part[1 + side] for part in parts), places=5)
+                    pairs = [[(b[:, n] > 0) | (b[:, (n + 4) % 8] > 0) for n in range(8)] for b in before]
+                    counted = sum(float(torch.stack(p).float().mean()) * part[2] for part, p in zip(parts, pairs))
+                    self.assertAlmostEqual(float(found[2]), counted / sum(part[2] for part in parts), places=5)
 
     def test_asking_for_less_leaves_less(self):
-        torch.manual_seed(5)
-        network = Network(LAYERS["v1"]).train()
-        windows = torch.randn(64, 1, 128)
-        optimiser = torch.optim.Adam(network.parameters(), lr=1e-2)
-        for step in range(41):
-            before = []
-            fast.forward(network, windows, before=before)
-            if step == 0:
-                first = [float(d) for d in sparsity.density(network, before)]
-                self.assertEqual(float(sparsity.excess(network, before, first, (0.2, 0.2), 0.0)), 0.0)
-            loss = sparsity.excess(network, before, first, (0.2, 0.2), 1.0)
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-        there, back = (float(d) for d in sparsity.density(network, before))
-        self.assertLess(there, first[0] - 0.15)
-        self.assertLess(back, first[1] - 0.15)
+        for name, wanted in [("v1", (0.2, 0.2)), ("v2", (1.0, 1.0, 0.3))]:
+            with self.subTest(name):
+                torch.manual_seed(5)
+                network, windows = Network(LAYERS[name]).train(), torch.randn(64, 1, 128)
+                optimiser = torch.optim.Adam(network.parameters(), lr=1e-2)
+                for step in range(41):
+                    before = []
+                    fast.forward(network, windows, before=before)
+                    if step == 0:
+                        first = [float(d) for d in sparsity.density(network, before)]
+                        self.assertEqual(float(sparsity.excess(network, before, first, wanted, 0.0)), 0.0)
+                    loss = sparsity.excess(network, before, first, wanted, 1.0)
+                    optimiser.zero_grad()
+                    loss.backward()
+                    optimiser.step()
+                for now, start, least in zip(sparsity.density(network, before), first, wanted):
+                    if least < start:
+                        self.assertLess(float(now), start - 0.15)
 
     def test_pruning_leaves_groups_of_zeros(self):
         torch.manual_seed(6)
@@ -129,6 +133,15 @@ class Sparsity(unittest.TestCase):
                 self.assertLessEqual(kept / all_of_them, wanted)
                 self.assertGreater(kept / all_of_them, wanted - 0.02)
             self.assertEqual([kept / of for kept, of in zip(counted, total)], pruning.left(network))
+
+    def test_pruning_leaves_some_of_every_product(self):
+        worth = [torch.arange(8) * 1e-6, torch.arange(8) + 1.0]
+        for rows, expected in [((8, 8), (3, 5)), ((8, 4), (3, 6))]:
+            with self.subTest(rows=rows):
+                left = sparsity.best(worth, rows, 0.5)
+                self.assertEqual(tuple(int(of_product.sum()) for of_product in left), expected)
+                for of_product in left:  # ascending worth
+                    self.assertTrue(bool((of_product.diff() >= 0).all()))
 
     def test_pruning_keeps_what_adds_most(self):
         torch.manual_seed(7)

@@ -49,7 +49,7 @@ def arguments():
     parser.add_argument("--protocol", choices=["intra", "inter", "all"], default="intra")
     parser.add_argument("--settings", type=json.loads, default={}, help="context networks: changes to fit.Settings")
     parser.add_argument("--start", type=Path, help="waveform weights to start from")
-    parser.add_argument("--density", type=float, nargs=2, metavar=("THERE", "BACK"), help="waveform networks: shares of not-zero values to end with (sparsity.py)")
+    parser.add_argument("--density", type=float, nargs="+", metavar="SHARE", help="waveform networks: shares of not-zero values to end with: there, back, of pairs (sparsity.py)")
     parser.add_argument("--weights", type=float, nargs=2, metavar=("THERE", "BACK"), help="v2: shares of products over bottlenecks to end with (sparsity.py)")
     parser.add_argument("--teachers", type=Path, nargs="*", default=[], help="what teaches this network: finished runs of context networks; weights of waveform networks")
     parser.add_argument("--data", required=True, help="folder of prepared records")
@@ -120,6 +120,8 @@ def main():
         return train_context.run(options)
     if options.protocol != "intra":
         raise SystemExit(f"{options.network}: trained on the random split only (--protocol intra)")
+    if options.density and len(options.density) not in (2, 3):
+        raise SystemExit(f"--density: {len(options.density)} shares; two (there, back) or three (of pairs) expected")
     torch.set_num_threads(options.threads)
     device = torch.device(options.device)
     options.out.mkdir(parents=True, exist_ok=True)
@@ -211,8 +213,8 @@ def main():
         judged = {name: scores(predict(averaged, w), records.label[validation]) for name, w in views.items()}
         extra = {}
         if options.density:
-            there, back = sparsity.measured(averaged, views["annotated"])
-            extra = {"density": round(there, 4), "density_back": round(back, 4)}
+            found = sparsity.measured(averaged, views["annotated"])
+            extra = {name: round(share, 4) for name, share in zip(("density", "density_back", "density_pair"), found)}
         if pruning:
             extra["weights"] = [round(share, 4) for share in pruning.left(network)]
         row = {
