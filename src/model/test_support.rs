@@ -234,6 +234,31 @@ pub(crate) fn random_model(description: &Value, seed: u64) -> Model {
     Model::from_safetensors("random", &bytes).unwrap()
 }
 
+/// Layers of [`v2_json`] and how many of their hidden channels at the end a test leaves unread: less than a
+/// vector, whole vectors, and all.
+pub(crate) const UNREAD: [(usize, usize); 4] = [(1, 3), (3, 8), (4, 17), (5, 96)];
+
+/// As [`random_model`], but that the projections of some layers do not read so many hidden channels at
+/// the end.
+pub(crate) fn model_with_unread(
+    description: &Value,
+    seed: u64,
+    unread: &[(usize, usize)],
+) -> Model {
+    let mut tensors = random_tensors(description, seed);
+    for (layer, channels) in unread {
+        let name = format!("layers.{layer}.project.weight");
+        let project = tensors.iter_mut().find(|tensor| tensor.name == name);
+        let project = project.unwrap();
+        let hidden = project.shape[1];
+        for row in project.bytes.chunks_exact_mut(4 * hidden) {
+            row[4 * (hidden - channels)..].fill(0);
+        }
+    }
+    let bytes = file(Some(&description.to_string()), &tensors);
+    Model::from_safetensors("random", &bytes).unwrap()
+}
+
 /// Output of every layer `[channels][time]` in float64, straight from the operations' definitions
 /// and from nothing the engines use.
 pub(crate) fn oracle(model: &Model, window: &[f32]) -> Vec<Vec<f64>> {

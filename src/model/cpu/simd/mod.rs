@@ -20,6 +20,7 @@ mod sparse_tests;
 #[cfg(test)]
 mod tests;
 mod tile;
+mod unread;
 
 use std::sync::Arc;
 

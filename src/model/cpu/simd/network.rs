@@ -7,6 +7,7 @@ use super::layout::Layout;
 use super::marks;
 use super::product::{Addend, Output, PackedProduct, Rows};
 use super::sparse::PackedSparse;
+use super::unread::read_parts;
 use crate::model::CLASS_COUNT;
 use crate::model::classifier::OutputsMut;
 use crate::model::description::{ActivationRange, InputDescription, Layer, Part, PartKind, Shape};
@@ -144,7 +145,7 @@ impl<I: Isa> Network<I> {
         let mut margins = description.parts().skip(1).map(margin_before).chain([0]);
         for (index, (layer, parts)) in description.layers.iter().zip(model.layers()).enumerate() {
             let layer_input = current;
-            for (part, weights) in parts {
+            for (part, weights) in &read_parts(parts) {
                 let margin = margins.next().unwrap_or(0);
                 let layout = Layout::new::<I>(part.output, margin);
                 let context = network.context(part, weights, current);

@@ -3,17 +3,18 @@
 use super::super::marks;
 use super::super::product::{Addend, Output, PackedProduct, Rows};
 use super::super::sparse::PackedSparse;
+use super::super::unread::read_parts;
 use super::background::{Group, PACKED, TOGETHER};
 use super::relu::{Line, LineLessOwn, Own, Slope, ThroughRelu};
 use super::stage::Kept;
-use super::stem::{context_back, interleaved, scatter};
+use super::stem::{self, TransposedStem};
 use super::transposed::{self, TransposedDepthwise};
 use super::{CLASS_COUNT, Isa, Kernel, Layout, Model, Part, PartKind, Shape, scalars, scalars_mut};
 use crate::model::weights::PartWeights;
 
 /// Fewest vectors of inputs of a part for which it pays to skip what its ReLU stopped, which is less than
 /// on the way there: what either of two beats let through passes.
-const FEWEST_SKIPPING: usize = 4;
+const FEWEST_SKIPPING: usize = 3;
 
 /// The parts between the pooling and the input, last first, and the head.
 pub(super) struct Back<I: Isa> {
@@ -40,8 +41,6 @@ struct Room<I: Isa> {
     marks: Vec<marks::Word>,
     /// With respect to the output of a layer with a residual, until its input is reached.
     residual: Vec<I::F32>,
-    /// With respect to the samples of one beat, interleaved.
-    samples: Vec<f32>,
 }
 
 /// One part.
@@ -66,13 +65,7 @@ enum Operation<I: Isa> {
     /// Of a part with a ReLU, which passes nothing back where it was closed.
     Sparse(PackedSparse<I>),
     Depthwise(TransposedDepthwise<I>),
-    Stem {
-        /// From a row of outputs to what each of its taps passes on.
-        taps: PackedProduct<I>,
-        part: Part,
-        /// `[output][context]`.
-        context: Vec<f32>,
-    },
+    Stem(TransposedStem<I>),
 }
 
 /// Derivatives of some beats, and the vectors from one beat's to the next's.
@@ -85,9 +78,9 @@ impl<I: Isa> Back<I> {
         let mut dense = Vec::new();
         let mut index = 0;
         for (layer, parts) in description.layers.iter().zip(model.layers()) {
-            let parts: Vec<(&Part, &PartWeights)> = parts.collect();
+            let parts = read_parts(parts);
             let last = parts.len().saturating_sub(1);
-            for (number, (part, weights)) in parts.into_iter().enumerate() {
+            for (number, (part, weights)) in parts.iter().enumerate() {
                 if part.kind == PartKind::Dense {
                     dense.clone_from(&weights.weight);
                 } else {
@@ -228,14 +221,13 @@ impl<I: Isa> Back<I> {
                 &room.marks,
                 step.output(&mut room.back, addend),
             );
-            if let Operation::Stem { part, context, .. } = &step.operation {
+            if let Operation::Stem(transposed) = &step.operation {
                 let len = inputs.len() / beats;
                 for (beat, input) in inputs.chunks_exact_mut(len).enumerate() {
-                    let (waveform, context_out) = input.split_at_mut(part.input.len());
                     let passed = &room.back[step.into.at(beat, 0)..][..step.into.beat_len()];
-                    scatter::<I>(passed, step.into, part, &mut room.samples, waveform);
-                    let before = &derivatives.0[beat * derivatives.1..][..step.padded.beat_len()];
-                    context_back::<I>(before, step.padded, context, context_out);
+                    let before =
+                        &room.before[beat * step.padded.beat_len()..][..step.padded.beat_len()];
+                    transposed.finish((passed, step.into), (before, step.padded), input);
                 }
                 room.front = front;
                 return;
@@ -292,27 +284,14 @@ impl<I: Isa> Room<I> {
                 TOGETHER * largest(|step| marks::words::<I>(&step.padded))
             ],
             residual: room(from),
-            samples: steps.last().map_or_else(Vec::new, Step::samples),
         }
     }
 }
 
 impl<I: Isa> Step<I> {
-    /// Room for the samples that a stem reads.
-    fn samples(&self) -> Vec<f32> {
-        match &self.operation {
-            Operation::Stem { part, .. } => vec![0.0; interleaved(part)],
-            _ => Vec::new(),
-        }
-    }
-
     /// Whether the operation can read the derivatives as they are: there is no ReLU, and nothing to padded.
     const fn reads_after(&self) -> bool {
-        !self.relu
-            && matches!(
-                self.operation,
-                Operation::Pointwise(_) | Operation::Stem { .. }
-            )
+        !self.relu && matches!(self.operation, Operation::Pointwise(_))
     }
 
     const fn skips_zeros(&self) -> bool {
@@ -396,7 +375,7 @@ impl<I: Isa> Step<I> {
         output: Output<'_, I::F32>,
     ) {
         match &self.operation {
-            Operation::Pointwise(weights) | Operation::Stem { taps: weights, .. } => {
+            Operation::Pointwise(weights) => {
                 let rows = Rows {
                     values: scalars::<I>(values),
                     first: 0,
@@ -408,6 +387,9 @@ impl<I: Isa> Step<I> {
             Operation::Sparse(weights) => {
                 weights.run(isa, beats, (values, self.padded), marks, output);
             }
+            Operation::Stem(weights) => {
+                weights.run(isa, beats, (values, self.padded), output);
+            }
             Operation::Depthwise(weights) => {
                 let output = (output.values, self.into);
                 weights.run(isa, beats, (values, self.padded), output);
@@ -417,25 +399,14 @@ impl<I: Isa> Step<I> {
 
     fn new(isa: I, part: &Part, weights: &PartWeights) -> Self {
         let weight = &weights.weight;
-        let (inputs, outputs, taps) = (part.input.channels, part.output.channels, part.kernel);
+        let (inputs, outputs) = (part.input.channels, part.output.channels);
         let from = Layout::new::<I>(part.output, 0);
         let (operation, padded, into) = match part.kind {
-            PartKind::Convolution => {
-                let passed = Shape {
-                    channels: taps * inputs,
-                    time: part.output.time,
-                };
-                let no_bias = vec![0.0; passed.channels];
-                let operation = Operation::Stem {
-                    taps: PackedProduct::new(isa, &no_bias, outputs, |column, output| {
-                        let (tap, input) = (column / inputs, column % inputs);
-                        weight[(output * inputs + input) * taps + tap]
-                    }),
-                    part: *part,
-                    context: weights.context.clone(),
-                };
-                (operation, from, Layout::new::<I>(passed, 0))
-            }
+            PartKind::Convolution => (
+                Operation::Stem(TransposedStem::new(isa, part, weight, &weights.context)),
+                Layout::new::<I>(part.output, stem::margin::<I>(part)),
+                stem::samples::<I>(part),
+            ),
             PartKind::Depthwise => (
                 Operation::Depthwise(TransposedDepthwise::new(isa, part, weight)),
                 Layout::new::<I>(part.output, transposed::margin(part)),

@@ -5,7 +5,7 @@ use super::{CLASS_COUNT, Isa, scalars, scalars_mut};
 
 /// Beats whose way back is gone together: each step reads its weights once for all of them. A whole
 /// number of [`PACKED`].
-pub(super) const TOGETHER: usize = 4;
+pub(super) const TOGETHER: usize = 8;
 
 /// Beats whose values lie in one vector, as [`Isa::unpack`] takes them.
 pub(super) const PACKED: usize = 2;

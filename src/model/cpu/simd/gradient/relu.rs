@@ -38,7 +38,8 @@ impl<I: Isa> Slope<I, PACKED> for Line {
     #[inline(always)]
     fn of(self, isa: I, at: I::F32, from: I::F32) -> [I::F32; PACKED] {
         let [first, second] = isa.unpack(from);
-        [line(isa, at, first), line(isa, at, second)]
+        let open = isa.relu(at);
+        [line(isa, at, open, first), line(isa, at, open, second)]
     }
 }
 
@@ -51,14 +52,14 @@ impl<I: Isa> Slope<I, PACKED> for LineLessOwn {
     }
 }
 
-/// 1 where both are above zero, 0 where both are below; between them the upper one's share of the way.
+/// 1 where `at` and `from` are both above zero, 0 where both are below; between them the upper one's share
+/// of the way. `open` is what the ReLU makes of `at`.
 #[inline(always)]
-fn line<I: Isa>(isa: I, at: I::F32, from: I::F32) -> I::F32 {
-    let (upper, lower) = (isa.larger(at, from), isa.smaller(at, from));
-    let way = isa.subtract(upper, lower);
-    // Where there is no way it is an infinity of the upper one's sign, or no number where that is zero.
-    let share = isa.multiply(upper, isa.reciprocal(way));
-    isa.smaller(isa.relu(share), isa.splat(1.0))
+fn line<I: Isa>(isa: I, at: I::F32, open: I::F32, from: I::F32) -> I::F32 {
+    let (upper, lower) = (isa.larger(open, from), isa.smaller(at, from));
+    // Where there is no way it is an infinity, or no number where both are zero: 1, as above zero.
+    let share = isa.multiply(upper, isa.reciprocal(isa.subtract(upper, lower)));
+    isa.smaller(share, isa.splat(1.0))
 }
 
 /// Derivatives of some beats, a whole number of `B`, through a ReLU, into the layout that its part's

@@ -2,6 +2,7 @@
 
 use super::super::depthwise::PackedDepthwise;
 use super::super::product::{Output, PackedProduct, Rows};
+use super::super::unread::read_parts;
 use super::{CLASS_COUNT, Isa, Kernel, Layout, Model, Part, PartKind, scalars, scalars_mut};
 use crate::model::weights::PartWeights;
 
@@ -57,7 +58,7 @@ pub(super) fn stages<I: Isa>(isa: I, model: &Model) -> Vec<Stage<I>> {
             last.pooled = true;
         }
         let input = stages.len().checked_sub(1);
-        for (part, weights) in parts {
+        for (part, weights) in &read_parts(parts) {
             let margin = match readers.get(stages.len()) {
                 Some(reader) if reader.kind == PartKind::Depthwise => reader.kernel / 2,
                 _ => 0,

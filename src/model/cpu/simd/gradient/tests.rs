@@ -4,7 +4,9 @@ use safetensors::SafeTensors;
 
 use super::*;
 use crate::model::parity_support::Parity;
-use crate::model::test_support::{Random, oracle, random_model, v1_json, v2_json, with_context};
+use crate::model::test_support::{
+    Random, UNREAD, model_with_unread, oracle, random_model, v1_json, v2_json, with_context,
+};
 use crate::model::weights::float32;
 
 fn available() -> impl Iterator<Item = CpuIsa> {
@@ -82,6 +84,7 @@ fn gradients_are_slopes() {
         random_model(&v2_json(), 2),
         random_model(&with_context(v1_json()), 3),
         random_model(&with_context(v2_json()), 4),
+        model_with_unread(&v2_json(), 5, &UNREAD),
     ];
     let of = [0.3, -1.0, 0.5, 2.0, -0.7];
     for (number, model) in models.into_iter().enumerate() {

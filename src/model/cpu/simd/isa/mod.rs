@@ -78,7 +78,7 @@ pub(super) unsafe trait Isa: Copy + Send + Sync + 'static {
     /// The larger of each two lanes; which of both where one is no number is not told.
     fn larger(self, a: Self::F32, b: Self::F32) -> Self::F32;
 
-    /// The smaller of each two lanes; which of both where one is no number is not told.
+    /// The smaller of each two lanes; that of `b` where `a` is no number.
     fn smaller(self, a: Self::F32, b: Self::F32) -> Self::F32;
 
     /// Lanes of `then` where `a` is above `limit`, of `otherwise` elsewhere.
