@@ -178,6 +178,49 @@ mod tests {
         }
     }
 
+    /// The slopes of one vector, which holds two beats' values to compare with.
+    struct Slopes<'a, I: Isa>(I::F32, I::F32, &'a mut Vec<I::F32>);
+
+    impl<I: Isa> Kernel<I> for Slopes<'_, I> {
+        #[inline(always)]
+        fn eval(self, isa: I) {
+            let Self(at, from, slopes) = self;
+            slopes.extend(Line.of(isa, at, from));
+        }
+    }
+
+    fn check_slopes<I: Isa>(isa: I) {
+        // Of 8 bits, as the values compared with are kept.
+        let values = [-3.0_f32, -0.25, -0.0, 0.0, 0.007_812_5, 1.0, 1.5, 96.0];
+        for at in values {
+            for (first, second) in values.into_iter().zip(values.into_iter().rev()) {
+                let packed = f32::from_bits(first.to_bits() >> 16 | second.to_bits());
+                let mut slopes = Vec::new();
+                isa.run(Slopes::<I>(isa.splat(at), isa.splat(packed), &mut slopes));
+                for (from, slopes) in [first, second].into_iter().zip(&slopes) {
+                    let slope = scalars::<I>(std::slice::from_ref(slopes))[0];
+                    let what = format!("from {from} to {at}: {slope}");
+                    if at > 0.0 && from > 0.0 || at == 0.0 && from == 0.0 {
+                        // Where one is next to nothing beside the other, the reciprocal's error shows.
+                        let apart = at.max(from) > 1000.0 * at.min(from) && at != from;
+                        let least = if apart { 1.0 - 4e-4 } else { 1.0 };
+                        assert!((least..=1.0).contains(&slope), "{what}");
+                    } else if at <= 0.0 && from <= 0.0 {
+                        assert_eq!(slope.abs().to_bits(), 0, "{what}");
+                    } else {
+                        let share = at.max(from) / (at - from).abs();
+                        assert!((slope / share - 1.0).abs() < 4e-4 && slope <= 1.0, "{what}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn slopes_are_those_of_the_lines_between_two_values() {
+        on_every_isa!(check_slopes);
+    }
+
     #[test]
     fn reciprocals_are_right_to_4e_4() {
         on_every_isa!(check);
