@@ -8,7 +8,7 @@
 
 use super::isa::{Isa, Kernel, integers_mut, scalars_mut};
 use super::product::{
-    MAX_ROWS, MAX_VECTORS, Output, Rows, even_parts, most_rows, most_vectors, store,
+    MAX_ROWS, MAX_VECTORS, Output, Rows, even_parts, most_rows, most_vectors, store, with_rows,
 };
 use crate::model::cpu::rounding::{InputSteps, rounded_weights};
 use crate::model::description::ActivationRange;
@@ -176,20 +176,7 @@ impl<I: Isa, const V: usize> Kernel<I> for OfWidth<'_, '_, I, V> {
             let mut row = 0;
             for tile in 1..=tiles {
                 let end = time * tile / tiles;
-                match end - row {
-                    1 => self.tile::<1>(isa, beat, row),
-                    2 => self.tile::<2>(isa, beat, row),
-                    3 => self.tile::<3>(isa, beat, row),
-                    4 => self.tile::<4>(isa, beat, row),
-                    5 => self.tile::<5>(isa, beat, row),
-                    6 => self.tile::<6>(isa, beat, row),
-                    7 => self.tile::<7>(isa, beat, row),
-                    8 => self.tile::<8>(isa, beat, row),
-                    9 => self.tile::<9>(isa, beat, row),
-                    10 => self.tile::<10>(isa, beat, row),
-                    11 => self.tile::<11>(isa, beat, row),
-                    _ => self.tile::<MAX_ROWS>(isa, beat, row),
-                }
+                with_rows!(end - row, self.tile(isa, beat, row));
                 row = end;
             }
         }

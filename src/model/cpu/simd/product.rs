@@ -13,6 +13,28 @@ use super::tile::{Place, run_group};
 pub(super) const MAX_VECTORS: usize = 4;
 /// Most rows that are summed together.
 pub(super) const MAX_ROWS: usize = 12;
+
+/// Calls a method that is code of its own for each number of rows, from one to [`MAX_ROWS`].
+macro_rules! with_rows {
+    ($rows:expr, $of:ident.$tile:ident $arguments:tt) => {
+        match $rows {
+            1 => $of.$tile::<1> $arguments,
+            2 => $of.$tile::<2> $arguments,
+            3 => $of.$tile::<3> $arguments,
+            4 => $of.$tile::<4> $arguments,
+            5 => $of.$tile::<5> $arguments,
+            6 => $of.$tile::<6> $arguments,
+            7 => $of.$tile::<7> $arguments,
+            8 => $of.$tile::<8> $arguments,
+            9 => $of.$tile::<9> $arguments,
+            10 => $of.$tile::<10> $arguments,
+            11 => $of.$tile::<11> $arguments,
+            _ => $of.$tile::<MAX_ROWS> $arguments,
+        }
+    };
+}
+pub(super) use with_rows;
+
 /// Weights of a matrix product in the order the kernel reads them: groups of up to [`MAX_VECTORS`]
 /// vectors of outputs; in each group the biases, then one row of weights per input that counts.
 pub(super) struct PackedProduct<I: Isa> {

@@ -6,7 +6,7 @@
 
 use super::isa::{Isa, Kernel};
 use super::kept::group_vectors;
-use super::product::{MAX_ROWS, MAX_VECTORS, Output, Rows, most_rows, store};
+use super::product::{MAX_ROWS, MAX_VECTORS, Output, Rows, most_rows, store, with_rows};
 
 /// Inputs of a row taken per turn of the inner loop, so that the rows' addresses are worked out
 /// once for all of them.
@@ -115,20 +115,7 @@ impl<I: Isa, const V: usize, const KEPT: bool> Kernel<I> for Group<'_, '_, '_, I
                     end - row
                 };
                 while row < end {
-                    match together {
-                        1 => self.tile::<1>(isa, beat, row),
-                        2 => self.tile::<2>(isa, beat, row),
-                        3 => self.tile::<3>(isa, beat, row),
-                        4 => self.tile::<4>(isa, beat, row),
-                        5 => self.tile::<5>(isa, beat, row),
-                        6 => self.tile::<6>(isa, beat, row),
-                        7 => self.tile::<7>(isa, beat, row),
-                        8 => self.tile::<8>(isa, beat, row),
-                        9 => self.tile::<9>(isa, beat, row),
-                        10 => self.tile::<10>(isa, beat, row),
-                        11 => self.tile::<11>(isa, beat, row),
-                        _ => self.tile::<MAX_ROWS>(isa, beat, row),
-                    }
+                    with_rows!(together, self.tile(isa, beat, row));
                     row += together;
                 }
             }

@@ -71,7 +71,7 @@ fn inputs_until(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::test_support::{UNREAD, model_with_unread, v1_json, v2_json};
+    use crate::model::test_support::{UNREAD, model_with_unread, random_model, v1_json, v2_json};
 
     #[test]
     fn expansions_end_with_the_last_channel_read() {
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn layers_without_an_expansion_stay_as_they_are() {
-        let model = model_with_unread(&v1_json(), 2, &[]);
+        let model = random_model(&v1_json(), 2);
         for parts in model.layers() {
             let whole: Vec<_> = parts.collect();
             let parts = read_parts(whole.iter().copied());

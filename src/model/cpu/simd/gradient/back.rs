@@ -12,10 +12,6 @@ use super::transposed::{self, TransposedDepthwise};
 use super::{CLASS_COUNT, Isa, Kernel, Layout, Model, Part, PartKind, Shape, scalars, scalars_mut};
 use crate::model::weights::PartWeights;
 
-/// Fewest vectors of inputs of a part for which it pays to skip what its ReLU stopped, which is less than
-/// on the way there: what either of two beats let through passes.
-const FEWEST_SKIPPING: usize = 3;
-
 /// The parts between the pooling and the input, last first, and the head.
 pub(super) struct Back<I: Isa> {
     steps: Vec<Step<I>>,
@@ -289,7 +285,7 @@ impl<I: Isa> Room<I> {
 }
 
 impl<I: Isa> Step<I> {
-    /// Whether the operation can read the derivatives as they are: there is no ReLU, and nothing to padded.
+    /// Whether the operation can read the derivatives as they are: there is no ReLU, and nothing to pad.
     const fn reads_after(&self) -> bool {
         !self.relu && matches!(self.operation, Operation::Pointwise(_))
     }
@@ -415,9 +411,7 @@ impl<I: Isa> Step<I> {
             PartKind::Pointwise | PartKind::Dense => {
                 let no_bias = vec![0.0; inputs];
                 let transposed = |input: usize, output: usize| weight[output * inputs + input];
-                let skips = part.relu
-                    && inputs.div_ceil(I::LANES) >= FEWEST_SKIPPING
-                    && PackedSparse::<I>::pays(outputs, inputs);
+                let skips = part.relu && PackedSparse::<I>::pays(outputs, inputs);
                 let operation = if skips {
                     Operation::Sparse(PackedSparse::new(isa, &no_bias, outputs, transposed))
                 } else {
