@@ -122,6 +122,37 @@ fn a_slow_card_delays_beats_and_loses_none() {
     has_no_gap(&home);
 }
 
+/// A daemon that is slow to close its database gets SIGTERM, and `later` once more: its exit code and
+/// the time from the second one on.
+fn terminated_twice(later: Duration) -> Option<(Option<i32>, Duration)> {
+    let folder = common::scratch();
+    let home = home(folder.path())?;
+    let daemon = recording(&home);
+    home.disk(Disk::SlowSync); // 2 s each
+    daemon.ask_to_stop();
+    std::thread::sleep(later);
+    let ended = daemon.terminate();
+    home.disk(Disk::Fine);
+    integrity(&home.database).expect("an undamaged database");
+    Some(ended)
+}
+
+/// `timeout` and wrappers that pass signals on send one request twice.
+#[test]
+fn a_signal_that_comes_twice_in_one_breath_stops_in_order() {
+    if let Some((code, took)) = terminated_twice(Duration::from_millis(100)) {
+        assert_eq!(code, Some(0));
+        assert!(took > Duration::from_secs(1), "{took:?}: not slow to close");
+    }
+}
+
+#[test]
+fn a_signal_that_comes_again_later_ends_at_once() {
+    if let Some((code, _)) = terminated_twice(Duration::from_millis(1500)) {
+        assert_eq!(code, Some(130));
+    }
+}
+
 #[test]
 fn a_daemon_that_starts_on_a_full_disk_records_and_stores_later() {
     let folder = common::scratch();

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -15,8 +16,13 @@ pub struct Signals {
     pub reload: Arc<AtomicBool>,
 }
 
-/// A flag that turns true at the first SIGINT or SIGTERM. A second signal ends the process at once
-/// with code 130: committed rows are safe whenever that happens.
+/// How long after the first SIGINT or SIGTERM another one is taken for the same request.
+/// `timeout` signals its child and then its process group, and a terminal's Ctrl-C reaches a program
+/// both itself and through a wrapper that passes it on: one wish, two signals.
+const SAME_REQUEST: Duration = Duration::from_secs(1);
+
+/// A flag that turns true at the first SIGINT or SIGTERM. A signal that comes more than a second
+/// later ends the process at once with code 130: committed rows are safe whenever that happens.
 ///
 /// # Errors
 /// The system's, where handlers or the thread cannot be set up.
@@ -52,6 +58,7 @@ fn watch(hangup_reloads: bool) -> io::Result<Signals> {
         .name("signals".to_owned())
         .spawn(move || {
             runtime.block_on(async {
+                let mut first = None;
                 loop {
                     let ends = tokio::select! {
                         _ = interrupt.recv() => true,
@@ -60,7 +67,10 @@ fn watch(hangup_reloads: bool) -> io::Result<Signals> {
                     };
                     if !ends {
                         raised.reload.store(true, Ordering::Relaxed);
-                    } else if raised.stop.swap(true, Ordering::Relaxed) {
+                        continue;
+                    }
+                    raised.stop.store(true, Ordering::Relaxed);
+                    if insists(&mut first, Instant::now()) {
                         std::process::exit(130);
                     }
                 }
@@ -76,5 +86,24 @@ async fn next(signal: Option<&mut tokio::signal::unix::Signal>) {
             signal.recv().await;
         }
         None => std::future::pending().await,
+    }
+}
+
+/// Whether a signal at `now` asks again for what the one at `first` asked for; keeps the first.
+fn insists(first: &mut Option<Instant>, now: Instant) -> bool {
+    now.duration_since(*first.get_or_insert(now)) > SAME_REQUEST
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_signal_that_comes_later_than_a_second_insists() {
+        let start = Instant::now();
+        let mut first = None;
+        let answers = [0, 1, 999, 1000, 1001, 5000]
+            .map(|ms| insists(&mut first, start + Duration::from_millis(ms)));
+        assert_eq!(answers, [false, false, false, false, true, true]);
     }
 }

@@ -157,11 +157,16 @@ impl Daemon {
         self.0.wait().expect("our own child");
     }
 
+    /// Sends SIGTERM.
+    pub(crate) fn ask_to_stop(&self) {
+        let sent = Command::new("kill").arg(self.0.id().to_string()).status();
+        assert!(sent.expect("the kill command").success());
+    }
+
     /// SIGTERM; the exit code and the time it took.
     pub(crate) fn terminate(mut self) -> (Option<i32>, Duration) {
         let began = Instant::now();
-        let sent = Command::new("kill").arg(self.0.id().to_string()).status();
-        assert!(sent.expect("the kill command").success());
+        self.ask_to_stop();
         while began.elapsed() < Duration::from_secs(30) {
             if let Some(status) = self.ended() {
                 return (status.code(), began.elapsed());
