@@ -25,7 +25,11 @@ struct Cell {
 
 impl Row {
     /// `times` in seconds a call, our own first.
-    pub(crate) fn new(task: &Task, contenders: &[Box<dyn Contender>], times: Vec<Vec<f64>>) -> Self {
+    pub(crate) fn new(
+        task: &Task,
+        contenders: &[Box<dyn Contender>],
+        times: Vec<Vec<f64>>,
+    ) -> Self {
         let cells = contenders
             .iter()
             .zip(&times)
@@ -74,7 +78,12 @@ impl fmt::Display for Row {
         for (cell, text) in self.cells.iter().zip(self.cells()) {
             write!(f, "\n  {:28} {text}", cell.name)?;
         }
-        write!(f, "\n  {:28} {:.2}", "fastest peer / ours", self.advantage())
+        write!(
+            f,
+            "\n  {:28} {:.2}",
+            "fastest peer / ours",
+            self.advantage()
+        )
     }
 }
 
