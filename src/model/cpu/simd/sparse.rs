@@ -20,7 +20,8 @@ const UNROLL: usize = 2;
 
 /// Most vectors of outputs that are summed together. One row at a time reads a vector of weights for
 /// every multiply-add, which two loads a cycle just carry if the reading of the input is shared by
-/// many. Groups of four and fewer share each weight that is read among two rows instead.
+/// many. Groups of four and fewer share each weight that is read among two rows instead, those of three
+/// among four, whose sums and weights just fill 16 registers.
 const MAX_WIDE: usize = 9;
 
 /// Fewest vectors of outputs and fewest inputs for which finding the next input costs less than
@@ -84,7 +85,7 @@ impl<I: Isa> PackedSparse<I> {
             match vectors {
                 1 => isa.run(Group::<I, 1, 2>::new(packed, place, &mut output)),
                 2 => isa.run(Group::<I, 2, 2>::new(packed, place, &mut output)),
-                3 => isa.run(Group::<I, 3, 2>::new(packed, place, &mut output)),
+                3 => isa.run(Group::<I, 3, 4>::new(packed, place, &mut output)),
                 4 => isa.run(Group::<I, 4, 2>::new(packed, place, &mut output)),
                 6 => isa.run(Group::<I, 6, 1>::new(packed, place, &mut output)),
                 8 => isa.run(Group::<I, 8, 1>::new(packed, place, &mut output)),
@@ -184,23 +185,50 @@ impl<I: Isa, const V: usize, const T: usize> Kernel<I> for Group<'_, '_, '_, I, 
                         _ => None,
                     },
                 };
-                let marks = &marks[beat * time * words..][word..(time - 1) * words + word + 1];
                 let inputs = (self.weights.len() - first).min(marks::BITS);
-                let mask = u64::MAX >> (marks::BITS - inputs);
+                let marked = Marked {
+                    marks: &marks[beat * time * words..][word..(time - 1) * words + word + 1],
+                    words,
+                    mask: u64::MAX >> (marks::BITS - inputs),
+                };
                 let mut row = 0;
+                let mut next = if T <= time { marked.of::<T>(0) } else { 0 };
                 while row + T <= time {
-                    let mut marked = 0;
-                    for t in 0..T {
-                        marked |= u64::from_le_bytes(marks[(row + t) * words]);
-                    }
-                    pass.sum::<T>(row, filled(marked & mask));
+                    let now = next;
+                    // Before the walk, whose end the processor cannot foresee: what the next one needs is
+                    // then there when it has seen it. No condition here, for it would be guessed, too.
+                    next = marked.of::<T>((row + T).min(time - T));
+                    pass.sum::<T>(row, now);
                     row += T;
                 }
-                if T > 1 && row < time {
-                    pass.sum::<1>(row, filled(u64::from_le_bytes(marks[row * words]) & mask));
+                while T > 1 && row < time {
+                    pass.sum::<1>(row, marked.of::<1>(row));
+                    row += 1;
                 }
             }
         }
+    }
+}
+
+/// One word of marks of each row of a beat.
+struct Marked<'a> {
+    /// From that word of the first row on.
+    marks: &'a [marks::Word],
+    /// Words from row to row.
+    words: usize,
+    /// The inputs there are.
+    mask: u64,
+}
+
+impl Marked<'_> {
+    /// The inputs marked in one of `R` rows from `row` on, filled up to whole turns.
+    #[inline(always)]
+    fn of<const R: usize>(&self, row: usize) -> u64 {
+        let mut marked = 0;
+        for t in 0..R {
+            marked |= u64::from_le_bytes(self.marks[(row + t) * self.words]);
+        }
+        filled(marked & self.mask)
     }
 }
 
@@ -292,8 +320,9 @@ const fn filled(mut marked: u64) -> u64 {
     let missing = marked.count_ones().wrapping_neg() as usize % UNROLL;
     let mut turn = 1;
     while turn < UNROLL {
-        let more = marked | (marked.wrapping_add(1));
-        marked = if missing >= turn { more } else { marked };
+        // Without a condition: it would hold every other time, which no processor foresees.
+        let wanted = ((missing >= turn) as u64).wrapping_neg();
+        marked |= marked.wrapping_add(1) & wanted;
         turn += 1;
     }
     marked
