@@ -6,9 +6,12 @@
     reason = "reads of the inner loop, whose bounds are checked once before it"
 )]
 
+use std::ops::Range;
+
 use super::isa::{Isa, Kernel, integers_mut, scalars_mut};
 use super::product::{
-    MAX_ROWS, MAX_VECTORS, Output, Rows, even_parts, most_rows, most_vectors, store, with_rows,
+    MAX_ROWS, MAX_VECTORS, Output, Rows, even_parts, most_rows, most_vectors, row_tiles, store,
+    with_rows,
 };
 use crate::model::cpu::rounding::{InputSteps, rounded_weights};
 use crate::model::description::ActivationRange;
@@ -171,12 +174,13 @@ impl<I: Isa, const V: usize> Kernel<I> for OfWidth<'_, '_, I, V> {
     #[inline(always)]
     fn eval(mut self, isa: I) {
         let time = self.0.output.layout.shape.time;
-        let tiles = time.div_ceil(most_rows(I::REGISTERS, V));
         for beat in 0..self.0.beats {
             let mut row = 0;
-            for tile in 1..=tiles {
-                let end = time * tile / tiles;
-                with_rows!(end - row, self.tile(isa, beat, row));
+            for (rows, count) in row_tiles(time, most_rows(I::REGISTERS, V)) {
+                let end = row + rows * count;
+                if row < end {
+                    with_rows!(rows, self.tiles(isa, beat, row..end));
+                }
                 row = end;
             }
         }
@@ -184,6 +188,14 @@ impl<I: Isa, const V: usize> Kernel<I> for OfWidth<'_, '_, I, V> {
 }
 
 impl<I: Isa, const V: usize> OfWidth<'_, '_, I, V> {
+    /// Rows of a beat, `T` together.
+    #[inline(always)]
+    fn tiles<const T: usize>(&mut self, isa: I, beat: usize, rows: Range<usize>) {
+        for row in rows.step_by(T) {
+            self.tile::<T>(isa, beat, row);
+        }
+    }
+
     /// `T` rows from `row` on.
     #[inline(always)]
     fn tile<const T: usize>(&mut self, isa: I, beat: usize, row: usize) {

@@ -212,6 +212,17 @@ pub(super) const fn most_rows(registers: usize, vectors: usize) -> usize {
     if rows < MAX_ROWS { rows } else { MAX_ROWS }
 }
 
+/// Tiles for `time` rows, at most `most` in each: as few as possible, as equal as possible. Rows of a tile
+/// and how many tiles have so many, the larger ones first.
+pub(super) const fn row_tiles(time: usize, most: usize) -> [(usize, usize); 2] {
+    let tiles = time.div_ceil(most);
+    if tiles == 0 {
+        return [(1, 0); 2];
+    }
+    let (rows, larger) = (time / tiles, time % tiles);
+    [(rows + 1, larger), (rows, tiles - larger)]
+}
+
 /// Splits `total` into as few parts of at most `largest` as possible, as equal as possible.
 pub(super) fn even_parts(total: usize, largest: usize) -> Vec<usize> {
     let parts = total.div_ceil(largest);

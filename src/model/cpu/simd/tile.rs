@@ -4,9 +4,11 @@
     reason = "reads of the inner loop, whose bounds are checked once before it"
 )]
 
+use std::ops::Range;
+
 use super::isa::{Isa, Kernel};
 use super::kept::group_vectors;
-use super::product::{MAX_ROWS, MAX_VECTORS, Output, Rows, most_rows, store, with_rows};
+use super::product::{MAX_ROWS, MAX_VECTORS, Output, Rows, most_rows, row_tiles, store, with_rows};
 
 /// Inputs of a row taken per turn of the inner loop, so that the rows' addresses are worked out
 /// once for all of them.
@@ -104,26 +106,34 @@ impl<I: Isa, const V: usize, const KEPT: bool> Kernel<I> for Group<'_, '_, '_, I
     #[inline(always)]
     fn eval(mut self, isa: I) {
         let time = self.output.layout.shape.time;
-        let tiles = time.div_ceil(Self::ROWS);
         for beat in 0..self.place.beats {
             let mut row = 0;
-            for tile in 1..=tiles {
-                let end = time * tile / tiles;
-                let together = if KEPT && !together_kept(end - row, Self::ROWS) {
+            for (rows, count) in row_tiles(time, Self::ROWS) {
+                let end = row + rows * count;
+                let together = if KEPT && !together_kept(rows, Self::ROWS) {
                     1
                 } else {
-                    end - row
+                    rows
                 };
-                while row < end {
-                    with_rows!(together, self.tile(isa, beat, row));
-                    row += together;
+                if row < end {
+                    with_rows!(together, self.tiles(isa, beat, row..end));
                 }
+                row = end;
             }
         }
     }
 }
 
 impl<I: Isa, const V: usize, const KEPT: bool> Group<'_, '_, '_, I, V, KEPT> {
+    /// Rows of a beat, `T` together: one loop for all tiles of a size, so that the processor need not guess
+    /// the size of each.
+    #[inline(always)]
+    fn tiles<const T: usize>(&mut self, isa: I, beat: usize, rows: Range<usize>) {
+        for row in rows.step_by(T) {
+            self.tile::<T>(isa, beat, row);
+        }
+    }
+
     /// `T` rows from `row` on. The order of the additions depends on the row's place in its beat
     /// alone: a beat has the same bits in every batch.
     #[inline(always)]
