@@ -111,11 +111,12 @@ impl<I: Isa> PackedDepthwise<I> {
             marks,
         };
         // Each its own code, so that the addresses find room in registers, too.
-        match (self.taps, self.stride) {
-            (USUAL_TAPS, 1) => isa.run(Known::<I, { USUAL_TAPS + 1 }, 1>(convolve)),
-            (USUAL_TAPS, 2) => isa.run(Known::<I, { USUAL_TAPS + 1 }, 2>(convolve)),
-            (ODD_TAPS, 1) => isa.run(Known::<I, { ODD_TAPS + 1 }, 1>(convolve)),
-            (EVEN_TAPS, 1) => isa.run(Known::<I, { EVEN_TAPS + 1 }, 1>(convolve)),
+        match (self.taps, self.stride, self.relu) {
+            (USUAL_TAPS, 1, true) => isa.run(Known::<I, { USUAL_TAPS + 1 }, 1, true>(convolve)),
+            (USUAL_TAPS, 2, true) => isa.run(Known::<I, { USUAL_TAPS + 1 }, 2, true>(convolve)),
+            (USUAL_TAPS, 1, false) => isa.run(Known::<I, { USUAL_TAPS + 1 }, 1, false>(convolve)),
+            (ODD_TAPS, 1, false) => isa.run(Known::<I, { ODD_TAPS + 1 }, 1, false>(convolve)),
+            (EVEN_TAPS, 1, false) => isa.run(Known::<I, { EVEN_TAPS + 1 }, 1, false>(convolve)),
             _ => isa.run(convolve),
         }
     }
@@ -134,8 +135,10 @@ struct Convolve<'a, I: Isa> {
 }
 
 /// The same with a number of weights (the bias and the taps) that is known, so that they stay in
-/// registers over all of time.
-struct Known<'a, I: Isa, const WEIGHTS: usize, const STRIDE: usize>(Convolve<'a, I>);
+/// registers over all of time, and no question asked for each row.
+struct Known<'a, I: Isa, const WEIGHTS: usize, const STRIDE: usize, const RELU: bool>(
+    Convolve<'a, I>,
+);
 
 impl<I: Isa> Kernel<I> for Convolve<'_, I> {
     #[inline(always)]
@@ -144,19 +147,25 @@ impl<I: Isa> Kernel<I> for Convolve<'_, I> {
             packed,
             taps,
             stride,
+            relu,
             ..
         } = self.weights;
         for beat in 0..self.beats {
             let mut beat = self.beat(beat);
             for (vector, weights) in packed.chunks_exact(taps + 1).enumerate() {
-                beat.column(isa, vector, weights, *stride);
+                let taps = Taps {
+                    weights,
+                    stride: *stride,
+                    relu: *relu,
+                };
+                beat.column(isa, vector, taps);
             }
         }
     }
 }
 
-impl<I: Isa, const WEIGHTS: usize, const STRIDE: usize> Kernel<I>
-    for Known<'_, I, WEIGHTS, STRIDE>
+impl<I: Isa, const WEIGHTS: usize, const STRIDE: usize, const RELU: bool> Kernel<I>
+    for Known<'_, I, WEIGHTS, STRIDE, RELU>
 {
     #[inline(always)]
     fn eval(self, isa: I) {
@@ -166,7 +175,12 @@ impl<I: Isa, const WEIGHTS: usize, const STRIDE: usize> Kernel<I>
             let mut beat = convolve.beat(beat);
             for (vector, weights) in weights.iter().enumerate() {
                 let weights = *weights;
-                beat.column(isa, vector, &weights, STRIDE);
+                let taps = Taps {
+                    weights: &weights,
+                    stride: STRIDE,
+                    relu: RELU,
+                };
+                beat.column(isa, vector, taps);
             }
         }
     }
@@ -191,7 +205,6 @@ impl<I: Isa> Convolve<'_, I> {
             input: &self.input[beat * self.from.beat_len() + read * width..][..rows_read * width],
             output: &mut self.output[self.into.at(beat, first)..][..written],
             step,
-            relu: self.weights.relu,
             marks: self
                 .marks
                 .as_mut()
@@ -199,6 +212,15 @@ impl<I: Isa> Convolve<'_, I> {
             words,
         }
     }
+}
+
+/// What the rows of one vector of channels are multiplied with.
+#[derive(Clone, Copy)]
+struct Taps<'a, V> {
+    /// The bias, then the taps.
+    weights: &'a [V],
+    stride: usize,
+    relu: bool,
 }
 
 /// One beat's rows.
@@ -212,29 +234,28 @@ struct Beat<'a, I: Isa> {
     output: &'a mut [I::F32],
     /// Vectors from row to row of the output.
     step: usize,
-    relu: bool,
     marks: Option<&'a mut [marks::Word]>,
     /// Words of marks in a row.
     words: usize,
 }
 
 impl<I: Isa> Beat<'_, I> {
-    /// One vector of channels over all of time; `weights` are the bias and the taps.
+    /// One vector of channels over all of time.
     #[inline(always)]
-    fn column(&mut self, isa: I, vector: usize, weights: &[I::F32], stride: usize) {
+    fn column(&mut self, isa: I, vector: usize, taps: Taps<'_, I::F32>) {
         let last = self.time - 1;
-        let rows_read = last * stride + weights.len() - 1;
+        let rows_read = last * taps.stride + taps.weights.len() - 1;
         assert!(vector < self.width && rows_read * self.width <= self.input.len());
         assert!(last * self.step + vector < self.output.len());
         let mut row = 0;
         while row + ROWS <= self.time {
             // SAFETY: the assertions.
-            unsafe { self.rows::<ROWS>(isa, (row, vector), weights, stride) };
+            unsafe { self.rows::<ROWS>(isa, (row, vector), taps) };
             row += ROWS;
         }
         while ROWS > 1 && row < self.time {
             // SAFETY: as above.
-            unsafe { self.rows::<1>(isa, (row, vector), weights, stride) };
+            unsafe { self.rows::<1>(isa, (row, vector), taps) };
             row += 1;
         }
     }
@@ -248,8 +269,11 @@ impl<I: Isa> Beat<'_, I> {
         &mut self,
         isa: I,
         (row, vector): (usize, usize),
-        weights: &[I::F32],
-        stride: usize,
+        Taps {
+            weights,
+            stride,
+            relu,
+        }: Taps<'_, I::F32>,
     ) {
         let mut sums = [weights[0]; T];
         for (tap, &weight) in weights[1..].iter().enumerate() {
@@ -260,7 +284,7 @@ impl<I: Isa> Beat<'_, I> {
             }
         }
         for (t, &sum) in sums.iter().enumerate() {
-            let sum = if self.relu { isa.relu(sum) } else { sum };
+            let sum = if relu { isa.relu(sum) } else { sum };
             if let Some(marks) = &mut self.marks {
                 // SAFETY: there are words for all rows of the output, which are as wide as the input's.
                 unsafe { marks::mark(isa, marks, ((row + t) * self.words, vector), sum) };
