@@ -10,8 +10,8 @@ use std::ops::Range;
 
 use super::isa::{Isa, Kernel, integers_mut, scalars_mut};
 use super::product::{
-    MAX_ROWS, MAX_VECTORS, Output, Rows, even_parts, most_rows, most_vectors, row_tiles, store,
-    with_rows,
+    MAX_ROWS, MAX_VECTORS, Output, Rows, TileSizes, even_parts, most_rows, most_vectors, row_tiles,
+    store, tile_sizes, with_rows,
 };
 use crate::model::cpu::rounding::{InputSteps, rounded_weights};
 use crate::model::description::ActivationRange;
@@ -176,11 +176,9 @@ impl<I: Isa, const V: usize> Kernel<I> for OfWidth<'_, '_, I, V> {
         let time = self.0.output.layout.shape.time;
         for beat in 0..self.0.beats {
             let mut row = 0;
-            for (rows, count) in row_tiles(time, most_rows(I::REGISTERS, V)) {
+            for (rows, count) in row_tiles(time, Self::ROWS, &Self::SIZES) {
                 let end = row + rows * count;
-                if row < end {
-                    with_rows!(rows, self.tiles(isa, beat, row..end));
-                }
+                with_rows!(rows, self.tiles(isa, beat, row..end));
                 row = end;
             }
         }
@@ -188,6 +186,10 @@ impl<I: Isa, const V: usize> Kernel<I> for OfWidth<'_, '_, I, V> {
 }
 
 impl<I: Isa, const V: usize> OfWidth<'_, '_, I, V> {
+    /// Most rows that are summed together.
+    const ROWS: usize = most_rows(I::REGISTERS, V);
+    const SIZES: TileSizes = tile_sizes(Self::ROWS);
+
     /// Rows of a beat, `T` together.
     #[inline(always)]
     fn tiles<const T: usize>(&mut self, isa: I, beat: usize, rows: Range<usize>) {
@@ -199,7 +201,7 @@ impl<I: Isa, const V: usize> OfWidth<'_, '_, I, V> {
     /// `T` rows from `row` on.
     #[inline(always)]
     fn tile<const T: usize>(&mut self, isa: I, beat: usize, row: usize) {
-        if const { T > most_rows(I::REGISTERS, V) } {
+        if const { T > Self::ROWS || Self::SIZES[T] < T } {
             return; // never asked for; spares the compiler the code
         }
         let Group {

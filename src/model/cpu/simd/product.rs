@@ -212,15 +212,51 @@ pub(super) const fn most_rows(registers: usize, vectors: usize) -> usize {
     if rows < MAX_ROWS { rows } else { MAX_ROWS }
 }
 
-/// Tiles for `time` rows, at most `most` in each: as few as possible, as equal as possible. Rows of a tile
-/// and how many tiles have so many, the larger ones first.
-pub(super) const fn row_tiles(time: usize, most: usize) -> [(usize, usize); 2] {
-    let tiles = time.div_ceil(most);
-    if tiles == 0 {
-        return [(1, 0); 2];
+/// Times of the built-in networks. There is code for the tiles of these, and others are put together from
+/// the same: each number of rows is code of its own, and the program has to stay small.
+const TIMES: [usize; 4] = [8, 16, 32, 64];
+
+/// For each number of rows the most of them that a tile has code for.
+pub(super) type TileSizes = [usize; MAX_ROWS + 1];
+
+/// The tiles that there is code for where one has at most `most` rows.
+pub(super) const fn tile_sizes(most: usize) -> TileSizes {
+    let mut sizes = [1; MAX_ROWS + 1];
+    let mut index = 0;
+    while index < TIMES.len() {
+        let tiles = TIMES[index].div_ceil(most);
+        let mut rows = TIMES[index] / tiles;
+        while rows <= TIMES[index].div_ceil(tiles) {
+            sizes[rows] = rows;
+            rows += 1;
+        }
+        index += 1;
     }
-    let (rows, larger) = (time / tiles, time % tiles);
-    [(rows + 1, larger), (rows, tiles - larger)]
+    let mut rows = 2;
+    while rows < sizes.len() {
+        if sizes[rows] < rows {
+            sizes[rows] = sizes[rows - 1];
+        }
+        rows += 1;
+    }
+    sizes
+}
+
+/// Tiles for `time` rows, at most `most` in each: as few as possible, as equal as possible. Rows of a tile
+/// and how many tiles have so many, in their order; the last are rows for which there is no better tile.
+#[inline(always)]
+pub(super) fn row_tiles(time: usize, most: usize, sizes: &TileSizes) -> [(usize, usize); 3] {
+    let tiles = time.div_ceil(most);
+    // A division takes longer than a small tile.
+    let mut rows = most;
+    while rows * tiles > time {
+        rows -= 1;
+    }
+    let count = time - rows * tiles;
+    let larger = sizes[(rows + 1).min(MAX_ROWS)];
+    let smaller = sizes[rows];
+    let left = time - larger * count - smaller * (tiles - count);
+    [(larger, count), (smaller, tiles - count), (1, left)]
 }
 
 /// Splits `total` into as few parts of at most `largest` as possible, as equal as possible.

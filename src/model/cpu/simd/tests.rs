@@ -3,6 +3,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::product::{MAX_ROWS, row_tiles, tile_sizes};
 use super::{CpuIsa, CpuSimd};
 use crate::model::cpu::golden_tests::{BEATS, golden_failures, label};
 use crate::model::test_support::{
@@ -18,6 +19,25 @@ const TOLERANCE: f64 = 1e-4;
 
 /// Beats the network runs through in odd numbers of tiles, the last one partly filled.
 const BATCH: usize = 11;
+
+#[test]
+fn tiles_cover_every_time_and_split_the_usual_ones_evenly() {
+    for most in 1..=MAX_ROWS {
+        let sizes = tile_sizes(most);
+        for time in 0..=130 {
+            let tiles = row_tiles(time, most, &sizes);
+            let covered: usize = tiles.iter().map(|(rows, count)| rows * count).sum();
+            assert_eq!(covered, time, "{tiles:?} of at most {most} rows");
+            for (rows, _) in tiles.into_iter().filter(|&(_, count)| count > 0) {
+                assert!(rows <= most && sizes[rows] == rows, "{time}: {tiles:?}");
+            }
+            if [8, 16, 32, 64].contains(&time) {
+                let count: usize = tiles.iter().map(|&(_, count)| count).sum();
+                assert_eq!(count, time.div_ceil(most), "{time}: {tiles:?}");
+            }
+        }
+    }
+}
 
 /// An engine for each instruction set of this processor.
 fn engines(model: &Arc<Model>, max_batch: usize) -> Vec<CpuSimd> {

@@ -8,26 +8,14 @@ use std::ops::Range;
 
 use super::isa::{Isa, Kernel};
 use super::kept::group_vectors;
-use super::product::{MAX_ROWS, MAX_VECTORS, Output, Rows, most_rows, row_tiles, store, with_rows};
+use super::product::{
+    MAX_ROWS, MAX_VECTORS, Output, Rows, TileSizes, most_rows, row_tiles, store, tile_sizes,
+    with_rows,
+};
 
 /// Inputs of a row taken per turn of the inner loop, so that the rows' addresses are worked out
 /// once for all of them.
 const UNROLL: usize = 4;
-/// The times of the built-in networks, into whose tiles rows are put together where only some inputs
-/// count: each number of rows is code of its own, so all others go one by one.
-const TIMES_KEPT: [usize; 4] = [8, 16, 32, 64];
-
-/// Whether so many rows are summed together where only some inputs count and `most` rows fit.
-const fn together_kept(rows: usize, most: usize) -> bool {
-    let mut together = rows == 1;
-    let mut index = 0;
-    while index < TIMES_KEPT.len() {
-        let tiles = TIMES_KEPT[index].div_ceil(most);
-        together |= rows == TIMES_KEPT[index] / tiles || rows == TIMES_KEPT[index].div_ceil(tiles);
-        index += 1;
-    }
-    together
-}
 /// Most rows where only some inputs count, with 16 registers: the addresses of more are worked out
 /// ahead of the sums, and the values read then push the sums out of the registers.
 const MAX_ROWS_KEPT: usize = 8;
@@ -82,6 +70,8 @@ impl<'a, 'b, 'c, I: Isa, const V: usize, const KEPT: bool> Group<'a, 'b, 'c, I, 
         }
     };
 
+    const SIZES: TileSizes = tile_sizes(Self::ROWS);
+
     /// Its weights, and the list of its inputs, which are below `place.depth`.
     fn new(
         (packed, inputs): (&'a [I::F32], &'a [u32]),
@@ -108,16 +98,9 @@ impl<I: Isa, const V: usize, const KEPT: bool> Kernel<I> for Group<'_, '_, '_, I
         let time = self.output.layout.shape.time;
         for beat in 0..self.place.beats {
             let mut row = 0;
-            for (rows, count) in row_tiles(time, Self::ROWS) {
+            for (rows, count) in row_tiles(time, Self::ROWS, &Self::SIZES) {
                 let end = row + rows * count;
-                let together = if KEPT && !together_kept(rows, Self::ROWS) {
-                    1
-                } else {
-                    rows
-                };
-                if row < end {
-                    with_rows!(together, self.tiles(isa, beat, row..end));
-                }
+                with_rows!(rows, self.tiles(isa, beat, row..end));
                 row = end;
             }
         }
@@ -138,9 +121,7 @@ impl<I: Isa, const V: usize, const KEPT: bool> Group<'_, '_, '_, I, V, KEPT> {
     /// alone: a beat has the same bits in every batch.
     #[inline(always)]
     fn tile<const T: usize>(&mut self, isa: I, beat: usize, row: usize) {
-        if const {
-            T > Self::ROWS || KEPT && (V > group_vectors(I::LANES) || !together_kept(T, Self::ROWS))
-        } {
+        if const { T > Self::ROWS || Self::SIZES[T] < T || KEPT && V > group_vectors(I::LANES) } {
             return; // never asked for; spares the compiler the code
         }
         let Rows {
