@@ -188,6 +188,7 @@ impl<I: Isa, const V: usize> Kernel<I> for OfWidth<'_, '_, I, V> {
 impl<I: Isa, const V: usize> OfWidth<'_, '_, I, V> {
     /// Most rows that are summed together.
     const ROWS: usize = most_rows(I::REGISTERS, V);
+    /// Tiles there is code for.
     const SIZES: TileSizes = tile_sizes(Self::ROWS);
 
     /// Rows of a beat, `T` together.

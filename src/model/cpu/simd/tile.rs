@@ -16,6 +16,7 @@ use super::product::{
 /// Inputs of a row taken per turn of the inner loop, so that the rows' addresses are worked out
 /// once for all of them.
 const UNROLL: usize = 4;
+
 /// Most rows where only some inputs count, with 16 registers: the addresses of more are worked out
 /// ahead of the sums, and the values read then push the sums out of the registers.
 const MAX_ROWS_KEPT: usize = 8;
@@ -70,6 +71,7 @@ impl<'a, 'b, 'c, I: Isa, const V: usize, const KEPT: bool> Group<'a, 'b, 'c, I, 
         }
     };
 
+    /// Tiles there is code for.
     const SIZES: TileSizes = tile_sizes(Self::ROWS);
 
     /// Its weights, and the list of its inputs, which are below `place.depth`.
