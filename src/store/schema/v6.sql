@@ -1,0 +1,1 @@
+-- Schema version 6: a chain of hashes over what is committed.

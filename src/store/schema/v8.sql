@@ -1,0 +1,1 @@
+-- Schema version 8: what the channels of a session are called.
