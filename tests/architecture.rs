@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 /// The rooms from top to bottom.
-const ROOMS: [&str; 16] = [
+const ROOMS: [&str; 17] = [
+    "files",
     "pulse",
     "time",
     "ads1292",

@@ -12,6 +12,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use ecg_gateway::acquisition::trace::TraceHeader;
+use ecg_gateway::time::MonotonicNs;
+
 use common::{Outcome, Row, Running, Tables, beats_of, frames_in, r_sample, run};
 use rusqlite::Connection;
 
@@ -249,6 +252,120 @@ fn a_damaged_trace_gives_every_beat_before_the_damage() {
         failures.extend(verdict.err().map(|problem| format!("{name}: {problem}")));
     }
     common::report(&failures);
+}
+
+#[test]
+fn times_that_make_no_sense_keep_every_beat_before_them() {
+    const FRAMES: usize = 10_000;
+    const FIRST_BAD: usize = 5_000;
+    const YEAR_NS: u64 = 365 * 86_400 * 1_000_000_000;
+    let from_the_middle = |change: fn(u64) -> u64| {
+        common::retimed(trace(), FRAMES, |frame, time| {
+            if frame < FIRST_BAD {
+                return time;
+            }
+            MonotonicNs(change(time.0))
+        })
+    };
+    let alone = common::retimed(trace(), FRAMES, |frame, time| {
+        let far = if frame == FIRST_BAD { YEAR_NS } else { 0 };
+        MonotonicNs(time.0 + far)
+    });
+    // Nine seconds back is what an old kernel's stamps may do: what the driver makes of it is its own.
+    let rows: [(&str, Vec<u8>, Option<&str>); 6] = [
+        (
+            "a year ahead",
+            from_the_middle(|ns| ns + YEAR_NS),
+            Some("its time lies more than 31 days after"),
+        ),
+        (
+            "a century ahead",
+            from_the_middle(|ns| ns + 100 * YEAR_NS),
+            Some("its time lies ten years and more after"),
+        ),
+        (
+            "the end of the clock",
+            from_the_middle(|_| u64::MAX),
+            Some("its time lies ten years and more after"),
+        ),
+        (
+            "nine seconds back",
+            from_the_middle(|ns| ns.saturating_sub(9_000_000_000)),
+            None,
+        ),
+        (
+            "before all",
+            from_the_middle(|_| 0),
+            Some("its time lies before"),
+        ),
+        (
+            "one record alone",
+            alone,
+            Some("its time lies more than 31 days after"),
+        ),
+    ];
+    let mut failures = Vec::new();
+    for (name, bytes, words) in rows {
+        let bench = Bench::new();
+        let trace = bench.file("bad.ecgtrace", &bytes);
+        let began = std::time::Instant::now();
+        let outcome = run(replay(&trace, &bench.database()));
+        let verdict = match words {
+            None if outcome.code == Some(0) => Ok(()),
+            None => Err(format!("{outcome:?}")),
+            Some(words) => {
+                let words = ["bad.ecgtrace: damaged trace: event ", words];
+                let judged = bench.judge(&outcome, 21, &words);
+                judged.and_then(|()| beats_until(FIRST_BAD, &beats_of(&bench.database(), 2)))
+            }
+        };
+        failures.extend(verdict.err().map(|problem| format!("{name}: {problem}")));
+        if began.elapsed().as_secs() > 30 {
+            failures.push(format!("{name}: took {:?}", began.elapsed()));
+        }
+    }
+    // Where the trace's own clock stands at no time of any clock, there is nothing to keep.
+    let bench = Bench::new();
+    let late = |header: &mut TraceHeader| header.monotonic_start = MonotonicNs(u64::MAX);
+    let bytes = common::rewrite(short_trace(), 500, late, |_, _| {});
+    let trace = bench.file("late.ecgtrace", bytes);
+    let outcome = run(replay(&trace, &bench.database()));
+    let verdict = bench.judge(
+        &outcome,
+        21,
+        &["late.ecgtrace: damaged trace header: no clock"],
+    );
+    failures.extend(verdict.err().map(|problem| format!("late: {problem}")));
+    common::report(&failures);
+}
+
+#[test]
+fn a_wrong_trace_does_not_hide_the_others() {
+    let bench = Bench::new();
+    let notes = bench.file("notes.ecgtrace", "no trace");
+    let cut = bench.file("cut.ecgtrace", &short_trace()[..short_trace().len() / 2]);
+    let whole = bench.file("whole.ecgtrace", short_trace());
+    let paths = [&notes, &cut, &whole].map(|path| path.to_str().unwrap());
+    let database = bench.database();
+    let more = ["--json", "--db", database.to_str().unwrap()];
+    let outcome = run(["replay"].iter().chain(&paths).chain(&more));
+    let words = [
+        "notes.ecgtrace: not an SPI trace",
+        " (and 1 more that failed)",
+    ];
+    bench
+        .judge(&outcome, 21, &words)
+        .unwrap_or_else(|problem| panic!("{problem}"));
+    let json = common::one_json_line(&outcome.stdout).unwrap();
+    let traces = |list: &str| -> Vec<String> {
+        let list = json[list].as_array().unwrap().iter();
+        list.map(|of| of["trace"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(traces("sessions"), paths[1..]);
+    assert_eq!(traces("failed"), paths[..2]);
+    // The same trace as that of the session from before.
+    assert_eq!(beats_of(&database, 3), beats_of(&database, 1));
 }
 
 #[test]
@@ -695,8 +812,8 @@ fn a_wrong_record_is_named_with_its_line() {
         ),
         (
             "no voltage",
-            Some("r 1 360 200\nr.dat 16 200/mmHg 16 0 0 0 0 BP\n".to_owned()),
-            "mmHg",
+            Some("r 1 360 200\nr.dat 16 200/mmHg 16 0 0 0 0 x\n".to_owned()),
+            "r.hea: no ECG signal among its signals (x is in `mmHg`",
         ),
     ] {
         let record = match &header {
@@ -715,13 +832,18 @@ fn a_wrong_record_is_named_with_its_line() {
         let data = bench.folder.path().to_str().unwrap();
         let record = record.file_stem().unwrap().to_str().unwrap();
         let outcome = run(["evaluate", "--data", data, "--records", record, "--json"]);
-        // It looks for a signal it can use before it looks at units.
-        let words = if words == "mmHg" {
-            "r: no ECG signal"
-        } else {
-            words
-        };
-        let verdict = bench.judge(&outcome, 30, &[words]);
+        // Listed in the output, too, by the name it was asked for.
+        let verdict = bench.judge(&outcome, 30, &[words]).and_then(|()| {
+            let json = common::one_json_line(&outcome.stdout)?;
+            let failed = &json["failed"][0];
+            let listed = failed["reason"]
+                .as_str()
+                .is_some_and(|why| why.contains(words));
+            if failed["record"] == record && listed {
+                return Ok(());
+            }
+            Err(format!("not listed under failed: {}", json["failed"]))
+        });
         failures.extend(
             verdict
                 .err()
@@ -740,15 +862,40 @@ fn a_wrong_record_does_not_hide_the_others() {
         fs::copy(path, bench.path(&name)).unwrap();
     }
     bench.file("broken.hea", "broken 1 fast\n");
+    bench.file("nothing.hea", "nothing 0 250 0\n");
+    bench.file(
+        "pressure.hea",
+        "pressure 1 250 0\n119_20s.dat 16 100/mmHg 12 0 0 0 0 ABP\n",
+    );
     let data = bench.folder.path().to_str().unwrap();
     let outcome = run(["evaluate", "--data", data, "--json"]);
+    let words = ["broken.hea, line 1", " (and 1 more that failed)"];
     bench
-        .judge(&outcome, 30, &["broken.hea, line 1"])
+        .judge(&outcome, 30, &words)
         .unwrap_or_else(|problem| panic!("{problem}"));
     let json = common::one_json_line(&outcome.stdout).unwrap();
     let records = json["records"].as_array().unwrap();
     assert_eq!(records.len(), 1, "{json}");
     assert_eq!(records[0]["name"], "119_20s");
+    let named = |list: &str, key: &str| -> Vec<String> {
+        let list = json[list].as_array().unwrap().iter();
+        list.map(|left| left[key].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(named("failed", "record"), ["broken", "pressure"]);
+    assert_eq!(named("skipped", "record"), ["nothing"]);
+    assert_eq!(named("skipped", "reason"), ["it has no signals"]);
+    for protocol in ["chain", "inter"] {
+        let text = run(["evaluate", "--data", data, "--protocol", protocol]);
+        for words in [
+            "\nFailed broken: ",
+            "\nFailed pressure: ",
+            "\nSkipped nothing: it has no",
+        ] {
+            assert!(text.stdout.contains(words), "{protocol}, {words}: {text:?}");
+        }
+        assert_eq!(text.code, Some(30), "{text:?}");
+    }
 
     let mut failures = Vec::new();
     let empty = common::scratch();

@@ -6,8 +6,9 @@ use std::path::Path;
 use ecg_gateway::wfdb::Header;
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|text: &str| {
-    if let Ok(header) = Header::parse(text, Path::new("record.hea")) {
+fuzz_target!(|bytes: &[u8]| {
+    if let Ok(header) = Header::parse_bytes(bytes, Path::new("record.hea")) {
+        let _ = header.ecg_signals();
         for signal in &header.signals {
             if let Some(conversion) = signal.uv_conversion() {
                 let _ = conversion.to_uv(i32::MAX);

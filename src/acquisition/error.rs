@@ -80,6 +80,14 @@ pub enum AcquisitionError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// The caller asked to stop before the trace was whole; it was not written.
+    #[error("{path}: stopped after {samples} samples, not written")]
+    Stopped {
+        /// The trace that was to be written.
+        path: PathBuf,
+        /// Samples acquired so far.
+        samples: u64,
+    },
     /// The source has no more to give; [`super::FrameSource::next`] turns this into `None`.
     #[error("the source has ended")]
     SourceEnded,

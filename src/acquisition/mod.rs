@@ -40,8 +40,8 @@ pub use recovery::Care;
 pub use replay::{Replay, ReplayHandle, open_replay, replay};
 pub use ring::{Inbox, Outbox, RingGauge, RingLevel, Taken, ring};
 pub use simulated::{
-    RecordExcerpt, RecordSignal, RecordSimulation, Simulated, SimulatedDriver, SimulationReport,
-    SyntheticEcg, connect_simulated, open_simulated, simulate_record,
+    CarriedAnnotations, RecordExcerpt, RecordSignal, RecordSimulation, Simulated, SimulatedDriver,
+    SimulationReport, SyntheticEcg, connect_simulated, open_simulated, simulate_record,
 };
 
 /// A source of samples, gaps and events, in order of time.

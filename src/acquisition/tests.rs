@@ -2,6 +2,7 @@
 
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
@@ -14,6 +15,9 @@ use crate::wfdb::{AnnotationCode, Record, read_annotations};
 
 use super::trace::{Compression, TraceEnd, TraceError, TraceReader};
 use super::*;
+
+/// A flag that nobody raises.
+static GO_ON: AtomicBool = AtomicBool::new(false);
 
 /// Trace bytes that stay in reach while a recorder writes them.
 #[derive(Clone, Default)]
@@ -409,13 +413,13 @@ fn a_record_goes_through_the_chip_into_a_trace_with_its_annotations() {
     let folder = tempfile::tempdir().unwrap();
     let mut told = 0;
     let plain = simulation(folder.path(), Compression::None);
-    let report = simulate_record(&plain, |samples| told = samples).unwrap();
+    let report = simulate_record(&plain, &GO_ON, |samples| told = samples).unwrap();
     assert_eq!(
         (report.samples, report.missing_samples, told),
         (5_000, 0, 5_000)
     );
     let packed = simulation(folder.path(), Compression::Gzip);
-    let report = simulate_record(&packed, |_| ()).unwrap();
+    let report = simulate_record(&packed, &GO_ON, |_| ()).unwrap();
 
     // The trace, plain and packed, is the record.
     let (mut source, handle) = open_replay(&plain.trace_path).unwrap();
@@ -530,9 +534,43 @@ fn excerpts_that_cannot_be_are_refused() {
     );
     let error = error.unwrap_err().to_string();
     assert!(
-        error.ends_with("signal 0 is in `mmHg`, expected a voltage"),
+        error.ends_with("(one without a name is in `mmHg`, expected V, mV, uV or nV)"),
         "{error}"
     );
+    let open = |header: &str, signals| {
+        std::fs::write(folder.path().join("r.hea"), header).unwrap();
+        let excerpt = RecordExcerpt {
+            record: folder.path().join("r"),
+            signals,
+            from_s: 0.0,
+            to_s: None,
+        };
+        RecordSignal::open(excerpt, 500.0).map(|signal| signal.leads())
+    };
+    for (header, signals, expected) in [
+        (
+            "r 1 360\nr.dat 16 1/mmHg\n",
+            Some([0, 0]),
+            "signal 0 is in `mmHg`, expected V, mV, uV or nV",
+        ),
+        (
+            "r 1 1000000\nr.dat 16\n",
+            None,
+            "frequency is 1000000 Hz, expected 1 to 100000 Hz",
+        ),
+        (
+            "r 1 0.001\nr.dat 16\n",
+            None,
+            "frequency is 0.001 Hz, expected 1 to 100000 Hz",
+        ),
+    ] {
+        let error = open(header, signals).unwrap_err().to_string();
+        assert!(error.ends_with(expected), "{error}");
+    }
+    // The first two that are an ECG, in the record's order.
+    let sleep = "r 4 360\nr.dat 16 1/uV 0 0 0 0 0 F3-M2\nr.dat 16 1/mV 0 0 0 0 0 V1\n\
+                 r.dat 16 1/uV 0 0 0 0 0 EMG\nr.dat 16 1/mV 0 0 0 0 0 II\n";
+    assert_eq!(open(sleep, None).unwrap(), ["V1", "II"]);
 }
 
 #[test]
@@ -549,13 +587,32 @@ fn a_record_that_breaks_off_stops_the_simulation_with_its_error() {
         },
         ..simulation(folder.path(), Compression::None)
     };
-    let error = simulate_record(&simulation, |_| ())
+    let error = simulate_record(&simulation, &GO_ON, |_| ())
         .unwrap_err()
         .to_string();
     assert!(
         error.ends_with("signal file ends after 1000 of 7200 frames"),
         "{error}"
     );
+    assert!(
+        !simulation.trace_path.exists(),
+        "a cut trace has the final name"
+    );
+}
+
+#[test]
+fn a_stopped_simulation_leaves_no_file_and_what_was_there_is_untouched() {
+    let folder = tempfile::tempdir().unwrap();
+    let plain = simulation(folder.path(), Compression::None);
+    std::fs::write(&plain.trace_path, "older").unwrap();
+    let stop = AtomicBool::new(true);
+    let error = simulate_record(&plain, &stop, |_| ()).unwrap_err();
+    assert!(matches!(
+        error,
+        AcquisitionError::Stopped { samples: 4_096, .. }
+    ));
+    assert_eq!(std::fs::read(&plain.trace_path).unwrap(), b"older");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
 #[test]

@@ -15,8 +15,9 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::arguments::TreatmentArguments;
-use super::failure::Failure;
+use super::failure::{Cause, Failure, other};
 use super::output;
+use crate::service::stop_on_signals;
 
 /// Measure the whole chain, then the classifier.
 ///
@@ -72,6 +73,14 @@ impl Arguments {
     }
 }
 
+/// How a part ends that a signal interrupts: figures over less would pass for those of the whole.
+fn interrupted(part: &str) -> Failure {
+    Failure::new(
+        Cause::Interrupted,
+        format!("bench: interrupted by a signal while the {part} was measured, no figures of it"),
+    )
+}
+
 #[derive(Serialize)]
 struct Summary {
     #[serde(flatten)]
@@ -83,6 +92,7 @@ struct Summary {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let stop = stop_on_signals().map_err(|error| other("signal handlers", error))?;
     let model = arguments.treatment.load()?;
     let mut summary = Summary {
         chain: None,
@@ -90,21 +100,21 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         realtime: None,
     };
     if arguments.measures(Part::Chain) {
-        let chain = chain::measure(arguments, &model)?;
+        let chain = chain::measure(arguments, &model, &stop)?;
         if !arguments.json {
             output::text_line(&chain.to_string())?;
         }
         summary.chain = Some(chain);
     }
     if arguments.measures(Part::Classifier) {
-        let classifier = classifier::measure(&model, arguments.quick)?;
+        let classifier = classifier::measure(&model, arguments.quick, &stop)?;
         if !arguments.json {
             output::text_line(&table::text(&classifier))?;
         }
         summary.classifier = Some(classifier);
     }
     if arguments.measures(Part::Realtime) {
-        let realtime = realtime::measure(arguments, &model)?;
+        let realtime = realtime::measure(arguments, &model, &stop)?;
         if !arguments.json {
             output::text_line(&realtime.to_string())?;
         }

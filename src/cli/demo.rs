@@ -113,7 +113,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if serve {
         super::serve_until_stopped(&stop);
     }
-    gateway.close().map_err(Failure::from)
+    gateway
+        .close()
+        .map_err(|error| Failure::from(error).of_database(&summary.database))
 }
 
 /// Replays one trace; returns its beats beside the summary. The store has them all when this
@@ -141,7 +143,7 @@ fn replay_one(
         },
     )?;
     ended?;
-    let compared = compare(&trace.annotations()?, &beats);
+    let compared = compare(&trace.annotations(), &beats);
     let summary = TraceSummary {
         name: trace.name,
         session: report.session,

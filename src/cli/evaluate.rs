@@ -23,51 +23,65 @@ use self::plan::Plan;
 use self::report::Report;
 use super::failure::{Cause, Failure, other};
 use super::output;
+use crate::files;
+use crate::service::stop_on_signals;
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let plan = Plan::new(arguments)?;
+    let stop = stop_on_signals().map_err(|error| other("signal handlers", error))?;
+    let plan = Plan::new(arguments, stop)?;
     if let Some(folder) = &arguments.out {
         std::fs::create_dir_all(folder).map_err(|error| other(folder.display(), error))?;
     }
     let began = Instant::now();
     let worked = work::all_records(&plan);
-    let report = Report::new(&plan, worked.by_model, worked.skipped, began.elapsed());
-    if !report.is_empty() {
-        if let Some(path) = &arguments.confusion_picture {
-            let picture = picture::confusion(&report);
-            std::fs::write(path, picture).map_err(|error| other(path.display(), error))?;
+    if let Some(ended) = worked.interrupted_after {
+        // Figures over some of the records would pass for those of all.
+        return Err(Failure::new(
+            Cause::Interrupted,
+            format!(
+                "{}: interrupted by a signal after {ended} of {} records, no figures",
+                arguments.data.display(),
+                plan.records.len()
+            ),
+        ));
+    }
+    let report = Report::new(
+        &plan,
+        &worked.failed,
+        worked.by_model,
+        worked.skipped,
+        began.elapsed(),
+    );
+    if let Some(path) = &arguments.confusion_picture
+        && !report.is_empty()
+    {
+        let picture = picture::confusion(&report);
+        files::write_whole(path, picture).map_err(|error| other(path.display(), error))?;
+    }
+    match arguments.format() {
+        Format::Json => output::json(&report)?,
+        Format::Text => {
+            text::print(&report)?;
+            output::text_line(explained_text::text(&report).trim_end())?;
         }
-        match arguments.format() {
-            Format::Json => output::json(&report)?,
-            Format::Text => {
-                text::print(&report)?;
-                output::text_line(explained_text::text(&report).trim_end())?;
-            }
-            Format::Markdown => {
-                let (page, explained) =
-                    (markdown::page(&report), explained_text::markdown(&report));
-                output::text_line(format!("{page}\n{explained}").trim_end())?;
-            }
+        Format::Markdown => {
+            let (page, explained) = (markdown::page(&report), explained_text::markdown(&report));
+            output::text_line(format!("{page}\n{explained}").trim_end())?;
         }
     }
-    // What could be evaluated has been printed; the first record that could not ends the command.
-    let count = worked.failures.len();
-    worked.failures.into_iter().next().map_or(Ok(()), |first| {
-        let others = if count > 1 {
-            format!(" (and {} more records)", count - 1)
-        } else {
-            String::new()
-        };
-        Err(Failure::new(
-            first.cause,
-            format!("{}{others}", first.message),
-        ))
-    })
+    // What could be evaluated has been printed; that something could not is told by the exit code.
+    Failure::of_batch(worked.failed)
 }
 
 impl From<crate::pipeline::RecordError> for Failure {
     fn from(error: crate::pipeline::RecordError) -> Self {
-        Self::new(Cause::Wfdb, error)
+        use crate::pipeline::RecordError;
+        let cause = match &error {
+            RecordError::Stopped { .. } => Cause::Interrupted,
+            RecordError::Label { .. } => Cause::Other,
+            _ => Cause::Wfdb,
+        };
+        Self::new(cause, error)
     }
 }
 

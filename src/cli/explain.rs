@@ -13,7 +13,9 @@ use self::collect::Collected;
 use super::arguments::{MainsArgument, MethodArgument};
 use super::failure::{Cause, Failure, other};
 use super::output;
+use crate::files;
 use crate::model::BeatClass;
+use crate::service::stop_on_signals;
 
 /// Explain why beats were called what they were: Grad-CAM or SHAP maps of single beats, and their mean
 /// and spread a class, as tables, JSON and pictures.
@@ -106,17 +108,20 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         arguments.method.method(),
         arguments.class.map(ClassArgument::class),
     );
-    source::collect(arguments, &mut collected)?;
+    let stop = stop_on_signals().map_err(|error| other("signal handlers", error))?;
+    source::collect(arguments, &stop, &mut collected)?;
     if let Some(folder) = &arguments.pictures {
         std::fs::create_dir_all(folder).map_err(|error| other(folder.display(), error))?;
         for (name, svg) in picture::all(&collected) {
             let path = folder.join(name);
-            std::fs::write(&path, svg).map_err(|error| other(path.display(), error))?;
+            files::write_whole(&path, svg).map_err(|error| other(path.display(), error))?;
         }
     }
     if arguments.json {
-        output::json(&text::Json::new(&collected))
+        output::json(&text::Json::new(&collected))?;
     } else {
-        text::print(&collected)
+        text::print(&collected)?;
     }
+    // What could be explained has been printed; that something could not is told by the exit code.
+    Failure::of_batch(collected.sources_failed)
 }

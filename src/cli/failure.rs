@@ -2,7 +2,10 @@
 
 use std::fmt::Display;
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
+
+use super::output::printable;
 
 /// The cause of a failed command; its number is the process's exit code and part of the contract
 /// with scripts (`docs/exit-codes.md`). Code 2 is shared with clap.
@@ -70,6 +73,20 @@ impl Cause {
         matches!(self, Self::Database | Self::DatabaseLocked)
     }
 
+    /// Whether one trace is to blame, and the next may be fine.
+    #[must_use]
+    pub const fn is_of_one_trace(self) -> bool {
+        matches!(
+            self,
+            Self::Other
+                | Self::TraceTruncated
+                | Self::TraceDamaged
+                | Self::OtherChip
+                | Self::UnknownId
+                | Self::Device
+        )
+    }
+
     /// The process exit code, 1 to 130.
     #[must_use]
     pub const fn exit_code(self) -> u8 {
@@ -101,9 +118,51 @@ impl Failure {
         self
     }
 
+    /// The same failure with the file it happened to before its text, unless that names it.
+    pub(super) fn at_path(self, path: &Path) -> Self {
+        let name = path.display().to_string();
+        if self.message.contains(&name) {
+            return self;
+        }
+        self.at(name)
+    }
+
+    /// As [`Self::at_path`] where the database is to blame.
+    pub(super) fn of_database(self, path: &Path) -> Self {
+        if self.cause.is_database() {
+            return self.at_path(path);
+        }
+        self
+    }
+
+    /// As [`Self::at_path`] where the front-end is to blame; `node` is its SPI device.
+    pub(super) fn of_device(self, node: &Path) -> Self {
+        if matches!(
+            self.cause,
+            Cause::Device | Cause::UnknownId | Cause::OtherChip
+        ) {
+            return self.at_path(node);
+        }
+        self
+    }
+
+    /// How a batch ends of which these items failed, each with its name: as the first of them.
+    pub(super) fn of_batch(failed: Vec<(String, Self)>) -> Result<(), Self> {
+        let others = failed.len().saturating_sub(1);
+        match failed.into_iter().next() {
+            None => Ok(()),
+            Some((_, first)) if others == 0 => Err(first),
+            Some((_, first)) => Err(Self {
+                message: format!("{} (and {others} more that failed)", first.message),
+                ..first
+            }),
+        }
+    }
+
     /// Prints the one error line and gives the exit code.
     pub fn report(&self) -> ExitCode {
         let line = self.message.replace('\n', " ");
+        let line = printable(&line);
         // A reader that went away must not change the exit code.
         let _ = writeln!(std::io::stderr().lock(), "ecg-gateway: error: {line}");
         ExitCode::from(self.cause.exit_code())

@@ -70,7 +70,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             let plain = Compression::None;
             recorder.begin(Box::new(sink), path, plain, (model, &chip), session)
         },
-    )?
+    )
+    .map_err(|error| Failure::from(error).of_device(&config.device.spi_path))?
     .with_care(live::care(&config));
     super::require_chip(live::expected_chip(&config), source.info().chip, "the chip")?;
     let mut source = live::start(source, &config, &stop)?;
@@ -130,7 +131,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             arguments.out.display()
         ))?;
     }
-    ended.and(stopped.map_err(Failure::from))
+    let ended = ended.and(stopped.map_err(Failure::from));
+    ended.map_err(|failure| failure.of_device(&config.device.spi_path))
 }
 
 impl From<crate::config::ConfigError> for Failure {

@@ -55,12 +55,20 @@ pub(super) struct Arguments {
 struct Summary {
     database: PathBuf,
     sessions: Vec<SessionSummary>,
+    failed: Vec<FailedTrace>,
     beats: u64,
     by_class: ByClass,
     unclassifiable: u64,
     seconds_of_ecg: f64,
     seconds: f64,
     realtime_factor: f64,
+}
+
+/// A trace with something wrong: what was readable before it is in `sessions`.
+#[derive(Serialize)]
+struct FailedTrace {
+    trace: String,
+    reason: String,
 }
 
 #[derive(Serialize)]
@@ -87,18 +95,27 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     })?;
     let began = Instant::now();
     let mut sessions = Vec::new();
+    // Traces with something wrong; the others are replayed all the same.
+    let mut failed = Vec::new();
     let mut ended = Ok(());
     let bar = progress::bar(arguments.traces.len() as u64, "traces");
     for path in &arguments.traces {
-        match replay_one(path, &gateway, arguments, &model, &stop) {
+        let trace_ended = match replay_one(path, &gateway, arguments, &model, &stop) {
             Ok((session, trace_ended)) => {
                 sessions.push(session);
-                ended = trace_ended;
+                trace_ended
             }
-            Err(failure) => ended = Err(failure),
-        }
-        if ended.is_err() {
-            break;
+            Err(failure) => Err(failure),
+        };
+        match trace_ended {
+            Ok(()) => {}
+            Err(failure) if failure.cause.is_of_one_trace() => {
+                failed.push((path.display().to_string(), failure));
+            }
+            Err(failure) => {
+                ended = Err(failure.of_database(&arguments.db));
+                break;
+            }
         }
         bar.inc(1);
     }
@@ -106,15 +123,19 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let seconds = began.elapsed().as_secs_f64();
     // A summary after a failed store would count rows that nobody can read.
     let stored = !matches!(&ended, Err(failure) if failure.cause.is_database());
-    if stored && !sessions.is_empty() {
-        print(&summarise(arguments, sessions, seconds), arguments.json)?;
+    if stored && !(sessions.is_empty() && failed.len() < 2) {
+        print(
+            &summarise(arguments, sessions, &failed, seconds),
+            arguments.json,
+        )?;
     }
+    let ended = ended.and_then(|()| Failure::of_batch(failed));
     gateway.announce(ServiceState::Finished, None);
     if arguments.serve && ended.is_ok() {
         super::serve_until_stopped(&stop);
     }
-    let closed = gateway.close().map_err(Failure::from);
-    ended.and(closed)
+    let closed = gateway.close();
+    ended.and(closed.map_err(|error| Failure::from(error).of_database(&arguments.db)))
 }
 
 fn injection(arguments: &Arguments) -> Result<Option<Arc<Injection>>, Failure> {
@@ -171,7 +192,12 @@ fn replay_one(
     Ok((summary, ended))
 }
 
-fn summarise(arguments: &Arguments, sessions: Vec<SessionSummary>, seconds: f64) -> Summary {
+fn summarise(
+    arguments: &Arguments,
+    sessions: Vec<SessionSummary>,
+    failed: &[(String, Failure)],
+    seconds: f64,
+) -> Summary {
     let mut by_class = ByClass::default();
     for session in &sessions {
         by_class.add_all(session.by_class);
@@ -185,6 +211,13 @@ fn summarise(arguments: &Arguments, sessions: Vec<SessionSummary>, seconds: f64)
         seconds_of_ecg,
         seconds,
         realtime_factor: seconds_of_ecg / seconds,
+        failed: failed
+            .iter()
+            .map(|(trace, failure)| FailedTrace {
+                trace: trace.clone(),
+                reason: failure.message.clone(),
+            })
+            .collect(),
         sessions,
     }
 }
@@ -204,6 +237,9 @@ fn print(summary: &Summary, json: bool) -> Result<(), Failure> {
             session.missing_samples,
             session.gaps,
         ))?;
+    }
+    for failed in &summary.failed {
+        output::text_line(&format!("Failed {}: {}.", failed.trace, failed.reason))?;
     }
     output::text_line(&format!(
         "{}: {} beats in {:.2} s, {:.0} times real time",

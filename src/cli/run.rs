@@ -111,7 +111,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     gateway.announce(ServiceState::Finished, None);
     let stored = gateway.close().map_err(Failure::from);
     let closed = closed.map_err(Failure::from);
-    outcome.ended.map_err(Failure::from).and(stored).and(closed)
+    let ended = outcome.ended.map_err(Failure::from);
+    ended.and(stored).and(closed).map_err(|failure| {
+        failure
+            .of_database(&config.store.path)
+            .of_device(Path::new(&origin))
+    })
 }
 
 fn load(config: &Config) -> Result<LoadedModel, Failure> {

@@ -215,7 +215,8 @@ pub(super) fn run_trace(
         .unwrap_or(path.as_os_str())
         .to_string_lossy();
     let info = session_info("replay", &origin, source.info(), &*classifier);
-    let mut pipeline = pipeline(source.info(), treatment, classifier)?;
+    let mut pipeline =
+        pipeline(source.info(), treatment, classifier).map_err(|failure| failure.at_path(path))?;
     if let Some(injection) = &model.injection {
         pipeline.inject(Arc::clone(injection), info.start.monotonic);
     }
@@ -234,7 +235,8 @@ pub(super) fn run_trace(
     let ended = ended
         .map_err(|error| match error {
             SessionError::Source(error) => trace_failure(path, error),
-            error => error.into(),
+            SessionError::Label(error) => Failure::from(error).at_path(path),
+            SessionError::Store(error) => error.into(),
         })
         .and_then(|()| match handle.end() {
             Some(TraceEnd::Cut { offset, readable }) => Err(Failure::new(
@@ -295,6 +297,7 @@ impl From<AcquisitionError> for Failure {
             AcquisitionError::Wfdb(_) | AcquisitionError::Signal { .. } => Cause::Wfdb,
             AcquisitionError::SourceEnded => Cause::TraceTruncated,
             AcquisitionError::Io { .. } => Cause::Other,
+            AcquisitionError::Stopped { .. } => Cause::Interrupted,
         };
         Self::new(cause, error)
     }

@@ -13,6 +13,7 @@ use crate::acquisition::trace::Compression;
 use crate::acquisition::{RecordExcerpt, RecordSimulation, simulate_record};
 use crate::ads1292::simulator::{BoardOptions, FaultScript};
 use crate::pipeline::Injection;
+use crate::service::stop_on_signals;
 use crate::time::WallUs;
 
 /// Feed a WFDB record to the simulated chip, read it with the real driver and write the SPI trace,
@@ -30,7 +31,7 @@ pub(super) struct Arguments {
     /// End in the record, seconds [default: its end].
     #[arg(long, value_name = "SECONDS")]
     to: Option<f64>,
-    /// Signals for channel 1 and 2, counted from 0 [default: the first two].
+    /// Signals for channel 1 and 2, counted from 0 [default: the first two that are an ECG].
     #[arg(long, value_name = "N,N", value_parser = signal_pair)]
     signals: Option<[usize; 2]>,
     /// Samples per second of the chip.
@@ -70,6 +71,7 @@ struct Summary {
     bytes: u64,
     seconds_of_ecg: f64,
     bytes_per_second: f64,
+    notes: Vec<String>,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -92,10 +94,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         trace_path: arguments.out.clone(),
         compression: compression(&arguments.out),
     };
+    let stop = stop_on_signals().map_err(|error| other("signal handlers", error))?;
     let bar = progress::bar(0, "samples");
     bar.unset_length();
-    let report = simulate_record(&simulation, |samples| bar.set_position(samples))?;
+    let report = simulate_record(&simulation, &stop, |samples| bar.set_position(samples));
     bar.finish_and_clear();
+    let report = report?;
     let bytes = file_length(&arguments.out)?;
     let seconds_of_ecg =
         (report.samples + report.missing_samples) as f64 / f64::from(arguments.rate);
@@ -109,6 +113,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         bytes,
         seconds_of_ecg,
         bytes_per_second: bytes as f64 / seconds_of_ecg,
+        notes: report.notes,
     };
     if arguments.json {
         return output::json(&summary);
@@ -122,6 +127,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     ))?;
     for file in summary.files.iter().filter(|file| **file != arguments.out) {
         output::text_line(&format!("{}", file.display()))?;
+    }
+    for note in &summary.notes {
+        output::text_line(&format!("Note: {note}."))?;
     }
     Ok(())
 }

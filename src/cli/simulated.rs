@@ -75,6 +75,12 @@ impl SimulationArguments {
                 to_s: None,
             };
             let signal = RecordSignal::open(excerpt, f64::from(chip.rate.hz()))?;
+            if signal.is_guess() {
+                tracing::warn!(
+                    record = name,
+                    "nothing says that the signals taken are an ECG"
+                );
+            }
             open_simulated(&board, chip, signal, session, &recorder)?
         };
         let mut paced = Paced::new(simulated.with_care(live::care(config))).at_speed(self.speed);

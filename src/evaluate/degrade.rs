@@ -17,7 +17,7 @@ pub enum DegradeError {
     #[error(transparent)]
     Wfdb(#[from] WfdbError),
     /// The noise record holds nothing to add.
-    #[error("{path}: found {found}, expected a noise record of at least one second")]
+    #[error("{path}: found {found}, expected a noise record of a second to a day")]
     NoNoise {
         /// The noise record's header.
         path: PathBuf,
@@ -27,8 +27,8 @@ pub enum DegradeError {
     /// Noise is scaled to the QRS complexes, and there are none to measure.
     #[error("{record}: found no annotated normal QRS complex to scale the noise to")]
     NoBeats {
-        /// The record.
-        record: String,
+        /// The record's header.
+        record: PathBuf,
     },
     /// Not a share of samples that can be dropped.
     #[error("share of dropped samples: found {found}, expected 0 to 0.9")]

@@ -1,6 +1,8 @@
 //! A WFDB record through the pipeline: the same path as the chip's samples, without a chip.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::detail::{BeatDetail, Details};
 use super::event::{CHANNEL_COUNT, LabelledBeat, PipelineEvent};
@@ -14,6 +16,9 @@ use crate::signal::{BeatSource, ChainConfig, DetectorWeights, Mains, SampleRate,
 use crate::time::MonotonicNs;
 use crate::wfdb::{Header, MISSING_SAMPLE, Record, UvConversion, WfdbError};
 
+/// Frames between two looks at [`RecordSettings::stop`].
+const FRAMES_PER_LOOK: u64 = 4_096;
+
 /// Why a record was not run.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
@@ -21,31 +26,45 @@ pub enum RecordError {
     #[error(transparent)]
     Wfdb(#[from] WfdbError),
     /// The record has no signal to run.
-    #[error("{record}: {problem}")]
+    #[error("{path}: {problem}")]
     NoSignal {
-        /// The record.
-        record: String,
+        /// The record's header.
+        path: PathBuf,
         /// What is missing.
         problem: String,
     },
     /// The signal chain cannot work at the record's rate.
-    #[error("{record}: {source}")]
+    #[error("{path}: {source}")]
     Signal {
-        /// The record.
-        record: String,
+        /// The record's header.
+        path: PathBuf,
         /// The chain's reason.
         source: SignalError,
     },
     /// The engine failed.
-    #[error(transparent)]
-    Label(#[from] LabelError),
+    #[error("{path}: {source}")]
+    Label {
+        /// The record's header.
+        path: PathBuf,
+        /// The engine's reason.
+        source: LabelError,
+    },
+    /// [`RecordSettings::stop`] was raised.
+    #[error("{path}: stopped after {samples} samples")]
+    Stopped {
+        /// The record's header.
+        path: PathBuf,
+        /// Samples run so far.
+        samples: u64,
+    },
 }
 
 /// Which of a record's signals are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SignalChoice {
     /// Lead II where the record names one, else the first ECG signal that is not aVR, aVL or III; the
-    /// next best stands in while the first is bad.
+    /// next best stands in while the first is bad. What an ECG signal is tells
+    /// [`Header::ecg_signals`].
     #[default]
     Auto,
     /// This signal alone, counted from 0.
@@ -69,6 +88,17 @@ pub struct RecordSettings {
     pub detector: DetectorWeights,
     /// What is told of the beats beyond their labels.
     pub details: Details,
+    /// Raised, it ends the run with [`RecordError::Stopped`].
+    pub stop: Option<Arc<AtomicBool>>,
+}
+
+impl RecordSettings {
+    /// Whether the run is to end early.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        let raised = |stop: &Arc<AtomicBool>| stop.load(Ordering::Relaxed);
+        self.stop.as_ref().is_some_and(raised)
+    }
 }
 
 /// What a record's run gave.
@@ -107,8 +137,9 @@ pub fn run_record(
         rejection,
         detector,
         details,
+        stop,
     } = settings;
-    let name = record.header().name.clone();
+    let path = || record.path().to_owned();
     let header = record.header();
     let signals = chosen_signals(record, signals)?;
     let conversions: Vec<UvConversion> = signals
@@ -116,7 +147,11 @@ pub fn run_record(
         .filter_map(|&signal| header.signals[signal].uv_conversion())
         .collect();
     let signal_error = |source| RecordError::Signal {
-        record: name.clone(),
+        path: path(),
+        source,
+    };
+    let label_error = |source| RecordError::Label {
+        path: path(),
         source,
     };
     let rate = SampleRate::from_hz(record.rate_hz()).map_err(signal_error)?;
@@ -139,7 +174,9 @@ pub fn run_record(
         rejection,
     };
     let mut pipeline = Pipeline::new(&config, classifier).map_err(signal_error)?;
-    pipeline.tell(details).map_err(LabelError::from)?;
+    pipeline
+        .tell(details)
+        .map_err(|error| label_error(error.into()))?;
     let mut run = RecordRun {
         rate_hz: record.rate_hz(),
         samples: 0,
@@ -161,6 +198,16 @@ pub fn run_record(
     let mut gap_start = None;
     while frames.next_frame(&mut frame)? {
         let index = run.samples;
+        if index.is_multiple_of(FRAMES_PER_LOOK)
+            && stop
+                .as_ref()
+                .is_some_and(|stop| stop.load(Ordering::Relaxed))
+        {
+            return Err(RecordError::Stopped {
+                path: path(),
+                samples: index,
+            });
+        }
         run.samples += 1;
         let mut codes = [0; CHANNEL_COUNT];
         let mut measured = [false; CHANNEL_COUNT];
@@ -175,7 +222,9 @@ pub fn run_record(
             continue;
         }
         if let Some(first) = gap_start.take() {
-            pipeline.gap(&gap(first, index, period_ns), &mut sink)?;
+            pipeline
+                .gap(&gap(first, index, period_ns), &mut sink)
+                .map_err(label_error)?;
         }
         let sample = RawSample {
             index,
@@ -188,9 +237,9 @@ pub fn run_record(
                 ..LeadOff::default()
             },
         };
-        pipeline.push(&sample, &mut sink)?;
+        pipeline.push(&sample, &mut sink).map_err(label_error)?;
     }
-    pipeline.finish(&mut sink)?;
+    pipeline.finish(&mut sink).map_err(label_error)?;
     run.dropped_samples = degradation.dropped();
     Ok(run)
 }
@@ -201,7 +250,7 @@ pub fn run_record(
 /// [`RecordError::NoSignal`].
 pub fn chosen_signals(record: &Record, choice: SignalChoice) -> Result<Vec<usize>, RecordError> {
     choose(record.header(), choice).map_err(|problem| RecordError::NoSignal {
-        record: record.header().name.clone(),
+        path: record.path().to_owned(),
         problem,
     })
 }
@@ -233,10 +282,6 @@ fn at(index: u64, period_ns: f64) -> MonotonicNs {
 }
 
 fn choose(header: &Header, choice: SignalChoice) -> Result<Vec<usize>, String> {
-    let is_ecg = |&signal: &usize| {
-        let spec = &header.signals[signal];
-        spec.uv_conversion().is_some() && !names_no_ecg(&spec.description)
-    };
     match choice {
         SignalChoice::Fixed(signal) => match header.signals.get(signal) {
             None => Err(format!(
@@ -244,18 +289,15 @@ fn choose(header: &Header, choice: SignalChoice) -> Result<Vec<usize>, String> {
                 header.signals.len()
             )),
             Some(spec) if spec.uv_conversion().is_none() => Err(format!(
-                "signal {signal} ({}) is in {}, expected a voltage",
+                "signal {signal} ({}) is in `{}`, expected V, mV, uV or nV",
                 spec.description, spec.units
             )),
             Some(_) => Ok(vec![signal]),
         },
         SignalChoice::Auto => {
-            let mut ecg: Vec<usize> = (0..header.signals.len()).filter(is_ecg).collect();
+            let mut ecg = header.ecg_signals()?.signals;
             ecg.sort_by_key(|&signal| lead_rank(&header.signals[signal].description));
             ecg.truncate(CHANNEL_COUNT);
-            if ecg.is_empty() {
-                return Err("no ECG signal among its signals".to_owned());
-            }
             Ok(ecg)
         }
     }
@@ -276,16 +318,6 @@ fn lead_rank(description: &str) -> u8 {
     }
 }
 
-/// Signals in millivolts that are no ECG.
-fn names_no_ecg(description: &str) -> bool {
-    let name = description.trim().to_ascii_uppercase();
-    [
-        "RESP", "ABP", "ART", "PLETH", "PAP", "CVP", "EEG", "EMG", "EOG", "PCG",
-    ]
-    .iter()
-    .any(|prefix| name.starts_with(prefix))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -302,7 +334,7 @@ mod tests {
     #[test]
     fn signals_are_chosen_by_lead_and_unit() {
         type Row<'a> = (&'a [&'a str], SignalChoice, Result<Vec<usize>, ()>);
-        let rows: [Row<'_>; 12] = [
+        let rows: [Row<'_>; 16] = [
             (&["mV MLII", "mV V5"], SignalChoice::Auto, Ok(vec![0, 1])),
             (&["mV V5", "mV MLII"], SignalChoice::Auto, Ok(vec![1, 0])),
             (
@@ -328,6 +360,18 @@ mod tests {
                 Ok(vec![2]),
             ),
             (&["mmHg ABP"], SignalChoice::Auto, Err(())),
+            (
+                &["uV F3-M2", "uV F4-M1", "uV ABD", "mV ECG"],
+                SignalChoice::Auto,
+                Ok(vec![3]),
+            ),
+            (&["uV F3-M2", "uV F4-M1"], SignalChoice::Auto, Err(())),
+            (
+                &["mV x", "MV aVR", "\u{b5}V II"],
+                SignalChoice::Auto,
+                Ok(vec![2, 1]),
+            ),
+            (&["uV F3-M2"], SignalChoice::Fixed(0), Ok(vec![0])),
             (&["mV I", "mV II"], SignalChoice::Fixed(0), Ok(vec![0])),
             (&["mV I"], SignalChoice::Fixed(1), Err(())),
             (&["mV I", "mmHg ABP"], SignalChoice::Fixed(1), Err(())),

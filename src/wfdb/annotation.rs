@@ -28,6 +28,42 @@ pub struct AnnotationFile {
     /// Samples per second of [`Annotation::sample`], where the file states it; else the record's
     /// rate holds.
     pub resolution_hz: Option<f64>,
+    /// Annotations before the record's first sample (a skip may go back), which are left out.
+    pub before_start: usize,
+    /// The first thing that breaks the file format, where something does.
+    pub problem: Option<AnnotationProblem>,
+}
+
+/// What breaks the format of an annotation file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AnnotationProblem {
+    /// Byte offset of the word at fault.
+    pub offset: usize,
+    /// What is wrong.
+    pub what: &'static str,
+}
+
+impl fmt::Display for AnnotationProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at byte {}: {}", self.offset, self.what)
+    }
+}
+
+impl AnnotationFile {
+    /// What somebody who relies on the annotations should know of how they were read.
+    #[must_use]
+    pub fn note(&self) -> Option<String> {
+        let left_out = (self.before_start > 0)
+            .then(|| format!("{} before the record's start left out", self.before_start));
+        match (self.problem, left_out) {
+            (None, left_out) => left_out,
+            (Some(problem), None) => Some(format!("{problem}; {} read", self.annotations.len())),
+            (Some(problem), Some(left_out)) => Some(format!(
+                "{problem}; {} read, {left_out}",
+                self.annotations.len()
+            )),
+        }
+    }
 }
 
 /// An annotation code, 0 to 58.

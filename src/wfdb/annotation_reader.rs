@@ -2,80 +2,154 @@
 
 use std::path::Path;
 
-use super::annotation::{Annotation, AnnotationCode, AnnotationFile, RESOLUTION_NOTE, pseudo};
+use super::annotation::{
+    Annotation, AnnotationCode, AnnotationFile, AnnotationProblem, RESOLUTION_NOTE, pseudo,
+};
 use super::error::WfdbError;
+use crate::files;
 
-/// Reads an annotation file.
+/// No annotation file is longer, bytes: a beat takes two.
+const MOST_BYTES: u64 = 1 << 26;
+/// Resolutions that make sense, samples per second.
+const RESOLUTIONS_HZ: std::ops::RangeInclusive<f64> = 1e-3..=1e6;
+/// No record has more samples.
+const LAST_SAMPLE: i64 = 1 << 53;
+
+/// Reads an annotation file: all of it that can be read, see [`parse_annotations`].
 ///
 /// # Errors
-/// [`WfdbError::Io`]; [`WfdbError::Annotation`] for a file that is cut short or breaks the format.
+/// [`WfdbError::Io`], also for what is no regular file and for one over 64 MiB.
 pub fn read_annotations(path: &Path) -> Result<AnnotationFile, WfdbError> {
-    let bytes = std::fs::read(path).map_err(|source| WfdbError::io(path, source))?;
-    parse_annotations(&bytes, path)
+    let bytes = files::read_regular(path, MOST_BYTES);
+    let bytes = bytes.map_err(|source| WfdbError::io(path, source))?;
+    Ok(parse_annotations(&bytes))
 }
 
-/// Reads the bytes of an annotation file; `path` is named in errors.
-///
-/// # Errors
-/// [`WfdbError::Annotation`].
-pub fn parse_annotations(bytes: &[u8], path: &Path) -> Result<AnnotationFile, WfdbError> {
-    let mut words = Words {
-        bytes,
-        offset: 0,
-        path,
+/// Reads the bytes of an annotation file. What breaks the rules of `annot(5)` costs no more than
+/// itself and what follows it where that cannot be told; the first of it is told in
+/// [`AnnotationFile::problem`]. The end mark may be missing. Annotations before the record's start are
+/// left out and counted.
+#[must_use]
+pub fn parse_annotations(bytes: &[u8]) -> AnnotationFile {
+    let mut reading = Reading {
+        words: Words { bytes, offset: 0 },
+        annotations: Vec::new(),
+        time: 0,
+        chan: 0,
+        num: 0,
+        problem: None,
     };
-    let mut file = AnnotationFile::default();
-    let mut time: i64 = 0;
-    let (mut chan, mut num) = (0_u8, 0_i8);
-    loop {
-        let offset = words.offset;
-        let [low, high] = words.take()?;
+    if bytes.is_empty() {
+        reading.trouble(0, "the file is empty");
+    }
+    while reading.next() {}
+    reading.finish()
+}
+
+/// What has been read so far.
+struct Reading<'a> {
+    words: Words<'a>,
+    /// With their times, which may lie before the record.
+    annotations: Vec<(i64, Annotation)>,
+    time: i64,
+    chan: u8,
+    num: i8,
+    problem: Option<AnnotationProblem>,
+}
+
+impl Reading<'_> {
+    /// Takes the next word and what belongs to it; `false` at the end.
+    fn next(&mut self) -> bool {
+        let offset = self.words.offset;
+        let Some([low, high]) = self.words.take() else {
+            if self.words.is_inside_a_word() {
+                self.trouble(offset, "the file ends inside a word");
+            }
+            return false;
+        };
         let word = u16::from_le_bytes([low, high]);
         let (kind, value) = (word >> 10, word & 0x3FF);
         // CHN and NUM hold until changed, SUB and AUX for the annotation before them.
         match kind {
-            0 if value == 0 => break,
+            0 if value == 0 => return false,
             pseudo::SKIP => {
-                let [a, b] = words.take()?;
-                let [c, d] = words.take()?;
+                let (Some([a, b]), Some([c, d])) = (self.words.take(), self.words.take()) else {
+                    self.trouble(offset, "the file ends inside a skip");
+                    return false;
+                };
                 // High half first, each half low byte first.
-                time = time.saturating_add(i64::from(i32::from_le_bytes([c, d, a, b])));
+                let skip = i32::from_le_bytes([c, d, a, b]);
+                self.time = self.time.saturating_add(i64::from(skip));
             }
             pseudo::NUM => {
-                num = i8::from_le_bytes([low]);
-                let last = file.annotations.last_mut();
-                last.ok_or_else(|| words.orphan(offset))?.num = num;
+                self.num = i8::from_le_bytes([low]);
+                if let Some((_, last)) = self.annotations.last_mut() {
+                    last.num = self.num;
+                }
             }
             pseudo::CHN => {
-                chan = low;
-                let last = file.annotations.last_mut();
-                last.ok_or_else(|| words.orphan(offset))?.chan = chan;
+                self.chan = low;
+                if let Some((_, last)) = self.annotations.last_mut() {
+                    last.chan = low;
+                }
             }
-            pseudo::SUB => {
-                let last = file.annotations.last_mut();
-                last.ok_or_else(|| words.orphan(offset))?.subtype = i8::from_le_bytes([low]);
-            }
+            pseudo::SUB => match self.annotations.last_mut() {
+                Some((_, last)) => last.subtype = i8::from_le_bytes([low]),
+                None => self.trouble(offset, "a subtype before the first annotation"),
+            },
             pseudo::AUX => {
-                let text = words.take_text(usize::from(value))?;
-                let last = file.annotations.last_mut();
-                last.ok_or_else(|| words.orphan(offset))?.aux = Some(text);
+                let Some(text) = self.words.take_text(usize::from(value)) else {
+                    self.trouble(offset, "the file ends inside a text");
+                    return false;
+                };
+                match self.annotations.last_mut() {
+                    Some((_, last)) => last.aux = Some(text),
+                    None => self.trouble(offset, "a text before the first annotation"),
+                }
             }
             _ => {
-                time = time.saturating_add(i64::from(value));
-                let sample = u64::try_from(time).map_err(|_| {
-                    words.error(offset, "annotation before the start of the record")
-                })?;
+                self.time = self.time.saturating_add(i64::from(value));
+                if self.time > LAST_SAMPLE {
+                    self.trouble(offset, "an annotation later than any record lasts");
+                    return false;
+                }
                 let code = u8::try_from(kind).ok().and_then(AnnotationCode::new);
-                file.annotations.push(Annotation {
-                    chan,
-                    num,
-                    ..Annotation::new(sample, code.unwrap_or(AnnotationCode::NOT_QRS))
-                });
+                let annotation = Annotation {
+                    chan: self.chan,
+                    num: self.num,
+                    ..Annotation::new(0, code.unwrap_or(AnnotationCode::NOT_QRS))
+                };
+                self.annotations.push((self.time, annotation));
             }
         }
+        true
     }
-    take_resolution(&mut file);
-    Ok(file)
+
+    /// Keeps the first trouble.
+    fn trouble(&mut self, offset: usize, what: &'static str) {
+        self.problem
+            .get_or_insert(AnnotationProblem { offset, what });
+    }
+
+    fn finish(self) -> AnnotationFile {
+        let mut file = AnnotationFile {
+            problem: self.problem,
+            ..AnnotationFile::default()
+        };
+        for (time, annotation) in self.annotations {
+            match u64::try_from(time) {
+                Ok(sample) => file.annotations.push(Annotation {
+                    sample,
+                    ..annotation
+                }),
+                Err(_) => file.before_start += 1,
+            }
+        }
+        // A skip may go back.
+        file.annotations.sort_by_key(|annotation| annotation.sample);
+        take_resolution(&mut file);
+        file
+    }
 }
 
 /// Moves the resolution from its note at sample 0 to its field.
@@ -85,10 +159,15 @@ fn take_resolution(file: &mut AnnotationFile) {
         let aux = annotation.aux.as_deref()?;
         let number = aux.strip_prefix(RESOLUTION_NOTE)?;
         let hz: f64 = number.trim().parse().ok()?;
-        (annotation.code == AnnotationCode::NOTE && hz.is_finite() && hz > 0.0)
-            .then_some((index, hz))
+        (annotation.code == AnnotationCode::NOTE).then_some((index, hz))
     });
     if let Some((index, hz)) = found {
+        if !RESOLUTIONS_HZ.contains(&hz) {
+            let what = "a time resolution that makes no sense, the record's rate is taken";
+            file.problem
+                .get_or_insert(AnnotationProblem { offset: 0, what });
+            return;
+        }
         file.annotations.remove(index);
         file.resolution_hz = Some(hz);
         // The WFDB library ends its definitions with an empty annotation at sample 0.
@@ -106,38 +185,28 @@ fn take_resolution(file: &mut AnnotationFile) {
 struct Words<'a> {
     bytes: &'a [u8],
     offset: usize,
-    path: &'a Path,
 }
 
 impl Words<'_> {
-    fn take(&mut self) -> Result<[u8; 2], WfdbError> {
-        let Some(&[low, high]) = self.bytes.get(self.offset..self.offset + 2) else {
-            return Err(self.error(self.offset, "file ends without an end mark"));
-        };
+    fn take(&mut self) -> Option<[u8; 2]> {
+        let rest = self.bytes.get(self.offset..)?;
+        let (&word, _) = rest.split_first_chunk()?;
         self.offset += 2;
-        Ok([low, high])
+        Some(word)
     }
 
-    /// `length` bytes of text, padded to an even number.
-    fn take_text(&mut self, length: usize) -> Result<String, WfdbError> {
-        let Some(text) = self.bytes.get(self.offset..self.offset + length) else {
-            return Err(self.error(self.offset, "file ends inside a text"));
-        };
+    fn is_inside_a_word(&self) -> bool {
+        self.offset < self.bytes.len()
+    }
+
+    /// `length` bytes of text, padded to an even number; `None` where the file ends before.
+    fn take_text(&mut self, length: usize) -> Option<String> {
+        let text = self.bytes.get(self.offset..self.offset + length)?;
         self.offset += length.next_multiple_of(2);
-        Ok(String::from_utf8_lossy(text)
-            .trim_end_matches('\0')
-            .to_owned())
-    }
-
-    fn orphan(&self, offset: usize) -> WfdbError {
-        self.error(offset, "NUM, SUB, CHN or AUX before the first annotation")
-    }
-
-    fn error(&self, offset: usize, problem: &'static str) -> WfdbError {
-        WfdbError::Annotation {
-            path: self.path.to_owned(),
-            offset,
-            problem,
-        }
+        Some(
+            String::from_utf8_lossy(text)
+                .trim_end_matches('\0')
+                .to_owned(),
+        )
     }
 }

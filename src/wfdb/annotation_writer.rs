@@ -4,8 +4,9 @@ use std::path::Path;
 
 use super::annotation::{Annotation, AnnotationCode, RESOLUTION_NOTE, pseudo};
 use super::error::WfdbError;
+use crate::files;
 
-/// Writes `annotations`, which must be in time order. With `resolution_hz` the file states that
+/// Writes `annotations`, which must be in time order; the file gets its name when it is whole. With `resolution_hz` the file states that
 /// samples count in that rate; without, the record's rate holds.
 ///
 /// # Errors
@@ -16,7 +17,7 @@ pub fn write_annotations(
     resolution_hz: Option<f64>,
 ) -> Result<(), WfdbError> {
     let bytes = encode_annotations(annotations, resolution_hz, path)?;
-    std::fs::write(path, bytes).map_err(|source| WfdbError::io(path, source))
+    files::write_whole(path, bytes).map_err(|source| WfdbError::io(path, source))
 }
 
 /// The bytes of an annotation file; `path` is named in errors.

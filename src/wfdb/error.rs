@@ -76,16 +76,6 @@ pub enum WfdbError {
         /// Largest code the format holds.
         max: i32,
     },
-    /// An annotation file breaks the rules of `annot(5)`.
-    #[error("{path}: at byte {offset}: {problem}")]
-    Annotation {
-        /// The annotation file.
-        path: PathBuf,
-        /// Byte offset of the word at fault.
-        offset: usize,
-        /// What is wrong.
-        problem: &'static str,
-    },
     /// An annotation cannot be written.
     #[error("{path}: annotation {index} at sample {sample}: {problem}")]
     UnwritableAnnotation {

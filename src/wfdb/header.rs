@@ -6,6 +6,11 @@ use std::path::{Path, PathBuf};
 use super::error::WfdbError;
 use super::format::{MISSING_SAMPLE, SignalFormat};
 use super::header_parser::{self, NO_FILE};
+use super::units::uv_per_unit;
+use crate::files;
+
+/// No header is longer, bytes: all the signals and segments that are read fit into this.
+const MOST_HEADER_BYTES: u64 = 1 << 20;
 
 /// A record's header.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,9 +25,10 @@ pub struct Header {
     pub base_counter: Option<f64>,
     /// Number of frames; `None` where the header does not say.
     pub frames: Option<u64>,
-    /// Time of day of sample 0, as written (`HH:MM:SS[.sss]`).
+    /// Time of day of sample 0, as written (`HH:MM:SS[.sss]`); `None` where it is written in another
+    /// way than `header(5)` knows.
     pub base_time: Option<String>,
-    /// Date of sample 0, as written (`DD/MM/YYYY`).
+    /// Date of sample 0, as written (`DD/MM/YYYY`); `None` as above.
     pub base_date: Option<String>,
     /// The segments of a record made of several, in order; empty for an ordinary record. The header
     /// then names no signals: [`super::Record::open`] takes them from the first segment.
@@ -61,13 +67,13 @@ pub struct SignalSpec {
     pub baseline: i32,
     /// Physical unit, `mV` where the header names none.
     pub units: String,
-    /// Resolution of the converter in bits, where known.
+    /// Resolution of the converter in bits, where it is a whole number.
     pub adc_resolution_bits: Option<u32>,
     /// Code in the middle of the converter's range.
     pub adc_zero: i32,
     /// First code, where known.
     pub initial_value: Option<i32>,
-    /// Sum of all codes modulo 2^16, where known.
+    /// Sum of all codes modulo 2^16, where it is a number of 16 bits.
     pub checksum: Option<i16>,
     /// Block size for special files; 0 is none.
     pub block_size: i32,
@@ -115,20 +121,13 @@ impl SignalSpec {
         }
     }
 
-    /// The way to microvolts, (code - baseline) / gain; `None` where the unit is not one of V, mV,
-    /// uV, µV, nV.
+    /// The way to microvolts, (code - baseline) / gain; `None` where the unit is none of V, mV, uV
+    /// and nV, as a symbol or a word, in any case (`MV` is a millivolt).
     #[must_use]
     pub fn uv_conversion(&self) -> Option<UvConversion> {
-        let uv_per_unit = match self.units.as_str() {
-            "V" | "v" => 1e6,
-            "mV" | "mv" => 1e3,
-            "uV" | "uv" | "µV" | "μV" => 1.0,
-            "nV" | "nv" => 1e-3,
-            _ => return None,
-        };
         Some(UvConversion {
             baseline: self.baseline,
-            uv_per_code: uv_per_unit / self.gain,
+            uv_per_code: uv_per_unit(&self.units)? / self.gain,
         })
     }
 }
@@ -137,18 +136,45 @@ impl Header {
     /// Reads `path`, with or without the `.hea` ending.
     ///
     /// # Errors
-    /// [`WfdbError::Io`] or [`WfdbError::Header`].
+    /// [`WfdbError::Io`], also for what is no regular file and for one over 1 MiB;
+    /// [`WfdbError::Header`].
     pub fn read(path: &Path) -> Result<Self, WfdbError> {
-        let path = header_path(path);
-        let bytes = std::fs::read(&path).map_err(|source| WfdbError::io(&path, source))?;
-        Self::parse(&String::from_utf8_lossy(&bytes), &path)
+        Self::read_sized(path).map(|(header, _)| header)
     }
 
-    /// Reads a header's text; `path` is named in errors.
+    /// As [`Self::read`], with the file's length.
+    pub(super) fn read_sized(path: &Path) -> Result<(Self, usize), WfdbError> {
+        let path = header_path(path);
+        let bytes = files::read_regular(&path, MOST_HEADER_BYTES)
+            .map_err(|source| WfdbError::io(&path, source))?;
+        Ok((Self::parse_bytes(&bytes, &path)?, bytes.len()))
+    }
+
+    /// Reads a header file's bytes; `path` is named in errors. Lines that are no UTF-8 are taken for
+    /// Latin-1, in which converters write the micro sign and names.
     ///
     /// # Errors
-    /// [`WfdbError::Header`] naming line, field, found and expected: malformed fields, and what this
-    /// crate does not read (compressed formats).
+    /// As [`Self::parse`].
+    pub fn parse_bytes(bytes: &[u8], path: &Path) -> Result<Self, WfdbError> {
+        let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+        let mut text = String::with_capacity(bytes.len());
+        for line in bytes.split_inclusive(|&byte| byte == b'\n') {
+            match std::str::from_utf8(line) {
+                Ok(line) => text.push_str(line),
+                // The first 256 characters of Unicode are those of Latin-1.
+                Err(_) => text.extend(line.iter().copied().map(char::from)),
+            }
+        }
+        Self::parse(&text, path)
+    }
+
+    /// Reads a header's text; `path` is named in errors. Fields nobody needs (dates, the counter, the
+    /// converter's resolution, checksums ...) are left out where they are not as `header(5)` has
+    /// them.
+    ///
+    /// # Errors
+    /// [`WfdbError::Header`] naming line, field, found and expected: malformed fields, what this
+    /// crate does not read (compressed formats), and numbers no record of an ECG has.
     pub fn parse(text: &str, path: &Path) -> Result<Self, WfdbError> {
         header_parser::parse(text, path)
     }

@@ -18,6 +18,21 @@ pub(super) const NO_FILE: &str = "~";
 const MOST_SAMPLES_PER_FRAME: u32 = 1 << 14;
 /// Largest skew, frames.
 const LARGEST_SKEW: u32 = 1 << 20;
+/// Characters of a field that an error repeats.
+const LONGEST_FOUND: usize = 60;
+/// Highest sampling frequency; the fastest recordings of the body's signals have a tenth of it.
+const HIGHEST_RATE_HZ: f64 = 1e6;
+/// Most signals of a record.
+const MOST_SIGNALS: usize = 1_024;
+/// Most segments of a record.
+const MOST_SEGMENTS: usize = 1 << 15;
+/// Most samples of all signals in a frame: as much memory is taken several times.
+const MOST_SAMPLES_OF_A_FRAME: u64 = 1 << 18;
+/// Most samples that are held back because signals are skewed against each other.
+const MOST_SKEWED_SAMPLES: u64 = 1 << 24;
+/// Most frames of all stretches in which nothing was measured: 99 days at 125 Hz. Nothing but the
+/// header's word limits them, and each is walked through.
+const MOST_UNMEASURED_FRAMES: u64 = 1 << 30;
 
 /// See [`Header::parse`].
 pub(super) fn parse(text: &str, path: &Path) -> Result<Header, WfdbError> {
@@ -45,6 +60,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Header, WfdbError> {
     })?;
     let place = Place { path, line };
     let (mut header, segment_count, signal_count) = parse_record_line(&place, record_line)?;
+    let mut unmeasured_frames = 0_u64;
     for number in 0..segment_count {
         let (line, text) = lines.next().ok_or_else(|| {
             let place = Place {
@@ -57,7 +73,18 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Header, WfdbError> {
                 &format!("{segment_count} segment lines"),
             )
         })?;
-        let segment = parse_segment_line(&Place { path, line }, text)?;
+        let place = Place { path, line };
+        let segment = parse_segment_line(&place, text)?;
+        if segment.name.is_none() {
+            unmeasured_frames = unmeasured_frames.saturating_add(segment.frames);
+            if unmeasured_frames > MOST_UNMEASURED_FRAMES {
+                return Err(place.error(
+                    "number of samples",
+                    &segment.frames.to_string(),
+                    &format!("at most {MOST_UNMEASURED_FRAMES} in all segments without signals"),
+                ));
+            }
+        }
         header.segments.push(segment);
     }
     if segment_count > 0 {
@@ -80,8 +107,26 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Header, WfdbError> {
             .signals
             .push(parse_signal_line(&Place { path, line }, text)?);
     }
+    check_frame(&place, &header.signals)?;
     header.comments = comments;
     Ok(header)
+}
+
+/// Refuses signals whose frames together would take more memory than any record needs.
+fn check_frame(place: &Place<'_>, signals: &[SignalSpec]) -> Result<(), WfdbError> {
+    let per_frame = |signal: &SignalSpec| u64::from(signal.samples_per_frame);
+    let samples: u64 = signals.iter().map(per_frame).sum();
+    if samples > MOST_SAMPLES_OF_A_FRAME {
+        let expected = format!("at most {MOST_SAMPLES_OF_A_FRAME} of all signals in a frame");
+        return Err(place.error("samples per frame", &samples.to_string(), &expected));
+    }
+    let skew = signals.iter().map(|signal| u64::from(signal.skew)).max();
+    let skewed = samples * skew.unwrap_or(0);
+    if skewed > MOST_SKEWED_SAMPLES {
+        let expected = format!("at most {MOST_SKEWED_SAMPLES} samples of all signals held back");
+        return Err(place.error("skew", &skewed.to_string(), &expected));
+    }
+    Ok(())
 }
 
 /// Where a field stands, for errors.
@@ -96,7 +141,7 @@ impl Place<'_> {
             path: self.path.to_owned(),
             line: self.line,
             field,
-            found: found.to_owned(),
+            found: found.chars().take(LONGEST_FOUND).collect(),
             expected: expected.to_owned(),
         }
     }
@@ -144,11 +189,19 @@ fn parse_record_line(place: &Place<'_>, text: &str) -> Result<(Header, usize, us
             if count == 0 {
                 return Err(place.error("number of segments", field, "a whole number above 0"));
             }
+            if count > MOST_SEGMENTS {
+                let expected = format!("at most {MOST_SEGMENTS}");
+                return Err(place.error("number of segments", field, &expected));
+            }
             (name, count)
         }
     };
     let count = fields.next().unwrap_or_default();
     let signal_count = place.parse("number of signals", count, "a whole number")?;
+    if signal_count > MOST_SIGNALS {
+        let expected = format!("at most {MOST_SIGNALS}");
+        return Err(place.error("number of signals", count, &expected));
+    }
     let mut header = Header {
         name: name.to_owned(),
         rate_hz: DEFAULT_RATE_HZ,
@@ -168,40 +221,58 @@ fn parse_record_line(place: &Place<'_>, text: &str) -> Result<(Header, usize, us
         };
         // Seen in the wild without a counter frequency: `360(0)`.
         let (rate, early_base, _) = split_parenthesis(rate);
-        header.rate_hz = place.finite("sampling frequency", rate, "a number above 0")?;
-        if header.rate_hz <= 0.0 {
-            return Err(place.error("sampling frequency", rate, "a number above 0"));
+        let expected = format!("a number above 0, at most {HIGHEST_RATE_HZ}");
+        header.rate_hz = place.finite("sampling frequency", rate, &expected)?;
+        if !(header.rate_hz > 0.0 && header.rate_hz <= HIGHEST_RATE_HZ) {
+            return Err(place.error("sampling frequency", rate, &expected));
         }
         let mut base = early_base;
         if let Some(counter) = counter {
             let (counter_hz, inner, _) = split_parenthesis(counter);
-            header.counter_hz = Some(place.finite("counter frequency", counter_hz, "a number")?);
+            header.counter_hz = finite(counter_hz);
             base = inner.or(base);
         }
-        if let Some(base) = base {
-            header.base_counter = Some(place.finite("base counter value", base, "a number")?);
+        header.base_counter = base.and_then(finite);
+    }
+    let mut rest: Vec<&str> = fields.collect();
+    if let Some(&field) = rest.first() {
+        // A date where the length was left out.
+        if !field.contains([':', '/', '[']) {
+            let frames: u64 = place.parse("number of samples", field, "a whole number")?;
+            header.frames = (frames > 0).then_some(frames);
+            rest.remove(0);
         }
     }
-    if let Some(field) = fields.next() {
-        let frames: u64 = place.parse("number of samples", field, "a whole number")?;
-        header.frames = (frames > 0).then_some(frames);
-    }
-    if let Some(field) = fields.next() {
-        if !field
-            .chars()
-            .all(|c| c.is_ascii_digit() || c == ':' || c == '.')
-        {
-            return Err(place.error("base time", field, "HH:MM:SS"));
-        }
-        header.base_time = Some(field.to_owned());
-    }
-    if let Some(field) = fields.next() {
-        if !field.chars().all(|c| c.is_ascii_digit() || c == '/') {
-            return Err(place.error("base date", field, "DD/MM/YYYY"));
-        }
-        header.base_date = Some(field.to_owned());
-    }
+    (header.base_time, header.base_date) = base_time(&rest);
     Ok((header, segment_count, signal_count))
+}
+
+/// Time of day and date of sample 0, where they are written as `header(5)` has them, perhaps in
+/// brackets. Nobody needs them, and people write them in many ways.
+fn base_time(words: &[&str]) -> (Option<String>, Option<String>) {
+    let words: Vec<&str> = words
+        .iter()
+        .map(|word| word.trim_matches(['[', ']']))
+        .collect();
+    let made_of = |word: &str, also: &[char]| {
+        let is_part = |c: char| c.is_ascii_digit() || also.contains(&c);
+        (!word.is_empty() && word.chars().all(is_part)).then(|| word.to_owned())
+    };
+    let (time, date) = match words.as_slice() {
+        [time] => (made_of(time, &[':', '.']), None),
+        [time, date] => (made_of(time, &[':', '.']), made_of(date, &['/'])),
+        _ => (None, None),
+    };
+    match (time, date) {
+        (None, _) => (None, None),
+        // `14:03 PM`: half of it might say something else than the whole.
+        (Some(_), None) if words.len() > 1 => (None, None),
+        both => both,
+    }
+}
+
+fn finite(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|number: &f64| number.is_finite())
 }
 
 fn parse_segment_line(place: &Place<'_>, text: &str) -> Result<Segment, WfdbError> {
@@ -256,28 +327,42 @@ fn parse_signal_line(place: &Place<'_>, text: &str) -> Result<SignalSpec, WfdbEr
             units.clone_into(&mut signal.units);
         }
     }
-    if let Some(field) = next() {
-        let bits: u32 = place.parse("ADC resolution", field, "a number of bits")?;
-        signal.adc_resolution_bits = (bits > 0).then_some(bits);
+    // From here on, what is no number begins the description: fields may be left out.
+    let mut next_number = || {
+        let trimmed = rest.trim_start();
+        let end = trimmed
+            .find(|c: char| c.is_ascii_whitespace())
+            .unwrap_or(trimmed.len());
+        let (field, after) = trimmed.split_at(end);
+        finite(field)?;
+        rest = after;
+        Some(field)
+    };
+    let resolution = next_number().and_then(optional_whole::<u32>);
+    signal.adc_resolution_bits = resolution.filter(|&bits| bits > 0);
+    if let Some(field) = next_number() {
+        // Where the baseline is given, nothing depends on it.
+        signal.adc_zero = match whole(place, "ADC zero", field) {
+            Err(error) if baseline.is_none() => return Err(error),
+            result => result.unwrap_or(0),
+        };
     }
-    if let Some(field) = next() {
-        signal.adc_zero = whole(place, "ADC zero", field)?;
+    if let Some(field) = next_number() {
+        signal.initial_value = match whole(place, "initial value", field) {
+            // All that follows are differences from it.
+            Err(error) if signal.format == SignalFormat::F8 => return Err(error),
+            result => result.ok(),
+        };
     }
-    if let Some(field) = next() {
-        signal.initial_value = Some(place.parse("initial value", field, "a whole number")?);
-    }
-    if let Some(field) = next() {
-        let sum: i64 = place.parse("checksum", field, "a 16-bit number")?;
-        // Written signed or unsigned by different programs: the same sixteen bits.
-        signal.checksum = Some(
-            i16::try_from(sum)
-                .or_else(|_| u16::try_from(sum).map(u16::cast_signed))
-                .map_err(|_| place.error("checksum", field, "a 16-bit number"))?,
-        );
-    }
-    if let Some(field) = next() {
-        signal.block_size = place.parse("block size", field, "a whole number")?;
-    }
+    // Written signed or unsigned by different programs: the same sixteen bits.
+    let sum = next_number().and_then(optional_whole::<i64>);
+    signal.checksum = sum.and_then(|sum| {
+        let signed = i16::try_from(sum);
+        signed
+            .or_else(|_| u16::try_from(sum).map(u16::cast_signed))
+            .ok()
+    });
+    signal.block_size = next_number().and_then(optional_whole).unwrap_or(0);
     rest.trim().clone_into(&mut signal.description);
     signal.baseline = baseline.unwrap_or(signal.adc_zero);
     Ok(signal)
@@ -298,6 +383,21 @@ fn whole(place: &Place<'_>, field: &'static str, found: &str) -> Result<i32, Wfd
         return Err(place.error(field, found, "a whole number"));
     }
     Ok(number as i32)
+}
+
+/// A whole number nobody needs: `None` where it is none.
+fn optional_whole<T: FromStr + TryFrom<i64>>(field: &str) -> Option<T> {
+    let as_real = || {
+        let number = finite(field).filter(|number| number.fract().abs() <= 0.0)?;
+        // Beyond 2^53 a number with a point is not exact, and no such number is meant.
+        let in_range = number.abs() <= 9e15;
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "checked to be a whole number in range"
+        )]
+        in_range.then_some(number as i64)
+    };
+    field.parse().ok().or_else(|| T::try_from(as_real()?).ok())
 }
 
 /// `format[xsamples per frame][:skew][+byte offset]`; a signal that lies in no file may have format 0.

@@ -10,6 +10,11 @@ use super::header_parser::NO_FILE;
 /// With fewer frames a second, signals with several samples a frame are read at their full rate.
 const LEAST_FRAMES_HZ: f64 = 100.0;
 
+/// Bytes of all headers of a record's segments.
+const MOST_SEGMENT_HEADER_BYTES: usize = 1 << 26;
+/// Signals of all segments.
+const MOST_SEGMENT_SIGNALS: usize = 1 << 20;
+
 /// A record: its header and where its files are.
 #[derive(Debug, Clone)]
 pub struct Record {
@@ -47,6 +52,12 @@ impl Record {
     #[must_use]
     pub fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// Where the header lies.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.header_path
     }
 
     /// Frames per second as [`Record::frames`] hands them out: the header's, unless these are fewer
@@ -111,6 +122,7 @@ fn open_segments(header: &mut Header, header_path: &Path) -> Result<Vec<SegmentP
         .is_some_and(|first| first.frames == 0);
     let mut plans = Vec::with_capacity(header.segments.len());
     let mut signals = None;
+    let (mut header_bytes, mut segment_signals) = (0_usize, 0_usize);
     for (number, segment) in header.segments.iter().enumerate() {
         let refuse = |field, found: String, expected: String| WfdbError::Header {
             path: header_path.to_owned(),
@@ -122,7 +134,18 @@ fn open_segments(header: &mut Header, header_path: &Path) -> Result<Vec<SegmentP
         let mut own = None;
         if let Some(name) = &segment.name {
             let path = folder.join(format!("{name}.hea"));
-            let read = Header::read(&path)?;
+            let (mut read, bytes) = Header::read_sized(&path)?;
+            // One segment may be named again and again.
+            header_bytes += bytes;
+            segment_signals += read.signals.len();
+            if header_bytes > MOST_SEGMENT_HEADER_BYTES || segment_signals > MOST_SEGMENT_SIGNALS {
+                let expected = format!(
+                    "segments of {MOST_SEGMENT_SIGNALS} signals and headers of \
+                     {MOST_SEGMENT_HEADER_BYTES} bytes altogether at most"
+                );
+                return Err(refuse("segment name", name.clone(), expected));
+            }
+            read.comments = Vec::new();
             if !read.segments.is_empty() {
                 let expected = "a record of one segment".to_owned();
                 return Err(refuse("segment name", name.clone(), expected));

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::error::WfdbError;
 use super::format::{MISSING_SAMPLE, SignalFormat};
 use super::header::SignalSpec;
+use crate::files;
 
 /// Samples decoded at a time, about.
 const BLOCK_SAMPLES: usize = 16_384;
@@ -45,7 +46,7 @@ pub(super) struct Lane {
 impl SignalFile {
     /// Opens the file of `signals`, which have one format and byte offset.
     pub(super) fn open(path: PathBuf, signals: &[SignalSpec]) -> Result<Self, WfdbError> {
-        let mut file = File::open(&path).map_err(|source| WfdbError::io(&path, source))?;
+        let mut file = files::open_regular(&path).map_err(|source| WfdbError::io(&path, source))?;
         let (format, byte_offset) = signals.first().map_or((SignalFormat::F16, 0), |first| {
             (first.format, first.byte_offset)
         });

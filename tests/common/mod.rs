@@ -116,6 +116,23 @@ pub(crate) fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
+/// The small inputs that once failed, one folder each; `None`, with a word about it, where they are
+/// not here. With `CI=true` or `ECG_REQUIRE_DATA=1` that fails the test.
+pub(crate) fn cases() -> Option<PathBuf> {
+    let folder = repository("../shared/cases");
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    let set_to = |name, value| std::env::var(name).is_ok_and(|found| found == value);
+    assert!(
+        !set_to("CI", "true") && !set_to("ECG_REQUIRE_DATA", "1"),
+        "{} is not here",
+        folder.display()
+    );
+    println!("skipped: {} is not here", folder.display());
+    None
+}
+
 /// A demo trace as shipped (gzip).
 pub(crate) fn demo_trace(record: &str) -> PathBuf {
     repository(&format!("assets/demo/{record}.ecgtrace.gz"))
@@ -173,6 +190,53 @@ pub(crate) fn rewrite(
                     .unzip();
                 answer(&sent.concat(), &mut received);
                 write_transaction(&mut writer, time, &sent, &received);
+            }
+        }
+    }
+    writer.finish().expect("written").0
+}
+
+/// The first `frames` of a trace, its events' times changed by `time`, which hears the number of
+/// frames before and the time.
+pub(crate) fn retimed(
+    trace: &[u8],
+    frames: usize,
+    time: impl Fn(usize, MonotonicNs) -> MonotonicNs,
+) -> Vec<u8> {
+    let mut reader =
+        TraceReader::new(std::io::Cursor::new(trace.to_vec())).expect("a good trace is read");
+    let header = reader.header().clone();
+    let mut writer =
+        TraceWriter::create(Vec::new(), &header, Compression::None).expect("the header is written");
+    let mut seen = 0;
+    while let Some(event) = reader.next_event().expect("a good trace is read") {
+        match event {
+            TraceEvent::Frame(_) if seen == frames => break,
+            TraceEvent::Frame(mut frame) => {
+                frame.edge.time = time(seen, frame.edge.time);
+                writer.edge(frame.edge).expect("written");
+                let written: &[u8] = if frame.transferred { &[0; 9] } else { &[] };
+                let read = &frame.rx;
+                let read_time = time(seen, frame.read_time);
+                let transaction = writer.transaction(read_time, [SpiOperation { written, read }]);
+                transaction.expect("written");
+                seen += 1;
+            }
+            TraceEvent::Edge(edge) => writer.edge(edge).expect("written"),
+            TraceEvent::Timeout(at) => writer.timeout(time(seen, at)).expect("written"),
+            TraceEvent::Pin {
+                time: at,
+                pin,
+                high,
+            } => {
+                writer.pin(time(seen, at), pin, high).expect("written");
+            }
+            TraceEvent::Transaction {
+                time: at,
+                operations,
+            } => {
+                let transaction = writer.transaction(time(seen, at), operations);
+                transaction.expect("written");
             }
         }
     }

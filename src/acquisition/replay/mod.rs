@@ -1,6 +1,7 @@
 //! A recorded trace behind the traits the driver talks through.
 
 mod describe;
+mod sense;
 mod tape;
 
 use std::convert::Infallible;
@@ -20,6 +21,7 @@ use super::engine::Acquisition;
 use super::trace::{ControlPin, TraceEnd, TraceError, TraceHeader, TraceReader};
 use super::{AcquisitionError, DataReady, DrdyEdge, WaitError};
 
+use sense::Sense;
 use tape::Tape;
 
 /// The acquisition over a trace.
@@ -60,7 +62,13 @@ pub fn replay(
                 source,
             }
         })?;
-    let tape = Tape::new(reader, path);
+    let sense = Sense::new(header.monotonic_start).ok_or_else(|| AcquisitionError::Trace {
+        path: path.to_owned(),
+        source: TraceError::Header {
+            problem: "no clock stands where its monotonic start is",
+        },
+    })?;
+    let tape = Tape::new(reader, sense, path);
     let pin = |which| ReplayPin {
         tape: tape.clone(),
         which,

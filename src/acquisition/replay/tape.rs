@@ -12,6 +12,7 @@ use super::super::trace::{
 };
 use super::super::{AcquisitionError, DrdyEdge, WaitError};
 use super::describe::{describe, describe_host, describe_pin};
+use super::sense::Sense;
 use crate::ads1292::Opcode;
 
 /// The trace, shared by everything it plays. All of that lives in one thread: the driver asks twice a
@@ -22,6 +23,7 @@ pub(super) struct Tape(Rc<RefCell<TapeState>>);
 #[derive(Debug)]
 pub(super) struct TapeState {
     pub(super) reader: TraceReader,
+    sense: Sense,
     path: PathBuf,
     /// Events taken so far.
     event: u64,
@@ -32,9 +34,10 @@ pub(super) struct TapeState {
 }
 
 impl Tape {
-    pub(super) fn new(reader: TraceReader, path: &Path) -> Self {
+    pub(super) fn new(reader: TraceReader, sense: Sense, path: &Path) -> Self {
         Self(Rc::new(RefCell::new(TapeState {
             reader,
+            sense,
             path: path.to_owned(),
             event: 0,
             read: None,
@@ -67,6 +70,24 @@ impl TapeState {
         }
     }
 
+    /// The trace's next event, unless its times make no sense.
+    fn next<'a>(
+        reader: &'a mut TraceReader,
+        sense: &mut Sense,
+        number: u64,
+    ) -> Result<Option<TraceEvent<'a>>, TraceError> {
+        let event = reader.next_event()?;
+        if let Some(event) = &event {
+            sense
+                .check(event)
+                .map_err(|problem| TraceError::Senseless {
+                    event: number,
+                    problem,
+                })?;
+        }
+        Ok(event)
+    }
+
     pub(super) fn wait(&mut self) -> Result<DrdyEdge, WaitError> {
         if let Some(failure) = self.failure.take() {
             return Err(WaitError::Failed(failure));
@@ -82,7 +103,7 @@ impl TapeState {
             Err(error) => return Err(WaitError::Failed(error)),
         }
         self.event += 1;
-        let recorded = match self.reader.next_event() {
+        let recorded = match Self::next(&mut self.reader, &mut self.sense, self.event) {
             Ok(Some(TraceEvent::Frame(frame))) => {
                 self.read = Some(frame);
                 return Ok(frame.edge);
@@ -143,7 +164,7 @@ impl TapeState {
             return Err(self.mismatch(recorded, describe_host(operations)));
         }
         self.event += 1;
-        let recorded = match self.reader.next_event() {
+        let recorded = match Self::next(&mut self.reader, &mut self.sense, self.event) {
             Ok(Some(event)) => match event {
                 TraceEvent::Transaction {
                     operations: expected,
@@ -173,8 +194,10 @@ impl TapeState {
             _ => return,
         };
         self.event += 1;
-        // Just peeked at.
-        let _ = self.reader.next_event();
+        if let Err(source) = Self::next(&mut self.reader, &mut self.sense, self.event) {
+            self.failure = Some(Self::trace_error(&self.path, source));
+            return;
+        }
         if !agrees {
             let recorded = format!("drove {}", describe_pin(which, !high));
             let host = format!("drove {}", describe_pin(which, high));

@@ -20,7 +20,7 @@ use super::recording::{Recorder, RecordingDrdy, RecordingPin, RecordingSpi, Sess
 use super::trace::ControlPin;
 use super::{AcquisitionError, DataReady, DrdyEdge, WaitError};
 
-pub use record::{RecordExcerpt, RecordSignal};
+pub use record::{CarriedAnnotations, RecordExcerpt, RecordSignal};
 pub use session::{RecordSimulation, SimulationReport, simulate_record};
 pub use synthetic::SyntheticEcg;
 

@@ -17,13 +17,26 @@ use super::interpolator::Kernel;
 pub struct RecordExcerpt {
     /// The record, with or without `.hea`.
     pub record: PathBuf,
-    /// Signals for channel 1 and 2, counted from 0; `None` takes the first two, and 0 µV where
-    /// there is only one.
+    /// Signals for channel 1 and 2, counted from 0; `None` takes the first two that are an ECG (see
+    /// [`crate::wfdb::Header::ecg_signals`]), and 0 µV where there is only one.
     pub signals: Option<[usize; 2]>,
     /// Start in the record, seconds.
     pub from_s: f64,
     /// End in the record, seconds; `None` is the end of the record.
     pub to_s: Option<f64>,
+}
+
+/// Rates a record may have, Hz: the interpolation of a faster one would take time without end, and of
+/// a slower one a sample lasts as long as a beat.
+const RATES_HZ: std::ops::RangeInclusive<f64> = 1.0..=100_000.0;
+
+/// A record's annotations, as far as they can be read.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct CarriedAnnotations {
+    /// Those that lie in the excerpt; `None` where there are none to carry over.
+    pub annotations: Option<Vec<Annotation>>,
+    /// What is wrong with the file.
+    pub note: Option<String>,
 }
 
 /// The excerpt, resampled to whatever instants the chip converts at: instant 0 is the chip's first
@@ -73,6 +86,14 @@ impl RecordSignal {
                 "excerpt from {from_s} s to {to_s} s, expected 0 <= from < to"
             )));
         }
+        if !RATES_HZ.contains(&record.rate_hz()) {
+            return Err(refuse(format!(
+                "sampling frequency is {} Hz, expected {} to {} Hz",
+                record.rate_hz(),
+                RATES_HZ.start(),
+                RATES_HZ.end()
+            )));
+        }
         let header = record.header();
         let available = header.signals.len();
         if let Some(frames) = header.frames {
@@ -85,7 +106,10 @@ impl RecordSignal {
         }
         let wanted = match excerpt.signals {
             Some(signals) => signals.map(Some),
-            None => [(available > 0).then_some(0), (available > 1).then_some(1)],
+            None => {
+                let ecg = header.ecg_signals().map_err(refuse)?.signals;
+                [0, 1].map(|channel| ecg.get(channel).copied())
+            }
         };
         let mut channels = [None; 2];
         for (channel, signal) in channels.iter_mut().zip(wanted) {
@@ -98,14 +122,11 @@ impl RecordSignal {
             })?;
             let conversion = spec.uv_conversion().ok_or_else(|| {
                 refuse(format!(
-                    "signal {signal} is in `{}`, expected a voltage",
+                    "signal {signal} is in `{}`, expected V, mV, uV or nV",
                     spec.units
                 ))
             })?;
             *channel = Some((signal, conversion));
-        }
-        if channels == [None; 2] {
-            return Err(refuse("the record has no signals".to_owned()));
         }
         let kernel = Kernel::new(record.rate_hz(), chip_rate_hz);
         let mut signal = Self {
@@ -149,21 +170,32 @@ impl RecordSignal {
         &self.record
     }
 
+    /// Whether nothing but the unit says that the signals are an ECG.
+    #[must_use]
+    pub fn is_guess(&self) -> bool {
+        let ecg = self.record.header().ecg_signals();
+        self.excerpt.signals.is_none() && ecg.is_ok_and(|ecg| ecg.guessed)
+    }
+
     /// The record's annotations that lie in the excerpt, their samples counted at `chip_rate_hz`
-    /// from the excerpt's start; `None` where the record has none with this ending.
-    ///
-    /// # Errors
-    /// [`AcquisitionError::Wfdb`].
-    pub fn annotations(
-        &self,
-        ending: &str,
-        chip_rate_hz: f64,
-    ) -> Result<Option<Vec<Annotation>>, AcquisitionError> {
+    /// from the excerpt's start; none where the record has none with this ending, or none that can be
+    /// read.
+    #[must_use]
+    pub fn annotations(&self, ending: &str, chip_rate_hz: f64) -> CarriedAnnotations {
         let path = self.record.file_with_ending(ending);
         if !path.exists() {
-            return Ok(None);
+            return CarriedAnnotations::default();
         }
-        let file = read_annotations(&path)?;
+        let file = match read_annotations(&path) {
+            Ok(file) => file,
+            Err(error) => {
+                return CarriedAnnotations {
+                    annotations: None,
+                    note: Some(error.to_string()),
+                };
+            }
+        };
+        let note = file.note();
         let rate_hz = file.resolution_hz.unwrap_or(self.record.header().rate_hz);
         let to_s = self.excerpt.to_s.unwrap_or(f64::INFINITY);
         let annotations = file.annotations.into_iter().filter_map(|annotation| {
@@ -173,7 +205,10 @@ impl RecordSignal {
                 ..annotation
             })
         });
-        Ok(Some(annotations.collect()))
+        CarriedAnnotations {
+            annotations: Some(annotations.collect()),
+            note: note.map(|note| format!("{}: {note}", path.display())),
+        }
     }
 
     pub(super) fn failure(&self) -> ReadFailure {

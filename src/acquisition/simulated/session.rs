@@ -1,12 +1,14 @@
 //! A record through the simulated chip into a trace and its annotations.
 
-use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::ads1292::ChipConfig;
 use crate::ads1292::simulator::BoardOptions;
+use crate::files::WholeFile;
 use crate::time::{ClockRelation, MonotonicNs, WallUs};
-use crate::wfdb::{Header, write_annotations};
+use crate::wfdb::{Header, encode_annotations};
 
 use super::super::trace::{Compression, TraceError};
 use super::super::{Acquired, AcquisitionError, FrameSource, Recorder, Session};
@@ -50,23 +52,37 @@ pub struct SimulationReport {
     pub annotations: Option<usize>,
     /// The files written: the trace, the WFDB header and the annotations.
     pub files: Vec<PathBuf>,
+    /// What somebody who uses the trace should know, in sentences: trouble with the annotations,
+    /// signals that nothing says are an ECG.
+    pub notes: Vec<String>,
 }
 
 /// Runs a record through the simulated chip and the real driver into a trace. Beside it go the
 /// record's annotations at the chip's rate, sample 0 being the trace's first sample, and a header
 /// without signals that tells WFDB tools the rate. `progress` hears the samples acquired, now and
-/// then.
+/// then. The files get their names when all of them are whole; raising `stop` ends the run without
+/// them.
 ///
 /// # Errors
-/// [`AcquisitionError`]: the record, the chip's set-up, or a file that cannot be written.
+/// [`AcquisitionError`]: the record, the chip's set-up, a file that cannot be written, or
+/// [`AcquisitionError::Stopped`].
 pub fn simulate_record(
     simulation: &RecordSimulation,
+    stop: &AtomicBool,
     mut progress: impl FnMut(u64),
 ) -> Result<SimulationReport, AcquisitionError> {
     let path = &simulation.trace_path;
     let rate_hz = f64::from(simulation.config.rate.hz());
     let signal = RecordSignal::open(simulation.excerpt.clone(), rate_hz)?;
-    let annotations = signal.annotations(&simulation.annotator, rate_hz)?;
+    let carried = signal.annotations(&simulation.annotator, rate_hz);
+    let guess = signal.is_guess().then(|| {
+        let leads = signal.leads();
+        let names: Vec<&str> = leads.iter().map(String::as_str).collect();
+        format!(
+            "nothing says that the signals taken ({}) are an ECG: --signals names others",
+            names.join(", ").trim_end_matches([',', ' '])
+        )
+    });
     let outputs = [
         path.clone(),
         beside(path, "hea"),
@@ -98,13 +114,14 @@ pub fn simulate_record(
         leads: signal.leads(),
         description: description.clone(),
     };
-    let file = File::create(path).map_err(|error| AcquisitionError::Trace {
+    let no_trace = |error| AcquisitionError::Trace {
         path: path.clone(),
         source: TraceError::Io(error),
-    })?;
+    };
+    let trace = WholeFile::create(path).map_err(no_trace)?;
     let recorder = Recorder::new();
     recorder.begin(
-        Box::new(file),
+        Box::new(trace.handle().map_err(no_trace)?),
         path.clone(),
         simulation.compression,
         (simulation.board.model, &simulation.config),
@@ -120,6 +137,10 @@ pub fn simulate_record(
                 end = sample.index + 1;
                 if samples % 4_096 == 0 {
                     progress(samples);
+                    if stop.load(Ordering::Relaxed) {
+                        let path = path.clone();
+                        return Err(AcquisitionError::Stopped { path, samples });
+                    }
                 }
             }
             Acquired::Gap(gap) => {
@@ -138,30 +159,45 @@ pub fn simulate_record(
         gaps,
         missing_samples,
         trace_bytes: recorder.finish()?,
-        annotations: annotations.as_ref().map(Vec::len),
-        files: vec![path.clone()],
+        annotations: carried.annotations.as_ref().map(Vec::len),
+        files: Vec::new(),
+        notes: carried.note.into_iter().chain(guess).collect(),
     };
-    if let Some(annotations) = annotations {
-        let header_path = beside(path, "hea");
-        write_rate_header(&header_path, rate_hz, end, &description)?;
+    let mut files = vec![(path.clone(), trace)];
+    if let Some(annotations) = carried.annotations {
+        let header = rate_header(path, rate_hz, end, &description).to_string();
         let annotations_path = beside(path, &simulation.annotator);
-        write_annotations(&annotations_path, &annotations, Some(rate_hz))?;
-        report.files.extend([header_path, annotations_path]);
+        let annotations = encode_annotations(&annotations, Some(rate_hz), &annotations_path)?;
+        for (path, bytes) in [
+            (beside(path, "hea"), header.into_bytes()),
+            (annotations_path, annotations),
+        ] {
+            let file = WholeFile::create(&path).and_then(|mut file| {
+                file.write_all(&bytes)?;
+                Ok(file)
+            });
+            match file {
+                Ok(file) => files.push((path, file)),
+                Err(source) => return Err(AcquisitionError::Io { path, source }),
+            }
+        }
+    }
+    for (path, file) in files {
+        match file.finish() {
+            Ok(()) => report.files.push(path),
+            Err(source) => return Err(AcquisitionError::Io { path, source }),
+        }
     }
     Ok(report)
 }
 
 /// A header without signals: annotation readers take the rate from it.
-fn write_rate_header(
-    path: &Path,
-    rate_hz: f64,
-    frames: u64,
-    description: &str,
-) -> Result<(), AcquisitionError> {
-    let name = path
+fn rate_header(path: &Path, rate_hz: f64, frames: u64, description: &str) -> Header {
+    let name = beside(path, "hea");
+    let name = name
         .file_stem()
         .map(|stem| stem.to_string_lossy().into_owned());
-    let header = Header {
+    Header {
         segments: Vec::new(),
         name: name.unwrap_or_default(),
         rate_hz,
@@ -172,9 +208,5 @@ fn write_rate_header(
         base_date: None,
         signals: Vec::new(),
         comments: description.lines().map(|line| format!(" {line}")).collect(),
-    };
-    std::fs::write(path, header.to_string()).map_err(|source| AcquisitionError::Io {
-        path: path.to_owned(),
-        source,
-    })
+    }
 }

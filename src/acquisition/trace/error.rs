@@ -60,6 +60,15 @@ pub enum TraceError {
         /// What is wrong.
         problem: &'static str,
     },
+    /// The bytes are as they were written, but times or edge numbers make no sense: nothing after that
+    /// event can be placed. Everything before it has been handed out.
+    #[error("damaged trace: event {event}: {problem}")]
+    Senseless {
+        /// Number of the trace's event, counted from 1.
+        event: u64,
+        /// What makes no sense.
+        problem: &'static str,
+    },
     /// The header to be written does not fit the format.
     #[error("trace header cannot be written: {field} is longer than 65535 bytes")]
     HeaderTooLong {

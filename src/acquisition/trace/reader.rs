@@ -46,6 +46,8 @@ pub struct TraceReader {
     records: Vec<Positioned>,
     next_record: usize,
     end: Option<TraceEnd>,
+    /// What is wrong, where `end` is damage.
+    problem: &'static str,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -81,6 +83,7 @@ impl TraceReader {
             records: Vec::new(),
             next_record: 0,
             end: None,
+            problem: "",
         })
     }
 
@@ -99,7 +102,8 @@ impl TraceReader {
     /// The next event; `None` at the end, of which [`Self::end`] tells more.
     ///
     /// # Errors
-    /// [`TraceError::Io`], [`TraceError::Corrupt`]; the trace cannot be read on after either.
+    /// [`TraceError::Io`], [`TraceError::Corrupt`]; the trace cannot be read on after either, and
+    /// whoever asks again is told of the damage again.
     pub fn next_event(&mut self) -> Result<Option<TraceEvent<'_>>, TraceError> {
         self.fetch()?;
         let index = self.next_record;
@@ -119,10 +123,17 @@ impl TraceReader {
     /// Makes the next record available, unless the trace has ended.
     fn fetch(&mut self) -> Result<(), TraceError> {
         while self.next_record == self.records.len() {
-            if self.end.is_some() {
-                break;
+            match self.end {
+                None => self.read_segment()?,
+                Some(TraceEnd::Damaged { offset, readable }) => {
+                    return Err(TraceError::Corrupt {
+                        offset,
+                        segment: readable,
+                        problem: self.problem,
+                    });
+                }
+                Some(_) => break,
             }
-            self.read_segment()?;
         }
         Ok(())
     }
@@ -160,11 +171,10 @@ impl TraceReader {
                     if let Some(end) = self.check_crc(crc_at)? {
                         self.state = state;
                         self.next_segment = end;
-                        return if record == Record::End {
-                            self.check_nothing_follows(end)
-                        } else {
-                            Ok(())
-                        };
+                        if record == Record::End {
+                            self.check_nothing_follows(end);
+                        }
+                        return Ok(());
                     }
                     if !self.read_more(position)? {
                         return Ok(());
@@ -202,21 +212,34 @@ impl TraceReader {
         Ok(Some(crc_at + 4))
     }
 
-    fn check_nothing_follows(&mut self, end: usize) -> Result<(), TraceError> {
+    /// Notes how the trace ends. What follows the end record is damage, told after the last segment
+    /// has been handed out: that one is whole.
+    fn check_nothing_follows(&mut self, end: usize) {
         // Reading to the end also lets gzip check its own sum.
         let more = match self.source.len() {
             length if length == end => self.source.read_more(),
             _ => Ok(true),
         };
-        match more {
-            Ok(false) => {}
-            Ok(true) => return Err(self.corrupt(end, "bytes after the end record")),
-            Err(error) => return Err(self.source_error(error, end)),
-        }
-        self.end = Some(TraceEnd::Complete {
-            bytes: self.source.offset_of(end),
+        let offset = self.source.offset_of(end);
+        self.problem = match more {
+            // A few bytes that might begin another member, or the member's own end is missing.
+            Ok(false) if self.source.is_cut_in_gzip() => {
+                "bytes after the end record that are no whole gzip, or a gzip without its end"
+            }
+            Ok(false) => {
+                self.end = Some(TraceEnd::Complete { bytes: offset });
+                return;
+            }
+            Ok(true) => "bytes after the end record",
+            Err(SourceError::Gzip) => {
+                "bytes after the end record that are no gzip, or a damaged gzip sum"
+            }
+            Err(SourceError::Io(_)) => "what follows the end record cannot be read",
+        };
+        self.end = Some(TraceEnd::Damaged {
+            offset,
+            readable: offset,
         });
-        Ok(())
     }
 
     /// Fetches bytes for the record at `position`; `false` at the cut, which is then noted.
@@ -236,7 +259,7 @@ impl TraceReader {
         match error {
             SourceError::Gzip => self.corrupt(position, "the gzip wrapping is damaged"),
             SourceError::Io(error) => {
-                let _ = self.corrupt(position, "");
+                let _ = self.corrupt(position, "the file cannot be read on");
                 error.into()
             }
         }
@@ -246,6 +269,7 @@ impl TraceReader {
     fn corrupt(&mut self, position: usize, problem: &'static str) -> TraceError {
         self.records.clear();
         self.next_record = 0;
+        self.problem = problem;
         let offset = self.source.offset_of(position);
         let segment = self.source.offset_of(self.next_segment);
         self.end = Some(TraceEnd::Damaged {

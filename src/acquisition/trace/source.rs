@@ -2,7 +2,7 @@
 
 use std::io::{self, Cursor, Read};
 
-use flate2::read::GzDecoder;
+use flate2::read::MultiGzDecoder;
 
 /// First bytes of a gzip file.
 const GZIP_MAGIC: [u8; 2] = [0x1F, 0x8B];
@@ -14,6 +14,7 @@ pub(super) struct ByteSource {
     reader: Box<dyn Read + Send>,
     compressed: bool,
     ended: bool,
+    cut_in_gzip: bool,
     window: Vec<u8>,
     offset: u64,
 }
@@ -35,12 +36,14 @@ impl ByteSource {
         let reader = Cursor::new(first).chain(reader);
         Ok(Self {
             reader: if compressed {
-                Box::new(GzDecoder::new(reader))
+                // Several members one after the other are one stream (RFC 1952, 2.2).
+                Box::new(MultiGzDecoder::new(reader))
             } else {
                 Box::new(reader)
             },
             compressed,
             ended: false,
+            cut_in_gzip: false,
             window: Vec::with_capacity(2 * READ_BYTES),
             offset: 0,
         })
@@ -78,6 +81,11 @@ impl ByteSource {
         position - released
     }
 
+    /// Whether the bytes ended inside a gzip member, its last eight bytes included.
+    pub(super) fn is_cut_in_gzip(&self) -> bool {
+        self.cut_in_gzip
+    }
+
     /// Appends bytes to the window; `false` where there are no more.
     pub(super) fn read_more(&mut self) -> Result<bool, SourceError> {
         if self.ended {
@@ -99,6 +107,7 @@ impl ByteSource {
             Ok(count) => Ok(count > 0),
             // A gzip stream without its end: the cut is the trace reader's to report.
             Err(error) if self.compressed && error.kind() == io::ErrorKind::UnexpectedEof => {
+                self.cut_in_gzip = true;
                 Ok(false)
             }
             Err(error) if self.compressed && error.kind() == io::ErrorKind::InvalidInput => {

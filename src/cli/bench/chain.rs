@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use serde::Serialize;
@@ -32,16 +32,23 @@ pub(super) struct Summary {
     database_bytes: u64,
 }
 
-pub(super) fn measure(arguments: &Arguments, model: &LoadedModel) -> Result<Summary, Failure> {
-    let temporary =
-        std::env::temp_dir().join(format!("ecg-gateway-bench-{}.db", std::process::id()));
+pub(super) fn measure(
+    arguments: &Arguments,
+    model: &LoadedModel,
+    stop: &AtomicBool,
+) -> Result<Summary, Failure> {
+    // Gone with all in it, however the measurement ends.
+    let folder = tempfile::Builder::new()
+        .prefix("ecg-gateway-bench-")
+        .tempdir()
+        .map_err(|error| other(std::env::temp_dir().display(), error))?;
+    let temporary = folder.path().join("ecg.db");
     let database = arguments.db.as_deref().unwrap_or(&temporary);
     let gateway = Gateway::open(&GatewayOptions {
         database: database.to_owned(),
         store: StoreOptions::default(),
         socket: None,
     })?;
-    let stop = AtomicBool::new(false);
     let wanted_s = arguments.hours() * 3600.0;
     let cpu_before = cpu_seconds();
     let began = Instant::now();
@@ -58,10 +65,15 @@ pub(super) fn measure(arguments: &Arguments, model: &LoadedModel) -> Result<Summ
             trace.open()?,
             (Path::new(trace.file), arguments.treatment.treatment()),
             model,
-            &stop,
+            stop,
             &mut |event| beats += u64::from(matches!(event, PipelineEvent::Beat(_))),
         )?;
-        ended?;
+        if stop.load(Ordering::Relaxed) {
+            bar.finish_and_clear();
+            gateway.close().map_err(Failure::from)?;
+            return Err(super::interrupted("chain"));
+        }
+        ended.map_err(|failure| failure.of_database(database))?;
         seconds_of_ecg += report.seconds_of_ecg;
         samples += report.samples;
         #[expect(
@@ -83,9 +95,6 @@ pub(super) fn measure(arguments: &Arguments, model: &LoadedModel) -> Result<Summ
     let database_bytes = std::fs::metadata(database)
         .map_err(|error| other(database.display(), error))?
         .len();
-    if arguments.db.is_none() {
-        remove(&temporary);
-    }
     Ok(Summary {
         model: model.name().to_owned(),
         engine: model.engine().engine().to_owned(),
@@ -125,14 +134,5 @@ impl fmt::Display for Summary {
             or_unknown(self.peak_resident_kib.map(|kib| kib.to_string())),
             self.database_bytes,
         )
-    }
-}
-
-fn remove(database: &Path) {
-    for ending in ["", "-wal", "-shm", ".lock"] {
-        let mut path = database.as_os_str().to_owned();
-        path.push(ending);
-        // What is not there need not be removed; what cannot be is only left-over.
-        let _ = std::fs::remove_file(path);
     }
 }

@@ -1,6 +1,7 @@
 //! The classifier: every engine in turns.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use serde::Serialize;
@@ -88,7 +89,11 @@ struct Times {
     calls: Vec<f64>,
 }
 
-pub(super) fn measure(loaded: &LoadedModel, quick: bool) -> Result<Summary, Failure> {
+pub(super) fn measure(
+    loaded: &LoadedModel,
+    quick: bool,
+    stop: &AtomicBool,
+) -> Result<Summary, Failure> {
     let plan = if quick { QUICK } else { FULL };
     let model = &loaded.model;
     let largest = BATCHES[BATCHES.len() - 1];
@@ -110,6 +115,9 @@ pub(super) fn measure(loaded: &LoadedModel, quick: bool) -> Result<Summary, Fail
                 .find(|(_, threads, _)| contestant.on_cpu && *threads == contestant.threads)
                 .and_then(|(_, _, found)| found.last());
             for (&batch, times) in BATCHES.iter().zip(times) {
+                if stop.load(Ordering::Relaxed) {
+                    return Err(super::interrupted("classifier"));
+                }
                 let windows = &windows[..batch * model.description().input.len()];
                 turn(&plan, contestant, windows, &mut outputs, times)
                     .map_err(|error| Failure::new(Cause::Other, error))?;

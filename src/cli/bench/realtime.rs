@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -76,18 +76,21 @@ impl Latency {
     }
 }
 
-pub(super) fn measure(arguments: &Arguments, model: &LoadedModel) -> Result<Summary, Failure> {
+pub(super) fn measure(
+    arguments: &Arguments,
+    model: &LoadedModel,
+    stop: &Arc<AtomicBool>,
+) -> Result<Summary, Failure> {
     let seconds = SECONDS[usize::from(arguments.quick)];
-    let folder = std::env::temp_dir().join(format!("ecg-gateway-realtime-{}", std::process::id()));
-    std::fs::create_dir(&folder).map_err(|error| other(folder.display(), error))?;
-    let measured = run(arguments, model, &folder, seconds);
-    // What was measured says more than a folder that stays.
-    let _ = std::fs::remove_dir_all(&folder);
-    measured
+    let folder = tempfile::Builder::new()
+        .prefix("ecg-gateway-realtime-")
+        .tempdir()
+        .map_err(|error| other(std::env::temp_dir().display(), error))?;
+    run((arguments, stop), model, folder.path(), seconds)
 }
 
 fn run(
-    arguments: &Arguments,
+    (arguments, stop): (&Arguments, &Arc<AtomicBool>),
     model: &LoadedModel,
     folder: &Path,
     seconds: f64,
@@ -116,7 +119,6 @@ fn run(
     let config = ChipConfig::default().with_rate(rate);
     let heart = SyntheticEcg::new(72.0, Some(seconds));
     let simulated = open_simulated(&board, config, heart, session, &Recorder::new())?;
-    let stop = Arc::new(AtomicBool::new(false));
     let realtime = Realtime {
         priority: PRIORITY,
         lock_memory: true,
@@ -125,7 +127,7 @@ fn run(
         Paced::new(simulated),
         RING_LENGTH,
         realtime,
-        Arc::clone(&stop),
+        Arc::clone(stop),
     )
     .map_err(|error| other("acquisition thread", error))?;
     let classifier = model.live_engine();
@@ -136,7 +138,7 @@ fn run(
         &mut source,
         &mut pipeline,
         &info,
-        &stop,
+        stop,
         &|| "completed",
         &mut |_| {},
     );
@@ -146,8 +148,11 @@ fn run(
     let granted = source.granted().clone();
     let ring = source.gauge().level();
     gateway.close()?;
-    outcome.ended?;
     let heard = listening.join().unwrap_or_default();
+    if stop.load(Ordering::Relaxed) {
+        return Err(super::interrupted("real time"));
+    }
+    outcome.ended?;
     Ok(Summary {
         sample_rate_hz: rate.hz(),
         seconds,

@@ -4,14 +4,18 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use super::{Cause, Failure, other};
+use crate::files;
 use crate::wfdb::Header;
+
+/// No list of records is longer, bytes.
+const MOST_LIST_BYTES: u64 = 1 << 24;
 
 /// Names as the database's RECORDS file lists them; without one, those of all headers in the
 /// directory that are not segments of another record, sorted.
 pub(in crate::cli) fn record_names(directory: &Path) -> Result<Vec<String>, Failure> {
     let list = directory.join("RECORDS");
-    let names = match std::fs::read_to_string(&list) {
-        Ok(text) => text
+    let names = match files::read_regular(&list, MOST_LIST_BYTES) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes)
             .lines()
             .map(str::trim)
             .filter(|name| !name.is_empty())

@@ -13,7 +13,7 @@ use crate::explain::{
     with_random_weights,
 };
 use crate::model::BeatClass;
-use crate::pipeline::{BeatDetail, Details, RecordRun, RecordSettings, run_record};
+use crate::pipeline::{BeatDetail, Details, RecordError, RecordRun, RecordSettings, run_record};
 use crate::signal::BeatSource;
 use crate::wfdb::Record;
 
@@ -153,6 +153,13 @@ pub(super) fn look(
     };
     for (number, &beat) in right.iter().enumerate() {
         let sparse = number.is_multiple_of(SPARSE);
+        if settings.is_stopped() {
+            return Err(RecordError::Stopped {
+                path: record.path().to_owned(),
+                samples: run.samples,
+            }
+            .into());
+        }
         bench.beat(record, run, beat, sparse.then_some(&moved), &mut found)?;
     }
     if let Some(sums) = found.sums.get(&(Method::Shap, BeatClass::V)) {

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::report::{Group, ModelReport, Report};
-use super::text::{AAMI, AAMI_RULES, escape, figures_of, interval, run_rows};
-use crate::cli::output::percent;
+use super::text::{AAMI, AAMI_RULES, escape, figures_of, interval, left_out, run_rows};
+use crate::cli::output::{percent, printable};
 use crate::evaluate::{LEVEL, RESAMPLES};
 use crate::model::BeatClass;
 
@@ -241,7 +241,10 @@ fn records(page: &mut String, model: &ModelReport) {
         names.iter().map(|name| percent(figure(name))).collect()
     };
     for record in &model.records {
-        let mut cells = vec![record.name.clone(), thousands(record.beats as u64)];
+        let mut cells = vec![
+            printable(&record.name).into_owned(),
+            thousands(record.beats as u64),
+        ];
         cells.extend(values(&|name| {
             record.figures.and_then(|figures| figures.get(name))
         }));
@@ -284,9 +287,7 @@ fn notes(page: &mut String, report: &Report, first: &ModelReport) {
             escape(first.escape_rule).to_owned(),
         ]),
     }
-    for skipped in &first.skipped {
-        sentences.push(format!("Skipped {}: {}.", skipped.record, skipped.reason));
-    }
+    sentences.extend(left_out(first).iter().map(|of| printable(of).into_owned()));
     for model in &report.models {
         for sentence in &model.disclosure {
             if !sentences.contains(sentence) {

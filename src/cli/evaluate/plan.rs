@@ -1,6 +1,7 @@
 //! What is to be done, read once before the records are.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::arguments::{Arguments, Escape, Protocol, Set, Unclassifiable};
 use super::database;
@@ -21,10 +22,12 @@ pub(super) struct Plan<'a> {
     pub(super) counts_as_q: bool,
     pub(super) split: Option<Split>,
     pub(super) noise: Option<Arc<NoiseTape>>,
+    /// Raised by a signal.
+    pub(super) stop: Arc<AtomicBool>,
 }
 
 impl<'a> Plan<'a> {
-    pub(super) fn new(arguments: &'a Arguments) -> Result<Self, Failure> {
+    pub(super) fn new(arguments: &'a Arguments, stop: Arc<AtomicBool>) -> Result<Self, Failure> {
         refuse_contradictions(arguments)?;
         let models = arguments
             .model
@@ -56,6 +59,7 @@ impl<'a> Plan<'a> {
                 }),
             split,
             noise: noise.map(Arc::new),
+            stop,
         })
     }
 }

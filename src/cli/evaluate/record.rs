@@ -44,6 +44,8 @@ pub(super) struct Evaluation {
     pub(super) missing_samples: u64,
     pub(super) dropped_samples: u64,
     pub(super) beats: usize,
+    /// What somebody who relies on the figures should know, in sentences.
+    pub(super) notes: Vec<String>,
     /// How its explanations do, where that is asked for.
     pub(super) explained: Option<Explained>,
 }
@@ -64,6 +66,9 @@ pub(super) fn evaluate_record(
     let arguments = plan.arguments;
     let skip = |reason: String| Ok(Evaluated::Skipped(reason));
     let record = open_record(&arguments.data, name)?;
+    if record.header().signals.is_empty() {
+        return skip("it has no signals".to_owned());
+    }
     let Some(signals) = signals(arguments, &record)? else {
         return skip(format!(
             "no lead {}, it has {}",
@@ -71,11 +76,15 @@ pub(super) fn evaluate_record(
             leads(&record)
         ));
     };
-    let reference = reference(&record, &arguments.reference)?;
+    let (reference, trouble) = reference(&record, &arguments.reference);
     let annotated_peaks = arguments.protocol != Protocol::Chain;
     let scored = match (&reference, &plan.split) {
         (None, _) if annotated_peaks => {
-            return skip(format!("no beats annotated in .{}", arguments.reference));
+            let why = trouble.map_or_else(String::new, |trouble| format!(" ({trouble})"));
+            return skip(format!(
+                "no beats annotated in .{}{why}",
+                arguments.reference
+            ));
         }
         (Some(reference), Some(split)) => {
             let Some(test) = split.of(name) else {
@@ -113,6 +122,7 @@ pub(super) fn evaluate_record(
             confidence: arguments.unclassifiable_below,
             novelty: !arguments.ignore_novelty,
         },
+        stop: Some(Arc::clone(&plan.stop)),
     };
     let run = run_record(&record, settings.clone(), model.engine())?;
     write(plan, name, &record, &run)?;
@@ -163,6 +173,10 @@ pub(super) fn evaluate_record(
         missing_samples: run.missing_samples,
         dropped_samples: run.dropped_samples,
         beats: run.beats.len(),
+        notes: trouble
+            .into_iter()
+            .chain(guess(&record, arguments))
+            .collect(),
         explained,
     }))
 }
@@ -292,13 +306,30 @@ fn labels_only(
     evaluate::compare_labels(&pairs, plan.escape)
 }
 
-/// The record's annotated beats; `None` where it has no annotations, or none of beats.
-fn reference(record: &Record, ending: &str) -> Result<Option<Reference>, Failure> {
+/// Where nothing but the unit says that the signals are an ECG.
+fn guess(record: &Record, arguments: &Arguments) -> Option<String> {
+    let ecg = record.header().ecg_signals().ok()?;
+    let chosen = arguments.lead.is_some() || arguments.channel != SignalChoice::Auto;
+    (ecg.guessed && !chosen).then(|| {
+        format!(
+            "nothing says that the signals taken are an ECG (it has {}); --lead or --channel names one",
+            leads(record)
+        )
+    })
+}
+
+/// The record's annotated beats, `None` where it has no annotations, or none of beats; and what is wrong
+/// with them. What cannot be read of the annotations never costs the ECG.
+fn reference(record: &Record, ending: &str) -> (Option<Reference>, Option<String>) {
     let path = record.file_with_ending(ending);
     if !path.exists() {
-        return Ok(None);
+        return (None, None);
     }
-    let mut file = read_annotations(&path)?;
+    let mut file = match read_annotations(&path) {
+        Ok(file) => file,
+        Err(error) => return (None, Some(error.to_string())),
+    };
+    let note = file.note();
     let resolution_hz = file.resolution_hz.unwrap_or(record.header().rate_hz);
     let factor = record.rate_hz() / resolution_hz;
     if (factor - 1.0).abs() > 1e-12 {
@@ -307,7 +338,10 @@ fn reference(record: &Record, ending: &str) -> Result<Option<Reference>, Failure
         }
     }
     let reference = Reference::from_annotations(&file.annotations);
-    Ok((!reference.beats.is_empty()).then_some(reference))
+    (
+        (!reference.beats.is_empty()).then_some(reference),
+        note.map(|note| format!("{}: {note}", path.display())),
+    )
 }
 
 #[expect(
@@ -316,7 +350,8 @@ fn reference(record: &Record, ending: &str) -> Result<Option<Reference>, Failure
     reason = "positive; saturates"
 )]
 fn rescale(sample: u64, factor: f64) -> u64 {
-    (sample as f64 * factor).round() as u64
+    // Far beyond every record, and far from where sums would overflow.
+    (sample as f64 * factor).round().min(2_f64.powi(60)) as u64
 }
 
 fn write(plan: &Plan<'_>, name: &str, record: &Record, run: &RecordRun) -> Result<(), Failure> {

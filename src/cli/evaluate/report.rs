@@ -11,6 +11,7 @@ use super::disclosure;
 use super::explained_text::Explanations;
 use super::plan::Plan;
 use super::record::{Compared, Evaluation};
+use crate::cli::failure::Failure;
 use crate::cli::session::LoadedModel;
 use crate::evaluate::{
     AamiTable, Calibration, Confusion, Counts, EscapeRule, FIGURE_NAMES, FigureValues, Figures,
@@ -41,6 +42,8 @@ pub(super) struct ModelReport {
     pub(super) degradation: Option<DegradationReport>,
     pub(super) records: Vec<RecordReport>,
     pub(super) skipped: Vec<Skipped>,
+    /// Records that could not be read or run: the command ends with the first one's exit code.
+    pub(super) failed: Vec<Skipped>,
     pub(super) gross: Gross,
     pub(super) average: NamedFigures,
     /// As `gross`, the learning periods included; `null` but on the whole chain.
@@ -97,6 +100,8 @@ pub(super) struct RecordReport {
     ve_runs: Option<Runs>,
     sve_runs: Option<Runs>,
     pub(super) figures: Option<NamedFigures>,
+    /// What somebody who relies on the figures should know, in sentences.
+    pub(super) notes: Vec<String>,
 }
 
 /// A record that was left out.
@@ -190,6 +195,7 @@ impl Serialize for Report {
 impl Report {
     pub(super) fn new(
         plan: &Plan<'_>,
+        failed: &[(String, Failure)],
         by_model: Vec<Vec<Evaluation>>,
         skipped: Vec<(String, String)>,
         elapsed: Duration,
@@ -198,23 +204,29 @@ impl Report {
             .into_iter()
             .map(|(record, reason)| Skipped { record, reason })
             .collect();
+        let failed: Vec<Skipped> = failed
+            .iter()
+            .map(|(record, failure)| Skipped {
+                record: record.clone(),
+                reason: failure.message.clone(),
+            })
+            .collect();
         let models: Vec<ModelReport> = plan
             .models
             .iter()
             .zip(by_model)
             .map(|(model, evaluations)| {
-                ModelReport::new(plan, model, evaluations, skipped.clone(), elapsed)
+                let left_out = (skipped.clone(), failed.clone());
+                ModelReport::new(plan, model, evaluations, left_out, elapsed)
             })
             .collect();
         let groups = groups(&models);
         Self { models, groups }
     }
 
-    /// Whether no record could be evaluated, or even skipped.
+    /// Whether no record could be evaluated.
     pub(super) fn is_empty(&self) -> bool {
-        self.models
-            .iter()
-            .all(|model| model.records.is_empty() && model.skipped.is_empty())
+        self.models.iter().all(|model| model.records.is_empty())
     }
 }
 
@@ -223,7 +235,7 @@ impl ModelReport {
         plan: &Plan<'_>,
         model: &LoadedModel,
         evaluations: Vec<Evaluation>,
-        skipped: Vec<Skipped>,
+        (skipped, failed): (Vec<Skipped>, Vec<Skipped>),
         elapsed: Duration,
     ) -> Self {
         let arguments = plan.arguments;
@@ -275,6 +287,7 @@ impl ModelReport {
             }),
             records: evaluations.into_iter().map(RecordReport::new).collect(),
             skipped,
+            failed,
             gross: Gross::new(&summary.gross),
             average: NamedFigures(summary.average),
             gross_whole_records: is_chain.then(|| Gross::new(&whole)),
@@ -345,6 +358,7 @@ impl RecordReport {
             ve_runs: scored.map(|counts| Runs::new(&counts.ve_runs)),
             sve_runs: scored.map(|counts| Runs::new(&counts.sve_runs)),
             figures: scored.map(|counts| NamedFigures(counts.figures())),
+            notes: evaluation.notes,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::report::{ModelReport, RecordReport, Report, Runs};
 use crate::cli::failure::Failure;
-use crate::cli::output::{percent, text_line};
+use crate::cli::output::{percent, printable, text_line};
 use crate::evaluate::{EscapeRule, Figures, LEVEL, RESAMPLES, RunFigures};
 use crate::model::BeatClass;
 
@@ -92,6 +92,19 @@ pub(super) fn figures_of(model: &ModelReport) -> Vec<(&'static str, &'static str
     figures
 }
 
+/// Sentences about records that were skipped, failed, or were read with a note.
+pub(super) fn left_out(model: &ModelReport) -> Vec<String> {
+    let notes = model.records.iter().flat_map(|record| {
+        let of = move |note| format!("Note on {}: {note}.", record.name);
+        record.notes.iter().map(of)
+    });
+    let skipped = model.skipped.iter();
+    let skipped = skipped.map(|left| format!("Skipped {}: {}.", left.record, left.reason));
+    let failed = model.failed.iter();
+    let failed = failed.map(|left| format!("Failed {}: {}.", left.record, left.reason));
+    notes.chain(skipped).chain(failed).collect()
+}
+
 /// `99.12 to 99.95`, `-` where there is none.
 pub(super) fn interval(ends: Option<(f64, f64)>) -> String {
     ends.map_or_else(
@@ -119,8 +132,14 @@ fn chain(model: &ModelReport) -> Result<(), Failure> {
     for record in &model.records {
         let figures = record.qrs.zip(record.veb).zip(record.sveb);
         text_line(&match figures {
-            Some(((qrs, veb), sveb)) => chain_row(&record.name, record.beats, &[qrs, veb, sveb]),
-            None => format!("{:<8} {:>7}  not annotated", record.name, record.beats),
+            Some(((qrs, veb), sveb)) => {
+                chain_row(&printable(&record.name), record.beats, &[qrs, veb, sveb])
+            }
+            None => format!(
+                "{:<8} {:>7}  not annotated",
+                printable(&record.name),
+                record.beats
+            ),
         })?;
     }
     let gross = &model.gross;
@@ -181,7 +200,7 @@ pub(super) fn run_rows(runs: &Runs) -> [(&'static str, &RunFigures); 3] {
 fn inter(model: &ModelReport) -> Result<(), Failure> {
     text_line("record     beats    V Se      +P     FPR    S Se      +P     FPR  accuracy")?;
     for record in &model.records {
-        text_line(&inter_row(&record.name, record.beats, |name| {
+        text_line(&inter_row(&printable(&record.name), record.beats, |name| {
             record.figures.and_then(|figures| figures.get(name))
         }))?;
     }
@@ -294,8 +313,8 @@ fn ending(model: &ModelReport) -> Result<(), Failure> {
             ))?;
         }
     }
-    for skipped in &model.skipped {
-        text_line(&format!("Skipped {}: {}.", skipped.record, skipped.reason))?;
+    for sentence in left_out(model) {
+        text_line(&printable(&sentence))?;
     }
     text_line(&format!(
         "Model {} on {}, {:.1} s.",

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::plan::Plan;
 use super::record::{Evaluated, Evaluation, evaluate_record};
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Cause, Failure};
 use crate::cli::progress;
 
 /// What the records gave.
@@ -15,8 +15,10 @@ pub(super) struct Worked {
     pub(super) by_model: Vec<Vec<Evaluation>>,
     /// Records that were left out, with the reason.
     pub(super) skipped: Vec<(String, String)>,
-    /// Records that could not be read.
-    pub(super) failures: Vec<Failure>,
+    /// Records that could not be read or run, with the reason.
+    pub(super) failed: Vec<(String, Failure)>,
+    /// Records begun and ended, where a signal ended the work before all were.
+    pub(super) interrupted_after: Option<usize>,
 }
 
 pub(super) fn all_records(plan: &Plan<'_>) -> Worked {
@@ -39,6 +41,9 @@ pub(super) fn all_records(plan: &Plan<'_>) -> Worked {
                     let Some(name) = plan.records.get(place / models) else {
                         break;
                     };
+                    if plan.stop.load(Ordering::Relaxed) {
+                        break;
+                    }
                     let result = evaluate_record(plan, name, &plan.models[place % models]);
                     results
                         .lock()
@@ -52,21 +57,33 @@ pub(super) fn all_records(plan: &Plan<'_>) -> Worked {
     bar.finish_and_clear();
     let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
     results.sort_by_key(|(place, _)| *place);
+    let ended = results.iter().filter(|(_, result)| !is_stopped(result));
+    let ended = ended.count();
     let mut worked = Worked {
         by_model: (0..models).map(|_| Vec::new()).collect(),
         skipped: Vec::new(),
-        failures: Vec::new(),
+        failed: Vec::new(),
+        interrupted_after: (ended < count).then_some(ended / models),
     };
     for (place, result) in results {
         let (record, model) = (place / models, place % models);
+        let name = &plan.records[record];
         match result {
             Ok(Evaluated::Done(evaluation)) => worked.by_model[model].push(evaluation),
             Ok(Evaluated::Skipped(reason)) if model == 0 => {
-                worked.skipped.push((plan.records[record].clone(), reason));
+                worked.skipped.push((name.clone(), reason));
             }
-            Err(failure) if model == 0 => worked.failures.push(failure),
-            Ok(Evaluated::Skipped(_)) | Err(_) => {}
+            Ok(Evaluated::Skipped(_)) => {}
+            // Once, whichever of the models it failed with.
+            Err(failure) if worked.failed.last().is_none_or(|(last, _)| last != name) => {
+                worked.failed.push((name.clone(), failure));
+            }
+            Err(_) => {}
         }
     }
     worked
+}
+
+fn is_stopped(result: &Result<Evaluated, Failure>) -> bool {
+    matches!(result, Err(failure) if failure.cause == Cause::Interrupted)
 }

@@ -1,5 +1,6 @@
 //! What is kept of the beats explained: an example of each class, and all of a class together.
 
+use crate::cli::failure::Failure;
 use crate::explain::{GlobalMap, Method, SaliencyMap, WaveShares};
 use crate::model::{BeatClass, CLASS_COUNT};
 use crate::pipeline::LabelledBeat;
@@ -36,6 +37,13 @@ pub(super) struct Collected {
     pub(super) classes: [OfClass; CLASS_COUNT],
     /// Beats that could not be explained, and why the first could not.
     pub(super) failed: (u64, Option<String>),
+    /// Traces and records that could not be read or run, by name, and why: the others are explained
+    /// all the same.
+    pub(super) sources_failed: Vec<(String, Failure)>,
+    /// Records that have no signals.
+    pub(super) skipped: Vec<(String, &'static str)>,
+    /// What somebody who relies on the maps should know, in sentences.
+    pub(super) notes: Vec<String>,
 }
 
 impl Collected {
@@ -46,6 +54,9 @@ impl Collected {
             model: String::new(),
             classes: std::array::from_fn(|_| OfClass::default()),
             failed: (0, None),
+            sources_failed: Vec::new(),
+            skipped: Vec::new(),
+            notes: Vec::new(),
         }
     }
 

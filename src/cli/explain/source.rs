@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Arguments;
 use super::collect::{Collected, Explained};
+use crate::acquisition::trace::TraceEnd;
 use crate::acquisition::{Acquired, FrameSource, open_replay};
 use crate::cli::evaluate::database::record_names;
 use crate::cli::failure::{Cause, Failure};
@@ -31,9 +33,14 @@ const DETAILS: Details = Details {
     seen: true,
 };
 
-pub(super) fn collect(arguments: &Arguments, into: &mut Collected) -> Result<(), Failure> {
+/// Fills `into`; a signal that raises `stop` ends it with [`Cause::Interrupted`].
+pub(super) fn collect(
+    arguments: &Arguments,
+    stop: &Arc<AtomicBool>,
+    into: &mut Collected,
+) -> Result<(), Failure> {
     if let Some(path) = &arguments.db {
-        return database(arguments, path, into);
+        return database(arguments, stop, path, into).map_err(|failure| failure.at_path(path));
     }
     let model = LoadedModel::load(&arguments.model, EngineChoice::Cpu, Cause::Usage)?;
     let mut explainer = Explainer::new(Arc::clone(&model.model));
@@ -41,34 +48,150 @@ pub(super) fn collect(arguments: &Arguments, into: &mut Collected) -> Result<(),
         .require(into.method)
         .map_err(|error| Failure::new(Cause::Usage, error))?;
     model.name().clone_into(&mut into.model);
+    let session = Session {
+        arguments,
+        model: &model,
+        stop,
+    };
     for path in &arguments.traces {
-        let (source, _) = open_replay(path).map_err(|error| trace_failure(path, error))?;
         let name = path.display().to_string();
-        trace(arguments, &model, &mut explainer, (source, &name), into)
-            .map_err(|failure| failure.at(&name))?;
+        let explained = open_replay(path)
+            .map_err(|error| trace_failure(path, error))
+            .and_then(|(source, handle)| {
+                session.trace(&mut explainer, (source, &name), into)?;
+                match handle.end() {
+                    Some(TraceEnd::Cut { offset, .. }) => Err(Failure::new(
+                        Cause::TraceTruncated,
+                        format!("{name}: the trace ends at byte {offset} without its end record"),
+                    )),
+                    _ => Ok(()),
+                }
+            });
+        session.settle(
+            &name,
+            explained.map_err(|failure| failure.at_path(path)),
+            into,
+        )?;
     }
     if arguments.demo {
         for demo in DEMO_TRACES {
             let (source, _) = demo.open()?;
-            let of = (source, demo.name);
-            trace(arguments, &model, &mut explainer, of, into)?;
+            session.trace(&mut explainer, (source, demo.name), into)?;
         }
     }
     for path in records(&arguments.record)? {
-        let record = Record::open(&path)?;
+        let name = path.display().to_string();
+        let explained = session.record(&mut explainer, &path, into);
+        session.settle(&name, explained, into)?;
+    }
+    Ok(())
+}
+
+/// What explaining the beats of traces and records takes.
+struct Session<'a> {
+    arguments: &'a Arguments,
+    model: &'a LoadedModel,
+    stop: &'a Arc<AtomicBool>,
+}
+
+impl Session<'_> {
+    /// Keeps a source's own failure, so that the others are explained; a signal ends the command.
+    fn settle(
+        &self,
+        name: &str,
+        explained: Result<(), Failure>,
+        into: &mut Collected,
+    ) -> Result<(), Failure> {
+        match explained {
+            _ if self.stop.load(Ordering::Relaxed) => Err(Failure::new(
+                Cause::Interrupted,
+                format!("{name}: interrupted by a signal, nothing is explained"),
+            )),
+            Err(failure) => {
+                into.sources_failed.push((name.to_owned(), failure));
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    fn record(
+        &self,
+        explainer: &mut Explainer,
+        path: &Path,
+        into: &mut Collected,
+    ) -> Result<(), Failure> {
+        let record = Record::open(path)?;
+        if record.header().signals.is_empty() {
+            let name = path.display().to_string();
+            into.skipped.push((name, "it has no signals"));
+            return Ok(());
+        }
         let settings = RecordSettings {
-            mains: arguments.mains.filter(),
+            mains: self.arguments.mains.filter(),
             details: DETAILS,
+            stop: Some(Arc::clone(self.stop)),
             ..RecordSettings::default()
         };
-        let run = run_record(&record, settings, model.engine())?;
+        let run = run_record(&record, settings, self.model.engine())?;
+        if record.header().ecg_signals().is_ok_and(|ecg| ecg.guessed) {
+            into.notes.push(format!(
+                "{}: nothing says that the signals taken are an ECG",
+                path.display()
+            ));
+        }
         let name = &record.header().name;
         for (beat, detail) in run.beats.iter().zip(&run.details) {
             let seconds = beat.r_sample as f64 / run.rate_hz;
-            add(&mut explainer, beat, detail, (name, seconds), into)?;
+            add(explainer, beat, detail, (name, seconds), into)?;
         }
+        Ok(())
     }
-    Ok(())
+
+    fn trace(
+        &self,
+        explainer: &mut Explainer,
+        (mut source, name): (impl FrameSource, &str),
+        into: &mut Collected,
+    ) -> Result<(), Failure> {
+        let treatment = Treatment {
+            mains: self.arguments.mains.filter(),
+            channel: ChannelChoice::Auto,
+            ecg_block_seconds: None,
+            rejection: Rejection::default(),
+            details: DETAILS,
+        };
+        let rate_hz = source.info().sample_rate_hz;
+        let mut pipeline = pipeline(source.info(), treatment, self.model.engine())?;
+        let mut beat = None;
+        let mut explained = Ok(());
+        let mut sink = |event| match event {
+            PipelineEvent::Beat(labelled) => beat = Some(labelled),
+            PipelineEvent::Detail(detail) => {
+                if let Some(beat) = beat.take() {
+                    let seconds = beat.r_sample as f64 / rate_hz;
+                    let added = add(explainer, &beat, &detail, (name, seconds), into);
+                    if explained.is_ok() {
+                        explained = added;
+                    }
+                }
+            }
+            _ => {}
+        };
+        while let Some(acquired) = source.next()? {
+            if self.stop.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            match acquired {
+                Acquired::Sample(sample) => pipeline.push(&sample, &mut sink)?,
+                Acquired::Gap(gap) => pipeline.gap(&gap, &mut sink)?,
+                Acquired::Event(event) => pipeline.event(event, &mut sink)?,
+                Acquired::Idle => {}
+            }
+        }
+        pipeline.finish(&mut sink)?;
+        explained
+    }
 }
 
 /// Paths of the records asked for; of a directory, of all of its database.
@@ -83,49 +206,6 @@ fn records(asked: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
         }
     }
     Ok(paths)
-}
-
-fn trace(
-    arguments: &Arguments,
-    model: &LoadedModel,
-    explainer: &mut Explainer,
-    (mut source, name): (impl FrameSource, &str),
-    into: &mut Collected,
-) -> Result<(), Failure> {
-    let treatment = Treatment {
-        mains: arguments.mains.filter(),
-        channel: ChannelChoice::Auto,
-        ecg_block_seconds: None,
-        rejection: Rejection::default(),
-        details: DETAILS,
-    };
-    let rate_hz = source.info().sample_rate_hz;
-    let mut pipeline = pipeline(source.info(), treatment, model.engine())?;
-    let mut beat = None;
-    let mut explained = Ok(());
-    let mut sink = |event| match event {
-        PipelineEvent::Beat(labelled) => beat = Some(labelled),
-        PipelineEvent::Detail(detail) => {
-            if let Some(beat) = beat.take() {
-                let seconds = beat.r_sample as f64 / rate_hz;
-                let added = add(explainer, &beat, &detail, (name, seconds), into);
-                if explained.is_ok() {
-                    explained = added;
-                }
-            }
-        }
-        _ => {}
-    };
-    while let Some(acquired) = source.next()? {
-        match acquired {
-            Acquired::Sample(sample) => pipeline.push(&sample, &mut sink)?,
-            Acquired::Gap(gap) => pipeline.gap(&gap, &mut sink)?,
-            Acquired::Event(event) => pipeline.event(event, &mut sink)?,
-            Acquired::Idle => {}
-        }
-    }
-    pipeline.finish(&mut sink)?;
-    explained
 }
 
 fn add(
@@ -154,7 +234,12 @@ fn add(
     Ok(())
 }
 
-fn database(arguments: &Arguments, path: &Path, into: &mut Collected) -> Result<(), Failure> {
+fn database(
+    arguments: &Arguments,
+    stop: &AtomicBool,
+    path: &Path,
+    into: &mut Collected,
+) -> Result<(), Failure> {
     let reader = StoreReader::open(path)?;
     if let Some(id) = arguments.beat {
         let beat = reader.beat(id)?.ok_or_else(|| {
@@ -189,6 +274,10 @@ fn database(arguments: &Arguments, path: &Path, into: &mut Collected) -> Result<
         };
         filter.after_id = last.id;
         for beat in &page {
+            if stop.load(Ordering::Relaxed) {
+                let words = "interrupted by a signal, nothing is explained";
+                return Err(Failure::new(Cause::Interrupted, words).at(path.display()));
+            }
             match stored(&reader, beat, &mut revisitor, into) {
                 Ok(()) => {}
                 // One beat's own trouble is counted; what concerns all of them ends the command.

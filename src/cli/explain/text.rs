@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::collect::{Collected, Explained, probability};
 use crate::cli::failure::Failure;
-use crate::cli::output::{percent, text_line};
+use crate::cli::output::{percent, printable, text_line};
 use crate::signal::{MODEL_RATE_HZ, R_INDEX, Wave};
 
 pub(super) fn print(collected: &Collected) -> Result<(), Failure> {
@@ -36,6 +36,14 @@ pub(super) fn print(collected: &Collected) -> Result<(), Failure> {
     if let (count, Some(first)) = &collected.failed {
         text_line(&format!("{count} beats not explained; the first: {first}"))?;
     }
+    let notes = collected.notes.iter().map(|note| format!("Note: {note}."));
+    let skipped = collected.skipped.iter();
+    let skipped = skipped.map(|(name, reason)| format!("Skipped {name}: {reason}."));
+    let failed = collected.sources_failed.iter();
+    let failed = failed.map(|(name, failure)| format!("Failed {name}: {}.", failure.message));
+    for sentence in notes.chain(skipped).chain(failed) {
+        text_line(&printable(&sentence))?;
+    }
     Ok(())
 }
 
@@ -49,6 +57,16 @@ pub(super) struct Json {
     classes: Vec<Class>,
     not_explained: u64,
     not_explained_reason: Option<String>,
+    notes: Vec<String>,
+    skipped: Vec<LeftOut>,
+    failed: Vec<LeftOut>,
+}
+
+/// A trace or record that gave no beats.
+#[derive(Serialize)]
+struct LeftOut {
+    source: String,
+    reason: String,
 }
 
 #[derive(Serialize)]
@@ -105,8 +123,24 @@ impl Json {
             classes: classes.collect(),
             not_explained: collected.failed.0,
             not_explained_reason: collected.failed.1.clone(),
+            notes: collected.notes.clone(),
+            skipped: left_out(collected.skipped.iter().map(|(name, why)| (name, *why))),
+            failed: left_out(
+                collected
+                    .sources_failed
+                    .iter()
+                    .map(|(name, failure)| (name, failure.message.as_str())),
+            ),
         }
     }
+}
+
+fn left_out<'a>(all: impl Iterator<Item = (&'a String, &'a str)>) -> Vec<LeftOut> {
+    all.map(|(source, reason)| LeftOut {
+        source: source.clone(),
+        reason: reason.to_owned(),
+    })
+    .collect()
 }
 
 impl From<[f64; 3]> for Shares {

@@ -15,6 +15,8 @@ const STRETCH_S: f64 = 120.0;
 const MEASUREMENTS: usize = 300;
 /// A QRS complex is measured this far on either side of its annotation, seconds.
 const QRS_REACH_S: f64 = 0.05;
+/// Samples of all signals that are kept in memory: 25 h of two signals at 360 Hz.
+const MOST_SAMPLES: usize = 1 << 26;
 /// Highest and lowest measurements left out: one in so many, each.
 const TRIMMED: usize = 20;
 
@@ -78,6 +80,9 @@ impl NoiseTape {
         let mut frame = vec![0; signals.len()];
         let mut frames = record.frames()?;
         while frames.next_frame(&mut frame)? {
+            if signals.len() * signals.first().map_or(0, Vec::len) > MOST_SAMPLES {
+                return Err(refuse("more samples than fit in memory"));
+            }
             for (signal, &code) in signals.iter_mut().zip(&frame) {
                 let before = signal.last().copied().unwrap_or(0.0);
                 signal.push(if code == MISSING_SAMPLE {
@@ -272,7 +277,7 @@ fn qrs_amplitudes(
     }
     if ranges.iter().any(Vec::is_empty) {
         return Err(DegradeError::NoBeats {
-            record: record.header().name.clone(),
+            record: record.path().to_owned(),
         });
     }
     Ok(ranges.into_iter().map(trimmed_mean).collect())
