@@ -38,16 +38,46 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
 /// # Errors
 /// As [`open_regular`]; [`io::ErrorKind::FileTooLarge`] for a longer one.
 pub fn read_regular(path: &Path, most_bytes: u64) -> io::Result<Vec<u8>> {
+    read_up_to(open_regular(path)?, most_bytes)
+}
+
+/// The bytes of a file of at most `most_bytes` bytes, which may be a pipe that a shell has made. More
+/// than that is never read or kept, whatever the file is: also of a device that never ends.
+///
+/// # Errors
+/// The system's; [`io::ErrorKind::FileTooLarge`] for a larger file.
+pub fn read_whole(path: &Path, most_bytes: u64) -> io::Result<Vec<u8>> {
+    read_up_to(File::open(path)?, most_bytes)
+}
+
+/// As [`read_whole`], for text.
+///
+/// # Errors
+/// As [`read_whole`], and [`io::ErrorKind::InvalidData`] where the bytes are no UTF-8.
+pub fn read_text(path: &Path, most_bytes: u64) -> io::Result<String> {
+    String::from_utf8(read_whole(path, most_bytes)?).map_err(|error| {
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("no UTF-8 text: {error}"),
+        )
+    })
+}
+
+fn read_up_to(file: File, most_bytes: u64) -> io::Result<Vec<u8>> {
+    let too_large = |found: String| {
+        let expected = format!("{found}, expected at most {most_bytes}");
+        io::Error::new(io::ErrorKind::FileTooLarge, expected)
+    };
+    let stated = file.metadata()?.len();
+    if stated > most_bytes {
+        return Err(too_large(format!("{stated} bytes")));
+    }
     let mut bytes = Vec::new();
-    let file = open_regular(path)?;
-    // One byte more than may be there tells a longer file, whatever the file system says of it.
     file.take(most_bytes.saturating_add(1))
         .read_to_end(&mut bytes)?;
+    // A pipe or a device has no size of its own, and a file may grow.
     if bytes.len() as u64 > most_bytes {
-        return Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            format!("more than {most_bytes} bytes, which is no file of this kind"),
-        ));
+        return Err(too_large(format!("more than {most_bytes} bytes")));
     }
     Ok(bytes)
 }
@@ -203,7 +233,20 @@ mod tests {
             assert!(error.starts_with(words), "{path:?}: {error}");
         }
         let error = read_regular(&at("file"), 2).unwrap_err().to_string();
-        assert!(error.starts_with("more than 2 bytes"), "{error}");
+        assert_eq!(error, "3 bytes, expected at most 2");
+    }
+
+    #[test]
+    fn what_never_ends_is_refused_and_what_is_no_text_named() {
+        let error = read_whole(Path::new("/dev/zero"), 1 << 20).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
+        let text = "more than 1048576 bytes, expected at most 1048576";
+        assert_eq!(error.to_string(), text);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, [b'a', 0xff]).unwrap();
+        let error = read_text(&path, 10).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
     }
 
     #[test]

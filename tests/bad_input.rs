@@ -506,6 +506,38 @@ fn a_wrong_configuration_is_refused_with_line_and_range() {
                 .map(|problem| format!("{command} without a file: {problem}")),
         );
     }
+    // Keys that are right one by one; every command that reads the file says so.
+    let config = bench.config(&[("start_line", "25")]);
+    let huge = bench.path("huge.toml");
+    let keys: Vec<String> = (0..2_000_000).map(|key| format!("k{key} = 1\n")).collect();
+    fs::write(&huge, keys.concat()).unwrap();
+    let out = bench.path("never.ecgtrace");
+    for (path, words) in [
+        (
+            &config,
+            ": device.start_line: found 25, expected another line than device.drdy_line",
+        ),
+        (
+            &huge,
+            "huge.toml: cannot be read: 24888890 bytes, expected at most 1048576",
+        ),
+    ] {
+        let path = path.to_str().unwrap();
+        for arguments in [
+            vec!["run", "--config", path],
+            vec!["run", "--check", "--config", path],
+            vec!["run", "--simulated", "synthetic", "--config", path],
+            vec!["doctor", "--config", path],
+            vec!["record", "--config", path, "--out", out.to_str().unwrap()],
+        ] {
+            let verdict = bench.judge(&run(&arguments), 10, &[words]);
+            failures.extend(
+                verdict
+                    .err()
+                    .map(|problem| format!("{arguments:?}: {problem}")),
+            );
+        }
+    }
     // The same configuration without the mistake is fine.
     let config = bench.config(&[]);
     let outcome = run(["run", "--check", "--config", config.to_str().unwrap()]);
@@ -686,6 +718,9 @@ fn an_occupied_socket_path_is_left_alone() {
     common::report(&failures);
 }
 
+/// Weights of the last layer of `v1`.
+const DENSE: &str = "layers.9.dense.weight";
+
 #[test]
 fn wrong_weights_are_refused() {
     let good = fs::read(common::repository("models/v1.safetensors")).unwrap();
@@ -696,8 +731,44 @@ fn wrong_weights_are_refused() {
         let at = at.expect("the stem's weights are 16 x 1 x 7");
         [&good[..at], new, &good[at + old.len()..]].concat()
     };
-    let rows: [(&str, Option<&[u8]>, &str); 5] = [
+    let with_weights = |name: &str, change: &dyn Fn(f32) -> f32| {
+        let mut file = good.clone();
+        let header = usize::try_from(u64::from_le_bytes(*good.first_chunk().unwrap())).unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&good[8..8 + header]).unwrap();
+        let place = &json[name]["data_offsets"];
+        let [from, to] = [0, 1].map(|end| usize::try_from(place[end].as_u64().unwrap()).unwrap());
+        for value in file[8 + header + from..8 + header + to].as_chunks_mut().0 {
+            *value = change(f32::from_le_bytes(*value)).to_le_bytes();
+        }
+        file
+    };
+    let huge = with_weights("layers.2.pointwise.weight", &|value| value.signum() * 1e38);
+    let large = with_weights(DENSE, &|value| value * 1e5);
+    let blind = with_weights(DENSE, &|_| 0.0);
+    let mut long_header = good.clone();
+    long_header[..8].copy_from_slice(&(5_u64 << 20).to_le_bytes());
+    let rows: [(&str, Option<&[u8]>, &str); 9] = [
         ("a wrong shape", Some(&reshaped), "[16, 1, 7]"),
+        (
+            "huge",
+            Some(&huge),
+            "tensor layers.2.pointwise.weight: sums with it can reach",
+        ),
+        (
+            "absurd",
+            Some(&large),
+            "self-test: known beat 0: the logit of class",
+        ),
+        (
+            "blind",
+            Some(&blind),
+            "self-test: every one of 8 known beats",
+        ),
+        (
+            "a huge header",
+            Some(&long_header),
+            "header of 5242880 bytes, expected at most 262144",
+        ),
         ("truncated", Some(&good[..good.len() / 2]), "not a complete"),
         ("truncated in its header", Some(&good[..100]), "not a compl"),
         ("empty", Some(b""), "not a complete"),
@@ -721,6 +792,23 @@ fn wrong_weights_are_refused() {
             ("run --check", run(["run", "--check", "--config", config])),
             ("run", run(["run", "--config", config])),
             ("demo", run(["demo", "--model", weights])),
+            ("explain", run(["explain", "--demo", "--model", weights])),
+            (
+                "bench",
+                run(["bench", "--part", "classifier", "--model", weights]),
+            ),
+            (
+                "evaluate",
+                run([
+                    "evaluate",
+                    "--model",
+                    weights,
+                    "--data",
+                    common::repository("src/acquisition/testdata")
+                        .to_str()
+                        .unwrap(),
+                ]),
+            ),
         ] {
             let verdict = bench.judge(&outcome, 40, &["mine.safetensors", words]);
             failures.extend(
@@ -772,6 +860,79 @@ fn a_missing_front_end_is_named() {
                     .map(|problem| format!("{name}, {command}: {problem}")),
             );
         }
+    }
+    common::report(&failures);
+}
+
+/// Files that are read whole have limits: sparse ones here, so that nothing but the size is wrong.
+#[test]
+fn files_that_are_too_large_are_refused_by_their_size() {
+    let bench = Bench::new();
+    let sparse = |name: &str, mib: u64| {
+        let path = bench.path(name);
+        fs::File::create(&path).unwrap().set_len(mib << 20).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let header = sparse("r.hea", 5);
+    let script = sparse("script", 2);
+    let split = sparse("split.json", 17);
+    let records = bench.folder.path().join("records");
+    fs::create_dir(&records).unwrap();
+    sparse("records/RECORDS", 17);
+    let annotated = bench.folder.path().join("annotated");
+    fs::create_dir(&annotated).unwrap();
+    for ending in ["hea", "dat"] {
+        let name = format!("119_20s.{ending}");
+        let from = common::repository("src/acquisition/testdata").join(&name);
+        fs::copy(from, annotated.join(&name)).unwrap();
+    }
+    sparse("annotated/119_20s.atr", 17);
+    let out = bench.path("out.ecgtrace");
+    let out = out.to_str().unwrap();
+    let [records, annotated] = [&records, &annotated].map(|path| path.to_str().unwrap());
+    let mut failures = Vec::new();
+    for (arguments, code, words) in [
+        (
+            vec!["simulate", &header, "--out", out],
+            30,
+            "r.hea: 5242880 bytes",
+        ),
+        (
+            vec!["simulate", &header, "--faults", &script, "--out", out],
+            10,
+            "script: 2097152 bytes",
+        ),
+        (
+            vec!["evaluate", "--data", records],
+            30,
+            "RECORDS: 17825792 bytes",
+        ),
+        (
+            vec!["evaluate", "--data", annotated],
+            30,
+            "119_20s.atr: 17825792 bytes",
+        ),
+        (
+            vec![
+                "evaluate",
+                "--data",
+                annotated,
+                "--protocol",
+                "intra",
+                "--split",
+                &split,
+            ],
+            1,
+            "split.json: 17825792 bytes",
+        ),
+    ] {
+        let outcome = run(&arguments);
+        let verdict = bench.judge(&outcome, code, &[words, ", expected at most "]);
+        failures.extend(
+            verdict
+                .err()
+                .map(|problem| format!("{arguments:?}: {problem}")),
+        );
     }
     common::report(&failures);
 }

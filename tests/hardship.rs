@@ -64,9 +64,9 @@ fn has_no_gap(home: &Home) {
 }
 
 /// Rows wait for two seconds while `trouble` lasts, and are stored once it is over.
-fn is_bridged(home: &Home, trouble: impl FnOnce(), relief: impl FnOnce()) {
+fn is_bridged(home: &Home, trouble: impl FnOnce(u32), relief: impl FnOnce(u32)) {
     let daemon = recording(home);
-    trouble();
+    trouble(daemon.id());
     home.until("the trouble shows", |status| {
         status["store"]["state"] == "retrying"
     });
@@ -78,7 +78,7 @@ fn is_bridged(home: &Home, trouble: impl FnOnce(), relief: impl FnOnce()) {
         status["store"]["rows_waiting"].as_u64() > Some(20),
         "{status}"
     );
-    relief();
+    relief(daemon.id());
     home.until("all is written again", |status| {
         status["store"]["state"] == "ok"
     });
@@ -101,8 +101,31 @@ fn a_disk_that_refuses_is_bridged() {
         let Some(home) = home(folder.path()) else {
             return;
         };
-        is_bridged(&home, || home.disk(disk), || home.disk(Disk::Fine));
+        is_bridged(&home, |_| home.disk(disk), |_| home.disk(Disk::Fine));
     }
+}
+
+/// SIGXFSZ would end the daemon without a word.
+#[test]
+fn a_limit_of_file_sizes_is_bridged_like_a_full_disk() {
+    let limit = |pid: u32, soft: &str| {
+        let set = Command::new("prlimit")
+            .args([
+                &format!("--pid={pid}"),
+                &format!("--fsize={soft}:unlimited"),
+            ])
+            .status();
+        assert!(set.expect("the prlimit command").success());
+    };
+    let folder = common::scratch();
+    let Some(home) = home(folder.path()) else {
+        return;
+    };
+    is_bridged(
+        &home,
+        |pid| limit(pid, "4096"),
+        |pid| limit(pid, "unlimited"),
+    );
 }
 
 #[test]
@@ -199,11 +222,11 @@ fn a_full_file_system_is_bridged() {
         let ballast = disk.join("ballast");
         is_bridged(
             &home,
-            || {
+            |_| {
                 // takes what is left; the last write fails, as it should
                 let _ = std::fs::write(&ballast, vec![0; 2 << 20]);
             },
-            || std::fs::remove_file(&ballast).expect("our own file"),
+            |_| std::fs::remove_file(&ballast).expect("our own file"),
         );
     });
     let unmounted = Command::new("umount").arg("-l").arg(&disk).status();

@@ -32,7 +32,7 @@ pub enum Cause {
     Board = 25,
     /// A WFDB file is missing or malformed.
     Wfdb = 30,
-    /// Model weights are missing, malformed or of the wrong shape.
+    /// Model weights are missing, malformed, of the wrong shape, or give answers that make no sense.
     Weights = 40,
     /// Another process holds the database.
     DatabaseLocked = 50,

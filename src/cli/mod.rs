@@ -27,6 +27,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 use crate::ads1292::ChipModel;
+use crate::service::outlive_file_size_limit;
 
 pub use failure::{Cause, Failure};
 
@@ -59,6 +60,9 @@ enum Command {
 #[must_use]
 pub fn main() -> ExitCode {
     let command_line = CommandLine::parse();
+    if let Err(error) = outlive_file_size_limit() {
+        return failure::other("signal handlers", error).report();
+    }
     let outcome = match command_line.command {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),

@@ -9,7 +9,7 @@ use crate::acquisition::trace::{TraceEnd, TraceError};
 use crate::acquisition::{AcquisitionError, FrameSource, ReplayHandle, SourceInfo};
 use crate::ads1292::{CODE_MAX, Error as ChipError};
 use crate::api::SocketError;
-use crate::model::choose::{AcceleratorSource, ChooseOptions, EngineChoice, Engines};
+use crate::model::choose::{AcceleratorSource, ChooseError, ChooseOptions, EngineChoice, Engines};
 use crate::model::{Classifier, InputDescription, Model, ModelError, Rejection};
 use crate::pipeline::{
     Details, Injection, LabelError, Pipeline, PipelineConfig, PipelineEvent, SessionInfo,
@@ -61,7 +61,12 @@ impl LoadedModel {
             accelerators(choice),
             &ChooseOptions::default(),
         )
-        .map_err(|error| Failure::new(cause, error))?;
+        .map_err(|error| match error {
+            ChooseError::Weights(error) => {
+                Failure::new(Cause::Weights, format!("{name_or_path}: {error}"))
+            }
+            error => Failure::new(cause, error),
+        })?;
         let report = engines.report();
         tracing::info!(
             single = report.single,

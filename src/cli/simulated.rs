@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::failure::{Cause, Failure, other};
+use super::failure::{Cause, Failure};
 use super::live;
 use crate::acquisition::{
     FrameSource, Paced, RecordExcerpt, RecordSignal, Recorder, SyntheticEcg, open_simulated,
@@ -14,7 +14,11 @@ use crate::acquisition::{
 use crate::ads1292::ChipModel;
 use crate::ads1292::simulator::{BoardOptions, FaultScript};
 use crate::config::Config;
+use crate::files::read_text;
 use crate::pipeline::{Injection, InjectionError};
+
+/// Largest fault script that is read: some thirty thousand faults.
+const MAX_FAULT_BYTES: u64 = 1 << 20;
 
 /// Heart rate of the synthetic rhythm.
 const SYNTHETIC_BPM: f64 = 72.0;
@@ -96,7 +100,9 @@ pub(super) fn fault_script(path: Option<&Path>) -> Result<FaultScript, Failure> 
     let Some(path) = path else {
         return Ok(FaultScript::default());
     };
-    let text = std::fs::read_to_string(path).map_err(|error| other(path.display(), error))?;
+    let text = read_text(path, MAX_FAULT_BYTES).map_err(|error| {
+        Failure::new(Cause::Configuration, format!("{}: {error}", path.display()))
+    })?;
     text.parse()
         .map_err(|error| Failure::new(Cause::Configuration, format!("{}: {error}", path.display())))
 }

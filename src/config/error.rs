@@ -7,7 +7,7 @@ use thiserror::Error;
 /// Why a configuration was refused. Correct the file and start again.
 #[derive(Debug, Error)]
 pub enum ConfigError {
-    /// The file cannot be read, or is no UTF-8 text.
+    /// The file cannot be read, is too large, or is no UTF-8 text.
     #[error("{file}: cannot be read: {error}")]
     Read {
         /// The file.

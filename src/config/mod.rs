@@ -10,6 +10,7 @@ mod read;
 mod section;
 #[cfg(test)]
 mod tests;
+mod together;
 
 use std::path::{Path, PathBuf};
 
@@ -20,6 +21,10 @@ pub use choices::{
     GpioAbi, GpioLine, LeadOffMode, LogLevel, SocketMode, Synchronous,
 };
 pub use error::ConfigError;
+
+/// Largest configuration file that is read: a hundred times the example with all its comments. A
+/// parser takes many times the size of its text in memory.
+pub const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// The whole configuration. Serialises to the TOML it is read from.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
@@ -297,13 +302,13 @@ impl Default for LogConfig {
 }
 
 impl Config {
-    /// Reads a configuration file. Missing keys keep their defaults.
+    /// Reads a configuration file of at most [`MAX_FILE_BYTES`]. Missing keys keep their defaults.
     ///
     /// # Errors
     /// See [`ConfigError`].
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let name = path.display().to_string();
-        match std::fs::read_to_string(path) {
+        match crate::files::read_text(path, MAX_FILE_BYTES) {
             Ok(text) => Self::from_str(&name, &text),
             Err(error) => Err(ConfigError::Read { file: name, error }),
         }

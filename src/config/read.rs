@@ -2,7 +2,8 @@
 
 use toml::de::{DeTable, DeValue};
 
-use super::section::{Section, Source, integer, number, text};
+use super::section::{Section, Source, integer, line_ends, number, text};
+use super::together::{Lines, check};
 use super::{
     AcquisitionConfig, ApiConfig, ChannelChoice, ConfidenceLimit, Config, ConfigError,
     DeviceConfig, ExplainConfig, GpioLine, LogConfig, ModelConfig, RealtimeConfig, SignalConfig,
@@ -21,7 +22,7 @@ const LEAD_OFF_CURRENTS_NA: [u32; 4] = [6, 22, 6000, 22_000];
 const LEAD_OFF_THRESHOLDS_PERCENT: [f64; 8] = [95.0, 92.5, 90.0, 87.5, 85.0, 80.0, 75.0, 70.0];
 /// The built-in models; with [`INT8_SUFFIX`] behind the name their int8 variants.
 const MODELS: [&str; 4] = ["v1", "v2", "v1-context", "v2-context"];
-const INT8_SUFFIX: &str = "-int8";
+pub(super) const INT8_SUFFIX: &str = "-int8";
 /// Lines a GPIO chip may have.
 const MAX_LINE: u32 = 1023;
 /// Longest path Linux takes, without its terminating NUL.
@@ -35,45 +36,36 @@ const MAX_ID: u32 = u32::MAX - 1;
 /// Most ids in one list.
 const MAX_IDS: usize = 64;
 /// Bits of a frame, all of which must be read in 4/5 of a sample's time.
-const FRAME_BITS: u32 = 72;
+pub(super) const FRAME_BITS: u32 = 72;
 
 pub(super) fn read(name: &str, text: &str) -> Result<Config, ConfigError> {
-    let source = Source { name, text };
+    let line_ends = line_ends(text);
+    let source = Source {
+        name,
+        line_ends: &line_ends,
+    };
     let table = DeTable::parse(text).map_err(|error| ConfigError::Syntax {
         file: name.to_owned(),
         line: source.line(error.span().map_or(0, |span| span.start)),
         message: error.message().replace('\n', ", "),
     })?;
     let mut top = Section::new(source, "", table.into_inner());
+    let lines = Lines {
+        file: name,
+        of: top.lines(),
+    };
     let mut config = Config::default();
-    let device_section = top.section("device")?;
-    let acquisition_section = top.section("acquisition")?;
-    let speed_line = device_section.line("spi_speed_hz");
-    let rate_line = acquisition_section.line("sample_rate_hz");
-    device(device_section, &mut config.device)?;
+    device(top.section("device")?, &mut config.device)?;
     realtime(top.section("realtime")?, &mut config.realtime)?;
-    acquisition(acquisition_section, &mut config.acquisition)?;
+    acquisition(top.section("acquisition")?, &mut config.acquisition)?;
     signal(top.section("signal")?, &mut config.signal)?;
     model(top.section("model")?, &mut config.model)?;
     explain(top.section("explain")?, &mut config.explain)?;
     store(top.section("store")?, &mut config.store)?;
     api(top.section("api")?, &mut config.api)?;
     log(top.section("log")?, &mut config.log)?;
-    let rate_hz = config.acquisition.sample_rate_hz;
-    let speed_hz = config.device.spi_speed_hz;
-    let needed_hz = rate_hz * FRAME_BITS * 5 / 4;
-    if speed_hz < needed_hz {
-        return Err(top.refuse(
-            "device.spi_speed_hz",
-            speed_line.or(rate_line).unwrap_or(1),
-            speed_hz.to_string(),
-            format!(
-                "at least {needed_hz} for acquisition.sample_rate_hz = {rate_hz} ({FRAME_BITS} \
-                 bits in 4/5 of a sample's time)"
-            ),
-        ));
-    }
     top.finish()?;
+    check(&config, &lines)?;
     Ok(config)
 }
 

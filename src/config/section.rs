@@ -1,5 +1,6 @@
 //! Reading a TOML table key by key, so that each error names its line and what is allowed.
 
+use std::collections::HashMap;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -10,19 +11,28 @@ use toml::de::{DeTable, DeValue};
 use super::choices::Choice;
 use super::error::ConfigError;
 
-/// The text of a configuration and its name.
+/// The name of a configuration, and where the lines of its text end.
 #[derive(Clone, Copy)]
 pub(super) struct Source<'a> {
     pub(super) name: &'a str,
-    pub(super) text: &'a str,
+    pub(super) line_ends: &'a [usize],
 }
 
 impl Source<'_> {
-    /// Line of a byte offset, counted from 1.
+    /// Line of a byte offset, counted from 1. A file may have a hundred thousand keys, each of which
+    /// asks.
     pub(super) fn line(&self, offset: usize) -> usize {
-        let before = self.text.as_bytes().iter().take(offset);
-        1 + before.filter(|&&byte| byte == b'\n').count()
+        1 + self.line_ends.partition_point(|&end| end < offset)
     }
+}
+
+/// The offsets of a text's line feeds.
+pub(super) fn line_ends(text: &str) -> Vec<usize> {
+    let bytes = text.bytes().enumerate();
+    bytes
+        .filter(|(_, byte)| *byte == b'\n')
+        .map(|(at, _)| at)
+        .collect()
 }
 
 struct Entry<'a> {
@@ -57,20 +67,24 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Line of a key, `None` where it keeps its default. Only before it is read.
-    pub(super) fn line(&self, key: &str) -> Option<usize> {
-        let entry = self.entries.iter().find(|entry| entry.key == key)?;
-        Some(entry.value_line)
+    /// Line of every key in the sections of this one, by full name. Only before they are read.
+    pub(super) fn lines(&self) -> HashMap<String, usize> {
+        let tables = self.entries.iter().filter_map(|entry| match &entry.value {
+            DeValue::Table(table) => Some((&entry.key, table)),
+            _ => None,
+        });
+        tables
+            .flat_map(|(section, table)| {
+                table.iter().map(move |(key, value)| {
+                    let line = self.source.line(value.span().start);
+                    (format!("{section}.{}", key.get_ref()), line)
+                })
+            })
+            .collect()
     }
 
     /// The error for a value that makes no sense.
-    pub(super) fn refuse(
-        &self,
-        key: &str,
-        line: usize,
-        found: String,
-        expected: String,
-    ) -> ConfigError {
+    fn refuse(&self, key: &str, line: usize, found: String, expected: String) -> ConfigError {
         ConfigError::Value {
             file: self.source.name.to_owned(),
             line,

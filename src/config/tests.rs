@@ -95,7 +95,7 @@ fn impossible_files_are_refused_with_line_and_range() {
         ),
         (
             "[log]\nlevel = \"info\"\n[aquisition]\ngain_ch1 = 6",
-            "c.toml:3: aquisition: unknown key, expected one of device, acquisition, realtime, signal, model, explain, store, api, log",
+            "c.toml:3: aquisition: unknown key, expected one of device, realtime, acquisition, signal, model, explain, store, api, log",
         ),
         ("log = 3", "c.toml:1: log: found 3, expected a table [log]"),
         (
@@ -133,6 +133,34 @@ fn impossible_files_are_refused_with_line_and_range() {
         (
             "[device]\nspi_speed_hz = 100_000\n[acquisition]\nsample_rate_hz = 8000",
             "c.toml:2: device.spi_speed_hz: found 100000, expected at least 720000 for acquisition.sample_rate_hz = 8000 (72 bits in 4/5 of a sample's time)",
+        ),
+        (
+            "[device]\nstart_line = 25",
+            "c.toml:2: device.start_line: found 25, expected another line than device.drdy_line = 25 (its default): each pin has its own",
+        ),
+        (
+            "[device]\ndrdy_line = 23",
+            "c.toml:2: device.reset_line: found 23 (its default), expected another line than device.drdy_line = 23: each pin has its own",
+        ),
+        (
+            "[device]\nreset_line = 7\nstart_line = 7",
+            "c.toml:2: device.reset_line: found 7, expected another line than device.start_line = 7: each pin has its own",
+        ),
+        (
+            "[device]\nspi_path = \"/dev/gpiochip0\"",
+            "c.toml:2: device.gpio_chip: found \"/dev/gpiochip0\" (its default), expected another node than device.spi_path",
+        ),
+        (
+            "[api]\nsocket_path = \"/a/ecg.db\"\n[store]\npath = \"/a/ecg.db\"",
+            "c.toml:2: api.socket_path: found \"/a/ecg.db\", expected another file than the database's (store.path = \"/a/ecg.db\")",
+        ),
+        (
+            "[api]\nsocket_path = \"/var/lib/ecg-gateway/ecg.db-wal\"",
+            "c.toml:2: api.socket_path: found \"/var/lib/ecg-gateway/ecg.db-wal\", expected another file than the database's (store.path = \"/var/lib/ecg-gateway/ecg.db\" (its default), and -wal behind it)",
+        ),
+        (
+            "[model]\nname = \"v1-int8\"\nengine = \"gpu\"",
+            "c.toml:3: model.engine: found \"gpu\", expected \"auto\" or \"cpu\" for model.name = \"v1-int8\": int8 variants run on the CPU only",
         ),
         (
             "[signal]\nchannel = 3",
@@ -187,6 +215,38 @@ fn impossible_files_are_refused_with_line_and_range() {
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn keys_that_go_together_are_accepted() {
+    for text in [
+        "[device]\nstart_line = \"none\"\nreset_line = \"none\"",
+        "[device]\ndrdy_line = 23\nreset_line = 25",
+        "[model]\nname = \"v1-int8\"\nengine = \"auto\"",
+        "[api]\nsocket_path = \"/var/lib/ecg-gateway/api.sock\"",
+    ] {
+        assert_eq!(error(text), "accepted", "{text}");
+    }
+}
+
+/// A parser or a search that looks at all of the text for every key would take minutes.
+#[test]
+fn a_file_as_large_as_allowed_is_refused_at_once() {
+    let most = usize::try_from(MAX_FILE_BYTES).unwrap();
+    let mut text = "[device]\n".to_owned();
+    for key in 0.. {
+        let line = format!("k{key}=1\n");
+        if text.len() + line.len() > most {
+            break;
+        }
+        text.push_str(&line);
+    }
+    let began = std::time::Instant::now();
+    let found = error(&text);
+    let expected = "c.toml:2: device.k0: unknown key, expected one of spi_path";
+    assert!(found.starts_with(expected), "{}", &found[..100]);
+    let took = began.elapsed();
+    assert!(took < std::time::Duration::from_secs(10), "{took:?}");
 }
 
 #[test]

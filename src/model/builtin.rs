@@ -1,11 +1,10 @@
 //! The models that travel inside the program, and models from files.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::error::ModelError;
 use super::weights::{INT8_SUFFIX, Model};
+use crate::files::read_whole;
 
 /// Name and weights file of each built-in model.
 const BUILTIN: &[(&str, &[u8])] = &[
@@ -106,18 +105,10 @@ impl Model {
     /// [`ModelError::Read`], and those of [`Model::from_safetensors`].
     pub fn from_file(path: &Path) -> Result<Self, ModelError> {
         let file = path.display().to_string();
-        let mut bytes = Vec::new();
-        let read = File::open(path)
-            .and_then(|opened| opened.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes));
-        if let Err(error) = read {
-            return Err(ModelError::Read { file, error });
-        }
-        if bytes.len() as u64 > MAX_FILE_BYTES {
-            return Err(ModelError::Container {
-                file,
-                error: format!("more than {MAX_FILE_BYTES} bytes"),
-            });
-        }
+        let bytes = match read_whole(path, MAX_FILE_BYTES) {
+            Ok(bytes) => bytes,
+            Err(error) => return Err(ModelError::Read { file, error }),
+        };
         Self::from_safetensors(&file, &bytes)
     }
 }
@@ -174,7 +165,7 @@ mod tests {
     fn what_cannot_be_loaded_is_named() {
         let directory = tempfile::tempdir().unwrap();
         let at = |name: &str| directory.path().join(name).display().to_string();
-        let huge = File::create(at("huge.safetensors")).unwrap();
+        let huge = std::fs::File::create(at("huge.safetensors")).unwrap();
         huge.set_len(MAX_FILE_BYTES + 1).unwrap();
         std::fs::write(at("cut.safetensors"), &BUILTIN[0].1[..100_000]).unwrap();
         let rows = [
@@ -189,7 +180,7 @@ mod tests {
             (
                 at("huge.safetensors"),
                 format!(
-                    "{}: not a complete safetensors file: more than 8388608 bytes",
+                    "{}: cannot be read: 8388609 bytes, expected at most 8388608",
                     at("huge.safetensors")
                 ),
             ),

@@ -118,6 +118,20 @@ pub enum ModelError {
         /// The shape the description asks for.
         expected: Vec<usize>,
     },
+    /// Weights are so large that a float32 cannot hold the sums of them.
+    #[error(
+        "{file}: tensor {tensor}: sums with it can reach {reach:.1e}, expected at most {max:.1e}, the \
+         largest float32",
+        max = f32::MAX
+    )]
+    Overflow {
+        /// The file.
+        file: String,
+        /// Name of the first such tensor.
+        tensor: String,
+        /// The largest magnitude that a sum with it can reach.
+        reach: f64,
+    },
     /// A value of a tensor is none the network can use.
     #[error("{file}: tensor {tensor}: found {found} at element {index}, expected {expected}")]
     TensorValue {

@@ -13,6 +13,7 @@ mod input;
 mod outcome;
 #[cfg(test)]
 pub(crate) mod parity_support;
+mod reach;
 #[cfg(test)]
 pub(crate) mod test_support;
 mod weights;

@@ -7,6 +7,7 @@ use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use super::description::{METADATA_KEY, NetworkDescription, Part, PartKind};
 use super::error::ModelError;
 use super::outcome::Novelty;
+use super::reach::{Overflow, reach};
 
 /// Weights and bias of one [`Part`].
 #[derive(Debug, Clone, PartialEq)]
@@ -37,6 +38,9 @@ impl PartWeights {
     }
 }
 
+/// Largest header: fifty times those of the built-in networks. JSON takes many times its size in memory.
+const MAX_HEADER_BYTES: u64 = 256 << 10;
+
 /// What the name of an int8 variant ends in.
 pub(super) const INT8_SUFFIX: &str = "-int8";
 
@@ -55,12 +59,22 @@ impl Model {
     ///
     /// # Errors
     /// See [`ModelError`]: a broken container, a wrong description, and tensors that are missing,
-    /// superfluous, not float32, of another shape than described, or not finite.
+    /// superfluous, not float32, of another shape than described, not finite, or so large that sums
+    /// of them overflow.
     pub fn from_safetensors(file: &str, bytes: &[u8]) -> Result<Self, ModelError> {
         let container = |error: safetensors::SafeTensorError| ModelError::Container {
             file: file.to_owned(),
             error: error.to_string(),
         };
+        // The first eight bytes are the length of the JSON behind them (safetensors' format).
+        if let Some(length) = bytes.first_chunk().map(|first| u64::from_le_bytes(*first))
+            && length > MAX_HEADER_BYTES
+        {
+            return Err(ModelError::Container {
+                file: file.to_owned(),
+                error: format!("header of {length} bytes, expected at most {MAX_HEADER_BYTES}"),
+            });
+        }
         let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(container)?;
         let text = metadata
             .metadata()
@@ -95,11 +109,19 @@ impl Model {
             Some(_) => Some(reader.novelty(description.feature_maps().channels)?),
         };
         reader.finish()?;
-        Ok(Self {
+        let model = Self {
             description,
             weights,
             novelty,
-        })
+        };
+        match reach(&model) {
+            Ok(_) => Ok(model),
+            Err(Overflow { tensor, reach }) => Err(ModelError::Overflow {
+                file: file.to_owned(),
+                tensor,
+                reach,
+            }),
+        }
     }
 
     /// The int8 variant: the same weights, but its pointwise convolutions run in 8-bit integers

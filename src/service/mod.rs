@@ -12,4 +12,4 @@ pub use gateway::{Gateway, GatewayError, GatewayOptions};
 pub use inherited::inherited_socket;
 pub use manager::{NoManager, Notice, ServiceManager, Supervision, Watched, service_manager};
 pub use session::{SessionError, SessionOutcome, SessionReport};
-pub use stop::{Signals, stop_on_signals, watch_signals};
+pub use stop::{Signals, outlive_file_size_limit, stop_on_signals, watch_signals};

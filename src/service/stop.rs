@@ -16,6 +16,21 @@ pub struct Signals {
     pub reload: Arc<AtomicBool>,
 }
 
+/// From now on a write beyond the limit of file sizes (`ulimit -f`, `LimitFSIZE=`) fails with `EFBIG`,
+/// as one on a full disk does, instead of ending the process by SIGXFSZ without a word: a signal with
+/// any handler does not end anything. The handler itself does nothing and stays for good.
+///
+/// # Errors
+/// The system's, where the handler cannot be set up.
+pub fn outlive_file_size_limit() -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()?;
+    let _inside = runtime.enter();
+    let kind = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
+    signal(kind).map(drop)
+}
+
 /// How long after the first SIGINT or SIGTERM another one is taken for the same request.
 /// `timeout` signals its child and then its process group, and a terminal's Ctrl-C reaches a program
 /// both itself and through a wrapper that passes it on: one wish, two signals.

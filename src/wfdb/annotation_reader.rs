@@ -8,8 +8,8 @@ use super::annotation::{
 use super::error::WfdbError;
 use crate::files;
 
-/// No annotation file is longer, bytes: a beat takes two.
-const MOST_BYTES: u64 = 1 << 26;
+/// Largest annotation file that is read, bytes: a month of beats. In memory it takes some twenty times that.
+const MOST_BYTES: u64 = 1 << 24;
 /// Resolutions that make sense, samples per second.
 const RESOLUTIONS_HZ: std::ops::RangeInclusive<f64> = 1e-3..=1e6;
 /// No record has more samples.
@@ -18,7 +18,7 @@ const LAST_SAMPLE: i64 = 1 << 53;
 /// Reads an annotation file: all of it that can be read, see [`parse_annotations`].
 ///
 /// # Errors
-/// [`WfdbError::Io`], also for what is no regular file and for one over 64 MiB.
+/// [`WfdbError::Io`], also for what is no regular file and for one over 16 MiB.
 pub fn read_annotations(path: &Path) -> Result<AnnotationFile, WfdbError> {
     let bytes = files::read_regular(path, MOST_BYTES);
     let bytes = bytes.map_err(|source| WfdbError::io(path, source))?;

@@ -510,7 +510,7 @@ fn what_would_take_memory_or_time_without_end_is_refused_at_once() {
     std::fs::write(at("long.hea"), [b'#'; (1 << 20) + 1]).unwrap();
     let error = Record::open(&at("long")).unwrap_err().to_string();
     assert!(
-        error.contains("long.hea: more than 1048576 bytes"),
+        error.contains("long.hea: 1048577 bytes, expected at most 1048576"),
         "{error}"
     );
 }

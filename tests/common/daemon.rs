@@ -38,7 +38,7 @@ impl Home {
             database: folder.join("ecg.db"),
             socket: folder.join("s"),
             config: folder.join("c.toml"),
-            shim: shim(folder),
+            shim: library(folder, "tests/disk/shim.c"),
         };
         let text = format!(
             "[model]\nengine = \"cpu\"\n[store]\npath = {:?}\n{store_keys}\n[api]\nsocket_path = \
@@ -69,13 +69,28 @@ impl Home {
 
     /// Starts the daemon on the simulated chip.
     pub(crate) fn start(&self, arguments: &[&str]) -> Daemon {
+        let mut command = self.command(arguments, gateway());
+        if let Some(shim) = &self.shim {
+            command.env("LD_PRELOAD", shim);
+        }
+        Daemon(command.spawn().expect("the binary starts"))
+    }
+
+    /// As [`Home::start`], on the disk as it is.
+    pub(crate) fn start_bare(&self, arguments: &[&str]) -> Daemon {
+        let mut command = self.command(arguments, gateway());
+        Daemon(command.spawn().expect("the binary starts"))
+    }
+
+    /// `program`, which is the gateway or starts it, with the arguments of a daemon on the simulated
+    /// chip.
+    pub(crate) fn command(&self, arguments: &[&str], mut program: Command) -> Command {
         let log = fs::OpenOptions::new()
             .create(true)
             .append(true)
             .open(self.folder.join("log"))
             .expect("a log");
-        let mut command = gateway();
-        command
+        program
             .args(["run", "--simulated", "synthetic", "--config"])
             .arg(&self.config)
             .args(arguments)
@@ -83,10 +98,7 @@ impl Home {
             .stderr(log)
             .env("ECG_DISK", self.folder.join("disk"))
             .process_group(0);
-        if let Some(shim) = &self.shim {
-            command.env("LD_PRELOAD", shim);
-        }
-        Daemon(command.spawn().expect("the binary starts"))
+        program
     }
 
     /// What the daemon logged.
@@ -119,19 +131,20 @@ impl Home {
     }
 }
 
-/// Builds the shim; `None`, with a word about it, where that cannot be done.
-fn shim(folder: &Path) -> Option<PathBuf> {
+/// Builds a library to be preloaded from a file of this repository; `None`, with a word about it, where
+/// that cannot be done.
+pub(crate) fn library(folder: &Path, source: &str) -> Option<PathBuf> {
     let library = folder.join("shim.so");
     let built = Command::new("cc")
         .args(["-shared", "-fPIC", "-O1", "-o"])
         .arg(&library)
-        .arg(repository("tests/disk/shim.c"))
+        .arg(repository(source))
         .arg("-ldl")
         .output();
     match built {
         Ok(output) if output.status.success() => Some(library),
         other => {
-            println!("no misbehaving disk here: {other:?}");
+            println!("no {source} here: {other:?}");
             None
         }
     }
@@ -139,7 +152,7 @@ fn shim(folder: &Path) -> Option<PathBuf> {
 
 /// A running daemon; killed at the latest when dropped.
 #[derive(Debug)]
-pub(crate) struct Daemon(Child);
+pub(crate) struct Daemon(pub(crate) Child);
 
 impl Daemon {
     pub(crate) fn id(&self) -> u32 {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use super::{Cause, Failure, other};
+use super::{Cause, Failure};
 use crate::files;
 use crate::wfdb::Header;
 
@@ -22,7 +22,10 @@ pub(in crate::cli) fn record_names(directory: &Path) -> Result<Vec<String>, Fail
             .map(str::to_owned)
             .collect(),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => headers(directory)?,
-        Err(error) => return Err(other(list.display(), error)),
+        Err(error) => {
+            let message = format!("{}: {error}", list.display());
+            return Err(Failure::new(Cause::Wfdb, message));
+        }
     };
     if names.is_empty() {
         return Err(Failure::new(

@@ -7,7 +7,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::chosen::ChosenEngine;
-use super::exam::Exam;
+use super::exam::{Exam, ExamError};
 use super::notice::EngineNotice;
 use super::report::{CandidateState, EngineReport};
 use super::second::{Makings, Second, State};
@@ -78,6 +78,9 @@ pub enum ChooseError {
     /// The CPU engine failed: the model cannot be run at all.
     #[error(transparent)]
     Cpu(#[from] ClassifyError),
+    /// The weights fail the self-test: other weights are needed.
+    #[error(transparent)]
+    Weights(#[from] ExamError),
 }
 
 /// How long the GPU may take at the start where it was asked for.
@@ -102,7 +105,8 @@ impl Engines {
     /// accelerators come from, `None` where this program has none.
     ///
     /// # Errors
-    /// [`ChooseError::Gpu`] only where the GPU was asked for.
+    /// [`ChooseError::Gpu`] only where the GPU was asked for; [`ChooseError::Weights`] for weights with
+    /// which no engine gives sensible answers.
     pub fn choose(
         model: Arc<Model>,
         choice: EngineChoice,

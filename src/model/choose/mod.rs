@@ -28,6 +28,7 @@ use super::weights::Model;
 
 pub use calibration::Figures;
 pub use engines::{ChooseError, ChooseOptions, EngineChoice, Engines};
+pub use exam::ExamError;
 #[cfg(feature = "gpu")]
 pub use gpu::Gpus;
 pub use notice::{EngineNotice, LossCause};

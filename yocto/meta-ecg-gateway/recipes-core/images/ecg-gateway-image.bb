@@ -1,6 +1,8 @@
+# nooelint: oelint.var.suggestedvar.BUGTRACKER - the project has no tracker to name
 SUMMARY = "ECG gateway: read-only root, data on a partition of its own"
-DESCRIPTION = "Boots into the gateway. Nothing of the root is ever written; beats and ECG lie on the \
-file system labelled ecg-data."
+DESCRIPTION = "Boots into the gateway. Nothing of the root is ever written; beats and ECG lie on the file system labelled ecg-data."
+SECTION = "base"
+CVE_PRODUCT = ""
 LICENSE = "MIT"
 
 inherit core-image features_check

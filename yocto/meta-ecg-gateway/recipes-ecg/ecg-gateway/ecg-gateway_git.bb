@@ -1,9 +1,10 @@
+# nooelint: oelint.var.mandatoryvar.HOMEPAGE,oelint.var.suggestedvar.BUGTRACKER,oelint.var.bbclassextend - for the target only; the project has neither a home page nor a tracker to name
 SUMMARY = "ECG gateway for ADS1292 front-ends"
 SUMMARY:${PN}-models = "ECG gateway: weights as files, those of the evaluation among them"
 SUMMARY:${PN}-data = "ECG gateway: mounts the data partition"
-DESCRIPTION = "Reads a TI ADS1292/ADS1292R over SPI, finds and classifies every heartbeat, keeps the \
-beats in SQLite and serves them over a Unix socket. An engineering and research system, not a medical device."
+DESCRIPTION = "Reads a TI ADS1292/ADS1292R over SPI, finds and classifies every heartbeat, keeps the beats in SQLite and serves them over a Unix socket. An engineering and research system, not a medical device."
 SECTION = "console/utils"
+CVE_PRODUCT = "ecg-gateway"
 # SPDX expressions came with blacksail; wrynose has operators of its own.
 LICENSE = "MIT ${@bb.utils.contains('LAYERSERIES_CORENAMES', 'blacksail', 'OR', '|', d)} Apache-2.0"
 LIC_FILES_CHKSUM = "\
@@ -97,4 +98,4 @@ SYSTEMD_SERVICE:${PN} = "ecg-gateway.service"
 USERADD_PACKAGES = "${PN}"
 GROUPADD_PARAM:${PN} = "--system spi; --system gpio; --system render"
 USERADD_PARAM:${PN} = "--system --user-group --no-create-home --home-dir ${localstatedir}/lib/ecg-gateway \
-    --shell ${sbindir}/nologin --groups spi,gpio,render ecg-gateway"
+                       --shell ${sbindir}/nologin --groups spi,gpio,render ecg-gateway"
