@@ -101,7 +101,7 @@ fn store(page: &mut Page, writer: &WriterStatus) {
         ),
         (
             "store_databases_set_aside_total",
-            "Damaged databases set aside.",
+            "Damaged or replaced databases quarantined.",
             writer.set_aside,
         ),
         (

@@ -84,12 +84,13 @@ impl Gateway {
         let hub = StreamHub::default();
         let live = SharedLiveStatus::default();
         let announce = hub.clone();
+        let database = store.path().to_owned();
         let writer = store.into_writer(move |commit| announce.publish(commit))?;
         let api = match &options.socket {
             None => None,
             Some(socket) => {
                 let deps = ApiDeps {
-                    database: options.database.clone(),
+                    database,
                     hub,
                     live: live.clone(),
                     writer: Some(writer.monitor()),

@@ -59,6 +59,13 @@ impl Clocks {
         }
     }
 
+    /// The step a session begins with whose row is made only now: how the clocks stand, and by how
+    /// much the wall clock has stepped since `start`, where it has.
+    fn since(&self, start: ClockRelation) -> Option<(ClockRelation, i64)> {
+        let expected = start.wall_at(self.now.monotonic);
+        (self.now != start).then_some((self.now, self.now.wall.0.saturating_sub(expected.0)))
+    }
+
     const fn step(&mut self, now: ClockRelation) {
         self.before = self.now;
         self.now = now;
@@ -120,7 +127,12 @@ pub(super) fn commit_batch(
         Some(row) => row,
         None => {
             let decider = statements.decider(&session.info.model, &session.info.engine)?;
-            statements.session(&session.info, decider)?
+            let row = statements.session(&session.info, decider)?;
+            // a session that goes on in a fresh database
+            if let Some((relation, step_us)) = session.clocks.since(session.info.start) {
+                statements.clock_relation(row, relation, step_us)?;
+            }
+            row
         }
     };
     let rows = backlog.len().min(most);

@@ -2,8 +2,16 @@
 //!
 //! Pages go by id, so that rows committed meanwhile come after and a stepped wall clock can neither
 //! hide nor repeat a row. One writer records one session at a time, so a session's beats have
-//! neighbouring ids and, within a session, wall time follows id up to the labelling delay: a time
-//! range becomes an id range per session by two look-ups.
+//! neighbouring ids: a time range becomes an id range per session.
+//!
+//! Wall time is no order. Within a session it falls behind an earlier beat's by the labelling delay
+//! and by what the wall clock was set back in between, but by no more; that sum is the session's
+//! disorder, and the stored steps of the clock tell it. Of the rows in the range only those within
+//! the disorder after the earliest can have a smaller id than it, and only those within the disorder
+//! before the latest a larger one: the first and the last id are looked for among these alone. Without
+//! a step back these are a few rows of an index; with one, as many as the step was long. A few ids
+//! more are taken on both sides, because two beats on either side of a step may be labelled the wrong
+//! way round.
 
 use rusqlite::{OptionalExtension, params, params_from_iter, types::Value};
 
@@ -16,7 +24,10 @@ use super::{StoreError, StoreReader, StoredBeat};
 
 /// Beats may be labelled out of the order of their R peaks by no more than this. Labels are at most
 /// 1 s old; this is far above.
-const DISORDER_US: i64 = 5_000_000;
+const LABELLING_DISORDER_US: i64 = 5_000_000;
+
+/// Beats labelled out of the order of their R peaks have ids nearer to each other than this.
+const LABELLING_DISORDER_IDS: i64 = 64;
 
 /// Which beats to read, in ascending order of id.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +62,16 @@ impl Default for BeatFilter {
     }
 }
 
+impl BeatFilter {
+    /// The time range, microseconds; the end exclusive.
+    fn wall_us(&self) -> (i64, i64) {
+        (
+            self.from.map_or(i64::MIN, |from| from.0),
+            self.until.map_or(i64::MAX, |until| until.0),
+        )
+    }
+}
+
 impl StoreReader {
     /// Beats that pass `filter`, ascending by id.
     ///
@@ -58,99 +79,144 @@ impl StoreReader {
     /// [`StoreError`] of the read.
     pub fn beats(&self, filter: &BeatFilter) -> Result<Vec<StoredBeat>, StoreError> {
         if filter.session.is_none() && filter.from.is_none() && filter.until.is_none() {
-            return self.beats_in(
-                filter,
-                filter.after_id.saturating_add(1),
-                i64::MAX,
-                filter.limit,
-            );
+            let ids = (filter.after_id.saturating_add(1), i64::MAX);
+            return self.beats_in(filter, None, ids, filter.limit);
         }
+        // one state for all that is asked: a step of the clock may be committed in between
+        let _snapshot = self
+            .connection
+            .is_autocommit()
+            .then(|| self.connection.unchecked_transaction())
+            .transpose()
+            .map_err(|error| self.context().explain("reading", error))?;
         let mut found = Vec::new();
-        for session in self.sessions_of(filter)? {
+        let mut session = self.session_after(filter.after_id)?;
+        loop {
             let missing = filter
                 .limit
                 .saturating_sub(u32::try_from(found.len()).unwrap_or(u32::MAX));
             if missing == 0 {
-                break;
+                return Ok(found);
             }
-            if let Some((first, last)) = self.id_range(session, filter)? {
+            let Some(next) = self.next_session_with_beats(session, filter)? else {
+                return Ok(found);
+            };
+            session = next + 1;
+            if let Some((first, last)) = self.id_range(next, filter)? {
                 let first = first.max(filter.after_id.saturating_add(1));
                 if first <= last {
-                    found.append(&mut self.beats_in(filter, first, last, missing)?);
+                    let ids = (first, last);
+                    found.append(&mut self.beats_in(filter, Some(next), ids, missing)?);
                 }
             }
         }
-        Ok(found)
     }
 
-    /// Sessions that may hold beats of the filter, ascending.
-    fn sessions_of(&self, filter: &BeatFilter) -> Result<Vec<i64>, StoreError> {
-        self.rows(
-            "SELECT id FROM sessions WHERE (?1 IS NULL OR id = ?1) AND start_wall_us < ?2 \
-             AND (end_wall_us IS NULL OR end_wall_us >= ?3) \
-             AND id >= coalesce((SELECT session FROM beats WHERE id <= ?4 ORDER BY id DESC LIMIT 1), 0) \
-             ORDER BY id",
-            params![
-                filter.session,
-                filter.until.map_or(i64::MAX, |until| until.0),
-                filter
-                    .from
-                    .map_or(i64::MIN, |from| from.0.saturating_sub(DISORDER_US)),
-                filter.after_id
-            ],
+    /// The session in which beats after this one begin: there are none in an earlier one.
+    fn session_after(&self, beat: i64) -> Result<i64, StoreError> {
+        let rows = self.rows(
+            "SELECT session FROM beats WHERE id <= ?1 ORDER BY id DESC LIMIT 1",
+            [beat],
             |row| Ok(row.get(0)?),
-        )
+        )?;
+        Ok(rows.first().copied().unwrap_or(0))
     }
 
-    /// First and last id of the session's beats that the time range may hold.
+    /// The first session from `session` on that has beats in the time range.
+    fn next_session_with_beats(
+        &self,
+        session: i64,
+        filter: &BeatFilter,
+    ) -> Result<Option<i64>, StoreError> {
+        let (from, until) = filter.wall_us();
+        let rows = self.rows(
+            "SELECT id FROM sessions s WHERE id >= ?1 AND (?2 IS NULL OR id = ?2) AND EXISTS \
+             (SELECT 1 FROM beats WHERE session = s.id AND r_wall_us >= ?3 AND r_wall_us < ?4) \
+             ORDER BY id LIMIT 1",
+            params![session, filter.session, from, until],
+            |row| Ok(row.get(0)?),
+        )?;
+        Ok(rows.first().copied())
+    }
+
+    /// How far a beat's wall time may lie before that of an earlier beat of the session, microseconds.
+    fn disorder_us(&self, session: i64) -> Result<i64, StoreError> {
+        let steps = self.rows(
+            "SELECT step_us FROM clock_relations WHERE session = ?1 AND step_us < 0",
+            [session],
+            |row| Ok(row.get::<_, i64>(0)?),
+        )?;
+        Ok(steps
+            .into_iter()
+            .fold(LABELLING_DISORDER_US, |sum, step| sum.saturating_sub(step)))
+    }
+
+    /// The ids between which the session's beats in the time range lie.
     fn id_range(
         &self,
         session: i64,
         filter: &BeatFilter,
     ) -> Result<Option<(i64, i64)>, StoreError> {
-        let edge = |sql: &str, wall_us: i64| {
+        let (from, until) = filter.wall_us();
+        let disorder_us = self.disorder_us(session)?;
+        let ask = |sql: &str, (from, until): (i64, i64)| {
             self.connection
                 .prepare_cached(sql)
                 .and_then(|mut statement| {
                     statement
-                        .query_row([session, wall_us], |row| row.get::<_, i64>(0))
+                        .query_row([session, from, until], |row| row.get::<_, Option<i64>>(0))
                         .optional()
                 })
+                .map(Option::flatten)
                 .map_err(|error| self.context().explain("reading", error))
         };
-        let first = edge(
-            "SELECT id FROM beats WHERE session = ?1 AND r_wall_us >= ?2 \
-             ORDER BY r_wall_us, id LIMIT 1",
-            filter
-                .from
-                .map_or(i64::MIN, |from| from.0.saturating_sub(DISORDER_US)),
-        )?;
-        let last = edge(
-            "SELECT id FROM beats WHERE session = ?1 AND r_wall_us <= ?2 \
-             ORDER BY r_wall_us DESC, id DESC LIMIT 1",
-            filter
-                .until
-                .map_or(i64::MAX, |until| until.0.saturating_add(DISORDER_US)),
-        )?;
-        Ok(first.zip(last))
+        let edge = |order: &str| {
+            let sql = format!(
+                "SELECT r_wall_us FROM beats INDEXED BY beats_by_time WHERE session = ?1 \
+                 AND r_wall_us >= ?2 AND r_wall_us < ?3 ORDER BY r_wall_us {order} LIMIT 1"
+            );
+            ask(&sql, (from, until))
+        };
+        let (Some(earliest), Some(latest)) = (edge("ASC")?, edge("DESC")?) else {
+            return Ok(None);
+        };
+        let extreme = |which: &str, from: i64, until: i64| {
+            let sql = format!(
+                "SELECT {which}(id) FROM beats INDEXED BY beats_by_time WHERE session = ?1 \
+                 AND r_wall_us >= ?2 AND r_wall_us < ?3"
+            );
+            ask(&sql, (from, until))
+        };
+        let after_earliest = earliest.saturating_add(disorder_us).saturating_add(1);
+        let first = extreme("min", earliest, after_earliest.min(until))?;
+        let before_latest = latest.saturating_sub(disorder_us);
+        let last = extreme("max", before_latest.max(from), latest.saturating_add(1))?;
+        Ok(first.zip(last).map(|(first, last)| {
+            (
+                first.saturating_sub(LABELLING_DISORDER_IDS),
+                last.saturating_add(LABELLING_DISORDER_IDS),
+            )
+        }))
     }
 
     fn beats_in(
         &self,
         filter: &BeatFilter,
-        first: i64,
-        last: i64,
+        session: Option<i64>,
+        (first, last): (i64, i64),
         limit: u32,
     ) -> Result<Vec<StoredBeat>, StoreError> {
         let mut classes = filter.classes.clone();
         classes.sort_unstable();
         classes.dedup();
+        let (from, until) = filter.wall_us();
         let mut values = vec![
             Value::from(first),
             Value::from(last),
-            Value::from(filter.from.map_or(i64::MIN, |from| from.0)),
-            Value::from(filter.until.map_or(i64::MAX, |until| until.0)),
+            Value::from(from),
+            Value::from(until),
             Value::from(limit),
+            Value::from(session),
         ];
         if classes.len() == CLASS_COUNT {
             classes.clear();
@@ -162,17 +228,19 @@ impl StoreReader {
     }
 }
 
-/// Beats with ids from ?1 to ?2 and R peaks from ?3 until before ?4, at most ?5 of them, of the
-/// `classes` classes named by the parameters from ?6 on, or of all for 0; only unclassifiable ones
-/// or only the others where `unclassifiable` says so.
+/// Beats with ids from ?1 to ?2 and R peaks from ?3 until before ?4, at most ?5 of them, of session ?6
+/// unless that is NULL, of the `classes` classes named by the parameters from ?7 on, or of all for 0;
+/// only unclassifiable ones or only the others where `unclassifiable` says so.
 pub(super) fn sql(classes: usize, unclassifiable: Option<bool>) -> String {
     let outcome = match unclassifiable {
         None => "",
         Some(true) => " AND b.unclassifiable IS NOT NULL",
         Some(false) => " AND b.unclassifiable IS NULL",
     };
-    let bounds =
-        format!("b.id BETWEEN ?1 AND ?2 AND b.r_wall_us >= ?3 AND b.r_wall_us < ?4{outcome}");
+    let bounds = format!(
+        "b.id BETWEEN ?1 AND ?2 AND b.r_wall_us >= ?3 AND b.r_wall_us < ?4 \
+         AND (?6 IS NULL OR b.session = ?6){outcome}"
+    );
     // the few unclassifiable beats have an index by id of their own
     let by_id = if unclassifiable == Some(true) {
         "INDEXED BY beats_unclassifiable"
@@ -186,7 +254,7 @@ pub(super) fn sql(classes: usize, unclassifiable: Option<bool>) -> String {
         );
     }
     if unclassifiable == Some(true) {
-        let named: Vec<_> = (6..6 + classes)
+        let named: Vec<_> = (7..7 + classes)
             .map(|number| format!("?{number}"))
             .collect();
         return format!(
@@ -196,7 +264,7 @@ pub(super) fn sql(classes: usize, unclassifiable: Option<bool>) -> String {
         );
     }
     // one index walk a class, merged by id: a rare class costs what it returns
-    let parts: Vec<_> = (6..6 + classes)
+    let parts: Vec<_> = (7..7 + classes)
         .map(|number| {
             format!(
                 "SELECT {BEAT_COLUMNS} FROM beats b INDEXED BY beats_by_class \

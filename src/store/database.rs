@@ -1,65 +1,106 @@
-//! The writer's hold on the file: lock, connection, creation, and what becomes of a damaged one.
+//! The writer's hold on the file: locks, connection, creation, and what becomes of a damaged or replaced
+//! one.
 
 use std::fs::File;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
+use crate::pulse::Pulse;
+
 use super::StoreError;
-use super::aside::{GivenIds, set_aside};
 use super::error::Context;
-use super::file::{beside, check_header, refuse_newer, take_lock};
+use super::file::{
+    Fresh, beside, check_header, check_held, hold, lock, refuse_newer, resolve, take_lock_file,
+};
+use super::held::{Held, Inode, inode};
+use super::ids::{GivenIds, Reserved, after_all_before};
 use super::migrate::{APPLICATION_ID, STEPS, migrate, version};
 use super::open::{StoreOptions, Synchronous, no_mutex};
+use super::quarantine::{DAMAGED, Quarantined, aside_name, copy, move_aside};
+use super::watch::{Replaced, Seen};
 
-/// Not more often than this is a database set aside: a medium that damages every file is no reason to
+/// Not more often than this is a database quarantined: a medium that damages every file is no reason to
 /// fill it with them.
-const ASIDE_AT_MOST_EVERY: Duration = Duration::from_secs(60);
+const QUARANTINE_AT_MOST_EVERY: Duration = Duration::from_secs(60);
+/// Files that get the database's name while it is taken are looked at this often.
+const PATIENCE: u32 = 8;
+/// Steps of SQLite's machine between two signs of life: milliseconds.
+const STEPS_BETWEEN_BEATS: i32 = 100_000;
 
-/// A database taken by this process, with or without an open connection.
+/// A database taken by this process, with or without an open connection. Fields are dropped in this
+/// order: locks after the connection.
 #[derive(Debug)]
 pub(super) struct Database {
     path: PathBuf,
+    /// The folder it lies in: another one at its path means that a medium was taken away.
+    folder: Option<Inode>,
     options: StoreOptions,
     connection: Option<Connection>,
-    /// Held, never read: the operating system frees the lock with the file. `None` while the file
-    /// system does not let a lock file be made.
-    lock: Option<File>,
-    /// Device and inode of the file the connection writes to.
-    identity: Option<(u64, u64)>,
+    /// The file the connection writes to, locked. `None` while it cannot be reached.
+    held: Option<Held>,
+    /// The lock of older programs; held, never read. `None` while the file system does not let a lock
+    /// file be made.
+    lock_file: Option<File>,
+    /// Whether a lock file was here before this process came.
+    was_here: bool,
+    /// The files as the connection knows them.
+    seen: Option<Seen>,
+    /// How they were found to have been replaced.
+    replaced: Option<Replaced>,
+    /// Which database it is; `None` before it was ever open.
+    epoch: Option<String>,
+    /// Ids given up to the last commit.
     given: GivenIds,
+    reserved: Option<Reserved>,
     /// Whether sessions of before, left open by a crash, are closed: what is open now is ours.
     crash_cleared: bool,
-    set_aside_at: Option<Instant>,
+    quarantined_at: Option<Instant>,
+    /// The writer thread's sign of life, for what takes long.
+    pulse: Pulse,
+    /// What happened on opening, for the first session: kind and detail.
+    notes: Vec<(&'static str, String)>,
 }
 
+/// Kind of the event that says that a database lacks rows it once had.
+const ROWS_MISSING: &str = "store_rows_missing";
+
 impl Database {
-    /// See [`super::Store::open`]. The path and error of a damaged file that was set aside come back
-    /// too.
+    /// See [`super::Store::open`]. What became of a damaged file that was quarantined comes back too.
     pub(super) fn open(
         path: &Path,
         options: StoreOptions,
     ) -> Result<(Self, Option<(PathBuf, StoreError)>), StoreError> {
         let bridges = options.outage.bridges();
-        // A file without a readable header is ours to set aside only if we have been here before.
-        let was_ours = path.is_file() && beside(path, ".lock").exists();
-        match check_header(path) {
+        let path = resolve(path)?;
+        // A file without a readable header is ours to quarantine only if we have been here before.
+        let was_here = beside(&path, ".lock").exists();
+        match check_header(&path) {
             // before a lock file appears beside somebody else's file
-            Err(StoreError::NotADatabase { .. }) if bridges && was_ours => {}
+            Err(StoreError::NotADatabase { .. }) if bridges && was_here && path.is_file() => {}
+            Err(StoreError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            }
             other => drop(other?),
         }
         let mut database = Self {
-            path: path.to_owned(),
+            folder: folder_of(&path),
+            path,
             options,
             connection: None,
-            lock: None,
-            identity: None,
+            held: None,
+            lock_file: None,
+            was_here,
+            seen: None,
+            replaced: None,
+            epoch: None,
             given: GivenIds::default(),
+            reserved: None,
             crash_cleared: false,
-            set_aside_at: None,
+            quarantined_at: None,
+            pulse: Pulse::default(),
+            notes: Vec::new(),
         };
         let error = match database.reopen() {
             Ok(()) => return Ok((database, None)),
@@ -68,9 +109,12 @@ impl Database {
         if !bridges || !(error.is_transient() || error.is_damage()) {
             return Err(error);
         }
-        if database.lock.is_some() && error.is_damage() {
-            let aside = database.set_aside()?;
-            return Ok((database, Some((aside, error))));
+        if database.held.is_some() && database.lock_file.is_some() && error.is_damage() {
+            match database.quarantine() {
+                Ok(quarantined) => return Ok((database, Some((quarantined.aside, error)))),
+                Err(error) if error.is_transient() => {}
+                Err(error) => return Err(error),
+            }
         }
         tracing::warn!(%error, "the database cannot be written yet: rows are collected in memory");
         Ok((database, None))
@@ -84,22 +128,28 @@ impl Database {
         &self.options
     }
 
-    /// The connection, opened again where it was lost, and what its errors are explained with.
+    /// From now on this is who lives.
+    pub(super) fn set_pulse(&mut self, pulse: Pulse) {
+        self.pulse = pulse;
+    }
+
+    /// What happened on opening, once: kind and detail of events.
+    pub(super) fn take_notes(&mut self) -> Vec<(&'static str, String)> {
+        std::mem::take(&mut self.notes)
+    }
+
+    /// The connection, opened again where it was lost, with ids reserved for one commit, and what its
+    /// errors are explained with.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] where the file is not the one that was opened, and everything
+    /// [`StoreError::Replaced`] where the files are not those that were opened, and everything
     /// [`super::Store::open`] may answer.
     pub(super) fn connection(&mut self) -> Result<(&mut Connection, Context<'_>), StoreError> {
-        if self.connection.is_some() && identity(&self.path) != self.identity {
-            self.forget();
-            return Err(StoreError::Corrupt {
-                path: self.path.clone(),
-                detail: "removed or replaced by another program while it was written".to_owned(),
-            });
-        }
+        self.check()?;
         if self.connection.is_none() {
             self.reopen()?;
         }
+        self.reserve()?;
         let context = Context {
             path: &self.path,
             busy_timeout: self.options.busy_timeout,
@@ -118,77 +168,447 @@ impl Database {
         self.connection.as_ref()
     }
 
+    /// Whether the files are still those the connection writes to; nothing to find without one.
+    ///
+    /// # Errors
+    /// [`StoreError::Replaced`]; the connection stays, because it may be all that still has the rows.
+    /// [`StoreError::Io`] where the files cannot be looked at.
+    pub(super) fn check(&mut self) -> Result<(), StoreError> {
+        let (Some(connection), Some(held), Some(seen)) =
+            (&self.connection, &self.held, &mut self.seen)
+        else {
+            return Ok(());
+        };
+        if self.replaced.is_none() {
+            if folder_of(&self.path) != self.folder {
+                return Err(medium_gone(&self.path));
+            }
+            self.replaced = seen.look(&self.path, held, connection)?;
+        }
+        let Some(replaced) = &self.replaced else {
+            return Ok(());
+        };
+        if replaced.same_files && self.is_whole() {
+            tracing::warn!(
+                "{}: another program wrote to it or set its times; nothing is missing",
+                self.path.display()
+            );
+            self.replaced = None;
+            self.forget(); // what it knows of the file by heart may not be so any more
+            return self.reopen();
+        }
+        Err(StoreError::Replaced {
+            path: self.path.clone(),
+            detail: replaced.detail.clone(),
+        })
+    }
+
+    /// Whether a connection that knows nothing yet finds this database, in order, with the newest rows. Of
+    /// an older copy under a newer log tables and indexes would not fit each other.
+    fn is_whole(&self) -> bool {
+        let pulse = self.pulse.clone();
+        let look = || -> rusqlite::Result<bool> {
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | no_mutex();
+            let mut connection = Connection::open_with_flags(&self.path, flags)?;
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+            let alive = move || {
+                pulse.beat();
+                false // go on
+            };
+            connection.progress_handler(STEPS_BETWEEN_BEATS, Some(alive))?;
+            let ours = Some(epoch(&connection)?) == self.epoch
+                && GivenIds::read(&connection)?.reaches(&self.given);
+            let checked = "PRAGMA integrity_check(1)";
+            Ok(ours && connection.query_row(checked, [], |row| row.get::<_, String>(0))? == "ok")
+        };
+        look().unwrap_or(false)
+    }
+
+    /// Takes note of ids that have just been given.
+    pub(super) fn note_commit(&mut self) {
+        if let Some(ids) = self.connection.as_ref().map(GivenIds::read) {
+            match ids {
+                Ok(ids) => self.given = ids,
+                Err(error) => tracing::warn!(%error, "the newest ids cannot be read"),
+            }
+        }
+    }
+
+    /// Takes note of the files as a checkpoint of our own has left them.
+    pub(super) fn note_checkpoint(&mut self) {
+        if let (Some(connection), Some(held)) = (&self.connection, &self.held) {
+            match Seen::now(&self.path, held, connection) {
+                Ok(seen) => self.seen = Some(seen),
+                // the next look finds it
+                Err(error) => tracing::debug!(%error, "no look after a checkpoint"),
+            }
+        }
+    }
+
     /// Closes the connection without touching the file once more.
     pub(super) fn forget(&mut self) {
         if let Some(connection) = self.connection.take() {
-            if let Ok(ids) = GivenIds::read(&connection) {
-                self.given = self.given.or_larger(ids);
-            }
             let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        }
+        self.seen = None;
+    }
+
+    /// What is left to do before a connection in order is closed: the file alone then holds everything,
+    /// even while readers keep the log open, and what was given is written down.
+    pub(super) fn finish(&mut self) {
+        if self.check().is_err() {
+            self.forget(); // no checkpoint into a file that is not ours
+            return;
+        }
+        let Some(connection) = &self.connection else {
+            return;
+        };
+        // a reader in the middle of a query may prevent it, which costs nothing but that
+        let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        self.note_commit();
+        if let Some(epoch) = &self.epoch {
+            let _ = Reserved::write(
+                &self.path,
+                epoch,
+                &self.given,
+                self.most_ids(),
+                self.is_durable(),
+            );
         }
     }
 
-    /// Sets the damaged file aside and begins a fresh one; the new name of the old one.
+    /// Quarantines the damaged or replaced file and begins a fresh one: with every committed row, where the
+    /// open connection still has them, else empty.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] where that was done a moment ago, the error of the renaming, and
-    /// everything [`super::Store::open`] may answer.
-    pub(super) fn set_aside(&mut self) -> Result<PathBuf, StoreError> {
+    /// [`StoreError::Corrupt`] where that was done a moment ago, the error of the copying or renaming, and
+    /// everything [`super::Store::open`] may answer. What the connection has it still has then.
+    pub(super) fn quarantine(&mut self) -> Result<Quarantined, StoreError> {
         if self
-            .set_aside_at
-            .is_some_and(|at| at.elapsed() < ASIDE_AT_MOST_EVERY)
+            .quarantined_at
+            .is_some_and(|at| at.elapsed() < QUARANTINE_AT_MOST_EVERY)
         {
             return Err(StoreError::Corrupt {
                 path: self.path.clone(),
-                detail: "damaged again at once: the medium may be failing".to_owned(),
+                detail: "damaged or replaced again at once: the medium may be failing".to_owned(),
             });
         }
-        self.forget();
-        if self.given == GivenIds::default() {
-            self.given = GivenIds::salvage(&self.path);
+        if folder_of(&self.path) != self.folder {
+            return Err(medium_gone(&self.path));
         }
-        let aside = set_aside(&self.path)?;
-        self.set_aside_at = Some(Instant::now());
-        self.reopen()?;
-        Ok(aside)
+        let mut fresh = Fresh::begin(&self.path).map_err(|error| match error {
+            // by another process that wants to begin here, and will be refused
+            StoreError::InUse { path, .. } => StoreError::Locked { path, waited_ms: 0 },
+            error => error,
+        })?;
+        let whole = self.rescue(&fresh);
+        let built = if whole {
+            None
+        } else {
+            fresh.clear()?;
+            let ids = if self.given.is_empty() {
+                let reserved = Reserved::read(&self.path);
+                after_all_before(&self.path, reserved.as_ref())
+            } else {
+                self.given.clone()
+            };
+            Some((self.build(&fresh, &ids)?, ids))
+        };
+        let mut aside = None;
+        let mut published = None;
+        for _ in 0..PATIENCE {
+            // what lies there now may be another daemon's, which is not to be driven away
+            let mut there = hold(&self.path).ok();
+            if let Some(there) = &mut there
+                && self.held.as_ref().map(Held::inode) != Some(there.inode())
+                && let Err(error) = lock(&self.path, there)
+            {
+                if whole {
+                    let saved = fresh.publish_as(&aside_name(&self.path, DAMAGED))?;
+                    tracing::error!(
+                        "the rows of a replaced database are saved as {}",
+                        saved.display()
+                    );
+                    self.forget();
+                    self.replaced = None;
+                }
+                return Err(error);
+            }
+            let moved = move_aside(&self.path)?;
+            aside.get_or_insert(moved);
+            published = fresh.publish(false)?;
+            if published.is_some() {
+                break;
+            }
+        }
+        let (Some(aside), Some(held)) = (aside, published) else {
+            return Err(self.never_still());
+        };
+        self.forget();
+        self.held = Some(held); // and the lock of the one before is free only now
+        self.quarantined_at = Some(Instant::now());
+        self.replaced = None;
+        if let Some((epoch, ids)) = built {
+            self.epoch = Some(epoch);
+            self.given = ids;
+        }
+        if let Err(error) = self.reopen() {
+            tracing::warn!(%error, "the fresh database cannot be written yet");
+        }
+        Ok(Quarantined { aside, whole })
     }
 
-    fn reopen(&mut self) -> Result<(), StoreError> {
-        if self.lock.is_none() {
-            self.lock = Some(take_lock(&self.path)?);
+    /// Copies what the connection still sees of a replaced database into `fresh`; whether all of it.
+    fn rescue(&self, fresh: &Fresh) -> bool {
+        let (Some(connection), Some(replaced)) = (&self.connection, &self.replaced) else {
+            return false;
+        };
+        if !replaced.intact {
+            return false;
         }
-        let exists = check_header(&self.path)?; // again: another process may have created it meanwhile
+        let log = beside(&self.path, "-wal");
+        if replaced.log_only && std::fs::metadata(log).map_or(true, |log| log.len() == 0) {
+            // The file is in its place and takes what was in the log: whatever happens to the copy,
+            // the rows are safe there.
+            let _ = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        }
+        let copied = copy(connection, fresh.at(), &|| self.pulse.beat()).and_then(|()| {
+            let copy = Connection::open_with_flags(
+                fresh.at(),
+                OpenFlags::SQLITE_OPEN_READ_ONLY | no_mutex(),
+            )?;
+            Ok(GivenIds::read(&copy)?.reaches(&self.given))
+        });
+        match copied {
+            Ok(whole) => whole,
+            Err(error) => {
+                tracing::error!(%error, "the rows of a replaced database could not be copied");
+                false
+            }
+        }
+    }
+
+    /// Opens the file and makes it ready to be written, having made it where there is none.
+    fn reopen(&mut self) -> Result<(), StoreError> {
+        self.take_file()?;
         let context = Context {
             path: &self.path,
             busy_timeout: self.options.busy_timeout,
         };
-        if !exists {
-            create(&context)?;
-        }
-        let mut connection = connect(&context, &self.options)?;
+        let known = self.epoch.as_ref().map(|epoch| (epoch, &self.given));
+        let mut connection = connect(&context, &self.options, known)?;
+        let preparing = |error| context.explain("preparing for writing", error);
         if !self.crash_cleared {
-            close_interrupted(&mut connection, self.options.ecg_kept)
-                .map_err(|error| context.explain("preparing for writing", error))?;
+            close_interrupted(&mut connection, self.options.ecg_kept).map_err(preparing)?;
             self.crash_cleared = true;
         }
-        if !exists {
-            self.given
-                .go_on_in(&connection)
-                .map_err(|error| context.explain("creating", error))?;
+        if self.epoch.is_none() {
+            let reserved = Reserved::read(&self.path);
+            let note = meet(&mut connection, reserved.as_ref()).map_err(preparing)?;
+            if let Some(detail) = note {
+                tracing::warn!("{}: {detail}", self.path.display());
+                self.notes.push((ROWS_MISSING, detail));
+            }
         }
+        self.epoch = Some(epoch(&connection).map_err(preparing)?);
         self.given = GivenIds::read(&connection)
-            .map_err(|error| context.explain("reading", error))?
-            .or_larger(self.given);
-        self.identity = identity(&self.path);
+            .map_err(preparing)?
+            .or_larger(&self.given);
+        self.reserved = None;
+        if let Some(held) = &self.held {
+            self.seen = Some(Seen::now(&self.path, held, &connection)?);
+        }
         self.connection = Some(connection);
+        self.reserve()
+    }
+
+    /// Holds the file as its one writer, having made it where there is none.
+    fn take_file(&mut self) -> Result<(), StoreError> {
+        for _ in 0..PATIENCE {
+            let mut held = match (&self.held, hold(&self.path)) {
+                (Some(_), Err(StoreError::Io { source, .. }))
+                    if source.kind() == std::io::ErrorKind::NotFound =>
+                {
+                    if folder_of(&self.path) != self.folder {
+                        return Err(medium_gone(&self.path));
+                    }
+                    return Err(StoreError::Replaced {
+                        path: self.path.clone(),
+                        detail: "removed by another program while it was closed".to_owned(),
+                    });
+                }
+                (None, Err(StoreError::Io { source, .. }))
+                    if source.kind() == std::io::ErrorKind::NotFound =>
+                {
+                    if self.begin(false)? {
+                        return Ok(());
+                    }
+                    continue;
+                }
+                (_, Err(error)) => return Err(error),
+                // whether it is the same database is seen when it is open
+                (Some(mine), Ok(held)) if mine.inode() != held.inode() => held,
+                (Some(mine), Ok(_)) => {
+                    check_held(&self.path, mine)?;
+                    return self.take_lock_file();
+                }
+                (None, Ok(held)) => held,
+            };
+            lock(&self.path, &mut held)?;
+            if !held.is_at(&self.path) {
+                continue; // replaced between the two steps
+            }
+            let checked = check_held(&self.path, &held);
+            if matches!(checked, Ok(false)) {
+                if self.begin(true)? {
+                    return Ok(());
+                }
+                continue;
+            }
+            let names = held.ask(File::metadata).map_or(1, |metadata| {
+                std::os::unix::fs::MetadataExt::nlink(&metadata)
+            });
+            if names > 1 && !self.was_here {
+                return Err(StoreError::OtherNames {
+                    path: self.path.clone(),
+                    names,
+                });
+            }
+            self.held = Some(held);
+            self.folder = folder_of(&self.path);
+            self.take_lock_file()?;
+            return checked.map(drop);
+        }
+        Err(self.never_still())
+    }
+
+    fn take_lock_file(&mut self) -> Result<(), StoreError> {
+        if self.lock_file.is_none() {
+            self.lock_file = Some(take_lock_file(&self.path)?);
+        }
+        Ok(())
+    }
+
+    fn never_still(&self) -> StoreError {
+        StoreError::Io {
+            path: self.path.clone(),
+            source: std::io::Error::other("another program goes on putting files in its place"),
+        }
+    }
+
+    /// Begins a database where there is none, or an empty file; false where there is one meanwhile.
+    fn begin(&mut self, over_empty: bool) -> Result<bool, StoreError> {
+        let mut fresh = Fresh::begin(&self.path)?;
+        self.take_lock_file()?;
+        let reserved = Reserved::read(&self.path);
+        let ids = after_all_before(&self.path, reserved.as_ref());
+        let epoch = self.build(&fresh, &ids)?;
+        self.held = fresh.publish(over_empty)?;
+        let begun = self.held.is_some();
+        if begun {
+            self.epoch = Some(epoch);
+            self.given = ids;
+        }
+        Ok(begun)
+    }
+
+    /// Builds an empty database of ours that goes on after `ids`; its epoch.
+    fn build(&self, fresh: &Fresh, ids: &GivenIds) -> Result<String, StoreError> {
+        let build = || {
+            let mut connection = Connection::open(fresh.at())?;
+            // before the first table, or it has no effect; retention needs it
+            connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+            connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+            migrate(&mut connection, STEPS)?;
+            ids.go_on_in(&connection)?;
+            connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+            let epoch = epoch(&connection)?;
+            connection.close().map_err(|(_, error)| error)?;
+            Ok(epoch)
+        };
+        let context = Context {
+            path: &self.path,
+            busy_timeout: self.options.busy_timeout,
+        };
+        build().map_err(|error| context.explain("creating", error))
+    }
+
+    /// The most ids of a table that one commit gives: a row each, what stands for rows let go, and a
+    /// session with its clock.
+    fn most_ids(&self) -> i64 {
+        i64::try_from(self.options.commit_rows)
+            .unwrap_or(i64::MAX)
+            .saturating_add(16)
+    }
+
+    fn is_durable(&self) -> bool {
+        self.options.synchronous != Synchronous::Off
+    }
+
+    /// Reserves ids for commits to come, where the reserved ones run short.
+    fn reserve(&mut self) -> Result<(), StoreError> {
+        let most = self.most_ids();
+        let covered = |reserved: &Reserved| reserved.covers(&self.given, most);
+        if self.reserved.as_ref().is_some_and(covered) {
+            return Ok(());
+        }
+        let epoch = self.epoch.as_deref().unwrap_or_default();
+        let reserved = Reserved::write(&self.path, epoch, &self.given, most, self.is_durable())?;
+        self.reserved = Some(reserved);
         Ok(())
     }
 }
 
-fn identity(path: &Path) -> Option<(u64, u64)> {
-    std::fs::metadata(path)
+fn folder_of(path: &Path) -> Option<Inode> {
+    let folder = path.parent()?;
+    std::fs::metadata(folder)
         .ok()
-        .map(|metadata| (metadata.dev(), metadata.ino()))
+        .map(|metadata| inode(&metadata))
+}
+
+/// A mount point without its medium is a folder like any other: nothing is to be begun there.
+fn medium_gone(path: &Path) -> StoreError {
+    StoreError::Io {
+        path: path.to_owned(),
+        source: std::io::Error::new(
+            std::io::ErrorKind::NotFound,
+            "its folder is another one than before: is the medium mounted?",
+        ),
+    }
+}
+
+fn epoch(connection: &Connection) -> rusqlite::Result<String> {
+    connection.query_row("SELECT epoch FROM store_identity", [], |row| row.get(0))
+}
+
+/// Compares a database that was there with what is known of the one that was written here before, and lets
+/// ids go on after those given in either. What is to be told of it, if anything.
+fn meet(
+    connection: &mut Connection,
+    reserved: Option<&Reserved>,
+) -> rusqlite::Result<Option<String>> {
+    let Some(reserved) = reserved else {
+        return Ok(None);
+    };
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut note = None;
+    if epoch(&transaction)? != reserved.epoch {
+        // put here on purpose: restored, or another one
+        reserved.up_to.go_on_in(&transaction)?;
+    } else if !GivenIds::read(&transaction)?.reaches(&reserved.given) {
+        transaction.execute(
+            "UPDATE store_identity SET epoch = lower(hex(randomblob(16)))",
+            [],
+        )?;
+        reserved.up_to.go_on_in(&transaction)?;
+        note = Some(
+            "rows are missing that were stored: an older copy of the database, or its log was \
+             removed; it goes on under another epoch and with ids after the missing ones"
+                .to_owned(),
+        );
+    }
+    transaction.commit()?;
+    Ok(note)
 }
 
 pub(super) fn check_version(
@@ -201,7 +621,12 @@ pub(super) fn check_version(
 }
 
 /// Opens an existing database for writing.
-fn connect(context: &Context<'_>, options: &StoreOptions) -> Result<Connection, StoreError> {
+/// `known`: its epoch and the ids it must have given, where it was open before.
+fn connect(
+    context: &Context<'_>,
+    options: &StoreOptions,
+    known: Option<(&String, &GivenIds)>,
+) -> Result<Connection, StoreError> {
     let mut connection =
         Connection::open_with_flags(context.path, OpenFlags::SQLITE_OPEN_READ_WRITE | no_mutex())
             .map_err(|error| context.explain("opening", error))?;
@@ -217,6 +642,16 @@ fn connect(context: &Context<'_>, options: &StoreOptions) -> Result<Connection, 
     };
     keep_log(true)?;
     check_version(context, &connection)?;
+    if let Some((known, given)) = known {
+        let found = epoch(&connection).and_then(|epoch| Ok((epoch, GivenIds::read(&connection)?)));
+        let (epoch, ids) = found.map_err(|error| context.explain("reading", error))?;
+        if epoch != *known || !ids.reaches(given) {
+            return Err(StoreError::Replaced {
+                path: context.path.to_owned(),
+                detail: "another database, or an older copy of it, was put in its place".to_owned(),
+            });
+        }
+    }
     keep_log(false)?;
     let set_up = |connection: &mut Connection| {
         connection.pragma_update(None, "foreign_keys", true)?;
@@ -244,29 +679,34 @@ fn connect(context: &Context<'_>, options: &StoreOptions) -> Result<Connection, 
 fn close_interrupted(connection: &mut Connection, ecg_kept: bool) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     if ecg_kept {
+        // The newest beats by id, not all of a session that may be weeks long.
         transaction.execute_batch(
             "CREATE TEMP TABLE tails AS SELECT id AS session, \
              max(coalesce((SELECT first_sample + samples FROM ecg_blocks \
               WHERE session = s.id ORDER BY first_sample DESC LIMIT 1), 0), \
-              coalesce((SELECT first_missing_sample + missing_samples FROM gaps \
-              WHERE session = s.id ORDER BY wall_us DESC LIMIT 1), 0)) AS covered, \
-             max(coalesce((SELECT r_sample + 1 FROM beats \
-              WHERE session = s.id ORDER BY r_wall_us DESC LIMIT 1), 0), \
-              coalesce((SELECT sample FROM events \
-              WHERE session = s.id ORDER BY wall_us DESC LIMIT 1), 0)) AS known \
+              coalesce((SELECT max(first_missing_sample + missing_samples) FROM gaps \
+              WHERE session = s.id), 0)) AS covered, \
+             max(coalesce((SELECT max(r_sample) + 1 FROM beats NOT INDEXED WHERE session = s.id \
+              AND id > (SELECT max(id) FROM beats WHERE session = s.id) - 64), 0), \
+              coalesce((SELECT max(sample) FROM events WHERE session = s.id), 0)) AS known \
              FROM sessions s WHERE end_reason IS NULL; \
+             CREATE TEMP TABLE lost AS SELECT t.session, covered, known - covered AS missing, \
+              s.start_monotonic_ns + CAST(covered * 1e9 / s.sample_rate_hz AS INTEGER) AS at_ns \
+              FROM tails t JOIN sessions s ON s.id = t.session WHERE known > covered; \
              INSERT INTO gaps (session, first_missing_sample, missing_samples, monotonic_ns, \
               wall_us, cause, after_beat) \
-             SELECT s.id, covered, known - covered, \
-              s.start_monotonic_ns + CAST(covered * 1e9 / s.sample_rate_hz AS INTEGER), \
-              s.start_wall_us + CAST(covered * 1e6 / s.sample_rate_hz AS INTEGER), \
+             SELECT session, covered, missing, at_ns, \
+              coalesce((SELECT c.wall_us + (at_ns - c.monotonic_ns) / 1000 FROM clock_relations c \
+               WHERE c.session = l.session AND c.monotonic_ns <= at_ns \
+               ORDER BY c.monotonic_ns DESC, c.id DESC LIMIT 1), \
+               s.start_wall_us + (at_ns - s.start_monotonic_ns) / 1000), \
               'interrupted', \
               coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'beats'), 0) \
-              FROM tails t JOIN sessions s ON s.id = t.session WHERE known > covered; \
+              FROM lost l JOIN sessions s ON s.id = l.session ORDER BY session; \
              UPDATE sessions SET gaps = gaps + 1, missing_samples = missing_samples + \
-              (SELECT known - covered FROM tails t WHERE t.session = id) \
-              WHERE id IN (SELECT session FROM tails WHERE known > covered); \
-             DROP TABLE tails;",
+              (SELECT missing FROM lost WHERE lost.session = sessions.id) \
+              WHERE id IN (SELECT session FROM lost); \
+             DROP TABLE lost; DROP TABLE tails;",
         )?;
     }
     transaction.execute(
@@ -274,42 +714,4 @@ fn close_interrupted(connection: &mut Connection, ecg_kept: bool) -> rusqlite::R
         [],
     )?;
     transaction.commit()
-}
-
-/// Builds the new database under another name and renames it, so that the path is either absent or a
-/// whole database of ours.
-fn create(context: &Context<'_>) -> Result<(), StoreError> {
-    let fresh = beside(context.path, ".new");
-    let io = |source| StoreError::Io {
-        path: fresh.clone(),
-        source,
-    };
-    for leftover in ["", "-journal", "-wal", "-shm"] {
-        match std::fs::remove_file(beside(&fresh, leftover)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(error)),
-            _ => {}
-        }
-    }
-    let build = || {
-        let mut connection = Connection::open(&fresh)?;
-        // before the first table, or it has no effect; retention needs it
-        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
-        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
-        migrate(&mut connection, STEPS)?;
-        connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
-        connection.close().map_err(|(_, error)| error)
-    };
-    build().map_err(|error| context.explain("creating", error))?;
-    std::fs::rename(&fresh, context.path).map_err(io)?;
-    if let Some(folder) = context.path.parent() {
-        let folder = if folder.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            folder
-        };
-        File::open(folder)
-            .and_then(|folder| folder.sync_all())
-            .map_err(io)?;
-    }
-    Ok(())
 }

@@ -25,6 +25,37 @@ pub enum StoreError {
         /// ` with process id N` where the lock file says so, else empty.
         holder: String,
     },
+    /// The path is a symbolic link to nothing: mount the medium it leads to, or make an empty file there.
+    #[error(
+        "{path}: a symbolic link to {target}, where there is no file: mount the medium it lies on, \
+         or make an empty file there for a new database"
+    )]
+    DanglingLink {
+        /// The link.
+        path: PathBuf,
+        /// What it says.
+        target: PathBuf,
+    },
+    /// The file has several names and was never written to by this one: its log would lie beside one of
+    /// them and be missed by the others. Remove the other names.
+    #[error(
+        "{path}: a file with {names} names (hard links) that was never written to by this one: \
+         what its write-ahead log holds may lie beside another name; keep one name"
+    )]
+    OtherNames {
+        /// The file.
+        path: PathBuf,
+        /// How many names it has.
+        names: u64,
+    },
+    /// Another program removed or replaced the file, or its log, while this one had it.
+    #[error("{path}: {detail}")]
+    Replaced {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        detail: String,
+    },
     /// The file is not an SQLite database; it was left untouched.
     #[error("{path}: not an SQLite database, left untouched")]
     NotADatabase {
@@ -190,7 +221,10 @@ impl StoreError {
     /// True where the file itself is to blame: no try later will succeed with it.
     #[must_use]
     pub fn is_damage(&self) -> bool {
-        matches!(self, Self::Corrupt { .. } | Self::NotADatabase { .. })
+        matches!(
+            self,
+            Self::Corrupt { .. } | Self::NotADatabase { .. } | Self::Replaced { .. }
+        )
     }
 
     /// True where a file that was written before cannot be reached at the moment.

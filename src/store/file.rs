@@ -1,11 +1,19 @@
-//! The database as a file: whose it is, and the lock beside it.
+//! The database as a file: where it is, whose it is, who writes it, and how a new one gets its place.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, Write};
+use std::io::{ErrorKind, Read, Seek, Write};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
+
 use super::StoreError;
+use super::held::{Held, MODE};
 use super::migrate::{APPLICATION_ID, SCHEMA_VERSION};
+
+/// Bytes of the header of an SQLite file.
+pub(super) const HEADER_BYTES: usize = 100;
 
 pub(super) fn refuse_newer(path: &Path, found: i64) -> Result<(), StoreError> {
     if found > SCHEMA_VERSION {
@@ -18,30 +26,94 @@ pub(super) fn refuse_newer(path: &Path, found: i64) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Looks at the first 100 bytes without SQLite, so that a foreign file is certainly not touched.
-/// False where there is no file or an empty one. The application id is always in the main file: it
-/// is written before the file gets its name. A schema version may still be in the write-ahead log only;
-/// [`super::database::check_version`] asks SQLite about that.
+/// Explains an answer of the operating system about this file.
+pub(super) fn io(path: &Path) -> impl Fn(std::io::Error) -> StoreError {
+    move |source| StoreError::Io {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+/// The file a path stands for, without links; asked once, so that nobody can exchange a link for
+/// another one later. Of a file that is not there yet the folder must be.
+///
+/// # Errors
+/// [`StoreError::DanglingLink`], [`StoreError::Io`].
+pub(super) fn resolve(path: &Path) -> Result<PathBuf, StoreError> {
+    match std::fs::canonicalize(path) {
+        Ok(resolved) => return Ok(resolved),
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(io(path)(error)),
+    }
+    // A file made at the end of a link that leads nowhere may lie on another medium than was meant.
+    if let Ok(target) = std::fs::read_link(path) {
+        return Err(StoreError::DanglingLink {
+            path: path.to_owned(),
+            target,
+        });
+    }
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io(path)(ErrorKind::NotFound.into()));
+    };
+    let folder = if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
+    };
+    let folder = std::fs::canonicalize(folder).map_err(io(path))?;
+    Ok(folder.join(name))
+}
+
+/// Holds the file at `path`.
+///
+/// # Errors
+/// [`StoreError::Io`], also where there is none; [`StoreError::NotADatabase`] for folders, devices and
+/// the like.
+pub(super) fn hold(path: &Path) -> Result<Held, StoreError> {
+    Held::open(path).map_err(|error| match error.kind() {
+        ErrorKind::InvalidInput => StoreError::NotADatabase {
+            path: path.to_owned(),
+        },
+        _ => io(path)(error),
+    })
+}
+
+/// The first bytes of a held file, fewer where it is shorter.
+pub(super) fn head(held: &Held) -> std::io::Result<Vec<u8>> {
+    held.ask(|file| {
+        let mut head = vec![0; HEADER_BYTES];
+        let mut filled = 0;
+        while filled < head.len() {
+            match file.read_at(&mut head[filled..], filled as u64) {
+                Ok(0) => break,
+                Ok(more) => filled += more,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        head.truncate(filled);
+        Ok(head)
+    })
+}
+
+/// As [`check_held`], for a file nobody has opened yet; false also where there is none.
 pub(super) fn check_header(path: &Path) -> Result<bool, StoreError> {
+    match hold(path) {
+        Err(StoreError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+        Ok(held) => check_held(path, &held),
+    }
+}
+
+/// Looks at the first 100 bytes without SQLite, so that a foreign file is certainly not touched.
+/// False where it is empty. The application id is always in the main file: it is written before the file
+/// gets its name. A schema version may still be in the write-ahead log only;
+/// [`super::database::check_version`] asks SQLite about that.
+pub(super) fn check_held(path: &Path, held: &Held) -> Result<bool, StoreError> {
     const MAGIC: &[u8; 16] = b"SQLite format 3\0";
     const USER_VERSION_AT: usize = 60; // SQLite file format, section 1.3
     const APPLICATION_ID_AT: usize = 68;
-    let io = |source| StoreError::Io {
-        path: path.to_owned(),
-        source,
-    };
-    let mut file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(io(error)),
-    };
-    if !file.metadata().map_err(io)?.is_file() {
-        return Err(StoreError::NotADatabase {
-            path: path.to_owned(),
-        });
-    }
-    let mut header = Vec::new();
-    (&mut file).take(100).read_to_end(&mut header).map_err(io)?;
+    let header = head(held).map_err(io(path))?;
     if header.is_empty() {
         return Ok(false);
     }
@@ -74,32 +146,64 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// The lock file is left in place when the lock is freed: removing it would race with a process that
-/// has just opened it.
-pub(super) fn take_lock(path: &Path) -> Result<File, StoreError> {
-    let lock_path = beside(path, ".lock");
-    let io = |source| StoreError::Io {
-        path: lock_path.clone(),
-        source,
+/// Makes the names in the folder of `path` survive a power cut.
+pub(super) fn sync_folder(path: &Path) -> Result<(), StoreError> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
     };
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(io(folder))
+}
+
+/// Makes this process the writer of a held file: by a lock on the file itself, which all its names and
+/// mounts share.
+///
+/// # Errors
+/// [`StoreError::InUse`], [`StoreError::Io`].
+pub(super) fn lock(path: &Path, held: &mut Held) -> Result<(), StoreError> {
+    if held.lock().map_err(io(path))? {
+        return Ok(());
+    }
+    let beside = beside(path, ".lock");
+    let holder = File::open(&beside).map_or_else(
+        |_| " by another name or path of the file".to_owned(),
+        |mut file| holder(&mut file),
+    );
+    Err(StoreError::InUse {
+        path: path.to_owned(),
+        lock: beside,
+        holder,
+    })
+}
+
+/// Who holds a lock file is a courtesy: an unreadable name is no error of its own.
+fn holder(file: &mut File) -> String {
+    let mut text = String::new();
+    let _ = (&mut *file).take(32).read_to_string(&mut text);
+    text.trim()
+        .parse::<u32>()
+        .map_or_else(|_| String::new(), |pid| format!(" with process id {pid}"))
+}
+
+/// The lock of programs before the file's own lock, taken as well. The lock file is left in place when
+/// the lock is freed: removing it would race with a process that has just opened it.
+pub(super) fn take_lock_file(path: &Path) -> Result<File, StoreError> {
+    let lock_path = beside(path, ".lock");
     let mut file = OpenOptions::new()
         .create(true)
         .truncate(false)
         .read(true)
         .write(true)
+        .mode(MODE)
         .open(&lock_path)
-        .map_err(io)?;
+        .map_err(io(&lock_path))?;
     match file.try_lock() {
         Ok(()) => {}
-        Err(std::fs::TryLockError::Error(source)) => return Err(io(source)),
+        Err(std::fs::TryLockError::Error(source)) => return Err(io(&lock_path)(source)),
         Err(std::fs::TryLockError::WouldBlock) => {
-            let mut text = String::new();
-            // who holds it is a courtesy: an unreadable name is no error of its own
-            let _ = (&mut file).take(32).read_to_string(&mut text);
-            let holder = text
-                .trim()
-                .parse::<u32>()
-                .map_or_else(|_| String::new(), |pid| format!(" with process id {pid}"));
+            let holder = holder(&mut file);
             return Err(StoreError::InUse {
                 path: path.to_owned(),
                 lock: lock_path,
@@ -113,4 +217,103 @@ pub(super) fn take_lock(path: &Path) -> Result<File, StoreError> {
         .and_then(|()| file.rewind())
         .and_then(|()| writeln!(file, "{}", std::process::id()));
     Ok(file)
+}
+
+/// A database in the making, under the name `NAME.new`. It is locked from the first moment on, so that
+/// whoever finds no database at `NAME` finds this, and whoever opens the database when it has got its
+/// name finds it locked: there is no moment for a second writer.
+#[derive(Debug)]
+pub(super) struct Fresh {
+    path: PathBuf,
+    at: PathBuf,
+    held: Option<Held>,
+}
+
+impl Fresh {
+    /// Begins one, empty, to be built by SQLite.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] where another process builds one, [`StoreError::Io`].
+    pub(super) fn begin(path: &Path) -> Result<Self, StoreError> {
+        let at = beside(path, ".new");
+        loop {
+            let mut held = Held::create(&at).map_err(io(&at))?;
+            lock(path, &mut held)?;
+            if held.is_at(&at) {
+                let fresh = Self {
+                    path: path.to_owned(),
+                    at,
+                    held: Some(held),
+                };
+                fresh.clear()?;
+                return Ok(fresh);
+            }
+            // whoever built it was done between the two steps
+        }
+    }
+
+    /// Where SQLite finds it.
+    pub(super) fn at(&self) -> &Path {
+        &self.at
+    }
+
+    /// Empties it again.
+    pub(super) fn clear(&self) -> Result<(), StoreError> {
+        for leftover in ["-journal", "-wal", "-shm"] {
+            let leftover = beside(&self.at, leftover);
+            match std::fs::remove_file(&leftover) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(io(&leftover)(error));
+                }
+                _ => {}
+            }
+        }
+        match &self.held {
+            Some(held) => held.ask(|file| file.set_len(0)).map_err(io(&self.at)),
+            None => Ok(()),
+        }
+    }
+
+    /// Gives it its name; `None` where a file has got that meanwhile. `over_empty` replaces an empty one.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub(super) fn publish(&mut self, over_empty: bool) -> Result<Option<Held>, StoreError> {
+        let renamed = if over_empty {
+            std::fs::rename(&self.at, &self.path)
+        } else {
+            match renameat_with(CWD, &self.at, CWD, &self.path, RenameFlags::NOREPLACE) {
+                Err(Errno::EXIST) => return Ok(None),
+                // not every file system has it
+                Err(Errno::INVAL | Errno::NOSYS) if !self.path.exists() => {
+                    std::fs::rename(&self.at, &self.path)
+                }
+                Err(Errno::INVAL | Errno::NOSYS) => return Ok(None),
+                outcome => outcome.map_err(std::io::Error::from),
+            }
+        };
+        renamed.map_err(io(&self.at))?;
+        let held = self.held.take();
+        sync_folder(&self.path)?;
+        Ok(held)
+    }
+
+    /// Gives it another name instead, which must be free; that name.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub(super) fn publish_as(&mut self, path: &Path) -> Result<PathBuf, StoreError> {
+        std::fs::rename(&self.at, path).map_err(io(&self.at))?;
+        self.held = None;
+        sync_folder(path)?;
+        Ok(path.to_owned())
+    }
+}
+
+impl Drop for Fresh {
+    fn drop(&mut self) {
+        if self.held.is_some() {
+            let _ = std::fs::remove_file(&self.at); // nothing of it is anybody's yet
+        }
+    }
 }

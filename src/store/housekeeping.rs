@@ -50,14 +50,22 @@ impl Housekeeping {
         now: Option<WallUs>,
         monitor: &WriterMonitor,
     ) {
+        // never into files that are not those we write to; the next commit tells of them
         if self.commits >= LOOK_AFTER_COMMITS
+            && database.check().is_ok()
             && let Some(connection) = database.connection_if_open()
         {
             self.commits = 0;
             match checkpoint_if_due(connection) {
-                Ok(Some(whole)) => self.volume.note_checkpoint(whole),
+                Ok(Some(whole)) => {
+                    self.volume.note_checkpoint(whole);
+                    database.note_checkpoint();
+                }
                 Ok(None) => {}
-                Err(error) => tracing::debug!(%error, "no checkpoint this time"),
+                Err(error) => {
+                    tracing::debug!(%error, "no checkpoint this time");
+                    database.note_checkpoint(); // some of it may be done
+                }
             }
         }
         if let Some(now) = now

@@ -5,18 +5,20 @@
 //! hook or a reader has seen is durable as far as [`StoreOptions::synchronous`] promises.
 //! `docs/database.md` describes the file for people who open it with other tools.
 
-mod aside;
 mod batch;
 mod beat_query;
 mod codec;
 mod database;
 mod error;
 mod file;
+mod held;
 mod housekeeping;
+mod ids;
 mod migrate;
 mod open;
 mod outage;
 mod parse;
+mod quarantine;
 mod reader;
 mod retention;
 mod rows;
@@ -25,6 +27,7 @@ mod statements;
 #[cfg(test)]
 mod tests;
 mod volume;
+mod watch;
 mod waveform;
 mod writer;
 mod writer_thread;

@@ -74,31 +74,42 @@ pub struct Store {
     pub(super) database: Database,
     /// What happened on opening, to be stored with the first session: kind and detail.
     pub(super) notes: Vec<(&'static str, String)>,
+    /// Whether a damaged database was quarantined on opening.
+    pub(super) quarantined: bool,
 }
 
 impl Store {
     /// Takes the database at `path`, creating or migrating it. A missing or empty file becomes a new
     /// database in one atomic step. Sessions that a crash left open are marked `interrupted`.
     ///
-    /// With [`Outage::Bridge`] a damaged database is set aside for a fresh one (one whose header is
+    /// Links in the path are followed once, now: everything later happens to the file they lead to.
+    ///
+    /// With [`Outage::Bridge`] a damaged database is quarantined for a fresh one (one whose header is
     /// unreadable only where a lock file shows that it was ours), and one that cannot be written for
     /// a passing reason is tried again later.
     ///
     /// # Errors
-    /// [`StoreError::InUse`] if another process has taken it, [`StoreError::NotADatabase`],
+    /// [`StoreError::InUse`] if another process has taken it, by whatever name,
+    /// [`StoreError::DanglingLink`], [`StoreError::OtherNames`], [`StoreError::NotADatabase`],
     /// [`StoreError::OtherApplication`] and [`StoreError::NewerSchema`] for files that are not ours to
     /// write (they stay as they are), [`StoreError::Locked`], [`StoreError::Corrupt`],
     /// [`StoreError::Io`], [`StoreError::Sqlite`].
     pub fn open(path: &Path, options: StoreOptions) -> Result<Self, StoreError> {
-        let (database, aside) = Database::open(path, options)?;
-        let notes = aside
+        let (mut database, aside) = Database::open(path, options)?;
+        let quarantined = aside.is_some();
+        let mut notes: Vec<_> = aside
             .into_iter()
-            .map(|(aside, error)| (SET_ASIDE, aside_note(&aside, &error)))
+            .map(|(aside, error)| (SET_ASIDE, aside_note(&aside, &error, false)))
             .collect();
-        Ok(Self { database, notes })
+        notes.append(&mut database.take_notes());
+        Ok(Self {
+            database,
+            notes,
+            quarantined,
+        })
     }
 
-    /// The database file.
+    /// The database file, links in its path followed.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.database.path()
@@ -125,13 +136,18 @@ impl Store {
     }
 }
 
-/// Kind of the event that says a damaged database was set aside.
+/// Kind of the event that says a damaged or replaced database was quarantined.
 pub(super) const SET_ASIDE: &str = "store_set_aside";
 
-/// Logs that a damaged database was set aside; the event's words.
-pub(super) fn aside_note(aside: &Path, error: &StoreError) -> String {
-    tracing::error!(%error, aside = %aside.display(), "the database is set aside, a fresh one begins");
-    format!("{error}; it was set aside as {}", aside.display())
+/// Logs that a database was quarantined; the event's words. `whole`: the fresh one has all its rows.
+pub(super) fn aside_note(aside: &Path, error: &StoreError, whole: bool) -> String {
+    let then = if whole {
+        "a fresh one goes on with all its rows"
+    } else {
+        "a fresh, empty one begins"
+    };
+    tracing::error!(%error, aside = %aside.display(), "the database is quarantined, {then}");
+    format!("{error}; quarantined as {}, {then}", aside.display())
 }
 
 pub(super) const fn no_mutex() -> OpenFlags {

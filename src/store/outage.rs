@@ -17,7 +17,7 @@ pub enum Outage {
     /// for good. For sources that can wait and be read again.
     GiveUpAfter(Duration),
     /// Rows are collected in memory and written in order once the store takes them; a damaged
-    /// database is set aside and a fresh one begun. For a chip, which does not wait.
+    /// database is quarantined and a fresh one begun. For a chip, which does not wait.
     Bridge {
         /// Rows that have waited longer are let go, oldest first.
         longest: Duration,
@@ -60,7 +60,8 @@ pub(super) struct LetGo {
     pub(super) rows: u64,
     pub(super) beats: u64,
     pub(super) events: u64,
-    /// The newest step of the clocks among them: the times of later rows rest on it.
+    /// How the clocks stand since the newest step among them, and all their steps together: the times
+    /// of later rows rest on it.
     clock: Option<(ClockRelation, i64)>,
     /// First and last position, the last exclusive, and the time of the first.
     range: Option<(u64, u64, MonotonicNs)>,
@@ -206,7 +207,10 @@ impl LetGo {
                 self.events += 1;
                 return;
             }
-            Waiting::Clock(relation, step_us) => self.clock = Some((*relation, *step_us)),
+            Waiting::Clock(relation, step_us) => {
+                let before = self.clock.map_or(0, |(_, step_us)| step_us);
+                self.clock = Some((*relation, step_us.saturating_add(before)));
+            }
             Waiting::Gap(_) | Waiting::Block(_) | Waiting::Saliency(_) => {}
         }
         let Some((first, end, time)) = row.range() else {

@@ -11,7 +11,8 @@ use crate::time::WallUs;
 use super::StoreError;
 use super::database::check_version;
 use super::error::Context;
-use super::file::check_header;
+use super::file::{check_held, hold, resolve};
+use super::held::Held;
 use super::migrate::SCHEMA_VERSION;
 use super::open::no_mutex;
 use super::parse::{BEAT_COLUMNS, RowError, SESSION_COLUMNS, beat, event, gap, session};
@@ -64,6 +65,8 @@ pub struct Totals {
 pub struct StoreReader {
     pub(super) path: PathBuf,
     pub(super) connection: Connection,
+    /// Dropped after the connection, as it must be.
+    _held: Held,
 }
 
 impl StoreReader {
@@ -74,9 +77,11 @@ impl StoreReader {
     /// [`StoreError::OtherApplication`], [`StoreError::NewerSchema`], [`StoreError::OlderSchema`],
     /// [`StoreError::Sqlite`].
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        if !check_header(path)? {
+        let path = &resolve(path)?;
+        let held = hold(path)?;
+        if !check_held(path, &held)? {
             return Err(StoreError::Io {
-                path: path.to_owned(),
+                path: path.clone(),
                 source: std::io::ErrorKind::NotFound.into(),
             });
         }
@@ -88,7 +93,7 @@ impl StoreReader {
             Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | no_mutex())
                 .and_then(|connection| {
                     connection.busy_timeout(READER_BUSY_TIMEOUT)?;
-                    // should the file be set aside meanwhile, its log stays as it is
+                    // should the file be quarantined meanwhile, its log stays as it is
                     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
                     connection.set_prepared_statement_cache_capacity(32);
                     Ok(connection)
@@ -97,14 +102,15 @@ impl StoreReader {
         let found = check_version(&context, &connection)?;
         if found < SCHEMA_VERSION {
             return Err(StoreError::OlderSchema {
-                path: path.to_owned(),
+                path: path.clone(),
                 found,
                 known: SCHEMA_VERSION,
             });
         }
         Ok(Self {
-            path: path.to_owned(),
+            path: path.clone(),
             connection,
+            _held: held,
         })
     }
 

@@ -230,17 +230,33 @@ impl Statements<'_> {
         )
     }
 
+    /// The next id of a table whose ids SQLite itself would give again once the newest row is deleted;
+    /// given for good with the transaction that is open.
+    fn next_id(&self, doing: &'static str, table: &'static str) -> Result<i64, StoreError> {
+        let sql = format!(
+            "INSERT INTO given_ids (name, newest) \
+             VALUES (?1, coalesce((SELECT max(id) FROM {table}), 0) + 1) ON CONFLICT (name) \
+             DO UPDATE SET newest = max(newest + 1, excluded.newest) RETURNING newest"
+        );
+        self.connection
+            .prepare_cached(&sql)
+            .and_then(|mut statement| statement.query_row([table], |row| row.get(0)))
+            .map_err(|error| self.context.explain(doing, error))
+    }
+
     pub(super) fn clock_relation(
         &self,
         session: i64,
         relation: ClockRelation,
         step_us: i64,
     ) -> Result<i64, StoreError> {
+        const DOING: &str = "storing a clock relation";
         self.insert(
-            "storing a clock relation",
-            "INSERT INTO clock_relations (session, monotonic_ns, wall_us, step_us) \
-             VALUES (?1, ?2, ?3, ?4)",
+            DOING,
+            "INSERT INTO clock_relations (id, session, monotonic_ns, wall_us, step_us) \
+             VALUES (?1, ?2, ?3, ?4, ?5)",
             params![
+                self.next_id(DOING, "clock_relations")?,
                 session,
                 to_sql(relation.monotonic.0, "clock_relations.monotonic_ns")?,
                 relation.wall.0,
@@ -250,11 +266,13 @@ impl Statements<'_> {
     }
 
     pub(super) fn block(&self, session: i64, block: &EncodedBlock) -> Result<i64, StoreError> {
+        const DOING: &str = "storing raw ECG";
         self.insert(
-            "storing raw ECG",
-            "INSERT INTO ecg_blocks (session, first_sample, samples, first_monotonic_ns, codes) \
-             VALUES (?1, ?2, ?3, ?4, ?5)",
+            DOING,
+            "INSERT INTO ecg_blocks (id, session, first_sample, samples, first_monotonic_ns, codes) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             params![
+                self.next_id(DOING, "ecg_blocks")?,
                 session,
                 to_sql(block.first_sample, "ecg_blocks.first_sample")?,
                 to_sql(block.samples, "ecg_blocks.samples")?,

@@ -48,7 +48,7 @@ pub struct WriterStatus {
     pub rows_let_go: u64,
     /// How often writing began to fail since the start.
     pub outages: u64,
-    /// Damaged databases set aside since the start.
+    /// Damaged or replaced databases quarantined since the start.
     pub set_aside: u64,
     /// Beats, gaps and events deleted by retention since the start.
     pub rows_deleted: u64,

@@ -2,8 +2,10 @@
 
 mod documented;
 mod hardship;
+mod one_writer;
 mod opening;
 mod reading;
+mod replaced;
 mod retaining;
 mod saliency;
 mod speed;

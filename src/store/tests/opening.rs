@@ -97,7 +97,10 @@ fn files_that_are_not_ours_are_refused_and_untouched() {
         ),
         (
             "newer.db",
-            "schema version 5, this program knows versions 1 to 4",
+            &*format!(
+                "schema version {}, this program knows versions 1 to {SCHEMA_VERSION}",
+                SCHEMA_VERSION + 1
+            ),
         ),
         ("folder.db", "not an SQLite database"),
     ] {
@@ -222,7 +225,8 @@ fn a_database_of_version_1_is_read_once_it_was_opened_for_writing() {
     old_rows(&connection);
     drop(connection);
     let error = StoreReader::open(&path).unwrap_err().to_string();
-    assert!(error.contains("schema version 1, expected 4"), "{error}");
+    let expected = format!("schema version 1, expected {SCHEMA_VERSION}");
+    assert!(error.contains(&expected), "{error}");
 
     drop(Store::open(&path, options()).unwrap());
     let reader = StoreReader::open(&path).unwrap();

@@ -5,7 +5,7 @@ use super::super::{BeatFilter, RowFilter, StoreError, StoreReader, StoredBeat, W
 use super::{START_WALL_US, beat, block, event, fill, gap, session_info, writer};
 use crate::model::{BeatClass, Unclassifiable};
 use crate::pipeline::PipelineEvent;
-use crate::time::WallUs;
+use crate::time::{ClockRelation, WallUs};
 
 /// Three sessions of 100, 0 and 60 beats; the third starts 40 s before the first on the wall clock.
 fn three_sessions(path: &std::path::Path) -> StoreReader {
@@ -83,6 +83,140 @@ fn paging_under_any_filter_covers_exactly_the_matching_rows_in_order() {
     }
     assert!(failures.is_empty(), "{failures:#?}");
     assert!(matched > 1_000, "the filters match too little: {matched}");
+}
+
+/// Sessions while the wall clock is set back and forth: `(beat, seconds)` says before which beat by how
+/// much. Every third pair of beats is labelled the wrong way round, also at a step.
+fn stepping_sessions(path: &std::path::Path, sessions: &[(u64, Vec<(u64, i64)>)]) -> StoreReader {
+    let written = writer(path);
+    let mut start_s = 1_000;
+    for (beats, steps) in sessions {
+        let info = session_info(start_s);
+        written.begin_session(&info).unwrap();
+        let mut wall_offset_us = 0;
+        let mut order: Vec<u64> = (0..*beats).collect();
+        for pair in order.chunks_exact_mut(2).step_by(3) {
+            pair.swap(0, 1);
+        }
+        for k in order {
+            for (_, seconds) in steps.iter().filter(|(at, _)| *at == k) {
+                wall_offset_us += seconds * 1_000_000;
+                let monotonic = beat(&info, k).r_time;
+                let expected = info.start.wall_at(monotonic).0;
+                let relation = ClockRelation {
+                    monotonic,
+                    wall: WallUs(expected + wall_offset_us),
+                };
+                let step_us = seconds * 1_000_000;
+                written
+                    .record(PipelineEvent::Clock { relation, step_us })
+                    .unwrap();
+            }
+            written.record(PipelineEvent::Beat(beat(&info, k))).unwrap();
+            if k % 10 == 0 {
+                let sample = 400 + 400 * k;
+                written
+                    .record(PipelineEvent::Event(event(&info, sample)))
+                    .unwrap();
+                written
+                    .record(PipelineEvent::Gap(gap(&info, sample, 1)))
+                    .unwrap();
+            }
+        }
+        start_s += beats;
+    }
+    written.close().unwrap();
+    StoreReader::open(path).unwrap()
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(24))]
+    /// What the wall clock does may change which rows lie in a range, never whether one is found.
+    #[test]
+    fn every_row_in_a_time_range_is_found_whatever_the_clock_did(
+        sessions in proptest::collection::vec(
+            (
+                0_u64..90,
+                proptest::collection::vec(
+                    (0_u64..90, proptest::prop_oneof![
+                        -40_i64..40,
+                        -100_000_i64..100_000,
+                        proptest::strategy::Just(-400 * 86_400),
+                        proptest::strategy::Just(50 * 365 * 86_400),
+                    ]),
+                    0..5,
+                ),
+            ),
+            1..4,
+        ),
+        chosen in proptest::collection::vec(
+            (0_usize..1_000, 0_i64..200_000_000, 0_usize..4, 1_u32..40),
+            12,
+        ),
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let reader = stepping_sessions(&folder.path().join("beats.db"), &sessions);
+        let beats = all_pages(&reader, &BeatFilter::default());
+        let every = RowFilter { limit: u32::MAX, ..RowFilter::default() };
+        let events = reader.events(&every).unwrap();
+        let gaps = reader.gaps(&every).unwrap();
+        for (from, length, classes, limit) in chosen {
+            let Some(row) = beats.get(from % beats.len().max(1)) else { continue };
+            let from = row.r_wall;
+            let until = WallUs(from.0 + length);
+            let within = |wall: WallUs| from <= wall && wall < until;
+            let classes = vec![vec![], vec![BeatClass::N], vec![BeatClass::A, BeatClass::V], vec![]]
+                .swap_remove(classes);
+            let expected: Vec<_> = beats
+                .iter()
+                .filter(|row| within(row.r_wall))
+                .filter(|row| classes.is_empty() || classes.contains(&row.beat.class))
+                .map(|row| row.id)
+                .collect();
+            let range = BeatFilter {
+                classes,
+                from: Some(from),
+                until: Some(until),
+                limit,
+                ..BeatFilter::default()
+            };
+            let found = all_pages(&reader, &range);
+            let ids: Vec<_> = found.iter().map(|row| row.id).collect();
+            proptest::prop_assert_eq!(ids, expected);
+            let range = RowFilter {
+                from: Some(from),
+                until: Some(until),
+                ..every.clone()
+            };
+            let expected: Vec<_> = events.iter().filter(|row| within(row.wall)).cloned().collect();
+            proptest::prop_assert_eq!(reader.events(&range).unwrap(), expected);
+            let expected: Vec<_> = gaps.iter().filter(|row| within(row.wall)).cloned().collect();
+            proptest::prop_assert_eq!(reader.gaps(&range).unwrap(), expected);
+        }
+    }
+}
+
+/// The measured case: one session, the clock set back by 30 s in its middle.
+#[test]
+fn a_clock_that_goes_back_by_half_a_minute_hides_no_beat() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("beats.db");
+    let reader = stepping_sessions(&path, &[(160, vec![(80, -30)])]);
+    let beats = all_pages(&reader, &BeatFilter::default());
+    let mut wrong = 0;
+    for row in &beats {
+        let until = WallUs(row.r_wall.0 + 2_000_000);
+        let range = BeatFilter {
+            from: Some(row.r_wall),
+            until: Some(until),
+            ..BeatFilter::default()
+        };
+        let expected = beats
+            .iter()
+            .filter(|other| row.r_wall <= other.r_wall && other.r_wall < until);
+        wrong += u32::from(!all_pages(&reader, &range).iter().eq(expected));
+    }
+    assert_eq!((beats.len(), wrong), (160, 0));
 }
 
 #[test]

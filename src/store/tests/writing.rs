@@ -1,5 +1,5 @@
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use super::super::{
 use super::{beat, block, event, fill, gap, options, session_info, writer};
 use crate::model::BeatClass;
 use crate::pipeline::PipelineEvent;
-use crate::time::WallUs;
+use crate::time::{ClockRelation, WallUs};
 
 #[test]
 fn everything_recorded_is_read_back() {
@@ -291,22 +291,108 @@ fn what_a_crash_took_of_the_ecg_is_a_gap() {
     }
 }
 
+/// What was acquired last is known by its sample, not by a wall clock that may have gone back: the
+/// newest gap, event and beat all have an earlier wall time than those before them.
+#[test]
+fn a_crash_after_the_clock_went_back_leaves_its_gap_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("beats.db");
+    let written = writer(&path);
+    let info = session_info(0);
+    written.begin_session(&info).unwrap();
+    written
+        .record(PipelineEvent::Ecg(block(&info, 0, 1_000)))
+        .unwrap();
+    let record = |event| written.record(event).unwrap();
+    for k in 0..3 {
+        record(PipelineEvent::Beat(beat(&info, k)));
+    }
+    record(PipelineEvent::Gap(gap(&info, 1_000, 5)));
+    record(PipelineEvent::Event(event(&info, 1_020)));
+    let back_us = -3_600_000_000;
+    let monotonic = beat(&info, 3).r_time;
+    let relation = ClockRelation {
+        monotonic,
+        wall: WallUs(info.start.wall_at(monotonic).0 + back_us),
+    };
+    record(PipelineEvent::Clock {
+        relation,
+        step_us: back_us,
+    });
+    record(PipelineEvent::Gap(gap(&info, 1_700, 50)));
+    for k in 3..5 {
+        record(PipelineEvent::Beat(beat(&info, k)));
+    }
+    record(PipelineEvent::Event(event(&info, 2_900)));
+    written.flush().unwrap();
+    let copy = crashed(folder.path(), &["", "-wal"]);
+    drop(Store::open(&copy, options()).unwrap());
+    let gaps = StoreReader::open(&copy)
+        .unwrap()
+        .gaps(&RowFilter::default())
+        .unwrap();
+    let newest = &gaps.last().unwrap();
+    let expected = crate::pipeline::Gap {
+        cause: crate::pipeline::GapCause::Interrupted,
+        ..gap(&info, 1_750, 2_900 - 1_750)
+    };
+    assert_eq!((gaps.len(), newest.gap), (3, expected));
+    // by the clock as it stood then
+    assert_eq!(newest.wall, relation.wall_at(expected.time));
+}
+
+/// Copies the database's files as a crash leaves them.
+fn crashed(folder: &Path, suffixes: &[&str]) -> PathBuf {
+    for suffix in suffixes {
+        let from = folder.join(format!("beats.db{suffix}"));
+        fs::copy(from, folder.join(format!("copy.db{suffix}"))).unwrap();
+    }
+    folder.join("copy.db")
+}
+
 #[test]
 fn ids_are_never_given_twice_even_after_rows_are_deleted() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("beats.db");
-    let written = writer(&path);
-    fill(&written, 0, 10);
-    written.close().unwrap();
-    Connection::open(&path)
-        .unwrap()
-        .execute("DELETE FROM beats", [])
-        .unwrap();
-    let written = writer(&path);
-    fill(&written, 100, 1);
-    written.close().unwrap();
-    let beats = StoreReader::open(&path).unwrap().newest_beats(5).unwrap();
-    assert_eq!(beats.iter().map(|row| row.id).collect::<Vec<_>>(), [11]);
+    let record_one_of_each = |start_s| {
+        let written = writer(&path);
+        let info = session_info(start_s);
+        written.begin_session(&info).unwrap();
+        for event in [
+            PipelineEvent::Beat(beat(&info, 0)),
+            PipelineEvent::Gap(gap(&info, 500, 2)),
+            PipelineEvent::Event(event(&info, 600)),
+            PipelineEvent::Ecg(block(&info, 0, 500)),
+            PipelineEvent::Clock {
+                relation: info.start,
+                step_us: 1,
+            },
+        ] {
+            written.record(event).unwrap();
+        }
+        written.close().unwrap();
+    };
+    let tables = ["beats", "gaps", "events", "ecg_blocks", "clock_relations"];
+    let newest = |table: &str| -> i64 {
+        let sql = format!("SELECT max(id) FROM {table}");
+        let connection = Connection::open(&path).unwrap();
+        connection.query_row(&sql, [], |row| row.get(0)).unwrap()
+    };
+    for round in 0..3 {
+        record_one_of_each(100 * round);
+    }
+    let before = tables.map(newest);
+    for table in tables {
+        let connection = Connection::open(&path).unwrap();
+        connection
+            .execute(&format!("DELETE FROM {table}"), [])
+            .unwrap();
+    }
+    record_one_of_each(400);
+    let after = tables.map(newest);
+    for ((before, after), table) in before.iter().zip(after).zip(tables) {
+        assert_eq!(after, before + 1, "{table}");
+    }
 }
 
 #[test]

@@ -31,16 +31,18 @@ impl WriterThread {
 
     /// Commits everything, trying again for as long as somebody who asked for it should wait.
     pub(super) fn commit_all(&mut self) -> Result<(), StoreError> {
-        self.insist(|me| {
-            while me
-                .session
-                .as_ref()
-                .is_some_and(|session| session.row.is_none() || !me.backlog.is_empty())
-            {
-                me.attempt()?;
-            }
-            Ok(())
-        })
+        self.insist(Self::commit_pending)
+    }
+
+    pub(super) fn commit_pending(&mut self) -> Result<(), StoreError> {
+        while self
+            .session
+            .as_ref()
+            .is_some_and(|session| session.row.is_none() || !self.backlog.is_empty())
+        {
+            self.attempt()?;
+        }
+        Ok(())
     }
 
     pub(super) fn insist(
@@ -74,15 +76,8 @@ impl WriterThread {
     /// One transaction with the oldest rows; they stay in memory until it has succeeded.
     fn attempt(&mut self) -> Result<(), StoreError> {
         let outcome = match self.transact() {
-            Err(error) if error.is_damage() && self.options.outage.bridges() => {
-                let aside = self.database.set_aside()?;
-                self.monitor.lock().set_aside += 1;
-                if let Some(session) = &mut self.session {
-                    session.row = None; // the fresh one does not know it
-                }
-                self.backlog.drop_orphans();
-                let event = self.event(SET_ASIDE, aside_note(&aside, &error));
-                self.backlog.push_first(event);
+            Err(error) if self.is_mendable(&error) => {
+                self.mend(&error)?;
                 self.transact()
             }
             outcome => outcome,
@@ -112,6 +107,31 @@ impl WriterThread {
         }
     }
 
+    /// Whether a fresh database is the answer to this.
+    pub(super) fn is_mendable(&self, error: &StoreError) -> bool {
+        error.is_damage() && self.options.outage.bridges()
+    }
+
+    /// Quarantines a damaged or replaced database and goes on in a fresh one.
+    pub(super) fn mend(&mut self, error: &StoreError) -> Result<(), StoreError> {
+        let quarantined = self.database.quarantine()?;
+        self.monitor.lock().set_aside += 1;
+        let note = aside_note(&quarantined.aside, error, quarantined.whole);
+        if !quarantined.whole {
+            if let Some(session) = &mut self.session {
+                session.row = None; // the fresh one does not know it
+            }
+            self.backlog.drop_orphans();
+        }
+        if self.session.is_some() {
+            let event = self.event(SET_ASIDE, note);
+            self.backlog.push_first(event);
+        } else {
+            self.notes.push((SET_ASIDE, note));
+        }
+        Ok(())
+    }
+
     fn transact(&mut self) -> Result<usize, StoreError> {
         let (connection, context) = self.database.connection()?;
         let session = self.session.as_mut().ok_or(StoreError::NoSession)?;
@@ -125,6 +145,7 @@ impl WriterThread {
         session.row = Some(committed.session);
         session.clocks = committed.clocks;
         self.backlog.committed(committed.rows);
+        self.database.note_commit();
         let rows = committed.commit.rows.iter();
         let beats = rows.filter(|row| matches!(row, CommittedRow::Beat(_)));
         let beats = beats.count();

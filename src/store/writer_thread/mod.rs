@@ -50,9 +50,14 @@ pub(super) struct WriterThread {
 
 impl WriterThread {
     pub(super) fn new(store: Store, monitor: WriterMonitor, on_commit: CommitHook) -> Self {
-        let Store { database, notes } = store;
+        let Store {
+            mut database,
+            notes,
+            quarantined,
+        } = store;
+        database.set_pulse(monitor.pulse().clone());
         let options = database.options().clone();
-        monitor.lock().set_aside += notes.len() as u64;
+        monitor.lock().set_aside += u64::from(quarantined);
         Self {
             encoder: BlockEncoder::new(options.ecg_compression_level),
             housekeeping: Housekeeping::new(&options),
@@ -75,11 +80,14 @@ impl WriterThread {
             tracing::error!(%error, not_stored, "the store's writer stops");
             self.monitor.note_failure(&error);
         }
-        // So that the database file alone holds everything, even while readers keep the log open. A
-        // reader in the middle of a query may prevent it, which costs nothing but that.
-        if let Some(connection) = self.database.connection_if_open() {
-            let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        // what was committed last may lie in files that have lost their names since
+        if let Err(error) = self.database.check()
+            && self.is_mendable(&error)
+            && let Err(error) = self.mend(&error)
+        {
+            tracing::error!(%error, "what was committed last is lost with the files");
         }
+        self.database.finish();
         // Dropping `queue`'s owner after this makes waiting senders learn of the failure.
     }
 
@@ -269,22 +277,31 @@ impl WriterThread {
             return Ok(());
         }
         self.commit_all()?;
-        self.insist(|me| {
-            let Some(row) = me.session_row() else {
-                return Ok(());
-            };
-            let (connection, context) = me.database.connection()?;
-            Statements {
-                connection,
-                context: &context,
+        self.insist(|me| match me.close_row(at, reason) {
+            Err(error) if me.is_mendable(&error) => {
+                me.mend(&error)?;
+                me.commit_pending()?;
+                me.close_row(at, reason)
             }
-            .end_session(row, at, reason)
+            outcome => outcome,
         })?;
         self.end_trouble();
         self.commit_all()?; // what the store itself had to tell of the end
         self.session = None;
         self.note_commit(0);
         Ok(())
+    }
+
+    fn close_row(&mut self, at: ClockRelation, reason: &str) -> Result<(), StoreError> {
+        let Some(row) = self.session_row() else {
+            return Ok(());
+        };
+        let (connection, context) = self.database.connection()?;
+        Statements {
+            connection,
+            context: &context,
+        }
+        .end_session(row, at, reason)
     }
 
     fn session_row(&self) -> Option<i64> {

@@ -1,0 +1,87 @@
+//! A damaged or replaced database is quarantined: renamed, never deleted.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::{Connection, OpenFlags};
+
+use crate::time::WallUs;
+
+use super::StoreError;
+use super::file::{beside, io};
+use super::open::no_mutex;
+
+/// Pages copied between two signs of life.
+const PAGES_A_STEP: i32 = 512;
+
+/// Where a database went, and what of it goes on.
+#[derive(Debug)]
+pub(super) struct Quarantined {
+    /// Its new name.
+    pub(super) aside: PathBuf,
+    /// Whether every committed row is in the fresh database too.
+    pub(super) whole: bool,
+}
+
+/// What a quarantined database is called after its own name.
+pub(super) const DAMAGED: &str = "damaged";
+
+/// A name that is free for a database, its log and its index: `NAME.KIND-TIME`.
+pub(super) fn aside_name(path: &Path, kind: &str) -> PathBuf {
+    // a time stamp that is a file name everywhere: 20261123T034500Z
+    let stamp: String = WallUs::now()
+        .to_rfc3339()
+        .unwrap_or_default()
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .collect();
+    let (second, _) = stamp.split_at(stamp.len().min(15));
+    let taken = |name: &Path| {
+        ["", "-wal", "-shm"]
+            .iter()
+            .any(|suffix| beside(name, suffix).exists())
+    };
+    (0_u32..)
+        .map(|number| match number {
+            0 => beside(path, &format!(".{kind}-{second}Z")),
+            _ => beside(path, &format!(".{kind}-{second}Z-{number}")),
+        })
+        .find(|name| !taken(name))
+        .unwrap_or_else(|| beside(path, &format!(".{kind}")))
+}
+
+/// Renames the database with its write-ahead log to `NAME.damaged-TIME`; its new name. No connection to it may
+/// write any more.
+pub(super) fn move_aside(path: &Path) -> Result<PathBuf, StoreError> {
+    let aside = aside_name(path, DAMAGED);
+    // The log first: if the last rename fails, the next try finds the database still in its place.
+    for suffix in ["-wal", "-shm", ""] {
+        let from = beside(path, suffix);
+        match std::fs::rename(&from, beside(&aside, suffix)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(io(&from)(error));
+            }
+            _ => {}
+        }
+    }
+    Ok(aside)
+}
+
+/// Copies everything a connection sees into the empty file at `to`: also what lies in a file or log that
+/// has lost its name, as long as the connection has it open. `turn` is called between two steps.
+pub(super) fn copy(connection: &Connection, to: &Path, turn: &dyn Fn()) -> rusqlite::Result<()> {
+    let mut copy = Connection::open_with_flags(to, OpenFlags::SQLITE_OPEN_READ_WRITE | no_mutex())?;
+    let backup = Backup::new(connection, &mut copy)?;
+    loop {
+        turn();
+        match backup.step(PAGES_A_STEP)? {
+            StepResult::Done => break,
+            StepResult::More => {}
+            // a reader's lock, for a moment
+            _ => std::thread::sleep(Duration::from_millis(20)),
+        }
+    }
+    drop(backup);
+    copy.close().map_err(|(_, error)| error)
+}
