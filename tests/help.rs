@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use common::run;
 
 /// Options that scripts may rely on, of each subcommand. `--help` mentions these and no others.
-const OPTIONS: [(&str, &[&str]); 9] = [
+const OPTIONS: [(&str, &[&str]); 11] = [
     (
         "doctor",
         &[
@@ -103,6 +103,19 @@ const OPTIONS: [(&str, &[&str]); 9] = [
             "--json",
         ],
     ),
+    (
+        "backup",
+        &[
+            "--db",
+            "--config",
+            "--overwrite",
+            "--keep",
+            "--mib-per-second",
+            "--min-free-mib",
+            "--json",
+        ],
+    ),
+    ("restore", &["--db", "--config", "--check", "--json"]),
     ("record", &["--config", "--out", "--seconds", "--json"]),
     (
         "run",
@@ -303,6 +316,11 @@ fn what_is_not_known_is_refused_with_code_2() {
         vec!["bench", "--hours", "many"],
         vec!["bench", "--part", "everything"],
         vec!["evaluate"],
+        vec!["backup"],
+        vec!["backup", "a.db", "--db", "b.db", "--keep", "0"],
+        vec!["backup", "a.db", "--db", "b.db", "--keep", "3"], // not a folder
+        vec!["backup", "a.db", "--db", "b.db", "--config", "c.toml"],
+        vec!["restore", "--db", "a.db"],
         vec!["evaluate", "--data", ".", "--channel", "II"],
         vec!["evaluate", "--data", ".", "--protocol", "guess"],
         vec!["evaluate", "--data", ".", "--write-annotations", "ann"],

@@ -16,6 +16,9 @@ _ecg__gateway() {
             ",$1")
                 cmd="ecg__gateway"
                 ;;
+            ecg__gateway,backup)
+                cmd="ecg__gateway__subcmd__backup"
+                ;;
             ecg__gateway,bench)
                 cmd="ecg__gateway__subcmd__bench"
                 ;;
@@ -40,11 +43,17 @@ _ecg__gateway() {
             ecg__gateway,replay)
                 cmd="ecg__gateway__subcmd__replay"
                 ;;
+            ecg__gateway,restore)
+                cmd="ecg__gateway__subcmd__restore"
+                ;;
             ecg__gateway,run)
                 cmd="ecg__gateway__subcmd__run"
                 ;;
             ecg__gateway,simulate)
                 cmd="ecg__gateway__subcmd__simulate"
+                ;;
+            ecg__gateway__subcmd__help,backup)
+                cmd="ecg__gateway__subcmd__help__subcmd__backup"
                 ;;
             ecg__gateway__subcmd__help,bench)
                 cmd="ecg__gateway__subcmd__help__subcmd__bench"
@@ -70,6 +79,9 @@ _ecg__gateway() {
             ecg__gateway__subcmd__help,replay)
                 cmd="ecg__gateway__subcmd__help__subcmd__replay"
                 ;;
+            ecg__gateway__subcmd__help,restore)
+                cmd="ecg__gateway__subcmd__help__subcmd__restore"
+                ;;
             ecg__gateway__subcmd__help,run)
                 cmd="ecg__gateway__subcmd__help__subcmd__run"
                 ;;
@@ -83,12 +95,46 @@ _ecg__gateway() {
 
     case "${cmd}" in
         ecg__gateway)
-            opts="-h -V --help --version demo replay simulate record run doctor evaluate explain bench help"
+            opts="-h -V --help --version demo replay simulate record run doctor evaluate explain bench backup restore help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ecg__subcmd__gateway__subcmd__backup)
+            opts="-h -V --db --config --overwrite --keep --mib-per-second --min-free-mib --json --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --db)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keep)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --mib-per-second)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --min-free-mib)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -391,8 +437,22 @@ _ecg__gateway() {
             return 0
             ;;
         ecg__subcmd__gateway__subcmd__help)
-            opts="demo replay simulate record run doctor evaluate explain bench help"
+            opts="demo replay simulate record run doctor evaluate explain bench backup restore help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ecg__subcmd__gateway__subcmd__help__subcmd__backup)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -516,6 +576,20 @@ _ecg__gateway() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        ecg__subcmd__gateway__subcmd__help__subcmd__restore)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         ecg__subcmd__gateway__subcmd__help__subcmd__run)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -618,6 +692,28 @@ _ecg__gateway() {
                     return 0
                     ;;
                 --inject)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ecg__subcmd__gateway__subcmd__restore)
+            opts="-h -V --db --config --check --json --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --db)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

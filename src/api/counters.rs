@@ -21,6 +21,10 @@ pub(super) struct Counters {
     pub(super) dropped_slow_request: AtomicU64,
     /// Connections closed because a request was too long.
     pub(super) dropped_large_request: AtomicU64,
+    /// Times the socket's file was found removed or replaced.
+    pub(super) socket_lost: AtomicU64,
+    /// 1 while it is, else 0.
+    pub(super) socket_away: AtomicU64,
     /// Event streams closed because the client read more slowly than beats came.
     pub(super) dropped_lagging: AtomicU64,
 }

@@ -9,14 +9,15 @@ use std::time::Duration;
 
 use axum::serve::Listener;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::UnixStream;
 use tokio::net::unix::SocketAddr;
-use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::access::{Access, Peer};
 use super::counters::{Counters, Present, count};
 use super::head::Head;
+use super::watch::Doors;
 
 /// What a client is told whose request is not read: name and status line, title, detail.
 type Refusal = (&'static str, &'static str, &'static str, &'static str);
@@ -63,7 +64,7 @@ fn refusal((name, status, title, detail): Refusal) -> String {
 
 /// Accepts up to a number of connections and turns more away at once.
 pub(super) struct CappedListener {
-    pub(super) inner: UnixListener,
+    pub(super) inner: Doors,
     pub(super) places: Arc<Semaphore>,
     pub(super) lingering: Arc<Semaphore>,
     pub(super) counters: Arc<Counters>,

@@ -154,6 +154,16 @@ fn connections(page: &mut Page, shared: &Shared) {
         "Event streams now.",
         Some(read(&counters.streams)),
     );
+    page.gauge(
+        "socket_in_place",
+        "1 where clients find the socket's file, else 0.",
+        Some(1 - read(&counters.socket_away).min(1)),
+    );
+    page.counter(
+        "socket_lost_total",
+        "Times the socket's file was found removed or replaced.",
+        Some(read(&counters.socket_lost)),
+    );
     page.metric(
         "connections_refused_total",
         "counter",

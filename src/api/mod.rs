@@ -24,6 +24,7 @@ mod status;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 pub use access::{Access, Named};
 pub use live::{AcquisitionStatus, Condition, LiveStatus, ServiceState, SharedLiveStatus};

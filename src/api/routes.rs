@@ -16,6 +16,7 @@ use super::json;
 use super::problem::{Kind, Problem};
 use super::query::{List, Parameters, parse_id};
 use super::server::Shared;
+use super::stream::Seen;
 use super::{metrics, saliency, status, stream};
 use crate::store::{BeatFilter, RowFilter, StoreReader, WaveformRange};
 
@@ -163,6 +164,7 @@ async fn get_status(State(shared): Api, uri: Uri) -> Response {
 
 #[derive(Serialize)]
 struct Sessions {
+    epoch: String,
     sessions: Vec<json::Session>,
     next_cursor: Option<String>,
 }
@@ -176,6 +178,7 @@ async fn get_sessions(State(shared): Api, uri: Uri) -> Response {
                 let mut rows = reader.sessions(after_id, limit + 1)?;
                 let more = cut(&mut rows, limit);
                 Ok(Sessions {
+                    epoch: reader.epoch()?.to_string(),
                     next_cursor: cursor(more, rows.last().map(|row| row.id), List::Sessions),
                     sessions: rows.iter().map(json::Session::from).collect(),
                 })
@@ -301,7 +304,6 @@ async fn filtered<T: Send + 'static>(
         from: parameters.time("from")?,
         until: parameters.time("to")?,
         after_id: parameters.cursor(list)?,
-        after_beat: 0,
         limit: limit + 1,
     };
     shared
@@ -310,28 +312,27 @@ async fn filtered<T: Send + 'static>(
 }
 
 async fn get_stream(State(shared): Api, headers: HeaderMap, uri: Uri) -> Response {
-    let resume_after = || {
+    let seen = || {
         let parameters = Parameters::parse(&uri, &["last_event_id"])?;
         let name = "Last-Event-ID";
-        let id =
-            match headers.get(name) {
-                None => parameters.one("last_event_id")?,
-                Some(value) => Some(value.to_str().map_err(|_| {
-                    Problem::invalid(name, "bytes outside ASCII", "the id of a beat")
-                })?),
-            };
+        let id = match headers.get(name) {
+            None => parameters.one("last_event_id")?,
+            Some(value) => Some(value.to_str().map_err(|_| {
+                Problem::invalid(name, "bytes outside ASCII", "the id of an event")
+            })?),
+        };
         // an EventSource that has seen no id yet sends an empty one, or none
         id.filter(|id| !id.is_empty())
             .map(|id| {
-                id.parse()
-                    .ok()
-                    .filter(|id| *id >= 0)
-                    .ok_or_else(|| Problem::invalid(name, id, "the id of a beat, or 0 for all"))
+                Seen::parse(id).ok_or_else(|| {
+                    let expected = "an id of this stream, the id of a beat, or 0 for all";
+                    Problem::invalid(name, id, expected)
+                })
             })
             .transpose()
     };
-    match resume_after() {
-        Ok(resume_after) => stream::open(Arc::clone(&shared), resume_after).into_response(),
+    match seen() {
+        Ok(seen) => stream::open(Arc::clone(&shared), seen).into_response(),
         Err(problem) => problem.respond(&uri.to_string()),
     }
 }

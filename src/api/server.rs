@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::access::{Access, Peer};
 use super::counters::Counters;
@@ -19,6 +19,7 @@ use super::routes::router;
 use super::saliency::Revisitors;
 use super::socket::{BoundSocket, SocketError, bind};
 use super::stream::StreamHub;
+use super::watch::{Doors, SocketWatch};
 use crate::pulse::Pulse;
 use crate::store::{StoreReader, WriterMonitor};
 use crate::time::WallUs;
@@ -156,6 +157,13 @@ impl ApiServer {
             .max_blocking_threads(READERS)
             .build()
             .map_err(failed("starting its runtime"))?;
+        // the service manager's may be another one than was configured
+        let path = listener
+            .local_addr()
+            .ok()
+            .filter(|_| socket.is_none())
+            .and_then(|address| address.as_pathname().map(Path::to_owned))
+            .unwrap_or_else(|| options.path.clone());
         let inner = {
             let _inside = runtime.enter();
             tokio::net::UnixListener::from_std(listener).map_err(failed("watching the socket"))?
@@ -172,8 +180,16 @@ impl ApiServer {
             readers: Mutex::default(),
             turns: Semaphore::new(READERS),
         });
+        let (replace, replaced) = mpsc::channel(1);
+        let socket = SocketWatch::new(
+            &path,
+            options.mode,
+            socket,
+            replace,
+            Arc::clone(&shared.counters),
+        );
         let listener = CappedListener {
-            inner,
+            inner: Doors::new(inner, replaced),
             places: Arc::new(Semaphore::new(options.max_connections)),
             lingering: Arc::new(Semaphore::new(MOST_LINGERING)),
             counters: Arc::clone(&shared.counters),
@@ -188,8 +204,10 @@ impl ApiServer {
             .name("api".to_owned())
             .spawn(move || {
                 runtime.block_on(async {
+                    let watched = socket.run(shared.closing.clone());
                     tokio::select! {
-                        () = serve(listener, shared, socket) => {}
+                        () = serve(listener, shared) => {}
+                        () = watched => {}
                         () = show_life(&shown) => {}
                     }
                 });
@@ -242,12 +260,11 @@ async fn show_life(pulse: &Pulse) {
     }
 }
 
-async fn serve(listener: CappedListener, shared: Arc<Shared>, socket: Option<BoundSocket>) {
+async fn serve(listener: CappedListener, shared: Arc<Shared>) {
     let mut closing = shared.closing.clone();
     let mut overdue = shared.closing.clone();
     let graceful = async move {
         let _ = closing.wait_for(|closing| *closing).await;
-        drop(socket); // no new client finds us from here on
     };
     let service = router(shared).into_make_service_with_connect_info::<Peer>();
     let served = axum::serve(listener, service).with_graceful_shutdown(graceful);
@@ -295,10 +312,6 @@ impl Shared {
         })
         .await
         .unwrap_or_else(|_| Err(unavailable("the read was cut off")))
-    }
-
-    pub(super) async fn newest_beat_id(self: &Arc<Self>) -> Result<i64, Problem> {
-        self.read(|reader| Ok(reader.newest_beat_id()?)).await
     }
 
     /// Readers of a database that was set aside would go on reading it. Which one it is now.

@@ -14,7 +14,7 @@ use super::problem::Problem;
 use super::server::Shared;
 use crate::acquisition::EdgeNumbers;
 use crate::signal::SignalQuality;
-use crate::store::{StoredBeat, StoredSession, Totals, WriterMonitor, WriterStatus};
+use crate::store::{Epoch, StoredBeat, StoredSession, Totals, WriterMonitor, WriterStatus};
 use crate::time::{ClockRelation, WallUs};
 
 const DISCLAIMER: &str = "Engineering and research system, not a certified medical device: not for \
@@ -120,6 +120,7 @@ struct Store {
     state: &'static str,
     detail: Option<String>,
     path: String,
+    epoch: Option<String>,
     size_bytes: Option<u64>,
     commits: Option<u64>,
     beats_committed: Option<u64>,
@@ -147,10 +148,13 @@ struct Connections {
     dropped_slow_request: u64,
     dropped_large_request: u64,
     dropped_slow_reader: u64,
+    socket_in_place: bool,
+    socket_lost: u64,
 }
 
 /// What is read from the database.
 struct Rows {
+    epoch: Epoch,
     session: Option<StoredSession>,
     newest_beats: Vec<StoredBeat>,
     totals: Totals,
@@ -163,6 +167,7 @@ pub(super) async fn status(shared: &Arc<Shared>) -> Status {
     let rows = shared
         .read(|reader| {
             Ok(Rows {
+                epoch: reader.epoch()?,
                 session: reader.latest_session()?,
                 newest_beats: reader
                     .newest_beats(u32::try_from(MOST_INTERVALS).unwrap_or(u32::MAX))?,
@@ -242,6 +247,8 @@ pub(super) async fn status(shared: &Arc<Shared>) -> Status {
             dropped_stalled: read(&counters.dropped_stalled),
             dropped_idle: read(&counters.dropped_idle),
             dropped_slow_reader: read(&counters.dropped_lagging),
+            socket_in_place: read(&counters.socket_away) == 0,
+            socket_lost: read(&counters.socket_lost),
         },
     }
 }
@@ -283,6 +290,7 @@ fn store(shared: &Shared, writer: Option<&WriterStatus>, rows: &Result<Rows, Pro
         state,
         detail,
         path: shared.deps.database.display().to_string(),
+        epoch: rows.as_ref().ok().map(|rows| rows.epoch.to_string()),
         size_bytes: rows.as_ref().ok().map(|rows| rows.size_bytes),
         commits: writer.map(|writer| writer.commits),
         beats_committed: writer.map(|writer| writer.beats_committed),

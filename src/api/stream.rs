@@ -1,7 +1,7 @@
 //! `/v1/stream`: beats, gaps and events as server-sent events, live and resumable.
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::response::sse::{Event as SseEvent, KeepAlive, Sse};
@@ -14,7 +14,7 @@ use super::counters::{Present, count};
 use super::json;
 use super::problem::Problem;
 use super::server::Shared;
-use crate::store::{BeatFilter, Commit, CommittedRow, RowFilter, StoreReader};
+use crate::store::{BeatFilter, Commit, CommittedRow, Epoch, RowFilter, StoreMark, StoreReader};
 
 /// Commits a stream may be behind before it is closed.
 pub(super) const MOST_COMMITS_BEHIND: usize = 256;
@@ -39,140 +39,287 @@ enum RowId {
     Event(i64),
 }
 
+/// A commit as it goes to the streams.
+#[derive(Debug)]
+struct Published {
+    /// Where its database stood before.
+    before: StoreMark,
+    frames: Vec<Frame>,
+}
+
 /// Carries committed rows from the store's commit hook to the streams; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct StreamHub {
-    commits: broadcast::Sender<Arc<[Frame]>>,
+    commits: broadcast::Sender<Arc<Published>>,
+    /// Where the database stands after what was published last. Held while a commit is passed on, so
+    /// that a stream begins exactly between two of them.
+    latest: Arc<Mutex<Option<StoreMark>>>,
 }
 
 impl Default for StreamHub {
     fn default() -> Self {
         Self {
             commits: broadcast::Sender::new(MOST_COMMITS_BEHIND),
+            latest: Arc::default(),
         }
     }
 }
 
 impl StreamHub {
+    /// A hub for a database that stands at `mark`; `None` where that is not known yet.
+    #[must_use]
+    pub fn at(mark: Option<StoreMark>) -> Self {
+        let hub = Self::default();
+        *hub.lock() = mark;
+        hub
+    }
+
     /// Passes a commit on to every open stream; never blocks, costs next to nothing without one.
     pub fn publish(&self, commit: &Commit) {
+        let mut latest = self.lock();
+        let mut after = commit.before;
+        for row in &commit.rows {
+            advance(&mut after, RowId::of(row));
+        }
+        *latest = Some(after);
         if self.commits.receiver_count() > 0 {
             // no receiver any more is no error
-            let _ = self.commits.send(commit.rows.iter().map(frame).collect());
+            let _ = self.commits.send(Arc::new(Published {
+                before: commit.before,
+                frames: commit.rows.iter().map(frame).collect(),
+            }));
+        }
+    }
+
+    /// Everything published from now on, and where the database stands at this moment.
+    fn subscribe(&self) -> (broadcast::Receiver<Arc<Published>>, Option<StoreMark>) {
+        let latest = self.lock();
+        (self.commits.subscribe(), *latest)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<StoreMark>> {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl RowId {
+    const fn of(row: &CommittedRow) -> Self {
+        match row {
+            CommittedRow::Beat(row) => Self::Beat(row.id),
+            CommittedRow::Gap(row) => Self::Gap(row.id),
+            CommittedRow::Event(row) => Self::Event(row.id),
         }
     }
 }
 
 fn frame(row: &CommittedRow) -> Frame {
-    match row {
-        CommittedRow::Beat(row) => Frame::new(RowId::Beat(row.id), &json::Beat::from(row)),
-        CommittedRow::Gap(row) => Frame::new(RowId::Gap(row.id), &json::Gap::from(row)),
-        CommittedRow::Event(row) => Frame::new(RowId::Event(row.id), &json::Event::from(row)),
+    let data = match row {
+        CommittedRow::Beat(row) => serde_json::to_string(&json::Beat::from(row)),
+        CommittedRow::Gap(row) => serde_json::to_string(&json::Gap::from(row)),
+        CommittedRow::Event(row) => serde_json::to_string(&json::Event::from(row)),
+    };
+    Frame {
+        row: RowId::of(row),
+        data: data.unwrap_or_default().into(), // plain structs serialise
     }
 }
 
 impl Frame {
-    fn new(row: RowId, value: &impl Serialize) -> Self {
-        Self {
-            row,
-            data: serde_json::to_string(value).unwrap_or_default().into(), // plain structs serialise
-        }
-    }
-
-    fn to_sse(&self) -> SseEvent {
-        let event = SseEvent::default().data(&self.data);
-        match self.row {
-            RowId::Beat(id) => event.event("beat").id(id.to_string()),
-            RowId::Gap(_) => event.event("gap"),
-            RowId::Event(_) => event.event("event"),
-        }
+    /// As an event after which the stream stands at `position`.
+    fn to_sse(&self, position: &StoreMark) -> SseEvent {
+        let name = match self.row {
+            RowId::Beat(_) => "beat",
+            RowId::Gap(_) => "gap",
+            RowId::Event(_) => "event",
+        };
+        SseEvent::default()
+            .data(&self.data)
+            .event(name)
+            .id(event_id(position))
     }
 }
 
-/// What a stream has already sent, so that catching up and going live neither skip nor repeat.
+/// The `id:` after which a stream goes on behind this place.
+fn event_id(position: &StoreMark) -> String {
+    let StoreMark {
+        epoch,
+        beat,
+        gap,
+        event,
+    } = position;
+    format!("{epoch}.{beat}.{gap}.{event}")
+}
+
+/// Moves a stream's position past the row; false if it has been sent before.
+fn advance(position: &mut StoreMark, row: RowId) -> bool {
+    let (sent, id) = match row {
+        RowId::Beat(id) => (&mut position.beat, id),
+        RowId::Gap(id) => (&mut position.gap, id),
+        RowId::Event(id) => (&mut position.event, id),
+    };
+    let new = id > *sent;
+    *sent = id.max(*sent);
+    new
+}
+
+/// The id of an event that a client has seen last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// A beat of this database, whichever that is. Gaps and events recorded while it was the newest
+    /// come again.
+    Beat(i64),
+    /// A place in one database.
+    Mark(StoreMark),
+}
+
+impl Seen {
+    /// `epoch.beat.gap.event`, or a whole number from 0.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let number = |text: &str| text.parse().ok().filter(|id: &i64| *id >= 0);
+        let digits = |text: &str| {
+            let plain = text.bytes().all(|byte| byte.is_ascii_digit());
+            plain.then(|| number(text)).flatten()
+        };
+        let Some((epoch, ids)) = text.split_once('.') else {
+            return number(text).map(Self::Beat);
+        };
+        let mut ids = ids.split('.').map(digits);
+        let mark = StoreMark {
+            epoch: Epoch::parse(epoch)?,
+            beat: ids.next()??,
+            gap: ids.next()??,
+            event: ids.next()??,
+        };
+        ids.next().is_none().then_some(Self::Mark(mark))
+    }
+
+    /// Where in the database to go on, and why not behind what was seen where that cannot be.
+    fn find(self, reader: &StoreReader) -> Result<(StoreMark, Option<Lost>), Problem> {
+        let newest = reader.mark()?;
+        Ok(match self {
+            Self::Beat(beat) if beat <= newest.beat => {
+                let (gap, event) = reader.newest_rows_before(beat)?;
+                let epoch = newest.epoch;
+                let position = StoreMark {
+                    epoch,
+                    beat,
+                    gap,
+                    event,
+                };
+                (position, None)
+            }
+            Self::Mark(mark) if mark.epoch != newest.epoch => (newest, Some(OTHER_DATABASE)),
+            Self::Mark(mark)
+                if mark.beat <= newest.beat
+                    && mark.gap <= newest.gap
+                    && mark.event <= newest.event =>
+            {
+                (mark, None)
+            }
+            Self::Beat(_) | Self::Mark(_) => (newest, Some(UNKNOWN_ID)),
+        })
+    }
+}
+
+/// Why a stream does not go on behind what its client has seen: reason and sentence.
 #[derive(Debug, Clone, Copy)]
-struct Position {
-    /// The beat the client named; gaps and events recorded at or after it are sent again.
-    resumed_at: i64,
-    beat: i64,
-    gap: i64,
-    event: i64,
+struct Lost(&'static str, &'static str);
+
+const UNKNOWN_ID: Lost = Lost(
+    "unknown_event_id",
+    "the named row is not in this database; the stream starts with what comes next",
+);
+const OTHER_DATABASE: Lost = Lost(
+    "other_database",
+    "the named row is of another database (one that was set aside, or from before a backup was restored); \
+     the stream starts with what comes next",
+);
+const DATABASE_REPLACED: Lost = Lost(
+    "database_replaced",
+    "a fresh database has been begun; the stream goes on with what it holds from here on",
+);
+
+#[derive(Serialize)]
+struct Reset<'a> {
+    reason: &'a str,
+    detail: &'a str,
+    epoch: String,
 }
 
-impl Position {
-    const fn after(beat: i64) -> Self {
-        Self {
-            resumed_at: beat,
-            beat,
-            gap: 0,
-            event: 0,
-        }
-    }
-
-    /// Moves past the row; false if it has been sent before.
-    fn advance(&mut self, row: RowId) -> bool {
-        let (sent, id) = match row {
-            RowId::Beat(id) => (&mut self.beat, id),
-            RowId::Gap(id) => (&mut self.gap, id),
-            RowId::Event(id) => (&mut self.event, id),
+impl Lost {
+    /// The event that says so; the stream goes on behind `position`.
+    fn to_sse(self, position: &StoreMark) -> SseEvent {
+        let Self(reason, detail) = self;
+        let reset = Reset {
+            reason,
+            detail,
+            epoch: position.epoch.to_string(),
         };
-        let new = id > *sent;
-        *sent = id.max(*sent);
-        new
+        SseEvent::default()
+            .event("reset")
+            .id(event_id(position))
+            .data(serde_json::to_string(&reset).unwrap_or_default()) // texts serialise
     }
+}
 
-    /// The next rows from the store in the order they were recorded, and whether these were all.
-    fn catch_up(&mut self, reader: &StoreReader) -> Result<(Vec<Frame>, bool), Problem> {
-        let beats = reader.beats(&BeatFilter {
-            after_id: self.beat,
-            limit: PAGE_ROWS,
-            ..BeatFilter::default()
-        })?;
-        let filter = |after_id| RowFilter {
-            after_id,
-            after_beat: self.resumed_at,
-            limit: PAGE_ROWS,
-            ..RowFilter::default()
-        };
-        let gaps = reader.gaps(&filter(self.gap))?;
-        let events = reader.events(&filter(self.event))?;
-        let full = |rows: usize| rows >= usize::try_from(PAGE_ROWS).unwrap_or(usize::MAX);
-        let all = !full(beats.len()) && !full(gaps.len()) && !full(events.len());
-        // Beyond the newest beat here, or the last row of a full page, order is not known yet.
-        let mut horizon = beats.last().map_or(self.beat, |row| row.id);
-        if full(gaps.len()) {
-            horizon = gaps
-                .last()
-                .map_or(horizon, |row| row.after_beat.min(horizon));
-        }
-        if full(events.len()) {
-            horizon = events
-                .last()
-                .map_or(horizon, |row| row.after_beat.min(horizon));
-        }
-        let mut rows: Vec<(i64, u8, CommittedRow)> = Vec::new();
-        rows.extend(
-            beats
-                .into_iter()
-                .map(|row| (row.id, 0, CommittedRow::Beat(row))),
-        );
-        rows.extend(
-            gaps.into_iter()
-                .map(|row| (row.after_beat, 1, CommittedRow::Gap(row))),
-        );
-        rows.extend(
-            events
-                .into_iter()
-                .map(|row| (row.after_beat, 2, CommittedRow::Event(row))),
-        );
-        rows.retain(|(after_beat, _, _)| *after_beat <= horizon);
-        rows.sort_by_key(|(after_beat, kind, _)| (*after_beat, *kind)); // stable: ids stay in order
-        let frames: Vec<_> = rows.iter().map(|(_, _, row)| frame(row)).collect();
-        for frame in &frames {
-            self.advance(frame.row);
-        }
-        Ok((frames, all))
+/// What reading on behind a position comes to.
+enum Page {
+    /// Rows in the order they were recorded, and whether these were all.
+    Rows(Vec<Frame>, bool),
+    /// The database is another one by now, and stands here.
+    Replaced(StoreMark),
+}
+
+/// The next rows behind `position` from the store.
+fn read_on(position: &StoreMark, reader: &StoreReader) -> Result<Page, Problem> {
+    let newest = reader.mark()?;
+    if newest.epoch != position.epoch {
+        return Ok(Page::Replaced(newest));
     }
+    let beats = reader.beats(&BeatFilter {
+        after_id: position.beat,
+        limit: PAGE_ROWS,
+        ..BeatFilter::default()
+    })?;
+    let filter = |after_id| RowFilter {
+        after_id,
+        limit: PAGE_ROWS,
+        ..RowFilter::default()
+    };
+    let gaps = reader.gaps(&filter(position.gap))?;
+    let events = reader.events(&filter(position.event))?;
+    let full = |rows: usize| rows >= usize::try_from(PAGE_ROWS).unwrap_or(usize::MAX);
+    // Beyond the last row of a full page order is not known yet.
+    let horizons = [
+        beats.last().filter(|_| full(beats.len())).map(|row| row.id),
+        gaps.last()
+            .filter(|_| full(gaps.len()))
+            .map(|row| row.after_beat),
+        events
+            .last()
+            .filter(|_| full(events.len()))
+            .map(|row| row.after_beat),
+    ];
+    let horizon = horizons.into_iter().flatten().min();
+    let mut rows: Vec<(i64, u8, CommittedRow)> = Vec::new();
+    rows.extend(
+        beats
+            .into_iter()
+            .map(|row| (row.id, 0, CommittedRow::Beat(row))),
+    );
+    rows.extend(
+        gaps.into_iter()
+            .map(|row| (row.after_beat, 1, CommittedRow::Gap(row))),
+    );
+    rows.extend(
+        events
+            .into_iter()
+            .map(|row| (row.after_beat, 2, CommittedRow::Event(row))),
+    );
+    rows.retain(|(after_beat, _, _)| horizon.is_none_or(|horizon| *after_beat <= horizon));
+    rows.sort_by_key(|(after_beat, kind, _)| (*after_beat, *kind)); // stable: ids stay in order
+    let frames = rows.iter().map(|(_, _, row)| frame(row)).collect();
+    Ok(Page::Rows(frames, horizon.is_none()))
 }
 
 #[derive(Serialize)]
@@ -186,17 +333,23 @@ fn notice(name: &str, reason: &str, detail: &str) -> SseEvent {
     SseEvent::default().event(name).data(text)
 }
 
-/// The response: live from now on, or everything after the beat `resume_after` first.
+/// The response: live from now on, or everything behind what the client has seen first.
 pub(super) fn open(
     shared: Arc<Shared>,
-    resume_after: Option<i64>,
+    seen: Option<Seen>,
 ) -> Sse<impl tokio_stream::Stream<Item = Result<SseEvent, Infallible>>> {
     let (sender, receiver) = mpsc::channel(HANDED_OVER);
     tokio::spawn(async move {
         let _present = Present::new(Arc::clone(&shared.counters), |counters| &counters.streams);
         let mut closing = shared.closing.clone();
+        let stream = Stream {
+            shared: &shared,
+            sender: &sender,
+            position: None,
+            left: Vec::new(),
+        };
         tokio::select! {
-            () = feed(&shared, resume_after, &sender) => {}
+            _ = stream.feed(seen) => {}
             () = sender.closed() => {}
             _ = closing.wait_for(|closing| *closing) => {}
         }
@@ -204,95 +357,180 @@ pub(super) fn open(
     Sse::new(ReceiverStream::new(receiver)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
 }
 
-/// Sends until the client, the hub or patience is gone.
-async fn feed(
-    shared: &Arc<Shared>,
-    resume_after: Option<i64>,
-    sender: &mpsc::Sender<Result<SseEvent, Infallible>>,
-) {
-    let mut commits = shared.hub.commits.subscribe(); // before reading: no row falls between
-    let mut hello = Some(
-        SseEvent::default()
-            .comment("live after this")
-            .retry(RECONNECT_AFTER),
-    );
-    let mut position = None;
-    if let Some(beat) = resume_after {
-        match shared.newest_beat_id().await {
-            Ok(newest) if beat <= newest => position = Some(Position::after(beat)),
-            Ok(_) => {
-                let event = notice(
-                    "reset",
-                    "unknown_event_id",
-                    "the named beat is not in this database; the stream starts with what comes next",
-                );
-                if sender.send(Ok(event)).await.is_err() {
-                    return;
+/// The stream has ended.
+struct Ended;
+
+/// One client's stream.
+struct Stream<'a> {
+    shared: &'a Arc<Shared>,
+    sender: &'a mpsc::Sender<Result<SseEvent, Infallible>>,
+    /// What has been sent, so that catching up and going live neither skip nor repeat; `None` while
+    /// no commit has told which database this is.
+    position: Option<StoreMark>,
+    /// Databases this stream has left: commits to them may still come.
+    left: Vec<Epoch>,
+}
+
+impl Stream<'_> {
+    /// Sends until the client, the hub or patience is gone.
+    async fn feed(mut self, seen: Option<Seen>) -> Result<Infallible, Ended> {
+        // before reading: no row falls between
+        let (mut commits, latest) = self.shared.hub.subscribe();
+        let mut behind = false;
+        self.position = latest;
+        if let Some(seen) = seen {
+            let (position, lost) = self
+                .read(move |reader| reader.at_once(|reader| seen.find(reader)))
+                .await?;
+            self.left.extend(
+                latest
+                    .map(|latest| latest.epoch)
+                    .filter(|epoch| *epoch != position.epoch),
+            );
+            self.position = Some(position);
+            match lost {
+                None => behind = true,
+                Some(lost) => self.send(lost.to_sse(&position)).await?,
+            }
+        }
+        let mut greeted = false;
+        loop {
+            let just_caught_up = behind;
+            while let (true, Some(position)) = (behind, self.position) {
+                let page = self
+                    .read(move |reader| reader.at_once(|reader| read_on(&position, reader)))
+                    .await?;
+                match page {
+                    Page::Rows(frames, all) => {
+                        behind = !all;
+                        self.pass_on(&frames).await?;
+                    }
+                    Page::Replaced(mark) => {
+                        behind = false;
+                        self.change_to(mark).await?;
+                    }
                 }
             }
-            Err(problem) => {
-                let event = notice("closed", problem.kind.name(), &problem.detail);
-                let _ = sender.send(Ok(event)).await;
-                return;
+            if !greeted {
+                greeted = true;
+                self.greet().await?;
+            }
+            match commits.recv().await {
+                Ok(commit) => {
+                    let epoch = commit.before.epoch;
+                    if self.left.contains(&epoch) {
+                        continue;
+                    }
+                    if self.position.is_none_or(|position| position.epoch != epoch) {
+                        self.change_to(commit.before).await?;
+                    }
+                    self.pass_on(&commit.frames).await?;
+                }
+                // commits went by while the backlog was read, not because the client is slow
+                Err(RecvError::Lagged(_)) if just_caught_up => behind = true,
+                Err(RecvError::Lagged(_)) => {
+                    count(&self.shared.counters.dropped_lagging);
+                    let event = notice(
+                        "closed",
+                        "slow_reader",
+                        "beats came faster than they were read; resume with Last-Event-ID",
+                    );
+                    self.send(event).await?;
+                    return Err(Ended);
+                }
+                Err(RecvError::Closed) => return Err(Ended),
             }
         }
     }
-    let mut behind = position.is_some();
-    loop {
-        let just_caught_up = behind;
-        while let (true, Some(mut from)) = (behind, position) {
-            let read = shared
-                .read(move |reader| {
-                    let (frames, all) = from.catch_up(reader)?;
-                    Ok((from, frames, all))
-                })
-                .await;
-            match read {
-                Ok((reached, frames, all)) => {
-                    position = Some(reached);
-                    behind = !all;
-                    for frame in frames {
-                        if sender.send(Ok(frame.to_sse())).await.is_err() {
-                            return;
-                        }
-                    }
-                }
-                Err(problem) => {
-                    let event = notice("closed", problem.kind.name(), &problem.detail);
-                    let _ = sender.send(Ok(event)).await;
-                    return;
-                }
+
+    /// Says where the backlog ends; its id lets a client that has seen no row resume from here.
+    async fn greet(&self) -> Result<(), Ended> {
+        let mut hello = SseEvent::default()
+            .comment("live after this")
+            .retry(RECONNECT_AFTER);
+        if let Some(position) = &self.position {
+            hello = hello.id(event_id(position));
+        }
+        self.send(hello).await
+    }
+
+    /// Sends the rows that have not been sent before.
+    async fn pass_on(&mut self, frames: &[Frame]) -> Result<(), Ended> {
+        for frame in frames {
+            if let Some(position) = &mut self.position
+                && advance(position, frame.row)
+            {
+                let event = frame.to_sse(position);
+                self.send(event).await?;
             }
         }
-        if let Some(hello) = hello.take()
-            && sender.send(Ok(hello)).await.is_err()
-        {
-            return;
+        Ok(())
+    }
+
+    /// Goes on in another database, and says so where it was in one before.
+    async fn change_to(&mut self, mark: StoreMark) -> Result<(), Ended> {
+        if let Some(before) = self.position.replace(mark) {
+            self.left.push(before.epoch);
+            self.send(DATABASE_REPLACED.to_sse(&mark)).await?;
         }
-        match commits.recv().await {
-            Ok(frames) => {
-                for frame in frames.iter() {
-                    let new = position
-                        .as_mut()
-                        .is_none_or(|position| position.advance(frame.row));
-                    if new && sender.send(Ok(frame.to_sse())).await.is_err() {
-                        return;
-                    }
-                }
+        Ok(())
+    }
+
+    async fn send(&self, event: SseEvent) -> Result<(), Ended> {
+        self.sender.send(Ok(event)).await.map_err(|_| Ended)
+    }
+
+    /// Asks the store; where it does not answer, the client is told why and the stream ends.
+    async fn read<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&StoreReader) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Ended> {
+        match self.shared.read(ask).await {
+            Ok(answer) => Ok(answer),
+            Err(problem) => {
+                let event = notice("closed", problem.kind.name(), &problem.detail);
+                self.send(event).await?;
+                Err(Ended)
             }
-            // commits went by while the backlog was read, not because the client is slow
-            Err(RecvError::Lagged(_)) if just_caught_up => behind = true,
-            Err(RecvError::Lagged(_)) => {
-                count(&shared.counters.dropped_lagging);
-                let event = notice(
-                    "closed",
-                    "slow_reader",
-                    "beats came faster than they were read; resume with Last-Event-ID",
-                );
-                let _ = sender.send(Ok(event)).await;
-                return;
-            }
-            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_id_is_read_as_it_is_shown() {
+        let shown = "00f3a2b4c5d6e7f8091a2b3c4d5e6f70.12.3.45";
+        let Some(Seen::Mark(mark)) = Seen::parse(shown) else {
+            panic!("{:?}", Seen::parse(shown));
+        };
+        assert_eq!((mark.beat, mark.gap, mark.event), (12, 3, 45));
+        assert_eq!(event_id(&mark), shown);
+        assert_eq!(Seen::parse("0"), Some(Seen::Beat(0)));
+        assert_eq!(Seen::parse("17"), Some(Seen::Beat(17)));
+        let epoch = "00f3a2b4c5d6e7f8091a2b3c4d5e6f70";
+        for wrong in [
+            "".to_owned(),
+            "-1".to_owned(),
+            "x".to_owned(),
+            "1.2".to_owned(),
+            ".1.2.3".to_owned(),
+            epoch.to_owned(),
+            format!("{epoch}."),
+            format!("{epoch}.1"),
+            format!("{epoch}.1.2"),
+            format!("{epoch}.1.2.3.4"),
+            format!("{epoch}.1.2."),
+            format!("{epoch}.1..3"),
+            format!("{epoch}.1.-2.3"),
+            format!("{epoch}.1.+2.3"),
+            format!("{epoch}.1.2.99999999999999999999"),
+            format!("{}.1.2.3", epoch.to_uppercase()),
+            format!("{epoch} .1.2.3"),
+        ] {
+            assert_eq!(Seen::parse(&wrong), None, "{wrong}");
         }
     }
 }

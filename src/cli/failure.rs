@@ -38,6 +38,8 @@ pub enum Cause {
     DatabaseLocked = 50,
     /// The database cannot be used: corrupt, foreign, newer than this program, disk full.
     Database = 51,
+    /// A backup is damaged or cut; nothing was restored, and the database is as it was.
+    Backup = 52,
     /// Another server answers on the socket path.
     SocketInUse = 60,
     /// The socket could not be made.
@@ -48,7 +50,7 @@ pub enum Cause {
 
 impl Cause {
     /// Every cause, for the documentation test.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Other,
         Self::Usage,
         Self::Configuration,
@@ -62,6 +64,7 @@ impl Cause {
         Self::Weights,
         Self::DatabaseLocked,
         Self::Database,
+        Self::Backup,
         Self::SocketInUse,
         Self::Socket,
         Self::Interrupted,

@@ -1,6 +1,7 @@
 //! The command line, one file a subcommand.
 
 mod arguments;
+mod backup;
 mod bench;
 mod chip;
 mod demo;
@@ -14,6 +15,7 @@ mod output;
 mod progress;
 mod record;
 mod replay;
+mod restore;
 mod run;
 mod session;
 mod simulate;
@@ -53,6 +55,8 @@ enum Command {
     Evaluate(evaluate::Arguments),
     Explain(explain::Arguments),
     Bench(bench::Arguments),
+    Backup(backup::Arguments),
+    Restore(restore::Arguments),
 }
 
 /// Parses the process's arguments, runs the command and gives the process's exit code
@@ -73,6 +77,8 @@ pub fn main() -> ExitCode {
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Backup(arguments) => backup::run(&arguments),
+        Command::Restore(arguments) => restore::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

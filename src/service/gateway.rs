@@ -81,7 +81,7 @@ impl Gateway {
         reload: Option<Arc<AtomicBool>>,
     ) -> Result<Self, GatewayError> {
         let store = Store::open(&options.database, options.store.clone())?;
-        let hub = StreamHub::default();
+        let hub = StreamHub::at(store.mark());
         let live = SharedLiveStatus::default();
         let announce = hub.clone();
         let database = store.path().to_owned();

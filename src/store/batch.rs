@@ -136,11 +136,12 @@ pub(super) fn commit_batch(
         }
     };
     let rows = backlog.len().min(most);
+    let before = statements.mark()?;
     let mut progress = Progress {
         statements: &statements,
         session: row,
         decider: None,
-        newest_beat: statements.newest_beat_id()?,
+        newest_beat: before.beat,
         clocks: session.clocks,
         counts: SessionCounts::default(),
         rows: Vec::with_capacity(rows),
@@ -157,6 +158,7 @@ pub(super) fn commit_batch(
     statements.add_counts(row, &progress.counts)?;
     let clocks = progress.clocks;
     let commit = Commit {
+        before,
         rows: progress.rows,
     };
     transaction

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::codec::CodecError;
+use super::parse::RowError;
 
 /// An error of the store.
 #[derive(Debug, thiserror::Error)]
@@ -182,6 +183,13 @@ impl Context<'_> {
                 doing,
                 source,
             },
+        }
+    }
+
+    pub(super) fn explain_row(&self, doing: &'static str, error: RowError) -> StoreError {
+        match error {
+            RowError::Sqlite(error) => self.explain(doing, error),
+            RowError::Store(error) => error,
         }
     }
 }

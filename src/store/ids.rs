@@ -55,6 +55,38 @@ impl GivenIds {
         Ok(Self(ids))
     }
 
+    /// As [`Self::read`], of a database of any schema version. Older ones kept no word of the ids of ECG
+    /// blocks and clock relations; where the word is behind, the rows count.
+    pub(super) fn read_any_version(connection: &Connection) -> rusqlite::Result<Self> {
+        let has_table = |name: &str| -> rusqlite::Result<bool> {
+            connection.query_row(
+                "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1)",
+                [name],
+                |row| row.get(0),
+            )
+        };
+        let mut found = Self::default();
+        let mut read = |sql: &str| -> rusqlite::Result<()> {
+            let mut statement = connection.prepare(sql)?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let id: &mut i64 = found.0.entry(row.get(0)?).or_default();
+                *id = row.get::<_, i64>(1)?.max(*id);
+            }
+            Ok(())
+        };
+        read("SELECT name, seq FROM sqlite_sequence")?;
+        if has_table("given_ids")? {
+            read("SELECT name, newest FROM given_ids")?;
+        }
+        for table in ["ecg_blocks", "clock_relations"] {
+            if has_table(table)? {
+                read(&format!("SELECT '{table}', coalesce(max(id), 0) FROM {table}"))?;
+            }
+        }
+        Ok(found)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -67,7 +99,8 @@ impl GivenIds {
             .all(|(name, id)| self.0.get(name).is_some_and(|mine| mine >= id))
     }
 
-    fn plus(&self, more: i64) -> Self {
+    /// Every id larger by `more`.
+    pub(super) fn plus(&self, more: i64) -> Self {
         let more = |id: &i64| id.saturating_add(more);
         Self(
             self.0
@@ -256,7 +289,7 @@ fn salvage(path: &Path) -> GivenIds {
     let ids = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | no_mutex())
         .and_then(|connection| {
             connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-            GivenIds::read(&connection)
+            GivenIds::read_any_version(&connection)
         })
         .ok()
         .filter(|ids| !ids.is_empty() && ids.0.values().all(|id| (0..=LARGEST).contains(id)));

@@ -5,6 +5,7 @@
 //! hook or a reader has seen is durable as far as [`StoreOptions::synchronous`] promises.
 //! `docs/database.md` describes the file for people who open it with other tools.
 
+mod backup;
 mod batch;
 mod beat_query;
 mod codec;
@@ -14,6 +15,7 @@ mod file;
 mod held;
 mod housekeeping;
 mod ids;
+mod identity;
 mod migrate;
 mod open;
 mod outage;
@@ -32,9 +34,14 @@ mod waveform;
 mod writer;
 mod writer_thread;
 
+pub use backup::{
+    BackupError, BackupOptions, Contents, KeepFree, NumberedBackups, Progress, Restored, back_up,
+    check_backup, restore,
+};
 pub use beat_query::BeatFilter;
 pub use codec::{BlockEncoder, CodecError, MAX_BLOCK_SAMPLES, MAX_COMPRESSION_LEVEL, decode};
 pub use error::StoreError;
+pub use identity::{Epoch, StoreMark};
 pub use migrate::{APPLICATION_ID, SCHEMA_VERSION};
 pub use open::{Store, StoreOptions, Synchronous};
 pub use outage::Outage;

@@ -9,7 +9,7 @@ use super::database::Database;
 use super::outage::Outage;
 use super::retention::Retention;
 use super::rows::Commit;
-use super::{StoreError, StoreReader, StoreWriter};
+use super::{StoreError, StoreMark, StoreReader, StoreWriter};
 
 /// How hard a commit is pressed onto the disk (`PRAGMA synchronous`, always with WAL).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -113,6 +113,13 @@ impl Store {
     #[must_use]
     pub fn path(&self) -> &Path {
         self.database.path()
+    }
+
+    /// Where it stands; `None` while it cannot be read.
+    #[must_use]
+    pub fn mark(&self) -> Option<StoreMark> {
+        let connection = self.database.connection_if_open()?;
+        StoreMark::read(connection).ok()
     }
 
     /// A reader of this database.

@@ -32,8 +32,6 @@ pub struct RowFilter {
     pub until: Option<WallUs>,
     /// Only rows with a larger id.
     pub after_id: i64,
-    /// Only rows recorded when this beat, or a later one, was the newest; 0 for all.
-    pub after_beat: i64,
     /// At most this many.
     pub limit: u32,
 }
@@ -45,7 +43,6 @@ impl Default for RowFilter {
             from: None,
             until: None,
             after_id: 0,
-            after_beat: 0,
             limit: 1_000,
         }
     }
@@ -196,7 +193,7 @@ impl StoreReader {
     /// # Errors
     /// [`StoreError`] of the read.
     pub fn newest_beat_id(&self) -> Result<i64, StoreError> {
-        newest_beat_id(&self.connection).map_err(|error| self.context().explain("reading", error))
+        Ok(self.mark()?.beat)
     }
 
     /// Gaps that pass `filter`, ascending by id.
@@ -223,6 +220,21 @@ impl StoreReader {
             filter,
             event,
         )
+    }
+
+    /// The newest gap and the newest event recorded before this beat was the newest; 0 where there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the read.
+    pub fn newest_rows_before(&self, beat: i64) -> Result<(i64, i64), StoreError> {
+        let newest = |sql| {
+            let rows = self.rows(sql, [beat], |row| Ok(row.get(0)?))?;
+            Ok(rows.first().copied().unwrap_or(0))
+        };
+        Ok((
+            newest("SELECT id FROM gaps WHERE after_beat < ?1 ORDER BY id DESC LIMIT 1")?,
+            newest("SELECT id FROM events WHERE after_beat < ?1 ORDER BY id DESC LIMIT 1")?,
+        ))
     }
 
     /// Sums over all sessions, from the counts kept with them: cheap at any size.
@@ -267,14 +279,13 @@ impl StoreReader {
         self.rows(
             &format!(
                 "{select} WHERE id > ?1 AND (?2 IS NULL OR session = ?2) AND wall_us >= ?3 \
-                 AND wall_us < ?4 AND after_beat >= ?5 ORDER BY id LIMIT ?6"
+                 AND wall_us < ?4 ORDER BY id LIMIT ?5"
             ),
             params![
                 filter.after_id,
                 filter.session,
                 filter.from.map_or(i64::MIN, |from| from.0),
                 filter.until.map_or(i64::MAX, |until| until.0),
-                filter.after_beat,
                 filter.limit
             ],
             read,
@@ -292,10 +303,7 @@ impl StoreReader {
         let mut rows = statement.query(values).map_err(explain)?;
         let mut found = Vec::new();
         while let Some(row) = rows.next().map_err(explain)? {
-            found.push(read(row).map_err(|error| match error {
-                RowError::Sqlite(error) => explain(error),
-                RowError::Store(error) => error,
-            })?);
+            found.push(read(row).map_err(|error| self.context().explain_row("reading", error))?);
         }
         Ok(found)
     }
@@ -306,12 +314,4 @@ impl StoreReader {
             busy_timeout: READER_BUSY_TIMEOUT,
         }
     }
-}
-
-pub(super) fn newest_beat_id(connection: &Connection) -> rusqlite::Result<i64> {
-    connection
-        .prepare_cached(
-            "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'beats'), 0)",
-        )?
-        .query_row([], |row| row.get(0))
 }

@@ -7,7 +7,7 @@ use crate::pipeline::{Episode, Event, Gap, GapCause, LabelledBeat, SessionInfo};
 use crate::signal::SignalQuality;
 use crate::time::{ClockRelation, MonotonicNs, WallUs};
 
-use super::StoreError;
+use super::{StoreError, StoreMark};
 
 /// A session with its end and its counts.
 #[derive(Debug, Clone, PartialEq)]
@@ -119,8 +119,10 @@ pub enum CommittedRow {
 }
 
 /// What one transaction made durable, in the order it was recorded; raw ECG is not listed.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Commit {
+    /// The database, and the largest ids it had given before these rows.
+    pub before: StoreMark,
     /// The rows.
     pub rows: Vec<CommittedRow>,
 }

@@ -6,10 +6,9 @@ use crate::model::Unclassifiable;
 use crate::pipeline::{Event, Gap, LabelledBeat, SessionInfo};
 use crate::time::{ClockRelation, MonotonicNs, WallUs};
 
-use super::StoreError;
 use super::error::Context;
-use super::reader::newest_beat_id;
 use super::rows::{SessionCounts, class_to_sql, episode_to_sql, to_sql};
+use super::{StoreError, StoreMark};
 
 /// A raw ECG block ready to be stored.
 #[derive(Debug)]
@@ -67,9 +66,9 @@ impl Statements<'_> {
             .map_err(|error| self.context.explain("storing a model and engine", error))
     }
 
-    pub(super) fn newest_beat_id(&self) -> Result<i64, StoreError> {
-        newest_beat_id(self.connection)
-            .map_err(|error| self.context.explain("reading the newest beat id", error))
+    pub(super) fn mark(&self) -> Result<StoreMark, StoreError> {
+        StoreMark::read(self.connection)
+            .map_err(|error| self.context.explain_row("reading the newest ids", error))
     }
 
     pub(super) fn session(&self, info: &SessionInfo, decider: i64) -> Result<i64, StoreError> {

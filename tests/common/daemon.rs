@@ -219,7 +219,7 @@ impl Drop for Daemon {
     }
 }
 
-/// An event of the stream: name, id and data.
+/// An event of the stream: name, id of the newest beat up to it, and data.
 pub(crate) type Message = (String, Option<i64>, serde_json::Value);
 
 /// A client of `/v1/stream`.
@@ -228,7 +228,7 @@ pub(crate) struct Stream(BufReader<UnixStream>);
 
 impl Stream {
     /// `None` where nobody answers.
-    pub(crate) fn open(socket: &Path, last_event_id: i64) -> Option<Self> {
+    pub(crate) fn open(socket: &Path, last_event_id: impl std::fmt::Display) -> Option<Self> {
         let mut stream = UnixStream::connect(socket).ok()?;
         stream
             .set_read_timeout(Some(Duration::from_secs(60)))
@@ -256,7 +256,9 @@ impl Stream {
             }
             match line.trim_end().split_once(": ") {
                 Some(("event", name)) => message.0 = name.to_owned(),
-                Some(("id", id)) => message.1 = id.parse().ok(),
+                Some(("id", id)) => {
+                    message.1 = id.split('.').nth(1).and_then(|beat| beat.parse().ok());
+                }
                 Some(("data", data)) => message.2 = serde_json::from_str(data).ok()?,
                 _ if line == "\n" && !message.0.is_empty() => return Some(message),
                 _ => {}

@@ -63,11 +63,23 @@ pub(super) fn fetch(socket: &Path, target: &str) -> Value {
 #[derive(Debug, PartialEq, Eq, Default)]
 pub(super) struct Message {
     pub(super) event: String,
-    pub(super) id: Option<i64>,
+    pub(super) id: Option<String>,
     pub(super) data: String,
 }
 
 impl Message {
+    /// The ids of the newest beat, gap and event up to this one.
+    pub(super) fn place(&self) -> (i64, i64, i64) {
+        let id = self.id.as_deref().unwrap_or_else(|| panic!("{self:?}"));
+        let (epoch, ids) = id.split_once('.').unwrap();
+        assert_eq!(epoch.len(), 32, "{id}");
+        let ids: Vec<i64> = ids.split('.').map(|id| id.parse().unwrap()).collect();
+        let [beat, gap, event] = ids[..] else {
+            panic!("{id}");
+        };
+        (beat, gap, event)
+    }
+
     /// `beat 7`, `gap 2`, ... or the notice's reason.
     pub(super) fn short(&self) -> String {
         let data: Value = serde_json::from_str(&self.data).unwrap();
@@ -122,7 +134,7 @@ impl EventStream {
                     message.data = comment.to_owned();
                 }
                 Some(("event", name)) => message.event = name.to_owned(),
-                Some(("id", id)) => message.id = Some(id.parse().unwrap()),
+                Some(("id", id)) => message.id = Some(id.to_owned()),
                 Some(("data", data)) => message.data = data.to_owned(),
                 Some(("retry", _)) => {}
                 _ if line.is_empty() => return Some(message),

@@ -23,7 +23,7 @@ use crate::pipeline::{
     BeatDetail, EcgBlock, Event, Gap, GapCause, LabelledBeat, PipelineEvent, SessionInfo,
 };
 use crate::signal::{SignalQuality, Wave, Waves};
-use crate::store::{Store, StoreOptions, StoreWriter, Synchronous};
+use crate::store::{Outage, Store, StoreOptions, StoreWriter, Synchronous};
 use crate::time::{ClockRelation, MonotonicNs, WallUs};
 
 /// 2023-11-14T22:13:20Z.
@@ -45,19 +45,33 @@ impl House {
         Self::with(|_| {})
     }
 
-    /// An empty database, a writer and a server, with a session open.
+    /// As the daemon's: a damaged database is set aside.
+    fn bridging() -> Self {
+        let outage = Outage::Bridge {
+            longest: Duration::from_secs(60),
+            most_bytes: 1 << 20,
+        };
+        Self::build(outage, |_| {})
+    }
+
     fn with(change: impl FnOnce(&mut ApiOptions)) -> Self {
+        Self::build(StoreOptions::default().outage, change)
+    }
+
+    /// An empty database, a writer and a server, with a session open.
+    fn build(outage: Outage, change: impl FnOnce(&mut ApiOptions)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("beats.db");
-        let hub = StreamHub::default();
-        let publisher = hub.clone();
         let options = StoreOptions {
+            outage,
             synchronous: Synchronous::Off,
             commit_after: Duration::from_millis(5),
             ..StoreOptions::default()
         };
-        let writer = Store::open(&database, options)
-            .unwrap()
+        let store = Store::open(&database, options).unwrap();
+        let hub = StreamHub::at(store.mark());
+        let publisher = hub.clone();
+        let writer = store
             .into_writer(move |commit| publisher.publish(commit))
             .unwrap();
         let info = SessionInfo {

@@ -310,6 +310,13 @@ fn every_bad_request_is_a_problem_that_says_what_was_expected() {
         ),
         (
             "GET",
+            "/v1/stream?last_event_id=0123456789abcdef0123456789abcdef.1.2",
+            "invalid-parameter",
+            400,
+            "an id of this stream, the id of a beat, or 0",
+        ),
+        (
+            "GET",
             "/v1/events?kind=x",
             "unknown-parameter",
             400,

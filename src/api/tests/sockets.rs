@@ -102,6 +102,108 @@ fn a_socket_that_was_taken_over_is_not_removed() {
 }
 
 #[test]
+fn a_removed_socket_is_made_again_and_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ecg.sock");
+    let server = server_at(&path).unwrap();
+    let mut before = connect(&path); // stays what it is
+    for times in 1..=2 {
+        fs::remove_file(&path).unwrap();
+        eventually("the socket is made again", || path.exists());
+        let connections = fetch(&path, "/v1/status")["connections"].clone();
+        assert_eq!(connections["socket_lost"], times);
+        assert_eq!(connections["socket_in_place"], true);
+        let metadata = fs::symlink_metadata(&path).unwrap();
+        assert_eq!(metadata.permissions().mode() & 0o777, 0o660);
+    }
+    write!(
+        before,
+        "GET /v1/metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    before.read_to_string(&mut answer).unwrap();
+    assert!(
+        answer.contains("\necg_gateway_socket_lost_total 2\n"),
+        "{answer}"
+    );
+    assert!(
+        answer.contains("\necg_gateway_socket_in_place 1\n"),
+        "{answer}"
+    );
+    server.shutdown();
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+/// Who had connected to the old socket and was not accepted yet is served all the same.
+#[test]
+fn clients_that_wait_at_the_removed_socket_are_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ecg.sock");
+    let server = server_at(&path).unwrap();
+    let other_name = folder.path().join("other");
+    fs::hard_link(&path, &other_name).unwrap();
+    fs::remove_file(&path).unwrap();
+    // until the new one is there the old one is answered, by its other name
+    assert_eq!(get(&other_name, "/v1/metrics").status, 200);
+    eventually("the socket is made again", || path.exists());
+    assert_eq!(get(&path, "/v1/metrics").status, 200);
+    server.shutdown();
+}
+
+#[test]
+fn what_took_the_place_of_the_socket_is_not_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ecg.sock");
+    let server = server_at(&path).unwrap();
+    let other_name = folder.path().join("other");
+    fs::hard_link(&path, &other_name).unwrap();
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, "notes").unwrap();
+    let away = || fetch(&other_name, "/v1/status")["connections"]["socket_in_place"] == false;
+    eventually("it is noticed", away);
+    std::thread::sleep(Duration::from_millis(1_500)); // one more look
+    assert_eq!(fs::read(&path).unwrap(), b"notes");
+    fs::remove_file(&path).unwrap();
+    eventually("the socket is made again", || path.exists());
+    assert_eq!(fetch(&path, "/v1/status")["connections"]["socket_lost"], 1);
+    server.shutdown();
+}
+
+/// The service manager's socket is the service manager's to mend.
+#[test]
+fn a_socket_of_the_service_manager_is_only_looked_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ecg.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    let deps = ApiDeps {
+        database: path.with_extension("db"),
+        hub: StreamHub::default(),
+        live: super::SharedLiveStatus::default(),
+        writer: None,
+        reload: None,
+    };
+    // configured elsewhere: what counts is where it listens
+    let options = ApiOptions::at(folder.path().join("elsewhere"));
+    let server = ApiServer::adopt(listener, &options, deps).unwrap();
+    let other_name = folder.path().join("other");
+    fs::hard_link(&path, &other_name).unwrap();
+    let connections = || fetch(&other_name, "/v1/status")["connections"].clone();
+    assert_eq!(connections()["socket_in_place"], true);
+    fs::rename(&path, folder.path().join("moved")).unwrap();
+    eventually("it is noticed", || {
+        connections()["socket_in_place"] == false
+    });
+    std::thread::sleep(Duration::from_millis(1_500)); // one more look
+    assert!(!path.exists());
+    fs::rename(folder.path().join("moved"), &path).unwrap();
+    eventually("it is back", || connections()["socket_in_place"] == true);
+    assert_eq!(connections()["socket_lost"], 1);
+    server.shutdown();
+    assert!(path.exists());
+}
+
+#[test]
 fn connections_above_the_limit_are_told_and_counted() {
     let house = House::with(|options| options.max_connections = 2);
     let mut kept = connect(house.socket());

@@ -9,7 +9,7 @@ fn shorts(messages: &[Message]) -> Vec<String> {
 }
 
 #[test]
-fn rows_come_live_in_order_and_beats_carry_their_id() {
+fn rows_come_live_in_order_and_carry_their_place() {
     let house = House::new();
     house.beat(0);
     house.writer.flush().unwrap();
@@ -21,8 +21,12 @@ fn rows_come_live_in_order_and_beats_carry_their_id() {
     house.beat(2);
     let messages: Vec<_> = (0..4).map(|_| stream.next().unwrap()).collect();
     assert_eq!(shorts(&messages), ["beat 2", "gap 1", "event 1", "beat 3"]);
-    let ids: Vec<_> = messages.iter().map(|message| message.id).collect();
-    assert_eq!(ids, [Some(2), None, None, Some(3)]);
+    let places: Vec<_> = messages.iter().map(Message::place).collect();
+    assert_eq!(places, [(2, 0, 0), (2, 1, 0), (2, 1, 1), (3, 1, 1)]);
+    let status = fetch(house.socket(), "/v1/status");
+    let epoch = status["store"]["epoch"].as_str().unwrap();
+    assert_eq!(messages[0].id, Some(format!("{epoch}.2.0.0")));
+    assert_eq!(fetch(house.socket(), "/v1/sessions")["epoch"], epoch);
     let listed = fetch(house.socket(), "/v1/beats?limit=3");
     let streamed: serde_json::Value = serde_json::from_str(&messages[3].data).unwrap();
     assert_eq!(streamed, listed["beats"][2]);
@@ -57,8 +61,8 @@ fn a_resumed_stream_makes_up_for_everything_once_and_goes_live() {
         }
         assert_eq!(shorts(&backlog), expected);
         assert_eq!(
-            backlog.last().unwrap().id,
-            Some(i64::try_from(beats).unwrap())
+            backlog.last().unwrap().place(),
+            (i64::try_from(beats).unwrap(), 13, 13)
         );
     }
     let mut stream = EventStream::open(house.socket(), "/v1/stream", "Last-Event-ID: 1299\r\n");
@@ -92,7 +96,7 @@ fn no_beat_is_lost_between_catching_up_and_live() {
             while let Some(message) = stream.next() {
                 match &*message.event {
                     "beat" => {
-                        assert_eq!(message.id, Some(last + 1));
+                        assert_eq!(message.place().0, last + 1);
                         last += 1;
                     }
                     "closed" => break,
@@ -117,6 +121,132 @@ fn an_id_of_another_database_is_told() {
     assert_eq!(stream.next().unwrap().short(), "beat 10");
 }
 
+/// A row of any kind is a place to go on from, and nothing comes twice.
+#[test]
+fn a_stream_resumed_at_any_row_repeats_and_skips_nothing() {
+    let house = House::new();
+    for k in 0..3 {
+        house.beat(k);
+        house.gap(400 * k + 10);
+        house.gap(400 * k + 20);
+        house.event(400 * k + 30);
+    }
+    house.writer.flush().unwrap();
+    let mut whole = EventStream::open(house.socket(), "/v1/stream?last_event_id=0", "").backlog();
+    assert_eq!(whole.len(), 12);
+    while !whole.is_empty() {
+        let first = whole.remove(0);
+        let header = format!("Last-Event-ID: {}\r\n", first.id.unwrap());
+        let rest = EventStream::open(house.socket(), "/v1/stream", &header).backlog();
+        assert_eq!(rest, whole);
+    }
+}
+
+/// Rows that were recorded after the newest beat, with no beat behind them yet, are made up for, too.
+#[test]
+fn what_was_recorded_since_the_newest_beat_is_made_up_for() {
+    let house = House::new();
+    house.beat(0);
+    house.gap(500);
+    house.writer.flush().unwrap();
+    // as retention leaves it: the newest beat is gone, its id is not given again
+    rusqlite::Connection::open(house.at("beats.db"))
+        .unwrap()
+        .execute("DELETE FROM beats", [])
+        .unwrap();
+    let mut stream = EventStream::open(house.socket(), "/v1/stream?last_event_id=0", "");
+    assert_eq!(shorts(&stream.backlog()), ["gap 1"]);
+}
+
+/// A client that has seen no row yet knows where it is, all the same.
+#[test]
+fn the_end_of_the_backlog_is_a_place_to_resume_from() {
+    let house = House::new();
+    house.beat(0);
+    house.writer.flush().unwrap();
+    let mut stream = EventStream::open(house.socket(), "/v1/stream", "");
+    let hello = stream.next().unwrap();
+    assert_eq!((&*hello.event, hello.place()), ("comment", (1, 0, 0)));
+    drop(stream);
+    house.beat(1);
+    house.writer.flush().unwrap();
+    let header = format!("Last-Event-ID: {}\r\n", hello.id.unwrap());
+    let mut stream = EventStream::open(house.socket(), "/v1/stream", &header);
+    assert_eq!(shorts(&stream.backlog()), ["beat 2"]);
+}
+
+#[test]
+fn an_id_of_another_epoch_gets_one_reset_and_then_what_comes_next() {
+    let house = House::new();
+    house.furnish();
+    let other = "0123456789abcdef0123456789abcdef";
+    for seen in [format!("{other}.2.0.0"), format!("{other}.2000.0.0")] {
+        let target = format!("/v1/stream?last_event_id={seen}");
+        let mut stream = EventStream::open(house.socket(), &target, "");
+        let reset = stream.next().unwrap();
+        assert_eq!(
+            (reset.short(), reset.place()),
+            ("reset other_database".to_owned(), (9, 1, 1))
+        );
+        let epoch = &fetch(house.socket(), "/v1/status")["store"]["epoch"];
+        let data: serde_json::Value = serde_json::from_str(&reset.data).unwrap();
+        assert_eq!(&data["epoch"], epoch);
+        assert_eq!(stream.backlog(), []);
+        // its id goes on from there
+        let header = format!("Last-Event-ID: {}\r\n", reset.id.unwrap());
+        let mut stream = EventStream::open(house.socket(), "/v1/stream", &header);
+        assert_eq!(stream.backlog(), []);
+    }
+    let mut stream = EventStream::open(
+        house.socket(),
+        "/v1/stream",
+        &format!("Last-Event-ID: {other}.1.1.1\r\n"),
+    );
+    stream.backlog();
+    house.beat(9);
+    assert_eq!(stream.next().unwrap().short(), "beat 10");
+}
+
+/// The daemon sets a damaged database aside while streams run.
+#[test]
+fn running_streams_are_told_of_a_fresh_database() {
+    let house = House::bridging();
+    house.furnish();
+    let mut streams: Vec<_> = ["", "?last_event_id=0", "?last_event_id=5"]
+        .map(|query| EventStream::open(house.socket(), &format!("/v1/stream{query}"), ""))
+        .into();
+    for stream in &mut streams {
+        stream.backlog();
+    }
+    let before = fetch(house.socket(), "/v1/status")["store"]["epoch"].clone();
+    for suffix in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(house.at(&format!("beats.db{suffix}")));
+    }
+    house.beat(9);
+    for stream in &mut streams {
+        let reset = stream.next().unwrap();
+        assert_eq!(reset.short(), "reset database_replaced");
+        let data: serde_json::Value = serde_json::from_str(&reset.data).unwrap();
+        assert_ne!(data["epoch"], before);
+        assert_eq!(reset.place(), (9, 1, 1)); // ids go on
+        let event = stream.next().unwrap();
+        assert!(event.data.contains("store_set_aside"), "{event:?}");
+        let beat = stream.next().unwrap();
+        assert_eq!(beat.short(), "beat 10");
+        assert!(
+            beat.id
+                .unwrap()
+                .starts_with(data["epoch"].as_str().unwrap())
+        );
+    }
+    // who comes back from before is told as well
+    let header = format!("Last-Event-ID: {}.9.1.1\r\n", before.as_str().unwrap());
+    let mut late = EventStream::open(house.socket(), "/v1/stream", &header);
+    assert_eq!(shorts(&late.backlog()), ["reset other_database"]);
+    house.beat(10);
+    assert_eq!(late.next().unwrap().short(), "beat 11");
+}
+
 #[test]
 fn the_stream_announces_only_committed_rows() {
     let house = House::new();
@@ -124,7 +254,7 @@ fn the_stream_announces_only_committed_rows() {
     stream.backlog();
     for k in 0..50 {
         house.beat(k);
-        let id = stream.next().unwrap().id.unwrap();
+        let (id, _, _) = stream.next().unwrap().place();
         // another connection finds it at once
         assert_eq!(fetch(house.socket(), &format!("/v1/beats/{id}"))["id"], id);
     }

@@ -1,5 +1,6 @@
 //! The store against real SQLite files.
 
+mod backup;
 mod documented;
 mod hardship;
 mod one_writer;

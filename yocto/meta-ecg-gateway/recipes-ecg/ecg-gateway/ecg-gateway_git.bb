@@ -49,6 +49,8 @@ do_install:append() {
     install -D -m 0644 ${S}/ecg-gateway.example.toml ${D}${sysconfdir}/ecg-gateway/ecg-gateway.toml
     install -D -m 0644 ${S}/systemd/ecg-gateway.service ${D}${systemd_system_unitdir}/ecg-gateway.service
     install -D -m 0644 ${S}/systemd/ecg-gateway.socket ${D}${systemd_system_unitdir}/ecg-gateway.socket
+    install -m 0644 ${S}/systemd/ecg-gateway-backup.service ${S}/systemd/ecg-gateway-backup.timer \
+        ${D}${systemd_system_unitdir}
     install -D -m 0644 ${S}/systemd/ecg-gateway.tmpfiles ${D}${nonarch_libdir}/tmpfiles.d/ecg-gateway.conf
     install -D -m 0644 ${S}/systemd/60-ecg-gateway.rules \
         ${D}${nonarch_base_libdir}/udev/rules.d/60-ecg-gateway.rules
@@ -78,6 +80,7 @@ FILES:${PN} += "\
     ${nonarch_base_libdir}/udev/rules.d \
     ${nonarch_libdir}/tmpfiles.d \
     ${systemd_system_unitdir}/ecg-gateway.* \
+    ${systemd_system_unitdir}/ecg-gateway-backup.* \
 "
 FILES:${PN}-models += "\
     ${datadir}/ecg-gateway/models \

@@ -1,0 +1,108 @@
+//! `ecg-gateway restore`: a backup in the place of the database.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::backup::{ContentsJson, DatabaseArguments};
+use super::failure::{Failure, other};
+use super::{output, progress};
+use crate::service::stop_on_signals;
+use crate::store::{Restored, check_backup, restore};
+
+/// Put a backup in the place of the database, which is renamed and kept. The daemon must not run.
+///
+/// The backup is checked first and stays as it is. The database gets a new epoch, and its ids go on
+/// after the largest of both, so that no client takes new rows for ones it knows.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The backup.
+    backup: PathBuf,
+    #[command(flatten)]
+    database: DatabaseArguments,
+    /// Only check whether the backup is whole; no database is touched.
+    #[arg(long)]
+    check: bool,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Checked {
+    backup: PathBuf,
+    #[serde(flatten)]
+    contents: ContentsJson,
+}
+
+#[derive(Serialize)]
+struct Summary {
+    backup: PathBuf,
+    database: PathBuf,
+    #[serde(flatten)]
+    contents: ContentsJson,
+    backup_schema_version: i64,
+    previous: Option<PathBuf>,
+    ids_guessed: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    if arguments.check {
+        let checked = Checked {
+            backup: arguments.backup.clone(),
+            contents: check_backup(&arguments.backup)?.into(),
+        };
+        if arguments.json {
+            return output::json(&checked);
+        }
+        return output::text_line(&format!(
+            "{}: whole; {}",
+            checked.backup.display(),
+            checked.contents.line()
+        ));
+    }
+    let database = arguments.database.path()?;
+    let stop = stop_on_signals().map_err(|error| other("signal handlers", error))?;
+    let bar = progress::bar(0, "bytes copied");
+    let restored = restore(&arguments.backup, &database, &stop, &mut |done, all| {
+        bar.set_length(all);
+        bar.set_position(done);
+    });
+    bar.finish_and_clear();
+    let Restored {
+        contents,
+        backup_schema_version,
+        previous,
+        ids_guessed,
+    } = restored?;
+    let summary = Summary {
+        backup: arguments.backup.clone(),
+        database,
+        contents: contents.into(),
+        backup_schema_version,
+        previous,
+        ids_guessed,
+    };
+    if arguments.json {
+        return output::json(&summary);
+    }
+    output::text_line(&format!(
+        "{}: restored; {}",
+        summary.database.display(),
+        summary.contents.line()
+    ))?;
+    match &summary.previous {
+        Some(previous) => output::text_line(&format!(
+            "the database that was there is now {}",
+            previous.display()
+        ))?,
+        None => output::text_line("there was no database of this name before")?,
+    }
+    if summary.ids_guessed {
+        output::text_line(
+            "it did not tell how far its ids had come: they go on far behind those of the backup",
+        )?;
+    }
+    Ok(())
+}

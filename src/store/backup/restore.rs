@@ -1,0 +1,258 @@
+//! The way back: a backup in the place of a database.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, lchown};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::super::StoreError;
+use super::super::error::Context;
+use super::super::file::{
+    beside, check_header, hold, io, lock, resolve, sync_folder, take_lock_file,
+};
+use super::super::ids::{GivenIds, Reserved};
+use super::super::migrate::{STEPS, migrate};
+use super::super::open::no_mutex;
+use super::super::quarantine::aside_name;
+use super::check::{check, fault};
+use super::copy::{Fresh, copy};
+use super::{
+    BUSY_TIMEOUT, BackupError, Contents, Progress, compare, contents, folder_of, metadata, open_source,
+    refuse_full, refuse_same, snapshot,
+};
+
+/// Where the database that is replaced tells none of its ids, they go on this far behind the backup's: more
+/// than were ever given, and 2,047 such steps stay below 2^53, the largest id the socket can tell.
+const BEYOND_ANY: i64 = 1 << 42;
+
+/// A backup that is in its place.
+#[derive(Debug)]
+pub struct Restored {
+    /// What the database holds now; its epoch is a new one.
+    pub contents: Contents,
+    /// Schema version of the backup; the database's is the newest.
+    pub backup_schema_version: i64,
+    /// The new name of the database that was there, `None` if there was none.
+    pub previous: Option<PathBuf>,
+    /// Whether the ids of that one could not be read.
+    pub ids_guessed: bool,
+}
+
+/// Puts the backup in the place of `database`: a copy of it, migrated to the newest schema, with a new random
+/// epoch, whose ids go on after the largest of both. The database that was there is renamed to
+/// `NAME.replaced-TIME` with its log. The backup itself stays as it is. At every moment there is a whole
+/// database of that name.
+///
+/// # Errors
+/// [`BackupError`]; the database is as it was then. [`StoreError::InUse`] while a daemon has it.
+pub fn restore(
+    backup: &Path,
+    database: &Path,
+    stop: &AtomicBool,
+    progress: Progress<'_>,
+) -> Result<Restored, BackupError> {
+    refuse_same(database, backup)?;
+    let database = &resolve(database)?;
+    let exists = ours_to_replace(database)?;
+    let owner = owner(database, exists)?;
+    let mut held = exists.then(|| hold(database)).transpose()?;
+    if let Some(held) = &mut held {
+        lock(database, held)?;
+    }
+    let lock_file = take_lock_file(database)?;
+    // What root made belongs to whom the database belonged: the daemon must be able to open both.
+    let _ = lchown(beside(database, ".lock"), Some(owner.0), Some(owner.1));
+    let before = check(backup, backup)?;
+    refuse_full(database, before.bytes, 0)?;
+
+    let fresh = Fresh::create(beside(database, ".restoring"), database)?;
+    let context = Context {
+        path: backup,
+        busy_timeout: BUSY_TIMEOUT,
+    };
+    let source = open_source(&context)?;
+    snapshot(&source.connection).map_err(|error| context.explain("reading", error))?;
+    copy(&source.connection, &context, &fresh, None, stop, progress)?;
+    drop(source);
+    let copied = check(fresh.path(), backup)?;
+    compare(&before, &copied, backup)?;
+
+    let known = ids_before(database, exists);
+    let guessed = known.is_none() && exists;
+    let (after, ids) = finish(&fresh, &copied, known, guessed)?;
+
+    let previous = exists.then(|| aside_name(database, "replaced"));
+    if let Some(previous) = &previous {
+        keep_previous(database, previous)?;
+    }
+    let named = fresh.keep_as(database, owner.2, Some((owner.0, owner.1)), exists);
+    if let (Err(_), Some(previous)) = (&named, &previous) {
+        put_previous_back(database, previous);
+    }
+    if named.is_ok() {
+        write_down(database, &after, &ids, owner);
+    }
+    drop(held);
+    drop(lock_file);
+    named?;
+    Ok(Restored {
+        contents: after,
+        backup_schema_version: before.schema_version,
+        previous,
+        ids_guessed: guessed,
+    })
+}
+
+/// Notes how far ids are given under the new epoch. Without the note the daemon goes on after those
+/// reserved under the old one, which are further.
+fn write_down(database: &Path, after: &Contents, ids: &GivenIds, owner: (u32, u32, u32)) {
+    let Some(epoch) = after.epoch else {
+        return;
+    };
+    match Reserved::write(database, &epoch.to_string(), ids, 0, true) {
+        Ok(_) => {
+            let _ = lchown(beside(database, ".ids"), Some(owner.0), Some(owner.1));
+        }
+        Err(error) => tracing::warn!(%error, "the newest ids are not written down"),
+    }
+}
+
+/// Whether there is a database to be replaced; somebody else's file is refused. A damaged one is ours where
+/// a lock file shows that we have been here, a newer one always: going back is what this is for.
+fn ours_to_replace(database: &Path) -> Result<bool, StoreError> {
+    let was_ours = database.is_file() && beside(database, ".lock").exists();
+    match check_header(database) {
+        Ok(there) => Ok(there || database.exists()),
+        Err(StoreError::NewerSchema { .. }) => Ok(true),
+        Err(StoreError::NotADatabase { .. }) if was_ours => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+/// User, group and mode of the result: those of the database that was there without anything for others,
+/// else the folder's and 0640.
+fn owner(database: &Path, exists: bool) -> Result<(u32, u32, u32), StoreError> {
+    let of = metadata(if exists {
+        database
+    } else {
+        folder_of(database)
+    })?;
+    let mode = if exists { of.mode() & 0o640 } else { 0o640 };
+    Ok((of.uid(), of.gid(), mode | 0o600))
+}
+
+/// Migrates the copy, gives it its epoch, lets its ids go on after those in `known`, or far behind its own
+/// where they are to be `guessed`, and checks that nothing is missing. What it holds, and its newest ids.
+fn finish(
+    fresh: &Fresh,
+    copied: &Contents,
+    known: Option<GivenIds>,
+    guessed: bool,
+) -> Result<(Contents, GivenIds), BackupError> {
+    let context = fresh.context();
+    let explain = |error| context.explain("restoring", error);
+    let mut connection = fresh.connect()?;
+    connection
+        .pragma_update(None, "foreign_keys", true)
+        .map_err(explain)?;
+    migrate(&mut connection, STEPS).map_err(explain)?;
+    let set_up = || -> rusqlite::Result<()> {
+        let transaction = connection.unchecked_transaction()?;
+        transaction.execute(
+            "UPDATE store_identity SET epoch = lower(hex(randomblob(16)))",
+            [],
+        )?;
+        let mine = GivenIds::read(&transaction)?;
+        match known {
+            Some(ids) => ids.go_on_in(&transaction)?,
+            None if guessed => mine.plus(BEYOND_ANY).go_on_in(&transaction)?,
+            None => {}
+        }
+        transaction.commit()?;
+        connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))
+    };
+    set_up().map_err(explain)?;
+    if let Some(detail) = fault(&connection, &context)? {
+        return Err(BackupError::NotWhole {
+            path: fresh.path().to_owned(),
+            detail,
+        });
+    }
+    let after = contents(&connection, fresh.path())?;
+    let lost = copied.rows.iter().find(|(name, count)| {
+        let now = after.rows.get(*name).copied().unwrap_or(0);
+        now < **count // a migration may add rows
+    });
+    if let Some((name, count)) = lost {
+        return Err(BackupError::NotWhole {
+            path: fresh.path().to_owned(),
+            detail: format!("table {name}: fewer than {count} rows after the migration"),
+        });
+    }
+    let ids = GivenIds::read(&connection).map_err(explain)?;
+    connection.close().map_err(|(_, error)| explain(error))?;
+    Ok((after, ids))
+}
+
+/// The ids given here before: those of the database that is to be replaced, and where it lacks rows it
+/// once had, those that were reserved. `None` where nothing tells them.
+fn ids_before(database: &Path, exists: bool) -> Option<GivenIds> {
+    let reserved = Reserved::read(database);
+    let old = exists.then(|| read_ids(database).ok()).flatten();
+    match (old, reserved) {
+        (Some((epoch, ids)), Some(reserved))
+            if epoch.as_ref() == Some(&reserved.epoch) && ids.reaches(&reserved.given) =>
+        {
+            Some(ids)
+        }
+        (Some((_, ids)), Some(reserved)) => Some(ids.or_larger(&reserved.up_to)),
+        (Some((_, ids)), None) => Some(ids),
+        (None, reserved) => reserved.map(|reserved| reserved.up_to),
+    }
+}
+
+/// Epoch and newest ids of the database that is to be replaced. Its log is written into it, so that both
+/// can be renamed one after the other.
+fn read_ids(database: &Path) -> rusqlite::Result<(Option<String>, GivenIds)> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | no_mutex();
+    let connection = Connection::open_with_flags(database, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    let ids = GivenIds::read_any_version(&connection)?;
+    let epoch = connection
+        .query_row("SELECT epoch FROM store_identity", [], |row| row.get(0))
+        .ok(); // older schemas have none
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+    Ok((epoch, ids))
+}
+
+/// Undoes [`keep_previous`].
+fn put_previous_back(database: &Path, previous: &Path) {
+    let _ = if database.exists() {
+        fs::remove_file(previous) // its second name only
+    } else {
+        fs::rename(previous, database)
+    };
+    for suffix in ["-wal", "-shm"] {
+        let _ = fs::rename(beside(previous, suffix), beside(database, suffix));
+    }
+}
+
+/// Gives the database that is replaced its second name. It keeps its own until the result takes that.
+fn keep_previous(database: &Path, previous: &Path) -> Result<(), StoreError> {
+    for suffix in ["-wal", "-shm"] {
+        let from = beside(database, suffix);
+        match fs::rename(&from, beside(previous, suffix)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(io(&from)(error));
+            }
+            _ => {}
+        }
+    }
+    // A medium without hard links (FAT): there is no database of that name for a moment.
+    fs::hard_link(database, previous)
+        .or_else(|_| fs::rename(database, previous))
+        .map_err(io(database))?;
+    sync_folder(database)
+}
