@@ -16,7 +16,7 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use super::access::{Access, Peer};
 use super::counters::{Counters, Present, count};
-use super::head::Head;
+use super::head::{Incoming, Took};
 use super::watch::Doors;
 
 /// What a client is told whose request is not read: name and status line, title, detail.
@@ -147,7 +147,7 @@ impl CappedListener {
         Connection {
             stream,
             peer,
-            head: Head::default(),
+            incoming: Incoming::default(),
             request_timeout: self.request_timeout,
             request: None,
             stall_timeout: self.stall_timeout,
@@ -167,7 +167,7 @@ impl CappedListener {
 pub(super) struct Connection {
     stream: UnixStream,
     peer: Peer,
-    head: Head,
+    incoming: Incoming,
     request_timeout: Duration,
     /// Runs while a request is half here.
     request: Option<Pin<Box<Sleep>>>,
@@ -195,7 +195,7 @@ impl Connection {
 
     /// Fails once a request that is half here has taken too long.
     fn watch_request(&mut self, context: &mut Context<'_>) -> io::Result<()> {
-        if !self.head.is_partial() {
+        if !self.incoming.is_partial() {
             self.request = None;
             return Ok(());
         }
@@ -222,7 +222,7 @@ impl Connection {
     ) -> Poll<io::Result<T>> {
         if outcome.is_ready() {
             self.moved();
-            self.head.answered();
+            self.incoming.answered();
             return outcome;
         }
         let stall_timeout = self.stall_timeout;
@@ -245,20 +245,21 @@ impl AsyncRead for Connection {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let me = self.get_mut();
-        let before = buffer.filled().len();
-        let outcome = Pin::new(&mut me.stream).poll_read(context, buffer);
-        let read = buffer.filled().get(before..).unwrap_or_default();
-        if !me.head.see(read) {
+        let writing = me.stall.is_some();
+        let incoming = &mut me.incoming;
+        let outcome = incoming.poll_read(context, &mut me.stream, buffer, writing);
+        if matches!(outcome, Poll::Ready(Ok(Took::TooLong))) {
             return Poll::Ready(Err(
                 me.refuse(LARGE, |counters| &counters.dropped_large_request)
             ));
         }
         me.watch_request(context)?;
-        if outcome.is_ready() {
+        if let Poll::Ready(outcome) = outcome {
             me.moved();
-            return outcome;
+            return Poll::Ready(outcome.map(|_| ()));
         }
-        if me.idle.as_mut().poll(context).is_pending() {
+        // A client that waits for its answer is not idle; how long that may take has a bound of its own.
+        if me.incoming.is_due_an_answer() || me.idle.as_mut().poll(context).is_pending() {
             return Poll::Pending;
         }
         me.moved(); // count once

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::model::{AamiClass, BeatClass, CLASS_COUNT, Unclassifiable};
+use crate::pipeline::LabelledBeat;
 use crate::store::{StoredBeat, StoredEvent, StoredGap, StoredSession, Waveform};
 use crate::time::{MonotonicNs, WallUs};
 
@@ -33,7 +34,7 @@ fn monotonic_us(time: MonotonicNs) -> u64 {
 }
 
 /// A count or index that stays exact in every JSON reader: saturates at 2^53.
-fn integer(value: u64) -> u64 {
+pub(super) fn integer(value: u64) -> u64 {
     value.min(LARGEST_INTEGER.unsigned_abs())
 }
 
@@ -90,11 +91,7 @@ impl From<&StoredBeat> for Beat {
                 .then_some("first_beat_after_start_or_gap"),
             class: beat.class.symbol(),
             aami_class: beat.class.aami(),
-            outcome: if beat.unclassifiable.is_some() {
-                UNCLASSIFIABLE
-            } else {
-                CLASSIFIED
-            },
+            outcome: outcome(beat),
             unclassifiable_reason: beat.unclassifiable.map(Unclassifiable::name),
             probabilities: by_class(beat.probabilities),
             channel: beat.channel,
@@ -104,6 +101,45 @@ impl From<&StoredBeat> for Beat {
             model: row.model.to_string(),
             engine: row.engine.to_string(),
         }
+    }
+}
+
+/// A beat as the pipeline handed it out: it has no id before it is stored.
+#[derive(Serialize)]
+pub(super) struct LiveBeat {
+    r_sample: u64,
+    r_time: Option<String>,
+    r_time_us: Option<i64>,
+    r_monotonic_us: u64,
+    rr_ms: Option<f32>,
+    class: char,
+    outcome: &'static str,
+    unclassifiable_reason: Option<&'static str>,
+    signal_quality: &'static str,
+}
+
+impl LiveBeat {
+    pub(super) fn new(beat: &LabelledBeat, r_wall: Option<WallUs>) -> Self {
+        let Instant { text, us } = Instant::new(r_wall);
+        Self {
+            r_sample: integer(beat.r_sample),
+            r_time: text,
+            r_time_us: us,
+            r_monotonic_us: monotonic_us(beat.r_time),
+            rr_ms: beat.rr_ms,
+            class: beat.class.symbol(),
+            outcome: outcome(beat),
+            unclassifiable_reason: beat.unclassifiable.map(Unclassifiable::name),
+            signal_quality: beat.quality.name(),
+        }
+    }
+}
+
+const fn outcome(beat: &LabelledBeat) -> &'static str {
+    if beat.unclassifiable.is_some() {
+        UNCLASSIFIABLE
+    } else {
+        CLASSIFIED
     }
 }
 

@@ -1,12 +1,16 @@
 //! What only the running service knows.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Instant;
 
+use super::heart_rate::MOST_INTERVALS;
 use crate::acquisition::{EdgeNumbers, Episode, Event, RealtimeGranted, RingGauge};
+use crate::model::CLASS_COUNT;
 use crate::model::choose::EngineReport;
-use crate::pipeline::CHANNEL_COUNT;
+use crate::pipeline::{CHANNEL_COUNT, Gap, LabelledBeat, PipelineEvent};
 use crate::signal::SignalQuality;
-use crate::time::{ClockRelation, MonotonicNs};
+use crate::time::{ClockRelation, MonotonicNs, WallUs};
 
 /// What the service as a whole is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -61,6 +65,44 @@ pub struct AcquisitionStatus {
     pub ring: RingGauge,
 }
 
+/// What the pipeline has handed out in a session, whether it is stored by now or waits in memory.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LiveSession {
+    /// Whether it goes on.
+    pub open: bool,
+    /// Beats by class, in the order N L R A V.
+    pub beats_by_class: [u64; CLASS_COUNT],
+    /// Unclassifiable ones among them.
+    pub unclassifiable: u64,
+    /// Gaps.
+    pub gaps: u64,
+    /// Samples missing in them.
+    pub missing_samples: u64,
+    /// Events.
+    pub events: u64,
+    /// The last beats, newest first: as many as the heart rate is taken from.
+    pub newest_beats: VecDeque<LabelledBeat>,
+    /// Wall time of the newest beat's R peak.
+    pub newest_wall: Option<WallUs>,
+}
+
+impl LiveSession {
+    fn beat(&mut self, beat: &LabelledBeat, wall: Option<WallUs>) {
+        if let Some(count) = self.beats_by_class.get_mut(beat.class.index()) {
+            *count += 1;
+        }
+        self.unclassifiable += u64::from(beat.unclassifiable.is_some());
+        self.newest_beats.truncate(MOST_INTERVALS - 1);
+        self.newest_beats.push_front(beat.clone());
+        self.newest_wall = wall;
+    }
+
+    fn gap(&mut self, gap: &Gap) {
+        self.gaps += 1;
+        self.missing_samples = self.missing_samples.saturating_add(gap.missing_samples);
+    }
+}
+
 /// Facts for `/v1/status` that are in no table.
 #[derive(Debug, Clone, Default)]
 pub struct LiveStatus {
@@ -90,6 +132,12 @@ pub struct LiveStatus {
     pub samples_received: u64,
     /// Time of the newest sample; without it the age of the last beat cannot be told.
     pub newest_sample: Option<MonotonicNs>,
+    /// When it was received.
+    pub newest_received: Option<Instant>,
+    /// The session that runs, or the last one; `None` before the first.
+    pub session: Option<LiveSession>,
+    /// The relation of both clocks before the wall clock's last step.
+    pub earlier_clock: Option<ClockRelation>,
 }
 
 /// [`LiveStatus`] between the service, which writes, and the socket, which reads; cheap to clone.
@@ -99,6 +147,62 @@ pub struct SharedLiveStatus {
 }
 
 impl LiveStatus {
+    /// A session begins.
+    pub fn begin_session(&mut self, start: ClockRelation) {
+        self.clock = Some(start);
+        self.earlier_clock = None;
+        self.newest_sample = None;
+        self.newest_received = None;
+        self.samples_received = 0;
+        self.session = Some(LiveSession {
+            open: true,
+            ..LiveSession::default()
+        });
+    }
+
+    /// The session ends; what it counted stays.
+    pub fn end_session(&mut self) {
+        if let Some(session) = &mut self.session {
+            session.open = false;
+        }
+    }
+
+    /// Takes note of what the pipeline hands out, before the store has it.
+    pub fn observe(&mut self, event: &PipelineEvent) {
+        let of_before = |beat: &LabelledBeat, now: &ClockRelation| beat.r_time < now.monotonic;
+        match event {
+            PipelineEvent::Beat(beat) => {
+                // a beat comes a while after its R peak: it has the time the clock showed then
+                let earlier = self.earlier_clock;
+                let clock = self.clock.map(|now| match earlier {
+                    Some(earlier) if of_before(beat, &now) => earlier,
+                    _ => now,
+                });
+                let wall = clock.map(|clock| clock.wall_at(beat.r_time));
+                if let Some(session) = &mut self.session {
+                    session.beat(beat, wall);
+                }
+            }
+            PipelineEvent::Gap(gap) => {
+                if let Some(session) = &mut self.session {
+                    session.gap(gap);
+                }
+            }
+            PipelineEvent::Event(event) => {
+                if let Some(session) = &mut self.session {
+                    session.events += 1;
+                }
+                self.note(event);
+            }
+            PipelineEvent::Engine(engine) => self.engine = Some(engine.clone()),
+            PipelineEvent::Clock { relation, .. } => {
+                self.earlier_clock = self.clock;
+                self.clock = Some(*relation);
+            }
+            PipelineEvent::Ecg(_) | PipelineEvent::Detail(_) => {}
+        }
+    }
+
     /// Keeps the list of what is wrong now.
     pub fn note(&mut self, event: &Event) {
         match event.episode {

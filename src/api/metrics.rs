@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use super::counters::read;
+use super::pools::{Counts, Pool};
 use super::server::Shared;
 use crate::store::{WriteVolume, WriterMonitor, WriterStatus};
 
@@ -57,7 +58,73 @@ pub(super) fn metrics(shared: &Arc<Shared>) -> String {
         volume(&mut page, &writer.volume);
     }
     connections(&mut page, shared);
+    questions(&mut page, shared);
     page.text
+}
+
+/// What waits for an answer that takes the database, and what became of it.
+fn questions(page: &mut Page, shared: &Shared) {
+    let counts = Pool::ALL.map(|pool| {
+        let label = format!("{{pool=\"{}\"}}", pool.plan().name);
+        (label, shared.pools.counts(pool))
+    });
+    let mut metric = |name: &str, kind: &str, help: &str, value: fn(&Counts) -> u64| {
+        let values = counts
+            .each_ref()
+            .map(|(label, counts)| (label.as_str(), Some(value(counts))));
+        page.metric(name, kind, help, &values);
+    };
+    metric(
+        "questions_waiting",
+        "gauge",
+        "Questions in line for the database.",
+        |counts| counts.waiting,
+    );
+    metric(
+        "questions_running",
+        "gauge",
+        "Questions being worked on.",
+        |counts| counts.running,
+    );
+    metric(
+        "questions_finished_total",
+        "counter",
+        "Questions worked on to the end.",
+        |counts| counts.finished,
+    );
+    metric(
+        "questions_refused_total",
+        "counter",
+        "Questions refused because the line was full.",
+        |counts| counts.refused,
+    );
+    metric(
+        "questions_cancelled_total",
+        "counter",
+        "Questions given up with their client.",
+        |counts| counts.cancelled,
+    );
+    metric(
+        "questions_overdue_total",
+        "counter",
+        "Questions given up because they took too long.",
+        |counts| counts.overdue,
+    );
+    let explanations = &shared.explanations;
+    page.metric(
+        "explanations_total",
+        "counter",
+        "Maps asked for that were not stored, by what became of them.",
+        &[
+            ("{outcome=\"made\"}", Some(read(&explanations.made))),
+            ("{outcome=\"failed\"}", Some(read(&explanations.failed))),
+            (
+                "{outcome=\"remembered\"}",
+                Some(read(&explanations.from_memory)),
+            ),
+            ("{outcome=\"shared\"}", Some(explanations.joined())),
+        ],
+    );
 }
 
 fn store(page: &mut Page, writer: &WriterStatus) {
@@ -74,6 +141,11 @@ fn store(page: &mut Page, writer: &WriterStatus) {
             "store_waiting_bytes",
             "Memory they take.",
             writer.bytes_waiting,
+        ),
+        (
+            "store_maps_waiting",
+            "Maps made on request that wait for a commit.",
+            writer.maps_waiting,
         ),
     ] {
         page.gauge(name, help, length(value));
@@ -103,6 +175,16 @@ fn store(page: &mut Page, writer: &WriterStatus) {
             "store_databases_set_aside_total",
             "Damaged or replaced databases quarantined.",
             writer.set_aside,
+        ),
+        (
+            "store_maps_total",
+            "Maps made on request and stored.",
+            writer.maps_stored,
+        ),
+        (
+            "store_maps_dropped_total",
+            "Maps made on request and not stored.",
+            writer.maps_dropped,
         ),
         (
             "store_rows_deleted_total",

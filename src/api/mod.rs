@@ -7,6 +7,7 @@
 
 mod access;
 mod counters;
+mod desk;
 mod engines;
 mod head;
 mod heart_rate;
@@ -14,6 +15,7 @@ mod io;
 mod json;
 mod live;
 mod metrics;
+mod pools;
 mod problem;
 mod query;
 mod routes;
@@ -24,10 +26,13 @@ mod status;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod together;
 mod watch;
 
 pub use access::{Access, Named};
-pub use live::{AcquisitionStatus, Condition, LiveStatus, ServiceState, SharedLiveStatus};
+pub use live::{
+    AcquisitionStatus, Condition, LiveSession, LiveStatus, ServiceState, SharedLiveStatus,
+};
 #[cfg(fuzzing)]
 pub use query::fuzz_query;
 pub use server::{ApiDeps, ApiOptions, ApiServer};

@@ -23,11 +23,13 @@ pub(super) enum Kind {
     ModelUnavailable,
     StoreUnavailable,
     StoreDamaged,
+    Busy,
+    Overdue,
 }
 
 impl Kind {
     #[cfg(test)]
-    pub(super) const ALL: [Self; 14] = [
+    pub(super) const ALL: [Self; 16] = [
         Self::UnknownPath,
         Self::MethodNotAllowed,
         Self::BodyNotTaken,
@@ -42,6 +44,8 @@ impl Kind {
         Self::ModelUnavailable,
         Self::StoreUnavailable,
         Self::StoreDamaged,
+        Self::Busy,
+        Self::Overdue,
     ];
 
     pub(super) const fn name(self) -> &'static str {
@@ -60,6 +64,8 @@ impl Kind {
             Self::ModelUnavailable => "model-unavailable",
             Self::StoreUnavailable => "store-unavailable",
             Self::StoreDamaged => "store-damaged",
+            Self::Busy => "busy",
+            Self::Overdue => "took-too-long",
         }
     }
 
@@ -79,6 +85,8 @@ impl Kind {
             Self::ModelUnavailable => "The model that labelled this beat cannot be loaded",
             Self::StoreUnavailable => "The store cannot be read at the moment",
             Self::StoreDamaged => "The stored data is damaged",
+            Self::Busy => "Too many questions of this kind wait for their answer",
+            Self::Overdue => "The answer would take too long",
         }
     }
 
@@ -94,8 +102,17 @@ impl Kind {
             Self::NotReproduced | Self::NotExplainable | Self::ModelUnavailable => {
                 StatusCode::CONFLICT
             }
-            Self::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::StoreUnavailable | Self::Busy | Self::Overdue => StatusCode::SERVICE_UNAVAILABLE,
             Self::StoreDamaged => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// Seconds after which asking again may do better (`Retry-After`).
+    const fn retry_after(self) -> Option<&'static str> {
+        match self {
+            Self::Busy => Some("1"),
+            Self::Overdue => Some("10"),
+            _ => None,
         }
     }
 }
@@ -152,6 +169,10 @@ impl Problem {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
+        if let Some(seconds) = self.kind.retry_after() {
+            let seconds = HeaderValue::from_static(seconds);
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
         response
     }
 }

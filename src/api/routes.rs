@@ -1,5 +1,6 @@
 //! Paths and what they answer.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -13,6 +14,7 @@ use serde::Serialize;
 
 use super::access::Peer;
 use super::json;
+use super::pools::{Order, Pool};
 use super::problem::{Kind, Problem};
 use super::query::{List, Parameters, parse_id};
 use super::server::Shared;
@@ -36,6 +38,19 @@ pub(super) const ROUTES: [&str; 10] = [
 
 /// The one path that changes something.
 pub(super) const RELOAD: &str = "/v1/reload";
+
+/// Says of an answer that took the database when its question was queued and when it was done, counted
+/// over all such questions since the start.
+pub(super) const ORDER: &str = "ecg-gateway-order";
+
+/// Rows in a page, and ECG of a beat in milliseconds, beyond which a question is a wide one.
+const WIDE_ROWS: u32 = 1_000;
+const WIDE_MS: f64 = 4_000.0;
+
+tokio::task_local! {
+    /// Of the request that is being answered.
+    static IN_ORDER: Cell<Option<Order>>;
+}
 
 type Api = State<Arc<Shared>>;
 
@@ -67,7 +82,40 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn(refuse_body))
+        .layer(middleware::from_fn(tell_order))
         .with_state(shared)
+}
+
+/// Keeps what is to be told of the request that is being answered: of several questions the first one's
+/// queueing and the last one's end.
+pub(super) fn note_order(order: Option<Order>) {
+    let Some(order) = order else { return };
+    // a stream's questions are nobody's to be told of
+    let _ = IN_ORDER.try_with(|of| {
+        let queued = of.get().map_or(order.queued, |first| first.queued);
+        of.set(Some(Order { queued, ..order }));
+    });
+}
+
+async fn tell_order(request: Request, next: Next) -> Response {
+    let answer = async {
+        let response = next.run(request).await;
+        (response, IN_ORDER.with(Cell::get))
+    };
+    let (mut response, order) = IN_ORDER.scope(Cell::new(None), answer).await;
+    let header = order.map(|Order { queued, done }| format!("queued={queued}, done={done}"));
+    if let Some(Ok(value)) = header.map(HeaderValue::try_from) {
+        response.headers_mut().insert(ORDER, value);
+    }
+    response
+}
+
+fn pool_of_page(limit: u32) -> Pool {
+    if limit > WIDE_ROWS {
+        Pool::Wide
+    } else {
+        Pool::Quick
+    }
 }
 
 fn answer<T: Serialize>(uri: &Uri, outcome: Result<T, Problem>) -> Response {
@@ -174,7 +222,7 @@ async fn get_sessions(State(shared): Api, uri: Uri) -> Response {
         let parameters = Parameters::parse(&uri, &["limit", "cursor"])?;
         let (limit, after_id) = (parameters.limit()?, parameters.cursor(List::Sessions)?);
         shared
-            .read(move |reader| {
+            .read(pool_of_page(limit), move |reader| {
                 let mut rows = reader.sessions(after_id, limit + 1)?;
                 let more = cut(&mut rows, limit);
                 Ok(Sessions {
@@ -211,7 +259,7 @@ async fn get_beats(State(shared): Api, uri: Uri) -> Response {
             limit: limit + 1,
         };
         shared
-            .read(move |reader| {
+            .read(pool_of_page(limit), move |reader| {
                 let mut rows = reader.beats(&filter)?;
                 let more = cut(&mut rows, limit);
                 Ok(Beats {
@@ -234,8 +282,13 @@ async fn get_beat(State(shared): Api, Path(id): Path<String>, uri: Uri) -> Respo
             after_ms: parameters.milliseconds("after_ms", default.after_ms, longest)?,
         };
         let id = parse_id("id", &id)?;
+        let pool = if range.before_ms + range.after_ms > WIDE_MS {
+            Pool::Wide
+        } else {
+            Pool::Quick
+        };
         shared
-            .read(move |reader| {
+            .read(pool, move |reader| {
                 let beat = reader.beat(id)?.ok_or_else(|| Problem::no_such_beat(id))?;
                 Ok(json::BeatWithWaveform {
                     beat: (&beat).into(),
@@ -307,7 +360,9 @@ async fn filtered<T: Send + 'static>(
         limit: limit + 1,
     };
     shared
-        .read(move |reader| read(reader, &filter, limit))
+        .read(pool_of_page(limit), move |reader| {
+            read(reader, &filter, limit)
+        })
         .await
 }
 

@@ -1,58 +1,160 @@
 //! Why beats were called what they were: `/v1/beats/{id}/saliency` and `/v1/saliency/summary`.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::VecDeque;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use axum::http::Uri;
 use serde::Serialize;
 
+use super::counters::count;
+use super::desk::Desk;
+use super::pools::{Pool, Ticket};
 use super::problem::{Kind, Problem};
 use super::query::{Parameters, parse_id};
+use super::routes::note_order;
 use super::server::Shared;
+use super::together::Together;
 use crate::explain::{GlobalMap, Method, WaveShares};
 use crate::model::BeatClass;
-use crate::revisit::{RevisitError, Revisitor};
+use crate::revisit::RevisitError;
 use crate::signal::{MODEL_RATE_HZ, R_INDEX, Wave, Waves};
-use crate::store::{SaliencyFilter, StoreReader, StoredBeat, StoredSaliency};
+use crate::store::{SaliencyFilter, StoredBeat, StoredSaliency, WriterMonitor};
 
-/// Models kept ready; a database rarely has more than one.
-const MOST_MODELS: usize = 4;
 /// Newest maps of a class that a summary looks at.
 pub(super) const MOST_SUMMED: u32 = 5_000;
+/// Outcomes remembered.
+const MOST_REMEMBERED: usize = 256;
+/// How long a map is remembered: the writer has stored it by then, unless it had to drop it.
+const MAP_KEPT: Duration = Duration::from_secs(120);
+/// How long it is remembered that a beat cannot be explained. The ECG of a new beat may be stored a
+/// little later.
+const FAILURE_KEPT: Duration = Duration::from_secs(300);
+const NOT_STORED_KEPT: Duration = Duration::from_secs(10);
 
-/// What explains stored beats, by the name of the model. One request at a time: another waits for its
-/// turn in a thread of its own.
+/// What is asked for; numbers of beats mean nothing in another database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Asked {
+    /// Databases exchanged before.
+    exchanged: u64,
+    beat: i64,
+    method: Method,
+    class: BeatClass,
+}
+
+/// A map made on request, and how far the probabilities found are from the stored ones.
+#[derive(Debug)]
+struct Made {
+    saliency: StoredSaliency,
+    difference: f32,
+}
+
+type Outcome = Result<Arc<Made>, Problem>;
+
+/// Explanations being made and made lately.
 #[derive(Debug, Default)]
-pub(super) struct Revisitors(Mutex<HashMap<String, Revisitor>>);
+pub(super) struct Explanations {
+    together: Together<Asked, Arc<Made>>,
+    remembered: Arc<Mutex<Memory>>,
+    pub(super) made: Arc<AtomicU64>,
+    pub(super) failed: Arc<AtomicU64>,
+    pub(super) from_memory: AtomicU64,
+}
 
-impl Revisitors {
-    /// What they know is of a database that was set aside: sessions have other numbers now.
-    pub(super) fn forget(&self) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+/// Outcomes, the one asked for last at the end.
+#[derive(Debug, Default)]
+struct Memory {
+    outcomes: VecDeque<(Asked, Outcome, Instant)>,
+}
+
+impl Memory {
+    fn find(&mut self, asked: &Asked) -> Option<Outcome> {
+        let now = Instant::now();
+        self.outcomes.retain(|(.., until)| *until > now);
+        let place = self.outcomes.iter().position(|(of, ..)| of == asked)?;
+        let found = self.outcomes.remove(place)?;
+        let outcome = found.1.clone();
+        self.outcomes.push_back(found);
+        Some(outcome)
     }
 
-    fn explain(
-        &self,
-        reader: &StoreReader,
-        beat: &StoredBeat,
-        method: Method,
-        class: BeatClass,
-    ) -> Result<(StoredSaliency, f32), RevisitError> {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut revisitor = match kept.remove(&*beat.model) {
-            Some(revisitor) => revisitor,
-            None => Revisitor::of(beat)?,
+    fn keep(&mut self, asked: Asked, outcome: Outcome) {
+        let kept = match &outcome {
+            Ok(_) => MAP_KEPT,
+            Err(problem) => match problem.kind {
+                Kind::EcgNotStored => NOT_STORED_KEPT,
+                Kind::NotReproduced | Kind::NotExplainable | Kind::ModelUnavailable => FAILURE_KEPT,
+                _ => return, // of the store: may pass at any time
+            },
         };
-        let explained = revisitor.explain(reader, beat, method, class);
-        if kept.len() >= MOST_MODELS {
-            kept.clear();
+        // of a database that was set aside
+        self.outcomes
+            .retain(|(of, ..)| *of != asked && of.exchanged >= asked.exchanged);
+        while self.outcomes.len() >= MOST_REMEMBERED {
+            self.outcomes.pop_front();
         }
-        kept.insert(beat.model.to_string(), revisitor);
-        explained.map(|(saliency, seen)| (saliency, seen.difference))
+        let until = Instant::now() + kept;
+        self.outcomes.push_back((asked, outcome, until));
     }
+}
+
+fn locked(memory: &Mutex<Memory>) -> MutexGuard<'_, Memory> {
+    memory.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Explanations {
+    /// Who joined others that asked for the same.
+    pub(super) fn joined(&self) -> u64 {
+        self.together.joined()
+    }
+
+    /// The outcome from memory, of others who ask for the same, or of the signal chain.
+    async fn of(&self, shared: &Shared, asked: Asked, beat: StoredBeat) -> Outcome {
+        if let Some(outcome) = locked(&self.remembered).find(&asked) {
+            count(&self.from_memory);
+            return outcome;
+        }
+        let writer = shared.deps.writer.clone();
+        let remembered = Arc::clone(&self.remembered);
+        let (made, failed) = (Arc::clone(&self.made), Arc::clone(&self.failed));
+        let work = move |desk: &mut Desk, ticket: &Ticket| {
+            let outcome = explain(desk, ticket, &asked, &beat, writer.as_ref());
+            if !ticket.is_given_up() {
+                count(if outcome.is_ok() { &made } else { &failed });
+                locked(&remembered).keep(asked, outcome.clone());
+            }
+            outcome
+        };
+        let (outcome, order) = self
+            .together
+            .ask(&shared.pools, Pool::Explain, asked, |_| true, work)
+            .await;
+        note_order(order);
+        outcome
+    }
+}
+
+fn explain(
+    desk: &mut Desk,
+    ticket: &Ticket,
+    asked: &Asked,
+    beat: &StoredBeat,
+    writer: Option<&WriterMonitor>,
+) -> Outcome {
+    let (saliency, difference) = desk.explain(ticket, beat, asked.method, asked.class)?;
+    // in a database begun meanwhile the number is another beat's
+    if desk.exchanged() != asked.exchanged {
+        let detail = "the database was exchanged meanwhile";
+        return Err(Problem::new(Kind::StoreUnavailable, detail));
+    }
+    if let Some(writer) = writer {
+        writer.keep(saliency.clone(), asked.exchanged);
+    }
+    Ok(Arc::new(Made {
+        saliency,
+        difference,
+    }))
 }
 
 #[derive(Serialize)]
@@ -122,29 +224,29 @@ pub(super) async fn of_beat(
     let parameters = Parameters::parse(uri, &["method", "class"])?;
     let (method, class) = (parameters.method()?, parameters.class()?);
     let id = parse_id("id", id)?;
-    let me = Arc::clone(shared);
-    shared
-        .read(move |reader| {
+    let ask = move |desk: &mut Desk, ticket: &Ticket| {
+        let (beat, class, stored) = desk.read(ticket, |reader| {
             let beat = reader.beat(id)?.ok_or_else(|| Problem::no_such_beat(id))?;
             let class = class.unwrap_or(beat.beat.class);
-            if let Some(stored) = reader.saliency(id, method, class)? {
-                return Ok(Saliency::new(&beat, &stored, None));
-            }
-            let set_aside = || {
-                me.deps
-                    .writer
-                    .as_ref()
-                    .map(|writer| writer.status().set_aside)
-            };
-            let before = set_aside();
-            let (made, difference) = me.revisitors.explain(reader, &beat, method, class)?;
-            // in a database begun meanwhile the number is another beat's
-            if let Some(writer) = me.deps.writer.as_ref().filter(|_| before == set_aside()) {
-                writer.keep(made.clone());
-            }
-            Ok(Saliency::new(&beat, &made, Some(difference)))
-        })
-        .await
+            let stored = reader.saliency(id, method, class)?;
+            Ok((beat, class, stored))
+        })?;
+        let asked = Asked {
+            exchanged: desk.exchanged(),
+            beat: id,
+            method,
+            class,
+        };
+        Ok((asked, beat, stored))
+    };
+    let (found, order) = shared.pools.ask(Pool::Quick, ask).await;
+    note_order(order);
+    let (asked, beat, stored) = found?;
+    if let Some(stored) = stored {
+        return Ok(Saliency::new(&beat, &stored, None));
+    }
+    let made = shared.explanations.of(shared, asked, beat.clone()).await?;
+    Ok(Saliency::new(&beat, &made.saliency, Some(made.difference)))
 }
 
 /// Mean and spread of the stored maps of each class.
@@ -157,7 +259,7 @@ pub(super) async fn summary(shared: &Arc<Shared>, uri: &Uri) -> Result<Summary, 
         limit: MOST_SUMMED,
     };
     shared
-        .read(move |reader| {
+        .read(Pool::Wide, move |reader| {
             let mut classes: Vec<(BeatClass, GlobalMap)> = Vec::new();
             for row in reader.saliencies(&filter)? {
                 let class = row.map.class;
@@ -254,6 +356,7 @@ impl From<RevisitError> for Problem {
             RevisitError::NotReproduced { .. } | RevisitError::Signal(_) => Kind::NotReproduced,
             RevisitError::Explain(_) => Kind::NotExplainable,
             RevisitError::Model { .. } => Kind::ModelUnavailable,
+            RevisitError::GivenUp { .. } => Kind::Overdue, // nobody is there to be told
         };
         Self::new(kind, error.to_string())
     }

@@ -2,8 +2,8 @@
 
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -11,25 +11,29 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::access::{Access, Peer};
 use super::counters::Counters;
+use super::desk::Desk;
 use super::head::HEAD_TIMEOUT;
 use super::io::{CappedListener, MOST_LINGERING};
 use super::live::SharedLiveStatus;
+use super::pools::{Pool, Pools};
 use super::problem::{Kind, Problem};
-use super::routes::router;
-use super::saliency::Revisitors;
+use super::routes::{note_order, router};
+use super::saliency::Explanations;
 use super::socket::{BoundSocket, SocketError, bind};
+use super::status::StatusRows;
 use super::stream::StreamHub;
+use super::together::Together;
 use super::watch::{Doors, SocketWatch};
 use crate::pulse::Pulse;
 use crate::store::{StoreReader, WriterMonitor};
 use crate::time::WallUs;
 
-/// Reads at once; more would only wait for the same disk.
-const READERS: usize = 4;
 /// Open answers get this long at shutdown.
 const FAREWELL: Duration = Duration::from_millis(500);
 /// The serving thread shows that it lives this often.
 const PULSE_EVERY: Duration = Duration::from_secs(1);
+/// A stream that waits for a place in a line tries again after this.
+const TRY_AGAIN_AFTER: Duration = Duration::from_millis(50);
 
 /// How the socket is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,6 +93,7 @@ pub struct ApiServer {
     path: PathBuf,
     pulse: Pulse,
     closing: watch::Sender<bool>,
+    pub(super) pools: Arc<Pools>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -101,10 +106,10 @@ pub(super) struct Shared {
     pub(super) closing: watch::Receiver<bool>,
     pub(super) max_connections: usize,
     pub(super) started: (Instant, WallUs),
-    pub(super) revisitors: Revisitors,
-    /// Kept readers, and the databases set aside before they were opened.
-    readers: Mutex<(u64, Vec<StoreReader>)>,
-    turns: Semaphore,
+    pub(super) pools: Arc<Pools>,
+    pub(super) explanations: Explanations,
+    /// One reading serves everybody who asks for the status before it begins.
+    pub(super) status_rows: Together<(), Arc<StatusRows>>,
 }
 
 impl ApiServer {
@@ -154,7 +159,6 @@ impl ApiServer {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
-            .max_blocking_threads(READERS)
             .build()
             .map_err(failed("starting its runtime"))?;
         // the service manager's may be another one than was configured
@@ -169,6 +173,9 @@ impl ApiServer {
             tokio::net::UnixListener::from_std(listener).map_err(failed("watching the socket"))?
         };
         let (closing, closed) = watch::channel(false);
+        let desk = || Desk::new(deps.database.clone(), deps.writer.clone());
+        let pools = Pools::start(desk).map_err(failed("starting the threads that read"))?;
+        let pools = Arc::new(pools);
         let shared = Arc::new(Shared {
             hub: deps.hub.clone(),
             deps,
@@ -176,9 +183,9 @@ impl ApiServer {
             closing: closed,
             max_connections: options.max_connections,
             started: (Instant::now(), WallUs::now()),
-            revisitors: Revisitors::default(),
-            readers: Mutex::default(),
-            turns: Semaphore::new(READERS),
+            pools: Arc::clone(&pools),
+            explanations: Explanations::default(),
+            status_rows: Together::default(),
         });
         let (replace, replaced) = mpsc::channel(1);
         let socket = SocketWatch::new(
@@ -211,13 +218,14 @@ impl ApiServer {
                         () = show_life(&shown) => {}
                     }
                 });
-                runtime.shutdown_background(); // a read that hangs on a dying disk is left behind
+                runtime.shutdown_background();
             })
             .map_err(failed("starting its thread"))?;
         Ok(Self {
             path: options.path.clone(),
             pulse,
             closing,
+            pools,
             thread: Some(thread),
         })
     }
@@ -234,8 +242,9 @@ impl ApiServer {
         &self.pulse
     }
 
-    /// Closes the socket, removes its file, ends the event streams and gives open answers half a
-    /// second.
+    /// Closes the socket, removes its file, ends the event streams, gives open answers half a second
+    /// and reads that are then still in progress another half; one that hangs on a dying disk is left
+    /// behind.
     pub fn shutdown(self) {
         drop(self);
     }
@@ -248,6 +257,7 @@ impl Drop for ApiServer {
             // a panic there has already been reported by the panic hook
             let _ = thread.join();
         }
+        self.pools.close();
     }
 }
 
@@ -282,51 +292,34 @@ async fn serve(listener: CappedListener, shared: Arc<Shared>) {
 }
 
 impl Shared {
-    /// Runs `ask` on a reader away from the thread that serves the connections.
+    /// Asks the database in one of the pools, away from the thread that serves the connections. Dropped
+    /// before it is done, the question is given up.
     pub(super) async fn read<T: Send + 'static>(
-        self: &Arc<Self>,
+        &self,
+        pool: Pool,
         ask: impl FnOnce(&StoreReader) -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
-        let unavailable =
-            |detail: &str| Problem::new(Kind::StoreUnavailable, format!("reading: {detail}"));
-        // never closed, so this only waits
-        let _turn = self
-            .turns
-            .acquire()
-            .await
-            .map_err(|_| unavailable("the server is closing"))?;
-        let me = Arc::clone(self);
-        let generation = self.forget_old_readers();
-        tokio::task::spawn_blocking(move || {
-            let kept = me.lock_readers().1.pop();
-            let reader = match kept {
-                Some(reader) => reader,
-                None => StoreReader::open(&me.deps.database)?,
-            };
-            let answer = ask(&reader);
-            // after a failure a fresh connection may do better
-            if answer.is_ok() && me.lock_readers().0 == generation {
-                me.lock_readers().1.push(reader);
+        let (answer, order) = self
+            .pools
+            .ask(pool, move |desk, ticket| desk.read(ticket, ask))
+            .await;
+        note_order(order);
+        answer
+    }
+
+    /// As [`Shared::read`], but waits for a place in the line instead of giving up.
+    pub(super) async fn read_in_turn<T: Send + 'static>(
+        &self,
+        pool: Pool,
+        ask: impl FnOnce(&StoreReader) -> Result<T, Problem> + Clone + Send + 'static,
+    ) -> Result<T, Problem> {
+        loop {
+            match self.read(pool, ask.clone()).await {
+                Err(problem) if problem.kind == Kind::Busy => {
+                    tokio::time::sleep(TRY_AGAIN_AFTER).await;
+                }
+                outcome => return outcome,
             }
-            answer
-        })
-        .await
-        .unwrap_or_else(|_| Err(unavailable("the read was cut off")))
-    }
-
-    /// Readers of a database that was set aside would go on reading it. Which one it is now.
-    fn forget_old_readers(&self) -> u64 {
-        let writer = self.deps.writer.as_ref().map(WriterMonitor::status);
-        let generation = writer.map_or(0, |writer| writer.set_aside);
-        let mut readers = self.lock_readers();
-        if readers.0 != generation {
-            *readers = (generation, Vec::new());
-            self.revisitors.forget();
         }
-        generation
-    }
-
-    fn lock_readers(&self) -> std::sync::MutexGuard<'_, (u64, Vec<StoreReader>)> {
-        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

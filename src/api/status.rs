@@ -2,15 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant as Moment;
 
 use serde::Serialize;
 
 use super::counters::read;
+use super::desk::Desk;
 use super::engines::EnginesJson;
-use super::heart_rate::{MOST_INTERVALS, heart_rate_bpm};
-use super::json::{Beat, Instant, Session, by_class};
-use super::live::{AcquisitionStatus, Condition, LiveStatus};
+use super::heart_rate::heart_rate_bpm;
+use super::json::{Beat, Instant, LiveBeat, Session, by_class, integer};
+use super::live::{AcquisitionStatus, Condition, LiveSession, LiveStatus};
+use super::pools::{Pool, Ticket};
 use super::problem::Problem;
+use super::routes::note_order;
 use super::server::Shared;
 use crate::acquisition::EdgeNumbers;
 use crate::signal::SignalQuality;
@@ -42,7 +46,9 @@ pub(super) struct Status {
     samples_received: u64,
     heart_rate_bpm: Option<f64>,
     heart_rate_reason: Option<&'static str>,
+    live: Option<Live>,
     session: Option<Session>,
+    session_reason: Option<&'static str>,
     last_beat: Option<Beat>,
     totals: Option<TotalsJson>,
     store: Store,
@@ -104,6 +110,37 @@ impl From<AcquisitionStatus> for Acquisition {
     }
 }
 
+/// What the pipeline has handed out, stored or not.
+#[derive(Serialize)]
+struct Live {
+    session_open: bool,
+    beats: u64,
+    beats_by_class: BTreeMap<char, u64>,
+    beats_unclassifiable: u64,
+    gaps: u64,
+    missing_samples: u64,
+    events: u64,
+    newest_beat: Option<LiveBeat>,
+}
+
+impl From<&LiveSession> for Live {
+    fn from(session: &LiveSession) -> Self {
+        Self {
+            session_open: session.open,
+            beats: session.beats_by_class.iter().sum(),
+            beats_by_class: by_class(session.beats_by_class),
+            beats_unclassifiable: session.unclassifiable,
+            gaps: session.gaps,
+            missing_samples: integer(session.missing_samples),
+            events: session.events,
+            newest_beat: session
+                .newest_beats
+                .front()
+                .map(|beat| LiveBeat::new(beat, session.newest_wall)),
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct TotalsJson {
     sessions: u64,
@@ -152,39 +189,52 @@ struct Connections {
     socket_lost: u64,
 }
 
-/// What is read from the database.
-struct Rows {
+/// What is read from the database: nothing that tells of now.
+#[derive(Debug)]
+pub(super) struct StatusRows {
     epoch: Epoch,
     session: Option<StoredSession>,
-    newest_beats: Vec<StoredBeat>,
+    last_beat: Option<StoredBeat>,
     totals: Totals,
     size_bytes: u64,
 }
 
 pub(super) async fn status(shared: &Arc<Shared>) -> Status {
-    let live = shared.deps.live.snapshot();
-    let writer = shared.deps.writer.as_ref().map(WriterMonitor::status);
-    let rows = shared
-        .read(|reader| {
-            Ok(Rows {
+    let read_rows = |desk: &mut Desk, ticket: &Ticket| {
+        desk.read(ticket, |reader| {
+            Ok(Arc::new(StatusRows {
                 epoch: reader.epoch()?,
                 session: reader.latest_session()?,
-                newest_beats: reader
-                    .newest_beats(u32::try_from(MOST_INTERVALS).unwrap_or(u32::MAX))?,
+                last_beat: reader.newest_beats(1)?.pop(),
                 totals: reader.totals()?,
                 size_bytes: reader.size_bytes()?,
-            })
+            }))
         })
-        .await;
-    let open_session = writer.as_ref().and_then(|writer| writer.open_session);
-    let rate = match &rows {
-        Ok(rows) => heart_rate_bpm(&rows.newest_beats, open_session, &live),
-        Err(_) => Err("store_unavailable"),
     };
+    // Rows that were committed before somebody asks are in what he is told.
+    let not_begun = |ticket: &Ticket| !ticket.has_begun();
+    let (rows, order) = shared
+        .status_rows
+        .ask(&shared.pools, Pool::Status, (), not_begun, read_rows)
+        .await;
+    note_order(order);
+    // after the reading: what is told of now is not older than it
+    let live = shared.deps.live.snapshot();
+    let writer = shared.deps.writer.as_ref().map(WriterMonitor::status);
+    let rate = heart_rate_bpm(&live, Moment::now());
     let now = Instant::new(Some(WallUs::now()));
     let (started, started_wall) = shared.started;
     let started_wall = Instant::new(Some(started_wall));
     let store = store(shared, writer.as_ref(), &rows);
+    let open_session = live.session.as_ref().is_some_and(|session| session.open);
+    let stored = writer.as_ref().and_then(|writer| writer.open_session);
+    let session = match &rows {
+        Err(_) => Err("store_unavailable"),
+        // what the store knows is another session
+        Ok(_) if open_session && writer.is_some() && stored.is_none() => Err("not_stored_yet"),
+        Ok(rows) => rows.session.as_ref().ok_or("none"),
+    };
+    let (session, session_reason) = (session.ok().map(Session::from), session.err());
     let rows = rows.ok();
     let counters = &shared.counters;
     let LiveStatus {
@@ -200,7 +250,10 @@ pub(super) async fn status(shared: &Arc<Shared>) -> Status {
         lead_off,
         signal_quality,
         samples_received,
+        session: live_session,
         newest_sample: _,
+        newest_received: _,
+        earlier_clock: _,
     } = live;
     Status {
         version: env!("CARGO_PKG_VERSION"),
@@ -226,13 +279,12 @@ pub(super) async fn status(shared: &Arc<Shared>) -> Status {
         samples_received,
         heart_rate_bpm: rate.ok(),
         heart_rate_reason: rate.err(),
-        session: rows
-            .as_ref()
-            .and_then(|rows| rows.session.as_ref())
-            .map(Session::from),
+        live: live_session.as_ref().map(Live::from),
+        session,
+        session_reason,
         last_beat: rows
             .as_ref()
-            .and_then(|rows| rows.newest_beats.first())
+            .and_then(|rows| rows.last_beat.as_ref())
             .map(Beat::from),
         totals: rows.map(|rows| totals(&rows.totals)),
         store,
@@ -265,7 +317,11 @@ fn totals(totals: &Totals) -> TotalsJson {
     }
 }
 
-fn store(shared: &Shared, writer: Option<&WriterStatus>, rows: &Result<Rows, Problem>) -> Store {
+fn store(
+    shared: &Shared,
+    writer: Option<&WriterStatus>,
+    rows: &Result<Arc<StatusRows>, Problem>,
+) -> Store {
     let (state, detail) = match (writer, rows) {
         (
             Some(WriterStatus {

@@ -12,6 +12,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::counters::{Present, count};
 use super::json;
+use super::pools::Pool;
 use super::problem::Problem;
 use super::server::Shared;
 use crate::store::{BeatFilter, Commit, CommittedRow, Epoch, RowFilter, StoreMark, StoreReader};
@@ -380,7 +381,9 @@ impl Stream<'_> {
         self.position = latest;
         if let Some(seen) = seen {
             let (position, lost) = self
-                .read(move |reader| reader.at_once(|reader| seen.find(reader)))
+                .read(Pool::Quick, move |reader| {
+                    reader.at_once(|reader| seen.find(reader))
+                })
                 .await?;
             self.left.extend(
                 latest
@@ -398,7 +401,9 @@ impl Stream<'_> {
             let just_caught_up = behind;
             while let (true, Some(position)) = (behind, self.position) {
                 let page = self
-                    .read(move |reader| reader.at_once(|reader| read_on(&position, reader)))
+                    .read(Pool::Wide, move |reader| {
+                        reader.at_once(|reader| read_on(&position, reader))
+                    })
                     .await?;
                 match page {
                     Page::Rows(frames, all) => {
@@ -483,9 +488,10 @@ impl Stream<'_> {
     /// Asks the store; where it does not answer, the client is told why and the stream ends.
     async fn read<T: Send + 'static>(
         &self,
-        ask: impl FnOnce(&StoreReader) -> Result<T, Problem> + Send + 'static,
+        pool: Pool,
+        ask: impl FnOnce(&StoreReader) -> Result<T, Problem> + Clone + Send + 'static,
     ) -> Result<T, Ended> {
-        match self.shared.read(ask).await {
+        match self.shared.read_in_turn(pool, ask).await {
             Ok(answer) => Ok(answer),
             Err(problem) => {
                 let event = notice("closed", problem.kind.name(), &problem.detail);

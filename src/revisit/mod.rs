@@ -91,6 +91,12 @@ pub enum RevisitError {
     /// The session's rate is none the chain works with.
     #[error(transparent)]
     Signal(#[from] SignalError),
+    /// Whoever asked gave up before it was found out.
+    #[error("beat {beat}: given up before it was done")]
+    GivenUp {
+        /// The beat.
+        beat: i64,
+    },
 }
 
 /// Explains stored beats of one model.
@@ -135,6 +141,15 @@ impl Revisitor {
         reader: &StoreReader,
         beat: &StoredBeat,
     ) -> Result<Revisited, RevisitError> {
+        self.find_unless(reader, beat, &|| false)
+    }
+
+    fn find_unless(
+        &mut self,
+        reader: &StoreReader,
+        beat: &StoredBeat,
+        given_up: &dyn Fn() -> bool,
+    ) -> Result<Revisited, RevisitError> {
         if let Some((missing, expected)) = missing_samples(reader, beat)? {
             return Err(RevisitError::NotStored {
                 beat: beat.id,
@@ -149,7 +164,9 @@ impl Revisitor {
         // Where a short lead has not let the chain settle as it had then, a long one is run.
         'leads: for lead_s in [lead_s, LONGEST_LEAD_S] {
             for treatment in known.into_iter().chain(Treatment::of(beat)) {
-                let Some((total, seen)) = self.attempt(reader, beat, treatment, lead_s)? else {
+                let Some((total, seen)) =
+                    self.attempt(reader, beat, treatment, lead_s, given_up)?
+                else {
                     continue;
                 };
                 let good = seen.difference <= LARGEST_DIFFERENCE;
@@ -198,8 +215,27 @@ impl Revisitor {
         method: Method,
         class: BeatClass,
     ) -> Result<(StoredSaliency, Revisited), RevisitError> {
+        self.explain_unless(reader, beat, method, class, &|| false)
+    }
+
+    /// As [`Revisitor::explain`]; `given_up` is asked before each piece of ECG (65,536 samples)
+    /// whether anybody still waits for the answer.
+    ///
+    /// # Errors
+    /// [`RevisitError`], [`RevisitError::GivenUp`] where nobody does.
+    pub fn explain_unless(
+        &mut self,
+        reader: &StoreReader,
+        beat: &StoredBeat,
+        method: Method,
+        class: BeatClass,
+        given_up: &dyn Fn() -> bool,
+    ) -> Result<(StoredSaliency, Revisited), RevisitError> {
         self.explainer.require(method)?;
-        let seen = self.find(reader, beat)?;
+        let seen = self.find_unless(reader, beat, given_up)?;
+        if given_up() {
+            return Err(RevisitError::GivenUp { beat: beat.id });
+        }
         let map = self.explainer.explain(method, &seen.input, class)?;
         let saliency = StoredSaliency {
             beat: beat.id,
@@ -218,6 +254,7 @@ impl Revisitor {
         beat: &StoredBeat,
         treatment: Treatment,
         lead_s: f64,
+        given_up: &dyn Fn() -> bool,
     ) -> Result<Option<(f32, Revisited)>, RevisitError> {
         let stored = reader.beats(&BeatFilter {
             session: Some(beat.session),
@@ -225,7 +262,7 @@ impl Revisitor {
             limit: u32::try_from(COMPARED).unwrap_or(u32::MAX),
             ..BeatFilter::default()
         })?;
-        let cuts = run::beats(reader, beat, treatment, lead_s)?;
+        let cuts = run::beats(reader, beat, treatment, lead_s, given_up)?;
         let (mut total, mut found) = (0.0, None);
         let before = stored.iter().filter(|stored| stored.id < beat.id);
         for stored in before.chain([beat]) {

@@ -40,6 +40,7 @@ pub(super) fn beats(
     beat: &StoredBeat,
     treatment: Treatment,
     lead_s: f64,
+    given_up: &dyn Fn() -> bool,
 ) -> Result<Vec<CutBeat>, RevisitError> {
     let session = reader.session(beat.session)?.ok_or(StoreError::Value {
         column: "beats.session",
@@ -75,6 +76,9 @@ pub(super) fn beats(
     let mut take: &mut dyn FnMut(ChainEvent) = &mut take;
     let mut piece = first;
     while piece <= last {
+        if given_up() {
+            return Err(RevisitError::GivenUp { beat: beat.id });
+        }
         let end = last.min(piece + PIECE - 1);
         for (block_first, codes) in reader.blocks(beat.session, piece, end)? {
             for (index, codes) in (block_first..).zip(codes) {

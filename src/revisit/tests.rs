@@ -144,6 +144,28 @@ fn beats_are_seen_as_they_were() {
     }
 }
 
+/// An hour of ECG is not run through for somebody who has gone: it ends within a piece.
+#[test]
+fn an_explanation_is_given_up_between_two_pieces() {
+    let session = session("v1", Mains::Hz60, 30, true);
+    let mut revisitor = Revisitor::of(&session.beats[0]).unwrap();
+    for patience in 0..3 {
+        let asked = std::cell::Cell::new(0);
+        let given_up = || asked.replace(asked.get() + 1) >= patience;
+        let error = revisitor
+            .explain_unless(
+                &session.reader,
+                &session.beats[9],
+                Method::GradCam,
+                session.beats[9].beat.class,
+                &given_up,
+            )
+            .unwrap_err();
+        assert!(matches!(error, RevisitError::GivenUp { .. }), "{error}");
+        assert_eq!(asked.get(), patience + 1);
+    }
+}
+
 #[test]
 fn what_is_not_stored_is_not_guessed() {
     let without = session("v1", Mains::Hz60, 30, false);

@@ -7,7 +7,7 @@ use crate::acquisition::{
     Acquired, AcquisitionError, CHIP, CHIP_RESTARTED, Episode, Event, FrameSource, Pace,
     RESTART_FAILED, RawSample,
 };
-use crate::api::{ServiceState, SharedLiveStatus};
+use crate::api::{LiveStatus, ServiceState, SharedLiveStatus};
 use crate::model::CLASS_COUNT;
 use crate::model::choose::EngineNotice;
 use crate::pipeline::{LabelError, Pipeline, PipelineEvent, SessionInfo};
@@ -129,7 +129,7 @@ impl Session<'_> {
             live.state = ServiceState::Recording;
             live.detail = None;
             live.conditions.clear();
-            live.clock = Some(self.info.start);
+            live.begin_session(self.info.start);
             live.model = Some(self.info.model.clone());
             live.engine = Some(self.info.engine.clone());
         });
@@ -150,8 +150,9 @@ impl Session<'_> {
                 .map_or(self.info.start, |watch| watch.relation())
                 .wall_at(end),
         };
-        let closed = self.writer.end_session(at, reason);
         self.show_live(progress);
+        self.live.update(LiveStatus::end_session);
+        let closed = self.writer.end_session(at, reason);
         // The first failure tells why; a store that cannot close the session is the second.
         ran?;
         closed?;
@@ -243,7 +244,6 @@ impl Session<'_> {
         };
         let (sample, time) = progress.newest.unwrap_or((0, self.info.start.monotonic));
         let relation = now;
-        self.live.update(|live| live.clock = Some(relation));
         self.take(
             PipelineEvent::Clock { relation, step_us },
             observe,
@@ -307,7 +307,11 @@ impl Session<'_> {
     fn show_live(&self, progress: &Progress) {
         self.live.update(|live| {
             live.samples_received = progress.report.samples;
-            live.newest_sample = progress.newest.map(|(_, time)| time);
+            let newest = progress.newest.map(|(_, time)| time);
+            if newest != live.newest_sample {
+                live.newest_received = Some(Instant::now());
+            }
+            live.newest_sample = newest;
         });
     }
 
@@ -337,20 +341,19 @@ impl Session<'_> {
                 let chip = matches!(event.episode, Episode::Begins { subject: CHIP });
                 let chip = chip || [CHIP_RESTARTED, RESTART_FAILED].contains(&event.kind);
                 progress.recovering |= chip;
-                self.live.update(|live| {
-                    live.note(event);
-                    if chip {
+                if chip {
+                    self.live.update(|live| {
                         live.state = ServiceState::Recovering;
                         live.detail = Some(event.detail.clone());
-                    }
-                });
+                    });
+                }
                 tracing::info!(kind = event.kind, sample = event.sample, "{}", event.detail);
             }
-            PipelineEvent::Engine(engine) => {
-                progress.engine_changed = true;
-                self.live.update(|live| live.engine = Some(engine.clone()));
-            }
+            PipelineEvent::Engine(_) => progress.engine_changed = true,
             PipelineEvent::Ecg(_) | PipelineEvent::Clock { .. } | PipelineEvent::Detail(_) => {}
+        }
+        if !matches!(event, PipelineEvent::Ecg(_) | PipelineEvent::Detail(_)) {
+            self.live.update(|live| live.observe(&event));
         }
         observe(&event);
         if let Err(error) = self.writer.record(event) {

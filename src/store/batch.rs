@@ -9,7 +9,7 @@ use crate::time::{ClockRelation, MonotonicNs, WallUs};
 
 use super::StoreError;
 use super::error::Context;
-use super::outage::Backlog;
+use super::outage::{Backlog, MapsWaiting};
 use super::rows::{Commit, CommittedRow, SessionCounts, StoredBeat, StoredEvent, StoredGap};
 use super::saliency::StoredSaliency;
 use super::statements::{EncodedBlock, Statements};
@@ -90,6 +90,8 @@ pub(super) struct Committed {
     pub(super) session: i64,
     /// Rows of the backlog that are stored now.
     pub(super) rows: usize,
+    /// Maps that are.
+    pub(super) maps: usize,
     /// The relation of the clocks after them.
     pub(super) clocks: Clocks,
 }
@@ -106,14 +108,15 @@ struct Progress<'a> {
     rows: Vec<CommittedRow>,
 }
 
-/// Commits the oldest `most` rows, what was let go before them, the session's row if it has none yet
-/// and its counts together, or none of it.
+/// Commits the oldest `most` rows, what was let go before them, the session's row if it has none yet,
+/// its counts and maps made on request together, or none of it.
 pub(super) fn commit_batch(
     connection: &mut Connection,
     context: &Context<'_>,
     session: &OpenSession,
     backlog: &Backlog,
     most: usize,
+    maps: &MapsWaiting,
 ) -> Result<Committed, StoreError> {
     // dropped without `commit` on every error below, which rolls it back
     let transaction = connection
@@ -161,6 +164,7 @@ pub(super) fn commit_batch(
         before,
         rows: progress.rows,
     };
+    let maps = statements.maps(maps)?;
     transaction
         .commit()
         .map_err(|error| context.explain("committing", error))?;
@@ -168,6 +172,7 @@ pub(super) fn commit_batch(
         commit,
         session: row,
         rows,
+        maps,
         clocks,
     })
 }

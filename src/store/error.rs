@@ -145,6 +145,9 @@ pub enum StoreError {
         /// What is wrong with its bytes.
         source: CodecError,
     },
+    /// Somebody ended the read: nobody waits for it any more.
+    #[error("the read was ended before it was done")]
+    Interrupted,
     /// A beat, gap, event or block arrived while no session was open.
     #[error("no session is open")]
     NoSession,
@@ -173,6 +176,7 @@ impl Context<'_> {
                 path,
                 waited_ms: self.busy_timeout.as_millis(),
             },
+            Some(ErrorCode::OperationInterrupted) => StoreError::Interrupted,
             Some(ErrorCode::NotADatabase) => StoreError::NotADatabase { path },
             Some(ErrorCode::DatabaseCorrupt) => StoreError::Corrupt {
                 path,

@@ -81,7 +81,9 @@ impl GivenIds {
         }
         for table in ["ecg_blocks", "clock_relations"] {
             if has_table(table)? {
-                read(&format!("SELECT '{table}', coalesce(max(id), 0) FROM {table}"))?;
+                read(&format!(
+                    "SELECT '{table}', coalesce(max(id), 0) FROM {table}"
+                ))?;
             }
         }
         Ok(found)

@@ -14,8 +14,8 @@ mod error;
 mod file;
 mod held;
 mod housekeeping;
-mod ids;
 mod identity;
+mod ids;
 mod migrate;
 mod open;
 mod outage;
@@ -45,7 +45,7 @@ pub use identity::{Epoch, StoreMark};
 pub use migrate::{APPLICATION_ID, SCHEMA_VERSION};
 pub use open::{Store, StoreOptions, Synchronous};
 pub use outage::Outage;
-pub use reader::{RowFilter, StoreReader, Totals};
+pub use reader::{Interrupter, RowFilter, StoreReader, Totals};
 pub use retention::Retention;
 pub use rows::{
     Commit, CommittedRow, SessionCounts, SessionEnd, StoredBeat, StoredEvent, StoredGap,

@@ -37,6 +37,8 @@ pub struct StoreOptions {
     pub commit_after: Duration,
     /// Longest time raw ECG waits for its commit where nothing else is waiting.
     pub ecg_commit_after: Duration,
+    /// Longest time a map made on request waits for a commit where nothing else is due.
+    pub maps_commit_after: Duration,
     /// Rows that make a commit due at once.
     pub commit_rows: usize,
     /// Commands the queue to the writer thread holds before a sender has to wait.
@@ -58,6 +60,7 @@ impl Default for StoreOptions {
             busy_timeout: Duration::from_secs(5),
             commit_after: Duration::from_millis(200),
             ecg_commit_after: Duration::from_secs(5),
+            maps_commit_after: Duration::from_secs(30),
             commit_rows: 4_096,
             queue_length: 8_192,
             outage: Outage::GiveUpAfter(Duration::from_secs(30)),

@@ -8,7 +8,12 @@ use crate::pipeline::{Event, Gap, LabelledBeat};
 use crate::time::{ClockRelation, MonotonicNs};
 
 use super::batch::{Decider, Waiting};
+use super::saliency::StoredSaliency;
 use super::statements::EncodedBlock;
+
+/// Maps made on request that wait for a commit at most, and the memory they take at most.
+pub(super) const MOST_MAPS: usize = 64;
+pub(super) const MOST_MAP_BYTES: usize = 1 << 20;
 
 /// What the writer does while a write fails for a reason that may pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,6 +156,57 @@ impl Backlog {
             }
         }
         self.let_go.rows - before
+    }
+}
+
+/// Maps of stored beats waiting for a commit that is due anyway, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct MapsWaiting {
+    maps: VecDeque<StoredSaliency>,
+    bytes: usize,
+    since: Option<Instant>,
+}
+
+impl MapsWaiting {
+    pub(super) fn push(&mut self, map: StoredSaliency) {
+        self.bytes += size_of::<StoredSaliency>() + map.map.bytes();
+        self.maps.push_back(map);
+        self.since.get_or_insert_with(Instant::now);
+    }
+
+    /// As [`MapsWaiting::push`], keeping to the limits; how many had to go.
+    pub(super) fn push_dropping_oldest(&mut self, map: StoredSaliency) -> usize {
+        self.push(map);
+        let before = self.maps.len();
+        while self.maps.len() > MOST_MAPS || self.bytes > MOST_MAP_BYTES {
+            let Some(oldest) = self.maps.pop_front() else {
+                break;
+            };
+            self.bytes -= size_of::<StoredSaliency>() + oldest.map.bytes();
+        }
+        before - self.maps.len()
+    }
+
+    /// Whether there is no room for another one.
+    pub(super) fn is_full(&self) -> bool {
+        self.maps.len() >= MOST_MAPS || self.bytes >= MOST_MAP_BYTES
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &StoredSaliency> {
+        self.maps.iter()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.maps.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.maps.is_empty()
+    }
+
+    /// When the oldest came.
+    pub(super) fn since(&self) -> Option<Instant> {
+        self.since
     }
 }
 

@@ -1,10 +1,12 @@
 //! Read-only connections.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, Row, params};
+use rusqlite::{Connection, InterruptHandle, OpenFlags, Row, params};
 
 use crate::time::WallUs;
 
@@ -64,6 +66,28 @@ pub struct StoreReader {
     pub(super) connection: Connection,
     /// Dropped after the connection, as it must be.
     _held: Held,
+    interrupted: Arc<AtomicBool>,
+}
+
+/// Ends a reader's reads from another thread.
+pub struct Interrupter {
+    handle: InterruptHandle,
+    interrupted: Arc<AtomicBool>,
+}
+
+impl std::fmt::Debug for Interrupter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Interrupter")
+    }
+}
+
+impl Interrupter {
+    /// The read in progress and every later one fail with [`StoreError::Interrupted`], until
+    /// [`StoreReader::resume`].
+    pub fn interrupt(&self) {
+        self.interrupted.store(true, Ordering::SeqCst); // before: a read that begins now sees it
+        self.handle.interrupt();
+    }
 }
 
 impl StoreReader {
@@ -108,7 +132,22 @@ impl StoreReader {
             path: path.clone(),
             connection,
             _held: held,
+            interrupted: Arc::default(),
         })
+    }
+
+    /// What ends the reads of this reader from another thread.
+    #[must_use]
+    pub fn interrupter(&self) -> Interrupter {
+        Interrupter {
+            handle: self.connection.get_interrupt_handle(),
+            interrupted: Arc::clone(&self.interrupted),
+        }
+    }
+
+    /// Reads again after an interruption.
+    pub fn resume(&self) {
+        self.interrupted.store(false, Ordering::SeqCst);
     }
 
     /// The database file.
@@ -303,6 +342,10 @@ impl StoreReader {
         let mut rows = statement.query(values).map_err(explain)?;
         let mut found = Vec::new();
         while let Some(row) = rows.next().map_err(explain)? {
+            // SQLite forgets an interruption that comes between two statements
+            if self.interrupted.load(Ordering::SeqCst) {
+                return Err(StoreError::Interrupted);
+            }
             found.push(read(row).map_err(|error| self.context().explain_row("reading", error))?);
         }
         Ok(found)

@@ -20,8 +20,8 @@ pub(super) type CommitHook = Box<dyn FnMut(&Commit) + Send>;
 pub(super) enum Command {
     Begin(SessionInfo, SyncSender<Result<Option<i64>, StoreError>>),
     Record(PipelineEvent),
-    /// A map of a stored beat, made later.
-    Keep(Box<StoredSaliency>),
+    /// A map of a stored beat, made later, and how often the database had been exchanged then.
+    Keep(Box<StoredSaliency>, u64),
     End {
         at: ClockRelation,
         reason: String,
@@ -50,6 +50,13 @@ pub struct WriterStatus {
     pub outages: u64,
     /// Damaged or replaced databases quarantined since the start.
     pub set_aside: u64,
+    /// Maps made on request that wait for the next commit.
+    pub maps_waiting: usize,
+    /// Maps made on request and stored since the start.
+    pub maps_stored: u64,
+    /// Maps made on request and not stored since the start: too many waited, or the database was
+    /// exchanged meanwhile. They are made anew when they are asked for again.
+    pub maps_dropped: u64,
     /// Beats, gaps and events deleted by retention since the start.
     pub rows_deleted: u64,
     /// Raw ECG blocks deleted by retention since the start.
@@ -97,11 +104,23 @@ impl WriterMonitor {
         status.failed_locked = false;
     }
 
+    /// Damaged databases set aside since the start, as [`WriterStatus::set_aside`].
+    #[must_use]
+    pub fn set_aside(&self) -> u64 {
+        self.lock().set_aside
+    }
+
     /// Hands a map of a stored beat to the writer to be kept, unless its queue is full or it is gone:
-    /// then the map is made anew when it is next asked for.
-    pub fn keep(&self, map: StoredSaliency) -> bool {
+    /// then the map is made anew when it is next asked for. `set_aside` is what
+    /// [`WriterMonitor::set_aside`] said before the beat was read: in another database its number is
+    /// another beat's. The map is stored with the next commit that is due anyway, after
+    /// [`super::StoreOptions::maps_commit_after`] at the latest.
+    pub fn keep(&self, map: StoredSaliency, set_aside: u64) -> bool {
         let queue = self.queue.upgrade();
-        queue.is_some_and(|queue| queue.try_send(Command::Keep(Box::new(map))).is_ok())
+        let command = Command::Keep(Box::new(map), set_aside);
+        let kept = queue.is_some_and(|queue| queue.try_send(command).is_ok());
+        self.lock().maps_dropped += u64::from(!kept);
+        kept
     }
 
     /// Keeps the first error that stops the writer.

@@ -2,7 +2,9 @@
 
 mod client;
 mod documented;
+mod outage;
 mod queries;
+mod questions;
 mod saliency;
 mod sockets;
 mod streaming;
@@ -45,29 +47,37 @@ impl House {
         Self::with(|_| {})
     }
 
-    /// As the daemon's: a damaged database is set aside.
-    fn bridging() -> Self {
-        let outage = Outage::Bridge {
-            longest: Duration::from_secs(60),
-            most_bytes: 1 << 20,
-        };
-        Self::build(outage, |_| {})
+    fn with(change: impl FnOnce(&mut ApiOptions)) -> Self {
+        Self::open(change, |_| {})
     }
 
-    fn with(change: impl FnOnce(&mut ApiOptions)) -> Self {
-        Self::build(StoreOptions::default().outage, change)
+    fn with_store(change: impl FnOnce(&mut StoreOptions)) -> Self {
+        Self::open(|_| {}, change)
+    }
+
+    /// As the daemon's: a damaged database is quarantined.
+    fn bridging() -> Self {
+        Self::with_store(|options| {
+            options.outage = Outage::Bridge {
+                longest: Duration::from_secs(60),
+                most_bytes: 1 << 20,
+            };
+        })
     }
 
     /// An empty database, a writer and a server, with a session open.
-    fn build(outage: Outage, change: impl FnOnce(&mut ApiOptions)) -> Self {
+    fn open(
+        change: impl FnOnce(&mut ApiOptions),
+        change_store: impl FnOnce(&mut StoreOptions),
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("beats.db");
-        let options = StoreOptions {
-            outage,
+        let mut options = StoreOptions {
             synchronous: Synchronous::Off,
             commit_after: Duration::from_millis(5),
             ..StoreOptions::default()
         };
+        change_store(&mut options);
         let store = Store::open(&database, options).unwrap();
         let hub = StreamHub::at(store.mark());
         let publisher = hub.clone();
@@ -89,6 +99,7 @@ impl House {
         };
         writer.begin_session(&info).unwrap();
         let live = SharedLiveStatus::default();
+        live.update(|live| live.begin_session(info.start));
         let mut options = ApiOptions::at(folder.path().join("ecg.sock"));
         change(&mut options);
         let reload = Arc::new(AtomicBool::new(false));
@@ -203,7 +214,9 @@ impl House {
         }));
     }
 
+    /// As the service does: what is live is told first.
     fn record(&self, event: PipelineEvent) {
+        self.live.update(|live| live.observe(&event));
         self.writer.record(event).unwrap();
     }
 

@@ -391,7 +391,13 @@ fn a_damaged_or_missing_database_is_a_problem_and_status_still_answers() {
             .unwrap()
             .contains("absent.db")
     );
-    assert_eq!(status["heart_rate_reason"], "store_unavailable");
+    assert_eq!(
+        (&status["session"], &status["session_reason"]),
+        (&Value::Null, &json!("store_unavailable"))
+    );
+    // what is live does not come from the database
+    assert_eq!(status["heart_rate_bpm"], 75.0);
+    assert_eq!(status["live"]["beats"], 9);
     assert_eq!(status["totals"], Value::Null);
 }
 

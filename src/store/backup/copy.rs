@@ -58,10 +58,7 @@ impl Fresh {
         for suffix in ["-journal", "-wal", "-shm"] {
             let _ = fs::remove_file(beside(&fresh.path, suffix));
         }
-        fresh
-            .file
-            .set_len(0)
-            .map_err(io(whole))?;
+        fresh.file.set_len(0).map_err(io(whole))?;
         Ok(fresh)
     }
 
@@ -88,9 +85,7 @@ impl Fresh {
     }
 
     fn sync(&self) -> Result<(), StoreError> {
-        self.file
-            .sync_data()
-            .map_err(io(&self.path))
+        self.file.sync_data().map_err(io(&self.path))
     }
 
     /// Sets owner and mode, presses it onto the medium and gives it its name. `replaces` says whether a

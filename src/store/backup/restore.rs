@@ -19,8 +19,8 @@ use super::super::quarantine::aside_name;
 use super::check::{check, fault};
 use super::copy::{Fresh, copy};
 use super::{
-    BUSY_TIMEOUT, BackupError, Contents, Progress, compare, contents, folder_of, metadata, open_source,
-    refuse_full, refuse_same, snapshot,
+    BUSY_TIMEOUT, BackupError, Contents, Progress, compare, contents, folder_of, metadata,
+    open_source, refuse_full, refuse_same, snapshot,
 };
 
 /// Where the database that is replaced tells none of its ids, they go on this far behind the backup's: more

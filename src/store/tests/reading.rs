@@ -548,3 +548,40 @@ fn values_no_program_of_ours_writes_are_errors() {
     assert!(failures.is_empty(), "{failures:#?}");
     reader.beat(1).unwrap().unwrap();
 }
+
+#[test]
+fn a_read_in_progress_is_ended_from_another_thread() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("beats.db");
+    let written = writer(&path);
+    fill(&written, 10, 3);
+    let reader = StoreReader::open(&path).unwrap();
+    let interrupter = reader.interrupter();
+    // takes many seconds and gives no row
+    let long = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 100000000) \
+                SELECT x FROM n WHERE x < 0";
+    let begun = std::sync::Barrier::new(2);
+    std::thread::scope(|scope| {
+        let reading = scope.spawn(|| {
+            let reader = reader;
+            begun.wait();
+            let outcome = reader.rows(long, [], |row| Ok(row.get::<_, i64>(0)?));
+            (outcome, reader)
+        });
+        begun.wait();
+        while !reading.is_finished() {
+            interrupter.interrupt();
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        let (outcome, reader) = reading.join().unwrap();
+        assert!(
+            matches!(outcome, Err(StoreError::Interrupted)),
+            "{outcome:?}"
+        );
+        // what comes next is ended, too, until reading is taken up again
+        let next = reader.beats(&BeatFilter::default());
+        assert!(matches!(next, Err(StoreError::Interrupted)), "{next:?}");
+        reader.resume();
+        assert_eq!(reader.beats(&BeatFilter::default()).unwrap().len(), 3);
+    });
+}

@@ -1,11 +1,15 @@
 //! Maps in the database: what they take, what comes back, what goes with its beat.
 
-use super::{beat, session_info, time_of, writer};
+use std::time::{Duration, Instant};
+
+use super::{beat, options, session_info, time_of, writer};
 use crate::explain::{Method, SaliencyMap, WaveShares};
 use crate::model::BeatClass;
 use crate::pipeline::{BeatDetail, PipelineEvent};
 use crate::signal::{Wave, Waves};
-use crate::store::{SaliencyFilter, StoreReader, StoredSaliency};
+use crate::store::{
+    Outage, SaliencyFilter, Store, StoreOptions, StoreReader, StoreWriter, StoredSaliency,
+};
 use crate::time::ClockRelation;
 
 /// Most bytes a beat that a Grad-CAM map may add to the database, on average.
@@ -113,10 +117,10 @@ fn maps_come_back_and_go_with_their_beats() {
         shares: None,
         waves: Waves::default(),
     };
-    assert!(written.monitor().keep(later(3)) && written.monitor().keep(later(777)));
+    assert!(written.monitor().keep(later(3), 0) && written.monitor().keep(later(777), 0));
     let monitor = written.monitor();
     written.close().unwrap();
-    assert!(!monitor.keep(later(4)), "the writer is gone");
+    assert!(!monitor.keep(later(4), 0), "the writer is gone");
 
     let reader = StoreReader::open(&path).unwrap();
     let row = reader
@@ -171,4 +175,144 @@ fn maps_come_back_and_go_with_their_beats() {
         .saliency(9, Method::GradCam, BeatClass::N)
         .unwrap_err();
     assert!(error.to_string().contains("saliency.map"), "{error}");
+}
+
+/// A map made on request.
+fn later(beat: i64) -> StoredSaliency {
+    StoredSaliency {
+        beat,
+        map: map(beat.unsigned_abs(), Method::Shap, 128, BeatClass::V),
+        shares: None,
+        waves: Waves::default(),
+    }
+}
+
+fn start(path: &std::path::Path, options: StoreOptions) -> StoreWriter {
+    Store::open(path, options)
+        .unwrap()
+        .into_writer(|_| {})
+        .unwrap()
+}
+
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let patience = Instant::now() + Duration::from_secs(30);
+    while !holds() {
+        assert!(Instant::now() < patience, "never: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn stored_maps(path: &std::path::Path) -> i64 {
+    let connection = rusqlite::Connection::open(path).unwrap();
+    let count = connection.query_row("SELECT count(*) FROM saliency", [], |row| row.get(0));
+    count.unwrap()
+}
+
+#[test]
+fn maps_made_on_request_wait_for_a_commit_that_is_due_anyway() {
+    const BEATS: i64 = 205;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("beats.db");
+    let patient = StoreOptions {
+        commit_after: Duration::from_secs(3_600),
+        ecg_commit_after: Duration::from_secs(3_600),
+        maps_commit_after: Duration::from_secs(3_600),
+        ..options()
+    };
+    let written = start(&path, patient);
+    let info = session_info(10);
+    written.begin_session(&info).unwrap();
+    let record = |k| written.record(PipelineEvent::Beat(beat(&info, k))).unwrap();
+    (0..BEATS.unsigned_abs()).for_each(record);
+    written.flush().unwrap();
+    let monitor = written.monitor();
+    let before = monitor.status().commits;
+    // 63 wait, the 64th makes a commit due: a bound in memory, not a commit each
+    for id in 1..=BEATS {
+        assert!(monitor.keep(later(id), 0));
+        let taken = |status: &crate::store::WriterStatus| {
+            status.maps_stored + status.maps_waiting as u64 == id.unsigned_abs()
+        };
+        until("the writer has it", || taken(&monitor.status()));
+    }
+    let status = monitor.status();
+    assert_eq!(status.commits - before, 3, "205 maps, 64 at a time");
+    assert_eq!((status.maps_waiting, status.maps_stored), (13, 192));
+    // the rest goes with the next commit of rows, which is not one more
+    record(BEATS.unsigned_abs());
+    written.flush().unwrap();
+    let status = monitor.status();
+    assert_eq!(status.commits - before, 4);
+    assert_eq!((status.maps_waiting, status.maps_stored), (0, 205));
+    assert_eq!((status.maps_dropped, stored_maps(&path)), (0, 205));
+    // nothing due at all: at the latest after a while, also without a session
+    let at = ClockRelation {
+        monotonic: time_of(&info, 100_000),
+        wall: info.start.wall,
+    };
+    written.end_session(at, "completed").unwrap();
+    assert!(monitor.keep(later(7), 0));
+    written.close().unwrap();
+    assert_eq!(monitor.status().maps_stored, 206);
+
+    let soon = StoreOptions {
+        maps_commit_after: Duration::from_millis(20),
+        ..options()
+    };
+    let written = start(&path, soon);
+    let monitor = written.monitor();
+    assert!(monitor.keep(later(9), 0));
+    until("it is stored", || monitor.status().maps_stored == 1);
+    assert_eq!(monitor.status().commits, 1);
+}
+
+#[test]
+fn maps_of_another_database_and_too_many_are_dropped_and_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("beats.db");
+    let bridging = StoreOptions {
+        busy_timeout: Duration::from_millis(5),
+        commit_after: Duration::from_millis(5),
+        outage: Outage::Bridge {
+            longest: Duration::from_secs(600),
+            most_bytes: 64 << 20,
+        },
+        ..options()
+    };
+    let written = start(&path, bridging);
+    let info = session_info(10);
+    written.begin_session(&info).unwrap();
+    let record = |k| written.record(PipelineEvent::Beat(beat(&info, k))).unwrap();
+    (0..100).for_each(record);
+    written.flush().unwrap();
+    let monitor = written.monitor();
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    record(100);
+    until("writing fails", || monitor.status().trouble.is_some());
+    for id in 1..=100 {
+        assert!(monitor.keep(later(id), 0));
+    }
+    until("the oldest go", || monitor.status().maps_dropped == 36);
+    assert_eq!(monitor.status().maps_waiting, 64);
+    other.execute_batch("ROLLBACK").unwrap();
+    until("the others are stored", || {
+        monitor.status().maps_stored == 64
+    });
+    drop(other);
+
+    // made of a database that is set aside before they are written
+    assert!(monitor.keep(later(3), 0));
+    until("it waits", || monitor.status().maps_waiting == 1);
+    std::fs::remove_file(&path).unwrap();
+    record(101);
+    until("a fresh one is begun", || monitor.status().set_aside == 1);
+    until("its map is dropped", || monitor.status().maps_waiting == 0);
+    assert_eq!(monitor.status().maps_dropped, 37);
+    assert!(monitor.keep(later(4), 0), "made before");
+    until("so is one that comes late", || {
+        monitor.status().maps_dropped == 38
+    });
+    written.close().unwrap();
+    assert_eq!(stored_maps(&path), 0);
 }

@@ -13,6 +13,10 @@ use crate::time::WallUs;
 impl WriterThread {
     /// Commits what is due. While that fails for a passing reason either this waits, or the rows do.
     pub(super) fn commit(&mut self) -> Result<(), StoreError> {
+        if self.trouble.is_none() && !self.has_rows() {
+            self.commit_maps();
+            return Ok(());
+        }
         if !self.options.outage.bridges() {
             return self.commit_all();
         }
@@ -31,18 +35,23 @@ impl WriterThread {
 
     /// Commits everything, trying again for as long as somebody who asked for it should wait.
     pub(super) fn commit_all(&mut self) -> Result<(), StoreError> {
-        self.insist(Self::commit_pending)
+        self.insist(Self::commit_pending)?;
+        self.commit_maps(); // as far as no commit has taken them along
+        Ok(())
     }
 
     pub(super) fn commit_pending(&mut self) -> Result<(), StoreError> {
-        while self
-            .session
-            .as_ref()
-            .is_some_and(|session| session.row.is_none() || !self.backlog.is_empty())
-        {
+        while self.has_rows() {
             self.attempt()?;
         }
         Ok(())
+    }
+
+    /// Whether rows wait, the session's own among them.
+    fn has_rows(&self) -> bool {
+        self.session
+            .as_ref()
+            .is_some_and(|session| session.row.is_none() || !self.backlog.is_empty())
     }
 
     pub(super) fn insist(
@@ -122,6 +131,7 @@ impl WriterThread {
                 session.row = None; // the fresh one does not know it
             }
             self.backlog.drop_orphans();
+            self.drop_maps();
         }
         if self.session.is_some() {
             let event = self.event(SET_ASIDE, note);
@@ -141,11 +151,14 @@ impl WriterThread {
             session,
             &self.backlog,
             self.options.commit_rows,
+            &self.maps,
         )?;
         session.row = Some(committed.session);
         session.clocks = committed.clocks;
         self.backlog.committed(committed.rows);
         self.database.note_commit();
+        let waited = std::mem::take(&mut self.maps).len();
+        self.note_maps(committed.maps, waited - committed.maps);
         let rows = committed.commit.rows.iter();
         let beats = rows.filter(|row| matches!(row, CommittedRow::Beat(_)));
         let beats = beats.count();

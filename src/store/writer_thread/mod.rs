@@ -2,6 +2,7 @@
 //! fails for a reason that may pass (`trouble`).
 
 mod commit;
+mod maps;
 mod trouble;
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -16,7 +17,7 @@ use super::codec::{BlockEncoder, MAX_BLOCK_SAMPLES};
 use super::database::Database;
 use super::housekeeping::Housekeeping;
 use super::open::{Store, StoreOptions};
-use super::outage::Backlog;
+use super::outage::{Backlog, MapsWaiting};
 use super::saliency::StoredSaliency;
 use super::statements::{EncodedBlock, Statements};
 use super::writer::{Command, CommitHook, WriterMonitor};
@@ -38,6 +39,7 @@ pub(super) struct WriterThread {
     encoder: BlockEncoder,
     session: Option<OpenSession>,
     backlog: Backlog,
+    maps: MapsWaiting,
     /// When the waiting rows must be committed.
     due: Option<Instant>,
     trouble: Option<Trouble>,
@@ -67,6 +69,7 @@ impl WriterThread {
             on_commit,
             session: None,
             backlog: Backlog::new(),
+            maps: MapsWaiting::default(),
             due: None,
             trouble: None,
             newest: (0, MonotonicNs(0)),
@@ -96,7 +99,7 @@ impl WriterThread {
             self.monitor.pulse().beat();
             let wake = match &self.trouble {
                 Some(trouble) => Some(trouble.next_try),
-                None => self.due,
+                None => self.due.into_iter().chain(self.maps_due()).min(),
             };
             let wait = wake.map_or(IDLE_TURN, |wake| {
                 wake.saturating_duration_since(Instant::now())
@@ -128,6 +131,7 @@ impl WriterThread {
             None => {
                 self.backlog.len() >= self.options.commit_rows
                     || self.due.is_some_and(|due| due <= now)
+                    || self.maps_due().is_some_and(|due| due <= now)
             }
         }
     }
@@ -147,13 +151,9 @@ impl WriterThread {
                 let _ = reply.send(Ok(()));
                 Ok(())
             }
-            Command::Keep(row) => {
-                self.commit()?;
-                match self.keep(&row) {
-                    // made anew when it is next asked for
-                    Err(error) if self.may_pass(&error) => Ok(()),
-                    outcome => outcome,
-                }
+            Command::Keep(map, exchanged) => {
+                self.keep(*map, exchanged);
+                Ok(())
             }
             Command::Flush(reply) => {
                 self.commit_all()?;
@@ -194,19 +194,6 @@ impl WriterThread {
         };
         self.wait_for_commit(row, patience);
         Ok(())
-    }
-
-    /// Stores the map of a beat that is already stored; not while the store is out of reach.
-    fn keep(&mut self, row: &StoredSaliency) -> Result<(), StoreError> {
-        if self.trouble.is_some() {
-            return Ok(());
-        }
-        let (connection, context) = self.database.connection()?;
-        Statements {
-            connection,
-            context: &context,
-        }
-        .saliency(row.beat, row)
     }
 
     fn take_block(&mut self, block: &EcgBlock, rate_hz: f64) -> Result<(), StoreError> {
