@@ -6,6 +6,7 @@
 //! This is an engineering and research system, not a certified medical device.
 
 pub mod files;
+pub mod mapped;
 pub mod pulse;
 pub mod time;
 

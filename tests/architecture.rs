@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 /// The rooms from top to bottom.
-const ROOMS: [&str; 17] = [
+const ROOMS: [&str; 18] = [
     "files",
+    "mapped",
     "pulse",
     "time",
     "ads1292",

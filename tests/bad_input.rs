@@ -281,12 +281,12 @@ fn times_that_make_no_sense_keep_every_beat_before_them() {
         (
             "a century ahead",
             from_the_middle(|ns| ns + 100 * YEAR_NS),
-            Some("its time lies ten years and more after"),
+            Some("its time lies ten years and more from"),
         ),
         (
             "the end of the clock",
             from_the_middle(|_| u64::MAX),
-            Some("its time lies ten years and more after"),
+            Some("its time lies ten years and more from"),
         ),
         (
             "nine seconds back",

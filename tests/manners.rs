@@ -170,7 +170,9 @@ fn replay_tells_about_each_session_also_when_a_trace_fails() {
         .unwrap_or_else(|problem| panic!("{problem}"));
     let json = common::one_json_line(&outcome.stdout).unwrap();
     let sessions = json["sessions"].as_array().unwrap();
-    assert_eq!(sessions.len(), 1, "{json}");
+    // The one behind the missing trace, too.
+    assert_eq!(sessions.len(), 2, "{json}");
+    assert_eq!(json["failed"][0]["trace"], missing.to_str().unwrap());
     for key in [
         "trace",
         "session",

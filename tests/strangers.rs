@@ -252,7 +252,7 @@ fn trouble_with_annotations_never_costs_the_ecg() {
             "cut in half",
             |path| {
                 let bytes = fs::read(path).unwrap();
-                fs::write(path, &bytes[..bytes.len() / 2 | 1]).unwrap();
+                fs::write(path, &bytes[..(bytes.len() / 2) | 1]).unwrap();
             },
             "the file ends inside a word",
         ),

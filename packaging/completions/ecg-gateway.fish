@@ -88,7 +88,7 @@ complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand replay" -s V -l 
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand simulate" -s o -l out -d 'Trace to write; compressed if the name ends in .gz' -r -F
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand simulate" -l from -d 'Start in the record, seconds' -r
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand simulate" -l to -d 'End in the record, seconds [default: its end]' -r
-complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand simulate" -l signals -d 'Signals for channel 1 and 2, counted from 0 [default: the first two]' -r
+complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand simulate" -l signals -d 'Signals for channel 1 and 2, counted from 0 [default: the first two that are an ECG]' -r
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand simulate" -l rate -d 'Samples per second of the chip' -r
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand simulate" -l gain -d 'Gain of both channels' -r
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand simulate" -l chip -d 'The part to simulate' -r -f -a "ads1292\t'TI ADS1292'

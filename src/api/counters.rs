@@ -11,6 +11,16 @@ pub(super) struct Counters {
     pub(super) streams: AtomicU64,
     /// Connections turned away because all places were taken.
     pub(super) refused: AtomicU64,
+    /// Connections turned away because their user had its share.
+    pub(super) refused_user: AtomicU64,
+    /// Connections of users that are not mapped here.
+    pub(super) refused_unmapped: AtomicU64,
+    /// Streams refused because all places for streams were taken.
+    pub(super) refused_streams: AtomicU64,
+    /// Requests refused because answers took all the memory they may.
+    pub(super) refused_memory: AtomicU64,
+    /// Requests for more than the status on connections that answer nothing else.
+    pub(super) refused_status_only: AtomicU64,
     /// Connections closed because the client took no bytes for too long.
     pub(super) dropped_stalled: AtomicU64,
     /// Connections closed because nothing went over them for too long.
@@ -25,6 +35,8 @@ pub(super) struct Counters {
     pub(super) socket_lost: AtomicU64,
     /// 1 while it is, else 0.
     pub(super) socket_away: AtomicU64,
+    /// Rows of the audit that the store's queue had no room for; they are in the log.
+    pub(super) audit_lost: AtomicU64,
     /// Event streams closed because the client read more slowly than beats came.
     pub(super) dropped_lagging: AtomicU64,
 }

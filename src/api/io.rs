@@ -8,15 +8,18 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::serve::Listener;
+use rustix::net::sockopt::set_socket_send_buffer_size;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
 use tokio::net::unix::SocketAddr;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::access::{Access, Peer};
+use super::access::{Access, Peer, Unmapped};
+use super::audit::{Audit, Deed};
 use super::counters::{Counters, Present, count};
 use super::head::{Incoming, Took};
+use super::places::{Limit, Place, Places};
 use super::watch::Doors;
 
 /// What a client is told whose request is not read: name and status line, title, detail.
@@ -25,13 +28,35 @@ const FULL: Refusal = (
     "too-many-connections",
     "503 Service Unavailable",
     "All connections are taken",
-    "Try again later, or raise the limit.",
+    "All connections are taken (api.max_connections, a few of them kept for users who may control), \
+     and those for /v1/status alone, too. Try again later, or raise the limit.",
+);
+const OF_USER: Refusal = (
+    "too-many-connections-of-user",
+    "503 Service Unavailable",
+    "This user has its share of the connections",
+    "One user may have a quarter of api.max_connections, and one more for /v1/status. Close some.",
 );
 const STRANGER: Refusal = (
     "not-permitted",
     "403 Forbidden",
     "This client may not do that",
-    "Neither this user nor its group may read here.",
+    "Neither this user nor a group it is in may read here.",
+);
+const UNMAPPED_GROUP: Refusal = (
+    "not-permitted",
+    "403 Forbidden",
+    "This client may not do that",
+    "Neither this user nor a group it is in may read here. Some of its groups are not mapped where \
+     the gateway runs (a user namespace, PrivateUsers= of its unit) and count for nothing.",
+);
+const UNMAPPED: Refusal = (
+    "user-not-mapped",
+    "403 Forbidden",
+    "This client cannot be told from others",
+    "Your user is not mapped where the gateway runs: it is seen as the overflow id (65534), which \
+     stands for every such user, so nobody is let in by it. Run the gateway outside a user namespace \
+     (without PrivateUsers=), or map your user there.",
 );
 const SLOW: Refusal = (
     "request-too-slow",
@@ -48,6 +73,11 @@ const LARGE: Refusal = (
 /// Clients turned away that may finish sending first; closing on their bytes would hide the answer.
 pub(super) const MOST_LINGERING: usize = 16;
 const LINGER: Duration = Duration::from_secs(1);
+/// A connection that answers `/v1/status` alone is for one question, asked at once.
+const STATUS_ONLY_TIMEOUT: Duration = Duration::from_secs(2);
+/// What the kernel may hold of an answer that is not read, before it doubles this for its own
+/// bookkeeping (socket(7)): it counts as the service's memory.
+pub(super) const SEND_BUFFER_BYTES: usize = 64 * 1_024;
 
 fn refusal((name, status, title, detail): Refusal) -> String {
     let code = status.split(' ').next().unwrap_or_default();
@@ -65,7 +95,8 @@ fn refusal((name, status, title, detail): Refusal) -> String {
 /// Accepts up to a number of connections and turns more away at once.
 pub(super) struct CappedListener {
     pub(super) inner: Doors,
-    pub(super) places: Arc<Semaphore>,
+    pub(super) places: Arc<Places>,
+    pub(super) audit: Arc<Audit>,
     pub(super) lingering: Arc<Semaphore>,
     pub(super) counters: Arc<Counters>,
     pub(super) stall_timeout: Duration,
@@ -82,18 +113,8 @@ impl Listener for CappedListener {
         loop {
             match self.inner.accept().await {
                 Ok((stream, address)) => {
-                    let peer = self.access.of(&stream);
-                    if !peer.may_read {
-                        count(&self.counters.refused_peer);
-                        self.turn_away(stream, STRANGER);
-                        continue;
-                    }
-                    match Arc::clone(&self.places).try_acquire_owned() {
-                        Ok(place) => return (self.connection(stream, peer, place), address),
-                        Err(_) => {
-                            count(&self.counters.refused);
-                            self.turn_away(stream, FULL);
-                        }
+                    if let Some(connection) = self.admit(stream) {
+                        return (connection, address);
                     }
                 }
                 // the client gave up before we came: nothing to wait for
@@ -113,6 +134,38 @@ impl Listener for CappedListener {
 }
 
 impl CappedListener {
+    /// A connection for a client that may read and finds a place; others are told why not.
+    fn admit(&self, stream: UnixStream) -> Option<Connection> {
+        // before anything is written; without it the kernel's default holds, which is larger
+        let _ = set_socket_send_buffer_size(&stream, SEND_BUFFER_BYTES);
+        let peer = self.access.of(&stream);
+        let counters = &self.counters;
+        let (why, counter) = if peer.may_read {
+            match self.places.connection(&peer) {
+                Ok((place, status_only)) => {
+                    let peer = Peer {
+                        status_only,
+                        ..peer
+                    };
+                    self.audit.note(&peer, Deed::Connected);
+                    return Some(self.connection(stream, peer, place));
+                }
+                Err(Limit::Connections) => (FULL, &counters.refused),
+                Err(Limit::OfUser) => (OF_USER, &counters.refused_user),
+            }
+        } else {
+            match peer.unmapped {
+                Some(Unmapped::User) => (UNMAPPED, &counters.refused_unmapped),
+                Some(Unmapped::Group) => (UNMAPPED_GROUP, &counters.refused_peer),
+                None => (STRANGER, &counters.refused_peer),
+            }
+        };
+        count(counter);
+        self.audit.note(&peer, Deed::TurnedAway { why: why.0 });
+        self.turn_away(stream, why);
+        None
+    }
+
     fn turn_away(&self, mut stream: UnixStream, why: Refusal) {
         // a fresh socket's buffer takes this; if not, closing says enough
         let _ = stream.try_write(refusal(why).as_bytes());
@@ -138,22 +191,23 @@ impl CappedListener {
         });
     }
 
-    fn connection(
-        &self,
-        stream: UnixStream,
-        peer: Peer,
-        place: OwnedSemaphorePermit,
-    ) -> Connection {
+    fn connection(&self, stream: UnixStream, peer: Peer, place: Place) -> Connection {
+        // the few for the status alone are for one question each
+        let patience = |timeout: Duration| match peer.status_only {
+            Some(_) => timeout.min(STATUS_ONLY_TIMEOUT),
+            None => timeout,
+        };
         Connection {
             stream,
             peer,
             incoming: Incoming::default(),
-            request_timeout: self.request_timeout,
+            request_timeout: patience(self.request_timeout),
             request: None,
             stall_timeout: self.stall_timeout,
             stall: None,
             idle_timeout: self.idle_timeout,
-            idle: Box::pin(sleep(self.idle_timeout)),
+            // only until the request begins: an answer may take its time
+            idle: Box::pin(sleep(patience(self.idle_timeout))),
             _present: Present::new(Arc::clone(&self.counters), |counters| &counters.open),
             counters: Arc::clone(&self.counters),
             _place: place,
@@ -177,7 +231,7 @@ pub(super) struct Connection {
     idle: Pin<Box<Sleep>>,
     _present: Present<fn(&Counters) -> &AtomicU64>,
     counters: Arc<Counters>,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Connection {
@@ -310,7 +364,15 @@ mod tests {
     #[test]
     fn the_answers_to_unread_requests_are_whole_and_documented() {
         let document = include_str!("../../docs/api.md");
-        for (why, status) in [(FULL, 503), (STRANGER, 403), (SLOW, 408), (LARGE, 431)] {
+        for (why, status) in [
+            (FULL, 503),
+            (OF_USER, 503),
+            (STRANGER, 403),
+            (UNMAPPED_GROUP, 403),
+            (UNMAPPED, 403),
+            (SLOW, 408),
+            (LARGE, 431),
+        ] {
             let answer = refusal(why);
             let (head, body) = answer.split_once("\r\n\r\n").unwrap();
             assert!(head.contains(&format!("content-length: {}\r\n", body.len())));

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::model::{AamiClass, BeatClass, CLASS_COUNT, Unclassifiable};
 use crate::pipeline::LabelledBeat;
-use crate::store::{StoredBeat, StoredEvent, StoredGap, StoredSession, Waveform};
+use crate::store::{StoredAudit, StoredBeat, StoredEvent, StoredGap, StoredSession, Waveform};
 use crate::time::{MonotonicNs, WallUs};
 
 /// Integers beyond this are not exact in JSON readers that keep numbers as doubles.
@@ -240,6 +240,40 @@ impl From<&StoredEvent> for Event {
             subject: row.subject.clone(),
             began_sample: row.began.map(|(sample, _)| integer(sample)),
             began_monotonic_us: row.began.map(|(_, time)| monotonic_us(time)),
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct Audit {
+    id: i64,
+    time: Option<String>,
+    time_us: Option<i64>,
+    monotonic_us: u64,
+    uid: Option<u32>,
+    gid: Option<u32>,
+    pid: Option<u32>,
+    kind: String,
+    what: String,
+    outcome: String,
+    count: u64,
+}
+
+impl From<&StoredAudit> for Audit {
+    fn from(row: &StoredAudit) -> Self {
+        let Instant { text, us } = Instant::new(Some(row.wall));
+        Self {
+            id: row.id,
+            time: text,
+            time_us: us,
+            monotonic_us: monotonic_us(row.time),
+            uid: row.uid,
+            gid: row.gid,
+            pid: row.pid,
+            kind: row.kind.clone(),
+            what: row.what.clone(),
+            outcome: row.outcome.clone(),
+            count: integer(row.count),
         }
     }
 }

@@ -252,8 +252,46 @@ fn connections(page: &mut Page, shared: &Shared) {
         "Connections turned away.",
         &[
             ("{reason=\"full\"}", Some(read(&counters.refused))),
+            ("{reason=\"user\"}", Some(read(&counters.refused_user))),
             ("{reason=\"peer\"}", Some(read(&counters.refused_peer))),
+            (
+                "{reason=\"unmapped\"}",
+                Some(read(&counters.refused_unmapped)),
+            ),
         ],
+    );
+    page.metric(
+        "requests_refused_total",
+        "counter",
+        "Requests answered 503 because of a limit.",
+        &[
+            (
+                "{reason=\"streams\"}",
+                Some(read(&counters.refused_streams)),
+            ),
+            ("{reason=\"memory\"}", Some(read(&counters.refused_memory))),
+            (
+                "{reason=\"status_only\"}",
+                Some(read(&counters.refused_status_only)),
+            ),
+        ],
+    );
+    let (now, highest) = shared.gate.budget.level();
+    let bytes = |bytes: usize| u64::try_from(bytes).ok();
+    page.gauge(
+        "answer_bytes",
+        "Memory of answers that are being made or not read yet.",
+        bytes(now),
+    );
+    page.gauge(
+        "answer_bytes_highest",
+        "The most they have taken.",
+        bytes(highest),
+    );
+    page.counter(
+        "audit_rows_lost_total",
+        "Rows of the audit that are in the log alone.",
+        Some(read(&counters.audit_lost)),
     );
     page.metric(
         "connections_dropped_total",

@@ -6,15 +6,20 @@
 //! `docs/api.md` describes every route and field, and a test holds the two together.
 
 mod access;
+mod audit;
+mod budget;
 mod counters;
 mod desk;
 mod engines;
+mod gate;
 mod head;
 mod heart_rate;
 mod io;
 mod json;
 mod live;
 mod metrics;
+mod peer_groups;
+mod places;
 mod pools;
 mod problem;
 mod query;
@@ -30,6 +35,7 @@ mod together;
 mod watch;
 
 pub use access::{Access, Named};
+pub use gate::{CONNECTION_BYTES, EXTRA_CONNECTIONS};
 pub use live::{
     AcquisitionStatus, Condition, LiveSession, LiveStatus, ServiceState, SharedLiveStatus,
 };

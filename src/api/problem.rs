@@ -25,11 +25,15 @@ pub(super) enum Kind {
     StoreDamaged,
     Busy,
     Overdue,
+    TooManyConnections,
+    TooManyOfUser,
+    TooManyStreams,
+    MemoryUsedUp,
 }
 
 impl Kind {
     #[cfg(test)]
-    pub(super) const ALL: [Self; 16] = [
+    pub(super) const ALL: [Self; 20] = [
         Self::UnknownPath,
         Self::MethodNotAllowed,
         Self::BodyNotTaken,
@@ -46,6 +50,10 @@ impl Kind {
         Self::StoreDamaged,
         Self::Busy,
         Self::Overdue,
+        Self::TooManyConnections,
+        Self::TooManyOfUser,
+        Self::TooManyStreams,
+        Self::MemoryUsedUp,
     ];
 
     pub(super) const fn name(self) -> &'static str {
@@ -66,6 +74,10 @@ impl Kind {
             Self::StoreDamaged => "store-damaged",
             Self::Busy => "busy",
             Self::Overdue => "took-too-long",
+            Self::TooManyConnections => "too-many-connections",
+            Self::TooManyOfUser => "too-many-connections-of-user",
+            Self::TooManyStreams => "too-many-streams",
+            Self::MemoryUsedUp => "memory-used-up",
         }
     }
 
@@ -87,6 +99,10 @@ impl Kind {
             Self::StoreDamaged => "The stored data is damaged",
             Self::Busy => "Too many questions of this kind wait for their answer",
             Self::Overdue => "The answer would take too long",
+            Self::TooManyConnections => "All connections are taken",
+            Self::TooManyOfUser => "This user has its share of the connections",
+            Self::TooManyStreams => "All event streams are taken",
+            Self::MemoryUsedUp => "Answers take all the memory they may",
         }
     }
 
@@ -102,7 +118,13 @@ impl Kind {
             Self::NotReproduced | Self::NotExplainable | Self::ModelUnavailable => {
                 StatusCode::CONFLICT
             }
-            Self::StoreUnavailable | Self::Busy | Self::Overdue => StatusCode::SERVICE_UNAVAILABLE,
+            Self::StoreUnavailable
+            | Self::Busy
+            | Self::Overdue
+            | Self::TooManyConnections
+            | Self::TooManyOfUser
+            | Self::TooManyStreams
+            | Self::MemoryUsedUp => StatusCode::SERVICE_UNAVAILABLE,
             Self::StoreDamaged => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -155,6 +177,20 @@ impl Problem {
         )
     }
 
+    /// Whether the client was not let at something, rather than it failed.
+    pub(super) const fn is_refusal(kind: Kind) -> bool {
+        matches!(
+            kind,
+            Kind::NotPermitted
+                | Kind::NotSupported
+                | Kind::BodyNotTaken
+                | Kind::TooManyConnections
+                | Kind::TooManyOfUser
+                | Kind::TooManyStreams
+                | Kind::MemoryUsedUp
+        )
+    }
+
     /// The response to a request for `instance` (path and query).
     pub(super) fn respond(&self, instance: &str) -> Response {
         let body = Body {
@@ -173,6 +209,7 @@ impl Problem {
             let seconds = HeaderValue::from_static(seconds);
             response.headers_mut().insert(header::RETRY_AFTER, seconds);
         }
+        response.extensions_mut().insert(self.kind); // for the audit
         response
     }
 }

@@ -197,7 +197,13 @@ pub fn fuzz_query(text: &str) {
     let _ = parameters.id("session");
     let _ = parameters.limit();
     let _ = parameters.milliseconds("before_ms", 1.0, 10.0);
-    for list in [List::Sessions, List::Beats, List::Gaps, List::Events] {
+    for list in [
+        List::Sessions,
+        List::Beats,
+        List::Gaps,
+        List::Events,
+        List::Audit,
+    ] {
         if let Ok(after) = parameters.cursor(list) {
             let again = list.cursor_after(after);
             assert!(after == 0 || again.len() > 1);
@@ -219,6 +225,7 @@ pub(super) enum List {
     Beats,
     Gaps,
     Events,
+    Audit,
 }
 
 impl List {
@@ -228,6 +235,7 @@ impl List {
             Self::Beats => 'b',
             Self::Gaps => 'g',
             Self::Events => 'e',
+            Self::Audit => 'a',
         }
     }
 

@@ -19,11 +19,11 @@ use super::problem::{Kind, Problem};
 use super::query::{List, Parameters, parse_id};
 use super::server::Shared;
 use super::stream::Seen;
-use super::{metrics, saliency, status, stream};
+use super::{gate, metrics, saliency, status, stream};
 use crate::store::{BeatFilter, RowFilter, StoreReader, WaveformRange};
 
 /// Every route; `docs/api.md` has a section for each.
-pub(super) const ROUTES: [&str; 10] = [
+pub(super) const ROUTES: [&str; 11] = [
     "/v1/status",
     "/v1/sessions",
     "/v1/beats",
@@ -34,6 +34,7 @@ pub(super) const ROUTES: [&str; 10] = [
     "/v1/metrics",
     "/v1/beats/{id}/saliency",
     "/v1/saliency/summary",
+    "/v1/audit",
 ];
 
 /// The one path that changes something.
@@ -66,6 +67,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         metrics,
         saliency,
         summary,
+        audit,
     ] = ROUTES;
     Router::new()
         .route(status, get(get_status))
@@ -79,10 +81,15 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route(RELOAD, post(post_reload))
         .route(saliency, get(get_saliency))
         .route(summary, get(get_saliency_summary))
+        .route(audit, get(get_audit))
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn(refuse_body))
         .layer(middleware::from_fn(tell_order))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&shared),
+            gate::pass,
+        ))
         .with_state(shared)
 }
 
@@ -342,6 +349,42 @@ async fn get_gaps(State(shared): Api, uri: Uri) -> Response {
         })
     };
     answer(&uri, filtered(&shared, &uri, List::Gaps, read).await)
+}
+
+#[derive(Serialize)]
+struct Audit {
+    audit: Vec<json::Audit>,
+    next_cursor: Option<String>,
+}
+
+/// For those who may control: it tells users about each other.
+async fn get_audit(State(shared): Api, ConnectInfo(peer): ConnectInfo<Peer>, uri: Uri) -> Response {
+    let ask = async || {
+        let parameters = Parameters::parse(&uri, &["from", "to", "limit", "cursor"])?;
+        if !peer.may_control {
+            let detail = format!("user {} may read, but not who asked for what", peer.uid);
+            return Err(Problem::new(Kind::NotPermitted, detail));
+        }
+        let limit = parameters.limit()?;
+        let filter = RowFilter {
+            from: parameters.time("from")?,
+            until: parameters.time("to")?,
+            after_id: parameters.cursor(List::Audit)?,
+            limit: limit + 1,
+            ..RowFilter::default()
+        };
+        shared
+            .read(pool_of_page(limit), move |reader| {
+                let mut rows = reader.audit(&filter)?;
+                let more = cut(&mut rows, limit);
+                Ok(Audit {
+                    next_cursor: cursor(more, rows.last().map(|row| row.id), List::Audit),
+                    audit: rows.iter().map(json::Audit::from).collect(),
+                })
+            })
+            .await
+    };
+    answer(&uri, ask().await)
 }
 
 async fn filtered<T: Send + 'static>(

@@ -10,8 +10,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::access::{Access, Peer};
+use super::audit::Audit;
 use super::counters::Counters;
 use super::desk::Desk;
+use super::gate::Gate;
 use super::head::HEAD_TIMEOUT;
 use super::io::{CappedListener, MOST_LINGERING};
 use super::live::SharedLiveStatus;
@@ -24,6 +26,7 @@ use super::status::StatusRows;
 use super::stream::StreamHub;
 use super::together::Together;
 use super::watch::{Doors, SocketWatch};
+use crate::mapped::OverflowIds;
 use crate::pulse::Pulse;
 use crate::store::{StoreReader, WriterMonitor};
 use crate::time::WallUs;
@@ -42,8 +45,10 @@ pub struct ApiOptions {
     pub path: PathBuf,
     /// Its permission bits.
     pub mode: u32,
-    /// Connections served at once; more are answered 503.
+    /// Connections served at once; more are answered 503. Shares of it are in `docs/api.md`.
     pub max_connections: usize,
+    /// Memory that answers may take while they are made and until they are read.
+    pub answer_bytes: usize,
     /// A client that takes no byte of an answer for this long is dropped.
     pub stall_timeout: Duration,
     /// A connection over which nothing moves for this long is closed. Event streams move something
@@ -56,7 +61,7 @@ pub struct ApiOptions {
 }
 
 impl ApiOptions {
-    /// Mode 0660, 128 connections, 10 s to stall, 60 s to idle, 10 s for a request; everybody who
+    /// Mode 0660, 128 connections, 32 MiB of answers, 10 s to stall, 60 s to idle, 10 s for a request; everybody who
     /// can connect may read.
     #[must_use]
     pub fn at(path: impl Into<PathBuf>) -> Self {
@@ -64,10 +69,14 @@ impl ApiOptions {
             path: path.into(),
             mode: 0o660,
             max_connections: 128,
+            answer_bytes: 32 << 20,
             stall_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
             request_timeout: HEAD_TIMEOUT,
-            access: Access::default(),
+            access: Access {
+                unmapped: OverflowIds::of_kernel(),
+                ..Access::default()
+            },
         }
     }
 }
@@ -92,6 +101,7 @@ pub struct ApiDeps {
 pub struct ApiServer {
     path: PathBuf,
     pulse: Pulse,
+    gate: Arc<Gate>,
     closing: watch::Sender<bool>,
     pub(super) pools: Arc<Pools>,
     thread: Option<JoinHandle<()>>,
@@ -104,12 +114,12 @@ pub(super) struct Shared {
     pub(super) hub: StreamHub,
     pub(super) counters: Arc<Counters>,
     pub(super) closing: watch::Receiver<bool>,
-    pub(super) max_connections: usize,
     pub(super) started: (Instant, WallUs),
     pub(super) pools: Arc<Pools>,
     pub(super) explanations: Explanations,
     /// One reading serves everybody who asks for the status before it begins.
     pub(super) status_rows: Together<(), Arc<StatusRows>>,
+    pub(super) gate: Arc<Gate>,
 }
 
 impl ApiServer {
@@ -176,16 +186,23 @@ impl ApiServer {
         let desk = || Desk::new(deps.database.clone(), deps.writer.clone());
         let pools = Pools::start(desk).map_err(failed("starting the threads that read"))?;
         let pools = Arc::new(pools);
+        let counters: Arc<Counters> = Arc::default();
+        let gate = Arc::new(Gate::new(
+            options.max_connections,
+            options.answer_bytes,
+            deps.writer.clone(),
+            &counters,
+        ));
         let shared = Arc::new(Shared {
             hub: deps.hub.clone(),
             deps,
-            counters: Arc::default(),
+            counters,
             closing: closed,
-            max_connections: options.max_connections,
             started: (Instant::now(), WallUs::now()),
             pools: Arc::clone(&pools),
             explanations: Explanations::default(),
             status_rows: Together::default(),
+            gate: Arc::clone(&gate),
         });
         let (replace, replaced) = mpsc::channel(1);
         let socket = SocketWatch::new(
@@ -197,7 +214,8 @@ impl ApiServer {
         );
         let listener = CappedListener {
             inner: Doors::new(inner, replaced),
-            places: Arc::new(Semaphore::new(options.max_connections)),
+            places: Arc::clone(&gate.places),
+            audit: Arc::clone(&gate.audit),
             lingering: Arc::new(Semaphore::new(MOST_LINGERING)),
             counters: Arc::clone(&shared.counters),
             stall_timeout: options.stall_timeout,
@@ -207,6 +225,7 @@ impl ApiServer {
         };
         let pulse = Pulse::default();
         let shown = pulse.clone();
+        let audit = Arc::clone(&gate.audit);
         let thread = std::thread::Builder::new()
             .name("api".to_owned())
             .spawn(move || {
@@ -215,7 +234,7 @@ impl ApiServer {
                     tokio::select! {
                         () = serve(listener, shared) => {}
                         () = watched => {}
-                        () = show_life(&shown) => {}
+                        () = show_life(&shown, &audit) => {}
                     }
                 });
                 runtime.shutdown_background();
@@ -224,6 +243,7 @@ impl ApiServer {
         Ok(Self {
             path: options.path.clone(),
             pulse,
+            gate,
             closing,
             pools,
             thread: Some(thread),
@@ -240,6 +260,11 @@ impl ApiServer {
     #[must_use]
     pub fn pulse(&self) -> &Pulse {
         &self.pulse
+    }
+
+    /// Hands what clients did in the last minute to the writer, for it is about to close.
+    pub fn note_last_deeds(&self) {
+        self.gate.audit.flush();
     }
 
     /// Closes the socket, removes its file, ends the event streams, gives open answers half a second
@@ -262,11 +287,12 @@ impl Drop for ApiServer {
 }
 
 /// Never ends.
-async fn show_life(pulse: &Pulse) {
+async fn show_life(pulse: &Pulse, audit: &Audit) {
     let mut turns = tokio::time::interval(PULSE_EVERY);
     loop {
         turns.tick().await;
         pulse.beat();
+        audit.turn();
     }
 }
 

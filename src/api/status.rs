@@ -177,9 +177,20 @@ struct Store {
 struct Connections {
     open: u64,
     limit: usize,
+    limit_of_user: usize,
+    kept_for_control: usize,
     streams: u64,
+    streams_limit: usize,
+    answer_bytes: usize,
+    answer_bytes_highest: usize,
+    answer_bytes_limit: usize,
     refused: u64,
+    refused_user: u64,
     refused_peer: u64,
+    refused_unmapped: u64,
+    refused_streams: u64,
+    refused_memory: u64,
+    refused_status_only: u64,
     dropped_stalled: u64,
     dropped_idle: u64,
     dropped_slow_request: u64,
@@ -237,6 +248,8 @@ pub(super) async fn status(shared: &Arc<Shared>) -> Status {
     let (session, session_reason) = (session.ok().map(Session::from), session.err());
     let rows = rows.ok();
     let counters = &shared.counters;
+    let limits = shared.gate.places.limits();
+    let (answer_bytes, answer_bytes_highest) = shared.gate.budget.level();
     let LiveStatus {
         state,
         detail,
@@ -290,10 +303,21 @@ pub(super) async fn status(shared: &Arc<Shared>) -> Status {
         store,
         connections: Connections {
             open: read(&counters.open),
-            limit: shared.max_connections,
+            limit: limits.connections,
+            limit_of_user: limits.of_user,
+            kept_for_control: limits.kept_for_control,
             streams: read(&counters.streams),
+            streams_limit: limits.streams,
+            answer_bytes,
+            answer_bytes_highest,
+            answer_bytes_limit: shared.gate.budget.limit(),
             refused: read(&counters.refused),
+            refused_user: read(&counters.refused_user),
             refused_peer: read(&counters.refused_peer),
+            refused_unmapped: read(&counters.refused_unmapped),
+            refused_streams: read(&counters.refused_streams),
+            refused_memory: read(&counters.refused_memory),
+            refused_status_only: read(&counters.refused_status_only),
             dropped_slow_request: read(&counters.dropped_slow_request),
             dropped_large_request: read(&counters.dropped_large_request),
             dropped_stalled: read(&counters.dropped_stalled),

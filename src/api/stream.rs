@@ -19,8 +19,9 @@ use crate::store::{BeatFilter, Commit, CommittedRow, Epoch, RowFilter, StoreMark
 
 /// Commits a stream may be behind before it is closed.
 pub(super) const MOST_COMMITS_BEHIND: usize = 256;
-/// Rows of each kind read at once while a resumed stream catches up.
-const PAGE_ROWS: u32 = 500;
+/// Rows of each kind read at once while a resumed stream catches up. Each stream whose client does not
+/// read holds so many in memory.
+pub(super) const PAGE_ROWS: u32 = 64;
 /// Events handed to a connection before it has taken them.
 const HANDED_OVER: usize = 32;
 const KEEP_ALIVE: Duration = Duration::from_secs(15);

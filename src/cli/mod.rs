@@ -11,6 +11,7 @@ mod explain;
 mod failure;
 mod live;
 mod log;
+mod memory;
 mod output;
 mod progress;
 mod record;

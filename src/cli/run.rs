@@ -13,6 +13,7 @@ use super::simulated;
 use crate::acquisition::{FrameSource, QueuedSource, Recorder, SystemClock, open_live};
 use crate::api::{Access, AcquisitionStatus, ApiOptions, Named, ServiceState};
 use crate::config::{self, Config};
+use crate::mapped::{OverflowIds, some_are_unmapped};
 use crate::model::choose::EngineChoice;
 use crate::service::{
     Gateway, GatewayOptions, Signals, Supervision, Watched, inherited_socket, service_manager,
@@ -40,6 +41,8 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let config = Config::load(&arguments.config)?;
     super::log::start(&config.log.level.to_string());
+    super::memory::check(&arguments.config, &config)?;
+    say_who_cannot_be_told_apart(&config);
     let model = load(&config)?;
     if arguments.check {
         return super::output::text_line(&format!(
@@ -117,6 +120,28 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             .of_database(&config.store.path)
             .of_device(Path::new(&origin))
     })
+}
+
+/// In a user namespace that does not map everybody the lists of the configuration hardly ever match.
+fn say_who_cannot_be_told_apart(config: &Config) {
+    let api = &config.api;
+    let lists = [
+        ("read_uids", &api.read_uids),
+        ("read_gids", &api.read_gids),
+        ("control_uids", &api.control_uids),
+        ("control_gids", &api.control_gids),
+    ];
+    let named: Vec<_> = lists
+        .into_iter()
+        .filter_map(|(key, ids)| (!ids.is_empty()).then_some(key))
+        .collect();
+    if !named.is_empty() && some_are_unmapped() == Some(true) {
+        tracing::warn!(
+            lists = named.join(", "),
+            "the gateway runs in a user namespace that does not map every user: those it does not \
+             map are refused, whatever the lists of [api] say (PrivateUsers= of the unit?)"
+        );
+    }
 }
 
 fn load(config: &Config) -> Result<LoadedModel, Failure> {
@@ -214,6 +239,7 @@ fn options(config: &Config) -> GatewayOptions {
         socket: Some(ApiOptions {
             mode: config.api.mode.0,
             max_connections: usize::try_from(config.api.max_connections).unwrap_or(64),
+            answer_bytes: usize::try_from(config.api.answers_mib).unwrap_or(32) << 20,
             access: Access {
                 read: Named {
                     uids: config.api.read_uids.clone(),
@@ -223,6 +249,7 @@ fn options(config: &Config) -> GatewayOptions {
                     uids: config.api.control_uids.clone(),
                     gids: config.api.control_gids.clone(),
                 },
+                unmapped: OverflowIds::of_kernel(),
             },
             ..ApiOptions::at(socket)
         }),

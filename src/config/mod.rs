@@ -173,6 +173,8 @@ pub struct ApiConfig {
     pub mode: SocketMode,
     /// Most connections at a time.
     pub max_connections: u32,
+    /// Most memory that answers take, MiB.
+    pub answers_mib: u32,
     /// Users who may read; with no user and no group named, everybody who can connect.
     pub read_uids: Vec<u32>,
     /// Groups whose members may read.
@@ -285,6 +287,7 @@ impl Default for ApiConfig {
             socket_path: "/run/ecg-gateway/api.sock".into(),
             mode: SocketMode(0o660),
             max_connections: 64,
+            answers_mib: 32,
             read_uids: Vec::new(),
             read_gids: Vec::new(),
             control_uids: Vec::new(),

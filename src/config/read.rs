@@ -9,6 +9,7 @@ use super::{
     DeviceConfig, ExplainConfig, GpioLine, LogConfig, ModelConfig, RealtimeConfig, SignalConfig,
     SocketMode, StoreConfig,
 };
+use crate::mapped::OverflowIds;
 
 /// Data rates of the chip (SBAS502, register CONFIG1, bits DR).
 const SAMPLE_RATES_HZ: [u32; 7] = [125, 250, 500, 1000, 2000, 4000, 8000];
@@ -254,19 +255,35 @@ fn api(mut section: Section<'_>, config: &mut ApiConfig) -> Result<(), ConfigErr
         |value| text(value).and_then(socket_mode),
     )?;
     section.integer("max_connections", &mut config.max_connections, 1..=1024)?;
-    ids(&mut section, "read_uids", &mut config.read_uids)?;
-    ids(&mut section, "read_gids", &mut config.read_gids)?;
-    ids(&mut section, "control_uids", &mut config.control_uids)?;
-    ids(&mut section, "control_gids", &mut config.control_gids)?;
+    section.integer("answers_mib", &mut config.answers_mib, 4..=1024)?;
+    let unmapped = OverflowIds::of_kernel();
+    let users = ("user", unmapped.uid);
+    let groups = ("group", unmapped.gid);
+    ids(&mut section, "read_uids", &mut config.read_uids, users)?;
+    ids(&mut section, "read_gids", &mut config.read_gids, groups)?;
+    ids(
+        &mut section,
+        "control_uids",
+        &mut config.control_uids,
+        users,
+    )?;
+    ids(
+        &mut section,
+        "control_gids",
+        &mut config.control_gids,
+        groups,
+    )?;
     section.finish()
 }
 
-/// User or group ids.
+/// User or group ids, none of them the one that stands for all of them that are not mapped.
 fn ids(
     section: &mut Section<'_>,
     key: &'static str,
     target: &mut Vec<u32>,
+    (what, unmapped): (&str, u32),
 ) -> Result<(), ConfigError> {
+    let line = section.line(key);
     let expected = format!("an array of at most {MAX_IDS} integers 0 to {MAX_ID}");
     section.read(key, target, &expected, |value| match value {
         DeValue::Array(values) if values.len() <= MAX_IDS => values
@@ -274,7 +291,19 @@ fn ids(
             .map(|value| integer(value.get_ref()).filter(|id| *id <= MAX_ID))
             .collect(),
         _ => None,
-    })
+    })?;
+    if target.contains(&unmapped) {
+        return Err(section.refuse(
+            key,
+            line.unwrap_or(1),
+            unmapped.to_string(),
+            format!(
+                "ids of single {what}s: {unmapped} is the kernel's overflow id, which stands for \
+                 every {what} that is not mapped where the gateway runs, so it would let anybody in"
+            ),
+        ));
+    }
+    Ok(())
 }
 
 /// Three octal digits, or four of which the first is 0.

@@ -83,8 +83,14 @@ impl<'a> Section<'a> {
             .collect()
     }
 
+    /// Line of a key, `None` where it keeps its default. Only before it is read.
+    pub(super) fn line(&self, key: &str) -> Option<usize> {
+        let entry = self.entries.iter().find(|entry| entry.key == key)?;
+        Some(entry.value_line)
+    }
+
     /// The error for a value that makes no sense.
-    fn refuse(&self, key: &str, line: usize, found: String, expected: String) -> ConfigError {
+    pub(super) fn refuse(&self, key: &str, line: usize, found: String, expected: String) -> ConfigError {
         ConfigError::Value {
             file: self.source.name.to_owned(),
             line,

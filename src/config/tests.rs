@@ -199,6 +199,22 @@ fn impossible_files_are_refused_with_line_and_range() {
             "c.toml:2: api.socket_path: found \"\", expected a path of 1 to 107 bytes",
         ),
         (
+            "[api]\nread_uids = [1000, 65534]",
+            "c.toml:2: api.read_uids: found 65534, expected ids of single users: 65534 is the kernel's overflow id, which stands for every user that is not mapped where the gateway runs, so it would let anybody in",
+        ),
+        (
+            "[api]\n\nread_gids = [65534]",
+            "c.toml:3: api.read_gids: found 65534, expected ids of single groups: 65534 is the kernel's overflow id, which stands for every group that is not mapped where the gateway runs, so it would let anybody in",
+        ),
+        (
+            "[api]\ncontrol_uids = [0xfffe]",
+            "c.toml:2: api.control_uids: found 65534, expected ids of single users: 65534 is the kernel's overflow id, which stands for every user that is not mapped where the gateway runs, so it would let anybody in",
+        ),
+        (
+            "[api]\ncontrol_gids = [0, 65534]",
+            "c.toml:2: api.control_gids: found 65534, expected ids of single groups: 65534 is the kernel's overflow id, which stands for every group that is not mapped where the gateway runs, so it would let anybody in",
+        ),
+        (
             "[store]\nkeep_ecg = \"yes\"",
             "c.toml:2: store.keep_ecg: found \"yes\", expected true or false",
         ),
@@ -320,6 +336,7 @@ fn every_value_that_differs_from_its_default_is_read() {
         socket_path = "api.sock"
         mode = "600"
         max_connections = 1
+        answers_mib = 4
         read_uids = [1000, 1001]
         read_gids = [100]
         control_uids = [4294967294]
@@ -388,6 +405,7 @@ fn every_value_that_differs_from_its_default_is_read() {
             socket_path: "api.sock".into(),
             mode: SocketMode(0o600),
             max_connections: 1,
+            answers_mib: 4,
             read_uids: vec![1_000, 1_001],
             read_gids: vec![100],
             control_uids: vec![u32::MAX - 1],

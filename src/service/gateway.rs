@@ -171,6 +171,9 @@ impl Gateway {
     /// # Errors
     /// [`StoreError::WriterStopped`] if anything queued was not committed.
     pub fn close(self) -> Result<(), StoreError> {
+        if let Some(api) = &self.api {
+            api.note_last_deeds();
+        }
         let outcome = self.writer.close();
         if let Some(api) = self.api {
             api.shutdown();

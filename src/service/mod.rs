@@ -3,6 +3,7 @@
 mod gateway;
 mod inherited;
 mod manager;
+mod memory;
 mod session;
 mod stop;
 #[cfg(test)]
@@ -11,5 +12,6 @@ mod tests;
 pub use gateway::{Gateway, GatewayError, GatewayOptions};
 pub use inherited::inherited_socket;
 pub use manager::{NoManager, Notice, ServiceManager, Supervision, Watched, service_manager};
+pub use memory::MemoryLimit;
 pub use session::{SessionError, SessionOutcome, SessionReport};
 pub use stop::{Signals, outlive_file_size_limit, stop_on_signals, watch_signals};

@@ -8,6 +8,7 @@ use crate::pipeline::{Event, Gap, LabelledBeat, SessionInfo};
 use crate::time::{ClockRelation, MonotonicNs, WallUs};
 
 use super::StoreError;
+use super::audit::AuditQueue;
 use super::error::Context;
 use super::outage::{Backlog, MapsWaiting};
 use super::rows::{Commit, CommittedRow, SessionCounts, StoredBeat, StoredEvent, StoredGap};
@@ -115,6 +116,7 @@ pub(super) fn commit_batch(
     context: &Context<'_>,
     session: &OpenSession,
     backlog: &Backlog,
+    audit: &AuditQueue,
     most: usize,
     maps: &MapsWaiting,
 ) -> Result<Committed, StoreError> {
@@ -159,6 +161,7 @@ pub(super) fn commit_batch(
         progress.write(row)?;
     }
     statements.add_counts(row, &progress.counts)?;
+    audit.write(&transaction, context)?;
     let clocks = progress.clocks;
     let commit = Commit {
         before,

@@ -29,13 +29,14 @@ const LARGEST: i64 = 1 << 53;
 const FIRST_LINE: &str = "ecg-gateway ids 1";
 
 /// The tables that give ids, for databases too damaged to be asked.
-const TABLES: [&str; 6] = [
+const TABLES: [&str; 7] = [
     "sessions",
     "beats",
     "gaps",
     "events",
     "ecg_blocks",
     "clock_relations",
+    "audit",
 ];
 
 /// The largest ids given, by table.

@@ -5,6 +5,7 @@
 //! hook or a reader has seen is durable as far as [`StoreOptions::synchronous`] promises.
 //! `docs/database.md` describes the file for people who open it with other tools.
 
+mod audit;
 mod backup;
 mod batch;
 mod beat_query;
@@ -34,6 +35,7 @@ mod waveform;
 mod writer;
 mod writer_thread;
 
+pub use audit::{AuditKind, AuditRow, StoredAudit};
 pub use backup::{
     BackupError, BackupOptions, Contents, KeepFree, NumberedBackups, Progress, Restored, back_up,
     check_backup, restore,

@@ -32,7 +32,7 @@ pub(super) enum RowError {
     Store(#[from] StoreError),
 }
 
-fn unsigned(row: &Row<'_>, index: usize, column: &'static str) -> Result<u64, RowError> {
+pub(super) fn unsigned(row: &Row<'_>, index: usize, column: &'static str) -> Result<u64, RowError> {
     Ok(from_sql(row.get(index)?, column)?)
 }
 

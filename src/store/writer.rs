@@ -9,6 +9,7 @@ use crate::pipeline::{PipelineEvent, SessionInfo};
 use crate::pulse::Pulse;
 use crate::time::{ClockRelation, WallUs};
 
+use super::audit::AuditRow;
 use super::open::Store;
 use super::saliency::StoredSaliency;
 use super::volume::WriteVolume;
@@ -22,6 +23,8 @@ pub(super) enum Command {
     Record(PipelineEvent),
     /// A map of a stored beat, made later, and how often the database had been exchanged then.
     Keep(Box<StoredSaliency>, u64),
+    /// Who asked for what: stored with the next commit, makes none due.
+    Audit(AuditRow),
     End {
         at: ClockRelation,
         reason: String,
@@ -121,6 +124,13 @@ impl WriterMonitor {
         let kept = queue.is_some_and(|queue| queue.try_send(command).is_ok());
         self.lock().maps_dropped += u64::from(!kept);
         kept
+    }
+
+    /// Hands over who asked for what, to be stored with the next commit; false if the writer's queue
+    /// is full or it is gone.
+    pub fn audit(&self, row: AuditRow) -> bool {
+        let queue = self.queue.upgrade();
+        queue.is_some_and(|queue| queue.try_send(Command::Audit(row)).is_ok())
     }
 
     /// Keeps the first error that stops the writer.

@@ -64,7 +64,7 @@ impl SignalKind {
             let named = |word: &str, name| word.starts_with(name) || word.ends_with(name);
             named(stem, "ECG") || named(stem, "EKG") || stem.starts_with("ELECTROCARDIO")
         };
-        if words.iter().any(|word| says_ecg(&word)) {
+        if words.iter().any(says_ecg) {
             return Self::Ecg;
         }
         let mut leads = words
@@ -239,7 +239,7 @@ fn is_biosignal_of_sleep(signal: &SignalSpec) -> bool {
                 .iter()
                 .any(|name| word.starts_with(name))
         };
-        words.iter().any(|word| named(&word)) || all_electrodes(&words)
+        words.iter().any(named) || all_electrodes(&words)
     }
 }
 

@@ -69,7 +69,24 @@ impl Home {
 
     /// Starts the daemon on the simulated chip.
     pub(crate) fn start(&self, arguments: &[&str]) -> Daemon {
-        let mut command = self.command(arguments, gateway());
+        self.spawn(self.command(arguments, gateway()))
+    }
+
+    /// As [`Home::start`], by a program that becomes it, with its arguments.
+    pub(crate) fn start_by(&self, starter: &[&str], arguments: &[&str]) -> Daemon {
+        let [program, rest @ ..] = starter else {
+            return self.start(arguments);
+        };
+        let mut command = Command::new(program);
+        command
+            .args(rest)
+            .arg(gateway().get_program())
+            .env_remove("RUST_LOG")
+            .stdin(Stdio::null());
+        self.spawn(self.command(arguments, command))
+    }
+
+    fn spawn(&self, mut command: Command) -> Daemon {
         if let Some(shim) = &self.shim {
             command.env("LD_PRELOAD", shim);
         }

@@ -83,7 +83,7 @@ impl Sense {
             return Err("its time lies before the start of the trace");
         }
         if time.since(self.start) > LONGEST_NS {
-            return Err("its time lies ten years and more after the start of the trace");
+            return Err("its time lies ten years and more from the start of the trace");
         }
         let newest = self.last_edge.map(|edge| edge.time).max(self.last_doing);
         if time.since(newest.unwrap_or(self.start)) > LONGEST_SILENCE_NS {

@@ -84,6 +84,10 @@ fn answered(value: &Value) -> BTreeSet<String> {
 fn every_field_is_documented_and_every_documented_field_exists() {
     let house = House::new();
     house.furnish();
+    // a note for the audit, which is stored with the next row that is
+    fetch(house.socket(), "/v1/status");
+    house.event(4_004);
+    house.writer.flush().unwrap();
     let tables = tables();
     let mut differences = Vec::new();
     let mut compare = |section: &str, documented: &BTreeSet<String>, answer: &Value| {

@@ -73,12 +73,11 @@ pub(super) fn all_records(plan: &Plan<'_>) -> Worked {
             Ok(Evaluated::Skipped(reason)) if model == 0 => {
                 worked.skipped.push((name.clone(), reason));
             }
-            Ok(Evaluated::Skipped(_)) => {}
             // Once, whichever of the models it failed with.
             Err(failure) if worked.failed.last().is_none_or(|(last, _)| last != name) => {
                 worked.failed.push((name.clone(), failure));
             }
-            Err(_) => {}
+            Ok(Evaluated::Skipped(_)) | Err(_) => {}
         }
     }
     worked

@@ -1,5 +1,6 @@
 //! The store against real SQLite files.
 
+mod audit;
 mod backup;
 mod documented;
 mod hardship;

@@ -150,9 +150,11 @@ impl WriterThread {
             &context,
             session,
             &self.backlog,
+            &self.audit,
             self.options.commit_rows,
             &self.maps,
         )?;
+        self.audit.written();
         session.row = Some(committed.session);
         session.clocks = committed.clocks;
         self.backlog.committed(committed.rows);

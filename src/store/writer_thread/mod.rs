@@ -12,6 +12,7 @@ use crate::pipeline::{EcgBlock, Event, PipelineEvent, SessionInfo};
 use crate::time::{ClockRelation, MonotonicNs};
 
 use super::StoreError;
+use super::audit::AuditQueue;
 use super::batch::{Clocks, Decider, OpenSession, Waiting};
 use super::codec::{BlockEncoder, MAX_BLOCK_SAMPLES};
 use super::database::Database;
@@ -48,6 +49,8 @@ pub(super) struct WriterThread {
     newest: (u64, MonotonicNs),
     /// Kind and detail of events that wait for a session.
     notes: Vec<(&'static str, String)>,
+    /// Who asked for what; goes along with whatever is committed next.
+    audit: AuditQueue,
 }
 
 impl WriterThread {
@@ -74,6 +77,7 @@ impl WriterThread {
             trouble: None,
             newest: (0, MonotonicNs(0)),
             notes,
+            audit: AuditQueue::default(),
         }
     }
 
@@ -83,6 +87,7 @@ impl WriterThread {
             tracing::error!(%error, not_stored, "the store's writer stops");
             self.monitor.note_failure(&error);
         }
+        self.write_last_audit();
         // what was committed last may lie in files that have lost their names since
         if let Err(error) = self.database.check()
             && self.is_mendable(&error)
@@ -151,6 +156,10 @@ impl WriterThread {
                 let _ = reply.send(Ok(()));
                 Ok(())
             }
+            Command::Audit(row) => {
+                self.audit.push(row);
+                Ok(())
+            }
             Command::Keep(map, exchanged) => {
                 self.keep(*map, exchanged);
                 Ok(())
@@ -194,6 +203,28 @@ impl WriterThread {
         };
         self.wait_for_commit(row, patience);
         Ok(())
+    }
+
+    /// Stores who asked for what after the last commit there was.
+    fn write_last_audit(&mut self) {
+        if self.audit.is_empty() || self.trouble.is_some() {
+            return;
+        }
+        let written = self
+            .database
+            .connection()
+            .and_then(|(connection, context)| {
+                let transaction = connection
+                    .transaction()
+                    .map_err(|error| context.explain("beginning a transaction", error))?;
+                self.audit.write(&transaction, &context)?;
+                transaction
+                    .commit()
+                    .map_err(|error| context.explain("committing", error))
+            });
+        if let Err(error) = written {
+            tracing::warn!(%error, "who asked for what in the last seconds is in the log alone");
+        }
     }
 
     fn take_block(&mut self, block: &EcgBlock, rate_hz: f64) -> Result<(), StoreError> {

@@ -1,0 +1,151 @@
+//! Whether what the configuration allows fits into the memory the service may have.
+
+use super::failure::{Cause, Failure};
+use crate::api::{CONNECTION_BYTES, EXTRA_CONNECTIONS};
+use crate::config::Config;
+use crate::service::MemoryLimit;
+
+/// Everything else, MiB: program, model, stacks (locked as a whole), the database's caches, rows on
+/// their way. Some 35 MiB on a processor alone; a GPU driver takes more.
+const OTHER_MIB: u64 = 64;
+
+/// What the configuration may come to need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Need {
+    outage_mib: u64,
+    answers_mib: u64,
+    max_connections: u64,
+}
+
+impl Need {
+    fn of(config: &Config) -> Self {
+        Self {
+            outage_mib: config.store.outage_mib.into(),
+            answers_mib: config.api.answers_mib.into(),
+            max_connections: config.api.max_connections.into(),
+        }
+    }
+
+    fn connections_mib(self) -> u64 {
+        ((self.max_connections + EXTRA_CONNECTIONS) * CONNECTION_BYTES).div_ceil(1 << 20)
+    }
+
+    fn mib(self) -> u64 {
+        OTHER_MIB + self.outage_mib + self.answers_mib + self.connections_mib()
+    }
+
+    /// What is wrong with it where so much is allowed, if anything.
+    fn problem(self, limit_mib: u64) -> Option<String> {
+        let Self {
+            outage_mib,
+            answers_mib,
+            max_connections,
+        } = self;
+        (self.mib() > limit_mib).then(|| {
+            format!(
+                "store.outage_mib = {outage_mib}, api.answers_mib = {answers_mib} and \
+                 api.max_connections = {max_connections} ({} MiB) may need {} MiB with {OTHER_MIB} \
+                 MiB for everything else, but the service may have {limit_mib} MiB",
+                self.connections_mib(),
+                self.mib(),
+            )
+        })
+    }
+}
+
+/// Refuses what could only end with the kernel killing the daemon.
+pub(super) fn check(file: &std::path::Path, config: &Config) -> Result<(), Failure> {
+    let need = Need::of(config);
+    match MemoryLimit::of_this_process() {
+        MemoryLimit::Bytes {
+            bytes,
+            file: limit_file,
+        } => match need.problem(bytes >> 20) {
+            Some(problem) => Err(Failure::new(
+                Cause::Configuration,
+                format!(
+                    "{}: {problem} ({}): lower one of the three, or raise MemoryMax= of the unit",
+                    file.display(),
+                    limit_file.display()
+                ),
+            )),
+            None => {
+                tracing::info!(
+                    limit_mib = bytes >> 20,
+                    most_needed_mib = need.mib(),
+                    "the memory that may be needed fits into the limit"
+                );
+                Ok(())
+            }
+        },
+        MemoryLimit::None => {
+            tracing::info!(most_needed_mib = need.mib(), "no memory limit");
+            Ok(())
+        }
+        MemoryLimit::Unknown(why) => {
+            tracing::info!(
+                most_needed_mib = need.mib(),
+                why,
+                "whether that fits into the memory limit cannot be known"
+            );
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `MemoryMax=` of the shipped unit, MiB.
+    fn unit_limit_mib() -> u64 {
+        let unit = include_str!("../../systemd/ecg-gateway.service");
+        let line = unit
+            .lines()
+            .find_map(|line| line.strip_prefix("MemoryMax="));
+        line.unwrap().strip_suffix('M').unwrap().parse().unwrap()
+    }
+
+    #[test]
+    fn the_shipped_configuration_fits_into_the_shipped_unit_and_not_everything_does() {
+        let limit_mib = unit_limit_mib();
+        let default = Need::of(&Config::default());
+        assert_eq!(default.problem(limit_mib), None);
+        let raised = [
+            Need {
+                max_connections: 1_024,
+                ..default
+            },
+            Need {
+                outage_mib: 200,
+                ..default
+            },
+            Need {
+                answers_mib: 200,
+                ..default
+            },
+        ];
+        for need in raised {
+            let problem = need.problem(limit_mib).unwrap();
+            for key in ["store.outage_mib", "api.answers_mib", "api.max_connections"] {
+                assert!(problem.contains(key), "{problem}");
+            }
+        }
+        // to the last MiB
+        assert_eq!(default.problem(default.mib()), None);
+        assert!(default.problem(default.mib() - 1).is_some());
+    }
+
+    #[test]
+    fn the_pages_name_the_figures() {
+        let page = include_str!("../../docs/operations.md");
+        let default = Need::of(&Config::default());
+        for text in [
+            format!("{OTHER_MIB} MiB for everything else"),
+            format!("{} KiB each", CONNECTION_BYTES >> 10),
+            format!("come to {} MiB", default.mib()),
+        ] {
+            assert!(page.contains(&text), "{text}");
+        }
+    }
+}

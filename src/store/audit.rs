@@ -1,0 +1,316 @@
+//! Who asked for what: rows that wait for the next commit that is due anyway.
+
+use std::collections::VecDeque;
+
+use rusqlite::{Connection, Row, params};
+
+use crate::time::{MonotonicNs, WallUs};
+
+use super::error::Context;
+use super::parse::{RowError, unsigned};
+use super::rows::{from_sql, to_sql};
+use super::{RowFilter, StoreError, StoreReader};
+
+/// Rows that wait in memory at most; beyond it the oldest are let go, and counted.
+const MOST_WAITING: usize = 1_000;
+/// Rows kept of what was read, and as many of everything else, so that reading much does not push out
+/// who was refused.
+pub(super) const MOST_KEPT: u32 = 10_000;
+/// Old rows are deleted after this many new ones.
+const TIDY_EVERY: usize = 100;
+
+/// What kind of thing a client did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AuditKind {
+    /// It connected and was let in.
+    Connected,
+    /// It asked for something to be read.
+    Read,
+    /// It was not let in, or was not answered.
+    Refused,
+    /// It changed something.
+    Changed,
+}
+
+impl AuditKind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Connected, Self::Read, Self::Refused, Self::Changed];
+
+    /// Stable name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Connected => "connected",
+            Self::Read => "read",
+            Self::Refused => "refused",
+            Self::Changed => "changed",
+        }
+    }
+}
+
+/// What a client did, to be stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AuditRow {
+    /// When it was noted.
+    pub wall: WallUs,
+    /// The same instant on the monotonic clock.
+    pub time: MonotonicNs,
+    /// The client's user; `None` of several.
+    pub uid: Option<u32>,
+    /// Its own group.
+    pub gid: Option<u32>,
+    /// Its process; `None` where several are counted.
+    pub pid: Option<u32>,
+    /// What it did.
+    pub kind: AuditKind,
+    /// To what: `socket` or the endpoint.
+    pub what: &'static str,
+    /// `done`, or the name of the problem.
+    pub outcome: &'static str,
+    /// How often.
+    pub count: u64,
+}
+
+/// A row of the table `audit`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredAudit {
+    /// Row id, ascending.
+    pub id: i64,
+    /// When it was noted.
+    pub wall: WallUs,
+    /// The same instant on the monotonic clock of the machine at that time.
+    pub time: MonotonicNs,
+    /// The client's user; `None` of several.
+    pub uid: Option<u32>,
+    /// Its own group.
+    pub gid: Option<u32>,
+    /// Its process; `None` where several are counted.
+    pub pid: Option<u32>,
+    /// What it did: a name of [`AuditKind`], or `lost`: rows that found no room in memory.
+    pub kind: String,
+    /// To what.
+    pub what: String,
+    /// How that went.
+    pub outcome: String,
+    /// How often.
+    pub count: u64,
+}
+
+/// Rows that wait for a commit. They never make one due.
+#[derive(Debug, Default)]
+pub(super) struct AuditQueue {
+    rows: VecDeque<AuditRow>,
+    /// Let go since the last commit, and when the newest of them was noted.
+    lost: Option<(u64, WallUs, MonotonicNs)>,
+    since_tidy: usize,
+}
+
+impl AuditQueue {
+    pub(super) fn push(&mut self, row: AuditRow) {
+        if self.rows.len() >= MOST_WAITING
+            && let Some(oldest) = self.rows.pop_front()
+        {
+            let before = self.lost.map_or(0, |(count, _, _)| count);
+            self.lost = Some((before + 1, oldest.wall, oldest.time));
+        }
+        self.rows.push_back(row);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.lost.is_none()
+    }
+
+    /// Writes the waiting rows inside whatever transaction is open.
+    pub(super) fn write(
+        &self,
+        connection: &Connection,
+        context: &Context<'_>,
+    ) -> Result<(), StoreError> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        let failed = |error| context.explain("storing who asked for what", error);
+        let mut insert = connection
+            .prepare_cached(
+                "INSERT INTO audit (wall_us, monotonic_ns, uid, gid, pid, kind, what, outcome, \
+                 count) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            )
+            .map_err(failed)?;
+        if let Some((count, wall, time)) = self.lost {
+            let (time, count) = (
+                to_sql(time.0, "audit.monotonic_ns")?,
+                to_sql(count, "audit.count")?,
+            );
+            let none: Option<u32> = None;
+            insert
+                .execute(params![
+                    wall.0, time, none, none, none, "lost", "audit", "no_room", count
+                ])
+                .map_err(failed)?;
+        }
+        for row in &self.rows {
+            insert
+                .execute(params![
+                    row.wall.0,
+                    to_sql(row.time.0, "audit.monotonic_ns")?,
+                    row.uid,
+                    row.gid,
+                    row.pid,
+                    row.kind.name(),
+                    row.what,
+                    row.outcome,
+                    to_sql(row.count, "audit.count")?,
+                ])
+                .map_err(failed)?;
+        }
+        if self.since_tidy + self.rows.len() >= TIDY_EVERY {
+            tidy(connection, MOST_KEPT).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// The rows are committed.
+    pub(super) fn written(&mut self) {
+        self.since_tidy = (self.since_tidy + self.rows.len()) % TIDY_EVERY;
+        self.rows.clear();
+        self.lost = None;
+    }
+}
+
+/// Deletes all but the newest `kept` rows of what was read, and of everything else.
+fn tidy(connection: &Connection, kept: u32) -> rusqlite::Result<()> {
+    for group in [
+        "kind IN ('connected', 'read')",
+        "kind NOT IN ('connected', 'read')",
+    ] {
+        connection
+            .prepare_cached(&format!(
+                "DELETE FROM audit WHERE {group} AND id <= \
+                 (SELECT id FROM audit WHERE {group} ORDER BY id DESC LIMIT 1 OFFSET ?1)"
+            ))?
+            .execute([kept])?;
+    }
+    Ok(())
+}
+
+impl StoreReader {
+    /// Rows of the table `audit` that pass `filter`, ascending by id; its session and beat are not
+    /// looked at.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the read.
+    pub fn audit(&self, filter: &RowFilter) -> Result<Vec<StoredAudit>, StoreError> {
+        self.rows(
+            "SELECT id, wall_us, monotonic_ns, uid, gid, pid, kind, what, outcome, count \
+             FROM audit WHERE id > ?1 AND wall_us >= ?2 AND wall_us < ?3 ORDER BY id LIMIT ?4",
+            params![
+                filter.after_id,
+                filter.from.map_or(i64::MIN, |from| from.0),
+                filter.until.map_or(i64::MAX, |until| until.0),
+                filter.limit
+            ],
+            stored,
+        )
+    }
+}
+
+fn stored(row: &Row<'_>) -> Result<StoredAudit, RowError> {
+    Ok(StoredAudit {
+        id: row.get(0)?,
+        wall: WallUs(row.get(1)?),
+        time: MonotonicNs(unsigned(row, 2, "audit.monotonic_ns")?),
+        uid: row.get(3)?,
+        gid: row.get(4)?,
+        pid: row.get(5)?,
+        kind: row.get(6)?,
+        what: row.get(7)?,
+        outcome: row.get(8)?,
+        count: from_sql(row.get(9)?, "audit.count")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    pub(super) fn row(kind: AuditKind, count: u64) -> AuditRow {
+        AuditRow {
+            wall: WallUs(1),
+            time: MonotonicNs(2),
+            uid: Some(u32::MAX - 1),
+            gid: Some(3),
+            pid: Some(4),
+            kind,
+            what: "beats",
+            outcome: "done",
+            count,
+        }
+    }
+
+    fn table() -> Connection {
+        let connection = Connection::open_in_memory().unwrap();
+        connection
+            .execute_batch(include_str!("schema/v7.sql"))
+            .unwrap();
+        connection
+    }
+
+    fn counts(connection: &Connection) -> (i64, i64) {
+        connection
+            .query_row(
+                "SELECT count(*) FILTER (WHERE kind = 'read'), \
+                 count(*) FILTER (WHERE kind <> 'read') FROM audit",
+                [],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
+            .unwrap()
+    }
+
+    #[test]
+    fn what_waits_and_what_is_kept_is_bounded_and_reading_pushes_out_no_refusal() {
+        let context = Context {
+            path: std::path::Path::new("x"),
+            busy_timeout: std::time::Duration::ZERO,
+        };
+        let connection = table();
+        let mut queue = AuditQueue::default();
+        queue.push(row(AuditKind::Refused, 1));
+        queue.write(&connection, &context).unwrap();
+        queue.written();
+        let rounds = MOST_KEPT as usize / MOST_WAITING + 2;
+        for _ in 0..rounds {
+            for _ in 0..MOST_WAITING {
+                queue.push(row(AuditKind::Read, 1));
+            }
+            queue.write(&connection, &context).unwrap();
+            queue.written();
+        }
+        assert_eq!(counts(&connection), (MOST_KEPT.into(), 1));
+        // more than there is room for in memory is counted
+        for _ in 0..MOST_WAITING + 7 {
+            queue.push(row(AuditKind::Connected, 1));
+        }
+        queue.write(&connection, &context).unwrap();
+        let lost: i64 = connection
+            .query_row("SELECT count FROM audit WHERE kind = 'lost'", [], |row| {
+                row.get(0)
+            })
+            .unwrap();
+        assert_eq!(lost, 7);
+    }
+
+    #[test]
+    fn every_kind_can_be_stored() {
+        let context = Context {
+            path: std::path::Path::new("x"),
+            busy_timeout: std::time::Duration::ZERO,
+        };
+        let connection = table();
+        let mut queue = AuditQueue::default();
+        for kind in AuditKind::ALL {
+            queue.push(row(kind, 1));
+        }
+        queue.write(&connection, &context).unwrap();
+        assert_eq!(counts(&connection), (1, 3));
+    }
+}
