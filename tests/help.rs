@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use common::run;
 
 /// Options that scripts may rely on, of each subcommand. `--help` mentions these and no others.
-const OPTIONS: [(&str, &[&str]); 11] = [
+const OPTIONS: [(&str, &[&str]); 12] = [
+    ("verify", &["--head", "--json"]),
     (
         "doctor",
         &[
@@ -321,6 +322,8 @@ fn what_is_not_known_is_refused_with_code_2() {
         vec!["backup", "a.db", "--db", "b.db", "--keep", "3"], // not a folder
         vec!["backup", "a.db", "--db", "b.db", "--config", "c.toml"],
         vec!["restore", "--db", "a.db"],
+        vec!["verify"],
+        vec!["verify", "a.db", "--head", "1:2:3"],
         vec!["evaluate", "--data", ".", "--channel", "II"],
         vec!["evaluate", "--data", ".", "--protocol", "guess"],
         vec!["evaluate", "--data", ".", "--write-annotations", "ann"],

@@ -88,6 +88,9 @@ _ecg__gateway() {
             ecg__gateway__subcmd__help,simulate)
                 cmd="ecg__gateway__subcmd__help__subcmd__simulate"
                 ;;
+            ecg__gateway__subcmd__help,verify)
+                cmd="ecg__gateway__subcmd__help__subcmd__verify"
+                ;;
             *)
                 ;;
         esac
@@ -618,6 +621,20 @@ _ecg__gateway() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        ecg__subcmd__gateway__subcmd__help__subcmd__verify)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         ecg__subcmd__gateway__subcmd__record)
             opts="-o -h -V --config --out --seconds --json --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -814,6 +831,24 @@ _ecg__gateway() {
                     return 0
                     ;;
                 --wall-start)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ecg__subcmd__gateway__subcmd__verify)
+            opts="-h -V --head --json --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --head)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

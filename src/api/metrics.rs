@@ -196,6 +196,21 @@ fn store(page: &mut Page, writer: &WriterStatus) {
             "Raw ECG blocks deleted by retention.",
             writer.blocks_deleted,
         ),
+        (
+            "store_ecg_blocks_not_stored_total",
+            "Raw ECG blocks not stored because too little of the medium was free.",
+            writer.blocks_not_stored,
+        ),
+        (
+            "store_checks_total",
+            "Checks of the whole database in the background.",
+            writer.checkup.finished,
+        ),
+        (
+            "store_checks_damaged_total",
+            "Checks that found damage.",
+            writer.checkup.damaged,
+        ),
     ] {
         page.counter(name, help, Some(value));
     }

@@ -20,7 +20,7 @@ use super::query::{List, Parameters, parse_id};
 use super::server::Shared;
 use super::stream::Seen;
 use super::{gate, metrics, saliency, status, stream};
-use crate::store::{BeatFilter, RowFilter, StoreReader, WaveformRange};
+use crate::store::{BeatFilter, RowFilter, StoreReader, WaveformRange, WriterMonitor};
 
 /// Every route; `docs/api.md` has a section for each.
 pub(super) const ROUTES: [&str; 11] = [
@@ -37,8 +37,9 @@ pub(super) const ROUTES: [&str; 11] = [
     "/v1/audit",
 ];
 
-/// The one path that changes something.
+/// Paths that change something.
 pub(super) const RELOAD: &str = "/v1/reload";
+pub(super) const CONFIRM_RETENTION: &str = "/v1/retention/confirm";
 
 /// Says of an answer that took the database when its question was queued and when it was done, counted
 /// over all such questions since the start.
@@ -79,6 +80,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route(gaps, get(get_gaps))
         .route(metrics, get(get_metrics))
         .route(RELOAD, post(post_reload))
+        .route(CONFIRM_RETENTION, post(post_confirm_retention))
         .route(saliency, get(get_saliency))
         .route(summary, get(get_saliency_summary))
         .route(audit, get(get_audit))
@@ -133,12 +135,15 @@ fn answer<T: Serialize>(uri: &Uri, outcome: Result<T, Problem>) -> Response {
 }
 
 async fn unknown_path(uri: Uri) -> Response {
-    let detail = format!("paths here: {}, {RELOAD}", ROUTES.join(", "));
+    let detail = format!(
+        "paths here: {}, {RELOAD}, {CONFIRM_RETENTION}",
+        ROUTES.join(", ")
+    );
     Problem::new(Kind::UnknownPath, detail).respond(&uri.to_string())
 }
 
 async fn wrong_method(uri: Uri) -> Response {
-    let (words, allowed) = if uri.path() == RELOAD {
+    let (words, allowed) = if [RELOAD, CONFIRM_RETENTION].contains(&uri.path()) {
         ("use POST", "POST")
     } else {
         ("use GET or HEAD", "GET, HEAD")
@@ -204,6 +209,31 @@ async fn post_reload(
             "a client asks to read the configuration again"
         );
         reload.store(true, Ordering::Relaxed);
+        Ok(Accepted { accepted: true })
+    };
+    answer(&uri, ask())
+}
+
+/// A person says that the wall times are right, and that what retention waits with may be deleted.
+async fn post_confirm_retention(
+    State(shared): Api,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    uri: Uri,
+) -> Response {
+    let ask = || {
+        Parameters::parse(&uri, &[])?;
+        if !peer.may_control {
+            let detail = format!("user {} may read, not control", peer.uid);
+            return Err(Problem::new(Kind::NotPermitted, detail));
+        }
+        let writer = shared.deps.writer.as_ref();
+        if !writer.is_some_and(WriterMonitor::confirm_retention) {
+            return Err(Problem::new(
+                Kind::StoreUnavailable,
+                "the store's writer does not take it now: ask again later",
+            ));
+        }
+        tracing::info!(uid = peer.uid, "a client confirms retention");
         Ok(Accepted { accepted: true })
     };
     answer(&uri, ask())

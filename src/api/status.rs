@@ -168,9 +168,16 @@ struct Store {
     databases_set_aside: Option<u64>,
     rows_deleted: Option<u64>,
     ecg_blocks_deleted: Option<u64>,
+    ecg_blocks_not_stored: Option<u64>,
+    free_bytes: Option<u64>,
+    free_bytes_wanted: Option<u64>,
     rows_refused: Option<u64>,
     last_commit_time: Option<String>,
     last_commit_time_us: Option<i64>,
+    chain_head: Option<String>,
+    last_check_time: Option<String>,
+    last_check_time_us: Option<i64>,
+    damage: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -285,6 +292,7 @@ pub(super) async fn status(shared: &Arc<Shared>) -> Status {
         acquisition: acquisition.map(Acquisition::from),
         conditions: conditions
             .into_iter()
+            .chain(of_the_store(writer.as_ref()))
             .map(|condition| ConditionJson::new(condition, clock))
             .collect(),
         lead_off,
@@ -329,6 +337,18 @@ pub(super) async fn status(shared: &Arc<Shared>) -> Status {
     }
 }
 
+/// What lasts about the store.
+fn of_the_store(writer: Option<&WriterStatus>) -> impl Iterator<Item = Condition> {
+    let conditions = writer.map_or(&[][..], |writer| &writer.conditions);
+    conditions.iter().map(|condition| Condition {
+        kind: condition.kind,
+        subject: "store",
+        detail: condition.detail.clone(),
+        since_sample: condition.since_sample,
+        since: condition.since,
+    })
+}
+
 fn totals(totals: &Totals) -> TotalsJson {
     TotalsJson {
         sessions: totals.sessions,
@@ -366,6 +386,7 @@ fn store(
         (Some(_), Ok(_)) => ("ok", None),
     };
     let last_commit = Instant::new(writer.and_then(|writer| writer.last_commit));
+    let last_check = Instant::new(writer.and_then(|writer| writer.checkup.last));
     Store {
         state,
         detail,
@@ -381,8 +402,17 @@ fn store(
         databases_set_aside: writer.map(|writer| writer.set_aside),
         rows_deleted: writer.map(|writer| writer.rows_deleted),
         ecg_blocks_deleted: writer.map(|writer| writer.blocks_deleted),
+        ecg_blocks_not_stored: writer.map(|writer| writer.blocks_not_stored),
+        free_bytes: writer.and_then(|writer| writer.free_bytes),
+        free_bytes_wanted: writer.and_then(|writer| writer.free_bytes_wanted),
         rows_refused: writer.map(|writer| writer.rows_refused),
         last_commit_time: last_commit.text,
         last_commit_time_us: last_commit.us,
+        chain_head: writer
+            .and_then(|writer| writer.chain_head)
+            .map(|head| head.to_string()),
+        last_check_time: last_check.text,
+        last_check_time_us: last_check.us,
+        damage: writer.and_then(|writer| writer.checkup.damage.clone()),
     }
 }

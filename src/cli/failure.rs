@@ -40,6 +40,8 @@ pub enum Cause {
     Database = 51,
     /// A backup is damaged or cut; nothing was restored, and the database is as it was.
     Backup = 52,
+    /// `verify` found damage, or rows that are not as they were committed.
+    NotAsWritten = 53,
     /// Another server answers on the socket path.
     SocketInUse = 60,
     /// The socket could not be made.
@@ -50,7 +52,7 @@ pub enum Cause {
 
 impl Cause {
     /// Every cause, for the documentation test.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Other,
         Self::Usage,
         Self::Configuration,
@@ -65,6 +67,7 @@ impl Cause {
         Self::DatabaseLocked,
         Self::Database,
         Self::Backup,
+        Self::NotAsWritten,
         Self::SocketInUse,
         Self::Socket,
         Self::Interrupted,

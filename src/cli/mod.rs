@@ -22,6 +22,7 @@ mod session;
 mod simulate;
 mod simulated;
 mod traces;
+mod verify;
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -58,6 +59,7 @@ enum Command {
     Bench(bench::Arguments),
     Backup(backup::Arguments),
     Restore(restore::Arguments),
+    Verify(verify::Arguments),
 }
 
 /// Parses the process's arguments, runs the command and gives the process's exit code
@@ -80,6 +82,7 @@ pub fn main() -> ExitCode {
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Backup(arguments) => backup::run(&arguments),
         Command::Restore(arguments) => restore::run(&arguments),
+        Command::Verify(arguments) => verify::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

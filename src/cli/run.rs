@@ -19,7 +19,14 @@ use crate::service::{
     Gateway, GatewayOptions, Signals, Supervision, Watched, inherited_socket, service_manager,
     watch_signals,
 };
-use crate::store::{Outage, Retention, StoreOptions, Synchronous};
+use crate::store::{Checkup, MinFree, Outage, Retention, StoreOptions, Synchronous};
+
+/// The database is checked once a day, and soon after the start: a power cut may have been the reason
+/// for it.
+const CHECKUP: Checkup = Checkup {
+    first: Duration::from_secs(600),
+    every: Duration::from_secs(86_400),
+};
 
 /// Run the gateway: read the chip, label every beat, store and serve it, until SIGINT or SIGTERM.
 #[derive(Debug, Args)]
@@ -233,7 +240,9 @@ fn options(config: &Config) -> GatewayOptions {
                 ecg: days(config.store.keep_ecg_days),
                 most_bytes: (config.store.max_mib > 0)
                     .then(|| u64::from(config.store.max_mib) << 20),
+                min_free: min_free(&config.store),
             },
+            checkup: Some(CHECKUP),
             ..StoreOptions::default()
         },
         socket: Some(ApiOptions {
@@ -254,6 +263,15 @@ fn options(config: &Config) -> GatewayOptions {
             ..ApiOptions::at(socket)
         }),
     }
+}
+
+/// What stays free on the medium; nothing where both are 0.
+fn min_free(store: &config::StoreConfig) -> Option<MinFree> {
+    let (percent, mib) = (store.min_free_percent, store.min_free_mib);
+    (percent > 0 || mib > 0).then(|| MinFree {
+        percent,
+        bytes: u64::from(mib) << 20,
+    })
 }
 
 /// An age in days; 0 is none.

@@ -162,6 +162,10 @@ pub struct StoreConfig {
     pub keep_ecg_days: u32,
     /// Largest database, MiB; 0 sets no limit.
     pub max_mib: u32,
+    /// Share of the medium that stays free, percent; 0 asks for none.
+    pub min_free_percent: u32,
+    /// What stays free on the medium at least, MiB; 0 asks for nothing.
+    pub min_free_mib: u32,
 }
 
 /// `[api]`: the socket.
@@ -277,6 +281,8 @@ impl Default for StoreConfig {
             keep_days: 0,
             keep_ecg_days: 0,
             max_mib: 0,
+            min_free_percent: 10,
+            min_free_mib: 1_024,
         }
     }
 }

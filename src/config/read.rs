@@ -239,6 +239,8 @@ fn store(mut section: Section<'_>, config: &mut StoreConfig) -> Result<(), Confi
     section.integer("keep_days", &mut config.keep_days, 0..=36_500)?;
     section.integer("keep_ecg_days", &mut config.keep_ecg_days, 0..=36_500)?;
     section.integer("max_mib", &mut config.max_mib, 0..=16_777_216)?;
+    section.integer("min_free_percent", &mut config.min_free_percent, 0..=50)?;
+    section.integer("min_free_mib", &mut config.min_free_mib, 0..=16_777_216)?;
     section.finish()
 }
 

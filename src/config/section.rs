@@ -90,7 +90,13 @@ impl<'a> Section<'a> {
     }
 
     /// The error for a value that makes no sense.
-    pub(super) fn refuse(&self, key: &str, line: usize, found: String, expected: String) -> ConfigError {
+    pub(super) fn refuse(
+        &self,
+        key: &str,
+        line: usize,
+        found: String,
+        expected: String,
+    ) -> ConfigError {
         ConfigError::Value {
             file: self.source.name.to_owned(),
             line,

@@ -332,6 +332,8 @@ fn every_value_that_differs_from_its_default_is_read() {
         keep_days = 365
         keep_ecg_days = 30
         max_mib = 4096
+        min_free_percent = 5
+        min_free_mib = 0
         [api]
         socket_path = "api.sock"
         mode = "600"
@@ -400,6 +402,8 @@ fn every_value_that_differs_from_its_default_is_read() {
             keep_days: 365,
             keep_ecg_days: 30,
             max_mib: 4_096,
+            min_free_percent: 5,
+            min_free_mib: 0,
         },
         api: ApiConfig {
             socket_path: "api.sock".into(),

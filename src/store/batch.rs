@@ -9,6 +9,7 @@ use crate::time::{ClockRelation, MonotonicNs, WallUs};
 
 use super::StoreError;
 use super::audit::AuditQueue;
+use super::chain::{self, Chain, ChainHead, Kind};
 use super::error::Context;
 use super::outage::{Backlog, MapsWaiting};
 use super::rows::{Commit, CommittedRow, SessionCounts, StoredBeat, StoredEvent, StoredGap};
@@ -43,6 +44,8 @@ pub(super) struct OpenSession {
     pub(super) clocks: Clocks,
     /// Who labels beats from here on.
     pub(super) decider: Decider,
+    /// Whether its row says how it ended.
+    pub(super) ended: bool,
 }
 
 /// How the clocks stand to each other since the last step, and how they stood before it.
@@ -95,11 +98,14 @@ pub(super) struct Committed {
     pub(super) maps: usize,
     /// The relation of the clocks after them.
     pub(super) clocks: Clocks,
+    /// The newest link of the chain.
+    pub(super) head: Option<ChainHead>,
 }
 
 /// What writing a batch has come to so far.
 struct Progress<'a> {
     statements: &'a Statements<'a>,
+    chain: Chain<'a>,
     session: i64,
     /// The last beat's decider and its row.
     decider: Option<(Decider, i64)>,
@@ -119,6 +125,7 @@ pub(super) fn commit_batch(
     audit: &AuditQueue,
     most: usize,
     maps: &MapsWaiting,
+    chained: bool,
 ) -> Result<Committed, StoreError> {
     // dropped without `commit` on every error below, which rolls it back
     let transaction = connection
@@ -128,14 +135,22 @@ pub(super) fn commit_batch(
         connection: &transaction,
         context,
     };
+    let mut chain = Chain::open(&transaction, chained)
+        .map_err(|error| context.explain("reading the chain", error))?;
     let row = match session.row {
         Some(row) => row,
         None => {
             let decider = statements.decider(&session.info.model, &session.info.engine)?;
             let row = statements.session(&session.info, decider)?;
+            statements.link(&mut chain, row, Kind::Session, row, || {
+                chain::session(row, &session.info)
+            })?;
             // a session that goes on in a fresh database
             if let Some((relation, step_us)) = session.clocks.since(session.info.start) {
-                statements.clock_relation(row, relation, step_us)?;
+                let id = statements.clock_relation(row, relation, step_us)?;
+                statements.link(&mut chain, row, Kind::Clock, id, || {
+                    chain::clock(id, row, relation, step_us)
+                })?;
             }
             row
         }
@@ -144,6 +159,7 @@ pub(super) fn commit_batch(
     let before = statements.mark()?;
     let mut progress = Progress {
         statements: &statements,
+        chain,
         session: row,
         decider: None,
         newest_beat: before.beat,
@@ -162,7 +178,11 @@ pub(super) fn commit_batch(
     }
     statements.add_counts(row, &progress.counts)?;
     audit.write(&transaction, context)?;
-    let clocks = progress.clocks;
+    if session.ended {
+        // its end has a link with the counts of before
+        statements.link_end(&mut progress.chain, row)?;
+    }
+    let (clocks, head) = (progress.clocks, progress.chain.head());
     let commit = Commit {
         before,
         rows: progress.rows,
@@ -177,7 +197,34 @@ pub(super) fn commit_batch(
         rows,
         maps,
         clocks,
+        head,
     })
+}
+
+/// Ends a session, with its link.
+pub(super) fn end_session(
+    connection: &mut Connection,
+    context: &Context<'_>,
+    session: i64,
+    at: ClockRelation,
+    reason: &str,
+    chained: bool,
+) -> Result<Option<ChainHead>, StoreError> {
+    const DOING: &str = "ending a session";
+    let explain = |error| context.explain(DOING, error);
+    let transaction = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(explain)?;
+    let statements = Statements {
+        connection: &transaction,
+        context,
+    };
+    statements.end_session(session, at, reason)?;
+    let mut chain = Chain::open(&transaction, chained).map_err(explain)?;
+    statements.link_end(&mut chain, session)?;
+    let head = chain.head();
+    transaction.commit().map_err(explain)?;
+    Ok(head)
 }
 
 impl Progress<'_> {
@@ -192,6 +239,16 @@ impl Progress<'_> {
         }
     }
 
+    fn link(
+        &mut self,
+        kind: Kind,
+        row: i64,
+        digest: impl FnOnce() -> chain::Hash,
+    ) -> Result<(), StoreError> {
+        self.statements
+            .link(&mut self.chain, self.session, kind, row, digest)
+    }
+
     fn write(&mut self, row: &Waiting) -> Result<(), StoreError> {
         let (statements, session) = (self.statements, self.session);
         match row {
@@ -201,14 +258,16 @@ impl Progress<'_> {
                 self.newest_beat = statements.beat(session, r_wall, decider_row, beat)?;
                 self.counts.beats_by_class[beat.class.index()] += 1;
                 self.counts.unclassifiable += u64::from(beat.unclassifiable.is_some());
-                self.rows.push(CommittedRow::Beat(StoredBeat {
+                let stored = StoredBeat {
                     id: self.newest_beat,
                     session,
                     r_wall,
                     model: Arc::clone(&decider.model),
                     engine: Arc::clone(&decider.engine),
                     beat: beat.clone(),
-                }));
+                };
+                self.link(Kind::Beat, stored.id, || chain::beat(&stored))?;
+                self.rows.push(CommittedRow::Beat(stored));
             }
             Waiting::Gap(gap) => {
                 let wall = self.clocks.wall_at(gap.time);
@@ -218,33 +277,35 @@ impl Progress<'_> {
                     .counts
                     .missing_samples
                     .saturating_add(gap.missing_samples);
-                self.rows.push(CommittedRow::Gap(StoredGap {
+                let stored = StoredGap {
                     id,
                     session,
                     wall,
                     after_beat: self.newest_beat,
                     gap: *gap,
-                }));
+                };
+                self.link(Kind::Gap, id, || chain::gap(&stored))?;
+                self.rows.push(CommittedRow::Gap(stored));
             }
             Waiting::Event(event) => {
                 let wall = self.clocks.wall_at(event.time);
                 let id = statements.event(session, wall, self.newest_beat, event)?;
                 self.counts.events += 1;
-                self.rows.push(CommittedRow::Event(StoredEvent::new(
-                    id,
-                    session,
-                    wall,
-                    self.newest_beat,
-                    event.clone(),
-                )));
+                let stored = StoredEvent::new(id, session, wall, self.newest_beat, event.clone());
+                self.link(Kind::Event, id, || chain::event(&stored))?;
+                self.rows.push(CommittedRow::Event(stored));
             }
             Waiting::Clock(relation, step_us) => {
-                statements.clock_relation(session, *relation, *step_us)?;
+                let id = statements.clock_relation(session, *relation, *step_us)?;
+                self.link(Kind::Clock, id, || {
+                    chain::clock(id, session, *relation, *step_us)
+                })?;
                 self.clocks.step(*relation);
             }
             Waiting::Saliency(row) => statements.saliency(self.newest_beat, row)?,
             Waiting::Block(block) => {
-                statements.block(session, block)?;
+                let id = statements.block(session, block)?;
+                self.link(Kind::Ecg, id, || chain::ecg(id, session, block))?;
                 self.counts.samples += block.samples;
             }
         }

@@ -148,7 +148,7 @@ impl StoreReader {
         )?;
         Ok(steps
             .into_iter()
-            .fold(LABELLING_DISORDER_US, |sum, step| sum.saturating_sub(step)))
+            .fold(LABELLING_DISORDER_US, i64::saturating_sub))
     }
 
     /// The ids between which the session's beats in the time range lie.

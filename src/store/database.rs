@@ -11,6 +11,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use crate::pulse::Pulse;
 
 use super::StoreError;
+use super::chain::{Interrupted, note_ids_passed_over};
 use super::error::Context;
 use super::file::{
     Fresh, beside, check_header, check_held, hold, lock, refuse_newer, resolve, take_lock_file,
@@ -399,7 +400,8 @@ impl Database {
         let mut connection = connect(&context, &self.options, known)?;
         let preparing = |error| context.explain("preparing for writing", error);
         if !self.crash_cleared {
-            close_interrupted(&mut connection, self.options.ecg_kept).map_err(preparing)?;
+            close_interrupted(&mut connection, self.options.ecg_kept, self.options.chained)
+                .map_err(preparing)?;
             self.crash_cleared = true;
         }
         if self.epoch.is_none() {
@@ -595,6 +597,7 @@ fn meet(
     if epoch(&transaction)? != reserved.epoch {
         // put here on purpose: restored, or another one
         reserved.up_to.go_on_in(&transaction)?;
+        note_ids_passed_over(&transaction)?;
     } else if !GivenIds::read(&transaction)?.reaches(&reserved.given) {
         transaction.execute(
             "UPDATE store_identity SET epoch = lower(hex(randomblob(16)))",
@@ -676,8 +679,13 @@ fn connect(
 
 /// Ends the sessions a crash left open. Raw ECG is committed block by block, beats sooner: what was
 /// known to have been acquired beyond the last block is a gap of cause `interrupted`.
-fn close_interrupted(connection: &mut Connection, ecg_kept: bool) -> rusqlite::Result<()> {
+fn close_interrupted(
+    connection: &mut Connection,
+    ecg_kept: bool,
+    chained: bool,
+) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let interrupted = Interrupted::before(&transaction)?;
     if ecg_kept {
         // The newest beats by id, not all of a session that may be weeks long.
         transaction.execute_batch(
@@ -713,5 +721,6 @@ fn close_interrupted(connection: &mut Connection, ecg_kept: bool) -> rusqlite::R
         "UPDATE sessions SET end_reason = 'interrupted' WHERE end_reason IS NULL",
         [],
     )?;
+    interrupted.chain(&transaction, chained)?;
     transaction.commit()
 }

@@ -282,14 +282,16 @@ impl Fresh {
         let renamed = if over_empty {
             std::fs::rename(&self.at, &self.path)
         } else {
-            match renameat_with(CWD, &self.at, CWD, &self.path, RenameFlags::NOREPLACE) {
-                Err(Errno::EXIST) => return Ok(None),
-                // not every file system has it
-                Err(Errno::INVAL | Errno::NOSYS) if !self.path.exists() => {
-                    std::fs::rename(&self.at, &self.path)
-                }
-                Err(Errno::INVAL | Errno::NOSYS) => return Ok(None),
-                outcome => outcome.map_err(std::io::Error::from),
+            let renamed = renameat_with(CWD, &self.at, CWD, &self.path, RenameFlags::NOREPLACE);
+            // not every file system has it
+            let unknown = matches!(renamed, Err(Errno::INVAL | Errno::NOSYS));
+            if renamed == Err(Errno::EXIST) || (unknown && self.path.exists()) {
+                return Ok(None);
+            }
+            if unknown {
+                std::fs::rename(&self.at, &self.path)
+            } else {
+                renamed.map_err(std::io::Error::from)
             }
         };
         renamed.map_err(io(&self.at))?;

@@ -9,6 +9,8 @@ mod audit;
 mod backup;
 mod batch;
 mod beat_query;
+mod chain;
+mod checkup;
 mod codec;
 mod database;
 mod error;
@@ -21,11 +23,13 @@ mod migrate;
 mod open;
 mod outage;
 mod parse;
+mod patience;
 mod quarantine;
 mod reader;
 mod retention;
 mod rows;
 mod saliency;
+mod space;
 mod statements;
 #[cfg(test)]
 mod tests;
@@ -41,6 +45,8 @@ pub use backup::{
     check_backup, restore,
 };
 pub use beat_query::BeatFilter;
+pub use chain::{AnchorSummary, ChainHead, Finding, HeadVerdict, Protection, Verification};
+pub use checkup::{Checkup, CheckupStatus};
 pub use codec::{BlockEncoder, CodecError, MAX_BLOCK_SAMPLES, MAX_COMPRESSION_LEVEL, decode};
 pub use error::StoreError;
 pub use identity::{Epoch, StoreMark};
@@ -54,6 +60,7 @@ pub use rows::{
     StoredSession,
 };
 pub use saliency::{SaliencyFilter, StoredSaliency};
+pub use space::{MinFree, Space, SpaceSource};
 pub use volume::WriteVolume;
 pub use waveform::{Waveform, WaveformRange};
-pub use writer::{StoreWriter, WriterMonitor, WriterStatus};
+pub use writer::{StoreCondition, StoreWriter, WriterMonitor, WriterStatus};

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use rusqlite::OpenFlags;
 
+use super::checkup::Checkup;
 use super::database::Database;
 use super::outage::Outage;
 use super::retention::Retention;
 use super::rows::Commit;
+use super::space::SpaceSource;
 use super::{StoreError, StoreMark, StoreReader, StoreWriter};
 
 /// How hard a commit is pressed onto the disk (`PRAGMA synchronous`, always with WAL).
@@ -49,6 +51,12 @@ pub struct StoreOptions {
     pub ecg_kept: bool,
     /// What is deleted when.
     pub retention: Retention,
+    /// Where the room on the medium is asked for.
+    pub space: SpaceSource,
+    /// Whether rows are chained; off only to measure what that costs.
+    pub chained: bool,
+    /// When the file is checked in the background; `None` for never.
+    pub checkup: Option<Checkup>,
     /// Deflate level of the ECG blocks, 0 (off) to [`super::MAX_COMPRESSION_LEVEL`].
     pub ecg_compression_level: u32,
 }
@@ -66,6 +74,9 @@ impl Default for StoreOptions {
             outage: Outage::GiveUpAfter(Duration::from_secs(30)),
             ecg_kept: true,
             retention: Retention::default(),
+            space: SpaceSource::default(),
+            chained: true,
+            checkup: None,
             ecg_compression_level: 2, // the first with Huffman codes of its own: noise is all there is to gain
         }
     }

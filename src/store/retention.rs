@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 
 use crate::time::WallUs;
+
+use super::chain::{Chain, Reason, Removed, anchor_rows, prune};
+use super::space::MinFree;
 
 /// Raw ECG blocks deleted in one step: about ten minutes of them.
 const BLOCKS_A_STEP: u32 = 64;
@@ -14,6 +17,8 @@ const ROWS_A_STEP: u32 = 1_000;
 const PAGES_A_STEP: u32 = 256;
 /// Free pages that are kept for rows to come: giving back and taking again would only write more.
 const PAGES_KEPT: i64 = 256;
+/// Raw ECG that is never deleted for the sake of free space, in signal time.
+pub(super) const ECG_ALWAYS_KEPT: Duration = Duration::from_secs(24 * 3_600);
 
 /// What is kept how long. Nothing is deleted by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -24,6 +29,40 @@ pub struct Retention {
     pub ecg: Option<Duration>,
     /// Bytes the database may take: beyond them the oldest raw ECG goes first, then the oldest rows.
     pub most_bytes: Option<u64>,
+    /// What stays free on the medium: below it the oldest raw ECG goes, but never the last 24 h of it.
+    pub min_free: Option<MinFree>,
+}
+
+/// Tables whose rows are deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Table {
+    Beats,
+    Gaps,
+    Events,
+    EcgBlocks,
+}
+
+impl Table {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Beats => "beats",
+            Self::Gaps => "gaps",
+            Self::Events => "events",
+            Self::EcgBlocks => "ecg_blocks",
+        }
+    }
+}
+
+/// What a step may do, beside what the size asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Leave {
+    /// Wall time of the newest row by its session's own clock relation: a clock set in the meantime
+    /// deletes nothing.
+    pub(super) now: WallUs,
+    /// Whether ages count: not while the wall clock is doubted.
+    pub(super) by_age: bool,
+    /// Whether the medium is too full.
+    pub(super) for_space: bool,
 }
 
 /// What one step has deleted.
@@ -42,109 +81,232 @@ impl Retention {
         *self == Self::default()
     }
 
-    /// One step. Age is counted back from `now`, the wall time of the newest row by its session's
-    /// own clock relation, so that a clock set in the meantime deletes nothing.
+    /// The shortest age at which anything is deleted.
+    pub(super) fn shortest_age(&self) -> Option<Duration> {
+        [self.rows, self.ecg].into_iter().flatten().min()
+    }
+
+    /// One step.
     pub(super) fn step(
         &self,
         connection: &mut Connection,
-        now: WallUs,
+        leave: &Leave,
     ) -> rusqlite::Result<Deleted> {
         let before = |age: Duration| {
             let age_us = i64::try_from(age.as_micros()).unwrap_or(i64::MAX);
-            now.0.saturating_sub(age_us)
+            leave.now.0.saturating_sub(age_us)
         };
+        let aged = |age: Option<Duration>| age.filter(|_| leave.by_age).map(before);
         let over = match self.most_bytes {
             Some(most) => used_bytes(connection)? > most,
             None => false,
         };
-        let transaction = connection.transaction()?;
-        let mut deleted = Deleted::default();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut removed = Vec::new();
         // While the file is too large every block is old.
-        let ecg_before = if over {
-            Some(i64::MAX)
-        } else {
-            self.ecg.map(before)
-        };
-        if let Some(cutoff) = ecg_before {
-            deleted.blocks = delete_blocks(&transaction, cutoff)?;
+        if over {
+            removed.extend(delete_blocks(
+                &transaction,
+                i64::MAX,
+                i64::MAX,
+                Reason::Size,
+            )?);
+        } else if let Some(cutoff) = aged(self.ecg) {
+            removed.extend(delete_blocks(&transaction, cutoff, i64::MAX, Reason::Age)?);
         }
-        let rows_before = if over && deleted.blocks == 0 {
-            Some(i64::MAX)
+        if removed.is_empty()
+            && leave.for_space
+            && let Some(first_kept) = first_of_the_last(&transaction, ECG_ALWAYS_KEPT)?
+        {
+            let reason = Reason::FreeSpace;
+            removed.extend(delete_blocks(&transaction, i64::MAX, first_kept, reason)?);
+        }
+        let rows_before = if over && removed.is_empty() {
+            Some((i64::MAX, Reason::Size))
         } else {
-            self.rows.map(before)
+            aged(self.rows).map(|cutoff| (cutoff, Reason::Age))
         };
-        let mut full = deleted.blocks == u64::from(BLOCKS_A_STEP);
-        if let Some(cutoff) = rows_before {
+        if let Some((cutoff, reason)) = rows_before {
             for (table, time) in [
-                ("beats", "r_wall_us"),
-                ("gaps", "wall_us"),
-                ("events", "wall_us"),
+                (Table::Beats, "r_wall_us"),
+                (Table::Gaps, "wall_us"),
+                (Table::Events, "wall_us"),
             ] {
-                let rows = delete_rows(&transaction, table, time, cutoff)?;
-                full |= rows == u64::from(ROWS_A_STEP);
-                deleted.rows += rows;
+                removed.extend(delete_rows(&transaction, table, time, cutoff, reason)?);
             }
         }
+        leave_anchors(&transaction, &removed)?;
         transaction.commit()?;
         let vacuumed = give_back(connection)?;
-        deleted.more = full || vacuumed || (over && deleted.blocks + deleted.rows > 0);
+        let mut deleted = Deleted::default();
+        let mut full = false;
+        for part in &removed {
+            let (count, step) = match part.table {
+                Table::EcgBlocks => (&mut deleted.blocks, BLOCKS_A_STEP),
+                Table::Beats | Table::Gaps | Table::Events => (&mut deleted.rows, ROWS_A_STEP),
+            };
+            *count += part.rows;
+            full |= part.rows == u64::from(step);
+        }
+        deleted.more = full || vacuumed || ((over || leave.for_space) && !removed.is_empty());
         Ok(deleted)
     }
 }
 
+/// Tells the chain what is rightly missing.
+fn leave_anchors(connection: &Connection, removed: &[Removed]) -> rusqlite::Result<()> {
+    let Some(reason) = removed.first().map(|part| part.reason) else {
+        return Ok(());
+    };
+    let newest = "SELECT max(id) FROM sessions";
+    let session: Option<i64> = connection.query_row(newest, [], |row| row.get(0))?;
+    let Some(session) = session else {
+        return Ok(());
+    };
+    let mut chain = Chain::open(connection, true)?;
+    for part in removed {
+        anchor_rows(&mut chain, session, part)?;
+    }
+    prune(&mut chain, session, reason)?;
+    Ok(())
+}
+
+/// The block with which the last `length` of raw ECG begins, in signal time; `None` where there is less.
+/// Wall times do not matter here.
+fn first_of_the_last(connection: &Connection, length: Duration) -> rusqlite::Result<Option<i64>> {
+    let mut left_s = length.as_secs_f64();
+    let mut session = i64::MAX;
+    loop {
+        let before: Option<(i64, f64)> = connection
+            .prepare_cached(
+                "SELECT id, sample_rate_hz FROM sessions WHERE id < ?1 AND EXISTS \
+                 (SELECT 1 FROM ecg_blocks WHERE session = sessions.id) ORDER BY id DESC LIMIT 1",
+            )?
+            .query_row([session], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        let Some((id, rate_hz)) = before else {
+            return Ok(None);
+        };
+        session = id;
+        if rate_hz.is_nan() || rate_hz <= 0.0 {
+            continue;
+        }
+        let edge = |order: &str, value: &str| -> rusqlite::Result<i64> {
+            connection
+                .prepare_cached(&format!(
+                    "SELECT {value} FROM ecg_blocks WHERE session = ?1 \
+                     ORDER BY first_sample {order} LIMIT 1"
+                ))?
+                .query_row([session], |row| row.get(0))
+        };
+        let (first, end) = (
+            edge("ASC", "first_sample")?,
+            edge("DESC", "first_sample + samples")?,
+        );
+        let length_s = end.saturating_sub(first) as f64 / rate_hz;
+        if length_s < left_s {
+            left_s -= length_s;
+            continue;
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "saturates")]
+        let begins = end.saturating_sub((left_s * rate_hz) as i64);
+        return connection
+            .prepare_cached(
+                "SELECT id FROM ecg_blocks WHERE session = ?1 AND first_sample <= ?2 \
+                 ORDER BY first_sample DESC LIMIT 1",
+            )?
+            .query_row([session, begins], |row| row.get(0))
+            .optional();
+    }
+}
+
+fn number(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
+    connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0))
+}
+
 /// Bytes in use, free pages not counted.
 fn used_bytes(connection: &Connection) -> rusqlite::Result<u64> {
-    let number = |name: &str| -> rusqlite::Result<i64> {
-        connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0))
-    };
-    let pages = number("page_count")?.saturating_sub(number("freelist_count")?);
-    let bytes = pages.saturating_mul(number("page_size")?);
+    let free = number(connection, "freelist_count")?;
+    let pages = number(connection, "page_count")?.saturating_sub(free);
+    let bytes = pages.saturating_mul(number(connection, "page_size")?);
     Ok(u64::try_from(bytes).unwrap_or(0))
 }
 
-/// Deletes the oldest blocks that began before `cutoff_us`; the first younger one ends it.
-fn delete_blocks(connection: &Connection, cutoff_us: i64) -> rusqlite::Result<u64> {
-    let last: Option<i64> = connection
+/// Bytes inside the file that rows to come may take.
+pub(super) fn free_bytes(connection: &Connection) -> rusqlite::Result<u64> {
+    let pages = number(connection, "freelist_count")?;
+    let bytes = pages.saturating_mul(number(connection, "page_size")?);
+    Ok(u64::try_from(bytes).unwrap_or(0))
+}
+
+/// Deletes the oldest blocks that began before `cutoff_us` and come before block `first_kept`; the first
+/// younger one ends it.
+fn delete_blocks(
+    connection: &Connection,
+    cutoff_us: i64,
+    first_kept: i64,
+    reason: Reason,
+) -> rusqlite::Result<Option<Removed>> {
+    let range: Range = connection
         .prepare_cached(
             "WITH oldest AS (SELECT id, session, first_monotonic_ns FROM ecg_blocks \
-             ORDER BY id LIMIT ?1), \
+             WHERE id < ?3 ORDER BY id LIMIT ?1), \
              timed AS (SELECT o.id, s.start_wall_us + \
              (o.first_monotonic_ns - s.start_monotonic_ns) / 1000 < ?2 AS old \
              FROM oldest o JOIN sessions s ON s.id = o.session) \
-             SELECT max(id) FROM timed WHERE old AND id < \
+             SELECT min(id), max(id) FROM timed WHERE old AND id < \
              coalesce((SELECT min(id) FROM timed WHERE NOT old), 9223372036854775807)",
         )?
-        .query_row(params![BLOCKS_A_STEP, cutoff_us], |row| row.get(0))?;
-    match last {
-        None => Ok(0),
-        Some(last) => connection
-            .prepare_cached("DELETE FROM ecg_blocks WHERE id <= ?1")?
-            .execute([last])
-            .map(|count| count as u64),
-    }
+        .query_row(params![BLOCKS_A_STEP, cutoff_us, first_kept], range)?;
+    delete(connection, Table::EcgBlocks, range, reason)
+}
+
+/// First and last id, where there is any.
+type Range = Option<(i64, i64)>;
+
+fn range(row: &Row<'_>) -> rusqlite::Result<Range> {
+    let (first, last): (Option<i64>, Option<i64>) = (row.get(0)?, row.get(1)?);
+    Ok(first.zip(last))
 }
 
 /// Deletes the oldest rows before `cutoff_us`; the first younger one ends it.
 fn delete_rows(
     connection: &Connection,
-    table: &str,
+    table: Table,
     time: &str,
     cutoff_us: i64,
-) -> rusqlite::Result<u64> {
-    let last: Option<i64> = connection
+    reason: Reason,
+) -> rusqlite::Result<Option<Removed>> {
+    let range: Range = connection
         .prepare_cached(&format!(
-            "WITH oldest AS (SELECT id, {time} < ?2 AS old FROM {table} ORDER BY id LIMIT ?1) \
-             SELECT max(id) FROM oldest WHERE old AND id < \
-             coalesce((SELECT min(id) FROM oldest WHERE NOT old), 9223372036854775807)"
+            "WITH oldest AS (SELECT id, {time} < ?2 AS old FROM {} ORDER BY id LIMIT ?1) \
+             SELECT min(id), max(id) FROM oldest WHERE old AND id < \
+             coalesce((SELECT min(id) FROM oldest WHERE NOT old), 9223372036854775807)",
+            table.name()
         ))?
-        .query_row(params![ROWS_A_STEP, cutoff_us], |row| row.get(0))?;
-    match last {
-        None => Ok(0),
-        Some(last) => connection
-            .prepare_cached(&format!("DELETE FROM {table} WHERE id <= ?1"))?
-            .execute([last])
-            .map(|count| count as u64),
-    }
+        .query_row(params![ROWS_A_STEP, cutoff_us], range)?;
+    delete(connection, table, range, reason)
+}
+
+fn delete(
+    connection: &Connection,
+    table: Table,
+    range: Range,
+    reason: Reason,
+) -> rusqlite::Result<Option<Removed>> {
+    let Some((first, last)) = range else {
+        return Ok(None);
+    };
+    let rows = connection
+        .prepare_cached(&format!("DELETE FROM {} WHERE id <= ?1", table.name()))?
+        .execute([last])?;
+    Ok(Some(Removed {
+        table,
+        first,
+        last,
+        rows: rows as u64,
+        reason,
+    }))
 }
 
 /// Gives some free pages back to the file system; whether there were too many.

@@ -6,6 +6,7 @@ use crate::model::Unclassifiable;
 use crate::pipeline::{Event, Gap, LabelledBeat, SessionInfo};
 use crate::time::{ClockRelation, MonotonicNs, WallUs};
 
+use super::chain::{Chain, Hash, Kind};
 use super::error::Context;
 use super::rows::{SessionCounts, class_to_sql, episode_to_sql, to_sql};
 use super::{StoreError, StoreMark};
@@ -279,5 +280,26 @@ impl Statements<'_> {
                 block.blob,
             ],
         )
+    }
+
+    /// Appends a committed row's link to the chain.
+    pub(super) fn link(
+        &self,
+        chain: &mut Chain<'_>,
+        session: i64,
+        kind: Kind,
+        row: i64,
+        digest: impl FnOnce() -> Hash,
+    ) -> Result<(), StoreError> {
+        chain
+            .link(session, kind, row, digest)
+            .map_err(|error| self.context.explain("chaining a row", error))
+    }
+
+    /// Appends the link of a session's end as it is stored.
+    pub(super) fn link_end(&self, chain: &mut Chain<'_>, session: i64) -> Result<(), StoreError> {
+        chain
+            .link_stored(session, Kind::End, session)
+            .map_err(|error| self.context.explain("chaining a session's end", error))
     }
 }

@@ -7,9 +7,11 @@ use std::thread::JoinHandle;
 
 use crate::pipeline::{PipelineEvent, SessionInfo};
 use crate::pulse::Pulse;
-use crate::time::{ClockRelation, WallUs};
+use crate::time::{ClockRelation, MonotonicNs, WallUs};
 
 use super::audit::AuditRow;
+use super::chain::ChainHead;
+use super::checkup::{Checker, CheckupStatus};
 use super::open::Store;
 use super::saliency::StoredSaliency;
 use super::volume::WriteVolume;
@@ -31,6 +33,22 @@ pub(super) enum Command {
         reply: SyncSender<Result<(), StoreError>>,
     },
     Flush(SyncSender<Result<(), StoreError>>),
+    /// Somebody confirms what retention waits with.
+    ConfirmRetention,
+}
+
+/// Something about the store that lasts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreCondition {
+    /// The kind of the event it began with: `retention_warning`, `retention_held`, `ecg_not_stored`
+    /// or `store_damaged`.
+    pub kind: &'static str,
+    /// One sentence, as of now.
+    pub detail: String,
+    /// Index of the sample it began at, in the running session.
+    pub since_sample: u64,
+    /// When it began.
+    pub since: MonotonicNs,
 }
 
 /// What the writer thread is up to.
@@ -64,6 +82,18 @@ pub struct WriterStatus {
     pub rows_deleted: u64,
     /// Raw ECG blocks deleted by retention since the start.
     pub blocks_deleted: u64,
+    /// Raw ECG blocks not stored since the start because too little of the medium was free.
+    pub blocks_not_stored: u64,
+    /// Free bytes of the medium and of the file, where some are to stay free.
+    pub free_bytes: Option<u64>,
+    /// How many are to stay free.
+    pub free_bytes_wanted: Option<u64>,
+    /// What lasts now, oldest first.
+    pub conditions: Vec<StoreCondition>,
+    /// The newest link of the chain.
+    pub chain_head: Option<ChainHead>,
+    /// What the checks in the background found.
+    pub checkup: CheckupStatus,
     /// What has been written to the medium, a few seconds old.
     pub volume: WriteVolume,
     /// Rows that came after their session had ended and were not stored.
@@ -133,6 +163,14 @@ impl WriterMonitor {
         queue.is_some_and(|queue| queue.try_send(Command::Audit(row)).is_ok())
     }
 
+    /// Tells the writer that somebody confirms what retention waits with; false where its queue is full
+    /// or it is gone.
+    #[must_use]
+    pub fn confirm_retention(&self) -> bool {
+        let queue = self.queue.upgrade();
+        queue.is_some_and(|queue| queue.try_send(Command::ConfirmRetention).is_ok())
+    }
+
     /// Keeps the first error that stops the writer.
     pub(super) fn note_failure(&self, error: &StoreError) {
         let mut status = self.lock();
@@ -161,6 +199,7 @@ pub struct StoreWriter {
     /// Lets [`StoreWriter::record`] refuse at once what the thread could only drop.
     session_open: AtomicBool,
     thread: Option<JoinHandle<()>>,
+    checker: Option<Checker>,
 }
 
 impl StoreWriter {
@@ -172,6 +211,10 @@ impl StoreWriter {
             ..WriterMonitor::default()
         };
         let path = store.path().to_owned();
+        let checkup = store.database.options().checkup;
+        let checker = checkup
+            .map(|checkup| Checker::start(&path, checkup, monitor.clone()))
+            .transpose()?;
         let worker = WriterThread::new(store, monitor.clone(), on_commit);
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
@@ -182,6 +225,7 @@ impl StoreWriter {
             monitor,
             session_open: AtomicBool::new(false),
             thread: Some(thread),
+            checker,
         })
     }
 
@@ -275,6 +319,7 @@ impl StoreWriter {
     }
 
     fn join(&mut self) {
+        self.checker = None; // before the database is freed
         self.commands = None; // the thread commits the rest and ends
         if let Some(thread) = self.thread.take() {
             // a panic there has already been reported by the panic hook

@@ -41,7 +41,8 @@ impl Home {
             shim: library(folder, "tests/disk/shim.c"),
         };
         let text = format!(
-            "[model]\nengine = \"cpu\"\n[store]\npath = {:?}\n{store_keys}\n[api]\nsocket_path = \
+            "[model]\nengine = \"cpu\"\n[store]\nmin_free_percent = 0\nmin_free_mib = 0\npath = \
+             {:?}\n{store_keys}\n[api]\nsocket_path = \
              {:?}\n{api_keys}\n",
             home.database, home.socket
         );

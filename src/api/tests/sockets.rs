@@ -372,6 +372,13 @@ fn the_owner_may_control() {
     assert_eq!(answer.status, 405);
     assert!(answer.head.contains("allow: post"), "{}", answer.head);
     assert!(!house.reload.load(Ordering::Relaxed));
+    // the other one: the writer takes it
+    assert_eq!(get(house.socket(), "/v1/retention/confirm").status, 405);
+    let answer = request(house.socket(), "POST", "/v1/retention/confirm");
+    assert_eq!(
+        (answer.status, &*answer.body),
+        (200, r#"{"accepted":true}"#)
+    );
     let answer = request(house.socket(), "POST", "/v1/reload");
     assert_eq!(
         (answer.status, answer.json()["accepted"].as_bool()),

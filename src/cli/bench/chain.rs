@@ -30,23 +30,90 @@ pub(super) struct Summary {
     realtime_factor_per_core: Option<f64>,
     peak_resident_kib: Option<u64>,
     database_bytes: u64,
+    seconds_without_hashes: f64,
+    database_bytes_without_hashes: u64,
+    hash_cost_ratio: f64,
 }
 
+/// One run over the traces.
+struct Run {
+    seconds_of_ecg: f64,
+    samples: u64,
+    beats: u64,
+    seconds: f64,
+    cpu_seconds: Option<f64>,
+    database_bytes: u64,
+}
+
+/// Runs with and without the chain of hashes take turns, this often each; the fastest of each count for
+/// the ratio, because whatever else runs only ever makes them slower.
+const TURNS: usize = 3;
+
+/// With the chain of hashes, as everywhere else, and without it for what it costs.
 pub(super) fn measure(
     arguments: &Arguments,
     model: &LoadedModel,
     stop: &AtomicBool,
 ) -> Result<Summary, Failure> {
+    let first = run(arguments, model, arguments.db.as_deref(), true, stop)?;
+    let peak_resident_kib = peak_resident_kib();
+    let mut chained = vec![first.time()];
+    let mut without = Vec::new();
+    let mut bytes_without = 0;
+    for turn in 0..TURNS {
+        if turn > 0 {
+            chained.push(run(arguments, model, None, true, stop)?.time());
+        }
+        let plain = run(arguments, model, None, false, stop)?;
+        bytes_without = plain.database_bytes;
+        without.push(plain.time());
+    }
+    let fastest = |times: &[f64]| times.iter().copied().fold(f64::INFINITY, f64::min);
+    Ok(Summary {
+        model: model.name().to_owned(),
+        engine: model.engine().engine().to_owned(),
+        seconds_of_ecg: first.seconds_of_ecg,
+        samples: first.samples,
+        beats: first.beats,
+        seconds: first.seconds,
+        cpu_seconds: first.cpu_seconds,
+        realtime_factor: first.seconds_of_ecg / first.seconds,
+        realtime_factor_per_core: first.cpu_seconds.map(|cpu| first.seconds_of_ecg / cpu),
+        peak_resident_kib,
+        database_bytes: first.database_bytes,
+        seconds_without_hashes: fastest(&without),
+        database_bytes_without_hashes: bytes_without,
+        hash_cost_ratio: fastest(&chained) / fastest(&without),
+    })
+}
+
+impl Run {
+    /// Of the processor where it can be told: it does not wait for the disk.
+    fn time(&self) -> f64 {
+        self.cpu_seconds.unwrap_or(self.seconds)
+    }
+}
+
+fn run(
+    arguments: &Arguments,
+    model: &LoadedModel,
+    database: Option<&Path>,
+    chained: bool,
+    stop: &AtomicBool,
+) -> Result<Run, Failure> {
     // Gone with all in it, however the measurement ends.
     let folder = tempfile::Builder::new()
         .prefix("ecg-gateway-bench-")
         .tempdir()
         .map_err(|error| other(std::env::temp_dir().display(), error))?;
     let temporary = folder.path().join("ecg.db");
-    let database = arguments.db.as_deref().unwrap_or(&temporary);
+    let database = database.unwrap_or(&temporary);
     let gateway = Gateway::open(&GatewayOptions {
         database: database.to_owned(),
-        store: StoreOptions::default(),
+        store: StoreOptions {
+            chained,
+            ..StoreOptions::default()
+        },
         socket: None,
     })?;
     let wanted_s = arguments.hours() * 3600.0;
@@ -95,17 +162,12 @@ pub(super) fn measure(
     let database_bytes = std::fs::metadata(database)
         .map_err(|error| other(database.display(), error))?
         .len();
-    Ok(Summary {
-        model: model.name().to_owned(),
-        engine: model.engine().engine().to_owned(),
+    Ok(Run {
         seconds_of_ecg,
         samples,
         beats,
         seconds,
         cpu_seconds: cpu,
-        realtime_factor: seconds_of_ecg / seconds,
-        realtime_factor_per_core: cpu.map(|cpu| seconds_of_ecg / cpu),
-        peak_resident_kib: peak_resident_kib(),
         database_bytes,
     })
 }
@@ -118,7 +180,8 @@ impl fmt::Display for Summary {
             "model {} on {}: {:.0} s of ECG, {} samples, {} beats\n\
              {:.2} s to the last committed row: {:.0} times real time\n\
              {} s of processor time: {} times real time on one core\n\
-             peak resident memory {} KiB, database {} bytes",
+             peak resident memory {} KiB, database {} bytes\n\
+             the chain of hashes: {:.3} times the time and {:.3} times the bytes of rows without it",
             self.model,
             self.engine,
             self.seconds_of_ecg,
@@ -133,6 +196,8 @@ impl fmt::Display for Summary {
             ),
             or_unknown(self.peak_resident_kib.map(|kib| kib.to_string())),
             self.database_bytes,
+            self.hash_cost_ratio,
+            self.database_bytes as f64 / self.database_bytes_without_hashes.max(1) as f64,
         )
     }
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicBool;
 use rusqlite::{Connection, OpenFlags};
 
 use super::super::StoreError;
+use super::super::chain::note_ids_passed_over;
 use super::super::error::Context;
 use super::super::file::{
     beside, check_header, hold, io, lock, resolve, sync_folder, take_lock_file,
@@ -170,6 +171,7 @@ fn finish(
             None if guessed => mine.plus(BEYOND_ANY).go_on_in(&transaction)?,
             None => {}
         }
+        note_ids_passed_over(&transaction)?;
         transaction.commit()?;
         connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))
     };

@@ -2,6 +2,7 @@
 
 mod audit;
 mod backup;
+mod chained;
 mod documented;
 mod hardship;
 mod one_writer;
@@ -9,6 +10,7 @@ mod opening;
 mod reading;
 mod replaced;
 mod retaining;
+mod room;
 mod saliency;
 mod speed;
 mod writing;

@@ -52,7 +52,7 @@ fn what_is_removed_or_replaced_loses_no_acknowledged_beat() {
     type Harm = fn(&Path);
     let harms: [(&str, Harm); 6] = [
         ("rm log", |path| {
-            fs::remove_file(beside(path, "-wal")).unwrap()
+            fs::remove_file(beside(path, "-wal")).unwrap();
         }),
         ("rm index", |path| {
             fs::remove_file(beside(path, "-shm")).unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::super::retention::{Deleted, Retention};
+use super::super::retention::{Deleted, Leave, Retention};
 use super::super::{BeatFilter, StoreOptions, StoreReader};
 use super::{beat, block, event, fill, gap, options, session_info, writer};
 use crate::pipeline::PipelineEvent;
@@ -56,7 +56,12 @@ fn work(path: &Path, retention: Retention, now: WallUs) -> Deleted {
     let mut connection = Connection::open(path).unwrap();
     let mut all = Deleted::default();
     for _ in 0..1_000 {
-        let deleted = retention.step(&mut connection, now).unwrap();
+        let leave = Leave {
+            now,
+            by_age: true,
+            for_space: false,
+        };
+        let deleted = retention.step(&mut connection, &leave).unwrap();
         all.blocks += deleted.blocks;
         all.rows += deleted.rows;
         if !deleted.more {
@@ -79,7 +84,7 @@ fn age_takes_the_oldest_and_the_counts_stay() {
     let retention = Retention {
         rows: Some(HOUR * 3),
         ecg: Some(HOUR),
-        most_bytes: None,
+        ..Retention::default()
     };
     assert!(!retention.keeps_everything());
     let deleted = work(&path, retention, now(3));
@@ -102,7 +107,7 @@ fn a_wall_clock_set_back_deletes_nothing_that_came_later() {
     let retention = Retention {
         rows: Some(HOUR),
         ecg: Some(HOUR),
-        most_bytes: None,
+        ..Retention::default()
     };
     assert_eq!(work(&path, retention, now(1)), Deleted::default());
 }

@@ -153,10 +153,12 @@ impl WriterThread {
             &self.audit,
             self.options.commit_rows,
             &self.maps,
+            self.options.chained,
         )?;
         self.audit.written();
         session.row = Some(committed.session);
         session.clocks = committed.clocks;
+        self.monitor.lock().chain_head = committed.head;
         self.backlog.committed(committed.rows);
         self.database.note_commit();
         let waited = std::mem::take(&mut self.maps).len();

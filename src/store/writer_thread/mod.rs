@@ -3,6 +3,7 @@
 
 mod commit;
 mod maps;
+mod standing;
 mod trouble;
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -13,19 +14,21 @@ use crate::time::{ClockRelation, MonotonicNs};
 
 use super::StoreError;
 use super::audit::AuditQueue;
-use super::batch::{Clocks, Decider, OpenSession, Waiting};
+use super::batch::{Clocks, Decider, OpenSession, Waiting, end_session};
 use super::codec::{BlockEncoder, MAX_BLOCK_SAMPLES};
 use super::database::Database;
 use super::housekeeping::Housekeeping;
 use super::open::{Store, StoreOptions};
 use super::outage::{Backlog, MapsWaiting};
 use super::saliency::StoredSaliency;
-use super::statements::{EncodedBlock, Statements};
+use super::statements::EncodedBlock;
 use super::writer::{Command, CommitHook, WriterMonitor};
 use trouble::Trouble;
 
 /// Longest wait of an idle turn: whoever watches the thread's pulse sees it alive.
 const IDLE_TURN: Duration = Duration::from_secs(1);
+/// The chain's newest link is logged this often, and at the end of each session.
+const HEAD_EVERY: Duration = Duration::from_secs(3_600);
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // saturates, which is meant
 fn samples_to_ns(samples: u64, rate_hz: f64) -> u64 {
@@ -51,6 +54,10 @@ pub(super) struct WriterThread {
     notes: Vec<(&'static str, String)>,
     /// Who asked for what; goes along with whatever is committed next.
     audit: AuditQueue,
+    /// When the chain's newest link is logged next.
+    next_head: Instant,
+    /// Whether raw ECG is left out because too little of the medium is free.
+    no_room: bool,
 }
 
 impl WriterThread {
@@ -78,6 +85,8 @@ impl WriterThread {
             newest: (0, MonotonicNs(0)),
             notes,
             audit: AuditQueue::default(),
+            next_head: Instant::now() + HEAD_EVERY,
+            no_room: false,
         }
     }
 
@@ -123,8 +132,16 @@ impl WriterThread {
                     .session
                     .as_ref()
                     .map(|session| session.clocks.wall_at(self.newest.1));
-                self.housekeeping
+                let standing = self
+                    .housekeeping
                     .turn(&mut self.database, now, &self.monitor);
+                if let Some(standing) = standing {
+                    self.show(standing);
+                }
+                self.show_damage();
+                if self.next_head <= Instant::now() {
+                    self.log_head();
+                }
             }
         }
     }
@@ -164,6 +181,7 @@ impl WriterThread {
                 self.keep(*map, exchanged);
                 Ok(())
             }
+            Command::ConfirmRetention => self.confirm_retention(),
             Command::Flush(reply) => {
                 self.commit_all()?;
                 let _ = reply.send(Ok(()));
@@ -196,6 +214,10 @@ impl WriterThread {
                 None => return Ok(()),
                 Some(row) => (Waiting::Saliency(Box::new(row)), self.options.commit_after),
             },
+            PipelineEvent::Ecg(_) if self.no_room => {
+                self.monitor.lock().blocks_not_stored += 1;
+                return Ok(());
+            }
             PipelineEvent::Ecg(block) => {
                 let rate_hz = session.info.sample_rate_hz;
                 return self.take_block(&block, rate_hz);
@@ -275,7 +297,9 @@ impl WriterThread {
             clocks: Clocks::new(info.start),
             info,
             decider,
+            ended: false,
         });
+        self.show_again();
         for (kind, detail) in std::mem::take(&mut self.notes) {
             let event = self.event(kind, detail);
             self.wait_for_commit(event, self.options.commit_after);
@@ -303,8 +327,12 @@ impl WriterThread {
             }
             outcome => outcome,
         })?;
+        if let Some(session) = &mut self.session {
+            session.ended = true;
+        }
         self.end_trouble();
         self.commit_all()?; // what the store itself had to tell of the end
+        self.log_head();
         self.session = None;
         self.note_commit(0);
         Ok(())
@@ -314,12 +342,11 @@ impl WriterThread {
         let Some(row) = self.session_row() else {
             return Ok(());
         };
+        let chained = self.options.chained;
         let (connection, context) = self.database.connection()?;
-        Statements {
-            connection,
-            context: &context,
-        }
-        .end_session(row, at, reason)
+        let head = end_session(connection, &context, row, at, reason, chained)?;
+        self.monitor.lock().chain_head = head;
+        Ok(())
     }
 
     fn session_row(&self) -> Option<i64> {

@@ -1,0 +1,241 @@
+//! `ecg-gateway verify`: whether a database is as it was written.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::failure::{Cause, Failure};
+use super::output;
+use crate::store::{ChainHead, HeadVerdict, StoreReader, Verification};
+
+/// Findings that are printed as text; --json has the first thousand.
+const MOST_LINES: usize = 20;
+
+/// Verify a database: SQLite's own check, and the chain of hashes over everything that was committed.
+///
+/// Finds damage, and rows that something else than the gateway has changed, deleted, added or moved.
+/// Whoever computes the whole chain anew after that is found with --head: the log has a head
+/// (SESSION:LINK:HASH) every hour and at the end of each session. The gateway may be writing
+/// meanwhile. Ends with code 53 where anything is found.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The database.
+    #[arg(value_name = "DATABASE")]
+    database: PathBuf,
+    /// A head from the log that the chain must still have; may be given more than once.
+    #[arg(long, value_name = "SESSION:LINK:HASH")]
+    head: Vec<ChainHead>,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let found = StoreReader::open(&arguments.database)?.verify(&arguments.head)?;
+    if arguments.json {
+        output::json(&Summary::new(arguments, &found))?;
+    } else {
+        output::text_line(&text(&found))?;
+    }
+    if found.is_sound() {
+        return Ok(());
+    }
+    let heads = found.heads.iter();
+    let heads =
+        heads.filter(|(_, verdict)| word(*verdict) != "holds" && word(*verdict) != "removed");
+    Err(Failure::new(
+        Cause::NotAsWritten,
+        format!(
+            "{}: not as it was written: damage found by SQLite {}, rows and links {}, heads {}",
+            arguments.database.display(),
+            found.damage.len(),
+            found.findings_total,
+            heads.count()
+        ),
+    ))
+}
+
+const fn word(verdict: HeadVerdict) -> &'static str {
+    match verdict {
+        HeadVerdict::Holds => "holds",
+        HeadVerdict::Differs => "differs",
+        HeadVerdict::Missing => "missing",
+        HeadVerdict::Removed => "removed",
+    }
+}
+
+fn text(found: &Verification) -> String {
+    let mut text = String::new();
+    let mut line = |words: std::fmt::Arguments<'_>| {
+        let _ = writeln!(text, "{words}"); // into a String, which cannot fail
+    };
+    line(format_args!(
+        "table            protected  unprotected  deleted by retention"
+    ));
+    for (table, rows) in &found.tables {
+        line(format_args!(
+            "{table:<16} {:>9}  {:>11}  {:>20}",
+            rows.protected, rows.unprotected, rows.deleted
+        ));
+    }
+    for anchor in &found.anchors {
+        let (first, last) = (anchor.first_id, anchor.last_id);
+        let what = match &*anchor.what {
+            "chain" => "links",
+            table => table,
+        };
+        match &*anchor.reason {
+            "migration" => line(format_args!(
+                "{what} {first} to {last} are from before there was a chain: unprotected"
+            )),
+            "restored" => line(format_args!(
+                "ids {first} to {last} of {what} were passed over: given before a backup was restored"
+            )),
+            reason => line(format_args!(
+                "{what} {first} to {last} were deleted by retention ({reason})"
+            )),
+        }
+    }
+    for damage in &found.damage {
+        line(format_args!("DAMAGE: {damage}"));
+    }
+    for finding in found.findings.iter().take(MOST_LINES) {
+        let (table, problem) = (finding.table, &finding.problem);
+        match finding.id {
+            0 => line(format_args!("WRONG: {table}: {problem}")),
+            id => line(format_args!("WRONG: {table} {id}: {problem}")),
+        }
+    }
+    if found.findings_total > MOST_LINES as u64 {
+        let more = found.findings_total - MOST_LINES as u64;
+        line(format_args!("and {more} more"));
+    }
+    for (head, verdict) in &found.heads {
+        line(format_args!(
+            "{head}: {}",
+            match verdict {
+                HeadVerdict::Holds => "the chain has it",
+                HeadVerdict::Differs =>
+                    "WRONG: the chain has another hash or session there: it was computed anew",
+                HeadVerdict::Missing => "WRONG: the chain does not reach it: its end was cut off",
+                HeadVerdict::Removed => "removed by retention: give a newer one",
+            }
+        ));
+    }
+    let links = found.links;
+    match &found.head {
+        Some(head) => line(format_args!("{links} links, head {head}")),
+        None => line(format_args!(
+            "no links: nothing was committed since there is a chain"
+        )),
+    }
+    let _ = write!(
+        text,
+        "{}",
+        if found.is_sound() {
+            "sound"
+        } else {
+            "NOT AS IT WAS WRITTEN"
+        }
+    );
+    text
+}
+
+#[derive(Serialize)]
+struct Summary {
+    database: String,
+    sound: bool,
+    links: u64,
+    head: Option<String>,
+    tables: BTreeMap<&'static str, Rows>,
+    anchors: Vec<Anchor>,
+    damage: Vec<String>,
+    findings: Vec<FindingJson>,
+    findings_total: u64,
+    heads: Vec<Head>,
+}
+
+#[derive(Serialize)]
+struct Rows {
+    protected: u64,
+    unprotected: u64,
+    deleted: u64,
+}
+
+#[derive(Serialize)]
+struct Anchor {
+    what: String,
+    first_id: i64,
+    last_id: i64,
+    rows: i64,
+    reason: String,
+}
+
+#[derive(Serialize)]
+struct FindingJson {
+    table: &'static str,
+    id: i64,
+    problem: String,
+}
+
+#[derive(Serialize)]
+struct Head {
+    head: String,
+    verdict: &'static str,
+}
+
+impl Summary {
+    fn new(arguments: &Arguments, found: &Verification) -> Self {
+        Self {
+            database: arguments.database.display().to_string(),
+            sound: found.is_sound(),
+            links: found.links,
+            head: found.head.map(|head| head.to_string()),
+            tables: found
+                .tables
+                .iter()
+                .map(|(table, rows)| {
+                    let rows = Rows {
+                        protected: rows.protected,
+                        unprotected: rows.unprotected,
+                        deleted: rows.deleted,
+                    };
+                    (*table, rows)
+                })
+                .collect(),
+            anchors: found
+                .anchors
+                .iter()
+                .map(|anchor| Anchor {
+                    what: anchor.what.clone(),
+                    first_id: anchor.first_id,
+                    last_id: anchor.last_id,
+                    rows: anchor.rows,
+                    reason: anchor.reason.clone(),
+                })
+                .collect(),
+            damage: found.damage.clone(),
+            findings: found
+                .findings
+                .iter()
+                .map(|finding| FindingJson {
+                    table: finding.table,
+                    id: finding.id,
+                    problem: finding.problem.clone(),
+                })
+                .collect(),
+            findings_total: found.findings_total,
+            heads: found
+                .heads
+                .iter()
+                .map(|(head, verdict)| Head {
+                    head: head.to_string(),
+                    verdict: word(*verdict),
+                })
+                .collect(),
+        }
+    }
+}

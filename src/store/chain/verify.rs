@@ -1,0 +1,687 @@
+//! Walks the whole chain beside the rows it is about.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use rusqlite::{Connection, OptionalExtension, Rows};
+
+use super::super::{StoreError, StoreReader};
+use super::digest::{of_row, select};
+use super::{BEGINNING, ChainHead, Hash, Kind, link_hash};
+
+/// Findings that are kept; beyond them they are counted.
+const MOST_FINDINGS: usize = 1_000;
+/// Findings SQLite itself is asked for.
+const MOST_OF_SQLITE: u32 = 100;
+
+/// Kinds whose rows are walked through beside the chain; their ids ascend along it.
+const WALKED: [Kind; 5] = [Kind::Beat, Kind::Gap, Kind::Event, Kind::Clock, Kind::Ecg];
+/// Tables whose ids SQLite never gives twice, and where the newest one stands.
+const GIVEN: [(&str, &str); 6] = [
+    (
+        "sessions",
+        "SELECT seq FROM sqlite_sequence WHERE name = 'sessions'",
+    ),
+    (
+        "beats",
+        "SELECT seq FROM sqlite_sequence WHERE name = 'beats'",
+    ),
+    (
+        "gaps",
+        "SELECT seq FROM sqlite_sequence WHERE name = 'gaps'",
+    ),
+    (
+        "events",
+        "SELECT seq FROM sqlite_sequence WHERE name = 'events'",
+    ),
+    (
+        "clock_relations",
+        "SELECT newest FROM given_ids WHERE name = 'clock_relations'",
+    ),
+    (
+        "ecg_blocks",
+        "SELECT newest FROM given_ids WHERE name = 'ecg_blocks'",
+    ),
+];
+
+/// Something that is not as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The table.
+    pub table: &'static str,
+    /// The row; 0 where it is none in particular.
+    pub id: i64,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+/// Whether the anchor stands for rows that retention deleted.
+fn is_of_retention(anchor: &AnchorSummary) -> bool {
+    !matches!(&*anchor.reason, "migration" | "restored")
+}
+
+/// What becomes of a head that was written down before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeadVerdict {
+    /// The chain has this link with this hash.
+    Holds,
+    /// The chain has this link with another hash or session: it was computed anew.
+    Differs,
+    /// The chain ends before it: its end was cut off.
+    Missing,
+    /// Retention has removed the link: there is nothing to compare it with.
+    Removed,
+}
+
+/// How many rows of a table the chain protects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Protection {
+    /// Rows with a link that fits them.
+    pub protected: u64,
+    /// Rows from before the schema had a chain: whether they were changed cannot be told.
+    pub unprotected: u64,
+    /// Rows whose link is there and that retention has deleted.
+    pub deleted: u64,
+}
+
+/// What is rightly missing, or was never protected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnchorSummary {
+    /// The table; `chain` for links.
+    pub what: String,
+    /// The first id it speaks of.
+    pub first_id: i64,
+    /// The last one.
+    pub last_id: i64,
+    /// How many rows or links it speaks of.
+    pub rows: i64,
+    /// `age`, `size`, `free_space`, or `migration`: rows from before there was a chain.
+    pub reason: String,
+    /// The hash from which verification went on, of an anchor of links.
+    pub hash: Option<[u8; 32]>,
+}
+
+/// What a verification has come to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Verification {
+    /// What SQLite's own `integrity_check` found; empty where it found nothing.
+    pub damage: Vec<String>,
+    /// Links whose hash was computed again.
+    pub links: u64,
+    /// By table.
+    pub tables: BTreeMap<&'static str, Protection>,
+    /// What retention and the migration left.
+    pub anchors: Vec<AnchorSummary>,
+    /// The newest link.
+    pub head: Option<ChainHead>,
+    /// What is wrong, the first thousand.
+    pub findings: Vec<Finding>,
+    /// How much is wrong.
+    pub findings_total: u64,
+    /// The heads asked about, in their order.
+    pub heads: Vec<(ChainHead, HeadVerdict)>,
+}
+
+impl Verification {
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.damage.is_empty()
+            && self.findings_total == 0
+            && self
+                .heads
+                .iter()
+                .all(|(_, verdict)| matches!(verdict, HeadVerdict::Holds | HeadVerdict::Removed))
+    }
+
+    fn find(&mut self, table: &'static str, id: i64, problem: impl Into<String>) {
+        self.findings_total += 1;
+        if self.findings.len() < MOST_FINDINGS {
+            self.findings.push(Finding {
+                table,
+                id,
+                problem: problem.into(),
+            });
+        }
+    }
+
+    fn table(&mut self, kind: Kind) -> &mut Protection {
+        self.tables.entry(kind.table()).or_default()
+    }
+}
+
+impl StoreReader {
+    /// Verifies the whole database as it is now: SQLite's own check, then every link of the chain and every
+    /// row. `heads` were written down elsewhere before.
+    ///
+    /// Reads everything once, in one transaction: the log grows meanwhile where somebody writes.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database cannot be read at all; damage met on the way is a finding.
+    pub fn verify(&self, heads: &[ChainHead]) -> Result<Verification, StoreError> {
+        let explain = |error| self.context().explain("verifying", error);
+        let snapshot = self.connection.unchecked_transaction().map_err(explain)?;
+        let mut found = Verification::default();
+        match integrity(&snapshot) {
+            Ok(damage) => found.damage = damage,
+            Err(error) => found.damage.push(error.to_string()),
+        }
+        match Walk::new(&snapshot, heads).and_then(|walk| walk.run(&mut found)) {
+            Ok(()) => {}
+            Err(error) => match explain(error) {
+                StoreError::Corrupt { detail, .. } => {
+                    found.damage.push(format!("reading stopped: {detail}"));
+                }
+                other => return Err(other),
+            },
+        }
+        Ok(found)
+    }
+}
+
+fn integrity(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut statement = connection.prepare(&format!("PRAGMA integrity_check({MOST_OF_SQLITE})"))?;
+    let lines: Vec<String> = statement
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(lines.into_iter().filter(|line| line != "ok").collect())
+}
+
+/// A link as it is stored.
+struct Link {
+    id: i64,
+    session: i64,
+    kind: Vec<u8>,
+    row: i64,
+    digest: Vec<u8>,
+    hash: Vec<u8>,
+}
+
+/// The rows of a kind, in the order of their ids.
+struct Cursor<'s> {
+    kind: Kind,
+    rows: Rows<'s>,
+    next: Option<(i64, Hash)>,
+    /// The largest id that had a link.
+    newest_linked: i64,
+}
+
+impl Cursor<'_> {
+    fn advance(&mut self) -> rusqlite::Result<()> {
+        self.next = match self.rows.next()? {
+            None => None,
+            Some(row) => Some((row.get(0)?, of_row(self.kind, row)?)),
+        };
+        Ok(())
+    }
+}
+
+/// What is known while the chain is walked along.
+struct Walk<'a> {
+    connection: &'a Connection,
+    heads: Vec<(ChainHead, Option<HeadVerdict>)>,
+    anchors: Vec<(i64, Hash, AnchorSummary, Option<Hash>)>,
+    /// The newest digest an anchor has a link for.
+    anchored: HashMap<i64, Vec<u8>>,
+    /// Sessions with a link of their start, and the newest digest of their end.
+    begun: HashSet<i64>,
+    ended: HashMap<i64, Vec<u8>>,
+    /// The largest id that had a link, by table.
+    newest_linked: HashMap<&'static str, i64>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(connection: &'a Connection, heads: &[ChainHead]) -> rusqlite::Result<Self> {
+        let mut statement = connection.prepare(
+            "SELECT id, what, first_id, last_id, row_count, reason, hash, hash_before \
+             FROM chain_anchors ORDER BY id",
+        )?;
+        let mut rows = statement.query([])?;
+        let mut anchors = Vec::new();
+        while let Some(row) = rows.next()? {
+            let id = row.get(0)?;
+            let hash = |column| -> rusqlite::Result<Option<Hash>> {
+                // what is no hash fits no link
+                Ok(row
+                    .get_ref(column)?
+                    .as_blob_or_null()?
+                    .map(|blob| <Hash>::try_from(blob).unwrap_or([0xff; 32])))
+            };
+            anchors.push((
+                id,
+                super::stored(connection, Kind::Anchor, id)?,
+                AnchorSummary {
+                    what: row.get(1)?,
+                    first_id: row.get(2)?,
+                    last_id: row.get(3)?,
+                    rows: row.get(4)?,
+                    reason: row.get(5)?,
+                    hash: hash(6)?,
+                },
+                hash(7)?,
+            ));
+        }
+        Ok(Self {
+            connection,
+            heads: heads.iter().map(|head| (*head, None)).collect(),
+            anchors,
+            anchored: HashMap::new(),
+            begun: HashSet::new(),
+            ended: HashMap::new(),
+            newest_linked: HashMap::new(),
+        })
+    }
+
+    /// Up to which id rows of a table are rightly missing.
+    fn deleted_up_to(&self, table: &str) -> i64 {
+        let anchors = self.anchors.iter().map(|(_, _, anchor, _)| anchor);
+        anchors
+            .filter(|anchor| anchor.what == table && is_of_retention(anchor))
+            .map(|anchor| anchor.last_id)
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// Up to which id a table's ids were passed over, because another database had given them.
+    fn passed_over(&self, table: &str) -> i64 {
+        let anchors = self.anchors.iter().map(|(_, _, anchor, _)| anchor);
+        anchors
+            .filter(|anchor| anchor.what == table && anchor.reason == "restored")
+            .map(|anchor| anchor.last_id)
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// Up to which id, and how many, rows of a table are from before there was a chain.
+    fn before_the_chain(&self, table: &str) -> (i64, i64) {
+        let anchors = self.anchors.iter().map(|(_, _, anchor, _)| anchor);
+        anchors
+            .filter(|anchor| anchor.what == table && anchor.reason == "migration")
+            .map(|anchor| (anchor.last_id, anchor.rows))
+            .max()
+            .unwrap_or((0, 0))
+    }
+
+    fn run(mut self, found: &mut Verification) -> rusqlite::Result<()> {
+        let mut statements = WALKED
+            .into_iter()
+            .map(|kind| {
+                let (columns, tables) = select(kind);
+                let sql = format!("SELECT {columns} FROM {tables} ORDER BY t.id");
+                Ok((kind, self.connection.prepare(&sql)?))
+            })
+            .collect::<rusqlite::Result<Vec<_>>>()?;
+        let mut cursors = HashMap::new();
+        for (kind, statement) in &mut statements {
+            let mut cursor = Cursor {
+                kind: *kind,
+                rows: statement.query([])?,
+                next: None,
+                newest_linked: 0,
+            };
+            cursor.advance()?;
+            cursors.insert(*kind, cursor);
+        }
+        let mut links = self
+            .connection
+            .prepare("SELECT id, session, kind, row_id, digest, hash FROM chain ORDER BY id")?;
+        let mut links = links.query([])?;
+        let (mut newest, mut before) = (0, Some(BEGINNING));
+        while let Some(row) = links.next()? {
+            let bytes = |column| -> rusqlite::Result<Vec<u8>> {
+                Ok(row.get_ref(column)?.as_bytes().unwrap_or_default().to_vec())
+            };
+            let link = Link {
+                id: row.get(0)?,
+                session: row.get(1)?,
+                kind: bytes(2)?,
+                row: row.get(3)?,
+                digest: bytes(4)?,
+                hash: bytes(5)?,
+            };
+            before = self.follow(found, newest, before, link.id);
+            newest = link.id;
+            let hash = <Hash>::try_from(&*link.hash).unwrap_or([0xff; 32]);
+            found.links += 1;
+            if let Some(before) = before {
+                let expected = link_hash(
+                    &before,
+                    link.id,
+                    link.session,
+                    &link.kind,
+                    link.row,
+                    &link.digest,
+                );
+                if expected != hash {
+                    found.find(
+                        "chain",
+                        link.id,
+                        "this link or the one before it was changed: its hash does not follow",
+                    );
+                }
+            }
+            before = Some(hash);
+            let head = ChainHead {
+                session: link.session,
+                link: link.id,
+                hash,
+            };
+            self.compare_heads(&head);
+            found.head = Some(head);
+            match Kind::from_name(&link.kind) {
+                None => found.find("chain", link.id, "a link of no known kind"),
+                Some(kind) => match cursors.get_mut(&kind) {
+                    Some(cursor) => self.walked(found, cursor, &link)?,
+                    None => self.looked_up(found, kind, &link)?,
+                },
+            }
+        }
+        self.rest(found, cursors)?;
+        self.sessions(found)?;
+        self.anchors_have_links(found);
+        self.given_ids(found)?;
+        self.judge_heads(found);
+        Ok(())
+    }
+
+    /// The hash that link `next` must follow, `None` where it is not known.
+    fn follow(
+        &self,
+        found: &mut Verification,
+        newest: i64,
+        before: Option<Hash>,
+        next: i64,
+    ) -> Option<Hash> {
+        if next == newest + 1 {
+            return before;
+        }
+        let anchor = self.anchors.iter().find(|(_, _, anchor, _)| {
+            anchor.what == "chain" && anchor.first_id == newest + 1 && anchor.last_id == next - 1
+        });
+        match anchor {
+            Some((_, _, anchor, hash_before)) if *hash_before == before => anchor.hash,
+            Some((id, _, anchor, _)) => {
+                found.find(
+                    "chain_anchors",
+                    *id,
+                    "the link before it does not have the hash that this anchor follows",
+                );
+                anchor.hash
+            }
+            None => {
+                found.find(
+                    "chain",
+                    newest + 1,
+                    format!("links {} to {} are missing", newest + 1, next - 1),
+                );
+                None
+            }
+        }
+    }
+
+    /// A link about a row that is walked to.
+    fn walked(
+        &self,
+        found: &mut Verification,
+        cursor: &mut Cursor<'_>,
+        link: &Link,
+    ) -> rusqlite::Result<()> {
+        let table = cursor.kind.table();
+        if link.row <= cursor.newest_linked {
+            found.find(
+                "chain",
+                link.id,
+                format!(
+                    "{table} {} comes after a later row: the order was changed",
+                    link.row
+                ),
+            );
+            return Ok(());
+        }
+        cursor.newest_linked = link.row;
+        while cursor.next.is_some_and(|(id, _)| id < link.row) {
+            self.without_link(found, cursor)?;
+        }
+        match cursor.next {
+            Some((id, digest)) if id == link.row => {
+                if *link.digest == digest {
+                    found.table(cursor.kind).protected += 1;
+                } else {
+                    found.find(table, id, "changed: it is not the row that was committed");
+                }
+                cursor.advance()
+            }
+            _ if link.row <= self.deleted_up_to(table) => {
+                found.table(cursor.kind).deleted += 1;
+                Ok(())
+            }
+            _ => {
+                found.find(table, link.row, "deleted, and not by retention");
+                Ok(())
+            }
+        }
+    }
+
+    /// The next row has no link.
+    fn without_link(
+        &self,
+        found: &mut Verification,
+        cursor: &mut Cursor<'_>,
+    ) -> rusqlite::Result<()> {
+        let Some((id, _)) = cursor.next else {
+            return Ok(());
+        };
+        if id <= self.before_the_chain(cursor.kind.table()).0 {
+            found.table(cursor.kind).unprotected += 1;
+        } else {
+            found.find(cursor.kind.table(), id, ADDED);
+        }
+        cursor.advance()
+    }
+
+    /// A link about a row that is looked up.
+    fn looked_up(
+        &mut self,
+        found: &mut Verification,
+        kind: Kind,
+        link: &Link,
+    ) -> rusqlite::Result<()> {
+        match kind {
+            Kind::Anchor => {
+                self.anchored.insert(link.row, link.digest.clone());
+                return Ok(());
+            }
+            Kind::End => {
+                // a later one of the same session counts
+                self.ended.insert(link.row, link.digest.clone());
+                return Ok(());
+            }
+            _ => {}
+        }
+        let newest = self.newest_linked.entry(kind.table()).or_default();
+        *newest = link.row.max(*newest);
+        self.begun.insert(link.row);
+        match super::stored(self.connection, kind, link.row).optional()? {
+            Some(digest) if *link.digest == digest => found.table(kind).protected += 1,
+            Some(_) => found.find(
+                kind.table(),
+                link.row,
+                "what is fixed from its start was changed",
+            ),
+            None => found.find(kind.table(), link.row, "deleted"),
+        }
+        Ok(())
+    }
+
+    /// Rows after the newest link.
+    fn rest(
+        &mut self,
+        found: &mut Verification,
+        cursors: HashMap<Kind, Cursor<'_>>,
+    ) -> rusqlite::Result<()> {
+        for (kind, mut cursor) in cursors {
+            while cursor.next.is_some() {
+                self.without_link(found, &mut cursor)?;
+            }
+            let table = kind.table();
+            let (_, before) = self.before_the_chain(table);
+            let unprotected = found.table(kind).unprotected;
+            if i64::try_from(unprotected).is_ok_and(|unprotected| unprotected > before) {
+                found.find(
+                    table,
+                    0,
+                    format!(
+                        "{unprotected} rows from before there was a chain, of {before} when it \
+                         began: some were added"
+                    ),
+                );
+            }
+            self.newest_linked.insert(table, cursor.newest_linked);
+        }
+        Ok(())
+    }
+
+    /// Sessions without a link, their ends, and the counts of those that have not ended.
+    fn sessions(&self, found: &mut Verification) -> rusqlite::Result<()> {
+        let (unprotected, _) = self.before_the_chain("sessions");
+        let deletes = self
+            .anchors
+            .iter()
+            .any(|(_, _, anchor, _)| is_of_retention(anchor));
+        let mut statement = self.connection.prepare(&format!(
+            "SELECT s.id, s.end_reason IS NOT NULL, {COUNTS_AGREE}, \
+             s.end_monotonic_ns IS NULL AND s.end_wall_us IS NULL FROM sessions s ORDER BY s.id"
+        ))?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let (id, has_ended, counts_agree, no_end): (i64, bool, bool, bool) =
+                (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+            let begun = self.begun.contains(&id);
+            if !begun {
+                if id <= unprotected {
+                    found.table(Kind::Session).unprotected += 1;
+                } else {
+                    found.find("sessions", id, ADDED);
+                }
+            }
+            match self.ended.get(&id) {
+                Some(digest) if *digest != super::stored(self.connection, Kind::End, id)? => {
+                    found.find("sessions", id, "its end or its counts were changed");
+                }
+                None if has_ended && begun => {
+                    found.find(
+                        "sessions",
+                        id,
+                        "it has ended, but its end is not in the chain",
+                    );
+                }
+                None if begun && !no_end => {
+                    found.find("sessions", id, "it has not ended, but says when it did");
+                }
+                None if begun && !deletes && !counts_agree => {
+                    found.find("sessions", id, "its counts are not those of its rows");
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn anchors_have_links(&self, found: &mut Verification) {
+        for (id, digest, ..) in &self.anchors {
+            match self.anchored.get(id) {
+                Some(linked) if linked == digest => {}
+                Some(_) => found.find("chain_anchors", *id, "changed"),
+                // those of the migration have theirs from the first commit on
+                None if found.links == 0 => {}
+                None => found.find("chain_anchors", *id, ADDED),
+            }
+        }
+        let known: HashSet<i64> = self.anchors.iter().map(|(id, ..)| *id).collect();
+        let mut deleted: Vec<i64> = self
+            .anchored
+            .keys()
+            .copied()
+            .filter(|id| !known.contains(id))
+            .collect();
+        deleted.sort_unstable();
+        for id in deleted {
+            found.find("chain_anchors", id, "deleted");
+        }
+        found.anchors = self
+            .anchors
+            .iter()
+            .map(|(_, _, anchor, _)| anchor.clone())
+            .collect();
+    }
+
+    /// Ids are never given twice: one that was given beyond the newest row known is a row cut off.
+    fn given_ids(&self, found: &mut Verification) -> rusqlite::Result<()> {
+        for (table, sql) in GIVEN {
+            let given: Option<i64> = self
+                .connection
+                .query_row(sql, [], |row| row.get(0))
+                .optional()?;
+            let linked = self.newest_linked.get(table).copied().unwrap_or(0);
+            let known = linked
+                .max(self.deleted_up_to(table))
+                .max(self.before_the_chain(table).0)
+                .max(self.passed_over(table));
+            // a fresh database goes on after the ids of one that was set aside
+            if let Some(given) = given.filter(|given| known > 0 && *given > known) {
+                found.find(
+                    table,
+                    known + 1,
+                    format!("ids up to {given} were given: rows were cut off the end"),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn compare_heads(&mut self, found: &ChainHead) {
+        for (head, verdict) in &mut self.heads {
+            if head.link == found.link {
+                *verdict = Some(if head == found {
+                    HeadVerdict::Holds
+                } else {
+                    HeadVerdict::Differs
+                });
+            }
+        }
+    }
+
+    fn judge_heads(self, found: &mut Verification) {
+        for (head, verdict) in self.heads {
+            let removed = || {
+                let anchors = self.anchors.iter().map(|(_, _, anchor, _)| anchor);
+                let mut holes = anchors.filter(|anchor| {
+                    anchor.what == "chain"
+                        && (anchor.first_id..=anchor.last_id).contains(&head.link)
+                });
+                match holes.next() {
+                    None => HeadVerdict::Missing,
+                    Some(hole) if hole.last_id != head.link => HeadVerdict::Removed,
+                    Some(hole) if hole.hash == Some(head.hash) => HeadVerdict::Holds,
+                    Some(_) => HeadVerdict::Differs,
+                }
+            };
+            found.heads.push((head, verdict.unwrap_or_else(removed)));
+        }
+    }
+}
+
+const ADDED: &str = "not in the chain: added by something else than this program";
+
+/// Whether the counts of session `s` are those of its rows.
+const COUNTS_AGREE: &str = "\
+    s.beats_n = (SELECT count(*) FROM beats b WHERE b.session = s.id AND b.class = 'N') AND \
+    s.beats_l = (SELECT count(*) FROM beats b WHERE b.session = s.id AND b.class = 'L') AND \
+    s.beats_r = (SELECT count(*) FROM beats b WHERE b.session = s.id AND b.class = 'R') AND \
+    s.beats_a = (SELECT count(*) FROM beats b WHERE b.session = s.id AND b.class = 'A') AND \
+    s.beats_v = (SELECT count(*) FROM beats b WHERE b.session = s.id AND b.class = 'V') AND \
+    s.beats_unclassifiable = (SELECT count(*) FROM beats b WHERE b.session = s.id \
+    AND b.unclassifiable IS NOT NULL) AND \
+    s.gaps = (SELECT count(*) FROM gaps g WHERE g.session = s.id) AND \
+    s.missing_samples = (SELECT total(missing_samples) FROM gaps g WHERE g.session = s.id) AND \
+    s.events = (SELECT count(*) FROM events e WHERE e.session = s.id) AND \
+    s.samples = (SELECT total(samples) FROM ecg_blocks k WHERE k.session = s.id)";

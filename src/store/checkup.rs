@@ -1,0 +1,200 @@
+//! A check of the whole file in the background, table by table, so that damage in pages nobody reads is
+//! found. It only tells: what becomes of a damaged file is the writer's, when it meets the damage itself.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::time::WallUs;
+
+use super::error::Context;
+use super::writer::WriterMonitor;
+use super::{StoreError, StoreReader};
+
+/// Longest sleep between two looks at whether it is to stop.
+const NAP: Duration = Duration::from_millis(50);
+/// Steps of SQLite (a page, or some columns of a row) between two looks at the clock.
+const STEPS_A_LOOK: i32 = 64;
+/// It works this long and then rests: a fifth of the time, and of what the medium reads.
+const BURST: Duration = Duration::from_millis(5);
+const REST: Duration = Duration::from_millis(20);
+/// A table that takes longer is left for the next time: the log cannot begin anew meanwhile.
+const LONGEST_TABLE: Duration = Duration::from_secs(3_600);
+/// Findings that are told.
+const MOST_FINDINGS: u32 = 5;
+
+/// When the file is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Checkup {
+    /// After the start.
+    pub first: Duration,
+    /// After the end of the check before.
+    pub every: Duration,
+}
+
+/// What the checks in the background have found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CheckupStatus {
+    /// Whole checks since the start.
+    pub finished: u64,
+    /// Checks that found damage since the start.
+    pub damaged: u64,
+    /// When the last one ended.
+    pub last: Option<WallUs>,
+    /// What it found, where it found damage.
+    pub damage: Option<String>,
+}
+
+/// The thread that checks; it ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct Checker {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Checker {
+    pub(super) fn start(
+        path: &Path,
+        checkup: Checkup,
+        monitor: WriterMonitor,
+    ) -> Result<Self, StoreError> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (path, told) = (path.to_owned(), Arc::clone(&stop));
+        let error_path = path.clone();
+        let thread = std::thread::Builder::new()
+            .name("store-checkup".to_owned())
+            .spawn(move || run(&path, checkup, &monitor, &told))
+            .map_err(|source| StoreError::Io {
+                path: error_path,
+                source,
+            })?;
+        Ok(Self {
+            stop,
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Drop for Checker {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // a panic there has already been reported by the panic hook
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run(path: &Path, checkup: Checkup, monitor: &WriterMonitor, stop: &Arc<AtomicBool>) {
+    give_way();
+    let mut due = Instant::now() + checkup.first;
+    while !stop.load(Ordering::Relaxed) {
+        // a store in trouble has better things to do
+        if Instant::now() < due || monitor.status().trouble.is_some() {
+            std::thread::sleep(NAP.min(checkup.every).min(checkup.first.max(REST)));
+            continue;
+        }
+        match check(path, monitor, stop) {
+            Ok(Some(findings)) => note(monitor, &findings),
+            Ok(None) => {}
+            Err(error) if error.is_damage() => note(monitor, &[error.to_string()]),
+            Err(error) => tracing::debug!(%error, "no check of the database this time"),
+        }
+        due = Instant::now() + checkup.every;
+    }
+}
+
+/// Everything else comes first; where that is refused the check only takes the rests it takes anyway.
+fn give_way() {
+    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), 19);
+}
+
+fn note(monitor: &WriterMonitor, findings: &[String]) {
+    let mut status = monitor.lock();
+    let checkup = &mut status.checkup;
+    checkup.finished += 1;
+    checkup.last = Some(WallUs::now());
+    checkup.damage = (!findings.is_empty()).then(|| findings.join("; "));
+    match &checkup.damage {
+        None => tracing::info!("the database was checked: no damage"),
+        Some(damage) => {
+            checkup.damaged += 1;
+            tracing::error!(
+                damage,
+                "the database is damaged: save a copy, and see the page on operations"
+            );
+        }
+    }
+}
+
+/// Checks table by table; what it found, `None` where it was stopped.
+fn check(
+    path: &Path,
+    monitor: &WriterMonitor,
+    stop: &Arc<AtomicBool>,
+) -> Result<Option<Vec<String>>, StoreError> {
+    let mut reader = StoreReader::open(path)?;
+    let context = Context {
+        path,
+        busy_timeout: Duration::ZERO,
+    };
+    let explain = |error| context.explain("checking", error);
+    let connection = &mut reader.connection;
+    let tables: Vec<String> = connection
+        .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
+        .and_then(|mut statement| {
+            statement
+                .query_map([], |row| row.get(0))?
+                .collect::<rusqlite::Result<_>>()
+        })
+        .map_err(explain)?;
+    let mut findings = Vec::new();
+    for table in tables {
+        let began = Instant::now();
+        let (told, watched) = (Arc::clone(stop), monitor.clone());
+        let mut burst = began;
+        connection
+            .progress_handler(
+                STEPS_A_LOOK,
+                Some(move || {
+                    if burst.elapsed() < BURST {
+                        return false;
+                    }
+                    std::thread::sleep(REST);
+                    burst = Instant::now();
+                    told.load(Ordering::Relaxed)
+                        || began.elapsed() > LONGEST_TABLE
+                        || watched.status().trouble.is_some()
+                }),
+            )
+            .map_err(explain)?;
+        let found = connection
+            .prepare(&format!(
+                "PRAGMA quick_check(\"{}\")",
+                table.replace('"', "\"\"")
+            ))
+            .and_then(|mut statement| {
+                statement
+                    .query_map([], |row| row.get(0))?
+                    .collect::<rusqlite::Result<Vec<String>>>()
+            });
+        match found {
+            Ok(lines) => findings.extend(
+                lines
+                    .into_iter()
+                    .filter(|line| line != "ok")
+                    .map(|line| format!("{table}: {line}")),
+            ),
+            Err(error)
+                if error.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted) =>
+            {
+                return Ok(None);
+            }
+            Err(error) => return Err(explain(error)),
+        }
+        findings.truncate(usize::try_from(MOST_FINDINGS).unwrap_or(usize::MAX));
+    }
+    Ok(Some(findings))
+}

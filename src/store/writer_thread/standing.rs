@@ -1,0 +1,141 @@
+//! What lasts about the store: told as an event when it begins and when it ends, and shown meanwhile.
+
+use std::time::Instant;
+
+use crate::acquisition::Episode;
+use crate::pipeline::Event;
+
+use super::super::batch::Waiting;
+use super::super::housekeeping::Standing;
+use super::super::writer::StoreCondition;
+use super::{HEAD_EVERY, WriterThread};
+
+/// Whom it happens to, in events and conditions.
+const SUBJECT: &str = "store";
+
+/// Raw ECG will be deleted for the sake of free space.
+const RETENTION_WARNING: &str = "retention_warning";
+/// Nothing is deleted for its age.
+const RETENTION_HELD: &str = "retention_held";
+/// Raw ECG is left out.
+const ECG_NOT_STORED: &str = "ecg_not_stored";
+/// The check in the background found damage.
+const STORE_DAMAGED: &str = "store_damaged";
+
+impl WriterThread {
+    pub(super) fn show(&mut self, standing: Standing) {
+        self.no_room = standing.no_room.is_some();
+        self.lasts(RETENTION_WARNING, standing.warning);
+        self.lasts(RETENTION_HELD, standing.held);
+        self.lasts(ECG_NOT_STORED, standing.no_room);
+    }
+
+    pub(super) fn show_damage(&mut self) {
+        let (damage, shown) = {
+            let status = self.monitor.lock();
+            let mut conditions = status.conditions.iter();
+            let shown = conditions.any(|condition| condition.kind == STORE_DAMAGED);
+            (status.checkup.damage.clone(), shown)
+        };
+        if damage.is_some() || shown {
+            self.lasts(STORE_DAMAGED, damage);
+        }
+    }
+
+    /// Something lasts from now on, still, or no longer.
+    fn lasts(&mut self, kind: &'static str, detail: Option<String>) {
+        let (sample, time) = self.newest;
+        let mut status = self.monitor.lock();
+        let known = status
+            .conditions
+            .iter()
+            .position(|condition| condition.kind == kind);
+        let (detail, episode) = match (known, detail) {
+            (None, None) => return,
+            (Some(known), Some(detail)) => {
+                status.conditions[known].detail = detail;
+                return;
+            }
+            (None, Some(detail)) => {
+                status.conditions.push(StoreCondition {
+                    kind,
+                    detail: detail.clone(),
+                    since_sample: sample,
+                    since: time,
+                });
+                (detail, Episode::Begins { subject: SUBJECT })
+            }
+            (Some(known), None) => {
+                let over = status.conditions.remove(known);
+                let episode = Episode::Ends {
+                    subject: SUBJECT,
+                    began_sample: over.since_sample,
+                    began: over.since,
+                };
+                (format!("{SUBJECT}: over"), episode)
+            }
+        };
+        drop(status);
+        tracing::warn!(kind, "{detail}");
+        self.tell(Event {
+            sample,
+            time,
+            kind,
+            detail,
+            episode,
+        });
+    }
+
+    /// A new session: what lasts begins in it again, at its start.
+    pub(super) fn show_again(&mut self) {
+        let (sample, time) = self.newest;
+        let mut events = Vec::new();
+        for condition in &mut self.monitor.lock().conditions {
+            (condition.since_sample, condition.since) = (sample, time);
+            events.push(Event {
+                sample,
+                time,
+                kind: condition.kind,
+                detail: condition.detail.clone(),
+                episode: Episode::Begins { subject: SUBJECT },
+            });
+        }
+        for event in events {
+            self.tell(event);
+        }
+    }
+
+    fn tell(&mut self, event: Event) {
+        if self.session.is_some() {
+            self.wait_for_commit(Waiting::Event(event), self.options.commit_after);
+        }
+    }
+
+    /// Somebody confirms what retention waits with; where that cannot be stored it waits on.
+    pub(super) fn confirm_retention(&mut self) -> Result<(), super::StoreError> {
+        self.commit()?;
+        if self.trouble.is_some() {
+            tracing::warn!("the store is out of reach: retention waits on, confirm it again later");
+            return Ok(());
+        }
+        let (connection, context) = self.database.connection()?;
+        match self.housekeeping.confirm(connection) {
+            Ok(()) => tracing::info!("what retention waited with is confirmed"),
+            Err(error) => {
+                let error = context.explain("confirming retention", error);
+                tracing::warn!(%error, "retention waits on: confirm it again");
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the newest link to the log, where nobody who changes the database changes it too.
+    pub(super) fn log_head(&mut self) {
+        self.next_head = Instant::now() + HEAD_EVERY;
+        let head = self.monitor.lock().chain_head;
+        if let Some(head) = head {
+            // in the message itself: a journal shows fields only when asked for them
+            tracing::info!(database = %self.database.path().display(), "chain head {head}");
+        }
+    }
+}
