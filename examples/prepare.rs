@@ -12,7 +12,7 @@
 //! | `annotation_symbol` | u8 | [m] | their MIT mnemonics, ASCII |
 //! | `detected_sample` | i64 | [k] | R peaks the detector finds, index at 250 Hz |
 //! | `detected_s` | f64 | [k] | their times with the detector's part of a sample, seconds |
-//! | `detected_channel` | u8 | [k] | the channel each was found in: all of channel 0, then of 1 |
+//! | `detected_channel` | u8 | [k] | the channel each was found in, 0 or 1: all of channel 1, then of 2 |
 //! | `detected_symbol` | u8 | [k] | mnemonic of the annotated beat it pairs with (150 ms), 0 if none |
 //!
 //! All annotated beats are there, also those of classes the networks do not know: an RR interval
@@ -23,7 +23,9 @@ mod common;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
-use ecg_gateway::evaluate::{Comparison, Pair, Reference, ReferenceBeat, match_beats};
+use ecg_gateway::evaluate::{
+    Comparison, NEVER_TRAINED, Pair, Reference, ReferenceBeat, match_beats,
+};
 use ecg_gateway::signal::{
     CHAIN_RATE_HZ, ConditionedSample, Conditioner, Detection, Detector, DetectorWeights, Mains,
     SampleRate,
@@ -46,6 +48,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     std::fs::create_dir_all(output)?;
     for path in common::record_paths(Path::new(database))? {
         let record = common::load(&path)?;
+        if NEVER_TRAINED.contains(&record.name.as_str()) {
+            println!("{}: never trained on, left out", record.name);
+            continue;
+        }
         let target = PathBuf::from(output).join(format!("{}.safetensors", record.name));
         let (samples, beats) = write_record(&record, mains, &target)?;
         println!(

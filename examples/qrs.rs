@@ -33,8 +33,8 @@ struct Arguments {
     /// Folder of the database.
     #[arg(default_value = "../shared/data/mitdb")]
     database: PathBuf,
-    /// Channel: `auto`, 0 or 1.
-    #[arg(long, default_value = "0")]
+    /// Channel: `auto`, 1 or 2.
+    #[arg(long, default_value = "1")]
     channel: String,
     /// Record whose first two signals are added as noise, the noise-stress way: from minute 5 on,
     /// two minutes noisy, two clean.
@@ -201,10 +201,11 @@ fn report(
     // A chosen channel is looked at alone.
     let mut channel = arguments.channel.clone();
     if let Ok(number) = channel.parse::<usize>() {
-        let chosen = number.min(record.channels_uv.len() - 1);
+        let place = number.checked_sub(1).ok_or("--channel: counted from 1")?;
+        let chosen = place.min(record.channels_uv.len() - 1);
         record.channels_uv = vec![record.channels_uv.swap_remove(chosen)];
         record.full_scale_uv = vec![record.full_scale_uv[chosen]];
-        channel = "0".into();
+        channel = "1".into();
     }
     let start = std::time::Instant::now();
     let (found, longest_delay, bad) = detect(&record, &channel, weights)?;
@@ -295,7 +296,7 @@ fn print_jitter_by_code(reference: &Reference, found: &[u64], pairs: &[Pair], to
     }
 }
 
-/// R peaks in samples of the record, the largest delay and the time that channel 0 was not good, in
+/// R peaks in samples of the record, the largest delay and the time that the first channel was not good, in
 /// samples.
 fn detect(
     record: &LoadedRecord,
@@ -309,7 +310,10 @@ fn detect(
         mains: Mains::Hz60,
         channel: match channel {
             "auto" => ChannelChoice::Auto,
-            number => ChannelChoice::Fixed(number.parse::<usize>()?.min(channel_count - 1)),
+            number => {
+                let place = number.parse::<usize>()?.saturating_sub(1);
+                ChannelChoice::Fixed(place.min(channel_count - 1))
+            }
         },
         full_scale_uv: [0, 1].map(full_scale),
         detector_weights,
@@ -404,7 +408,7 @@ fn print_reports(reports: &[Report], brief: bool) {
         .collect();
     println!("R jitter (ms, medians removed): {}", texts.join(", "));
     println!(
-        "longest delay {longest_delay_ms:.0} ms, {seconds:.2} s of one core, channel 0 not good {:.1} % of the time",
+        "longest delay {longest_delay_ms:.0} ms, {seconds:.2} s of one core, first channel not good {:.1} % of the time",
         100.0 * reports.iter().map(|report| report.bad_share).sum::<f64>()
             / reports.len().max(1) as f64
     );

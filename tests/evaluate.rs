@@ -190,9 +190,12 @@ fn the_report_keeps_its_contract() {
     for shape in &SHAPES[..2] {
         write(folder.path(), shape);
     }
-    let report = evaluate(folder.path(), &["--records", "twelve,one", "--model", "v2"]);
+    let report = evaluate(
+        folder.path(),
+        &["--records", "twelve,one", "--model", "v2-context"],
+    );
     assert_eq!(report["protocol"], "chain");
-    assert_eq!(report["model"], "v2");
+    assert_eq!(report["model"], "v2-context");
     assert!(
         report["engine"]
             .as_str()
@@ -300,7 +303,7 @@ fn a_records_file_and_a_channel_are_obeyed() {
         auto["records"][1]["signals"],
         serde_json::json!(["V5", "V2"])
     );
-    let fixed = evaluate(folder.path(), &["--channel", "0", "--jobs", "1"]);
+    let fixed = evaluate(folder.path(), &["--channel", "1", "--jobs", "1"]);
     assert_eq!(fixed["records"][0]["signals"], serde_json::json!(["V1"]));
 }
 

@@ -168,11 +168,14 @@ fn several_models_are_reported_side_by_side() {
     let folder = common::scratch();
     write(folder.path(), "one", &["MLII"], |_| "N");
     // Two seeds of one network, by their name alone.
-    let report = evaluate(folder.path(), &["--protocol", "inter", "--model", "v1,v2"]);
+    let report = evaluate(
+        folder.path(),
+        &["--protocol", "inter", "--model", "v1-context,v2-context"],
+    );
     let models = report["models"].as_array().expect("models");
     assert_eq!(
         (&models[0]["model"], &models[1]["model"]),
-        (&json!("v1"), &json!("v2"))
+        (&json!("v1-context"), &json!("v2-context"))
     );
     let groups = report["groups"].as_array().expect("groups");
     assert_eq!(groups.len(), 2, "different networks have no mean");
@@ -183,9 +186,12 @@ fn several_models_are_reported_side_by_side() {
             model["figures"]["aami_n_se"]
         );
     }
-    let same = evaluate(folder.path(), &["--protocol", "inter", "--model", "v1,v1"]);
+    let same = evaluate(
+        folder.path(),
+        &["--protocol", "inter", "--model", "v1-context,v1-context"],
+    );
     let group = &same["groups"][0];
-    assert_eq!(group["models"], json!(["v1", "v1"]));
+    assert_eq!(group["models"], json!(["v1-context", "v1-context"]));
     assert_eq!(group["figures"]["aami_n_se"]["deviation"], 0.0);
 }
 

@@ -75,7 +75,7 @@ fn stored_beats_are_explained() {
     assert_eq!(one["classes"][0]["example"]["beat"], 20);
     let all = run([&explain[..], &["--session", "1", "--limit", "40"]].concat());
     assert!(
-        all.code == Some(0) && all.stdout.contains("model v1, gradcam"),
+        all.code == Some(0) && all.stdout.contains("model v1-context, gradcam"),
         "{all:?}"
     );
     assert!(!all.stdout.contains("not explained"), "{all:?}");

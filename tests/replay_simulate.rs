@@ -216,10 +216,10 @@ fn faults_leave_gaps_and_events_and_no_shifted_beat() {
     let script = bench.path("faults.txt");
     fs::write(&script, SCRIPT).unwrap();
     // One lead on both channels: where a channel fails, the other places the beats alike.
-    bench.simulate("steady.ecgtrace", &["--signals", "0,0"]);
+    bench.simulate("steady.ecgtrace", &["--signals", "1,1"]);
     let simulated = bench.simulate(
         "faulty.ecgtrace",
-        &["--signals", "0,0", "--faults", script.to_str().unwrap()],
+        &["--signals", "1,1", "--faults", script.to_str().unwrap()],
     );
     let (steady, _) = bench.replay("steady.ecgtrace");
     let (faulty, replayed) = bench.replay("faulty.ecgtrace");
@@ -349,6 +349,19 @@ fn faults_leave_gaps_and_events_and_no_shifted_beat() {
             failures.push(format!("no {kind} ({words}) at {at_s} s: {events:?}"));
         }
     }
+    // Whatever tells of a channel names the same one: that which was clipped.
+    let of_channels = "SELECT kind, subject, detail FROM events WHERE kind IN \
+                       ('quality_changed', 'input_saturated') AND sample BETWEEN 12000 AND 13500";
+    let told = query(&faulty, of_channels);
+    let right = told.iter().all(|row| match &row[1..] {
+        [Value::Text(subject), Value::Text(detail)] => {
+            subject == "ch1" && detail.starts_with("ch1: ")
+        }
+        _ => false,
+    });
+    if told.len() < 2 || !right {
+        failures.push(format!("not all of ch1: {told:?}"));
+    }
 
     // Beats away from the faults stand where they stand without any.
     let quiet = |beat: &&common::Row| {
@@ -405,7 +418,7 @@ fn a_simulation_can_be_repeated_byte_for_byte() {
         ),
         (
             "swapped.ecgtrace",
-            vec!["--signals", "1,0", "--chip", "ads1292"],
+            vec!["--signals", "2,1", "--chip", "ads1292"],
         ),
     ] {
         let (first, second) = (format!("first-{name}"), format!("second-{name}"));
@@ -419,6 +432,87 @@ fn a_simulation_can_be_repeated_byte_for_byte() {
         if summary["bytes"] != bytes.len() {
             failures.push(format!("{name}: {} bytes, {summary}", bytes.len()));
         }
+    }
+    common::report(&failures);
+}
+
+/// What the daemon stores of a record, a replay of the record's trace stores again, given its configuration.
+#[test]
+fn a_replay_repeats_what_the_daemon_did() {
+    let bench = Bench::new();
+    bench.simulate("again.ecgtrace", &[]);
+    let path = |name: &str| bench.path(name).to_str().unwrap().to_owned();
+    let (record, trace) = (path("minute"), path("again.ecgtrace"));
+    let rows: [(&str, &str, &str, &[&str]); 3] = [
+        ("plain", "", "v1-context", &[]),
+        (
+            "all",
+            "[signal]\nmains_hz = 0\nchannel = 2\n[model]\nname = \"v2-context\"\n\
+             unclassifiable_below = 0.97\n[explain]\nbeats = \"abnormal\"\n",
+            "v2-context",
+            &[],
+        ),
+        // What the command line names goes before the configuration.
+        (
+            "named",
+            "[signal]\nmains_hz = 60\n[model]\nname = \"v2-context\"\n",
+            "v1-context",
+            &["--model", "v1-context", "--channel", "2", "--mains", "50"],
+        ),
+    ];
+    let stored = |database: &str| {
+        let database = Path::new(database);
+        let beats = "SELECT r_sample, rr_ms, class, p_n, p_l, p_r, p_a, p_v, channel, quality, \
+                     window_complete, unclassifiable, label_delay_ms FROM beats ORDER BY id";
+        let blocks = "SELECT first_sample, samples FROM ecg_blocks ORDER BY id";
+        let maps = "SELECT beat, method, class, map FROM saliency ORDER BY beat";
+        [beats, blocks, maps].map(|sql| query(database, sql))
+    };
+    let mut failures = Vec::new();
+    let mut seen = Vec::new();
+    for (name, keys, model, more) in rows {
+        let (config, live) = (
+            path(&format!("{name}.toml")),
+            path(&format!("{name}-live.db")),
+        );
+        let replayed = path(&format!("{name}-replayed.db"));
+        let text = |keys: &str| {
+            format!(
+                "[realtime]\npriority = 0\nlock_memory = false\n[store]\npath = {live:?}\n\
+                 ecg_block_seconds = 7\n[api]\nsocket_path = {:?}\n{keys}",
+                path("s")
+            )
+        };
+        fs::write(&config, text(keys)).unwrap();
+        let replay = [
+            "replay", &trace, "--db", &replayed, "--json", "--config", &config,
+        ];
+        run([&replay[..], more].concat()).json();
+        if !more.is_empty() {
+            // The daemon has no such options: the same by its configuration.
+            let keys = "[signal]\nmains_hz = 50\nchannel = 2\n";
+            fs::write(&config, text(keys)).unwrap();
+        }
+        common::record_simulated(&record, &config, &live);
+        let (was, is) = (stored(&live), stored(&replayed));
+        for (table, (was, is)) in ["beats", "blocks", "maps"].iter().zip(was.iter().zip(&is)) {
+            if was != is {
+                failures.push(format!("{name}: {} {table}, then {}", was.len(), is.len()));
+            }
+        }
+        let used = query(Path::new(&replayed), "SELECT DISTINCT model FROM deciders");
+        if used != [vec![Value::Text(model.to_owned())]] {
+            failures.push(format!("{name}: {used:?}"));
+        }
+        let maps = is[2].len();
+        if (maps > 20) != (name == "all") {
+            failures.push(format!("{name}: {maps} maps"));
+        }
+        seen.push(is);
+    }
+    // The settings make a difference, or nothing was shown.
+    if seen[0][0] == seen[1][0] || seen[0][0] == seen[2][0] || seen[1][0] == seen[2][0] {
+        failures.push("two configurations gave the same beats".to_owned());
     }
     common::report(&failures);
 }

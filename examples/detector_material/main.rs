@@ -13,6 +13,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use clap::Parser;
+use ecg_gateway::evaluate::NEVER_TRAINED;
 use ecg_gateway::signal::{
     CHAIN_RATE_HZ, Conditioner, Detector, DetectorWeights, Judgement, Mains, SampleRate,
 };
@@ -76,6 +77,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn write_all(path: &Path, arguments: &Arguments, noises: &Noises) -> Result<(), Box<dyn Error>> {
     let record = common::load(path)?;
+    if NEVER_TRAINED.contains(&record.name.as_str()) {
+        println!("{}: never trained on, left out", record.name);
+        return Ok(());
+    }
     let weights = match &arguments.weights {
         Some(path) => common::weights(path, &record.name)?,
         None => DetectorWeights::Shipped,

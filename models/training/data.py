@@ -35,6 +35,10 @@ SECOND_SIGNAL_FIRST = {"114"}
 DS1 = "101 106 108 109 112 114 115 116 118 119 122 124 201 203 205 207 208 209 215 220 223 230".split()
 DS2 = "100 103 105 111 113 117 121 123 200 202 210 212 213 214 219 221 222 228 231 232 233 234".split()
 
+# Records of the MIT-BIH Supraventricular Arrhythmia Database on which nothing is ever trained, tuned or chosen: they are
+# the strangers that CI labels (tests/data/strangers).
+NEVER_TRAINED = frozenset({"855", "863"})
+
 # Samples repeated before the first and after the last sample of a record, so that a window at its edge stays inside.
 EDGE = 512
 
@@ -80,8 +84,16 @@ def match(reference, detected, window):
     return matched
 
 
+def refuse_strangers(paths):
+    """Ends the program where a file is of a record nothing may be trained, tuned or chosen on."""
+    for path in paths:
+        if Path(path).stem.split("-")[-1].split("_")[-1] in NEVER_TRAINED:
+            raise SystemExit(f"{path}: record {Path(path).stem} is never trained, tuned or chosen on (tests/data/strangers)")
+
+
 def load_records(directory):
     paths = sorted(Path(directory).glob("*.safetensors"))
+    refuse_strangers(paths)
     if not paths:
         raise SystemExit(f"{directory}: no prepared records; see README.md, 'Prepare the records'")
     signals, columns, names, offset, has_detections = [], [], [], 0, True
@@ -144,6 +156,7 @@ def load_records(directory):
 def load_noise(directory):
     """Conditioned noise records (`bw`, `em`, `ma`) as name -> f32 [2][n], or nothing where they were not prepared."""
     noise = {}
+    refuse_strangers(Path(directory).glob("*.safetensors") if directory else [])
     for path in sorted(Path(directory).glob("*.safetensors")) if directory else []:
         with safe_open(path, "np") as file:
             noise[path.stem] = torch.from_numpy(file.get_tensor("conditioned").astype(np.float32))

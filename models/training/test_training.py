@@ -1,7 +1,9 @@
 """python -m unittest, from this folder. Needs no data."""
 
 import copy
+import tempfile
 import unittest
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -33,6 +35,18 @@ def some_records(beats=40, length=60_000):
         found=[],
         start=[data.EDGE],
     )
+
+
+class Strangers(unittest.TestCase):
+    def test_records_of_ci_are_refused(self):
+        for name in ("855", "863", "svdb-855", "svdb_863"):
+            with self.subTest(name), tempfile.TemporaryDirectory() as folder:
+                Path(folder, f"{name}.safetensors").write_bytes(b"")
+                with self.assertRaisesRegex(SystemExit, "never trained"):
+                    data.load_records(folder)
+                with self.assertRaisesRegex(SystemExit, "never trained"):
+                    data.load_noise(folder)
+        data.refuse_strangers(["100.safetensors", "svdb-854.safetensors", "8550.safetensors"])
 
 
 class Architectures(unittest.TestCase):

@@ -146,7 +146,7 @@ _ecg__gateway() {
             return 0
             ;;
         ecg__subcmd__gateway__subcmd__bench)
-            opts="-h -V --part --hours --quick --db --model --engine --mains --unclassifiable-below --ignore-novelty --explain --explain-method --json --help --version"
+            opts="-h -V --part --hours --quick --db --model --engine --mains --channel --unclassifiable-below --ignore-novelty --explain --explain-method --json --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -176,6 +176,10 @@ _ecg__gateway() {
                     COMPREPLY=($(compgen -W "50 60 none" -- "${cur}"))
                     return 0
                     ;;
+                --channel)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --unclassifiable-below)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -196,7 +200,7 @@ _ecg__gateway() {
             return 0
             ;;
         ecg__subcmd__gateway__subcmd__demo)
-            opts="-h -V --db --socket --serve --model --engine --mains --unclassifiable-below --ignore-novelty --explain --explain-method --json --help --version"
+            opts="-h -V --db --socket --serve --model --engine --mains --channel --unclassifiable-below --ignore-novelty --explain --explain-method --json --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -220,6 +224,10 @@ _ecg__gateway() {
                     ;;
                 --mains)
                     COMPREPLY=($(compgen -W "50 60 none" -- "${cur}"))
+                    return 0
+                    ;;
+                --channel)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --unclassifiable-below)
@@ -666,7 +674,7 @@ _ecg__gateway() {
             return 0
             ;;
         ecg__subcmd__gateway__subcmd__replay)
-            opts="-h -V --db --socket --serve --chip --model --engine --mains --unclassifiable-below --ignore-novelty --explain --explain-method --inject --json --help --version"
+            opts="-h -V --db --socket --serve --chip --config --model --engine --mains --channel --unclassifiable-below --ignore-novelty --explain --explain-method --inject --json --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -684,6 +692,10 @@ _ecg__gateway() {
                     COMPREPLY=($(compgen -W "ads1292 ads1292r" -- "${cur}"))
                     return 0
                     ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --model)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -694,6 +706,10 @@ _ecg__gateway() {
                     ;;
                 --mains)
                     COMPREPLY=($(compgen -W "50 60 none" -- "${cur}"))
+                    return 0
+                    ;;
+                --channel)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --unclassifiable-below)

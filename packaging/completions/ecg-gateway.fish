@@ -40,19 +40,20 @@ complete -c ecg-gateway -n "__fish_ecg_gateway_needs_command" -f -a "restore" -d
 complete -c ecg-gateway -n "__fish_ecg_gateway_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand demo" -l db -d 'SQLite database to write [default: a new one in the folder for temporary files]' -r -F
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand demo" -l socket -d 'Unix socket to serve [default: beside the default database]' -r -F
-complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand demo" -l model -d 'Network that labels the beats: a built-in name (v1, v2, v1-context, v2-context), a name in models/evaluation or the folder $ECG_MODELS names, or a .safetensors file' -r
-complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand demo" -l engine -d 'What runs the network: whatever is measured to be faster, the CPU, or the GPU (a software one too; needs a program built with GPU support)' -r -f -a "auto\t'The faster one, measured at the start for single beats and for backlogs'
+complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand demo" -l model -d 'Network that labels the beats: a built-in name (v1, v2, v1-context, v2-context), a name in models/evaluation or the folder $ECG_MODELS names, or a .safetensors file [default: v1-context]' -r
+complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand demo" -l engine -d 'What runs the network: whatever is measured to be faster, the CPU, or the GPU (a software one too; needs a program built with GPU support) [default: auto]' -r -f -a "auto\t'The faster one, measured at the start for single beats and for backlogs'
 cpu\t'The CPU'
 gpu\t'The GPU'"
-complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand demo" -l mains -d 'Mains frequency to take out' -r -f -a "50\t'50 Hz'
+complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand demo" -l mains -d 'Mains frequency to take out [default: 50, but 60 for the shipped traces, which were recorded where it is 60]' -r -f -a "50\t'50 Hz'
 60\t'60 Hz'
 none\t'Leave it in'"
+complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand demo" -l channel -d 'Channel the beats are found in and cut from, counted from 1; `auto` takes the first unless the other is clearly better [default: auto]' -r
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand demo" -l unclassifiable-below -d 'Beats whose class is less probable than this are unclassifiable; 0 is no limit [default: the model\'s own limit, if it has one]' -r
-complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand demo" -l explain -d 'Beats that get a map of why they were called what they were, stored with them' -r -f -a "on-request\t'None as they come; any stored beat later'
+complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand demo" -l explain -d 'Beats that get a map of why they were called what they were, stored with them [default: on-request]' -r -f -a "on-request\t'None as they come; any stored beat later'
 all\t'Every beat'
 abnormal\t'Those not called N, and unclassifiable ones'
-low-confidence\t'Those of a class less probable than 0.8, and unclassifiable ones'"
-complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand demo" -l explain-method -d 'How they are explained' -r -f -a "gradcam\t'Grad-CAM over the last feature maps'
+low-confidence\t'Those of a class less probable than 0.8 (or what the configuration says), and unclassifiable ones'"
+complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand demo" -l explain-method -d 'How they are explained [default: gradcam]' -r -f -a "gradcam\t'Grad-CAM over the last feature maps'
 gradcam-fine\t'Grad-CAM over an earlier, finer layer'
 shap\t'SHAP values against 32 real beats'"
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand demo" -l serve -d 'Go on serving the socket until interrupted, also when not on a terminal'
@@ -64,19 +65,21 @@ complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand replay" -l db -d
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand replay" -l socket -d 'Serve the database on this Unix socket while replaying' -r -F
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand replay" -l chip -d 'Refuse traces of any other chip' -r -f -a "ads1292\t'TI ADS1292'
 ads1292r\t'TI ADS1292R, the part with respiration'"
-complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand replay" -l model -d 'Network that labels the beats: a built-in name (v1, v2, v1-context, v2-context), a name in models/evaluation or the folder $ECG_MODELS names, or a .safetensors file' -r
-complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand replay" -l engine -d 'What runs the network: whatever is measured to be faster, the CPU, or the GPU (a software one too; needs a program built with GPU support)' -r -f -a "auto\t'The faster one, measured at the start for single beats and for backlogs'
+complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand replay" -l config -d 'Treat and label the signal as a daemon of this configuration file does: its sections [signal], [model] and [explain], and of [store] whether and in what blocks the raw ECG is kept. What the command line names goes before it' -r -F
+complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand replay" -l model -d 'Network that labels the beats: a built-in name (v1, v2, v1-context, v2-context), a name in models/evaluation or the folder $ECG_MODELS names, or a .safetensors file [default: v1-context]' -r
+complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand replay" -l engine -d 'What runs the network: whatever is measured to be faster, the CPU, or the GPU (a software one too; needs a program built with GPU support) [default: auto]' -r -f -a "auto\t'The faster one, measured at the start for single beats and for backlogs'
 cpu\t'The CPU'
 gpu\t'The GPU'"
-complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand replay" -l mains -d 'Mains frequency to take out' -r -f -a "50\t'50 Hz'
+complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand replay" -l mains -d 'Mains frequency to take out [default: 50, but 60 for the shipped traces, which were recorded where it is 60]' -r -f -a "50\t'50 Hz'
 60\t'60 Hz'
 none\t'Leave it in'"
+complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand replay" -l channel -d 'Channel the beats are found in and cut from, counted from 1; `auto` takes the first unless the other is clearly better [default: auto]' -r
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand replay" -l unclassifiable-below -d 'Beats whose class is less probable than this are unclassifiable; 0 is no limit [default: the model\'s own limit, if it has one]' -r
-complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand replay" -l explain -d 'Beats that get a map of why they were called what they were, stored with them' -r -f -a "on-request\t'None as they come; any stored beat later'
+complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand replay" -l explain -d 'Beats that get a map of why they were called what they were, stored with them [default: on-request]' -r -f -a "on-request\t'None as they come; any stored beat later'
 all\t'Every beat'
 abnormal\t'Those not called N, and unclassifiable ones'
-low-confidence\t'Those of a class less probable than 0.8, and unclassifiable ones'"
-complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand replay" -l explain-method -d 'How they are explained' -r -f -a "gradcam\t'Grad-CAM over the last feature maps'
+low-confidence\t'Those of a class less probable than 0.8 (or what the configuration says), and unclassifiable ones'"
+complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand replay" -l explain-method -d 'How they are explained [default: gradcam]' -r -f -a "gradcam\t'Grad-CAM over the last feature maps'
 gradcam-fine\t'Grad-CAM over an earlier, finer layer'
 shap\t'SHAP values against 32 real beats'"
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand replay" -l inject -d 'Make something go wrong on the host, to see that no beat is lost: `gpu-lost@TIME` (such as 90s after a session\'s start) or `gpu-lost@BEAT` takes the GPU away with that beat on it' -r
@@ -88,7 +91,7 @@ complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand replay" -s V -l 
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand simulate" -s o -l out -d 'Trace to write; compressed if the name ends in .gz' -r -F
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand simulate" -l from -d 'Start in the record, seconds' -r
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand simulate" -l to -d 'End in the record, seconds [default: its end]' -r
-complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand simulate" -l signals -d 'Signals for channel 1 and 2, counted from 0 [default: the first two that are an ECG]' -r
+complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand simulate" -l signals -d 'Signals for channel 1 and 2, counted from 1 [default: the first two]' -r
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand simulate" -l rate -d 'Samples per second of the chip' -r
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand simulate" -l gain -d 'Gain of both channels' -r
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand simulate" -l chip -d 'The part to simulate' -r -f -a "ads1292\t'TI ADS1292'
@@ -139,7 +142,7 @@ gpu\t'The GPU'"
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand evaluate" -l mains -d 'Mains frequency to take out' -r -f -a "50\t'50 Hz'
 60\t'60 Hz'
 none\t'Leave it in'"
-complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand evaluate" -l channel -d 'Signal to read, counted from 0 as WFDB tools do; `auto` takes lead II where the record names one, else the first that is not aVR, aVL or III; on the whole chain with one further signal as its stand-in' -r
+complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand evaluate" -l channel -d 'Signal to read, counted from 1; `auto` takes lead II where the record names one, else the first that is not aVR, aVL or III; on the whole chain with one further signal as its stand-in' -r
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand evaluate" -l lead -d 'Signal to read by the name in the header, e.g. V5; records without it are skipped' -r
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand evaluate" -l reference -d 'Ending of the reference annotations' -r
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand evaluate" -l learning-seconds -d 'Learning period on the whole chain, seconds; records shorter than twice this have none' -r
@@ -183,7 +186,7 @@ R\t'Right bundle branch block'
 A\t'Atrial premature'
 V\t'Ventricular premature'"
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand explain" -l model -d 'Network that labels the beats of traces and records; a database\'s beats have theirs' -r
-complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand explain" -l mains -d 'Mains frequency to take out of traces and records' -r -f -a "50\t'50 Hz'
+complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand explain" -l mains -d 'Mains frequency to take out of traces and records [default: 50 for traces as in `replay`, 60 for the shipped ones as in `demo` and for records as in `evaluate`]' -r -f -a "50\t'50 Hz'
 60\t'60 Hz'
 none\t'Leave it in'"
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand explain" -l pictures -d 'Draw pictures (SVG) into this directory: the beat with the map over it, one of each class; and each class\'s mean map with its spread' -r -F
@@ -196,19 +199,20 @@ classifier\t'The classifier'
 realtime\t'The daemon\'s path at 8000 SPS for a minute (--quick: 5 s): samples lost, latency'"
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand bench" -l hours -d 'Signal time to replay at least [default: 2, with --quick 0.2]' -r
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand bench" -l db -d 'SQLite database to write [default: a new one in the folder for temporary files, removed]' -r -F
-complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand bench" -l model -d 'Network that labels the beats: a built-in name (v1, v2, v1-context, v2-context), a name in models/evaluation or the folder $ECG_MODELS names, or a .safetensors file' -r
-complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand bench" -l engine -d 'What runs the network: whatever is measured to be faster, the CPU, or the GPU (a software one too; needs a program built with GPU support)' -r -f -a "auto\t'The faster one, measured at the start for single beats and for backlogs'
+complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand bench" -l model -d 'Network that labels the beats: a built-in name (v1, v2, v1-context, v2-context), a name in models/evaluation or the folder $ECG_MODELS names, or a .safetensors file [default: v1-context]' -r
+complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand bench" -l engine -d 'What runs the network: whatever is measured to be faster, the CPU, or the GPU (a software one too; needs a program built with GPU support) [default: auto]' -r -f -a "auto\t'The faster one, measured at the start for single beats and for backlogs'
 cpu\t'The CPU'
 gpu\t'The GPU'"
-complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand bench" -l mains -d 'Mains frequency to take out' -r -f -a "50\t'50 Hz'
+complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand bench" -l mains -d 'Mains frequency to take out [default: 50, but 60 for the shipped traces, which were recorded where it is 60]' -r -f -a "50\t'50 Hz'
 60\t'60 Hz'
 none\t'Leave it in'"
+complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand bench" -l channel -d 'Channel the beats are found in and cut from, counted from 1; `auto` takes the first unless the other is clearly better [default: auto]' -r
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand bench" -l unclassifiable-below -d 'Beats whose class is less probable than this are unclassifiable; 0 is no limit [default: the model\'s own limit, if it has one]' -r
-complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand bench" -l explain -d 'Beats that get a map of why they were called what they were, stored with them' -r -f -a "on-request\t'None as they come; any stored beat later'
+complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand bench" -l explain -d 'Beats that get a map of why they were called what they were, stored with them [default: on-request]' -r -f -a "on-request\t'None as they come; any stored beat later'
 all\t'Every beat'
 abnormal\t'Those not called N, and unclassifiable ones'
-low-confidence\t'Those of a class less probable than 0.8, and unclassifiable ones'"
-complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand bench" -l explain-method -d 'How they are explained' -r -f -a "gradcam\t'Grad-CAM over the last feature maps'
+low-confidence\t'Those of a class less probable than 0.8 (or what the configuration says), and unclassifiable ones'"
+complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand bench" -l explain-method -d 'How they are explained [default: gradcam]' -r -f -a "gradcam\t'Grad-CAM over the last feature maps'
 gradcam-fine\t'Grad-CAM over an earlier, finer layer'
 shap\t'SHAP values against 32 real beats'"
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand bench" -l quick -d 'A short run that shows that all works; its figures are rough'

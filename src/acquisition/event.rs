@@ -86,6 +86,11 @@ pub enum Episode {
     /// It happened, and that was it.
     #[default]
     Momentary,
+    /// It happened to one of several.
+    MomentaryOf {
+        /// What it happened to: a channel (`ch1`).
+        subject: &'static str,
+    },
     /// Something begins, and lasts until the event of the same kind and subject that ends it.
     Begins {
         /// What it happens to: an electrode (`in1p`), a channel (`ch1`), or `chip`.
@@ -112,6 +117,20 @@ impl Event {
             kind,
             detail,
             episode: Episode::Momentary,
+        }
+    }
+
+    /// An event without duration that happened to `subject`.
+    #[must_use]
+    pub fn momentary_of(
+        subject: &'static str,
+        (sample, time): (u64, MonotonicNs),
+        kind: &'static str,
+        detail: String,
+    ) -> Self {
+        Self {
+            episode: Episode::MomentaryOf { subject },
+            ..Self::momentary(sample, time, kind, detail)
         }
     }
 }

@@ -515,7 +515,7 @@ fn excerpts_that_cannot_be_are_refused() {
                 signals: Some([0, 2]),
                 ..excerpt()
             },
-            "signal 2, expected 0 to 1",
+            "no signal 3, the record has 2 (counted from 1)",
         ),
     ] {
         let error = RecordSignal::open(excerpt, 500.0).unwrap_err().to_string();
@@ -551,7 +551,7 @@ fn excerpts_that_cannot_be_are_refused() {
         (
             "r 1 360\nr.dat 16 1/mmHg\n",
             Some([0, 0]),
-            "signal 0 is in `mmHg`, expected V, mV, uV or nV",
+            "signal 1 is in `mmHg`, expected V, mV, uV or nV",
         ),
         (
             "r 1 1000000\nr.dat 16\n",

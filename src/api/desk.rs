@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use super::pools::Ticket;
-use super::problem::Problem;
+use super::problem::{Kind, Problem};
 use crate::explain::Method;
 use crate::model::BeatClass;
 use crate::revisit::{RevisitError, Revisitor};
@@ -50,8 +50,12 @@ impl Desk {
     ) -> Result<T, Problem> {
         let reader = self.take_reader(ticket)?;
         let answer = ask(&reader);
-        // after a failure a fresh connection may do better
-        if answer.is_ok() {
+        // after a failure of the database a fresh connection may do better
+        let failed = |problem: &Problem| {
+            let of_the_store = [Kind::StoreUnavailable, Kind::StoreDamaged];
+            of_the_store.contains(&problem.kind) && !ticket.is_given_up()
+        };
+        if !answer.as_ref().is_err_and(failed) {
             self.reader = Some(reader);
         }
         answer
@@ -67,9 +71,13 @@ impl Desk {
         class: BeatClass,
     ) -> Result<(StoredSaliency, f32), RevisitError> {
         let reader = self.take_reader(ticket)?;
-        let mut revisitor = match self.revisitors.remove(&*beat.model) {
-            Some(revisitor) => revisitor,
-            None => Revisitor::of(beat)?,
+        let known = self.revisitors.remove(&*beat.model);
+        let mut revisitor = match known.map_or_else(|| Revisitor::of(beat), Ok) {
+            Ok(revisitor) => revisitor,
+            Err(error) => {
+                self.reader = Some(reader);
+                return Err(error);
+            }
         };
         let given_up = || ticket.is_given_up();
         let explained = revisitor.explain_unless(&reader, beat, method, class, &given_up);
@@ -77,7 +85,7 @@ impl Desk {
             self.revisitors.clear();
         }
         self.revisitors.insert(beat.model.to_string(), revisitor);
-        if !matches!(explained, Err(RevisitError::Store(_))) {
+        if ticket.is_given_up() || !matches!(explained, Err(RevisitError::Store(_))) {
             self.reader = Some(reader);
         }
         explained.map(|(saliency, seen)| (saliency, seen.difference))

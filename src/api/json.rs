@@ -38,6 +38,11 @@ pub(super) fn integer(value: u64) -> u64 {
     value.min(LARGEST_INTEGER.unsigned_abs())
 }
 
+/// A channel as people count them, from 1.
+pub(super) const fn number(channel: u8) -> u8 {
+    channel.saturating_add(1)
+}
+
 pub(super) fn by_class<T: Copy>(values: [T; CLASS_COUNT]) -> BTreeMap<char, T> {
     BeatClass::ALL
         .into_iter()
@@ -66,6 +71,8 @@ pub(super) struct Beat {
     unclassifiable_reason: Option<&'static str>,
     probabilities: BTreeMap<char, f32>,
     channel: u8,
+    channel_number: u8,
+    lead: Option<String>,
     signal_quality: &'static str,
     window_complete: bool,
     label_delay_ms: f32,
@@ -95,6 +102,8 @@ impl From<&StoredBeat> for Beat {
             unclassifiable_reason: beat.unclassifiable.map(Unclassifiable::name),
             probabilities: by_class(beat.probabilities),
             channel: beat.channel,
+            channel_number: number(beat.channel),
+            lead: row.lead.as_deref().map(str::to_owned),
             signal_quality: beat.quality.name(),
             window_complete: beat.window_complete,
             label_delay_ms: beat.label_delay_ms,
@@ -219,6 +228,8 @@ pub(super) struct Event {
     after_beat: i64,
     phase: Option<String>,
     subject: Option<String>,
+    channel_number: Option<u8>,
+    lead: Option<String>,
     began_sample: Option<u64>,
     began_monotonic_us: Option<u64>,
 }
@@ -238,6 +249,8 @@ impl From<&StoredEvent> for Event {
             after_beat: row.after_beat,
             phase: row.phase.clone(),
             subject: row.subject.clone(),
+            channel_number: row.channel().map(number),
+            lead: row.lead.as_deref().map(str::to_owned),
             began_sample: row.began.map(|(sample, _)| integer(sample)),
             began_monotonic_us: row.began.map(|(_, time)| monotonic_us(time)),
         }
@@ -279,6 +292,25 @@ impl From<&StoredAudit> for Audit {
 }
 
 #[derive(Serialize)]
+struct Channel {
+    channel_number: u8,
+    lead: Option<String>,
+}
+
+impl Channel {
+    fn all(leads: &[String; 2]) -> [Self; 2] {
+        let mut channel_number = 0;
+        leads.each_ref().map(|lead| {
+            channel_number += 1;
+            Self {
+                channel_number,
+                lead: (!lead.is_empty()).then(|| lead.clone()),
+            }
+        })
+    }
+}
+
+#[derive(Serialize)]
 pub(super) struct Session {
     id: i64,
     source: String,
@@ -286,6 +318,7 @@ pub(super) struct Session {
     chip: String,
     sample_rate_hz: f64,
     uv_per_code: [f64; 2],
+    channels: [Channel; 2],
     model: String,
     engine: String,
     start_time: Option<String>,
@@ -314,6 +347,7 @@ impl From<&StoredSession> for Session {
             chip: row.info.chip.clone(),
             sample_rate_hz: row.info.sample_rate_hz,
             uv_per_code: row.info.uv_per_code,
+            channels: Channel::all(&row.info.leads),
             model: row.info.model.clone(),
             engine: row.info.engine.clone(),
             start_time: start.text,

@@ -206,7 +206,7 @@ impl LiveStatus {
     /// Keeps the list of what is wrong now.
     pub fn note(&mut self, event: &Event) {
         match event.episode {
-            Episode::Momentary => {}
+            Episode::Momentary | Episode::MomentaryOf { .. } => {}
             Episode::Begins { subject } => self.conditions.push(Condition {
                 kind: event.kind,
                 subject,

@@ -10,13 +10,14 @@ use super::counters::read;
 use super::desk::Desk;
 use super::engines::EnginesJson;
 use super::heart_rate::heart_rate_bpm;
-use super::json::{Beat, Instant, LiveBeat, Session, by_class, integer};
+use super::json::{Beat, Instant, LiveBeat, Session, by_class, integer, number};
 use super::live::{AcquisitionStatus, Condition, LiveSession, LiveStatus};
 use super::pools::{Pool, Ticket};
 use super::problem::Problem;
 use super::routes::note_order;
 use super::server::Shared;
 use crate::acquisition::EdgeNumbers;
+use crate::pipeline::channel_of_subject;
 use crate::signal::SignalQuality;
 use crate::store::{Epoch, StoredBeat, StoredSession, Totals, WriterMonitor, WriterStatus};
 use crate::time::{ClockRelation, WallUs};
@@ -59,6 +60,7 @@ pub(super) struct Status {
 struct ConditionJson {
     kind: &'static str,
     subject: &'static str,
+    channel_number: Option<u8>,
     detail: String,
     since_sample: u64,
     since_time: Option<String>,
@@ -71,6 +73,7 @@ impl ConditionJson {
         Self {
             kind: condition.kind,
             subject: condition.subject,
+            channel_number: channel_of_subject(condition.subject).map(number),
             detail: condition.detail,
             since_sample: condition.since_sample,
             since_time: since.text,

@@ -4,29 +4,33 @@ use std::path::Path;
 
 use clap::{Args, ValueEnum};
 
-use super::failure::{Cause, Failure};
-use super::session::{ECG_BLOCK_SECONDS, LoadedModel, Treatment};
+use super::failure::Failure;
 use crate::ads1292::ChipModel;
-use crate::explain::{ExplainPolicy, ExplainWhich, Method};
-use crate::model::Rejection;
+use crate::config::{self, Config};
+use crate::explain::Method;
 use crate::model::choose::EngineChoice;
-use crate::pipeline::Details;
-use crate::signal::{ChannelChoice, Mains};
+use crate::signal::Mains;
 
-/// How the signal is treated and labelled.
+/// How the signal is treated and labelled. What is not given is as the daemon has it.
 #[derive(Debug, Clone, Args)]
 pub(super) struct TreatmentArguments {
     /// Network that labels the beats: a built-in name (v1, v2, v1-context, v2-context), a name in
-    /// models/evaluation or the folder $ECG_MODELS names, or a .safetensors file.
-    #[arg(long, value_name = "NAME", default_value = "v1")]
-    model: String,
+    /// models/evaluation or the folder $ECG_MODELS names, or a .safetensors file [default:
+    /// v1-context].
+    #[arg(long, value_name = "NAME")]
+    model: Option<String>,
     /// What runs the network: whatever is measured to be faster, the CPU, or the GPU (a software one
-    /// too; needs a program built with GPU support).
-    #[arg(long, value_name = "NAME", value_enum, default_value = "auto")]
-    engine: EngineArgument,
-    /// Mains frequency to take out.
-    #[arg(long, value_name = "HZ", value_enum, default_value = "60")]
-    mains: MainsArgument,
+    /// too; needs a program built with GPU support) [default: auto].
+    #[arg(long, value_name = "NAME", value_enum)]
+    engine: Option<EngineArgument>,
+    /// Mains frequency to take out [default: 50, but 60 for the shipped traces, which were recorded
+    /// where it is 60].
+    #[arg(long, value_name = "HZ", value_enum)]
+    mains: Option<MainsArgument>,
+    /// Channel the beats are found in and cut from, counted from 1; `auto` takes the first unless the
+    /// other is clearly better [default: auto].
+    #[arg(long, value_name = "auto|1|2", value_parser = channel_choice)]
+    channel: Option<config::ChannelChoice>,
     /// Beats whose class is less probable than this are unclassifiable; 0 is no limit [default: the
     /// model's own limit, if it has one].
     #[arg(long, value_name = "PROBABILITY", value_parser = probability)]
@@ -34,16 +38,14 @@ pub(super) struct TreatmentArguments {
     /// Do not call beats unclassifiable for being unlike every class the model knows.
     #[arg(long)]
     ignore_novelty: bool,
-    /// Beats that get a map of why they were called what they were, stored with them.
-    #[arg(long, value_name = "WHICH", value_enum, default_value = "on-request")]
-    explain: ExplainArgument,
-    /// How they are explained.
-    #[arg(long, value_name = "METHOD", value_enum, default_value = "gradcam")]
-    explain_method: MethodArgument,
+    /// Beats that get a map of why they were called what they were, stored with them [default:
+    /// on-request].
+    #[arg(long, value_name = "WHICH", value_enum)]
+    explain: Option<ExplainArgument>,
+    /// How they are explained [default: gradcam].
+    #[arg(long, value_name = "METHOD", value_enum)]
+    explain_method: Option<MethodArgument>,
 }
-
-/// Beats whose class is less probable are of low confidence; the configuration can say otherwise.
-const LOW_CONFIDENCE: f64 = 0.8;
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(super) enum ExplainArgument {
@@ -53,7 +55,8 @@ pub(super) enum ExplainArgument {
     All,
     /// Those not called N, and unclassifiable ones.
     Abnormal,
-    /// Those of a class less probable than 0.8, and unclassifiable ones.
+    /// Those of a class less probable than 0.8 (or what the configuration says), and unclassifiable
+    /// ones.
     LowConfidence,
 }
 
@@ -67,7 +70,26 @@ pub(super) enum MethodArgument {
     Shap,
 }
 
+impl ExplainArgument {
+    const fn configured(self) -> config::ExplainBeats {
+        match self {
+            Self::OnRequest => config::ExplainBeats::OnRequest,
+            Self::All => config::ExplainBeats::All,
+            Self::Abnormal => config::ExplainBeats::Abnormal,
+            Self::LowConfidence => config::ExplainBeats::LowConfidence,
+        }
+    }
+}
+
 impl MethodArgument {
+    const fn configured(self) -> config::ExplainMethod {
+        match self {
+            Self::Gradcam => config::ExplainMethod::GradCam,
+            Self::GradcamFine => config::ExplainMethod::GradCamFine,
+            Self::Shap => config::ExplainMethod::Shap,
+        }
+    }
+
     pub(super) fn method(self) -> Method {
         match self {
             Self::Gradcam => Method::GradCam,
@@ -97,6 +119,15 @@ pub(super) enum MainsArgument {
 }
 
 impl MainsArgument {
+    /// As the configuration has it: 0 for none.
+    pub(super) const fn hz(self) -> u32 {
+        match self {
+            Self::Hz50 => 50,
+            Self::Hz60 => 60,
+            Self::None => 0,
+        }
+    }
+
     pub(super) fn filter(self) -> Mains {
         match self {
             Self::Hz50 => Mains::Hz50,
@@ -117,6 +148,14 @@ pub(super) enum EngineArgument {
 }
 
 impl EngineArgument {
+    const fn configured(self) -> config::EngineChoice {
+        match self {
+            Self::Auto => config::EngineChoice::Auto,
+            Self::Cpu => config::EngineChoice::Cpu,
+            Self::Gpu => config::EngineChoice::Gpu,
+        }
+    }
+
     pub(super) fn choice(self) -> EngineChoice {
         match self {
             Self::Auto => EngineChoice::Auto,
@@ -127,38 +166,82 @@ impl EngineArgument {
 }
 
 impl TreatmentArguments {
-    /// The model with its engines.
-    pub(super) fn load(&self) -> Result<LoadedModel, Failure> {
-        LoadedModel::load(&self.model, self.engine.choice(), Cause::Usage)
-    }
-
-    /// Whether only the CPU may classify.
-    pub(super) fn is_cpu_only(&self) -> bool {
-        self.engine == EngineArgument::Cpu
-    }
-
-    pub(super) fn treatment(&self) -> Treatment {
-        Treatment {
-            mains: self.mains.filter(),
-            channel: ChannelChoice::Auto,
-            ecg_block_seconds: Some(ECG_BLOCK_SECONDS),
-            rejection: Rejection {
-                confidence: self.unclassifiable_below,
-                novelty: !self.ignore_novelty,
-            },
-            details: Details::explaining(ExplainPolicy {
-                which: match self.explain {
-                    ExplainArgument::OnRequest => ExplainWhich::OnRequest,
-                    ExplainArgument::All => ExplainWhich::All,
-                    ExplainArgument::Abnormal => ExplainWhich::Abnormal,
-                    ExplainArgument::LowConfidence => ExplainWhich::LowConfidence,
-                },
-                method: self.explain_method.method(),
-                low_confidence: LOW_CONFIDENCE,
-            }),
+    /// `base` with what the command line says instead.
+    pub(super) fn over(&self, base: Config) -> Config {
+        let Config {
+            mut signal,
+            mut model,
+            mut explain,
+            ..
+        } = base.clone();
+        if let Some(name) = &self.model {
+            model.name.clone_from(name);
+        }
+        if let Some(engine) = self.engine {
+            model.engine = engine.configured();
+        }
+        if let Some(probability) = self.unclassifiable_below {
+            model.unclassifiable_below = config::ConfidenceLimit::Below(probability);
+        }
+        model.novelty &= !self.ignore_novelty;
+        if let Some(mains) = self.mains {
+            signal.mains_hz = mains.hz();
+        }
+        if let Some(channel) = self.channel {
+            signal.channel = channel;
+        }
+        if let Some(beats) = self.explain {
+            explain.beats = beats.configured();
+        }
+        if let Some(method) = self.explain_method {
+            explain.method = method.configured();
+        }
+        Config {
+            signal,
+            model,
+            explain,
+            ..base
         }
     }
+
+    /// For the shipped traces.
+    pub(super) fn of_shipped_traces(&self) -> Config {
+        let mut config = Config::default();
+        config.signal.mains_hz = SHIPPED_MAINS.hz();
+        self.over(config)
+    }
+
+    /// Whether the command line names the model or what runs it.
+    pub(super) fn names_model(&self) -> bool {
+        self.model.is_some() || self.engine.is_some()
+    }
 }
+
+/// The mains frequency where the shipped traces were recorded.
+pub(super) const SHIPPED_MAINS: MainsArgument = MainsArgument::Hz60;
+
+/// `auto`, `1` or `2`.
+fn channel_choice(text: &str) -> Result<config::ChannelChoice, String> {
+    match text {
+        "auto" => Ok(config::ChannelChoice::Auto),
+        "1" => Ok(config::ChannelChoice::Fixed(1)),
+        "2" => Ok(config::ChannelChoice::Fixed(2)),
+        "0" => Err(COUNTED_FROM_1.to_owned()),
+        _ => Err("expected auto, 1 or 2".to_owned()),
+    }
+}
+
+/// The place of a signal that people count from 1; the problem with a number they do not count with,
+/// none where it is no number.
+pub(super) fn signal_number(text: &str) -> Result<usize, Option<String>> {
+    let number: usize = text.trim().parse().map_err(|_| None)?;
+    number
+        .checked_sub(1)
+        .ok_or_else(|| Some(COUNTED_FROM_1.to_owned()))
+}
+
+/// Said of a 0 where a channel or signal is meant: it was the first one once.
+const COUNTED_FROM_1: &str = "channels and signals are counted from 1: expected 1 for the first";
 
 /// The chip that must have made a trace.
 #[derive(Debug, Clone, Copy, Args)]

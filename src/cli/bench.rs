@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use super::arguments::TreatmentArguments;
 use super::failure::{Cause, Failure, other};
-use super::output;
+use super::{live, output};
 use crate::service::stop_on_signals;
 
 /// Measure the whole chain, then the classifier.
@@ -93,14 +93,15 @@ struct Summary {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let stop = stop_on_signals().map_err(|error| other("signal handlers", error))?;
-    let model = arguments.treatment.load()?;
+    let config = arguments.treatment.of_shipped_traces();
+    let model = live::model(&config, Cause::Usage)?;
     let mut summary = Summary {
         chain: None,
         classifier: None,
         realtime: None,
     };
     if arguments.measures(Part::Chain) {
-        let chain = chain::measure(arguments, &model, &stop)?;
+        let chain = chain::measure(arguments, &model, live::treatment(&config), &stop)?;
         if !arguments.json {
             output::text_line(&chain.to_string())?;
         }
@@ -114,7 +115,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         summary.classifier = Some(classifier);
     }
     if arguments.measures(Part::Realtime) {
-        let realtime = realtime::measure(arguments, &model, &stop)?;
+        let realtime = realtime::measure(arguments, &model, live::treatment(&config), &stop)?;
         if !arguments.json {
             output::text_line(&realtime.to_string())?;
         }

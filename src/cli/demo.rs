@@ -12,9 +12,10 @@ use serde::Serialize;
 
 use self::agreement::{agreement, annotated, compare};
 use super::arguments::TreatmentArguments;
-use super::failure::{Failure, other};
+use super::failure::{Cause, Failure, other};
+use super::live;
 use super::output::{self, ByClass, text_line};
-use super::session::{LoadedModel, run_trace};
+use super::session::{LoadedModel, Treatment, run_trace};
 use super::traces::{DEMO_TRACES, DemoTrace};
 use crate::api::{ApiOptions, ServiceState};
 use crate::evaluate::Confusion;
@@ -76,7 +77,8 @@ struct TraceSummary {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let model = arguments.treatment.load()?;
+    let config = arguments.treatment.of_shipped_traces();
+    let model = live::model(&config, Cause::Usage)?;
     let (database, socket) = places(arguments)?;
     let stop = stop_on_signals().map_err(|error| other("signal handlers", error))?;
     let gateway = Gateway::open(&GatewayOptions {
@@ -91,7 +93,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut seconds = 0.0;
     for trace in DEMO_TRACES {
         let began = Instant::now();
-        let (beats, summary) = replay_one(trace, &gateway, arguments, &model, &stop)?;
+        let (beats, summary) =
+            replay_one(trace, &gateway, live::treatment(&config), &model, &stop)?;
         seconds += began.elapsed().as_secs_f64();
         if !arguments.json {
             table::print(trace, &beats, &summary.compared)?;
@@ -123,7 +126,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 fn replay_one(
     trace: &DemoTrace,
     gateway: &Gateway,
-    arguments: &Arguments,
+    treatment: Treatment,
     model: &LoadedModel,
     stop: &AtomicBool,
 ) -> Result<(Vec<LabelledBeat>, TraceSummary), Failure> {
@@ -132,7 +135,7 @@ fn replay_one(
     let (report, ended) = run_trace(
         gateway,
         trace.open()?,
-        (Path::new(trace.file), arguments.treatment.treatment()),
+        (Path::new(trace.file), treatment),
         model,
         stop,
         &mut |event| {
@@ -201,24 +204,59 @@ fn introduce(model: &LoadedModel) -> Result<(), Failure> {
         "ECG: MIT-BIH Arrhythmia Database (Moody and Mark 2001), DOI 10.13026/C2F305, ODC-By 1.0",
     )?;
     text_line("This is an engineering and research system, not a medical device.")?;
-    if model.patients_shared() == Some(true) {
-        text_line(&format!(
-            "Model {} saw other beats of these patients in training (the paper's random split): \
-             expect less agreement on strangers.",
-            model.name()
-        ))?;
+    text_line(&acquaintance(model))
+}
+
+/// What the model has seen of these patients, since the agreement says nothing without it.
+fn acquaintance(model: &LoadedModel) -> String {
+    let name = model.name();
+    let records: Vec<&str> = DEMO_TRACES.iter().map(DemoTrace::record).collect();
+    let seen: Option<usize> = records
+        .iter()
+        .map(|record| model.has_seen(record).map(usize::from))
+        .sum();
+    let all = records.len();
+    let of = |seen| {
+        if seen == all {
+            format!("all {all} of these")
+        } else {
+            format!("{seen} of these {all}")
+        }
+    };
+    match seen {
+        None => format!(
+            "What model {name} was trained on is not stated in its file: it may have seen these patients."
+        ),
+        Some(0) => format!("Model {name} has seen none of these patients in training."),
+        Some(seen) if model.knows_its_patients_only() => format!(
+            "Model {name} saw most beats of {} patients in training (the paper's random split): expect \
+             less agreement on strangers.",
+            of(seen)
+        ),
+        Some(seen) => format!(
+            "Model {name} was trained on the beats of {} patients, too: expect less agreement on \
+             strangers.",
+            of(seen)
+        ),
     }
-    Ok(())
 }
 
 fn conclude(summary: &Summary, serve: bool) -> Result<(), Failure> {
     text_line(&format!(
-        "\nAll traces: {} beats ({}{}), {} % of {} annotated beats found and labelled alike",
+        "\nAll traces: {} beats ({}{})",
         summary.beats,
         summary.by_class.line(),
         output::unclassifiable(summary.unclassifiable),
+    ))?;
+    text_line(&format!(
+        "{} % of {} annotated beats found and labelled alike{}",
         output::percent(summary.agreement),
         summary.annotated_beats,
+        if summary.patients_in_training == Some(true) {
+            ", by a model that has seen these patients"
+        } else {
+            ""
+        },
     ))?;
     text_line(&format!(
         "{:.0} s of ECG in {:.2} s, {:.0} times real time, model {} on {}",

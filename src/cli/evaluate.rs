@@ -52,6 +52,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         worked.skipped,
         began.elapsed(),
     );
+    for warning in report
+        .models
+        .iter()
+        .filter_map(|model| model.warning.as_ref())
+    {
+        output::warn(warning);
+    }
     if let Some(path) = &arguments.confusion_picture
         && !report.is_empty()
     {

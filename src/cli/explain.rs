@@ -14,7 +14,7 @@ use super::arguments::{MainsArgument, MethodArgument};
 use super::failure::{Cause, Failure, other};
 use super::output;
 use crate::files;
-use crate::model::BeatClass;
+use crate::model::{BeatClass, DEFAULT_MODEL};
 use crate::service::stop_on_signals;
 
 /// Explain why beats were called what they were: Grad-CAM or SHAP maps of single beats, and their mean
@@ -54,17 +54,12 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "CLASS", value_enum)]
     class: Option<ClassArgument>,
     /// Network that labels the beats of traces and records; a database's beats have theirs.
-    #[arg(long, value_name = "NAME", default_value = "v1", conflicts_with = "db")]
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_MODEL, conflicts_with = "db")]
     model: String,
-    /// Mains frequency to take out of traces and records.
-    #[arg(
-        long,
-        value_name = "HZ",
-        value_enum,
-        default_value = "60",
-        conflicts_with = "db"
-    )]
-    mains: MainsArgument,
+    /// Mains frequency to take out of traces and records [default: 50 for traces as in `replay`, 60 for
+    /// the shipped ones as in `demo` and for records as in `evaluate`].
+    #[arg(long, value_name = "HZ", value_enum, conflicts_with = "db")]
+    mains: Option<MainsArgument>,
     /// Draw pictures (SVG) into this directory: the beat with the map over it, one of each class; and
     /// each class's mean map with its spread.
     #[arg(long, value_name = "DIR")]

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use super::failure::{Failure, other};
-use super::session::Treatment;
+use super::failure::{Cause, Failure, other};
+use super::session::{LoadedModel, Treatment};
 use crate::acquisition::{
     Care, EdgeNumbers, FrameSource, GpioAbi, GpioChoice, LiveOptions, QueuedSource, Realtime,
     RealtimeGranted, Session, SourceInfo, SystemClock,
@@ -17,11 +17,10 @@ use crate::ads1292::{
     ChannelSettings, ChipConfig, ChipModel, DataRate, Gain, InputMux, LeadOffCurrent, LeadOffMode,
     LeadOffSense, LeadOffThreshold, Loff, Reference, RightLegDrive,
 };
-use crate::config::{
-    self, AcquisitionConfig, ChipExpected, Config, ExplainConfig, ModelConfig, SignalConfig,
-};
+use crate::config::{self, AcquisitionConfig, ChipExpected, Config, ExplainConfig, ModelConfig};
 use crate::explain::{ExplainPolicy, ExplainWhich, Method};
 use crate::model::Rejection;
+use crate::model::choose::EngineChoice;
 use crate::pipeline::Details;
 use crate::signal::{ChannelChoice, Mains};
 
@@ -161,8 +160,19 @@ pub(super) fn session(config: &Config) -> Session {
     }
 }
 
-/// How the signal is treated.
-pub(super) fn treatment(signal: &SignalConfig, ecg_block_seconds: Option<f64>) -> Treatment {
+/// The network that labels the beats; `cause` is to blame where its engine is not there.
+pub(super) fn model(config: &Config, cause: Cause) -> Result<LoadedModel, Failure> {
+    let choice = match config.model.engine {
+        config::EngineChoice::Auto => EngineChoice::Auto,
+        config::EngineChoice::Cpu => EngineChoice::Cpu,
+        config::EngineChoice::Gpu => EngineChoice::Gpu,
+    };
+    LoadedModel::load(&config.model.name, choice, cause)
+}
+
+/// How the signal is treated and labelled: the same for the chip and for a trace of it.
+pub(super) fn treatment(config: &Config) -> Treatment {
+    let signal = &config.signal;
     Treatment {
         mains: match signal.mains_hz {
             50 => Mains::Hz50,
@@ -175,14 +185,17 @@ pub(super) fn treatment(signal: &SignalConfig, ecg_block_seconds: Option<f64>) -
                 ChannelChoice::Fixed(usize::from(channel.saturating_sub(1)))
             }
         },
-        ecg_block_seconds,
-        rejection: Rejection::default(),
-        details: Details::default(),
+        ecg_block_seconds: config
+            .store
+            .keep_ecg
+            .then(|| f64::from(config.store.ecg_block_seconds)),
+        rejection: rejection(&config.model),
+        details: details(&config.explain),
     }
 }
 
 /// Which beats are explained as they come.
-pub(super) fn details(explain: &ExplainConfig) -> Details {
+fn details(explain: &ExplainConfig) -> Details {
     let policy = ExplainPolicy {
         which: match explain.beats {
             config::ExplainBeats::OnRequest => ExplainWhich::OnRequest,
@@ -201,7 +214,7 @@ pub(super) fn details(explain: &ExplainConfig) -> Details {
 }
 
 /// When a beat is unclassifiable.
-pub(super) fn rejection(model: &ModelConfig) -> Rejection {
+fn rejection(model: &ModelConfig) -> Rejection {
     Rejection {
         confidence: match model.unclassifiable_below {
             config::ConfidenceLimit::OfModel => None,

@@ -22,6 +22,7 @@ mod session;
 mod simulate;
 mod simulated;
 mod traces;
+mod training;
 mod verify;
 
 use std::process::ExitCode;

@@ -11,10 +11,11 @@ use serde::Serialize;
 use super::arguments::{ChipArgument, TreatmentArguments};
 use super::failure::{Cause, Failure, other};
 use super::output::{self, ByClass};
-use super::progress;
 use super::session::{LoadedModel, run_trace, trace_failure};
+use super::{live, progress};
 use crate::acquisition::{FrameSource, open_replay};
 use crate::api::{ApiOptions, ServiceState};
+use crate::config::{Config, EngineChoice};
 use crate::pipeline::{GapCause, Injection, PipelineEvent};
 use crate::service::{Gateway, GatewayOptions, stop_on_signals};
 use crate::store::StoreOptions;
@@ -40,6 +41,11 @@ pub(super) struct Arguments {
     serve: bool,
     #[command(flatten)]
     chip: ChipArgument,
+    /// Treat and label the signal as a daemon of this configuration file does: its sections [signal],
+    /// [model] and [explain], and of [store] whether and in what blocks the raw ECG is kept. What the
+    /// command line names goes before it.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     #[command(flatten)]
     treatment: TreatmentArguments,
     /// Make something go wrong on the host, to see that no beat is lost: `gpu-lost@TIME` (such as
@@ -85,8 +91,14 @@ struct SessionSummary {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let mut model = arguments.treatment.load()?;
-    model.injection = injection(arguments)?;
+    let config = configuration(arguments)?;
+    let cause = if arguments.config.is_some() && !arguments.treatment.names_model() {
+        Cause::Configuration
+    } else {
+        Cause::Usage
+    };
+    let mut model = live::model(&config, cause)?;
+    model.injection = injection(arguments, &config)?;
     let stop = stop_on_signals().map_err(|error| other("signal handlers", error))?;
     let gateway = Gateway::open(&GatewayOptions {
         database: arguments.db.clone(),
@@ -100,7 +112,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut ended = Ok(());
     let bar = progress::bar(arguments.traces.len() as u64, "traces");
     for path in &arguments.traces {
-        let trace_ended = match replay_one(path, &gateway, arguments, &model, &stop) {
+        let trace_ended = match replay_one((path, &config), &gateway, arguments, &model, &stop) {
             Ok((session, trace_ended)) => {
                 sessions.push(session);
                 trace_ended
@@ -138,11 +150,20 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     ended.and(closed.map_err(|error| Failure::from(error).of_database(&arguments.db)))
 }
 
-fn injection(arguments: &Arguments) -> Result<Option<Arc<Injection>>, Failure> {
-    if arguments.inject.is_some() && arguments.treatment.is_cpu_only() {
+/// What the daemon would do, changed by the command line.
+fn configuration(arguments: &Arguments) -> Result<Config, Failure> {
+    let base = match &arguments.config {
+        Some(path) => Config::load(path)?,
+        None => Config::default(),
+    };
+    Ok(arguments.treatment.over(base))
+}
+
+fn injection(arguments: &Arguments, config: &Config) -> Result<Option<Arc<Injection>>, Failure> {
+    if arguments.inject.is_some() && config.model.engine == EngineChoice::Cpu {
         return Err(Failure::new(
             Cause::Usage,
-            "--inject gpu-lost: --engine cpu has no GPU to lose, expected gpu or auto",
+            "--inject gpu-lost: engine cpu has no GPU to lose, expected gpu or auto",
         ));
     }
     Ok(arguments.inject.clone())
@@ -151,7 +172,7 @@ fn injection(arguments: &Arguments) -> Result<Option<Arc<Injection>>, Failure> {
 /// Replays one trace: what its session holds, and how the trace ended. Without a session there is
 /// the failure alone.
 fn replay_one(
-    path: &Path,
+    (path, config): (&Path, &Config),
     gateway: &Gateway,
     arguments: &Arguments,
     model: &LoadedModel,
@@ -159,12 +180,16 @@ fn replay_one(
 ) -> Result<(SessionSummary, Result<(), Failure>), Failure> {
     let trace = open_replay(path).map_err(|error| trace_failure(path, error))?;
     arguments.chip.require(trace.0.info().chip, path)?;
+    let whose = format!("that of {}", path.display());
+    if let Some(warning) = model.stranger_warning_of(trace.0.info(), &whose) {
+        output::warn(&warning);
+    }
     let mut by_class = ByClass::default();
     let (mut bad_frames, mut unclassifiable) = (0, 0);
     let (report, ended) = run_trace(
         gateway,
         trace,
-        (path, arguments.treatment.treatment()),
+        (path, live::treatment(config)),
         model,
         stop,
         &mut |event| match event {

@@ -8,13 +8,12 @@ use clap::Args;
 
 use super::failure::{Cause, Failure, other};
 use super::live;
-use super::session::{LoadedModel, Treatment, pipeline, session_info};
+use super::session::{pipeline, session_info};
 use super::simulated;
 use crate::acquisition::{FrameSource, QueuedSource, Recorder, SystemClock, open_live};
 use crate::api::{Access, AcquisitionStatus, ApiOptions, Named, ServiceState};
 use crate::config::{self, Config};
 use crate::mapped::{OverflowIds, some_are_unmapped};
-use crate::model::choose::EngineChoice;
 use crate::service::{
     Gateway, GatewayOptions, Signals, Supervision, Watched, inherited_socket, service_manager,
     watch_signals,
@@ -50,7 +49,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     super::log::start(&config.log.level.to_string());
     super::memory::check(&arguments.config, &config)?;
     say_who_cannot_be_told_apart(&config);
-    let model = load(&config)?;
+    let model = live::model(&config, Cause::Configuration)?;
+    if let Some(warning) = model.stranger_warning("whoever wears the electrodes") {
+        tracing::warn!("{warning}");
+    }
     if arguments.check {
         return super::output::text_line(&format!(
             "{}: fine; model {} with {} parameters, {} for single beats, {} for backlogs",
@@ -72,15 +74,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     .watching_clock(SystemClock::relation);
     let (kind, origin, source) = open_source(arguments, &config)?;
     super::require_chip(live::expected_chip(&config), source.info().chip, "the chip")?;
-    let block_seconds = config
-        .store
-        .keep_ecg
-        .then(|| f64::from(config.store.ecg_block_seconds));
-    let treatment = Treatment {
-        rejection: live::rejection(&config.model),
-        details: live::details(&config.explain),
-        ..live::treatment(&config.signal, block_seconds)
-    };
+    let treatment = live::treatment(&config);
     let classifier = model.live_engine();
     let info = session_info(kind, &origin, source.info(), &*classifier);
     let mut pipeline = pipeline(source.info(), treatment, classifier)?;
@@ -149,15 +143,6 @@ fn say_who_cannot_be_told_apart(config: &Config) {
              map are refused, whatever the lists of [api] say (PrivateUsers= of the unit?)"
         );
     }
-}
-
-fn load(config: &Config) -> Result<LoadedModel, Failure> {
-    let choice = match config.model.engine {
-        config::EngineChoice::Auto => EngineChoice::Auto,
-        config::EngineChoice::Cpu => EngineChoice::Cpu,
-        config::EngineChoice::Gpu => EngineChoice::Gpu,
-    };
-    LoadedModel::load(&config.model.name, choice, Cause::Configuration)
 }
 
 /// The live chip, or a simulated one where the command line asks for it: what the session's source

@@ -21,9 +21,6 @@ use crate::signal::{
 };
 use crate::store::StoreError;
 
-/// Raw ECG is stored in blocks of this length unless the configuration says otherwise.
-pub(super) const ECG_BLOCK_SECONDS: f64 = 10.0;
-
 /// What the signal chain gives of a beat: the window, what differs in it from the usual beat, and
 /// the rhythm.
 fn chain_window() -> InputDescription {
@@ -108,20 +105,6 @@ impl LoadedModel {
     pub(super) fn live_engine(&self) -> Box<dyn Classifier> {
         self.engines.classifier(false)
     }
-
-    /// What the model was trained on, where its file says so.
-    pub(super) fn training_data(&self) -> Option<&str> {
-        self.model.description().training.get("data")?.as_str()
-    }
-
-    /// Whether the training part held beats of the patients it is tested on (the paper's split).
-    pub(super) fn patients_shared(&self) -> Option<bool> {
-        self.model
-            .description()
-            .training
-            .get("patients_shared")?
-            .as_bool()
-    }
 }
 
 #[cfg(feature = "gpu")]
@@ -198,6 +181,7 @@ pub(super) fn session_info(
         chip: source.chip.to_string(),
         sample_rate_hz: source.sample_rate_hz,
         uv_per_code: source.uv_per_code,
+        leads: source.leads.clone(),
         start: source.start,
         model: classifier.model().description().name.clone(),
         engine: classifier.engine().to_owned(),

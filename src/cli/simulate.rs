@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
-use super::arguments::ChipName;
+use super::arguments::{ChipName, signal_number};
 use super::failure::{Cause, Failure, other};
 use super::simulated::fault_script;
 use super::{chip, output, progress};
@@ -31,7 +31,7 @@ pub(super) struct Arguments {
     /// End in the record, seconds [default: its end].
     #[arg(long, value_name = "SECONDS")]
     to: Option<f64>,
-    /// Signals for channel 1 and 2, counted from 0 [default: the first two that are an ECG].
+    /// Signals for channel 1 and 2, counted from 1 [default: the first two that are an ECG].
     #[arg(long, value_name = "N,N", value_parser = signal_pair)]
     signals: Option<[usize; 2]>,
     /// Samples per second of the chip.
@@ -162,13 +162,12 @@ pub(super) fn file_length(path: &std::path::Path) -> Result<u64, Failure> {
         .map_err(|error| other(path.display(), error))
 }
 
-/// `0,1`: a signal for each channel.
+/// `1,2`: a signal for each channel.
 fn signal_pair(text: &str) -> Result<[usize; 2], String> {
-    let pair = text.split_once(',').and_then(|(first, second)| {
-        let number = |word: &str| word.trim().parse().ok();
-        Some([number(first)?, number(second)?])
-    });
-    pair.ok_or_else(|| "expected two signal numbers such as 0,1".to_owned())
+    let expected = || "expected two signal numbers such as 1,2".to_owned();
+    let (first, second) = text.split_once(',').ok_or_else(expected)?;
+    let place = |word| signal_number(word).map_err(|problem| problem.unwrap_or_else(expected));
+    Ok([place(first)?, place(second)?])
 }
 
 fn wall_start(arguments: &Arguments) -> Result<WallUs, Failure> {

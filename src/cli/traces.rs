@@ -30,7 +30,8 @@ macro_rules! demo_trace {
     };
 }
 
-/// Made by `assets/demo/make`; DS2 records, all five classes among them.
+/// Made by `assets/demo/make`; DS2 records, all five classes among them. The built-in networks have
+/// seen all four in training.
 pub(super) const DEMO_TRACES: &[DemoTrace] = &[
     demo_trace!(
         "200",
@@ -55,6 +56,13 @@ pub(super) const DEMO_TRACES: &[DemoTrace] = &[
 ];
 
 impl DemoTrace {
+    /// The record it was made from.
+    pub(super) fn record(&self) -> &'static str {
+        self.name
+            .split_once(',')
+            .map_or(self.name, |(record, _)| record)
+    }
+
     /// The trace, ready to be replayed.
     pub(super) fn open(&self) -> Result<(Replay, ReplayHandle), Failure> {
         Ok(replay(self.bytes, Path::new(self.file))?)

@@ -16,6 +16,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::model::DEFAULT_MODEL;
+
 pub use choices::{
     ChannelChoice, ChipExpected, ConfidenceLimit, EngineChoice, ExplainBeats, ExplainMethod,
     GpioAbi, GpioLine, LeadOffMode, LogLevel, SocketMode, Synchronous,
@@ -250,7 +252,7 @@ impl Default for SignalConfig {
 impl Default for ModelConfig {
     fn default() -> Self {
         Self {
-            name: "v1-context".to_owned(),
+            name: DEFAULT_MODEL.to_owned(),
             engine: EngineChoice::Auto,
             unclassifiable_below: ConfidenceLimit::OfModel,
             novelty: true,

@@ -38,5 +38,5 @@ pub use matching::{Comparison, MATCH_WINDOW_MS, Pair, match_beats};
 pub use record::{FoundBeat, compare, compare_labels};
 pub use reference::{Reference, ReferenceBeat};
 pub use runs::{RunFigures, RunLength, RunTable};
-pub use sets::{DS1, DS2};
+pub use sets::{DS1, DS2, NEVER_TRAINED, PACED, mitdb_record};
 pub use summary::{Spread, Summary};

@@ -38,6 +38,10 @@ const BUILTIN: &[(&str, &[u8])] = &[
     ),
 ];
 
+/// The network that labels beats wherever no other is asked for: of the built-in ones the best on
+/// patients it has never seen. Everything that has a default takes this.
+pub const DEFAULT_MODEL: &str = "v1-context";
+
 /// Largest weights file that is read: room for [`super::MAX_PARAMETERS`] and their description.
 const MAX_FILE_BYTES: u64 = 8 << 20;
 

@@ -20,7 +20,7 @@ mod weights;
 #[cfg(test)]
 mod weights_tests;
 
-pub use builtin::builtin_models;
+pub use builtin::{DEFAULT_MODEL, builtin_models};
 pub use class::{AamiClass, BeatClass, CLASS_COUNT};
 pub use classifier::{Classifier, ClassifyError, Outputs, OutputsMut, Wanted};
 pub use cpu::{CpuGradient, CpuIsa, CpuReference, CpuSimd, best_cpu_engine};

@@ -6,7 +6,8 @@ use super::input::Decision;
 /// Why a beat counts as unclassifiable. The network's class stays beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Unclassifiable {
-    /// Nothing can be read from the signal: flat, or an electrode off.
+    /// Nothing can be read from the signal: flat, an electrode off, or not there: the beat's window
+    /// begins before the signal, or ends within the QRS complex.
     PoorSignal,
     /// The beat looks like none of the five classes (paced and fusion beats do).
     OutOfClass,

@@ -9,6 +9,26 @@ use crate::time::MonotonicNs;
 /// Names of the channels as an episode's subject.
 const CHANNELS: [&str; CHANNEL_COUNT] = ["ch1", "ch2"];
 
+/// The name of a channel, counted from 0, as an event's subject.
+pub(super) fn channel_name(channel: usize) -> &'static str {
+    CHANNELS.get(channel).copied().unwrap_or_default()
+}
+
+/// Which channel, counted from 0, an event's subject belongs to: a channel (`ch1`) or one of its
+/// electrodes (`in1p`, `in1n`).
+#[must_use]
+pub fn channel_of_subject(subject: &str) -> Option<u8> {
+    let subject = subject.strip_prefix("ch").or_else(|| {
+        let electrode = subject.strip_prefix("in")?;
+        electrode.strip_suffix(['p', 'n'])
+    })?;
+    match subject {
+        "1" => Some(0),
+        "2" => Some(1),
+        _ => None,
+    }
+}
+
 /// What lasts now, and since when.
 #[derive(Debug, Default)]
 pub(super) struct Episodes {
@@ -54,7 +74,7 @@ impl Episodes {
         sample: u64,
         time: MonotonicNs,
     ) -> impl Iterator<Item = Event> + use<> {
-        let subject = CHANNELS.get(channel).copied().unwrap_or_default();
+        let subject = channel_name(channel);
         let mut since = self.channels.get_mut(channel);
         let before = since.as_mut().and_then(|since| since.take());
         let ends = before.and_then(|(quality, began_sample, began)| {
@@ -106,6 +126,24 @@ const fn kind(quality: SignalQuality) -> Option<(&'static str, &'static str)> {
 mod tests {
     use super::*;
     use crate::ads1292::LeadOff;
+
+    #[test]
+    fn a_subject_names_its_channel() {
+        for electrode in Electrode::ALL {
+            let expected = match electrode {
+                Electrode::In1P | Electrode::In1N => Some(0),
+                Electrode::In2P | Electrode::In2N => Some(1),
+                Electrode::Rld => None,
+            };
+            assert_eq!(channel_of_subject(electrode.name()), expected);
+        }
+        for (channel, name) in (0..).zip(CHANNELS) {
+            assert_eq!(channel_of_subject(name), Some(channel));
+        }
+        for other in ["", "chip", "ch", "ch3", "in1", "in1pn", "1"] {
+            assert_eq!(channel_of_subject(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn an_end_knows_its_beginning() {

@@ -25,6 +25,8 @@ pub struct SessionInfo {
     pub sample_rate_hz: f64,
     /// Microvolts per code, per channel.
     pub uv_per_code: [f64; CHANNEL_COUNT],
+    /// Names of the leads, empty where unknown.
+    pub leads: [String; CHANNEL_COUNT],
     /// The session's start on both clocks.
     pub start: ClockRelation,
     /// Name of the model that labels the beats, e.g. `v1`.
@@ -50,7 +52,7 @@ pub struct LabelledBeat {
     pub unclassifiable: Option<Unclassifiable>,
     /// Softmax of the logits, in the order N L R A V, sums to 1.
     pub probabilities: [f32; CLASS_COUNT],
-    /// Channel the classified window was cut from, 0 or 1.
+    /// Channel the classified window was cut from, 0 or 1; people are told 1 or 2.
     pub channel: u8,
     /// Quality of that channel around the beat.
     pub quality: SignalQuality,

@@ -16,8 +16,9 @@ use crate::time::MonotonicNs;
 const MOST_HELD: usize = 1024;
 
 enum Held {
-    /// The next beat of the batch, without its label; what is kept of it where details are told.
-    Beat(LabelledBeat, Option<Box<Kept>>),
+    /// The next beat of the batch, without its label; whether its window can be read; what is kept of
+    /// it where details are told.
+    Beat(LabelledBeat, bool, Option<Box<Kept>>),
     Other(PipelineEvent),
 }
 
@@ -69,7 +70,7 @@ impl Outlet {
                 rr_s: cut.rr.rr_s,
             })
         });
-        self.held.push(Held::Beat(beat, kept));
+        self.held.push(Held::Beat(beat, cut.readable, kept));
         if self.labeller.is_full() {
             self.label(sink)?;
         }
@@ -104,7 +105,7 @@ impl Outlet {
         let beats = self.labeller.waiting();
         let times = || {
             self.held.iter().filter_map(|held| match held {
-                Held::Beat(beat, _) => Some((beat.r_sample, beat.r_time)),
+                Held::Beat(beat, ..) => Some((beat.r_sample, beat.r_time)),
                 Held::Other(_) => None,
             })
         };
@@ -135,9 +136,9 @@ impl Outlet {
         for held in self.held.drain(..) {
             match held {
                 Held::Other(event) => sink(event),
-                Held::Beat(mut beat, kept) => {
+                Held::Beat(mut beat, readable, kept) => {
                     if outcome.is_ok() {
-                        let usable = beat.quality.is_usable();
+                        let usable = readable && beat.quality.is_usable();
                         match self.labeller.verdict(number, usable) {
                             Ok((decision, unclassifiable)) => {
                                 beat.unclassifiable = unclassifiable;

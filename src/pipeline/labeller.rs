@@ -206,6 +206,7 @@ mod tests {
             channel: 0,
             window_uv: std::array::from_fn(|k| 500.0 * (k as f32 * 0.3).sin()),
             window_complete: true,
+            readable: true,
             template_uv: None,
             rr: RrFeatures {
                 rr_s: None,

@@ -13,6 +13,7 @@ mod timeline;
 
 pub use crate::acquisition::{Episode, Event, Gap, GapCause};
 pub use detail::{BeatDetail, Details, SeenBeat};
+pub use episodes::channel_of_subject;
 pub use event::{CHANNEL_COUNT, EcgBlock, LabelledBeat, PipelineEvent, SessionInfo};
 pub use injection::{Injection, InjectionError};
 pub use labeller::LabelError;

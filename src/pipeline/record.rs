@@ -285,12 +285,15 @@ fn choose(header: &Header, choice: SignalChoice) -> Result<Vec<usize>, String> {
     match choice {
         SignalChoice::Fixed(signal) => match header.signals.get(signal) {
             None => Err(format!(
-                "no signal {signal}, the record has {} (counted from 0)",
+                "no signal {}, the record has {} (counted from 1)",
+                signal + 1,
                 header.signals.len()
             )),
             Some(spec) if spec.uv_conversion().is_none() => Err(format!(
-                "signal {signal} ({}) is in `{}`, expected V, mV, uV or nV",
-                spec.description, spec.units
+                "signal {} ({}) is in `{}`, expected V, mV, uV or nV",
+                signal + 1,
+                spec.description,
+                spec.units
             )),
             Some(_) => Ok(vec![signal]),
         },

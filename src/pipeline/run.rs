@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::blocks::BlockBuilder;
 use super::detail::Details;
-use super::episodes::Episodes;
+use super::episodes::{Episodes, channel_name};
 use super::event::{CHANNEL_COUNT, LabelledBeat, PipelineEvent};
 use super::held::{Outlet, UNDECIDED};
 use super::injection::Injection;
@@ -240,20 +240,22 @@ impl Pipeline {
                         let outcome = outlet.other(PipelineEvent::Event(episode), sink);
                         handed_on = handed_on.and(outcome);
                     }
-                    let event = Event::momentary(
-                        sample,
-                        time,
+                    let name = channel_name(channel);
+                    let event = Event::momentary_of(
+                        name,
+                        (sample, time),
                         "quality_changed",
-                        format!("channel {channel}: {}", describe(quality)),
+                        format!("{name}: {}", describe(quality)),
                     );
                     handed_on.and(outlet.other(PipelineEvent::Event(event), sink))
                 }
                 ChainEvent::ChannelSwitched { sample, channel } => {
-                    let event = Event::momentary(
-                        sample,
-                        timeline.time_of(sample),
+                    let name = channel_name(channel);
+                    let event = Event::momentary_of(
+                        name,
+                        (sample, timeline.time_of(sample)),
                         "channel_switched",
-                        format!("beats are taken from channel {channel}"),
+                        format!("beats are taken from {name}"),
                     );
                     outlet.other(PipelineEvent::Event(event), sink)
                 }
@@ -305,8 +307,56 @@ mod tests {
 
     use super::*;
     use crate::acquisition::{Acquired, FrameSource, GapCause, open_replay};
-    use crate::model::{Model, best_cpu_engine};
+    use crate::model::{Model, Unclassifiable, best_cpu_engine};
     use crate::signal::SampleRate;
+
+    /// The demo's trace of record 214 begins 0.16 s before an R peak.
+    #[test]
+    fn a_beat_that_begins_before_the_signal_is_unclassifiable() {
+        let trace = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/demo/214.ecgtrace.gz");
+        let (mut source, _) = open_replay(&trace).unwrap();
+        let from = source.info().clone();
+        let config = PipelineConfig {
+            chain: ChainConfig::new(SampleRate::from_hz(from.sample_rate_hz).unwrap()),
+            uv_per_code: from.uv_per_code,
+            ecg_block_samples: None,
+            rejection: Rejection::default(),
+        };
+        // v1 has no limits of its own: nothing but the signal makes its beats unclassifiable.
+        let model = Arc::new(Model::load("v1").unwrap());
+        let mut pipeline = Pipeline::new(&config, best_cpu_engine(model, 8)).unwrap();
+        let mut beats = Vec::new();
+        let mut sink = |event| {
+            if let PipelineEvent::Beat(beat) = event {
+                beats.push(beat);
+            }
+        };
+        // A gap that ends 0.2 s before an R peak, and the end 0.09 s behind one.
+        let (gap, end) = (5_000..5_777, 8_697);
+        while let Some(acquired) = source.next().unwrap() {
+            let Acquired::Sample(sample) = acquired else {
+                continue;
+            };
+            if sample.index == end {
+                break;
+            }
+            if !gap.contains(&sample.index) {
+                pipeline.push(&sample, &mut sink).unwrap();
+            }
+        }
+        pipeline.finish(&mut sink).unwrap();
+        let poor: Vec<u64> = beats
+            .iter()
+            .filter(|beat| beat.unclassifiable == Some(Unclassifiable::PoorSignal))
+            .map(|beat| beat.r_sample)
+            .collect();
+        let near = |(found, expected): (&u64, u64)| found.abs_diff(expected) <= 2;
+        assert!(
+            poor.len() == 3 && poor.iter().zip([81, 5_877, 8_652]).all(near),
+            "{poor:?}"
+        );
+        assert!(beats.len() > 15, "{}", beats.len());
+    }
 
     /// Beats that wait to be classified together hold no gap back: the raw ECG behind it does not wait.
     #[test]

@@ -47,6 +47,7 @@ fn session(model: &str, mains: Mains, seconds: u64, keep_ecg: bool) -> Session {
         chip: from.chip.to_string(),
         sample_rate_hz: from.sample_rate_hz,
         uv_per_code: from.uv_per_code,
+        leads: ["I".to_owned(), "II".to_owned()],
         start: from.start,
         model: model.description().name.clone(),
         engine: "cpu".to_owned(),

@@ -151,6 +151,7 @@ impl House {
             chip: from.chip.to_string(),
             sample_rate_hz: from.sample_rate_hz,
             uv_per_code: from.uv_per_code,
+            leads: ["I".to_owned(), "II".to_owned()],
             start: from.start,
             model: "v2".to_owned(),
             engine: "observed".to_owned(),

@@ -11,6 +11,8 @@ use super::{
 
 /// Conditioned samples from one sample of a window to the next.
 const WINDOW_STEP: u64 = 2;
+/// Conditioned samples behind an R peak that a QRS complex may reach, wide ones too (120 ms).
+const QRS_AFTER_R: u64 = CHAIN_RATE_HZ as u64 * 120 / 1_000;
 /// The first channel must have been no worse than the other for this long to be taken again, s.
 const RETURN_AFTER_S: f64 = 10.0;
 
@@ -23,6 +25,7 @@ struct Cut {
     r_s: f64,
     window_uv: [f32; WINDOW_SAMPLES],
     window_complete: bool,
+    readable: bool,
     quality: SignalQuality,
 }
 
@@ -186,6 +189,7 @@ impl BeatKeeper {
             channel: cut.channel,
             window_uv: cut.window_uv,
             window_complete: cut.window_complete,
+            readable: cut.readable,
             template_uv,
             rr: self.rr.add(cut.r_s),
             quality: cut.quality,
@@ -201,13 +205,14 @@ impl Cut {
         for (value, step) in window_uv.iter_mut().zip(0_u64..) {
             *value = history.at((beat.index + WINDOW_STEP * step).saturating_sub(before));
         }
+        let begins_inside = beat.index >= history.first() + before;
         Self {
             channel,
             r: beat.index,
             r_s: (beat.index as f64 + f64::from(beat.offset)) / f64::from(CHAIN_RATE_HZ),
             window_uv,
-            window_complete: beat.index >= history.first() + before
-                && beat.index + after < history.end(),
+            window_complete: begins_inside && beat.index + after < history.end(),
+            readable: begins_inside && beat.index + QRS_AFTER_R < history.end(),
             quality,
         }
     }

@@ -107,6 +107,10 @@ pub struct CutBeat {
     /// False if a part of the window lies outside the signal (start, gap, end); it repeats the
     /// nearest sample.
     pub window_complete: bool,
+    /// False if too much of the window is missing to tell what beat it is: it begins before the signal
+    /// (at the start, behind a gap or behind an electrode that was off), or it is cut so near R that a
+    /// part of the QRS complex is missing.
+    pub readable: bool,
     /// The usual beat of the channel before this one, laid out as the window: sample by sample the
     /// median of the last up to 64 complete windows, found anew after every eighth beat (each of
     /// the first eight). `None` for a channel's first beat.

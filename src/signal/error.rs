@@ -22,7 +22,7 @@ pub enum SignalError {
         found: usize,
     },
     /// The chosen channel is not there.
-    #[error("channel: found {found}, expected less than the number of channels, {channels}")]
+    #[error("channel: found {number}, expected 1 to {channels}", number = found + 1)]
     Channel {
         /// The channel asked for, counted from 0.
         found: usize,

@@ -283,6 +283,70 @@ fn a_gap_shifts_nothing_behind_it() {
 }
 
 #[test]
+fn a_beat_whose_window_is_cut_too_far_cannot_be_read() {
+    let mut failed = Vec::new();
+    // Seconds of signal before and after R of the beat in question, and whether it can be read.
+    for (before_s, after_s, expected) in [
+        (0.05, 1.0, false),
+        (0.25, 1.0, false),
+        (0.42, 1.0, false),
+        (0.46, 1.0, true),
+        (1.0, 0.10, false),
+        (1.0, 0.14, true),
+        (1.0, 0.50, true),
+        (1.0, 0.60, true),
+    ] {
+        for rate_hz in [128.0, 360.0, 500.0, 8000.0] {
+            let truth_s = beat_times_s(20.0);
+            // At the signal's start and end, and at the ends of a gap.
+            let at_the_start = |seconds: f64| samples_in(truth_s[10] + seconds, rate_hz);
+            let (from, to) = (at_the_start(-before_s), at_the_start(after_s));
+            let all = samples_in(18.0, rate_hz);
+            let after_gap = (0..samples_in(6.0, rate_hz)).chain(from..all);
+            let before_gap = (0..to).chain(samples_in(14.0, rate_hz)..all);
+            for indices in [
+                (from..to).collect::<Vec<_>>(),
+                if before_s < 1.0 {
+                    after_gap.collect()
+                } else {
+                    before_gap.collect()
+                },
+            ] {
+                let samples = indices.iter().map(|&i| sample(i, rate_hz, &truth_s));
+                let events = run(&config(rate_hz), samples);
+                let beats = beats(&events);
+                let near =
+                    |beat: &&&CutBeat| (beat.r_sample as f64 / rate_hz - truth_s[10]).abs() < 0.02;
+                let found = beats.iter().find(near).map(|beat| beat.readable);
+                if found != Some(expected) {
+                    let length = indices.len();
+                    failed.push((before_s, after_s, rate_hz, length, found));
+                }
+            }
+        }
+    }
+    assert!(failed.is_empty(), "{failed:#?}");
+}
+
+#[test]
+fn a_t_wave_at_the_very_start_is_no_beat() {
+    let mut failed = Vec::new();
+    for rate_hz in [128.0, 360.0, 500.0] {
+        // One beat in 1.2 s: the next is not in sight when the T wave must be decided.
+        let truth_s: Vec<f64> = (0..12).map(|beat| 0.7 + 1.2 * f64::from(beat)).collect();
+        for behind_r_s in [0.10, 0.12, 0.14, 0.16, 0.18] {
+            let from = samples_in(truth_s[0] + behind_r_s, rate_hz);
+            let samples = (from..samples_in(14.0, rate_hz)).map(|i| sample(i, rate_hz, &truth_s));
+            let events = run(&config(rate_hz), samples);
+            for problem in errors(&beats(&events), rate_hz, &truth_s[1..], 0.02) {
+                failed.push(format!("{rate_hz} Hz, {behind_r_s} s behind R: {problem}"));
+            }
+        }
+    }
+    assert!(failed.is_empty(), "{failed:#?}");
+}
+
+#[test]
 fn a_lost_conversion_is_bridged() {
     let (rate_hz, truth_s) = (500.0, beat_times_s(20.0));
     let all = || (0..samples_in(20.0, rate_hz)).map(|i| sample(i, rate_hz, &truth_s));

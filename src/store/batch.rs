@@ -12,7 +12,7 @@ use super::audit::AuditQueue;
 use super::chain::{self, Chain, ChainHead, Kind};
 use super::error::Context;
 use super::outage::{Backlog, MapsWaiting};
-use super::rows::{Commit, CommittedRow, SessionCounts, StoredBeat, StoredEvent, StoredGap};
+use super::rows::{Commit, CommittedRow, Leads, SessionCounts, StoredBeat, StoredEvent, StoredGap};
 use super::saliency::StoredSaliency;
 use super::statements::{EncodedBlock, Statements};
 
@@ -107,6 +107,7 @@ struct Progress<'a> {
     statements: &'a Statements<'a>,
     chain: Chain<'a>,
     session: i64,
+    leads: Leads,
     /// The last beat's decider and its row.
     decider: Option<(Decider, i64)>,
     newest_beat: i64,
@@ -161,6 +162,7 @@ pub(super) fn commit_batch(
         statements: &statements,
         chain,
         session: row,
+        leads: Leads::new(&session.info),
         decider: None,
         newest_beat: before.beat,
         clocks: session.clocks,
@@ -264,6 +266,7 @@ impl Progress<'_> {
                     r_wall,
                     model: Arc::clone(&decider.model),
                     engine: Arc::clone(&decider.engine),
+                    lead: self.leads.of(beat.channel),
                     beat: beat.clone(),
                 };
                 self.link(Kind::Beat, stored.id, || chain::beat(&stored))?;
@@ -291,7 +294,13 @@ impl Progress<'_> {
                 let wall = self.clocks.wall_at(event.time);
                 let id = statements.event(session, wall, self.newest_beat, event)?;
                 self.counts.events += 1;
-                let stored = StoredEvent::new(id, session, wall, self.newest_beat, event.clone());
+                let stored = StoredEvent::new(
+                    id,
+                    (session, &self.leads),
+                    wall,
+                    self.newest_beat,
+                    event.clone(),
+                );
                 self.link(Kind::Event, id, || chain::event(&stored))?;
                 self.rows.push(CommittedRow::Event(stored));
             }

@@ -8,7 +8,7 @@
 //! | 1-3 | number of samples per channel, LEB128, 0 to 65,536 |
 //! | rest | body |
 //!
-//! and the body holds channel 0, then channel 1, each as one byte *order* (1 or 2), the first code
+//! and the body holds channel 1, then channel 2, each as one byte *order* (1 or 2), the first code
 //! and then the differences of that order between neighbours, all of them zigzag-mapped (RFC-style
 //! protobuf `sint32`) and written as LEB128. Differences wrap at 32 bits, so every `i32` comes back
 //! exactly. An encoding byte of any other value belongs to a later version and is refused.
@@ -50,7 +50,7 @@ pub enum CodecError {
         field: &'static str,
     },
     /// A channel's order byte is neither 1 nor 2.
-    #[error("difference order {found} of channel {channel}, expected 1 or 2")]
+    #[error("difference order {found} of channel {number}, expected 1 or 2", number = channel + 1)]
     UnknownOrder {
         /// 0 or 1.
         channel: usize,
@@ -243,9 +243,9 @@ fn decode_channel(
     codes: &mut [[i32; CHANNEL_COUNT]],
 ) -> Result<(), CodecError> {
     let field = if channel == 0 {
-        "channel 0"
-    } else {
         "channel 1"
+    } else {
+        "channel 2"
     };
     let second_order = match body.byte(field)? {
         1 => false,
@@ -407,8 +407,8 @@ pub(super) mod tests {
             ("empty", vec![], "middle of its encoding"),
             ("later version", vec![3, 0, 1, 1], "encoding 3"),
             ("no count", vec![1], "middle of its sample count"),
-            ("cut", plain[..9].to_vec(), "middle of its channel 1"),
-            ("order", vec![1, 1, 9, 0, 1, 0], "order 9 of channel 0"),
+            ("cut", plain[..9].to_vec(), "middle of its channel 2"),
+            ("order", vec![1, 1, 9, 0, 1, 0], "order 9 of channel 1"),
             ("more samples than bytes", vec![1, 200, 1, 1, 0], "samples"),
             (
                 "count too large",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rusqlite::Row;
 
 use crate::model::CLASS_COUNT;
-use crate::pipeline::{Gap, LabelledBeat, SessionInfo};
+use crate::pipeline::{Gap, LabelledBeat, SessionInfo, channel_of_subject};
 use crate::time::{ClockRelation, MonotonicNs, WallUs};
 
 use super::StoreError;
@@ -16,12 +16,15 @@ use super::rows::{
 
 pub(super) const BEAT_COLUMNS: &str = "b.id, b.session, b.r_sample, b.r_monotonic_ns, \
      b.r_wall_us, b.rr_ms, b.class, b.p_n, b.p_l, b.p_r, b.p_a, b.p_v, b.channel, b.quality, \
-     b.window_complete, b.label_delay_ms, d.model, d.engine, b.unclassifiable";
+     b.window_complete, b.label_delay_ms, d.model, d.engine, b.unclassifiable, \
+     (SELECT CASE b.channel WHEN 0 THEN n.lead_0 WHEN 1 THEN n.lead_1 END FROM sessions n \
+     WHERE n.id = b.session)";
 
 pub(super) const SESSION_COLUMNS: &str = "s.id, s.source, s.origin, s.chip, s.sample_rate_hz, \
      s.uv_per_code_0, s.uv_per_code_1, s.start_monotonic_ns, s.start_wall_us, d.model, d.engine, \
      s.end_monotonic_ns, s.end_wall_us, s.end_reason, s.samples, s.beats_n, s.beats_l, s.beats_r, \
-     s.beats_a, s.beats_v, s.gaps, s.missing_samples, s.events, s.beats_unclassifiable";
+     s.beats_a, s.beats_v, s.gaps, s.missing_samples, s.events, s.beats_unclassifiable, s.lead_0, \
+     s.lead_1";
 
 /// Why a row could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +44,11 @@ fn float(row: &Row<'_>, index: usize) -> Result<f32, RowError> {
     Ok(row.get::<_, f64>(index)? as f32)
 }
 
+fn lead<'row>(row: &'row Row<'_>, index: usize) -> Result<Option<&'row str>, RowError> {
+    let text = row.get_ref(index)?.as_str_or_null();
+    Ok(text.map_err(rusqlite::Error::from)?)
+}
+
 #[allow(clippy::cast_possible_truncation)] // as above
 pub(super) fn beat(row: &Row<'_>) -> Result<StoredBeat, RowError> {
     let mut probabilities = [0.0; CLASS_COUNT];
@@ -53,6 +61,7 @@ pub(super) fn beat(row: &Row<'_>) -> Result<StoredBeat, RowError> {
         r_wall: WallUs(row.get(4)?),
         model: Arc::from(row.get_ref(16)?.as_str().map_err(rusqlite::Error::from)?),
         engine: Arc::from(row.get_ref(17)?.as_str().map_err(rusqlite::Error::from)?),
+        lead: lead(row, 19)?.map(Arc::from),
         beat: LabelledBeat {
             r_sample: unsigned(row, 2, "beats.r_sample")?,
             r_time: MonotonicNs(unsigned(row, 3, "beats.r_monotonic_ns")?),
@@ -96,6 +105,7 @@ pub(super) fn session(row: &Row<'_>) -> Result<StoredSession, RowError> {
             chip: row.get(3)?,
             sample_rate_hz: row.get(4)?,
             uv_per_code: [row.get(5)?, row.get(6)?],
+            leads: [lead(row, 24)?, lead(row, 25)?].map(|lead| lead.unwrap_or_default().to_owned()),
             start: ClockRelation {
                 monotonic: MonotonicNs(unsigned(row, 7, "sessions.start_monotonic_ns")?),
                 wall: WallUs(row.get(8)?),
@@ -131,6 +141,11 @@ pub(super) fn gap(row: &Row<'_>) -> Result<StoredGap, RowError> {
 }
 
 pub(super) fn event(row: &Row<'_>) -> Result<StoredEvent, RowError> {
+    let subject: Option<String> = row.get(9)?;
+    let lead = match subject.as_deref().and_then(channel_of_subject) {
+        Some(channel) => lead(row, 12 + usize::from(channel))?.map(Arc::from),
+        None => None,
+    };
     Ok(StoredEvent {
         id: row.get(0)?,
         session: row.get(1)?,
@@ -141,7 +156,8 @@ pub(super) fn event(row: &Row<'_>) -> Result<StoredEvent, RowError> {
         detail: row.get(6)?,
         after_beat: row.get(7)?,
         phase: row.get(8)?,
-        subject: row.get(9)?,
+        subject,
+        lead,
         began: match row.get::<_, Option<i64>>(10)? {
             None => None,
             Some(_) => Some((

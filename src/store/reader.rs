@@ -255,7 +255,9 @@ impl StoreReader {
     pub fn events(&self, filter: &RowFilter) -> Result<Vec<StoredEvent>, StoreError> {
         self.filtered(
             "SELECT id, session, sample, monotonic_ns, wall_us, kind, detail, after_beat, phase, \
-             subject, began_sample, began_monotonic_ns FROM events",
+             subject, began_sample, began_monotonic_ns, \
+             (SELECT n.lead_0 FROM sessions n WHERE n.id = events.session), \
+             (SELECT n.lead_1 FROM sessions n WHERE n.id = events.session) FROM events",
             filter,
             event,
         )

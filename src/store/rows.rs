@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use crate::model::{BeatClass, CLASS_COUNT, Unclassifiable};
-use crate::pipeline::{Episode, Event, Gap, GapCause, LabelledBeat, SessionInfo};
+use crate::pipeline::{
+    CHANNEL_COUNT, Episode, Event, Gap, GapCause, LabelledBeat, SessionInfo, channel_of_subject,
+};
 use crate::signal::SignalQuality;
 use crate::time::{ClockRelation, MonotonicNs, WallUs};
 
@@ -61,6 +63,8 @@ pub struct StoredBeat {
     pub model: Arc<str>,
     /// Engine the model ran on.
     pub engine: Arc<str>,
+    /// Name of its channel's lead, where it is known.
+    pub lead: Option<Arc<str>>,
     /// The beat.
     pub beat: LabelledBeat,
 }
@@ -101,8 +105,10 @@ pub struct StoredEvent {
     pub after_beat: i64,
     /// `begin` or `end` where something that lasts begins or ends with it.
     pub phase: Option<String>,
-    /// What that happens to.
+    /// What it happens to.
     pub subject: Option<String>,
+    /// Name of the lead of the channel it happens to, where it is known.
+    pub lead: Option<Arc<str>>,
     /// In an end: where it began.
     pub began: Option<(u64, MonotonicNs)>,
 }
@@ -147,8 +153,15 @@ impl SessionCounts {
 }
 
 impl StoredEvent {
-    pub(super) fn new(id: i64, session: i64, wall: WallUs, after_beat: i64, event: Event) -> Self {
+    pub(super) fn new(
+        id: i64,
+        (session, leads): (i64, &Leads),
+        wall: WallUs,
+        after_beat: i64,
+        event: Event,
+    ) -> Self {
         let (phase, subject, began) = episode_to_sql(event.episode);
+        let channel = subject.and_then(channel_of_subject);
         Self {
             id,
             session,
@@ -160,9 +173,39 @@ impl StoredEvent {
             after_beat,
             phase: phase.map(str::to_owned),
             subject: subject.map(str::to_owned),
+            lead: channel.and_then(|channel| leads.of(channel)),
             began,
         }
     }
+}
+
+impl StoredEvent {
+    /// The channel it happens to, counted from 0, where it happens to one.
+    #[must_use]
+    pub fn channel(&self) -> Option<u8> {
+        self.subject.as_deref().and_then(channel_of_subject)
+    }
+}
+
+/// Names of a session's leads, where they are known.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Leads([Option<Arc<str>>; CHANNEL_COUNT]);
+
+impl Leads {
+    pub(super) fn new(info: &SessionInfo) -> Self {
+        let known = info.leads.each_ref().map(|lead| lead_to_sql(lead));
+        Self(known.map(|lead| lead.map(Arc::from)))
+    }
+
+    /// Of a channel, counted from 0.
+    pub(super) fn of(&self, channel: u8) -> Option<Arc<str>> {
+        self.0.get(usize::from(channel)).cloned().flatten()
+    }
+}
+
+/// A lead's name; a lead whose name nobody knows is NULL.
+pub(super) fn lead_to_sql(lead: &str) -> Option<&str> {
+    (!lead.is_empty()).then_some(lead)
 }
 
 /// Non-negative numbers as SQLite keeps them (signed 64 bits).
@@ -244,6 +287,7 @@ pub(super) const fn episode_to_sql(
 ) {
     match episode {
         Episode::Momentary => (None, None, None),
+        Episode::MomentaryOf { subject } => (None, Some(subject), None),
         Episode::Begins { subject } => (Some("begin"), Some(subject), None),
         Episode::Ends {
             subject,

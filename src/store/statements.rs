@@ -8,7 +8,7 @@ use crate::time::{ClockRelation, MonotonicNs, WallUs};
 
 use super::chain::{Chain, Hash, Kind};
 use super::error::Context;
-use super::rows::{SessionCounts, class_to_sql, episode_to_sql, to_sql};
+use super::rows::{SessionCounts, class_to_sql, episode_to_sql, lead_to_sql, to_sql};
 use super::{StoreError, StoreMark};
 
 /// A raw ECG block ready to be stored.
@@ -74,11 +74,12 @@ impl Statements<'_> {
 
     pub(super) fn session(&self, info: &SessionInfo, decider: i64) -> Result<i64, StoreError> {
         let [uv_per_code_0, uv_per_code_1] = info.uv_per_code;
+        let [lead_0, lead_1] = info.leads.each_ref().map(|lead| lead_to_sql(lead));
         self.insert(
             "storing a session",
             "INSERT INTO sessions (source, origin, chip, sample_rate_hz, uv_per_code_0, \
-             uv_per_code_1, start_monotonic_ns, start_wall_us, decider) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+             uv_per_code_1, start_monotonic_ns, start_wall_us, decider, lead_0, lead_1) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
             params![
                 info.source,
                 info.origin,
@@ -89,6 +90,8 @@ impl Statements<'_> {
                 to_sql(info.start.monotonic.0, "sessions.start_monotonic_ns")?,
                 info.start.wall.0,
                 decider,
+                lead_0,
+                lead_1,
             ],
         )
     }

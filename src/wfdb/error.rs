@@ -39,7 +39,10 @@ pub enum WfdbError {
         found_frames: u64,
     },
     /// The samples do not add up to the header's checksum: header or signal file is damaged.
-    #[error("{path}: checksum of signal {signal} is {found}, its header says {expected}")]
+    #[error(
+        "{path}: checksum of signal {number} is {found}, its header says {expected}",
+        number = signal + 1
+    )]
     Checksum {
         /// The header file.
         path: PathBuf,
@@ -60,7 +63,8 @@ pub enum WfdbError {
     },
     /// A sample does not fit the format it is to be written in.
     #[error(
-        "{path}: sample {code} of signal {signal} does not fit format {format} ({min} to {max})"
+        "{path}: sample {code} of signal {number} does not fit format {format} ({min} to {max})",
+        number = signal + 1
     )]
     SampleOutOfRange {
         /// The signal file.

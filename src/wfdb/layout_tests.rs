@@ -36,7 +36,7 @@ fn differences_are_added_up_from_the_initial_value() {
     // -153 is the sum; the header says otherwise.
     assert_eq!(
         found.unwrap_err(),
-        "/r.hea: checksum of signal 0 is -153, its header says -152"
+        "/r.hea: checksum of signal 1 is -153, its header says -152"
     );
     let header = b"r 2 250 3\nr.dat 8 200 10 0 -53 -153 0 I\nr.dat 8 200 10 7\n";
     let found = read(&[("r.hea", header), ("r.dat", &[0, 1, 2, 0xFF, 0x02, 0x80])]);
@@ -52,7 +52,7 @@ fn of_several_samples_a_frame_the_mean_is_read() {
     let found = read(&[("r.hea", header), ("r.dat", &data)]);
     assert_eq!(
         found.unwrap_err(),
-        "/r.hea: checksum of signal 0 is -32737, its header says 14"
+        "/r.hea: checksum of signal 1 is -32737, its header says 14"
     );
     let header = b"r 2 125 2\nr.dat 16x4 200 0 0 0 -32737\nr.dat 16 200 0 0 0 101\n";
     let found = read(&[("r.hea", header), ("r.dat", &data)]);

@@ -268,7 +268,7 @@ fn a_short_file_is_an_error_only_where_the_header_states_a_length() {
     std::fs::write(at("r.hea"), "r 1 360 2\nr.dat 16 200 0 0 0 9\n").unwrap();
     let error = read_all(&at("r")).unwrap_err().to_string();
     assert!(
-        error.ends_with("r.hea: checksum of signal 0 is 3, its header says 9"),
+        error.ends_with("r.hea: checksum of signal 1 is 3, its header says 9"),
         "{error}"
     );
     std::fs::remove_file(at("r.dat")).unwrap();
@@ -291,7 +291,7 @@ fn frames_of_the_wrong_length_and_codes_out_of_range_are_refused() {
         let error = writer.write_frame(&[code]).unwrap_err().to_string();
         assert!(
             error.ends_with(&format!(
-                "sample {code} of signal 0 does not fit format 212 (-2047 to 2047)"
+                "sample {code} of signal 1 does not fit format 212 (-2047 to 2047)"
             )),
             "{error}"
         );

@@ -347,6 +347,31 @@ pub(crate) fn beats_of(database: &Path, session: i64) -> Vec<Row> {
     )
 }
 
+/// Lets the daemon of this configuration record a WFDB record faster than real time into `database`, which
+/// is begun anew: as fast as it can without losing a sample on this machine, as busy as it is.
+pub(crate) fn record_simulated(record: &str, config: &str, database: &str) {
+    for speed in ["200", "50", "15"] {
+        for ending in ["", "-wal", "-shm"] {
+            // What is not there need not be removed.
+            let _ = std::fs::remove_file(format!("{database}{ending}"));
+        }
+        let outcome = run([
+            "run",
+            "--simulated",
+            record,
+            "--speed",
+            speed,
+            "--config",
+            config,
+        ]);
+        assert_eq!(outcome.code, Some(0), "{outcome:?}");
+        if integers(Path::new(database), "SELECT count(*) FROM gaps") == [0] {
+            return;
+        }
+    }
+    panic!("{record}: samples are lost even at 15 times real time");
+}
+
 /// The R sample of a row of [`beats_of`].
 pub(crate) fn r_sample(beat: &Row) -> i64 {
     match beat.first() {

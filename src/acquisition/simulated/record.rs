@@ -116,13 +116,14 @@ impl RecordSignal {
             let Some(signal) = signal else { continue };
             let spec = header.signals.get(signal).ok_or_else(|| {
                 refuse(format!(
-                    "signal {signal}, expected 0 to {}",
-                    available.saturating_sub(1)
+                    "no signal {}, the record has {available} (counted from 1)",
+                    signal + 1
                 ))
             })?;
             let conversion = spec.uv_conversion().ok_or_else(|| {
                 refuse(format!(
-                    "signal {signal} is in `{}`, expected V, mV, uV or nV",
+                    "signal {} is in `{}`, expected V, mV, uV or nV",
+                    signal + 1,
                     spec.units
                 ))
             })?;

@@ -90,6 +90,7 @@ impl House {
             chip: "ADS1292R".to_owned(),
             sample_rate_hz: 500.0,
             uv_per_code: [0.5, 0.5],
+            leads: ["I".to_owned(), "II".to_owned()],
             start: ClockRelation {
                 monotonic: MonotonicNs(0),
                 wall: WallUs(START_WALL_US),

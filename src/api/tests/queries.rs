@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::super::problem::Kind;
 use super::client::{fetch, get, request};
 use super::{House, START_WALL_US};
+use crate::pipeline::{Episode, Event, PipelineEvent};
 use crate::time::MonotonicNs;
 
 fn ids(rows: &Value) -> Vec<i64> {
@@ -26,7 +27,7 @@ fn a_beat_says_everything_about_itself() {
         "r_monotonic_us": 1_600_000, "rr_ms": 800.0, "rr_reason": null,
         "class": "L", "aami_class": "N", "outcome": "classified", "unclassifiable_reason": null,
         "probabilities": {"N": 0.01, "L": 0.96, "R": 0.01, "A": 0.01, "V": 0.01},
-        "channel": 0, "signal_quality": "good", "window_complete": true, "label_delay_ms": 600.0,
+        "channel": 0, "channel_number": 1, "lead": "I", "signal_quality": "good", "window_complete": true, "label_delay_ms": 600.0,
         "model": "v1", "engine": "cpu-reference",
     });
     let text = |value: &Value| serde_json::to_string(value).unwrap();
@@ -36,6 +37,67 @@ fn a_beat_says_everything_about_itself() {
         beats["beats"][0]["rr_reason"],
         "first_beat_after_start_or_gap"
     );
+}
+
+#[test]
+fn channels_are_told_by_number_and_lead() {
+    let house = House::new();
+    house.furnish();
+    for (sample, subject) in [(5_000, "ch2"), (5_010, "in1p"), (5_020, "rld")] {
+        house.record(PipelineEvent::Event(Event {
+            episode: Episode::Begins { subject },
+            ..Event::momentary(sample, house.time(sample), "x", String::new())
+        }));
+    }
+    let switched = Event::momentary_of("ch2", (5_030, house.time(5_030)), "x", String::new());
+    house.record(PipelineEvent::Event(switched.clone()));
+    house.writer.flush().unwrap();
+    house.live.update(|live| {
+        live.note(&switched);
+        live.note(&Event {
+            episode: Episode::Begins { subject: "ch2" },
+            ..switched.clone()
+        });
+    });
+
+    let events = fetch(house.socket(), "/v1/events?limit=100");
+    let told: Vec<Value> = events["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|event| event["kind"] == "x")
+        .map(|event| {
+            json!([
+                event["subject"],
+                event["phase"],
+                event["channel_number"],
+                event["lead"]
+            ])
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            json!(["ch2", "begin", 2, "II"]),
+            json!(["in1p", "begin", 1, "I"]),
+            json!(["rld", "begin", null, null]),
+            json!(["ch2", null, 2, "II"]),
+        ]
+    );
+    let status = fetch(house.socket(), "/v1/status");
+    let conditions = &status["conditions"];
+    assert_eq!(
+        conditions.as_array().unwrap().len(),
+        2,
+        "what happened is no condition"
+    );
+    assert_eq!(conditions[0]["channel_number"], Value::Null);
+    assert_eq!(conditions[1]["channel_number"], 2);
+    let channels = json!([
+        {"channel_number": 1, "lead": "I"},
+        {"channel_number": 2, "lead": "II"},
+    ]);
+    assert_eq!(status["session"]["channels"], channels);
 }
 
 #[test]

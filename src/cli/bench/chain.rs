@@ -11,7 +11,7 @@ use super::Arguments;
 use super::process::{cpu_seconds, peak_resident_kib};
 use crate::cli::failure::{Failure, other};
 use crate::cli::progress;
-use crate::cli::session::{LoadedModel, run_trace};
+use crate::cli::session::{LoadedModel, Treatment, run_trace};
 use crate::cli::traces::DEMO_TRACES;
 use crate::pipeline::PipelineEvent;
 use crate::service::{Gateway, GatewayOptions};
@@ -53,18 +53,25 @@ const TURNS: usize = 3;
 pub(super) fn measure(
     arguments: &Arguments,
     model: &LoadedModel,
+    treatment: Treatment,
     stop: &AtomicBool,
 ) -> Result<Summary, Failure> {
-    let first = run(arguments, model, arguments.db.as_deref(), true, stop)?;
+    let first = run(
+        (arguments, treatment),
+        model,
+        arguments.db.as_deref(),
+        true,
+        stop,
+    )?;
     let peak_resident_kib = peak_resident_kib();
     let mut chained = vec![first.time()];
     let mut without = Vec::new();
     let mut bytes_without = 0;
     for turn in 0..TURNS {
         if turn > 0 {
-            chained.push(run(arguments, model, None, true, stop)?.time());
+            chained.push(run((arguments, treatment), model, None, true, stop)?.time());
         }
-        let plain = run(arguments, model, None, false, stop)?;
+        let plain = run((arguments, treatment), model, None, false, stop)?;
         bytes_without = plain.database_bytes;
         without.push(plain.time());
     }
@@ -95,7 +102,7 @@ impl Run {
 }
 
 fn run(
-    arguments: &Arguments,
+    (arguments, treatment): (&Arguments, Treatment),
     model: &LoadedModel,
     database: Option<&Path>,
     chained: bool,
@@ -130,7 +137,7 @@ fn run(
         let (report, ended) = run_trace(
             &gateway,
             trace.open()?,
-            (Path::new(trace.file), arguments.treatment.treatment()),
+            (Path::new(trace.file), treatment),
             model,
             stop,
             &mut |event| beats += u64::from(matches!(event, PipelineEvent::Beat(_))),

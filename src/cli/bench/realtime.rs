@@ -22,7 +22,7 @@ use crate::ads1292::simulator::BoardOptions;
 use crate::ads1292::{ChipConfig, DataRate};
 use crate::api::ApiOptions;
 use crate::cli::failure::{Failure, other};
-use crate::cli::session::{LoadedModel, pipeline, session_info};
+use crate::cli::session::{LoadedModel, Treatment, pipeline, session_info};
 use crate::service::{Gateway, GatewayOptions};
 use crate::store::StoreOptions;
 use crate::time::MonotonicNs;
@@ -79,6 +79,7 @@ impl Latency {
 pub(super) fn measure(
     arguments: &Arguments,
     model: &LoadedModel,
+    treatment: Treatment,
     stop: &Arc<AtomicBool>,
 ) -> Result<Summary, Failure> {
     let seconds = SECONDS[usize::from(arguments.quick)];
@@ -86,12 +87,12 @@ pub(super) fn measure(
         .prefix("ecg-gateway-realtime-")
         .tempdir()
         .map_err(|error| other(std::env::temp_dir().display(), error))?;
-    run((arguments, stop), model, folder.path(), seconds)
+    run((model, treatment), stop, folder.path(), seconds)
 }
 
 fn run(
-    (arguments, stop): (&Arguments, &Arc<AtomicBool>),
-    model: &LoadedModel,
+    (model, treatment): (&LoadedModel, Treatment),
+    stop: &Arc<AtomicBool>,
     folder: &Path,
     seconds: f64,
 ) -> Result<Summary, Failure> {
@@ -132,7 +133,6 @@ fn run(
     .map_err(|error| other("acquisition thread", error))?;
     let classifier = model.live_engine();
     let info = session_info("simulation", "synthetic", source.info(), &*classifier);
-    let treatment = arguments.treatment.treatment();
     let mut pipeline = pipeline(source.info(), treatment, classifier)?;
     let outcome = gateway.run_session(
         &mut source,

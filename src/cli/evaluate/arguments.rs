@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::cli::arguments::{EngineArgument, MainsArgument, probability};
+use crate::cli::arguments::{EngineArgument, MainsArgument, probability, signal_number};
 use crate::evaluate::NoisePower;
+use crate::model::DEFAULT_MODEL;
 use crate::pipeline::SignalChoice;
 use crate::signal::DetectorWeights;
 
@@ -41,7 +42,7 @@ pub(in crate::cli) struct Arguments {
     #[arg(
         long,
         value_name = "NAMES",
-        default_value = "v1",
+        default_value = DEFAULT_MODEL,
         value_delimiter = ','
     )]
     pub(super) model: Vec<String>,
@@ -52,8 +53,7 @@ pub(in crate::cli) struct Arguments {
     /// Mains frequency to take out.
     #[arg(long, value_name = "HZ", value_enum, default_value = "60")]
     pub(super) mains: MainsArgument,
-    /// Signal to read, counted from 0 as WFDB tools do; `auto` takes lead II where the record names
-    /// one, else the first that is not aVR, aVL or III; on the whole chain with one further signal as
+    /// Signal to read, counted from 1; `auto` takes lead II where the record names one, else the first that is not aVR, aVL or III; on the whole chain with one further signal as
     /// its stand-in.
     #[arg(long, value_name = "auto|N", default_value = "auto", value_parser = signal_choice)]
     pub(super) channel: SignalChoice,
@@ -252,7 +252,9 @@ fn signal_choice(text: &str) -> Result<SignalChoice, String> {
     if text == "auto" {
         return Ok(SignalChoice::Auto);
     }
-    text.parse()
+    signal_number(text)
         .map(SignalChoice::Fixed)
-        .map_err(|_| "expected `auto` or a number".to_owned())
+        .map_err(|problem| {
+            problem.unwrap_or_else(|| "expected `auto` or a number from 1".to_owned())
+        })
 }

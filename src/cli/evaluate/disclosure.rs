@@ -1,15 +1,15 @@
 //! What a reader must know before believing a figure.
 
 use super::arguments::{DetectorArgument, Protocol};
+use super::record::Evaluation;
 use crate::cli::session::LoadedModel;
-use crate::evaluate::{DS1, DS2};
 
 /// Sentences about what the model and the detector have seen of the evaluated records.
 pub(super) fn sentences(
     model: &LoadedModel,
     protocol: Protocol,
     detector: DetectorArgument,
-    records: &[String],
+    records: &[Evaluation],
 ) -> Vec<String> {
     let mut sentences = Vec::new();
     let name = model.name();
@@ -37,6 +37,7 @@ pub(super) fn sentences(
              strangers."
         )),
     }
+    sentences.extend(stranger_warning(model, records));
     if protocol == Protocol::Intra {
         sentences.push(
             "Other beats of the same patients were in the training part: these figures say how well \
@@ -60,28 +61,27 @@ pub(super) fn sentences(
     sentences
 }
 
-/// How many of `records` the training part held; `None` where that cannot be told, because the file
-/// does not name them or these are other records than MIT-BIH's.
-fn seen_records(model: &LoadedModel, records: &[String]) -> Option<usize> {
-    let training = &model.model.description().training;
-    let is_one_of = |set: &[&str], name: &String| set.contains(&name.as_str());
-    let counted = |in_training: &dyn Fn(&String) -> bool| {
-        Some(records.iter().filter(|name| in_training(name)).count())
-    };
-    if let Some(list) = training.get("records").and_then(|list| list.as_array()) {
-        let named: Vec<&str> = list.iter().filter_map(|name| name.as_str()).collect();
-        return counted(&|name| named.contains(&name.as_str()));
-    }
-    let paced = ["102", "104", "107", "217"];
-    let known =
-        |name: &String| is_one_of(&DS1, name) || is_one_of(&DS2, name) || is_one_of(&paced, name);
-    if !records.iter().all(known) {
-        return None;
-    }
-    match training.get("protocol")?.as_str()? {
-        protocol if protocol.starts_with("inter-patient") => counted(&|name| is_one_of(&DS1, name)),
-        "final fit" => counted(&|name| !is_one_of(&paced, name)),
-        protocol if protocol.starts_with("intra-patient") => Some(records.len()),
-        _ => None,
+/// How many of the records the training part held; `None` where the file does not tell.
+fn seen_records(model: &LoadedModel, records: &[Evaluation]) -> Option<usize> {
+    records
+        .iter()
+        .map(|record| {
+            let seen = match record.mitdb {
+                Some(name) => model.has_seen(name),
+                None => model.has_seen_elsewhere(&record.name),
+            };
+            seen.map(usize::from)
+        })
+        .sum()
+}
+
+/// What a network that knows its patients only must not be believed about, if anything.
+pub(super) fn stranger_warning(model: &LoadedModel, records: &[Evaluation]) -> Option<String> {
+    let strangers = records.iter().filter(|record| record.mitdb.is_none());
+    let names: Vec<&str> = strangers.map(|record| record.name.as_str()).collect();
+    match names.as_slice() {
+        [] => None,
+        [only] => model.stranger_warning(&format!("that of record {only}")),
+        all => model.stranger_warning(&format!("those of {} of these records", all.len())),
     }
 }

@@ -11,7 +11,7 @@ use crate::cli::failure::{Failure, other};
 use crate::cli::session::LoadedModel;
 use crate::evaluate::{
     self, Comparison, Counts, Degradation, Dropping, FoundBeat, NoiseStress, Reference,
-    ReferenceBeat,
+    ReferenceBeat, mitdb_record,
 };
 use crate::model::{BeatClass, Rejection};
 use crate::pipeline::{
@@ -36,6 +36,8 @@ pub(super) enum Evaluated {
 pub(super) struct Evaluation {
     pub(super) name: String,
     pub(super) signals: Vec<String>,
+    /// The record of the MIT-BIH Arrhythmia Database it is, if it is one.
+    pub(super) mitdb: Option<&'static str>,
     pub(super) scored_from_s: f64,
     /// `None` where the record is not annotated.
     pub(super) compared: Option<Compared>,
@@ -159,8 +161,15 @@ pub(super) fn evaluate_record(
         }
     });
     let leads = &record.header().signals;
+    let all_leads: Vec<&str> = leads.iter().map(|lead| lead.description.as_str()).collect();
+    let own_name = Path::new(name).file_name().and_then(|name| name.to_str());
     Ok(Evaluated::Done(Evaluation {
         name: name.to_owned(),
+        mitdb: mitdb_record(
+            own_name.unwrap_or(name),
+            record.header().rate_hz,
+            &all_leads,
+        ),
         signals: run
             .signals
             .iter()

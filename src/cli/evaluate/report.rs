@@ -34,6 +34,9 @@ pub(super) struct ModelReport {
     training_data: Option<String>,
     /// What the model and the detector have seen, in sentences.
     pub(super) disclosure: Vec<String>,
+    /// What must be known before any of the figures is looked at.
+    #[serde(skip)]
+    pub(super) warning: Option<String>,
     pub(super) set: &'static str,
     pub(super) escape_rule: EscapeRule,
     /// `q` or `class`: what an unclassifiable beat counts as.
@@ -248,10 +251,6 @@ impl ModelReport {
         let counts = of(|compared| compared.scored);
         let whole = Counts::sum(&of(|compared| compared.whole));
         let summary = Summary::new(&counts.iter().collect::<Vec<_>>());
-        let names: Vec<String> = evaluations
-            .iter()
-            .map(|evaluation| evaluation.name.clone())
-            .collect();
         let is_chain = arguments.protocol == Protocol::Chain;
         let degraded = arguments.noise.is_some() || arguments.drop_samples.is_some();
         Self {
@@ -263,8 +262,9 @@ impl ModelReport {
                 model,
                 arguments.protocol,
                 arguments.detector,
-                &names,
+                &evaluations,
             ),
+            warning: disclosure::stranger_warning(model, &evaluations),
             set: plan.set,
             escape_rule: plan.escape,
             unclassifiable: if plan.counts_as_q { "q" } else { "class" },

@@ -8,10 +8,13 @@ use super::Arguments;
 use super::collect::{Collected, Explained};
 use crate::acquisition::trace::TraceEnd;
 use crate::acquisition::{Acquired, FrameSource, open_replay};
+use crate::cli::arguments::{MainsArgument, SHIPPED_MAINS};
 use crate::cli::evaluate::database::record_names;
 use crate::cli::failure::{Cause, Failure};
+use crate::cli::output;
 use crate::cli::session::{LoadedModel, Treatment, pipeline, trace_failure};
 use crate::cli::traces::DEMO_TRACES;
+use crate::evaluate::mitdb_record;
 use crate::explain::{Explainer, WaveShares};
 use crate::model::choose::EngineChoice;
 use crate::model::{BeatClass, Rejection};
@@ -19,7 +22,7 @@ use crate::pipeline::{
     BeatDetail, Details, LabelledBeat, PipelineEvent, RecordSettings, run_record,
 };
 use crate::revisit::{RevisitError, Revisitor};
-use crate::signal::ChannelChoice;
+use crate::signal::{ChannelChoice, Mains};
 use crate::store::{BeatFilter, StoreReader, StoredBeat};
 use crate::wfdb::Record;
 
@@ -58,7 +61,11 @@ pub(super) fn collect(
         let explained = open_replay(path)
             .map_err(|error| trace_failure(path, error))
             .and_then(|(source, handle)| {
-                session.trace(&mut explainer, (source, &name), into)?;
+                warn(model.stranger_warning_of(source.info(), &format!("that of {name}")));
+                let mains = arguments
+                    .mains
+                    .map_or_else(Mains::default, MainsArgument::filter);
+                session.trace(mains, &mut explainer, (source, &name), into)?;
                 match handle.end() {
                     Some(TraceEnd::Cut { offset, .. }) => Err(Failure::new(
                         Cause::TraceTruncated,
@@ -76,7 +83,8 @@ pub(super) fn collect(
     if arguments.demo {
         for demo in DEMO_TRACES {
             let (source, _) = demo.open()?;
-            session.trace(&mut explainer, (source, demo.name), into)?;
+            let mains = arguments.mains.unwrap_or(SHIPPED_MAINS).filter();
+            session.trace(mains, &mut explainer, (source, demo.name), into)?;
         }
     }
     for path in records(&arguments.record)? {
@@ -127,8 +135,18 @@ impl Session<'_> {
             into.skipped.push((name, "it has no signals"));
             return Ok(());
         }
+        let header = record.header();
+        let leads: Vec<&str> = header
+            .signals
+            .iter()
+            .map(|signal| signal.description.as_str())
+            .collect();
+        if mitdb_record(&header.name, header.rate_hz, &leads).is_none() {
+            let whose = format!("that of {}", path.display());
+            warn(self.model.stranger_warning(&whose));
+        }
         let settings = RecordSettings {
-            mains: self.arguments.mains.filter(),
+            mains: self.arguments.mains.unwrap_or(MainsArgument::Hz60).filter(),
             details: DETAILS,
             stop: Some(Arc::clone(self.stop)),
             ..RecordSettings::default()
@@ -150,12 +168,13 @@ impl Session<'_> {
 
     fn trace(
         &self,
+        mains: Mains,
         explainer: &mut Explainer,
         (mut source, name): (impl FrameSource, &str),
         into: &mut Collected,
     ) -> Result<(), Failure> {
         let treatment = Treatment {
-            mains: self.arguments.mains.filter(),
+            mains,
             channel: ChannelChoice::Auto,
             ecg_block_seconds: None,
             rejection: Rejection::default(),
@@ -195,6 +214,12 @@ impl Session<'_> {
 }
 
 /// Paths of the records asked for; of a directory, of all of its database.
+fn warn(warning: Option<String>) {
+    if let Some(warning) = warning {
+        output::warn(&warning);
+    }
+}
+
 fn records(asked: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let mut paths = Vec::new();
     for path in asked {

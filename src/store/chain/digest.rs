@@ -8,7 +8,7 @@ use crate::model::Unclassifiable;
 use crate::pipeline::SessionInfo;
 use crate::time::ClockRelation;
 
-use super::super::rows::{StoredBeat, StoredEvent, StoredGap, class_to_sql};
+use super::super::rows::{StoredBeat, StoredEvent, StoredGap, class_to_sql, lead_to_sql};
 use super::super::statements::EncodedBlock;
 use super::{Hash, Kind};
 
@@ -103,6 +103,9 @@ pub(in super::super) fn session(id: i64, info: &SessionInfo) -> Hash {
     bytes.integer(info.start.wall.0);
     bytes.text(info.model.as_bytes());
     bytes.text(info.engine.as_bytes());
+    for lead in &info.leads {
+        bytes.optional_text(lead_to_sql(lead));
+    }
     bytes.digest()
 }
 
@@ -202,7 +205,7 @@ pub(super) const fn select(kind: Kind) -> (&'static str, &'static str) {
     match kind {
         Kind::Session => (
             "t.id, t.source, t.origin, t.chip, t.sample_rate_hz, t.uv_per_code_0, t.uv_per_code_1, \
-             t.start_monotonic_ns, t.start_wall_us, d.model, d.engine",
+             t.start_monotonic_ns, t.start_wall_us, d.model, d.engine, t.lead_0, t.lead_1",
             "sessions t LEFT JOIN deciders d ON d.id = t.decider",
         ),
         Kind::Beat => (

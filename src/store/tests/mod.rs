@@ -33,6 +33,7 @@ pub(super) fn session_info(start_s: u64) -> SessionInfo {
         chip: "ADS1292R".to_owned(),
         sample_rate_hz: RATE_HZ as f64,
         uv_per_code: [0.5, 0.25],
+        leads: ["I".to_owned(), "II".to_owned()],
         start: ClockRelation {
             monotonic: MonotonicNs(start_s * 1_000_000_000),
             wall: WallUs(START_WALL_US + i64::try_from(start_s).unwrap() * 1_000_000),

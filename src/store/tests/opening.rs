@@ -233,6 +233,8 @@ fn a_database_of_version_1_is_read_once_it_was_opened_for_writing() {
     let beats = reader.newest_beats(10).unwrap();
     assert_eq!(beats.len(), 5);
     assert!(beats.iter().all(|row| row.beat.unclassifiable.is_none()));
+    assert!(beats.iter().all(|row| row.lead.is_none()));
+    assert_eq!(reader.sessions(0, 1).unwrap()[0].info.leads, ["", ""]);
     assert_eq!(reader.totals().unwrap().counts.unclassifiable, 0);
 }
 

@@ -10,8 +10,73 @@ use super::super::{
 };
 use super::{beat, block, event, fill, gap, options, session_info, writer};
 use crate::model::BeatClass;
-use crate::pipeline::PipelineEvent;
+use crate::pipeline::{Episode, Event, LabelledBeat, PipelineEvent, SessionInfo};
 use crate::time::{ClockRelation, WallUs};
+
+#[test]
+fn the_channels_have_the_names_of_their_session() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("beats.db");
+    let (told, heard) = mpsc::channel();
+    let written = Store::open(&path, options())
+        .unwrap()
+        .into_writer(move |commit| {
+            for row in &commit.rows {
+                let lead = match row {
+                    CommittedRow::Beat(row) => row.lead.clone(),
+                    CommittedRow::Event(row) => row.lead.clone(),
+                    CommittedRow::Gap(_) => continue,
+                };
+                told.send(lead).unwrap();
+            }
+        })
+        .unwrap();
+    let leads = [["V5", "MLII"], ["", "resp"]];
+    for (number, names) in (0..).zip(leads) {
+        let info = SessionInfo {
+            leads: names.map(str::to_owned),
+            ..session_info(7 + 100 * number)
+        };
+        written.begin_session(&info).unwrap().unwrap();
+        for channel in [0, 1] {
+            let beat = LabelledBeat {
+                channel,
+                ..beat(&info, 1 + u64::from(channel))
+            };
+            written.record(PipelineEvent::Beat(beat)).unwrap();
+        }
+        for subject in ["ch1", "in2n", "chip"] {
+            let event = Event {
+                episode: Episode::Begins { subject },
+                ..event(&info, 4_100)
+            };
+            written.record(PipelineEvent::Event(event)).unwrap();
+        }
+    }
+    written.close().unwrap();
+    let reader = StoreReader::open(&path).unwrap();
+    let found: Vec<_> = reader.sessions(0, 9).unwrap();
+    let found: Vec<_> = found.iter().map(|row| row.info.leads.clone()).collect();
+    assert_eq!(found, leads.map(|names| names.map(str::to_owned)));
+    let name = |lead: &str| (!lead.is_empty()).then(|| Arc::<str>::from(lead));
+    let (mut beats, mut events, mut all) = (Vec::new(), Vec::new(), Vec::new());
+    for [first, second] in leads {
+        beats.extend([name(first), name(second)]);
+        events.extend([name(first), name(second), None]);
+        all.extend([name(first), name(second), name(first), name(second), None]);
+    }
+    let read = reader.beats(&BeatFilter::default()).unwrap();
+    assert_eq!(
+        read.into_iter().map(|row| row.lead).collect::<Vec<_>>(),
+        beats
+    );
+    let read = reader.events(&RowFilter::default()).unwrap();
+    assert_eq!(
+        read.into_iter().map(|row| row.lead).collect::<Vec<_>>(),
+        events
+    );
+    assert_eq!(heard.iter().collect::<Vec<_>>(), all);
+}
 
 #[test]
 fn everything_recorded_is_read_back() {
