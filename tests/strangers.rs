@@ -650,6 +650,11 @@ fn p_waves_alone_are_no_beats() {
             .filter(|beat| beat.sample as f64 / rate_hz > 30.5)
             .count();
         let wrong = (late > 0).then(|| format!("{late} beats after the last, expected none"));
-        expected_to_fail(&format!("ventricular-standstill, {record}"), wrong);
+        if record == "stillb101" {
+            // right since a slow wave that would be a first beat is none
+            assert_eq!(wrong, None, "{record}");
+        } else {
+            expected_to_fail(&format!("ventricular-standstill, {record}"), wrong);
+        }
     }
 }

@@ -52,6 +52,9 @@ _ecg__gateway() {
             ecg__gateway,simulate)
                 cmd="ecg__gateway__subcmd__simulate"
                 ;;
+            ecg__gateway,verify)
+                cmd="ecg__gateway__subcmd__verify"
+                ;;
             ecg__gateway__subcmd__help,backup)
                 cmd="ecg__gateway__subcmd__help__subcmd__backup"
                 ;;
@@ -98,7 +101,7 @@ _ecg__gateway() {
 
     case "${cmd}" in
         ecg__gateway)
-            opts="-h -V --help --version demo replay simulate record run doctor evaluate explain bench backup restore help"
+            opts="-h -V --help --version demo replay simulate record run doctor evaluate explain bench backup restore verify help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -448,7 +451,7 @@ _ecg__gateway() {
             return 0
             ;;
         ecg__subcmd__gateway__subcmd__help)
-            opts="demo replay simulate record run doctor evaluate explain bench backup restore help"
+            opts="demo replay simulate record run doctor evaluate explain bench backup restore verify help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -18,7 +18,7 @@ use super::io::{MOST_LINGERING, SEND_BUFFER_BYTES};
 use super::places::{KEPT_FOR_STATUS, Limit, Limits, Places};
 use super::problem::{Kind, Problem};
 use super::query::{DEFAULT_LIMIT, MAX_LIMIT};
-use super::routes::RELOAD;
+use super::routes::{CONFIRM_RETENTION, RELOAD};
 use super::server::Shared;
 use super::stream::PAGE_ROWS;
 use crate::store::{WaveformRange, WriterMonitor};
@@ -36,7 +36,7 @@ const MAP_BYTES: usize = 128 * 1_024;
 /// While an answer is made its rows are there twice: as read, and as text.
 const WHILE_MADE: usize = 2;
 
-/// Memory a connection may take at most, bytes, its answers beyond [`SMALL_BYTES`] not counted: what
+/// Memory a connection may take at most, bytes, its answers beyond `SMALL_BYTES` not counted: what
 /// the kernel holds of an answer (twice what was asked of it), a page of rows with which a resumed
 /// stream catches up, and 64 KiB for buffers, requests and small answers.
 pub const CONNECTION_BYTES: u64 =
@@ -83,6 +83,7 @@ fn name_of(path: Option<&str>) -> &'static str {
         Some("/v1/saliency/summary") => "saliency-summary",
         Some("/v1/audit") => "audit",
         Some(RELOAD) => "reload",
+        Some(CONFIRM_RETENTION) => "confirm-retention",
         Some(_) => "other",
         None => "unknown-path",
     }
@@ -134,7 +135,7 @@ pub(super) async fn pass(
         &peer,
         Deed::Asked {
             what: name_of(path),
-            changes: path == Some(RELOAD),
+            changes: [Some(RELOAD), Some(CONFIRM_RETENTION)].contains(&path),
             problem: problem.map(Kind::name),
             refused: problem.is_some_and(Problem::is_refusal),
         },

@@ -18,6 +18,10 @@ pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// the kernel tells nothing new of it.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
+/// How a client begins that speaks HTTP/2 without asking (RFC 9113, section 3.4): a whole request to
+/// HTTP/1.1, which the library below takes for the first part of something longer and waits.
+const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\n";
+
 /// Follows the bytes of a request up to the empty line that ends its head. No request here has a
 /// body, so that is all of it. Empty lines before the request line are part of the request: they begin
 /// it, count, and end nothing (RFC 9112, section 2.2, lets a server ignore them).
@@ -29,6 +33,8 @@ struct Head {
     /// The last byte but carriage returns was a line feed.
     at_line_start: bool,
     complete: bool,
+    /// So many of the first bytes are those of [`HTTP2_PREFACE`].
+    of_preface: usize,
 }
 
 /// What bytes have made of a head.
@@ -39,11 +45,16 @@ enum Seen {
     /// The first so many bytes complete it.
     Whole(usize),
     TooLong,
+    /// The client speaks HTTP/2.
+    Http2,
 }
 
 impl Head {
     fn see(&mut self, bytes: &[u8]) -> Seen {
         for (count, byte) in (1..).zip(bytes) {
+            if self.of_preface == self.bytes && HTTP2_PREFACE.get(self.bytes) == Some(byte) {
+                self.of_preface += 1;
+            }
             self.bytes = self.bytes.saturating_add(1);
             if self.bytes > MOST_HEAD_BYTES {
                 return Seen::TooLong;
@@ -53,7 +64,11 @@ impl Head {
                 b'\n' => {
                     if self.at_line_start && self.has_text {
                         self.complete = true;
-                        return Seen::Whole(count);
+                        return if self.of_preface == HTTP2_PREFACE.len() {
+                            Seen::Http2
+                        } else {
+                            Seen::Whole(count)
+                        };
                     }
                     self.at_line_start = true;
                 }
@@ -74,6 +89,8 @@ pub(super) enum Took {
     Bytes,
     /// The request is longer than [`MOST_HEAD_BYTES`].
     TooLong,
+    /// It is HTTP/2's.
+    Http2,
 }
 
 /// Hands a connection's requests on one at a time: bytes behind a whole request wait until its answer has
@@ -154,6 +171,7 @@ impl Incoming {
         match self.head.see(read) {
             Seen::Part => {}
             Seen::TooLong => return Poll::Ready(Ok(Took::TooLong)),
+            Seen::Http2 => return Poll::Ready(Ok(Took::Http2)),
             Seen::Whole(count) => {
                 let rest = read.get(count..).unwrap_or_default();
                 self.held.splice(..0, rest.iter().copied());
@@ -227,6 +245,11 @@ mod tests {
         assert_eq!(head.see(b"a"), Seen::TooLong);
         let mut head = Head::default();
         assert_eq!(head.see(&[b'\n'; MOST_HEAD_BYTES + 1]), Seen::TooLong);
+        for cut in 1..HTTP2_PREFACE.len() {
+            let mut head = Head::default();
+            assert_eq!(head.see(&HTTP2_PREFACE[..cut]), Seen::Part, "{cut}");
+            assert_eq!(head.see(&HTTP2_PREFACE[cut..]), Seen::Http2, "{cut}");
+        }
     }
 
     /// The client's end, the server's, and what follows its bytes.

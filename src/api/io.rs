@@ -70,6 +70,12 @@ const LARGE: Refusal = (
     "The request is too long",
     "Send at most 16384 bytes.",
 );
+const HTTP2: Refusal = (
+    "http-2",
+    "505 HTTP Version Not Supported",
+    "This server speaks HTTP/1.1 alone",
+    "Send the request in HTTP/1.1.",
+);
 /// Clients turned away that may finish sending first; closing on their bytes would hide the answer.
 pub(super) const MOST_LINGERING: usize = 16;
 const LINGER: Duration = Duration::from_secs(1);
@@ -302,10 +308,18 @@ impl AsyncRead for Connection {
         let writing = me.stall.is_some();
         let incoming = &mut me.incoming;
         let outcome = incoming.poll_read(context, &mut me.stream, buffer, writing);
-        if matches!(outcome, Poll::Ready(Ok(Took::TooLong))) {
-            return Poll::Ready(Err(
-                me.refuse(LARGE, |counters| &counters.dropped_large_request)
-            ));
+        match outcome {
+            Poll::Ready(Ok(Took::TooLong)) => {
+                return Poll::Ready(Err(
+                    me.refuse(LARGE, |counters| &counters.dropped_large_request)
+                ));
+            }
+            Poll::Ready(Ok(Took::Http2)) => {
+                // answered like any other malformed request, and counted no more than those
+                let _ = me.stream.try_write(refusal(HTTP2).as_bytes());
+                return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+            }
+            _ => {}
         }
         me.watch_request(context)?;
         if let Poll::Ready(outcome) = outcome {
@@ -372,6 +386,7 @@ mod tests {
             (UNMAPPED, 403),
             (SLOW, 408),
             (LARGE, 431),
+            (HTTP2, 505),
         ] {
             let answer = refusal(why);
             let (head, body) = answer.split_once("\r\n\r\n").unwrap();

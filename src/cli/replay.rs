@@ -41,8 +41,8 @@ pub(super) struct Arguments {
     serve: bool,
     #[command(flatten)]
     chip: ChipArgument,
-    /// Treat and label the signal as a daemon of this configuration file does: its sections [signal],
-    /// [model] and [explain], and of [store] whether and in what blocks the raw ECG is kept. What the
+    /// Treat and label the signal as a daemon of this configuration file does: its sections `[signal]`,
+    /// `[model]` and `[explain]`, and of `[store]` whether and in what blocks the raw ECG is kept. What the
     /// command line names goes before it.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,

@@ -47,9 +47,9 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let config = Config::load(&arguments.config)?;
     super::log::start(&config.log.level.to_string());
+    let model = live::model(&config, Cause::Configuration)?;
     super::memory::check(&arguments.config, &config)?;
     say_who_cannot_be_told_apart(&config);
-    let model = live::model(&config, Cause::Configuration)?;
     if let Some(warning) = model.stranger_warning("whoever wears the electrodes") {
         tracing::warn!("{warning}");
     }

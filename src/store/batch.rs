@@ -116,17 +116,26 @@ struct Progress<'a> {
     rows: Vec<CommittedRow>,
 }
 
-/// Commits the oldest `most` rows, what was let go before them, the session's row if it has none yet,
-/// its counts and maps made on request together, or none of it.
+/// What waits for a commit.
+pub(super) struct Batch<'a> {
+    pub(super) backlog: &'a Backlog,
+    /// The most rows of the backlog that are taken.
+    pub(super) most: usize,
+    /// Maps made on request.
+    pub(super) maps: &'a MapsWaiting,
+    /// Who asked for what.
+    pub(super) audit: &'a AuditQueue,
+    /// Whether rows get links of the chain; off in benchmarks alone.
+    pub(super) chained: bool,
+}
+
+/// Commits the oldest rows of a batch, what was dropped before them, the session's row if it has none
+/// yet, its counts, maps and audit together, or none of it.
 pub(super) fn commit_batch(
     connection: &mut Connection,
     context: &Context<'_>,
     session: &OpenSession,
-    backlog: &Backlog,
-    audit: &AuditQueue,
-    most: usize,
-    maps: &MapsWaiting,
-    chained: bool,
+    batch: &Batch<'_>,
 ) -> Result<Committed, StoreError> {
     // dropped without `commit` on every error below, which rolls it back
     let transaction = connection
@@ -136,7 +145,7 @@ pub(super) fn commit_batch(
         connection: &transaction,
         context,
     };
-    let mut chain = Chain::open(&transaction, chained)
+    let mut chain = Chain::open(&transaction, batch.chained)
         .map_err(|error| context.explain("reading the chain", error))?;
     let row = match session.row {
         Some(row) => row,
@@ -156,7 +165,8 @@ pub(super) fn commit_batch(
             row
         }
     };
-    let rows = backlog.len().min(most);
+    let backlog = batch.backlog;
+    let rows = backlog.len().min(batch.most);
     let before = statements.mark()?;
     let mut progress = Progress {
         statements: &statements,
@@ -179,7 +189,7 @@ pub(super) fn commit_batch(
         progress.write(row)?;
     }
     statements.add_counts(row, &progress.counts)?;
-    audit.write(&transaction, context)?;
+    batch.audit.write(&transaction, context)?;
     if session.ended {
         // its end has a link with the counts of before
         statements.link_end(&mut progress.chain, row)?;
@@ -189,7 +199,7 @@ pub(super) fn commit_batch(
         before,
         rows: progress.rows,
     };
-    let maps = statements.maps(maps)?;
+    let maps = statements.maps(batch.maps)?;
     transaction
         .commit()
         .map_err(|error| context.explain("committing", error))?;

@@ -241,7 +241,8 @@ fn beats(file: &Path) -> Vec<(i64, i64)> {
     read().unwrap_or_default()
 }
 
-/// The socket's file removed and replaced: it is there again, and answers.
+/// The socket's file removed and replaced: it is there again, and answers; what somebody put in its place
+/// is theirs, and stays until they take it away.
 pub(crate) fn socket(folder: &Path) -> Row {
     let mut row = Row::new("rm api.sock");
     let home = Home::new(folder, "batch_ms = 200", "");
@@ -256,6 +257,14 @@ pub(crate) fn socket(folder: &Path) -> Row {
                 drop(std::os::unix::net::UnixListener::bind(&home.socket).expect("a socket"));
             }
             _ => {}
+        }
+        if name == "replaced by a file" {
+            std::thread::sleep(Duration::from_millis(2_500)); // two looks
+            row.expect(
+                fs::read(&home.socket).is_ok_and(|text| text == b"mine"),
+                || format!("{name}: the file is gone"),
+            );
+            fs::remove_file(&home.socket).expect("the file");
         }
         let struck = Instant::now();
         let answered = loop {

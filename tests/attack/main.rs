@@ -105,7 +105,8 @@ fn fill_a_database() {
 /// Prints the table; fails with every row that does not hold.
 fn judge(rows: &[Row]) {
     let table: Vec<String> = rows.iter().map(Row::text).collect();
-    println!("{}", table.join("\n"));
+    // libtest has begun a line with the name of the test
+    println!("\n{}", table.join("\n"));
     let failed: Vec<String> = rows
         .iter()
         .filter(|row| !row.problems.is_empty())

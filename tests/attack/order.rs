@@ -24,6 +24,8 @@ pub(crate) struct Seen {
     /// Requests that were asked before a status and answered before it.
     pub(crate) waited_for: u64,
     pub(crate) without_status: u64,
+    /// The flood of this one user had all places at that moment, those for the status included.
+    pub(crate) full: u64,
     times: Vec<Duration>,
 }
 
@@ -67,8 +69,10 @@ impl Seen {
                 .collect();
             if ready.first() == Some(&true) {
                 self.times.push(began.elapsed());
-                if !is_answered(&mut status) {
-                    self.without_status += 1;
+                match answer(&mut status).as_deref() {
+                    Some("200") => {}
+                    Some("503") => self.full += 1,
+                    _ => self.without_status += 1,
                 }
                 return;
             }
@@ -98,20 +102,28 @@ impl Seen {
         let slowest = self.times.iter().max().copied().unwrap_or_default();
         format!(
             "{} looks at the order: before the status {} of {} asked for after it and {} of {} asked for \
-             before it, within {:.0} ms",
+             before it, within {:.0} ms; {} times all places were taken",
             self.looks,
             self.overtaken,
             self.looks * BEHIND as u64,
             self.waited_for,
             self.looks * BEFORE as u64,
-            slowest.as_secs_f64() * 1e3
+            slowest.as_secs_f64() * 1e3,
+            self.full
         )
     }
 }
 
 /// Whether a line that is ready holds an answer that was worked for.
 fn is_answered(line: &mut UnixStream) -> bool {
-    let mut start = [0; 13];
+    answer(line).as_deref() == Some("200")
+}
+
+/// The status code of the answer on a line that is ready.
+fn answer(line: &mut UnixStream) -> Option<String> {
+    let mut start = [0; 12];
     let _ = line.set_read_timeout(Some(Duration::from_secs(1)));
-    line.read_exact(&mut start).is_ok() && start == *b"HTTP/1.1 200 "
+    line.read_exact(&mut start).ok()?;
+    let code = start.strip_prefix(b"HTTP/1.1 ")?;
+    Some(String::from_utf8_lossy(code).into_owned())
 }

@@ -24,6 +24,8 @@ const UNREAD: usize = 160;
 /// must be dead.
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 const SLACK: Duration = Duration::from_secs(3);
+/// A client that takes no byte for this long is disconnected (docs/api.md).
+const STALL_LIMIT: Duration = Duration::from_secs(10);
 /// Alone on the machine status is answered within this.
 const STATUS_LIMIT: Duration = Duration::from_millis(100);
 
@@ -238,10 +240,10 @@ fn malformed(socket: &Path, length: Duration) -> Row {
             sent += 1;
             let answer = send(socket, &bytes);
             let status = answer.as_deref().and_then(code);
-            refused += u64::from(matches!(status, Some(400..500)));
+            refused += u64::from(matches!(status, Some(400..500 | 505)));
             let good = match status {
                 None => answer.as_ref().is_some_and(Vec::is_empty),
-                Some(400..500) => true,
+                Some(400..500 | 505) => true,
                 Some(code) => round > 1 && code < 500,
             };
             row.expect(good, || {
@@ -273,7 +275,10 @@ fn send(socket: &Path, bytes: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn code(answer: &[u8]) -> Option<u16> {
-    let line = answer.strip_prefix(b"HTTP/1.1 ")?;
+    // a changed byte can make a client of the older version
+    let line = [b"HTTP/1.1 ", b"HTTP/1.0 "]
+        .into_iter()
+        .find_map(|version| answer.strip_prefix(version))?;
     std::str::from_utf8(line.get(..3)?).ok()?.parse().ok()
 }
 
@@ -324,6 +329,12 @@ fn abandoned(socket: &Path, length: Duration) -> Row {
     row.expect(seen.without_status == 0, || {
         format!("{} times no status", seen.without_status)
     });
+    row.expect(seen.full * 4 <= seen.looks, || {
+        format!(
+            "{} of {} times no place for the status",
+            seen.full, seen.looks
+        )
+    });
     let began = Instant::now();
     let limit = Duration::from_secs(5);
     let answered = loop {
@@ -355,10 +366,10 @@ pub(crate) fn costly(dice: &mut Dice) -> String {
 fn unread(socket: &Path, length: Duration) -> Row {
     let mut row = Row::new("unread");
     let end = Instant::now() + length;
-    let mut held = Vec::new();
     let mut asked = 0;
     while Instant::now() < end {
-        while held.len() < UNREAD {
+        let mut held = Vec::new();
+        for _ in 0..UNREAD {
             let Ok(mut stream) = UnixStream::connect(socket) else {
                 break;
             };
@@ -367,13 +378,10 @@ fn unread(socket: &Path, length: Duration) -> Row {
             held.push(stream);
             asked += 1;
         }
-        std::thread::sleep(Duration::from_millis(500));
-        // one in four gives up, and another comes in its place
-        let kept = held.len() - held.len() / 4;
-        held.rotate_left(kept);
-        held.truncate(kept);
+        // until the daemon gives up on them; meanwhile all the answers could be made
+        let rest = end.saturating_duration_since(Instant::now());
+        std::thread::sleep(rest.min(STALL_LIMIT));
     }
-    drop(held);
     row.saw(format!(
         "{asked} answers of 5000 beats, at most {UNREAD} at a time"
     ));

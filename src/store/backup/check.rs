@@ -6,10 +6,14 @@ use rusqlite::Connection;
 
 use super::super::StoreError;
 use super::super::error::Context;
+use super::copy::Fresh;
 use super::{BUSY_TIMEOUT, BackupError, Contents, contents, open_source};
 
 /// Reads all of the backup at `path` and says what is in it. It may also be a plain copy of a database that
 /// nobody wrote, with its write-ahead log beside it or without.
+///
+/// The file is opened for reading only, and SQLite then leaves out whether each value is what the schema
+/// allows; [`super::back_up`] and [`super::restore()`] look at that, too.
 ///
 /// # Errors
 /// [`BackupError::NotWhole`] where anything in it is damaged, [`BackupError::Store`] where it is no database
@@ -24,26 +28,48 @@ pub(super) fn check(path: &Path, name: &Path) -> Result<Contents, BackupError> {
         path,
         busy_timeout: BUSY_TIMEOUT,
     };
-    let not_whole = |detail: String| BackupError::NotWhole {
+    let opened = open_source(&context).map_err(|error| in_a_backup(error, name))?;
+    examine(&opened.connection, &context, name)
+}
+
+/// As [`check_backup`], for a copy of our own: it may be opened for writing, without which SQLite does not
+/// look whether values are what the schema allows.
+pub(super) fn check_fresh(fresh: &Fresh, name: &Path) -> Result<Contents, BackupError> {
+    examine(&fresh.connect()?, &fresh.context(), name)
+}
+
+fn examine(
+    connection: &Connection,
+    context: &Context<'_>,
+    name: &Path,
+) -> Result<Contents, BackupError> {
+    let look = || -> Result<Contents, BackupError> {
+        // no commit falls between; rolled back with it
+        let transaction = connection
+            .unchecked_transaction()
+            .map_err(|error| context.explain("checking", error))?;
+        match fault(&transaction, context)? {
+            Some(detail) => Err(BackupError::NotWhole {
+                path: name.to_owned(),
+                detail,
+            }),
+            None => Ok(contents(&transaction, context.path)?),
+        }
+    };
+    look().map_err(|error| in_a_backup(error, name))
+}
+
+/// What damage of a database means where that is a backup.
+fn in_a_backup(error: BackupError, name: &Path) -> BackupError {
+    let detail = match error {
+        BackupError::Store(StoreError::Corrupt { detail, .. }) => detail,
+        BackupError::Store(StoreError::NotADatabase { .. }) => "not an SQLite database".to_owned(),
+        other => return other,
+    };
+    BackupError::NotWhole {
         path: name.to_owned(),
         detail,
-    };
-    let damage = |error: BackupError| match error {
-        BackupError::Store(StoreError::Corrupt { detail, .. }) => not_whole(detail),
-        BackupError::Store(StoreError::NotADatabase { .. }) => {
-            not_whole("not an SQLite database".to_owned())
-        }
-        other => other,
-    };
-    let opened = open_source(&context).map_err(damage)?;
-    let connection = &opened.connection;
-    connection
-        .execute_batch("BEGIN")
-        .map_err(|error| damage(context.explain("checking", error).into()))?;
-    if let Some(fault) = fault(connection, &context).map_err(|error| damage(error.into()))? {
-        return Err(not_whole(fault));
     }
-    contents(connection, path).map_err(|error| damage(error.into()))
 }
 
 /// The first thing `PRAGMA integrity_check` finds wrong.

@@ -1,7 +1,7 @@
 //! Copies of a database, and the way back.
 //!
 //! [`back_up`] copies a database while it is written: one snapshot, a few pages at a time, checked, and only
-//! then given its name. [`restore`] puts such a copy in the place of a database that nobody writes.
+//! then given its name. [`restore()`] puts such a copy in the place of a database that nobody writes.
 
 mod check;
 mod copy;
@@ -190,7 +190,7 @@ pub fn back_up(
         progress,
     )?;
     let expected = contents(source, database)?;
-    let found = check::check(fresh.path(), target)?;
+    let found = check::check_fresh(&fresh, target)?;
     compare(&expected, &found, target)?;
     if stop.load(std::sync::atomic::Ordering::Relaxed) {
         return Err(BackupError::Stopped {

@@ -17,7 +17,7 @@ use super::super::ids::{GivenIds, Reserved};
 use super::super::migrate::{STEPS, migrate};
 use super::super::open::no_mutex;
 use super::super::quarantine::aside_name;
-use super::check::{check, fault};
+use super::check::{check, check_fresh, fault};
 use super::copy::{Fresh, copy};
 use super::{
     BUSY_TIMEOUT, BackupError, Contents, Progress, compare, contents, folder_of, metadata,
@@ -77,12 +77,12 @@ pub fn restore(
     snapshot(&source.connection).map_err(|error| context.explain("reading", error))?;
     copy(&source.connection, &context, &fresh, None, stop, progress)?;
     drop(source);
-    let copied = check(fresh.path(), backup)?;
+    let copied = check_fresh(&fresh, backup)?;
     compare(&before, &copied, backup)?;
 
     let known = ids_before(database, exists);
     let guessed = known.is_none() && exists;
-    let (after, ids) = finish(&fresh, &copied, known, guessed)?;
+    let (after, ids) = finish(&fresh, backup, &copied, known, guessed)?;
 
     let previous = exists.then(|| aside_name(database, "replaced"));
     if let Some(previous) = &previous {
@@ -148,6 +148,7 @@ fn owner(database: &Path, exists: bool) -> Result<(u32, u32, u32), StoreError> {
 /// where they are to be `guessed`, and checks that nothing is missing. What it holds, and its newest ids.
 fn finish(
     fresh: &Fresh,
+    backup: &Path,
     copied: &Contents,
     known: Option<GivenIds>,
     guessed: bool,
@@ -178,7 +179,7 @@ fn finish(
     set_up().map_err(explain)?;
     if let Some(detail) = fault(&connection, &context)? {
         return Err(BackupError::NotWhole {
-            path: fresh.path().to_owned(),
+            path: backup.to_owned(),
             detail,
         });
     }
@@ -189,7 +190,7 @@ fn finish(
     });
     if let Some((name, count)) = lost {
         return Err(BackupError::NotWhole {
-            path: fresh.path().to_owned(),
+            path: backup.to_owned(),
             detail: format!("table {name}: fewer than {count} rows after the migration"),
         });
     }

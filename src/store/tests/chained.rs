@@ -239,7 +239,7 @@ fn deleted_added_moved_and_cut_rows_are_named() {
             "INSERT INTO sessions SELECT 4, source, origin, chip, sample_rate_hz, uv_per_code_0, \
              uv_per_code_1, start_monotonic_ns, start_wall_us, decider, end_monotonic_ns, \
              end_wall_us, end_reason, samples, beats_n, beats_l, beats_r, beats_a, beats_v, gaps, \
-             missing_samples, events, beats_unclassifiable FROM sessions WHERE id = 1",
+             missing_samples, events, beats_unclassifiable, lead_0, lead_1 FROM sessions WHERE id = 1",
             ("sessions", 4),
         ),
         (

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::super::StoreError;
-use super::super::batch::commit_batch;
+use super::super::batch::{Batch, commit_batch};
 use super::super::open::{SET_ASIDE, aside_note};
 use super::super::rows::CommittedRow;
 use super::WriterThread;
@@ -149,11 +149,13 @@ impl WriterThread {
             connection,
             &context,
             session,
-            &self.backlog,
-            &self.audit,
-            self.options.commit_rows,
-            &self.maps,
-            self.options.chained,
+            &Batch {
+                backlog: &self.backlog,
+                most: self.options.commit_rows,
+                maps: &self.maps,
+                audit: &self.audit,
+                chained: self.options.chained,
+            },
         )?;
         self.audit.written();
         session.row = Some(committed.session);
