@@ -433,6 +433,17 @@ fn a_damaged_database_makes_no_backup_and_a_damaged_backup_replaces_nothing() {
     }
 }
 
+/// The chain of hashes holds, and says which ids were passed over.
+fn assert_sound(path: &Path) {
+    let verification = StoreReader::open(path).unwrap().verify(&[]).unwrap();
+    assert!(verification.is_sound(), "{:?}", verification.findings);
+    let passed_over = |table: &str| {
+        let mut anchors = verification.anchors.iter();
+        anchors.any(|anchor| anchor.reason == "restored" && anchor.what == table)
+    };
+    assert!(passed_over("beats") && passed_over("ecg_blocks"));
+}
+
 #[test]
 fn a_restored_database_is_another_one_whose_ids_go_on() {
     let folder = tempfile::tempdir().unwrap();
@@ -472,6 +483,8 @@ fn a_restored_database_is_another_one_whose_ids_go_on() {
     ] {
         assert_eq!(rows[table], made_rows[table], "{table}");
     }
+    // ids that are passed over are no rows that were cut off
+    assert_sound(&at("ecg.db"));
     // nothing was deleted
     let previous = restored.previous.unwrap();
     assert!(
@@ -486,6 +499,7 @@ fn a_restored_database_is_another_one_whose_ids_go_on() {
     assert_ne!(again.contents.epoch, restored.contents.epoch);
 
     furnish(&at("ecg.db"), 300, 2);
+    assert_sound(&at("ecg.db"));
     assert_eq!(newest(&at("ecg.db"))["sessions"], 4);
     let first = oldest_of_last_session(&at("ecg.db"));
     for table in ["beats", "gaps", "events"] {
