@@ -96,7 +96,7 @@ fn hostile_clients_lose_no_sample() {
 
 /// Makes the database named by `ECG_ATTACK_DATABASE`, for a daemon that this suite does not start.
 #[test]
-#[ignore = "a part of scripts/attack-test --vm"]
+#[ignore = "a part of scripts/attack-test vm"]
 fn fill_a_database() {
     let database = std::env::var_os("ECG_ATTACK_DATABASE").expect("ECG_ATTACK_DATABASE");
     siege::fill(Path::new(&database));
