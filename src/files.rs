@@ -1,4 +1,4 @@
-//! Files: those from outside are opened only where they are plain files of a bearable length, and
+//! Files: those from outside are opened only where they are regular files of a limited length, and
 //! those this program makes get their name when they are whole.
 
 use std::fs::{File, Permissions};

@@ -240,7 +240,7 @@ pub(super) fn signal_number(text: &str) -> Result<usize, Option<String>> {
         .ok_or_else(|| Some(COUNTED_FROM_1.to_owned()))
 }
 
-/// Said of a 0 where a channel or signal is meant: it was the first one once.
+/// Said of a 0 where a channel or signal is meant: earlier versions counted from 0.
 const COUNTED_FROM_1: &str = "channels and signals are counted from 1: expected 1 for the first";
 
 /// The chip that must have made a trace.

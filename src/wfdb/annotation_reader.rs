@@ -25,8 +25,8 @@ pub fn read_annotations(path: &Path) -> Result<AnnotationFile, WfdbError> {
     Ok(parse_annotations(&bytes))
 }
 
-/// Reads the bytes of an annotation file. What breaks the rules of `annot(5)` costs no more than
-/// itself and what follows it where that cannot be told; the first of it is told in
+/// Reads the bytes of an annotation file. A word that breaks the rules of `annot(5)` is left out; where
+/// the place of the next word cannot be known, reading ends there. The first such word is told in
 /// [`AnnotationFile::problem`]. The end mark may be missing. Annotations before the record's start are
 /// left out and counted.
 #[must_use]

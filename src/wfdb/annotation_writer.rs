@@ -6,8 +6,8 @@ use super::annotation::{Annotation, AnnotationCode, RESOLUTION_NOTE, pseudo};
 use super::error::WfdbError;
 use crate::files;
 
-/// Writes `annotations`, which must be in time order; the file gets its name when it is whole. With `resolution_hz` the file states that
-/// samples count in that rate; without, the record's rate holds.
+/// Writes `annotations`, which must be in time order; the file gets its name when it is whole. With
+/// `resolution_hz` the file states that samples count in that rate; without, the record's rate holds.
 ///
 /// # Errors
 /// [`WfdbError::UnwritableAnnotation`], [`WfdbError::Io`].

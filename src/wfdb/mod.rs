@@ -3,7 +3,7 @@
 //! Headers after `header(5)`, signals after `signal(5)`, annotations after `annot(5)` of the WFDB
 //! Applications Guide (PhysioNet). Records are read as a stream of frames (one code per signal) in
 //! constant memory; nothing here panics on any bytes, and what would take memory or time without end
-//! is refused when it is opened. Several samples a frame, skew, byte offsets and
+//! is refused when it is opened. Several samples per frame, skew, byte offsets and
 //! records of several segments (fixed and variable layout) are read; compressed formats are not.
 
 mod annotation;

@@ -70,8 +70,8 @@ const FIRST_BEAT_PART: f32 = 0.4;
 /// A first beat whose window begins before the signal is none if what it rests on is slow: a T wave
 /// whose QRS complex lies before the signal stands out as long as nothing else is known. Such a wave
 /// has hardly any energy above that of its slope ([`Peak::sharpness`] is 0.5 of a straight slope) and
-/// loses nothing in means over 40 ms (`Fiducial::breadth`). Of the first candidates of 48 records of MIT-BIH and
-/// 50 of SVDB all QRS complexes, paced and wide ones too, are sharper than 0.55.
+/// loses nothing in means over 40 ms (`Fiducial::breadth`). Of the first candidates of 48 records of
+/// MIT-BIH and 50 of SVDB all QRS complexes, paced and wide ones too, are sharper than 0.55.
 const SLOW_SHARPNESS: f32 = 0.545;
 const SLOW_BREADTH: f32 = 0.85;
 /// Samples of a beat's window before its R peak.
