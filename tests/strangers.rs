@@ -418,6 +418,8 @@ fn names_of_strangers_never_command_the_terminal() {
         vec!["evaluate", "--data", data, "--protocol", "inter"],
         vec!["explain", "--record", data],
         vec!["explain", "--record", data, "--json"],
+        // Warns of every record, by its name.
+        vec!["explain", "--record", data, "--model", "v1"],
         vec!["simulate", record, "--out", trace],
         vec!["simulate", record, "--out", trace, "--json"],
         vec!["replay", trace, "--db", database.to_str().unwrap()],

@@ -135,8 +135,12 @@ fn print(text: &str) -> Result<(), Failure> {
 
 /// Prints a warning on standard error: results are there, and something must be known about them.
 pub(super) fn warn(text: &str) {
-    // Nobody can be told that nobody can be told.
-    let _ = writeln!(std::io::stderr().lock(), "ecg-gateway: warning: {text}");
+    // Where standard error is closed, the warning is lost.
+    let _ = writeln!(
+        std::io::stderr().lock(),
+        "ecg-gateway: warning: {}",
+        printable(text)
+    );
 }
 
 /// A fraction as a percentage with two decimals, `-` where it does not exist.

@@ -264,7 +264,8 @@ fn print(summary: &Summary, json: bool) -> Result<(), Failure> {
         ))?;
     }
     for failed in &summary.failed {
-        output::text_line(&format!("Failed {}: {}.", failed.trace, failed.reason))?;
+        let sentence = format!("Failed {}: {}.", failed.trace, failed.reason);
+        output::text_line(&output::printable(&sentence))?;
     }
     output::text_line(&format!(
         "{}: {} beats in {:.2} s, {:.0} times real time",

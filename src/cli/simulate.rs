@@ -129,7 +129,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         output::text_line(&format!("{}", file.display()))?;
     }
     for note in &summary.notes {
-        output::text_line(&format!("Note: {note}."))?;
+        output::text_line(&output::printable(&format!("Note: {note}.")))?;
     }
     Ok(())
 }

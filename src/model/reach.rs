@@ -31,22 +31,30 @@ pub(super) fn reach(model: &Model) -> Result<f64, Overflow> {
     let mut largest = largest_sample;
     for (number, (layer, parts)) in network.layers.iter().zip(model.layers()).enumerate() {
         let before = layer.residual.then(|| channels.clone());
+        let mut last = "";
         for (part, weights) in parts {
             channels = outputs(part, weights, &channels);
-            let reach = channels.iter().copied().fold(0.0, f64::max);
-            if reach > f64::from(f32::MAX) {
-                return Err(Overflow {
-                    tensor: format!("layers.{number}.{}.weight", part.name),
-                    reach,
-                });
-            }
-            largest = largest.max(reach);
+            last = part.name;
+            largest = largest.max(within_float32(&channels, number, last)?);
         }
         for (channel, before) in channels.iter_mut().zip(before.into_iter().flatten()) {
             *channel += before;
         }
+        largest = largest.max(within_float32(&channels, number, last)?);
     }
     Ok(largest)
+}
+
+/// The largest of the channels behind a part, unless a float32 cannot hold it.
+fn within_float32(channels: &[f64], layer: usize, part: &str) -> Result<f64, Overflow> {
+    let reach = channels.iter().copied().fold(0.0, f64::max);
+    if reach > f64::from(f32::MAX) {
+        return Err(Overflow {
+            tensor: format!("layers.{layer}.{part}.weight"),
+            reach,
+        });
+    }
+    Ok(reach)
 }
 
 /// The reach of each output channel of a part, from that of each input channel.

@@ -32,7 +32,7 @@ const MOST_SAMPLES_OF_A_FRAME: u64 = 1 << 18;
 const MOST_SKEWED_SAMPLES: u64 = 1 << 24;
 /// Most frames of all stretches in which nothing was measured: 99 days at 125 Hz. Nothing but the
 /// header's word limits them, and each is walked through.
-const MOST_UNMEASURED_FRAMES: u64 = 1 << 30;
+pub(super) const MOST_UNMEASURED_FRAMES: u64 = 1 << 30;
 
 /// See [`Header::parse`].
 pub(super) fn parse(text: &str, path: &Path) -> Result<Header, WfdbError> {
@@ -236,8 +236,9 @@ fn parse_record_line(place: &Place<'_>, text: &str) -> Result<(Header, usize, us
     }
     let mut rest: Vec<&str> = fields.collect();
     if let Some(&field) = rest.first() {
-        // A date where the length was left out.
-        if !field.contains([':', '/', '[']) {
+        // A date where the length was left out; `2014-05-08`, too.
+        let has_dash = field.get(1..).is_some_and(|tail| tail.contains('-'));
+        if !has_dash && !field.contains([':', '/', '[']) {
             let frames: u64 = place.parse("number of samples", field, "a whole number")?;
             header.frames = (frames > 0).then_some(frames);
             rest.remove(0);

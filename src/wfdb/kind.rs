@@ -22,6 +22,9 @@ pub struct EcgSignals {
     pub guessed: bool,
 }
 
+/// Characters of a description or unit that an error repeats.
+const LONGEST_NAME: usize = 60;
+
 /// Words that begin the description of something that is no ECG.
 const OTHER_PREFIXES: [&str; 47] = [
     "EEG", "EOG", "EMG", "EGG", "ERG", "SCG", "BCG", "PCG", "PPG", "GSR", "EDA", "RESP", "FLOW",
@@ -163,15 +166,16 @@ impl SignalSpec {
 
     /// Why it is not taken for an ECG, in a few words.
     fn refusal(&self) -> String {
+        let start = |text: &str| -> String { text.chars().take(LONGEST_NAME).collect() };
         let name = match self.description.trim() {
-            "" => "one without a name",
-            name => name,
+            "" => "one without a name".to_owned(),
+            name => start(name),
         };
         match (self.kind(), self.uv_conversion()) {
             (SignalKind::Other, _) => format!("{name} is something else"),
             (_, None) => format!(
                 "{name} is in `{}`, expected V, mV, uV or nV",
-                self.units.trim()
+                start(self.units.trim())
             ),
             _ => format!("nothing tells what {name} is"),
         }

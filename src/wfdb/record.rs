@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::error::WfdbError;
 use super::frames::{FrameReader, SegmentPlan};
 use super::header::{Header, header_path};
-use super::header_parser::NO_FILE;
+use super::header_parser::{MOST_UNMEASURED_FRAMES, NO_FILE};
 
 /// With fewer frames a second, signals with several samples a frame are read at their full rate.
 const LEAST_FRAMES_HZ: f64 = 100.0;
@@ -41,10 +41,39 @@ impl Record {
         } else {
             open_segments(&mut header, &header_path)?
         };
-        Ok(Self {
+        let record = Self {
             header,
             header_path,
             segments,
+        };
+        record.check_unmeasured()?;
+        Ok(record)
+    }
+
+    /// Refuses more frames of signals that lie in no file than any recording has: nothing but the
+    /// header's word limits them.
+    fn check_unmeasured(&self) -> Result<(), WfdbError> {
+        let lies_in_no_file = |plan: &&SegmentPlan| {
+            plan.header.as_ref().is_none_or(|(header, _)| {
+                let mut signals = header.signals.iter();
+                signals.all(|signal| signal.file_name == NO_FILE)
+            })
+        };
+        let plans = self.segments.iter().filter(lies_in_no_file);
+        let frames = plans.fold(0_u64, |sum, plan| {
+            sum.saturating_add(plan.frames.unwrap_or(0))
+        });
+        let handed_out = frames.saturating_mul(self.parts() as u64);
+        // Of a record without any signals nothing is read.
+        if self.header.signals.is_empty() || handed_out <= MOST_UNMEASURED_FRAMES {
+            return Ok(());
+        }
+        Err(WfdbError::Header {
+            path: self.header_path.clone(),
+            line: 1,
+            field: "number of samples",
+            found: handed_out.to_string(),
+            expected: format!("at most {MOST_UNMEASURED_FRAMES} of signals that lie in no file"),
         })
     }
 

@@ -365,6 +365,7 @@ fn dates_and_fields_nobody_needs_never_refuse_a_record() {
         ),
         ("r 1 360 12:03:00", (None, Some("12:03:00"), None)),
         ("r 1 360 22/11/2026 12:03:00", (None, None, None)),
+        ("r 1 360 2014-05-08 05:05:15", (None, None, None)),
         ("r 1 360 900 10:11:12 PM", (Some(900), None, None)),
         ("r 1 360 900 2014-05-08 05:05:15", (Some(900), None, None)),
         ("r 1 360 900 15-May-2020 15:35:30", (Some(900), None, None)),
@@ -507,6 +508,20 @@ fn what_would_take_memory_or_time_without_end_is_refused_at_once() {
         error.contains("expected segments of 1048576 signals"),
         "{error}"
     );
+    // Frames that lie in no file: of a record, of a segment, of many parts each.
+    for (name, text) in [
+        ("b", "b 1 360 18446744073709551615\n~ 0 200/mV\n"),
+        ("c", "c/1 1 360\nd 18446744073709551615\n"),
+        ("d", "d 1 360\n~ 0 200/mV\n"),
+        ("e", "e 1 1 1000000\n~ 0x16384 200/mV\n"),
+    ] {
+        std::fs::write(at(&format!("{name}.hea")), text).unwrap();
+    }
+    for name in ["b", "c", "e"] {
+        let error = Record::open(&at(name)).unwrap_err().to_string();
+        let words = "expected at most 1073741824 of signals that lie in no file";
+        assert!(error.contains(words), "{name}: {error}");
+    }
     std::fs::write(at("long.hea"), [b'#'; (1 << 20) + 1]).unwrap();
     let error = Record::open(&at("long")).unwrap_err().to_string();
     assert!(

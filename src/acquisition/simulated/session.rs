@@ -164,10 +164,20 @@ pub fn simulate_record(
         notes: carried.note.into_iter().chain(guess).collect(),
     };
     let mut files = vec![(path.clone(), trace)];
-    if let Some(annotations) = carried.annotations {
+    let annotations_path = beside(path, &simulation.annotator);
+    let encoded = carried
+        .annotations
+        .map(|annotations| encode_annotations(&annotations, Some(rate_hz), &annotations_path))
+        .transpose();
+    // What strangers annotated may be more than this crate writes (code 0, long texts): that never
+    // costs the ECG.
+    let encoded = encoded.unwrap_or_else(|error| {
+        report.annotations = None;
+        report.notes.push(error.to_string());
+        None
+    });
+    if let Some(annotations) = encoded {
         let header = rate_header(path, rate_hz, end, &description).to_string();
-        let annotations_path = beside(path, &simulation.annotator);
-        let annotations = encode_annotations(&annotations, Some(rate_hz), &annotations_path)?;
         for (path, bytes) in [
             (beside(path, "hea"), header.into_bytes()),
             (annotations_path, annotations),

@@ -84,7 +84,8 @@ pub(super) fn collect(
         for demo in DEMO_TRACES {
             let (source, _) = demo.open()?;
             let mains = arguments.mains.unwrap_or(SHIPPED_MAINS).filter();
-            session.trace(mains, &mut explainer, (source, demo.name), into)?;
+            let explained = session.trace(mains, &mut explainer, (source, demo.name), into);
+            session.settle(demo.name, explained, into)?;
         }
     }
     for path in records(&arguments.record)? {
@@ -160,6 +161,10 @@ impl Session<'_> {
         }
         let name = &record.header().name;
         for (beat, detail) in run.beats.iter().zip(&run.details) {
+            // `settle` tells of it.
+            if self.stop.load(Ordering::Relaxed) {
+                return Ok(());
+            }
             let seconds = beat.r_sample as f64 / run.rate_hz;
             add(explainer, beat, detail, (name, seconds), into)?;
         }
@@ -213,13 +218,13 @@ impl Session<'_> {
     }
 }
 
-/// Paths of the records asked for; of a directory, of all of its database.
 fn warn(warning: Option<String>) {
     if let Some(warning) = warning {
         output::warn(&warning);
     }
 }
 
+/// Paths of the records asked for; of a directory, of all of its database.
 fn records(asked: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let mut paths = Vec::new();
     for path in asked {

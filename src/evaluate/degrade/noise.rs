@@ -78,6 +78,9 @@ impl NoiseTape {
         };
         let mut signals = vec![Vec::new(); record.header().signals.len()];
         let mut frame = vec![0; signals.len()];
+        if frame.is_empty() {
+            return Err(refuse("no signals"));
+        }
         let mut frames = record.frames()?;
         while frames.next_frame(&mut frame)? {
             if signals.len() * signals.first().map_or(0, Vec::len) > MOST_SAMPLES {
