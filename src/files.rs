@@ -1,9 +1,9 @@
 //! Files: those from outside are opened only where they are regular files of a limited length, and
 //! those this program makes get their name when they are whole.
 
-use std::fs::{File, Permissions};
+use std::fs::{File, FileType, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -14,23 +14,33 @@ use tempfile::NamedTempFile;
 /// # Errors
 /// The system's; [`io::ErrorKind::InvalidInput`] naming what was found instead of a regular file.
 pub fn open_regular(path: &Path) -> io::Result<File> {
-    // Before it is opened: opening a named pipe waits for its writer.
-    let kind = std::fs::metadata(path)?.file_type();
-    let found = if kind.is_file() {
-        return File::open(path);
-    } else if kind.is_dir() {
-        "a directory"
-    } else if kind.is_fifo() {
-        "a named pipe"
-    } else if kind.is_socket() {
-        "a socket"
-    } else {
-        "a device"
+    let judge = |kind: FileType| {
+        let found = if kind.is_file() {
+            return Ok(());
+        } else if kind.is_dir() {
+            "a directory"
+        } else if kind.is_fifo() {
+            "a named pipe"
+        } else if kind.is_socket() {
+            "a socket"
+        } else {
+            "a device"
+        };
+        Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("{found}, expected a regular file"),
+        ))
     };
-    Err(io::Error::new(
-        io::ErrorKind::InvalidInput,
-        format!("{found}, expected a regular file"),
-    ))
+    // Before it is opened: opening a device may do something to it.
+    judge(std::fs::metadata(path)?.file_type())?;
+    // Opened without waiting, and looked at again: another file may have got the name meanwhile, and
+    // opening a named pipe waits for its writer. Reading a regular file is the same either way.
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)?;
+    judge(file.metadata()?.file_type())?;
+    Ok(file)
 }
 
 /// Reads a regular file that may have at most `most_bytes`.

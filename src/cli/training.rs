@@ -45,16 +45,24 @@ impl LoadedModel {
     /// Whether beats of a record that is not of the MIT-BIH Arrhythmia Database were in the training
     /// part; `None` where the file does not tell.
     pub(super) fn has_seen_elsewhere(&self, name: &str) -> Option<bool> {
-        let training = &self.model.description().training;
-        if let Some(list) = training.get("records").and_then(|list| list.as_array()) {
-            return Some(list.iter().any(|known| known.as_str() == Some(name)));
+        // First the database: records of others may have the same names as its own.
+        let database = self
+            .training_data()
+            .and_then(|data| data.strip_suffix(')')?.split_once(" ("));
+        if let Some((
+            "MIT-BIH Arrhythmia Database" | "MIT-BIH Arrhythmia Database, all 48 records",
+            _,
+        )) = database
+        {
+            return Some(false);
         }
-        let (database, of) = self.training_data()?.split_once(" (")?;
-        let is_mitdb = matches!(
-            database,
-            "MIT-BIH Arrhythmia Database" | "MIT-BIH Arrhythmia Database, all 48 records"
-        );
-        (is_mitdb && of.ends_with(')')).then_some(false)
+        let list = self
+            .model
+            .description()
+            .training
+            .get("records")?
+            .as_array()?;
+        Some(list.iter().any(|known| known.as_str() == Some(name)))
     }
 
     /// The sentence for beats of strangers labelled by a network that knows its patients only;

@@ -1,5 +1,6 @@
 //! `ecg-gateway verify`: whether a database is as it was written.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -84,8 +85,8 @@ fn text(found: &Verification) -> String {
     for anchor in &found.anchors {
         let (first, last) = (anchor.first_id, anchor.last_id);
         let what = match &*anchor.what {
-            "chain" => "links",
-            table => table,
+            "chain" => Cow::Borrowed("links"),
+            table => output::printable(table),
         };
         match &*anchor.reason {
             "migration" => line(format_args!(
@@ -95,15 +96,17 @@ fn text(found: &Verification) -> String {
                 "ids {first} to {last} of {what} were passed over: given before a backup was restored"
             )),
             reason => line(format_args!(
-                "{what} {first} to {last} were deleted by retention ({reason})"
+                "{what} {first} to {last} were deleted by retention ({})",
+                output::printable(reason)
             )),
         }
     }
     for damage in &found.damage {
-        line(format_args!("DAMAGE: {damage}"));
+        line(format_args!("DAMAGE: {}", output::printable(damage)));
     }
     for finding in found.findings.iter().take(MOST_LINES) {
-        let (table, problem) = (finding.table, &finding.problem);
+        // What the database says of itself must not make lines of its own.
+        let (table, problem) = (finding.table, output::printable(&finding.problem));
         match finding.id {
             0 => line(format_args!("WRONG: {table}: {problem}")),
             id => line(format_args!("WRONG: {table} {id}: {problem}")),

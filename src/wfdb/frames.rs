@@ -52,7 +52,8 @@ struct Current {
 struct Segment {
     header_path: PathBuf,
     files: Vec<SignalFile>,
-    stated_sums: Vec<Option<i16>>,
+    /// Of each signal that lies in a file, in order: its number in the header, and the sum stated there.
+    stated_sums: Vec<(usize, Option<i16>)>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -248,8 +249,9 @@ impl Segment {
             stated_sums: header
                 .signals
                 .iter()
-                .filter(|signal| signal.file_name != NO_FILE)
-                .map(|signal| signal.checksum)
+                .enumerate()
+                .filter(|(_, signal)| signal.file_name != NO_FILE)
+                .map(|(number, signal)| (number, signal.checksum))
                 .collect(),
         };
         let mut places = Vec::with_capacity(header.signals.len());
@@ -292,8 +294,8 @@ impl Segment {
 
     fn mismatch(&self) -> Option<Mismatch> {
         let sums = self.files.iter().flat_map(|file| &file.lanes);
-        let mut compared = sums.zip(&self.stated_sums).enumerate();
-        compared.find_map(|(signal, (lane, stated))| {
+        let mut compared = sums.zip(&self.stated_sums);
+        compared.find_map(|(lane, &(signal, stated))| {
             let expected = stated.filter(|&expected| expected != lane.sum)?;
             Some(Mismatch {
                 path: self.header_path.clone(),

@@ -314,6 +314,15 @@ fn database(
                 Err(
                     error @ (RevisitError::NotStored { .. } | RevisitError::NotReproduced { .. }),
                 ) => into.fail(error),
+                // A model file that is gone concerns the sessions that it labelled.
+                Err(error @ RevisitError::Model { .. }) => {
+                    into.fail(&error);
+                    let name = format!("session {}", beat.session);
+                    if !into.sources_failed.iter().any(|(known, _)| *known == name) {
+                        let failure = Failure::from(error).at(path.display());
+                        into.sources_failed.push((name, failure));
+                    }
+                }
                 Err(error) => return Err(Failure::from(error).at(path.display())),
             }
         }
