@@ -159,6 +159,10 @@ fn impossible_files_are_refused_with_line_and_range() {
             "c.toml:2: api.socket_path: found \"/var/lib/ecg-gateway/ecg.db-wal\", expected another file than the database's (store.path = \"/var/lib/ecg-gateway/ecg.db\" (its default), and -wal behind it)",
         ),
         (
+            "[api]\nsocket_path = \"/var/lib/ecg-gateway/ecg.db.ids\"",
+            "c.toml:2: api.socket_path: found \"/var/lib/ecg-gateway/ecg.db.ids\", expected another file than the database's (store.path = \"/var/lib/ecg-gateway/ecg.db\" (its default), and .ids behind it)",
+        ),
+        (
             "[model]\nname = \"v1-int8\"\nengine = \"gpu\"",
             "c.toml:3: model.engine: found \"gpu\", expected \"auto\" or \"cpu\" for model.name = \"v1-int8\": int8 variants run on the CPU only",
         ),

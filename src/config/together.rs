@@ -121,7 +121,9 @@ fn nodes(config: &Config, lines: &Lines<'_>) -> Option<Contradiction> {
 fn paths(config: &Config, lines: &Lines<'_>) -> Option<Contradiction> {
     let (key, other) = ("api.socket_path", "store.path");
     let [socket, database] = [&config.api.socket_path, &config.store.path];
-    let files = ["", "-wal", "-shm", "-journal", ".lock", ".new"];
+    let files = [
+        "", "-wal", "-shm", "-journal", ".lock", ".ids", ".ids.new", ".new",
+    ];
     let taken = files.into_iter().find(|ending| {
         let mut file = database.as_os_str().to_owned();
         file.push(ending);

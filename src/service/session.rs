@@ -327,7 +327,8 @@ impl Session<'_> {
             }
             PipelineEvent::Gap(gap) => {
                 progress.report.gaps += 1;
-                progress.report.missing_samples += gap.missing_samples;
+                let missing = &mut progress.report.missing_samples;
+                *missing = missing.saturating_add(gap.missing_samples);
                 tracing::warn!(
                     first_missing_sample = gap.first_missing_sample,
                     missing_samples = gap.missing_samples,

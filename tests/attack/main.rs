@@ -40,14 +40,15 @@ fn hostile_clients_lose_no_sample() {
     let alone = std::env::var_os("ECG_ATTACK_ALONE").is_some_and(|value| value == "1");
     let names = std::env::var("ECG_ATTACK_ROWS").unwrap_or_default();
     let wanted = |name: &str| names.is_empty() || names.split(',').any(|row| row.trim() == name);
+    let in_siege = |name: &str| wanted("siege") || wanted(name);
     let siege = Siege { length, alone };
     if let Some(socket) = std::env::var_os("ECG_ATTACK_SOCKET") {
-        return judge(&siege::attack(Path::new(&socket), siege, wanted));
+        return judge(&siege::attack(Path::new(&socket), siege, in_siege));
     }
     let parts: [Part<'_>; 6] = [
         (
             "siege",
-            Box::new(|folder| siege::run(folder, siege, wanted)),
+            Box::new(|folder| siege::run(folder, siege, in_siege)),
         ),
         ("users", Box::new(|folder| vec![users::permitted(folder)])),
         (

@@ -339,6 +339,9 @@ pub(crate) fn crowd(folder: &Path) -> Row {
             _ => break,
         }
     }
+    row.expect(said.contains("HELD "), || {
+        format!("the crowd did not come: {said:?}")
+    });
     std::thread::sleep(Duration::from_millis(500));
     for (who, user, request) in [
         ("root", user(0, 0), "GET /v1/status"),
@@ -366,8 +369,11 @@ pub(crate) fn crowd(folder: &Path) -> Row {
     }
     drop(crowd.stdin.take());
     let _ = crowd.wait();
-    let streams = ask(&home.socket, "/v1/status").is_ok();
-    row.expect(streams, || "no status afterwards".to_owned());
+    let status = ask(&home.socket, "/v1/status");
+    row.expect(
+        matches!(&status, Ok((answer, _)) if answer.starts_with("HTTP/1.1 200 ")),
+        || format!("no status afterwards: {status:?}"),
+    );
     row.saw("200 streams of one reader; 5 requests of others");
     let code = daemon.terminate().0;
     row.expect(code == Some(0), || {
