@@ -2,8 +2,8 @@
 //! `audit`) and the table `audit`.
 //!
 //! The first time within a minute is noted at once, with the process; how often the same was done
-//! again in that minute is noted when it is over. So what one user does cannot write more than a few
-//! rows per minute. Nothing is noted of what was asked for or answered.
+//! again in that minute is noted when it is over. So however often a user does the same, it makes two
+//! rows per minute at most. Nothing is noted of what was asked for or answered.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

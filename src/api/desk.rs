@@ -19,7 +19,7 @@ const MOST_MODELS: usize = 4;
 pub(super) struct Desk {
     database: PathBuf,
     writer: Option<WriterMonitor>,
-    /// Databases set aside before the reader was opened: one of before would go on reading the old one.
+    /// Databases quarantined before the reader was opened: an open reader goes on reading the old one.
     exchanged: u64,
     reader: Option<StoreReader>,
     /// By the name of the model. What they know of sessions is of this database, too.

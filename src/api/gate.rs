@@ -210,7 +210,7 @@ async fn answer(
     if !share.resize(bytes.len()) {
         return refused();
     }
-    // copied, for the serialiser's buffer may be twice as large as what is in it
+    // copied, because the serialiser's buffer may be twice as large as what is in it
     let counted = CountedBytes {
         bytes: bytes.as_ref().into(),
         _share: share,

@@ -88,7 +88,7 @@ impl Memory {
                 _ => return, // of the store: may pass at any time
             },
         };
-        // of a database that was set aside
+        // those of a database that was quarantined go, too
         self.outcomes
             .retain(|(of, ..)| *of != asked && of.exchanged >= asked.exchanged);
         while self.outcomes.len() >= MOST_REMEMBERED {

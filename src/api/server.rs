@@ -61,8 +61,8 @@ pub struct ApiOptions {
 }
 
 impl ApiOptions {
-    /// Mode 0660, 128 connections, 32 MiB of answers, 10 s to stall, 60 s to idle, 10 s for a request; everybody who
-    /// can connect may read.
+    /// Mode 0660, 128 connections, 32 MiB of answers, 10 s to stall, 60 s to idle, 10 s for a request;
+    /// everybody who can connect may read.
     #[must_use]
     pub fn at(path: impl Into<PathBuf>) -> Self {
         Self {
@@ -262,7 +262,7 @@ impl ApiServer {
         &self.pulse
     }
 
-    /// Hands what clients did in the last minute to the writer, for it is about to close.
+    /// Hands what clients did in the last minute to the writer, because it is about to close.
     pub fn note_last_deeds(&self) {
         self.gate.audit.flush();
     }

@@ -233,7 +233,7 @@ const UNKNOWN_ID: Lost = Lost(
 );
 const OTHER_DATABASE: Lost = Lost(
     "other_database",
-    "the named row is of another database (one that was set aside, or from before a backup was restored); \
+    "the named row is of another database (one that was quarantined, or from before a backup was restored); \
      the stream starts with what comes next",
 );
 const DATABASE_REPLACED: Lost = Lost(

@@ -24,7 +24,7 @@ const BATCH: Duration = Duration::from_millis(50);
 /// What is done to the files; the copy was made by SQLite some time before.
 type Deed = fn(&Home, copy: &Path);
 
-/// What is done, and whether the daemon's own rows survive it in some file.
+/// Each deed and its name.
 const DEEDS: [(&str, Deed); 6] = [
     ("cp copy ecg.db", |home, copy| {
         fs::copy(copy, &home.database).expect("a copy in place");
@@ -214,7 +214,7 @@ fn after(row: &mut Row, home: &Home, daemon: Daemon, told: &[Told], struck: i64)
     let total = account(&files, 0);
     row.saw(total.text());
     // What went with the files ends where they were taken: no hole reaches up to what came later.
-    // a second block and the commit it waits for
+    // two blocks of a second each, and what is sampled while four commits are waited for
     #[expect(clippy::cast_possible_truncation, reason = "a few seconds of samples")]
     let slack = (RATE_HZ * (2.0 + SPEED * 4.0 * BATCH.as_secs_f64())) as i64;
     let holes: Vec<_> = total

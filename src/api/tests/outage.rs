@@ -113,7 +113,7 @@ fn a_database_that_cannot_be_read_takes_nothing_live_away() {
     let path = house.at("beats.db");
     std::fs::rename(&path, house.at("elsewhere.db")).unwrap();
     std::fs::write(&path, vec![b'x'; 8_192]).unwrap();
-    // the reading thread's connection is of before
+    // nobody has asked for anything yet: the reading thread opens what lies there now
     let status = fetch(house.socket(), "/v1/status");
     assert_eq!(status["store"]["state"], "unreadable", "{status}");
     assert_eq!(status["session_reason"], "store_unavailable");
