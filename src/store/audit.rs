@@ -233,7 +233,7 @@ fn stored(row: &Row<'_>) -> Result<StoredAudit, RowError> {
 mod tests {
     use super::*;
 
-    pub(super) fn row(kind: AuditKind, count: u64) -> AuditRow {
+    fn row(kind: AuditKind, count: u64) -> AuditRow {
         AuditRow {
             wall: WallUs(1),
             time: MonotonicNs(2),

@@ -263,7 +263,7 @@ pub(super) fn sql(classes: usize, unclassifiable: Option<bool>) -> String {
             named.join(", ")
         );
     }
-    // one index walk a class, merged by id: a rare class costs what it returns
+    // one index walk per class, merged by id: a rare class costs what it returns
     let parts: Vec<_> = (7..7 + classes)
         .map(|number| {
             format!(

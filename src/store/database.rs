@@ -81,8 +81,6 @@ impl Database {
         match check_header(&path) {
             // before a lock file appears beside somebody else's file
             Err(StoreError::NotADatabase { .. }) if bridges && was_here && path.is_file() => {}
-            Err(StoreError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-            }
             other => drop(other?),
         }
         let mut database = Self {
@@ -129,7 +127,7 @@ impl Database {
         &self.options
     }
 
-    /// From now on this is who lives.
+    /// Beats this pulse from now on, while something takes long.
     pub(super) fn set_pulse(&mut self, pulse: Pulse) {
         self.pulse = pulse;
     }
@@ -195,7 +193,7 @@ impl Database {
                 self.path.display()
             );
             self.replaced = None;
-            self.forget(); // what it knows of the file by heart may not be so any more
+            self.forget(); // its cached pages may be outdated
             return self.reopen();
         }
         Err(StoreError::Replaced {
@@ -399,11 +397,6 @@ impl Database {
         let known = self.epoch.as_ref().map(|epoch| (epoch, &self.given));
         let mut connection = connect(&context, &self.options, known)?;
         let preparing = |error| context.explain("preparing for writing", error);
-        if !self.crash_cleared {
-            close_interrupted(&mut connection, self.options.ecg_kept, self.options.chained)
-                .map_err(preparing)?;
-            self.crash_cleared = true;
-        }
         if self.epoch.is_none() {
             let reserved = Reserved::read(&self.path);
             let note = meet(&mut connection, reserved.as_ref()).map_err(preparing)?;
@@ -413,6 +406,12 @@ impl Database {
             }
         }
         self.epoch = Some(epoch(&connection).map_err(preparing)?);
+        // only now: the gap of an interrupted session must not get an id that was given before
+        if !self.crash_cleared {
+            close_interrupted(&mut connection, self.options.ecg_kept, self.options.chained)
+                .map_err(preparing)?;
+            self.crash_cleared = true;
+        }
         self.given = GivenIds::read(&connection)
             .map_err(preparing)?
             .or_larger(&self.given);

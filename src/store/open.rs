@@ -23,7 +23,7 @@ pub enum Synchronous {
     Normal,
     /// fsync at every commit: what was announced survives a power cut. The default, since a client
     /// of the stream may already have acted on a beat. Costs one fsync per commit; commits are
-    /// batched, so this is one or two a second at a resting heart rate.
+    /// batched, so this is one or two per second at a resting heart rate.
     #[default]
     Full,
 }
@@ -77,7 +77,8 @@ impl Default for StoreOptions {
             space: SpaceSource::default(),
             chained: true,
             checkup: None,
-            ecg_compression_level: 2, // the first with Huffman codes of its own: noise is all there is to gain
+            // the first with Huffman codes of its own: noise is all there is to gain
+            ecg_compression_level: 2,
         }
     }
 }

@@ -59,8 +59,18 @@ impl Patience {
         }
     }
 
-    /// Counts `elapsed` running time and looks at rows that are new.
+    /// Counts `elapsed` running time and looks at rows that are new. What could not be stored is looked at
+    /// again at the next turn.
     pub(super) fn turn(
+        &mut self,
+        connection: &mut Connection,
+        elapsed: Duration,
+    ) -> rusqlite::Result<Waits> {
+        self.count_and_look(connection, elapsed)
+            .inspect_err(|_| self.look_anew())
+    }
+
+    fn count_and_look(
         &mut self,
         connection: &mut Connection,
         elapsed: Duration,
@@ -100,8 +110,14 @@ impl Patience {
 
     /// A person says that the wall times are right and that what is to be deleted may be.
     pub(super) fn confirm(&mut self, connection: &mut Connection) -> rusqlite::Result<()> {
-        self.look(connection)?;
-        self.store(connection, &Waits::default())
+        self.look(connection)
+            .and_then(|_| self.store(connection, &Waits::default()))
+            .inspect_err(|_| self.look_anew())
+    }
+
+    /// The next look begins at what is stored.
+    const fn look_anew(&mut self) {
+        (self.seen_session, self.seen_clock) = (0, 0);
     }
 
     fn store(&mut self, connection: &mut Connection, waits: &Waits) -> rusqlite::Result<()> {

@@ -51,8 +51,8 @@ pub(super) fn aside_name(path: &Path, kind: &str) -> PathBuf {
         .unwrap_or_else(|| beside(path, &format!(".{kind}")))
 }
 
-/// Renames the database with its write-ahead log to `NAME.damaged-TIME`; its new name. No connection to it may
-/// write any more.
+/// Renames the database with its write-ahead log to `NAME.damaged-TIME`; its new name. No connection to
+/// it may write any more.
 pub(super) fn move_aside(path: &Path) -> Result<PathBuf, StoreError> {
     let aside = aside_name(path, DAMAGED);
     // The log first: if the last rename fails, the next try finds the database still in its place.

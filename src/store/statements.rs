@@ -1,4 +1,4 @@
-//! The writer's SQL, one function a statement.
+//! The writer's SQL, one function per statement.
 
 use rusqlite::{Connection, params};
 

@@ -8,8 +8,9 @@
 //! Another program may checkpoint too, if somebody asks it to. SQLite's own memory of the log, shared by
 //! all who have the database open, then says so: more of the log is in the database than before, or
 //! there are commits of others. A change that this does not explain within a moment is somebody writing
-//! over the file, unless a full check of everything says that it is whole all the same. New rights, owners or names change the time of the last change alone; with size, time of
-//! the last write and header as before they are no reason for anything.
+//! over the file, unless a full check of everything says that it is whole all the same. New rights, owners
+//! or names change the time of the last change alone; with size, time of the last write and header as
+//! before they are ignored.
 
 use std::fs::Metadata;
 use std::io::ErrorKind;

@@ -124,7 +124,7 @@ impl WriterMonitor {
         self.lock().clone()
     }
 
-    /// Beats with every turn of the writer thread, once a second at least while it is idle.
+    /// Beats with every turn of the writer thread, once per second at least while it is idle.
     #[must_use]
     pub fn pulse(&self) -> &Pulse {
         &self.pulse
@@ -137,7 +137,7 @@ impl WriterMonitor {
         status.failed_locked = false;
     }
 
-    /// Damaged databases set aside since the start, as [`WriterStatus::set_aside`].
+    /// Damaged or replaced databases quarantined since the start, as [`WriterStatus::set_aside`].
     #[must_use]
     pub fn set_aside(&self) -> u64 {
         self.lock().set_aside

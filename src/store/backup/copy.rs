@@ -12,6 +12,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::super::StoreError;
 use super::super::error::Context;
 use super::super::file::{beside, io, sync_folder};
+use super::super::held::inode;
 use super::super::open::no_mutex;
 use super::{BUSY_TIMEOUT, BackupError, Progress, keep_pace, number};
 
@@ -49,6 +50,12 @@ impl Fresh {
                 return Err(BackupError::Busy { path });
             }
             Err(fs::TryLockError::Error(source)) => return Err(io(&path)(source).into()),
+        }
+        // Whoever held it may have been done between the two steps: the file is a whole copy by now.
+        let own = file.metadata().map_err(io(&path))?;
+        let there = fs::symlink_metadata(&path).ok();
+        if there.as_ref().map(inode) != Some(inode(&own)) {
+            return Err(BackupError::Busy { path });
         }
         let fresh = Self {
             path,

@@ -52,7 +52,10 @@ impl NumberedBackups {
     /// The name of the next one.
     #[must_use]
     pub fn next(&self) -> PathBuf {
-        let number = self.found.last().map_or(1, |(newest, _)| newest + 1);
+        let number = self
+            .found
+            .last()
+            .map_or(1, |(newest, _)| newest.saturating_add(1));
         let time: String = WallUs::now()
             .to_rfc3339()
             .unwrap_or_default()

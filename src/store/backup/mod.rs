@@ -105,7 +105,7 @@ pub enum KeepFree {
 pub struct BackupOptions {
     /// Whether a file that has the backup's name already may be replaced (by a whole backup only).
     pub overwrite: bool,
-    /// Bytes copied a second at most, so that the daemon's commits do not wait; `None` is no limit.
+    /// Bytes copied per second at most, so that the daemon's commits do not wait; `None` is no limit.
     pub bytes_per_second: Option<u64>,
     /// What must stay free on the medium.
     pub keep_free: KeepFree,
@@ -218,7 +218,7 @@ fn open_source(context: &Context<'_>) -> Result<Source, BackupError> {
     let connection = Connection::open_with_flags(context.path, flags)
         .and_then(|connection| {
             connection.busy_timeout(context.busy_timeout)?;
-            // should the file be set aside meanwhile, its log stays as it is
+            // should the file be quarantined meanwhile, its log stays as it is
             connection.set_db_config(
                 rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE,
                 true,

@@ -13,6 +13,7 @@ use super::super::error::Context;
 use super::super::file::{
     beside, check_header, hold, io, lock, resolve, sync_folder, take_lock_file,
 };
+use super::super::held::inode;
 use super::super::ids::{GivenIds, Reserved};
 use super::super::migrate::{STEPS, migrate};
 use super::super::open::no_mutex;
@@ -230,12 +231,13 @@ fn read_ids(database: &Path) -> rusqlite::Result<(Option<String>, GivenIds)> {
     Ok((epoch, ids))
 }
 
-/// Undoes [`keep_previous`].
+/// Undoes [`keep_previous`], unless the result has got the name already.
 fn put_previous_back(database: &Path, previous: &Path) {
-    let _ = if database.exists() {
-        fs::remove_file(previous) // its second name only
-    } else {
-        fs::rename(previous, database)
+    let file = |path: &Path| fs::metadata(path).map(|found| inode(&found)).ok();
+    let _ = match file(database) {
+        None => fs::rename(previous, database),
+        there if there == file(previous) => fs::remove_file(previous), // its second name only
+        Some(_) => return,
     };
     for suffix in ["-wal", "-shm"] {
         let _ = fs::rename(beside(previous, suffix), beside(database, suffix));

@@ -94,7 +94,8 @@ pub struct AnchorSummary {
     pub last_id: i64,
     /// How many rows or links it speaks of.
     pub rows: i64,
-    /// `age`, `size`, `free_space`, or `migration`: rows from before there was a chain.
+    /// `age`, `size`, `free_space`; `migration`: rows from before there was a chain; `restored`: ids that
+    /// were passed over.
     pub reason: String,
     /// The hash from which verification went on, of an anchor of links.
     pub hash: Option<[u8; 32]>,
@@ -391,11 +392,13 @@ impl<'a> Walk<'a> {
         before: Option<Hash>,
         next: i64,
     ) -> Option<Hash> {
-        if next == newest + 1 {
+        // ids of a stranger's file may be any
+        let (first, last) = (newest.saturating_add(1), next.saturating_sub(1));
+        if next == first {
             return before;
         }
         let anchor = self.anchors.iter().find(|(_, _, anchor, _)| {
-            anchor.what == "chain" && anchor.first_id == newest + 1 && anchor.last_id == next - 1
+            anchor.what == "chain" && anchor.first_id == first && anchor.last_id == last
         });
         match anchor {
             Some((_, _, anchor, hash_before)) if *hash_before == before => anchor.hash,
@@ -410,8 +413,8 @@ impl<'a> Walk<'a> {
             None => {
                 found.find(
                     "chain",
-                    newest + 1,
-                    format!("links {} to {} are missing", newest + 1, next - 1),
+                    first,
+                    format!("links {first} to {last} are missing"),
                 );
                 None
             }
@@ -626,7 +629,7 @@ impl<'a> Walk<'a> {
                 .max(self.deleted_up_to(table))
                 .max(self.before_the_chain(table).0)
                 .max(self.passed_over(table));
-            // a fresh database goes on after the ids of one that was set aside
+            // a fresh database goes on after the ids of one that was quarantined
             if let Some(given) = given.filter(|given| known > 0 && *given > known) {
                 found.find(
                     table,

@@ -227,8 +227,8 @@ fn a_bind_mount_is_no_second_file() {
     );
 }
 
-/// While a fresh database takes a damaged one's place, a second process that follows the rules - the file, and
-/// where there is none the one in the making - finds a lock at every moment.
+/// While a fresh database takes a damaged one's place, a second process that follows the rules - the file,
+/// and where there is none the one in the making - finds a lock at every moment.
 #[test]
 fn there_is_no_moment_for_a_second_writer_while_a_database_is_quarantined() {
     for round in 0..12 {

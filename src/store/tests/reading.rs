@@ -196,8 +196,8 @@ proptest::proptest! {
     }
 }
 
-/// One session, the clock set back in its middle: the measured case, and one in which it comes to stand before
-/// the session's start, so that the latest beats of a range have the smallest ids.
+/// One session, the clock set back in its middle: the measured case, and one in which it comes to stand
+/// before the session's start, so that the latest beats of a range have the smallest ids.
 #[test]
 fn a_clock_that_goes_back_hides_no_beat() {
     for (count, step, length_s) in [(160, (80, -30), 2), (300, (200, -170), 30)] {

@@ -338,6 +338,39 @@ fn an_older_copy_put_back_meanwhile_gets_another_epoch_and_new_ids() {
     assert_eq!(reader.newest_beat_id().unwrap(), before + 1);
 }
 
+/// What closing its open session adds to an older copy gets no id that the missing rows had.
+#[test]
+fn the_gap_of_a_crash_in_an_older_copy_gets_a_new_id() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ecg.db");
+    let backup = folder.path().join("backup");
+    let written = writer(&path);
+    let info = session_info(0);
+    written.begin_session(&info).unwrap();
+    written
+        .record(PipelineEvent::Ecg(super::block(&info, 0, 1_000)))
+        .unwrap();
+    for k in 0..5 {
+        written.record(PipelineEvent::Beat(beat(&info, k))).unwrap();
+    }
+    written.flush().unwrap();
+    for suffix in ["", "-wal"] {
+        fs::copy(beside(&path, suffix), beside(&backup, suffix)).unwrap();
+    }
+    written
+        .record(PipelineEvent::Gap(super::gap(&info, 3_000, 2)))
+        .unwrap();
+    written.close().unwrap();
+    for suffix in ["", "-wal"] {
+        fs::copy(beside(&backup, suffix), beside(&path, suffix)).unwrap();
+    }
+    drop(Store::open(&path, options()).unwrap());
+    let reader = StoreReader::open(&path).unwrap();
+    let gaps = reader.gaps(&RowFilter::default()).unwrap();
+    assert_eq!(gaps.len(), 1);
+    assert!(gaps[0].id > 1, "{gaps:?}");
+}
+
 /// Files of which nothing can be read, a clock that may show anything, a file of reserved ids that may be
 /// gone: ids of every table only ever go up.
 #[test]
@@ -469,8 +502,8 @@ fn a_medium_taken_away_is_waited_for() {
     assert!(asides(&medium).is_empty());
 }
 
-/// Another daemon began a database where the first one's was removed, lock file and all. It is not driven away;
-/// what the first one had acknowledged is saved beside it, and the first one stops.
+/// Another daemon began a database where the first one's was removed, lock file and all. It is not driven
+/// away; what the first one had acknowledged is saved beside it, and the first one stops.
 #[test]
 fn another_daemon_in_its_place_is_not_driven_away() {
     let recording = sixteen();

@@ -1,18 +1,17 @@
 //! Maps in the database: what they take, what comes back, what goes with its beat.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::hardship::{start, until};
 use super::{beat, options, session_info, time_of, writer};
 use crate::explain::{Method, SaliencyMap, WaveShares};
 use crate::model::BeatClass;
 use crate::pipeline::{BeatDetail, PipelineEvent};
 use crate::signal::{Wave, Waves};
-use crate::store::{
-    Outage, SaliencyFilter, Store, StoreOptions, StoreReader, StoreWriter, StoredSaliency,
-};
+use crate::store::{Outage, SaliencyFilter, Store, StoreOptions, StoreReader, StoredSaliency};
 use crate::time::ClockRelation;
 
-/// Most bytes a beat that a Grad-CAM map may add to the database, on average.
+/// Most bytes per beat that a Grad-CAM map may add to the database, on average.
 const MOST_BYTES: u64 = 250;
 
 /// A map whose values have nothing in common with those of other beats.
@@ -187,21 +186,6 @@ fn later(beat: i64) -> StoredSaliency {
     }
 }
 
-fn start(path: &std::path::Path, options: StoreOptions) -> StoreWriter {
-    Store::open(path, options)
-        .unwrap()
-        .into_writer(|_| {})
-        .unwrap()
-}
-
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let patience = Instant::now() + Duration::from_secs(30);
-    while !holds() {
-        assert!(Instant::now() < patience, "never: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
 fn stored_maps(path: &std::path::Path) -> i64 {
     let connection = rusqlite::Connection::open(path).unwrap();
     let count = connection.query_row("SELECT count(*) FROM saliency", [], |row| row.get(0));
@@ -301,7 +285,7 @@ fn maps_of_another_database_and_too_many_are_dropped_and_counted() {
     });
     drop(other);
 
-    // made of a database that is set aside before they are written
+    // made of a database that is quarantined before they are written
     assert!(monitor.keep(later(3), 0));
     until("it waits", || monitor.status().maps_waiting == 1);
     // another one is copied over it: the rows are not saved, as those of a removed one would be

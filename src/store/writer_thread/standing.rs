@@ -118,7 +118,14 @@ impl WriterThread {
             tracing::warn!("the store is out of reach: retention waits on, confirm it again later");
             return Ok(());
         }
-        let (connection, context) = self.database.connection()?;
+        let (connection, context) = match self.database.connection() {
+            Ok(opened) => opened,
+            // the next commit deals with it
+            Err(error) => {
+                tracing::warn!(%error, "retention waits on: confirm it again");
+                return Ok(());
+            }
+        };
         match self.housekeeping.confirm(connection) {
             Ok(()) => tracing::info!("what retention waited with is confirmed"),
             Err(error) => {
