@@ -65,15 +65,23 @@ impl Budget {
     }
 
     /// A share of `bytes`, or of all this client may have where that is less: then its answer is made
-    /// while no other of it is. Waits a while for other answers to be read; `None` where they are
+    /// while no other of it is. Who may control gets the quarter that readers leave where there is no
+    /// more, so that slow readers keep nobody from the longest answer. Waits a while for other answers to be read; `None` where they are
     /// not.
     pub(super) async fn reserve(self: &Arc<Self>, peer: &Peer, bytes: usize) -> Option<Share> {
         let bytes = bytes.min(self.most_of(peer.may_control));
+        let least = if peer.may_control {
+            bytes.min(self.limit / 4)
+        } else {
+            bytes
+        };
         let deadline = Instant::now() + self.longest_wait;
         loop {
             // before looking, so that nothing given back in between is missed
             let freed = self.freed.notified();
-            if self.take(peer.uid, peer.may_control, bytes) {
+            let mut sizes = [bytes, least].into_iter();
+            let taken = sizes.find(|&bytes| self.take(peer.uid, peer.may_control, bytes));
+            if let Some(bytes) = taken {
                 return Some(Share {
                     budget: Arc::clone(self),
                     uid: peer.uid,
@@ -186,7 +194,7 @@ mod tests {
             budget.reserve(&peer(3), 1).await.is_none(),
             "the last is kept"
         );
-        let root = budget.reserve(&peer(0), 25).await.unwrap();
+        let root = budget.reserve(&peer(0), 60).await.unwrap();
         assert!(budget.reserve(&peer(0), 1).await.is_none());
         drop((mine, other, root));
         assert_eq!(budget.level(), (0, 100));

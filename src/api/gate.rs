@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{ConnectInfo, MatchedPath, Query, Request, State};
-use axum::http::{HeaderValue, Uri, header};
+use axum::http::{HeaderValue, Method, Uri, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use tokio_stream::StreamExt;
@@ -68,8 +68,11 @@ impl Gate {
     }
 }
 
+/// The outcome in the audit of a request whose client left before its answer.
+pub(super) const HUNG_UP: &str = "hung-up";
+
 /// What a path stands for in the audit, without the id in it.
-fn name_of(path: Option<&str>) -> &'static str {
+pub(super) fn name_of(path: Option<&str>) -> &'static str {
     match path {
         Some("/v1/status") => "status",
         Some("/v1/sessions") => "sessions",
@@ -129,18 +132,52 @@ pub(super) async fn pass(
 ) -> Response {
     let path = request.extensions().get::<MatchedPath>().cloned();
     let path = path.as_ref().map(MatchedPath::as_str);
+    let mut note = NoteAtTheEnd {
+        audit: &shared.gate.audit,
+        peer: &peer,
+        what: name_of(path),
+        changes: request.method() == Method::POST
+            && [Some(RELOAD), Some(CONFIRM_RETENTION)].contains(&path),
+        outcome: Outcome::HungUp,
+    };
     let response = answer(&shared, &peer, path, request, next).await;
-    let problem = response.extensions().get::<Kind>().copied();
-    shared.gate.audit.note(
-        &peer,
-        Deed::Asked {
-            what: name_of(path),
-            changes: [Some(RELOAD), Some(CONFIRM_RETENTION)].contains(&path),
-            problem: problem.map(Kind::name),
-            refused: problem.is_some_and(Problem::is_refusal),
-        },
-    );
+    note.outcome = Outcome::Answered(response.extensions().get::<Kind>().copied());
     response
+}
+
+/// Notes a request when it is over: also one whose client hangs up before the answer, because what it
+/// asked for may have been done.
+struct NoteAtTheEnd<'a> {
+    audit: &'a Audit,
+    peer: &'a Peer,
+    what: &'static str,
+    changes: bool,
+    outcome: Outcome,
+}
+
+#[derive(Clone, Copy)]
+enum Outcome {
+    HungUp,
+    Answered(Option<Kind>),
+}
+
+impl Drop for NoteAtTheEnd<'_> {
+    fn drop(&mut self) {
+        let (problem, refused) = match self.outcome {
+            Outcome::HungUp => (Some(HUNG_UP), false),
+            Outcome::Answered(problem) => (
+                problem.map(Kind::name),
+                problem.is_some_and(Problem::is_refusal),
+            ),
+        };
+        let deed = Deed::Asked {
+            what: self.what,
+            changes: self.changes,
+            problem,
+            refused,
+        };
+        self.audit.note(self.peer, deed);
+    }
 }
 
 async fn answer(

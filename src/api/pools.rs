@@ -304,6 +304,11 @@ impl Pools {
         drop(left);
     }
 
+    /// Whether the line is full, so that a question would be refused.
+    pub(super) fn is_full(&self, pool: Pool) -> bool {
+        locked(&self.line.state).lines[pool.index()].len() >= pool.plan().places
+    }
+
     /// What the pool has to do and has done.
     pub(super) fn counts(&self, pool: Pool) -> Counts {
         let state = locked(&self.line.state);
@@ -387,13 +392,19 @@ impl Drop for Waiting<'_> {
 impl State {
     /// Whether a reading for the status was asked for before the question `queued` and is not done.
     fn status_before(&self, queued: u64) -> bool {
-        let before = |number: u64, ticket: &Ticket| number < queued && !ticket.is_given_up();
-        let running = self.status.iter();
-        let waiting = self.lines[Pool::Status.index()].iter();
-        running
-            .map(|(number, ticket)| before(*number, ticket))
-            .chain(waiting.map(|question| before(question.queued, &question.ticket)))
-            .any(|before| before)
+        if let Some((number, ticket)) = &self.status {
+            // Behind a reading that was given up and does not end nobody waits, nor behind those that
+            // wait for it in turn: a hung disk would silence every other question.
+            return !ticket.is_given_up() && (*number < queued || self.status_waits_before(queued));
+        }
+        self.status_waits_before(queued)
+    }
+
+    fn status_waits_before(&self, queued: u64) -> bool {
+        let waiting = &self.lines[Pool::Status.index()];
+        let before =
+            |question: &Question| question.queued < queued && !question.ticket.is_given_up();
+        waiting.iter().any(before)
     }
 
     /// The next question of the pool, if it may begin.

@@ -340,6 +340,10 @@ impl Shared {
         ask: impl FnOnce(&StoreReader) -> Result<T, Problem> + Clone + Send + 'static,
     ) -> Result<T, Problem> {
         loop {
+            if self.pools.is_full(pool) {
+                tokio::time::sleep(TRY_AGAIN_AFTER).await; // not asked, so not counted as refused
+                continue;
+            }
             match self.read(pool, ask.clone()).await {
                 Err(problem) if problem.kind == Kind::Busy => {
                     tokio::time::sleep(TRY_AGAIN_AFTER).await;

@@ -41,10 +41,15 @@ fn from_environment() -> Option<Targets> {
     std::env::var("RUST_LOG").ok()?.parse().ok()
 }
 
-/// Everything from this level up; the configuration knows no other words than levels.
+/// Everything from this level up, and always the audit and the heads of the chain, which must not be
+/// silenced with the rest; the configuration knows no other words than levels.
 fn at(level: &str) -> Targets {
-    let level = level.parse().unwrap_or(tracing::Level::INFO);
-    Targets::new().with_default(level)
+    let level: tracing::Level = level.parse().unwrap_or(tracing::Level::INFO);
+    let always = level.max(tracing::Level::INFO);
+    Targets::new()
+        .with_default(level)
+        .with_target("audit", always)
+        .with_target("chain", always)
 }
 
 type Destination<S> = Box<dyn Layer<S> + Send + Sync>;
@@ -75,4 +80,26 @@ fn journal() -> Option<tracing_journald::Layer> {
         return None;
     }
     tracing_journald::layer().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::at;
+
+    #[test]
+    fn no_level_silences_the_audit_or_the_heads_of_the_chain() {
+        for level in ["error", "warn", "info", "debug", "trace"] {
+            let targets = at(level);
+            for target in ["audit", "chain"] {
+                assert!(
+                    targets.would_enable(target, &Level::INFO),
+                    "{level} {target}"
+                );
+            }
+        }
+        assert!(!at("warn").would_enable("ecg_gateway::store", &Level::INFO));
+        assert!(at("debug").would_enable("chain", &Level::DEBUG));
+    }
 }

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::super::gate::{HUNG_UP, name_of};
 use super::super::problem::Kind;
 use super::super::query::MAX_LIMIT;
-use super::super::routes::ROUTES;
+use super::super::routes::{CONFIRM_RETENTION, RELOAD, ROUTES};
 use super::super::{heart_rate, stream};
 use super::House;
 use super::client::{EventStream, fetch};
@@ -251,4 +252,19 @@ fn problems_and_numbers_are_those_of_the_code() {
             .map(str::to_owned),
     );
     assert!(failures.is_empty(), "{failures:#?}");
+}
+
+#[test]
+fn what_the_audit_notes_is_documented() {
+    let tables = tables();
+    let of = |field: &str| {
+        let mut rows = tables["Note"].iter();
+        rows.find(|row| code(&row[0]) == Some(field)).unwrap()[1].clone()
+    };
+    let paths = ROUTES.into_iter().chain([RELOAD, CONFIRM_RETENTION]);
+    for path in paths.map(Some).chain([None]) {
+        let name = name_of(path);
+        assert!(of("what").contains(&format!("`{name}`")), "{name}");
+    }
+    assert!(of("outcome").contains(&format!("`{HUNG_UP}`")));
 }

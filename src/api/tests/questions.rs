@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use super::super::ApiOptions;
+use super::super::gate::HUNG_UP;
 use super::super::pools::{Order, Pool, Pools, Ticket};
 use super::super::routes::ORDER;
 use super::client::{Answer, connect, fetch, get};
@@ -106,6 +107,13 @@ fn abandoned_explanations_are_not_made_and_silence_nobody() {
     eventually("their connections are closed", || {
         fetch(house.socket(), "/v1/status")["connections"]["open"] == 1
     });
+    house.event(4_004); // notes are stored with the next row that is
+    eventually("that they left is noted", || {
+        house.writer.flush().unwrap();
+        let noted = fetch(house.socket(), "/v1/audit");
+        let mut rows = noted["audit"].as_array().into_iter().flatten();
+        rows.any(|row| row["what"] == "saliency" && row["outcome"] == HUNG_UP)
+    });
     let counts = pools(&house).counts(Pool::Explain);
     assert_eq!((counts.waiting, counts.running), (0, 1), "{counts:?}");
     obstacle.remove();
@@ -149,7 +157,15 @@ fn the_status_is_done_before_whatever_was_queued_after_it() {
     pools.give_up(Pool::Status, &reading.ticket, true);
     soon(&begun);
     later.remove();
+    // not even where others wait for the status behind it
+    let (status, status_begun) = Obstacle::queue(pools, Pool::Status);
+    let (later, begun) = Obstacle::queue(pools, Pool::Quick);
+    soon(&begun);
+    later.remove();
+    assert!(status_begun.try_recv().is_err());
     reading.remove();
+    soon(&status_begun);
+    status.remove();
     assert_eq!(pools.counts(Pool::Status).overdue, 1);
 
     // the same over the socket, whatever else is asked for at the same time

@@ -142,7 +142,8 @@ impl WriterThread {
         let head = self.monitor.lock().chain_head;
         if let Some(head) = head {
             // in the message itself: a journal shows fields only when asked for them
-            tracing::info!(database = %self.database.path().display(), "chain head {head}");
+            let database = self.database.path().display();
+            tracing::info!(target: "chain", %database, "chain head {head}");
         }
     }
 }
