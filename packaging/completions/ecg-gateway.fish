@@ -225,7 +225,7 @@ complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand backup" -l db -d
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand backup" -l config -d 'Configuration file that names the database' -r -F
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand backup" -l keep -d 'Of the numbered backups in the folder TO keep the newest this many, delete older ones' -r
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand backup" -l mib-per-second -d 'Copy no more than this a second, so that the daemon\'s commits do not wait; 0 is no limit' -r
-complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand backup" -l min-free-mib -d 'Refuse where less than this would stay free on the medium [default: where the database lies on it, a tenth of it and at least 1024, else 0]' -r
+complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand backup" -l min-free-mib -d 'Refuse where less than this would stay free on the medium [default: where the database lies on it, a tenth of it and at least 1024, but no more than half of it, else 0]' -r
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand backup" -l overwrite -d 'Replace TO where it exists, once the new backup is whole'
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand backup" -l json -d 'Print one JSON object'
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand backup" -s h -l help -d 'Print help'

@@ -33,7 +33,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "MIB", default_value_t = 8)]
     mib_per_second: u32,
     /// Refuse where less than this would stay free on the medium [default: where the database lies on
-    /// it, a tenth of it and at least 1024, else 0].
+    /// it, a tenth of it and at least 1024, but no more than half of it, else 0].
     #[arg(long, value_name = "MIB")]
     min_free_mib: Option<u32>,
     /// Print one JSON object.

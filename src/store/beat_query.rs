@@ -101,7 +101,6 @@ impl StoreReader {
             let Some(next) = self.next_session_with_beats(session, filter)? else {
                 return Ok(found);
             };
-            session = next + 1;
             if let Some((first, last)) = self.id_range(next, filter)? {
                 let first = first.max(filter.after_id.saturating_add(1));
                 if first <= last {
@@ -109,6 +108,11 @@ impl StoreReader {
                     found.append(&mut self.beats_in(filter, Some(next), ids, missing)?);
                 }
             }
+            // of a file that is not ours there may be one with the largest number there is
+            let Some(after) = next.checked_add(1) else {
+                return Ok(found);
+            };
+            session = after;
         }
     }
 

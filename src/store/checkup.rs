@@ -20,7 +20,7 @@ const STEPS_A_LOOK: i32 = 64;
 /// It works this long and then rests: a fifth of the time, and of what the medium reads.
 const BURST: Duration = Duration::from_millis(5);
 const REST: Duration = Duration::from_millis(20);
-/// A check in which a table takes longer is given up: the log cannot begin anew meanwhile.
+/// A table that takes longer is left out: the log cannot begin anew meanwhile.
 const LONGEST_TABLE: Duration = Duration::from_secs(3_600);
 /// Findings that are told.
 const MOST_FINDINGS: u32 = 5;
@@ -37,7 +37,7 @@ pub struct Checkup {
 /// What the checks in the background have found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CheckupStatus {
-    /// Whole checks since the start.
+    /// Checks since the start; the log names tables that took too long for them.
     pub finished: u64,
     /// Checks that found damage since the start.
     pub damaged: u64,
@@ -96,10 +96,10 @@ fn run(path: &Path, checkup: Checkup, monitor: &WriterMonitor, stop: &Arc<Atomic
             std::thread::sleep(NAP.min(checkup.every).min(checkup.first.max(REST)));
             continue;
         }
-        match check(path, monitor, stop) {
-            Ok(Some(findings)) => note(monitor, &findings),
+        match check(path, monitor, stop, LONGEST_TABLE) {
+            Ok(Some(checked)) => note(monitor, &checked.findings, &checked.left_out),
             Ok(None) => {}
-            Err(error) if error.is_damage() => note(monitor, &[error.to_string()]),
+            Err(error) if error.is_damage() => note(monitor, &[error.to_string()], &[]),
             Err(error) => tracing::debug!(%error, "no check of the database this time"),
         }
         due = Instant::now() + checkup.every;
@@ -111,14 +111,22 @@ fn give_way() {
     let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), 19);
 }
 
-fn note(monitor: &WriterMonitor, findings: &[String]) {
+fn note(monitor: &WriterMonitor, findings: &[String], left_out: &[String]) {
+    if !left_out.is_empty() {
+        let tables = left_out.join(", ");
+        tracing::warn!(
+            tables,
+            "the check of the database left out what took too long"
+        );
+    }
     let mut status = monitor.lock();
     let checkup = &mut status.checkup;
     checkup.finished += 1;
     checkup.last = Some(WallUs::now());
     checkup.damage = (!findings.is_empty()).then(|| findings.join("; "));
     match &checkup.damage {
-        None => tracing::info!("the database was checked: no damage"),
+        None if left_out.is_empty() => tracing::info!("the database was checked: no damage"),
+        None => tracing::info!("the rest of the database was checked: no damage"),
         Some(damage) => {
             checkup.damaged += 1;
             tracing::error!(
@@ -129,12 +137,22 @@ fn note(monitor: &WriterMonitor, findings: &[String]) {
     }
 }
 
-/// Checks table by table; what it found, `None` where it was stopped before it found anything.
-fn check(
+/// What a check has come to.
+#[derive(Default)]
+pub(super) struct Checked {
+    pub(super) findings: Vec<String>,
+    /// Tables that took too long.
+    pub(super) left_out: Vec<String>,
+}
+
+/// Checks table by table; those that take longer than `longest` are left out. `None` where it was stopped
+/// before it found anything.
+pub(super) fn check(
     path: &Path,
     monitor: &WriterMonitor,
     stop: &Arc<AtomicBool>,
-) -> Result<Option<Vec<String>>, StoreError> {
+    longest: Duration,
+) -> Result<Option<Checked>, StoreError> {
     let mut reader = StoreReader::open(path)?;
     let context = Context {
         path,
@@ -150,7 +168,7 @@ fn check(
                 .collect::<rusqlite::Result<_>>()
         })
         .map_err(explain)?;
-    let mut findings = Vec::new();
+    let mut checked = Checked::default();
     for table in tables {
         let began = Instant::now();
         let (told, watched) = (Arc::clone(stop), monitor.clone());
@@ -165,7 +183,7 @@ fn check(
                     std::thread::sleep(REST);
                     burst = Instant::now();
                     told.load(Ordering::Relaxed)
-                        || began.elapsed() > LONGEST_TABLE
+                        || began.elapsed() > longest
                         || watched.status().trouble.is_some()
                 }),
             )
@@ -181,7 +199,7 @@ fn check(
                     .collect::<rusqlite::Result<Vec<String>>>()
             });
         match found {
-            Ok(lines) => findings.extend(
+            Ok(lines) => checked.findings.extend(
                 lines
                     .into_iter()
                     .filter(|line| line != "ok")
@@ -190,14 +208,16 @@ fn check(
             Err(error)
                 if error.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted) =>
             {
-                if began.elapsed() > LONGEST_TABLE {
-                    tracing::warn!(table, "the check of the database took too long: given up");
+                if stop.load(Ordering::Relaxed) || began.elapsed() <= longest {
+                    return Ok((!checked.findings.is_empty()).then_some(checked));
                 }
-                return Ok((!findings.is_empty()).then_some(findings));
+                checked.left_out.push(table);
             }
             Err(error) => return Err(explain(error)),
         }
-        findings.truncate(usize::try_from(MOST_FINDINGS).unwrap_or(usize::MAX));
+        checked
+            .findings
+            .truncate(usize::try_from(MOST_FINDINGS).unwrap_or(usize::MAX));
     }
-    Ok(Some(findings))
+    Ok(Some(checked))
 }

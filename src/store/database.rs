@@ -73,7 +73,7 @@ impl Database {
     pub(super) fn open(
         path: &Path,
         options: StoreOptions,
-    ) -> Result<(Self, Option<(PathBuf, StoreError)>), StoreError> {
+    ) -> Result<(Self, Option<(Quarantined, StoreError)>), StoreError> {
         let bridges = options.outage.bridges();
         let path = resolve(path)?;
         // A file without a readable header is ours to quarantine only if we have been here before.
@@ -110,7 +110,7 @@ impl Database {
         }
         if database.held.is_some() && database.lock_file.is_some() && error.is_damage() {
             match database.quarantine() {
-                Ok(quarantined) => return Ok((database, Some((quarantined.aside, error)))),
+                Ok(quarantined) => return Ok((database, Some((quarantined, error)))),
                 Err(error) if error.is_transient() => {}
                 Err(error) => return Err(error),
             }
@@ -333,14 +333,13 @@ impl Database {
                 }
                 return Err(error);
             }
-            let moved = move_aside(&self.path)?;
-            aside.get_or_insert(moved);
+            aside = aside.or(move_aside(&self.path)?);
             published = fresh.publish(false)?;
             if published.is_some() {
                 break;
             }
         }
-        let (Some(aside), Some(held)) = (aside, published) else {
+        let Some(held) = published else {
             return Err(self.never_still());
         };
         self.forget();
@@ -594,9 +593,12 @@ fn meet(
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut note = None;
     if epoch(&transaction)? != reserved.epoch {
-        // put here on purpose: restored, or another one
-        reserved.up_to.go_on_in(&transaction)?;
-        note_ids_passed_over(&transaction)?;
+        // Put here on purpose: restored, or another one. One whose ids are that far already passes nothing
+        // over: what it lacks, as after the branch below where the process died then, stays to be found.
+        if !GivenIds::read(&transaction)?.reaches(&reserved.up_to) {
+            reserved.up_to.go_on_in(&transaction)?;
+            note_ids_passed_over(&transaction)?;
+        }
     } else if !GivenIds::read(&transaction)?.reaches(&reserved.given) {
         transaction.execute(
             "UPDATE store_identity SET epoch = lower(hex(randomblob(16)))",
@@ -677,7 +679,9 @@ fn connect(
 }
 
 /// Ends the sessions a crash left open. Raw ECG is committed block by block, beats sooner: what was
-/// known to have been acquired beyond the last block is a gap of cause `interrupted`.
+/// known to have been acquired beyond the last block is a gap of cause `interrupted`. Not so while raw ECG
+/// was left out for lack of room: blocks from before that are committed with the event that says so, the
+/// crash took none of the rest, and without a crash such a time has no gap either.
 fn close_interrupted(
     connection: &mut Connection,
     ecg_kept: bool,
@@ -692,7 +696,10 @@ fn close_interrupted(
              max(coalesce((SELECT first_sample + samples FROM ecg_blocks \
               WHERE session = s.id ORDER BY first_sample DESC LIMIT 1), 0), \
               coalesce((SELECT max(first_missing_sample + missing_samples) FROM gaps \
-              WHERE session = s.id), 0)) AS covered, \
+              WHERE session = s.id), 0), \
+              coalesce((SELECT CASE phase WHEN 'begin' THEN 9223372036854775807 ELSE sample END \
+              FROM events WHERE session = s.id AND kind = 'ecg_not_stored' \
+              ORDER BY id DESC LIMIT 1), 0)) AS covered, \
              max(coalesce((SELECT max(r_sample) + 1 FROM beats NOT INDEXED WHERE session = s.id \
               AND id > (SELECT max(id) FROM beats WHERE session = s.id) - 64), 0), \
               coalesce((SELECT max(sample) FROM events WHERE session = s.id), 0)) AS known \

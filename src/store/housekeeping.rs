@@ -219,12 +219,15 @@ impl Housekeeping {
     fn standing(&self, waits: Waits, room: Option<Room>) -> Standing {
         let hours = |wait: Duration| wait.as_secs_f64() / 3_600.0;
         let mib = |bytes: u64| bytes >> 20;
-        let wanted = room.map_or(0, |room| mib(room.wanted));
+        let little = room.map_or_else(
+            || "too little".to_owned(),
+            |room| format!("less than {} MiB", mib(room.wanted)),
+        );
         Standing {
             warning: waits.warning.map(|wait| {
                 format!(
-                    "in {:.1} h of running the oldest raw ECG begins to be deleted where less than \
-                     {wanted} MiB of the medium are free (min_free_percent, min_free_mib; 0 for both \
+                    "in {:.1} h of running the oldest raw ECG begins to be deleted where {little} \
+                     of the medium is free (min_free_percent, min_free_mib; 0 for both \
                      turns it off)",
                     hours(wait)
                 )

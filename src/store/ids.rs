@@ -7,8 +7,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs::OpenOptions;
-use std::io::Write as _;
+use std::fs::{File, OpenOptions};
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -26,9 +26,11 @@ use super::open::no_mutex;
 const RESERVED: i64 = 16_384;
 /// Ids beyond this are not believed: no table of ours has ever given them.
 const LARGEST: i64 = 1 << 53;
+/// The file is far shorter than this; what lies beyond is not read.
+const LONGEST: u64 = 64 << 10;
 const FIRST_LINE: &str = "ecg-gateway ids 1";
 
-/// The tables that give ids, for databases too damaged to be asked.
+/// The tables that give ids: for databases too damaged to be asked, and for tables without a row yet.
 const TABLES: [&str; 7] = [
     "sessions",
     "beats",
@@ -94,12 +96,12 @@ impl GivenIds {
         self.0.is_empty()
     }
 
-    /// Whether no id of `other` is larger.
+    /// Whether no id of `other` is larger; a table without a word has given none.
     pub(super) fn reaches(&self, other: &Self) -> bool {
         other
             .0
             .iter()
-            .all(|(name, id)| self.0.get(name).is_some_and(|mine| mine >= id))
+            .all(|(name, id)| self.0.get(name).unwrap_or(&0) >= id)
     }
 
     /// Every id larger by `more`.
@@ -174,7 +176,9 @@ impl Reserved {
     /// `None` where there is none, or none that can be read: then it is written anew.
     pub(super) fn read(path: &Path) -> Option<Self> {
         let at = Self::beside(path);
-        let text = std::fs::read_to_string(&at).ok()?;
+        let mut text = String::new();
+        let file = File::open(&at).ok()?;
+        file.take(LONGEST).read_to_string(&mut text).ok()?;
         let reserved = Self::parse(&text);
         if reserved.is_none() {
             tracing::warn!(
@@ -241,10 +245,11 @@ impl Reserved {
         most: i64,
         durably: bool,
     ) -> Result<Self, StoreError> {
+        let given = GivenIds(TABLES.map(|name| (name.to_owned(), 0)).into()).or_larger(given);
         let reserved = Self {
             epoch: epoch.to_owned(),
-            given: given.clone(),
             up_to: given.plus(RESERVED.max(most.saturating_mul(4))),
+            given,
         };
         let at = Self::beside(path);
         let fresh = beside(&at, ".new");
@@ -346,7 +351,9 @@ mod tests {
         assert_eq!(Reserved::read(&path).unwrap(), written);
         assert!(written.covers(&given, RESERVED));
         assert!(!written.covers(&given, RESERVED + 1));
-        assert!(!written.covers(&ids(&[("gaps", 1)]), 1), "never reserved");
+        let first = ids(&[("gaps", 1)]);
+        assert!(written.covers(&first, 1), "reserved before its first row");
+        assert!(!written.covers(&first, RESERVED));
         let text = written.text();
         for cut in 0..text.len() - 1 {
             assert_eq!(Reserved::parse(&text[..cut]), None, "cut at {cut}");
@@ -359,5 +366,11 @@ mod tests {
         ] {
             assert_eq!(Reserved::parse(&wrong), None, "{wrong}");
         }
+        // whatever somebody puts there, memory is bounded
+        let many: String = (0..10_000).map(|k| format!("t{k} 1 1\n")).collect();
+        let long = text.replace("end\n", &format!("{many}end\n"));
+        assert!(Reserved::parse(&long).is_some());
+        std::fs::write(Reserved::beside(&path), long).unwrap();
+        assert_eq!(Reserved::read(&path), None);
     }
 }

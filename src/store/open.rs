@@ -8,6 +8,7 @@ use rusqlite::OpenFlags;
 use super::checkup::Checkup;
 use super::database::Database;
 use super::outage::Outage;
+use super::quarantine::Quarantined;
 use super::retention::Retention;
 use super::rows::Commit;
 use super::space::SpaceSource;
@@ -114,7 +115,7 @@ impl Store {
         let quarantined = aside.is_some();
         let mut notes: Vec<_> = aside
             .into_iter()
-            .map(|(aside, error)| (SET_ASIDE, aside_note(&aside, &error, false)))
+            .map(|(aside, error)| (SET_ASIDE, aside_note(&aside, &error)))
             .collect();
         notes.append(&mut database.take_notes());
         Ok(Self {
@@ -161,15 +162,19 @@ impl Store {
 /// Kind of the event that says a damaged or replaced database was quarantined.
 pub(super) const SET_ASIDE: &str = "store_set_aside";
 
-/// Logs that a database was quarantined; the event's words. `whole`: the fresh one has all its rows.
-pub(super) fn aside_note(aside: &Path, error: &StoreError, whole: bool) -> String {
-    let then = if whole {
+/// Logs that a database was quarantined; the event's words.
+pub(super) fn aside_note(quarantined: &Quarantined, error: &StoreError) -> String {
+    let then = if quarantined.whole {
         "a fresh one goes on with all its rows"
     } else {
         "a fresh, empty one begins"
     };
-    tracing::error!(%error, aside = %aside.display(), "the database is quarantined, {then}");
-    format!("{error}; quarantined as {}, {then}", aside.display())
+    let kept = match &quarantined.aside {
+        Some(aside) => format!("quarantined as {}", aside.display()),
+        None => "nothing was left of it".to_owned(),
+    };
+    tracing::error!(%error, "the database: {kept}, {then}");
+    format!("{error}; {kept}, {then}")
 }
 
 pub(super) const fn no_mutex() -> OpenFlags {

@@ -9,6 +9,7 @@ use crate::pipeline::{Gap, LabelledBeat, SessionInfo, channel_of_subject};
 use crate::time::{ClockRelation, MonotonicNs, WallUs};
 
 use super::StoreError;
+use super::reader::Totals;
 use super::rows::{
     SessionCounts, SessionEnd, StoredBeat, StoredEvent, StoredGap, StoredSession, cause_from_sql,
     class_from_sql, from_sql, quality_from_sql, unclassifiable_from_sql,
@@ -121,6 +122,24 @@ pub(super) fn session(row: &Row<'_>) -> Result<StoredSession, RowError> {
             missing_samples: unsigned(row, 21, "sessions.missing_samples")?,
             events: unsigned(row, 22, "sessions.events")?,
             samples: unsigned(row, 14, "sessions.samples")?,
+        },
+    })
+}
+
+pub(super) fn totals(row: &Row<'_>) -> Result<Totals, RowError> {
+    let mut beats_by_class = [0; CLASS_COUNT];
+    for (index, count) in (1..).zip(&mut beats_by_class) {
+        *count = unsigned(row, index, "sessions.beats_*")?;
+    }
+    Ok(Totals {
+        sessions: unsigned(row, 0, "sessions")?,
+        counts: SessionCounts {
+            beats_by_class,
+            unclassifiable: unsigned(row, 6, "sessions.beats_unclassifiable")?,
+            gaps: unsigned(row, 7, "sessions.gaps")?,
+            missing_samples: unsigned(row, 8, "sessions.missing_samples")?,
+            events: unsigned(row, 9, "sessions.events")?,
+            samples: unsigned(row, 10, "sessions.samples")?,
         },
     })
 }

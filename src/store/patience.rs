@@ -164,21 +164,26 @@ impl Patience {
         let mut why = self.look_at_steps(connection)?;
         let mut statement = connection.prepare_cached(
             "SELECT s.id, s.start_wall_us, coalesce(s.end_wall_us, \
-             (SELECT max(r_wall_us) FROM beats b WHERE b.session = s.id), s.start_wall_us) \
+             (SELECT max(r_wall_us) FROM beats b WHERE b.session = s.id)) \
              FROM sessions s WHERE s.id >= ?1 ORDER BY s.id",
         )?;
         let mut rows = statement.query([self.seen_session])?;
-        let mut before: Option<(i64, i64)> = None;
+        let mut before: Option<(i64, i64, Option<i64>)> = None;
         while let Some(row) = rows.next()? {
-            let (id, start, end): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
-            if let Some((previous, ended)) = before
-                && let Some(leap) = self.leap(start.saturating_sub(ended))
-            {
-                why = Some(format!(
-                    "session {id} begins {leap} the end of session {previous}"
-                ));
+            let (id, start, end): (i64, i64, Option<i64>) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            if let Some((previous, began, ended)) = before {
+                let (by, what) = match ended {
+                    Some(ended) => (start.saturating_sub(ended), "end"),
+                    // It ended nobody knows how much later: only a time before it says anything.
+                    None => (start.saturating_sub(began).min(0), "beginning"),
+                };
+                if let Some(leap) = self.leap(by) {
+                    why = Some(format!(
+                        "session {id} begins {leap} the {what} of session {previous}"
+                    ));
+                }
             }
-            before = Some((id, end));
+            before = Some((id, start, end));
             self.seen_session = id;
         }
         Ok(why)

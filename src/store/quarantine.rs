@@ -18,8 +18,8 @@ const PAGES_A_STEP: i32 = 512;
 /// Where a database went, and what of it goes on.
 #[derive(Debug)]
 pub(super) struct Quarantined {
-    /// Its new name.
-    pub(super) aside: PathBuf,
+    /// Its new name; `None` where nothing was left of it.
+    pub(super) aside: Option<PathBuf>,
     /// Whether every committed row is in the fresh database too.
     pub(super) whole: bool,
 }
@@ -27,16 +27,16 @@ pub(super) struct Quarantined {
 /// What a quarantined database is called after its own name.
 pub(super) const DAMAGED: &str = "damaged";
 
+/// The second it is, as a file name has it everywhere: `20261123T034500Z`.
+pub(super) fn time_stamp() -> String {
+    let time = WallUs::now().to_rfc3339().unwrap_or_default();
+    let digits = time.chars().filter(char::is_ascii_alphanumeric);
+    digits.take(15).chain(['Z']).collect()
+}
+
 /// A name that is free for a database, its log and its index: `NAME.KIND-TIME`.
 pub(super) fn aside_name(path: &Path, kind: &str) -> PathBuf {
-    // a time stamp that is a file name everywhere: 20261123T034500Z
-    let stamp: String = WallUs::now()
-        .to_rfc3339()
-        .unwrap_or_default()
-        .chars()
-        .filter(char::is_ascii_alphanumeric)
-        .collect();
-    let (second, _) = stamp.split_at(stamp.len().min(15));
+    let time = time_stamp();
     let taken = |name: &Path| {
         ["", "-wal", "-shm"]
             .iter()
@@ -44,28 +44,28 @@ pub(super) fn aside_name(path: &Path, kind: &str) -> PathBuf {
     };
     (0_u32..)
         .map(|number| match number {
-            0 => beside(path, &format!(".{kind}-{second}Z")),
-            _ => beside(path, &format!(".{kind}-{second}Z-{number}")),
+            0 => beside(path, &format!(".{kind}-{time}")),
+            _ => beside(path, &format!(".{kind}-{time}-{number}")),
         })
         .find(|name| !taken(name))
         .unwrap_or_else(|| beside(path, &format!(".{kind}")))
 }
 
-/// Renames the database with its write-ahead log to `NAME.damaged-TIME`; its new name. No connection to
-/// it may write any more.
-pub(super) fn move_aside(path: &Path) -> Result<PathBuf, StoreError> {
+/// Renames the database with its write-ahead log to `NAME.damaged-TIME`; its new name, `None` where there
+/// is neither. No connection to it may write any more.
+pub(super) fn move_aside(path: &Path) -> Result<Option<PathBuf>, StoreError> {
     let aside = aside_name(path, DAMAGED);
+    let mut any = false;
     // The log first: if the last rename fails, the next try finds the database still in its place.
     for suffix in ["-wal", "-shm", ""] {
         let from = beside(path, suffix);
         match std::fs::rename(&from, beside(&aside, suffix)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(io(&from)(error));
-            }
-            _ => {}
+            Ok(()) => any = true,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(io(&from)(error)),
         }
     }
-    Ok(aside)
+    Ok(any.then_some(aside))
 }
 
 /// Copies everything a connection sees into the empty file at `to`: also what lies in a file or log that

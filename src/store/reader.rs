@@ -17,7 +17,7 @@ use super::file::{check_held, hold, resolve};
 use super::held::Held;
 use super::migrate::SCHEMA_VERSION;
 use super::open::no_mutex;
-use super::parse::{BEAT_COLUMNS, RowError, SESSION_COLUMNS, beat, event, gap, session};
+use super::parse::{BEAT_COLUMNS, RowError, SESSION_COLUMNS, beat, event, gap, session, totals};
 use super::rows::{SessionCounts, StoredBeat, StoredEvent, StoredGap, StoredSession};
 
 /// Readers wait this long at most: in WAL mode only a checkpoint's end or recovery makes them wait.
@@ -283,19 +283,16 @@ impl StoreReader {
     /// # Errors
     /// [`StoreError`] of the read.
     pub fn totals(&self) -> Result<Totals, StoreError> {
-        let mut totals = Totals::default();
-        let mut after_id = 0;
-        loop {
-            let page = self.sessions(after_id, 1_000)?;
-            let Some(last) = page.last() else {
-                return Ok(totals);
-            };
-            after_id = last.id;
-            totals.sessions += page.len() as u64;
-            for session in &page {
-                totals.counts.add(&session.counts);
-            }
-        }
+        let rows = self.rows(
+            "SELECT count(*), coalesce(sum(beats_n), 0), coalesce(sum(beats_l), 0), \
+             coalesce(sum(beats_r), 0), coalesce(sum(beats_a), 0), coalesce(sum(beats_v), 0), \
+             coalesce(sum(beats_unclassifiable), 0), coalesce(sum(gaps), 0), \
+             coalesce(sum(missing_samples), 0), coalesce(sum(events), 0), \
+             coalesce(sum(samples), 0) FROM sessions",
+            [],
+            totals,
+        )?;
+        Ok(rows.first().copied().unwrap_or_default())
     }
 
     /// Size of the database file, bytes; the write-ahead log beside it not counted.

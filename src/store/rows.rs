@@ -139,17 +139,6 @@ impl SessionCounts {
     pub fn beats(&self) -> u64 {
         self.beats_by_class.iter().sum()
     }
-
-    pub(super) fn add(&mut self, other: &Self) {
-        for (mine, theirs) in self.beats_by_class.iter_mut().zip(other.beats_by_class) {
-            *mine += theirs;
-        }
-        self.unclassifiable += other.unclassifiable;
-        self.gaps += other.gaps;
-        self.missing_samples += other.missing_samples;
-        self.events += other.events;
-        self.samples += other.samples;
-    }
 }
 
 impl StoredEvent {

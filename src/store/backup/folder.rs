@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::super::file::{check_header, io as io_at};
+use super::super::quarantine::time_stamp;
 use super::BackupError;
-use crate::time::WallUs;
 
 /// The backups of one database in a folder: `ecg-backup-000042-20261123T034500Z.db`. The number is their
 /// order; the time is for people, and may be wrong.
@@ -56,15 +56,9 @@ impl NumberedBackups {
             .found
             .last()
             .map_or(1, |(newest, _)| newest.saturating_add(1));
-        let time: String = WallUs::now()
-            .to_rfc3339()
-            .unwrap_or_default()
-            .chars()
-            .filter(char::is_ascii_alphanumeric)
-            .take(15)
-            .collect();
+        let time = time_stamp();
         self.folder
-            .join(format!("{}-backup-{number:06}-{time}Z.db", self.stem))
+            .join(format!("{}-backup-{number:06}-{time}.db", self.stem))
     }
 
     /// Deletes all but the newest `keep`, counting `newest`, which has just been made. Only databases of

@@ -23,6 +23,7 @@ use super::file::{beside, check_header, hold, io};
 use super::held::Held;
 use super::identity::{Epoch, StoreMark};
 use super::open::no_mutex;
+use super::space::MinFree;
 use super::{StoreError, parse::RowError};
 
 pub use check::check_backup;
@@ -92,8 +93,8 @@ pub enum BackupError {
 /// What must stay free on the medium that a backup goes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum KeepFree {
-    /// A tenth of the medium, at least 1 GiB, where the database lies on it, too: a fuller one would make
-    /// the daemon give up raw ECG for it. Else nothing.
+    /// A tenth of the medium, at least 1 GiB, at most half of it, where the database lies on it, too: a
+    /// fuller one would make the daemon give up raw ECG for it. Else nothing.
     #[default]
     WhatRecordingNeeds,
     /// This many bytes.
@@ -339,7 +340,11 @@ fn recording_needs(database: &Path, target: &Path) -> Result<u64, StoreError> {
         return Ok(0);
     }
     let medium = medium(folder)?;
-    Ok((medium.f_blocks * medium.f_frsize / 10).max(1 << 30))
+    let least = MinFree {
+        percent: 10,
+        bytes: 1 << 30,
+    };
+    Ok(least.wanted(medium.f_blocks.saturating_mul(medium.f_frsize)))
 }
 
 fn medium(folder: &Path) -> Result<rustix::fs::StatVfs, StoreError> {

@@ -14,7 +14,7 @@ use super::super::file::{
     beside, check_header, hold, io, lock, resolve, sync_folder, take_lock_file,
 };
 use super::super::held::inode;
-use super::super::ids::{GivenIds, Reserved};
+use super::super::ids::{GivenIds, Reserved, after_all_before};
 use super::super::migrate::{STEPS, migrate};
 use super::super::open::no_mutex;
 use super::super::quarantine::aside_name;
@@ -201,7 +201,8 @@ fn finish(
 }
 
 /// The ids given here before: those of the database that is to be replaced, and where it lacks rows it
-/// once had, those that were reserved. `None` where nothing tells them.
+/// once had, those that were reserved. Without either, those of files quarantined beside it. `None` where
+/// there is a database that nothing is known of.
 fn ids_before(database: &Path, exists: bool) -> Option<GivenIds> {
     let reserved = Reserved::read(database);
     let old = exists.then(|| read_ids(database).ok()).flatten();
@@ -213,7 +214,9 @@ fn ids_before(database: &Path, exists: bool) -> Option<GivenIds> {
         }
         (Some((_, ids)), Some(reserved)) => Some(ids.or_larger(&reserved.up_to)),
         (Some((_, ids)), None) => Some(ids),
-        (None, reserved) => reserved.map(|reserved| reserved.up_to),
+        (None, Some(reserved)) => Some(reserved.up_to),
+        (None, None) if exists => None,
+        (None, None) => Some(after_all_before(database, None)),
     }
 }
 

@@ -12,7 +12,7 @@ use rusqlite::{Connection, params};
 use crate::time::WallUs;
 
 use super::super::retention::Table;
-use super::{BEGINNING, Chain, Hash, Kind, stored};
+use super::{BEGINNING, Chain, Hash, Kind, newest_given, stored};
 
 /// Links looked at in one go.
 const MOST_LINKS: i64 = 8_192;
@@ -90,26 +90,15 @@ pub(in super::super) fn anchor_rows(
 pub(in super::super) fn note_ids_passed_over(connection: &Connection) -> rusqlite::Result<()> {
     let mut chain = Chain::open(connection, true)?;
     let now = WallUs::now().0;
-    for (table, kind) in [
-        ("sessions", Kind::Session),
-        ("beats", Kind::Beat),
-        ("gaps", Kind::Gap),
-        ("events", Kind::Event),
-        ("clock_relations", Kind::Clock),
-        ("ecg_blocks", Kind::Ecg),
-    ] {
+    for kind in Kind::NUMBERED {
+        let table = kind.table();
         let known: i64 = connection.query_row(
             "SELECT max(coalesce((SELECT max(row_id) FROM chain WHERE kind = ?2), 0), \
              coalesce((SELECT max(last_id) FROM chain_anchors WHERE what = ?1), 0))",
             [table, kind.name()],
             |row| row.get(0),
         )?;
-        let given: i64 = connection.query_row(
-            "SELECT max(coalesce((SELECT seq FROM sqlite_sequence WHERE name = ?1), 0), \
-             coalesce((SELECT newest FROM given_ids WHERE name = ?1), 0))",
-            [table],
-            |row| row.get(0),
-        )?;
+        let given = newest_given(connection, table)?;
         if known == 0 || given <= known {
             continue;
         }

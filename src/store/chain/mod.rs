@@ -72,6 +72,16 @@ impl Kind {
         }
     }
 
+    /// Those whose tables give each id once: no row of them lacks a link.
+    const NUMBERED: [Self; 6] = [
+        Self::Session,
+        Self::Beat,
+        Self::Gap,
+        Self::Event,
+        Self::Clock,
+        Self::Ecg,
+    ];
+
     /// The table its rows are in.
     pub(super) const fn table(self) -> &'static str {
         match self {
@@ -256,6 +266,16 @@ pub(super) fn read_head(connection: &Connection) -> rusqlite::Result<Option<Chai
             })
         })
         .optional()
+}
+
+/// The newest id that a table has given, 0 where it has given none.
+fn newest_given(connection: &Connection, table: &str) -> rusqlite::Result<i64> {
+    connection.query_row(
+        "SELECT max(coalesce((SELECT seq FROM sqlite_sequence WHERE name = ?1), 0), \
+         coalesce((SELECT newest FROM given_ids WHERE name = ?1), 0))",
+        [table],
+        |row| row.get(0),
+    )
 }
 
 /// The sessions that a crash has left open, taken down before they are closed, so that what closing

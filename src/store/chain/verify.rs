@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Rows};
 
 use super::super::{StoreError, StoreReader};
 use super::digest::{of_row, select};
-use super::{BEGINNING, ChainHead, Hash, Kind, link_hash};
+use super::{BEGINNING, ChainHead, Hash, Kind, link_hash, newest_given};
 
 /// Findings that are kept; beyond them they are counted.
 const MOST_FINDINGS: usize = 1_000;
@@ -15,33 +15,6 @@ const MOST_OF_SQLITE: u32 = 100;
 
 /// Kinds whose rows are walked through beside the chain; their ids ascend along it.
 const WALKED: [Kind; 5] = [Kind::Beat, Kind::Gap, Kind::Event, Kind::Clock, Kind::Ecg];
-/// Tables whose ids SQLite never gives twice, and where the newest one stands.
-const GIVEN: [(&str, &str); 6] = [
-    (
-        "sessions",
-        "SELECT seq FROM sqlite_sequence WHERE name = 'sessions'",
-    ),
-    (
-        "beats",
-        "SELECT seq FROM sqlite_sequence WHERE name = 'beats'",
-    ),
-    (
-        "gaps",
-        "SELECT seq FROM sqlite_sequence WHERE name = 'gaps'",
-    ),
-    (
-        "events",
-        "SELECT seq FROM sqlite_sequence WHERE name = 'events'",
-    ),
-    (
-        "clock_relations",
-        "SELECT newest FROM given_ids WHERE name = 'clock_relations'",
-    ),
-    (
-        "ecg_blocks",
-        "SELECT newest FROM given_ids WHERE name = 'ecg_blocks'",
-    ),
-];
 
 /// Something that is not as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -272,34 +245,62 @@ impl<'a> Walk<'a> {
         })
     }
 
-    /// Up to which id rows of a table are rightly missing.
-    fn deleted_up_to(&self, table: &str) -> i64 {
+    fn anchors_of(&self, table: &str) -> impl Iterator<Item = &AnchorSummary> {
         let anchors = self.anchors.iter().map(|(_, _, anchor, _)| anchor);
-        anchors
-            .filter(|anchor| anchor.what == table && is_of_retention(anchor))
-            .map(|anchor| anchor.last_id)
-            .max()
-            .unwrap_or(0)
+        anchors.filter(move |anchor| anchor.what == table)
     }
 
-    /// Up to which id a table's ids were passed over, because another database had given them.
-    fn passed_over(&self, table: &str) -> i64 {
-        let anchors = self.anchors.iter().map(|(_, _, anchor, _)| anchor);
-        anchors
-            .filter(|anchor| anchor.what == table && anchor.reason == "restored")
-            .map(|anchor| anchor.last_id)
-            .max()
-            .unwrap_or(0)
+    /// Up to which id rows of a table are rightly missing.
+    fn deleted_up_to(&self, table: &str) -> i64 {
+        let anchors = self.anchors_of(table);
+        let deleted = anchors.filter(|anchor| is_of_retention(anchor));
+        deleted.map(|anchor| anchor.last_id).max().unwrap_or(0)
     }
 
     /// Up to which id, and how many, rows of a table are from before there was a chain.
     fn before_the_chain(&self, table: &str) -> (i64, i64) {
-        let anchors = self.anchors.iter().map(|(_, _, anchor, _)| anchor);
-        anchors
-            .filter(|anchor| anchor.what == table && anchor.reason == "migration")
+        self.anchors_of(table)
+            .filter(|anchor| anchor.reason == "migration")
             .map(|anchor| (anchor.last_id, anchor.rows))
             .max()
             .unwrap_or((0, 0))
+    }
+
+    /// Up to which id nothing is missing of a table whose rows are known up to `known`: anchors may go on
+    /// from there, those of ids passed over only where they begin.
+    fn known_up_to(&self, table: &str, mut known: i64) -> i64 {
+        while let Some(further) = self
+            .anchors_of(table)
+            .filter(|anchor| {
+                anchor.last_id > known
+                    && (anchor.reason != "restored" || anchor.first_id <= known.saturating_add(1))
+            })
+            .map(|anchor| anchor.last_id)
+            .max()
+        {
+            known = further;
+        }
+        known
+    }
+
+    /// Ids go up by one. Where they leap without an anchor, rows were cut off the end with their links, and
+    /// then the database went on. `before`: the row before this one. The first row of a table may have any
+    /// id: a fresh database goes on after the ids of one that was quarantined.
+    fn look_for_leap(&self, found: &mut Verification, table: &'static str, before: i64, row: i64) {
+        if row.saturating_sub(1) <= before {
+            return;
+        }
+        let known = self.known_up_to(table, before);
+        if known > 0 && row.saturating_sub(1) > known {
+            found.find(
+                table,
+                known + 1,
+                format!(
+                    "ids up to {} were given: rows were cut off the end before others were added",
+                    row - 1
+                ),
+            );
+        }
     }
 
     fn run(mut self, found: &mut Verification) -> rusqlite::Result<()> {
@@ -440,10 +441,13 @@ impl<'a> Walk<'a> {
             );
             return Ok(());
         }
+        let mut before = cursor.newest_linked;
         cursor.newest_linked = link.row;
-        while cursor.next.is_some_and(|(id, _)| id < link.row) {
+        while let Some((id, _)) = cursor.next.filter(|(id, _)| *id < link.row) {
+            before = before.max(id); // a finding of its own
             self.without_link(found, cursor)?;
         }
+        self.look_for_leap(found, table, before, link.row);
         match cursor.next {
             Some((id, digest)) if id == link.row => {
                 if *link.digest == digest {
@@ -501,7 +505,9 @@ impl<'a> Walk<'a> {
             _ => {}
         }
         let newest = self.newest_linked.entry(kind.table()).or_default();
-        *newest = link.row.max(*newest);
+        let before = *newest;
+        *newest = link.row.max(before);
+        self.look_for_leap(found, kind.table(), before, link.row);
         self.begun.insert(link.row);
         match super::stored(self.connection, kind, link.row).optional()? {
             Some(digest) if *link.digest == digest => found.table(kind).protected += 1,
@@ -619,18 +625,12 @@ impl<'a> Walk<'a> {
 
     /// Ids are never given twice: one that was given beyond the newest row known is a row cut off.
     fn given_ids(&self, found: &mut Verification) -> rusqlite::Result<()> {
-        for (table, sql) in GIVEN {
-            let given: Option<i64> = self
-                .connection
-                .query_row(sql, [], |row| row.get(0))
-                .optional()?;
+        for table in Kind::NUMBERED.map(Kind::table) {
+            let given = newest_given(self.connection, table)?;
             let linked = self.newest_linked.get(table).copied().unwrap_or(0);
-            let known = linked
-                .max(self.deleted_up_to(table))
-                .max(self.before_the_chain(table).0)
-                .max(self.passed_over(table));
+            let known = self.known_up_to(table, linked);
             // a fresh database goes on after the ids of one that was quarantined
-            if let Some(given) = given.filter(|given| known > 0 && *given > known) {
+            if known > 0 && given > known {
                 found.find(
                     table,
                     known + 1,

@@ -12,6 +12,7 @@ use super::super::{
     APPLICATION_ID, BackupError, BackupOptions, Contents, KeepFree, NumberedBackups, Restored,
     SCHEMA_VERSION, Store, StoreError, StoreReader, back_up, check_backup, restore,
 };
+use super::room::SmallMedium;
 use super::{beat, block, event, fill, gap, options, session_info, writer};
 use crate::pipeline::{EcgBlock, PipelineEvent, SessionInfo};
 
@@ -326,6 +327,31 @@ fn a_full_medium_is_left_to_the_recording() {
     assert_eq!(listing(folder.path()), before);
 }
 
+/// What recording needs is never more than half of the medium, or a small one could have no backup at all.
+#[test]
+fn a_small_medium_has_room_for_a_backup() {
+    let Some(medium) = SmallMedium::new("64m") else {
+        return;
+    };
+    let (database, copy) = ["ecg.db", "copy.db"]
+        .map(|name| medium.0.path().join(name))
+        .into();
+    furnish(&database, 0, 3);
+    let options = BackupOptions {
+        keep_free: KeepFree::WhatRecordingNeeds,
+        ..QUICK
+    };
+    let stop = AtomicBool::new(false);
+    back_up(&database, &copy, &options, &stop, &mut |_, _| {}).unwrap();
+    fs::write(medium.0.path().join("film"), vec![1; 36 << 20]).unwrap();
+    let other = medium.0.path().join("other.db");
+    let refused = back_up(&database, &other, &options, &stop, &mut |_, _| {});
+    assert!(matches!(
+        refused,
+        Err(BackupError::NoRoom { keep_free, .. }) if keep_free == 32 << 20
+    ));
+}
+
 /// Nothing for others, and never more than the database itself grants.
 #[test]
 fn a_backup_is_nobody_elses_to_read() {
@@ -557,6 +583,26 @@ fn ids_go_on_far_behind_where_the_database_tells_none() {
     );
     assert_eq!(fs::read(at("notes.db")).unwrap(), b"notes");
     assert!(!at("notes.db.lock").exists());
+}
+
+/// The database and what it had reserved were removed by hand; what was quarantined before still tells.
+#[test]
+fn ids_go_on_after_those_of_a_quarantined_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    furnish(&at("ecg.db"), 0, 3);
+    back(&at("ecg.db"), &at("copy.db")).unwrap();
+    furnish(&at("ecg.db"), 100, 7);
+    fs::rename(at("ecg.db"), at("ecg.db.damaged-20261123T034500Z")).unwrap();
+    fs::remove_file(at("ecg.db.ids")).unwrap();
+    let restored = put_back(&at("copy.db"), &at("ecg.db")).unwrap();
+    assert_eq!((restored.previous, restored.ids_guessed), (None, false));
+    furnish(&at("ecg.db"), 300, 1);
+    let first = oldest_of_last_session(&at("ecg.db"));
+    for table in ["beats", "gaps", "events", "ecg_blocks"] {
+        assert_eq!(first[table], 11, "{table}");
+    }
+    assert_sound(&at("ecg.db"));
 }
 
 #[test]

@@ -595,7 +595,11 @@ fn a_script_with_nothing_but_a_hash_library_gets_the_same_head() {
     {
         Ok(output) => output,
         Err(error) => {
-            println!("no python3 here: {error}");
+            assert!(
+                std::env::var("CI").as_deref() != Ok("true"),
+                "CI must have python3: {error}"
+            );
+            println!("SKIPPED: no python3 here: {error}");
             return;
         }
     };

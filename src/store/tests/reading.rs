@@ -552,6 +552,29 @@ fn values_no_program_of_ours_writes_are_errors() {
     reader.beat(1).unwrap().unwrap();
 }
 
+/// A file that is not ours may have the largest id there is.
+#[test]
+fn beats_of_the_session_with_the_largest_id_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("beats.db");
+    let written = writer(&path);
+    fill(&written, 0, 3);
+    written.close().unwrap();
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch(
+            "PRAGMA foreign_keys = OFF; UPDATE sessions SET id = 9223372036854775807; \
+             UPDATE beats SET session = 9223372036854775807",
+        )
+        .unwrap();
+    let filter = BeatFilter {
+        session: Some(i64::MAX),
+        ..BeatFilter::default()
+    };
+    let reader = StoreReader::open(&path).unwrap();
+    assert_eq!(reader.beats(&filter).unwrap().len(), 3);
+}
+
 #[test]
 fn a_read_in_progress_is_ended_from_another_thread() {
     let folder = tempfile::tempdir().unwrap();

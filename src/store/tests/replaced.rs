@@ -91,6 +91,11 @@ fn what_is_removed_or_replaced_loses_no_acknowledged_beat() {
                     detail.contains("by another program") && detail.contains("with all its rows"),
                     "{name}: {detail}"
                 );
+                let kept = match name {
+                    "rm everything" => "nothing was left of it",
+                    _ => "quarantined as",
+                };
+                assert!(detail.contains(kept), "{name}: {detail}");
                 assert_eq!(recording.written.monitor().status().set_aside, 1, "{name}");
             }
             let Recording {
@@ -336,6 +341,66 @@ fn an_older_copy_put_back_meanwhile_gets_another_epoch_and_new_ids() {
     fill(&written, 400, 1);
     written.close().unwrap();
     assert_eq!(reader.newest_beat_id().unwrap(), before + 1);
+}
+
+/// The loss is found for good, not only until the next rows come, and also where the process died before it
+/// could reserve ids under the new epoch.
+#[test]
+fn missing_rows_are_found_also_after_others_were_added() {
+    for dies in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ecg.db");
+        let backup = folder.path().join("backup");
+        let written = writer(&path);
+        fill(&written, 0, 10);
+        written.close().unwrap();
+        fs::copy(&path, &backup).unwrap();
+        let written = writer(&path);
+        fill(&written, 100, 30);
+        written.close().unwrap();
+        cp(&backup, &path);
+        let reserved = fs::read(beside(&path, ".ids")).unwrap();
+        drop(Store::open(&path, options()).unwrap());
+        if dies {
+            fs::write(beside(&path, ".ids"), reserved).unwrap();
+        }
+        for start_s in [200, 300] {
+            let written = writer(&path);
+            fill(&written, start_s, 2);
+            written.close().unwrap();
+        }
+        let found = StoreReader::open(&path).unwrap().verify(&[]).unwrap();
+        let findings = found.findings.iter();
+        let named: Vec<_> = findings
+            .map(|finding| (finding.table, finding.id))
+            .collect();
+        assert_eq!(named, [("sessions", 2), ("beats", 11)], "{found:#?}");
+    }
+}
+
+/// No id is given that is not reserved: not the first of a table, either.
+#[test]
+fn a_tables_first_id_is_reserved_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ecg.db");
+    let fresh = folder.path().join("fresh.db");
+    let info = session_info(0);
+    let first_event = |path: &Path| {
+        let written = writer(path);
+        written.begin_session(&info).unwrap();
+        written
+            .record(PipelineEvent::Event(super::event(&info, 600)))
+            .unwrap();
+        written.flush().unwrap();
+        // as where the process dies now
+        fs::copy(beside(path, ".ids"), beside(path, ".ids.now")).unwrap();
+        let reader = StoreReader::open(path).unwrap();
+        reader.events(&RowFilter::default()).unwrap()[0].id
+    };
+    assert_eq!(first_event(&path), 1);
+    fs::rename(beside(&path, ".ids.now"), beside(&fresh, ".ids")).unwrap();
+    let later = first_event(&fresh);
+    assert!(later > 1, "{later}");
 }
 
 /// What closing its open session adds to an older copy gets no id that the missing rows had.

@@ -356,6 +356,51 @@ fn what_a_crash_took_of_the_ecg_is_a_gap() {
     }
 }
 
+/// While raw ECG is left out for lack of room a crash takes none of it. After that it does, from there on.
+#[test]
+fn ecg_left_out_before_a_crash_is_no_gap_of_the_crash() {
+    for (over, expected) in [(false, None), (true, Some((1_500, 501)))] {
+        let folder = tempfile::tempdir().unwrap();
+        let written = writer(&folder.path().join("beats.db"));
+        let info = session_info(0);
+        written.begin_session(&info).unwrap();
+        let record = |event| written.record(event).unwrap();
+        record(PipelineEvent::Ecg(block(&info, 0, 500)));
+        let told = |sample, episode| {
+            PipelineEvent::Event(Event {
+                kind: "ecg_not_stored",
+                episode,
+                ..event(&info, sample)
+            })
+        };
+        record(told(500, Episode::Begins { subject: "store" }));
+        if over {
+            let ends = Episode::Ends {
+                subject: "store",
+                began_sample: 500,
+                began: info.start.monotonic,
+            };
+            record(told(1_500, ends));
+        }
+        for k in 0..5 {
+            record(PipelineEvent::Beat(beat(&info, k)));
+        }
+        written.flush().unwrap();
+        let copy = crashed(folder.path(), &["", "-wal"]);
+        drop(Store::open(&copy, options()).unwrap());
+        let reader = StoreReader::open(&copy).unwrap();
+        let gaps = reader.gaps(&RowFilter::default()).unwrap();
+        let gap = gaps.first().map(|stored| stored.gap);
+        let range = gap.map(|gap| (gap.first_missing_sample, gap.missing_samples));
+        assert_eq!(range, expected);
+        assert_eq!(
+            reader.latest_session().unwrap().unwrap().counts.gaps,
+            gaps.len() as u64
+        );
+        assert!(reader.verify(&[]).unwrap().is_sound());
+    }
+}
+
 /// What was acquired last is known by its sample, not by a wall clock that may have gone back: the
 /// newest gap, event and beat all have an earlier wall time than those before them.
 #[test]

@@ -125,7 +125,7 @@ impl WriterThread {
     pub(super) fn mend(&mut self, error: &StoreError) -> Result<(), StoreError> {
         let quarantined = self.database.quarantine()?;
         self.monitor.lock().set_aside += 1;
-        let note = aside_note(&quarantined.aside, error, quarantined.whole);
+        let note = aside_note(&quarantined, error);
         if !quarantined.whole {
             if let Some(session) = &mut self.session {
                 session.row = None; // the fresh one does not know it

@@ -72,7 +72,7 @@ impl WriterThread {
                     began_sample: over.since_sample,
                     began: over.since,
                 };
-                (format!("{SUBJECT}: over"), episode)
+                (format!("{kind}: over"), episode)
             }
         };
         drop(status);
