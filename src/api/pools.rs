@@ -84,6 +84,8 @@ pub(super) struct Order {
 #[derive(Debug, Default)]
 pub(super) struct Ticket {
     given_up: AtomicBool,
+    /// Given up because it took too long, and not with its client.
+    overdue: AtomicBool,
     begun: AtomicBool,
     /// What ends the read in progress.
     reading: Mutex<Option<Interrupter>>,
@@ -283,6 +285,7 @@ impl Pools {
 
     /// Nobody waits for the question any more, or it has taken too long.
     pub(super) fn give_up(&self, pool: Pool, ticket: &Arc<Ticket>, overdue: bool) {
+        ticket.overdue.store(overdue, Ordering::SeqCst);
         ticket.give_up();
         let mut state = locked(&self.line.state);
         let place = pool.index();
@@ -393,9 +396,14 @@ impl State {
     /// Whether a reading for the status was asked for before the question `queued` and is not done.
     fn status_before(&self, queued: u64) -> bool {
         if let Some((number, ticket)) = &self.status {
-            // Behind a reading that was given up and does not end nobody waits, nor behind those that
-            // wait for it in turn: a hung disk would silence every other question.
-            return !ticket.is_given_up() && (*number < queued || self.status_waits_before(queued));
+            // Behind a reading that has taken too long and does not end nobody waits, nor behind those
+            // that wait for it in turn: a hung disk would silence every other question.
+            if ticket.overdue.load(Ordering::SeqCst) {
+                return false;
+            }
+            if *number < queued && !ticket.is_given_up() {
+                return true;
+            }
         }
         self.status_waits_before(queued)
     }

@@ -157,7 +157,7 @@ fn the_status_is_done_before_whatever_was_queued_after_it() {
     pools.give_up(Pool::Status, &reading.ticket, true);
     soon(&begun);
     later.remove();
-    // not even where others wait for the status behind it
+    // not even where others wait for the status behind it, for it took too long
     let (status, status_begun) = Obstacle::queue(pools, Pool::Status);
     let (later, begun) = Obstacle::queue(pools, Pool::Quick);
     soon(&begun);
@@ -167,6 +167,17 @@ fn the_status_is_done_before_whatever_was_queued_after_it() {
     soon(&status_begun);
     status.remove();
     assert_eq!(pools.counts(Pool::Status).overdue, 1);
+    // one whose client has left is about to end: who waits for the status behind it is not overtaken
+    let reading = Obstacle::put(pools, Pool::Status);
+    let (status, status_begun) = Obstacle::queue(pools, Pool::Status);
+    let (later, begun) = Obstacle::queue(pools, Pool::Quick);
+    pools.give_up(Pool::Status, &reading.ticket, false);
+    assert!(begun.recv_timeout(quiet).is_err());
+    reading.remove();
+    soon(&status_begun);
+    let status = status.remove();
+    soon(&begun);
+    assert!(status.done < later.remove().done);
 
     // the same over the socket, whatever else is asked for at the same time
     let mut orders = Vec::new();
