@@ -1,8 +1,8 @@
 """The networks in PyTorch on a GPU, eager and compiled, beside what the card can do at most.
 
 `pytorch_gpu.py [--device cuda] [--batch 4096] [--ours BEATS_PER_SECOND]`, with the packages of
-models/training/requirements.txt. Our own figure comes from
-`cargo run --release --features gpu --example gpu_bench` on the same card. `--device cpu` is a dry
+models/training. Our own figure comes from
+`cargo run --release --manifest-path tools/Cargo.toml --features gpu --bin gpu_bench` on the same card. `--device cpu` is a dry
 run: it shows that networks, checks and timing work.
 """
 

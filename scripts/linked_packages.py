@@ -11,7 +11,8 @@ def linked(target, features):
     command = ["cargo", "metadata", "--format-version=1", "--filter-platform", target]
     metadata = json.loads(subprocess.check_output([*command, *options]))
     # `cargo metadata` also has what only the tests' features ask for.
-    command = ["cargo", "tree", "--edges", "normal,no-proc-macro", "--prefix", "none", "--target", target]
+    command = ["cargo", "tree", "--package", "ecg-gateway", "--edges", "normal,no-proc-macro", "--prefix", "none"]
+    command += ["--target", target]
     lines = subprocess.check_output([*command, *options], text=True).splitlines()
     compiled = {(words[0], words[1].removeprefix("v")) for words in map(str.split, lines)}
 

@@ -5,29 +5,13 @@
 //!
 //! This is an engineering and research system, not a certified medical device.
 
-pub mod files;
-pub mod mapped;
-pub mod pulse;
-pub mod time;
-
-pub mod ads1292;
-pub mod wfdb;
-
-pub mod signal;
-
-pub mod model;
-
-pub mod explain;
-
-pub mod evaluate;
-
 pub mod acquisition;
-
-pub mod pipeline;
+pub mod liveness;
+pub mod mapped;
 
 pub mod store;
 
-pub mod revisit;
+pub mod reprocess;
 
 pub mod api;
 

@@ -4,7 +4,7 @@
 //! the same number, the overflow id. Whoever is named by that number could be anybody.
 
 /// What the kernel has unless somebody changed it, and what is taken where it cannot be read.
-const USUAL: u32 = 65_534;
+const DEFAULT_ID: u32 = 65_534;
 
 /// The ids that stand for every user, and every group, that is not mapped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,8 +19,8 @@ impl Default for OverflowIds {
     /// 65534 for both.
     fn default() -> Self {
         Self {
-            uid: USUAL,
-            gid: USUAL,
+            uid: DEFAULT_ID,
+            gid: DEFAULT_ID,
         }
     }
 }
@@ -28,14 +28,14 @@ impl Default for OverflowIds {
 impl OverflowIds {
     /// Those of the running kernel; 65534 where /proc/sys is hidden, as in the service's sandbox.
     #[must_use]
-    pub fn of_kernel() -> Self {
+    pub fn from_kernel() -> Self {
         let read = |name: &str| {
             let text = std::fs::read_to_string(format!("/proc/sys/kernel/{name}")).ok()?;
             text.trim().parse().ok()
         };
         Self {
-            uid: read("overflowuid").unwrap_or(USUAL),
-            gid: read("overflowgid").unwrap_or(USUAL),
+            uid: read("overflowuid").unwrap_or(DEFAULT_ID),
+            gid: read("overflowgid").unwrap_or(DEFAULT_ID),
         }
     }
 }

@@ -4,8 +4,6 @@
 //! Takes root, to become other users. Without it these tests say that they are skipped; in CI (`CI=true`)
 //! they fail.
 
-mod common;
-
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -13,7 +11,8 @@ use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::daemon::{Home, ask};
+use super::common;
+use super::common::daemon::{Home, ask};
 
 /// Users and groups of no machine.
 const READER: u32 = 64_001;

@@ -1,12 +1,12 @@
 //! The acquisition loop allocates nothing while the chip delivers. Alone in its program: counting
 //! takes an allocator of its own.
 
+use ads1292::ChipConfig;
+use ads1292::simulator::BoardOptions;
+use ecg_chain::{ClockRelation, MonotonicNs, WallUs};
 use ecg_gateway::acquisition::{
-    Acquired, FrameSource, Recorder, Session, SyntheticEcg, Taken, open_simulated, ring,
+    Acquired, FrameSource, Received, Session, SyntheticEcg, open_simulated, ring,
 };
-use ecg_gateway::ads1292::ChipConfig;
-use ecg_gateway::ads1292::simulator::BoardOptions;
-use ecg_gateway::time::{ClockRelation, MonotonicNs, WallUs};
 
 #[test]
 fn neither_samples_nor_gaps_nor_an_overflow_allocate() {
@@ -27,19 +27,19 @@ fn neither_samples_nor_gaps_nor_an_overflow_allocate() {
     };
     let heart = SyntheticEcg::new(70.0, None);
     let config = ChipConfig::default();
-    let mut source = open_simulated(&board, config, heart, session, &Recorder::new()).unwrap();
+    let mut source = open_simulated(&board, config, heart, session, None).unwrap();
     // The last thousand samples find no room: nobody takes anything out.
-    let (mut outbox, mut inbox) = ring(9_000);
+    let (mut producer, mut consumer) = ring(9_000);
     let counted = allocation_counter::measure(|| {
         for _ in 0..10_000 {
             match source.next() {
-                Ok(Some(acquired)) => outbox.put(acquired),
+                Ok(Some(acquired)) => producer.send(acquired),
                 _ => return,
             }
         }
     });
     let (mut samples, mut gaps) = (0, 0);
-    while let Taken::Acquired(acquired) = inbox.take(std::time::Duration::ZERO) {
+    while let Received::Acquired(acquired) = consumer.receive(std::time::Duration::ZERO) {
         match acquired {
             Acquired::Sample(_) => samples += 1,
             Acquired::Gap(_) => gaps += 1,
@@ -50,7 +50,7 @@ fn neither_samples_nor_gaps_nor_an_overflow_allocate() {
         samples > 8_900 && gaps == 2,
         "{samples} samples, {gaps} gaps"
     );
-    assert!(inbox.gauge().level().samples_dropped > 900);
+    assert!(consumer.gauge().level().samples_dropped > 900);
     assert_eq!(counted.count_total, 0, "{counted:?}");
     // The counter counts.
     assert!(

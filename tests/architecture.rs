@@ -3,21 +3,15 @@
 use std::path::{Path, PathBuf};
 
 /// The rooms from top to bottom.
-const ROOMS: [&str; 18] = [
-    "files",
+const ROOMS: [&str; 12] = [
     "mapped",
-    "pulse",
+    "liveness",
     "time",
-    "ads1292",
-    "wfdb",
-    "signal",
-    "model",
-    "explain",
     "evaluate",
     "acquisition",
     "pipeline",
     "store",
-    "revisit",
+    "reprocess",
     "api",
     "service",
     "config",

@@ -1,16 +1,14 @@
 //! `backup` and `restore`, around a daemon that records.
 
-#![allow(clippy::unwrap_used, reason = "a test may end here, helpers included")]
-
-mod common;
-
 use std::fs;
 use std::path::Path;
 
-use common::daemon::{Home, Stream};
-use common::{run, scratch};
 use ecg_gateway::store::{APPLICATION_ID, SCHEMA_VERSION};
 use rusqlite::Connection;
+
+use super::common;
+use super::common::daemon::{Home, Stream};
+use super::common::{run, scratch};
 
 /// The arguments as text.
 fn arguments<'a>(parts: &[&'a str], paths: &[(&'a str, &Path)]) -> Vec<String> {

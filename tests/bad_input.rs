@@ -3,20 +3,17 @@
 //! Every row runs against a database that already holds a session and must still hold it, row for
 //! row, afterwards.
 
-#![allow(clippy::unwrap_used, reason = "a test may end here, helpers included")]
-
-mod common;
-
 use std::any::Any;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use ecg_chain::MonotonicNs;
 use ecg_gateway::acquisition::trace::TraceHeader;
-use ecg_gateway::time::MonotonicNs;
-
-use common::{Outcome, Row, Running, Tables, beats_of, frames_in, r_sample, run};
 use rusqlite::Connection;
+
+use super::common;
+use super::common::{Outcome, Row, Running, Tables, beats_of, frames_in, r_sample, run};
 
 /// Samples after an R peak that its label needs, at 500 SPS (docs: at most 1.0 s).
 const LABEL_DELAY_SAMPLES: i64 = 500;

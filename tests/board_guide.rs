@@ -1,8 +1,6 @@
 //! `docs/raspberry-pi.md` against the program: its configurations, commands, transcript and wiring.
 
-mod common;
-
-use common::run;
+use super::common::run;
 
 const GUIDE: &str = include_str!("../docs/raspberry-pi.md");
 const EXAMPLE: &str = include_str!("../ecg-gateway.example.toml");

@@ -4,8 +4,6 @@
 //! Short by default; `ECG_CROWD_CLIENTS=500 ECG_CROWD_SECONDS=60` is the long form, `ECG_GATEWAY` a
 //! release build.
 
-mod common;
-
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -13,7 +11,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use common::daemon::{Home, Stream, ask, length};
+use super::common;
+use super::common::daemon::{Home, Stream, ask, length};
 
 /// Memory 500 clients may cost at most.
 const MOST_KIB: u64 = 256 * 1_024;

@@ -1,18 +1,16 @@
 //! The demo: its contract with scripts, its traces, its sameness, and its socket.
 
-#![allow(clippy::unwrap_used, reason = "a test may end here, helpers included")]
-
-mod common;
-
 use std::fs;
 use std::io::Cursor;
 use std::path::Path;
 use std::time::Duration;
 
-use common::{Running, Tables, run};
 use ecg_gateway::acquisition::trace::{TraceEnd, TraceEvent, TraceReader};
-use ecg_gateway::wfdb::read_annotations;
 use serde_json::Value;
+use wfdb_io::read_annotations;
+
+use super::common;
+use super::common::{Running, Tables, run};
 
 /// Bytes all of `assets/demo` may take.
 const MOST_BYTES: u64 = 3 << 20;

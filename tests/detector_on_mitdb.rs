@@ -1,26 +1,18 @@
 //! The detector on the MIT-BIH Arrhythmia Database (Moody and Mark 2001, DOI 10.13026/C2F305), where
 //! it is at hand: in `$ECG_MITDB` or beside the project in `../shared/data/mitdb`.
 
-#![allow(clippy::unwrap_used, reason = "a test")]
+use std::path::Path;
 
-use std::path::{Path, PathBuf};
-
-use ecg_gateway::evaluate::{Comparison, Pair, Reference, match_beats};
-use ecg_gateway::signal::{
+use ecg_evaluate::{Comparison, Pair, Reference, match_beats};
+use ecg_signal::{
     Chain, ChainConfig, ChainEvent, ChannelChoice, LARGEST_LABEL_DELAY_S, Mains, Sample, SampleRate,
 };
-use ecg_gateway::wfdb::{Record, read_annotations};
+use wfdb_io::{Record, read_annotations};
+
+use super::common::mitdb;
 
 /// The first ten minutes of each record.
 const FRAMES: u64 = 216_000;
-
-fn database() -> Option<PathBuf> {
-    let folder = std::env::var_os("ECG_MITDB").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/mitdb"),
-        PathBuf::from,
-    );
-    folder.is_dir().then_some(folder)
-}
 
 /// Matched, missed and extra beats of one record, and the largest label delay, seconds.
 #[allow(clippy::cast_possible_truncation)]
@@ -71,8 +63,7 @@ fn detect(path: &Path) -> (usize, usize, usize, f64) {
 
 #[test]
 fn sensitivity_and_predictivity_hold_on_real_records() {
-    let Some(folder) = database() else {
-        println!("skipped: no MIT-BIH database in $ECG_MITDB or ../shared/data/mitdb");
+    let Some(folder) = mitdb() else {
         return;
     };
     let (mut matched, mut missed, mut extra) = (0, 0, 0);

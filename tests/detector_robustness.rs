@@ -3,20 +3,14 @@
 //! 10.13026/C2F305) where it is at hand, in `$ECG_MITDB` or beside the project in
 //! `../shared/data/mitdb`.
 
-#![allow(clippy::unwrap_used, reason = "a test")]
+use std::path::Path;
 
-#[path = "../examples/common/change.rs"]
-mod change;
-
-use std::path::{Path, PathBuf};
-
-use change::Change;
+use ecg_evaluate::{Change, Comparison, Pair, Reference, match_beats};
 use ecg_gateway::acquisition::{Acquired, FrameSource, open_replay};
-use ecg_gateway::evaluate::{Comparison, Pair, Reference, match_beats};
-use ecg_gateway::signal::{
-    Chain, ChainConfig, ChainEvent, ChannelChoice, Mains, Sample, SampleRate,
-};
-use ecg_gateway::wfdb::{Annotation, Record, read_annotations};
+use ecg_signal::{Chain, ChainConfig, ChainEvent, ChannelChoice, Mains, Sample, SampleRate};
+use wfdb_io::{Annotation, Record, read_annotations};
+
+use super::common::mitdb;
 
 /// Two channels and where the beats are.
 struct Excerpt {
@@ -271,14 +265,9 @@ fn the_demo_traces_keep_their_beats_however_they_are_recorded() {
 
 #[test]
 fn real_records_keep_their_beats_however_they_are_recorded() {
-    let folder = std::env::var_os("ECG_MITDB").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/mitdb"),
-        PathBuf::from,
-    );
-    if !folder.is_dir() {
-        println!("skipped: no MIT-BIH database in $ECG_MITDB or ../shared/data/mitdb");
+    let Some(folder) = mitdb() else {
         return;
-    }
+    };
     let records = ["100", "105", "119", "203", "207", "209", "221", "222"];
     let excerpts = records.map(|record| database(&folder, record));
     let failures = failures(&excerpts, |row| row.database);

@@ -1,8 +1,6 @@
 //! `doctor` against the simulated board, as a program.
 
-mod common;
-
-use common::run;
+use super::common::run;
 
 #[test]
 fn a_good_board_passes() {

@@ -1,10 +1,8 @@
 //! Which engine classifies, as a user sees it.
 
-mod common;
-
 use std::path::{Path, PathBuf};
 
-use common::{Running, get, integers, scratch};
+use super::common::{Running, get, integers, scratch};
 use serde_json::Value;
 
 /// A configuration with this engine; its database and socket are in `folder`.
@@ -29,10 +27,10 @@ fn a_gpu_that_cannot_be_had_is_refused_where_it_was_asked_for() {
     for check in [&[][..], &["--check"]] {
         let mut arguments = vec!["run".as_ref(), "--config".as_ref(), config.as_os_str()];
         arguments.extend(check.iter().map(std::ffi::OsStr::new));
-        failures.extend(common::run(arguments).failed_with(10, &words).err());
+        failures.extend(super::common::run(arguments).failed_with(10, &words).err());
     }
     let database = folder.path().join("r.db");
-    let trace = common::demo_trace("231");
+    let trace = super::common::demo_trace("231");
     let arguments = [
         "replay".as_ref(),
         trace.as_os_str(),
@@ -41,11 +39,11 @@ fn a_gpu_that_cannot_be_had_is_refused_where_it_was_asked_for() {
         "--engine".as_ref(),
         "gpu".as_ref(),
     ];
-    failures.extend(common::run(arguments).failed_with(2, &words).err());
+    failures.extend(super::common::run(arguments).failed_with(2, &words).err());
     if database.exists() {
         failures.push("a database was made all the same".to_owned());
     }
-    common::report(&failures);
+    super::common::report(&failures);
 }
 
 /// The daemon on a simulated chip: the status tells what was chosen and measured, and a stop stores

@@ -1,22 +1,16 @@
 //! `evaluate` on databases of every shape: rates, leads, line ends, with and without annotations.
 
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a minute of samples and a few millivolts"
-)]
-
-mod common;
-
 use std::path::Path;
 
-use common::run;
 use ecg_gateway::acquisition::SyntheticEcg;
-use ecg_gateway::wfdb::{
+use serde_json::Value;
+use wfdb_io::{
     Annotation, AnnotationCode, Header, MISSING_SAMPLE, SignalFormat, read_annotations,
     write_annotations, write_record,
 };
-use serde_json::Value;
+
+use super::common;
+use super::common::run;
 
 /// Seconds of each record.
 const SECONDS: f64 = 60.0;

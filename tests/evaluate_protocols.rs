@@ -1,22 +1,16 @@
 //! `evaluate` with annotated R peaks, several models, degraded signals, other layouts, and the forms
 //! its figures come in.
 
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a minute of samples and a few millivolts"
-)]
-
-mod common;
-
 use std::path::Path;
 
-use common::run;
 use ecg_gateway::acquisition::SyntheticEcg;
-use ecg_gateway::wfdb::{
+use serde_json::{Value, json};
+use wfdb_io::{
     Annotation, AnnotationCode, Header, read_annotations, write_annotations, write_record,
 };
-use serde_json::{Value, json};
+
+use super::common;
+use super::common::run;
 
 const RATE_HZ: f64 = 360.0;
 const SECONDS: u64 = 60;

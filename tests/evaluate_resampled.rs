@@ -1,22 +1,14 @@
 //! Other databases: MIT-BIH records (Moody and Mark 2001, DOI 10.13026/C2F305) brought to other rates
 //! and lead sets keep their figures. Skipped, with the reason, where the database is not at hand.
 
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "minutes of samples and a few thousand codes"
-)]
-
-mod common;
-
 use std::f64::consts::PI;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use common::run;
-use ecg_gateway::wfdb::{
-    Annotation, Header, Record, read_annotations, write_annotations, write_record,
-};
 use serde_json::Value;
+use wfdb_io::{Annotation, Header, Record, read_annotations, write_annotations, write_record};
+
+use super::common;
+use super::common::{mitdb, run};
 
 const RATE_HZ: f64 = 360.0;
 const SECONDS: f64 = 600.0;
@@ -30,14 +22,6 @@ const REACH: f64 = 12.0;
 /// Points, of 100.
 const QRS_TOLERANCE: f64 = 0.4;
 const CLASS_TOLERANCE: f64 = 1.5;
-
-fn database() -> Option<PathBuf> {
-    let folder = std::env::var_os("ECG_MITDB").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/mitdb"),
-        PathBuf::from,
-    );
-    folder.join("100.hea").exists().then_some(folder)
-}
 
 /// Both signals, microvolts.
 fn load(path: &Path) -> [Vec<f64>; 2] {
@@ -124,8 +108,7 @@ fn points(report: &Value, name: &str) -> f64 {
 
 #[test]
 fn other_rates_and_leads_keep_their_figures() {
-    let Some(database) = database() else {
-        println!("skipped: no MIT-BIH database in $ECG_MITDB or ../shared/data/mitdb");
+    let Some(database) = mitdb() else {
         return;
     };
     // Einthoven's and Goldberger's leads of II alone, and chest leads between the two signals.

@@ -1,8 +1,7 @@
 //! `ecg-gateway explain` and maps over the socket of a served database, by the built binary.
 
-mod common;
-
-use common::{run, scratch};
+use super::common;
+use super::common::{run, scratch};
 
 /// Each class of the shipped traces has an example, maps that lie on the beat, and a picture.
 #[test]

@@ -1,13 +1,12 @@
 //! The daemon on a disk that is full, read-only, broken or slow: no beat is lost, all is told.
 
-mod common;
-
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use common::daemon::{Daemon, Disk, Home};
-use common::{integers, integrity, query};
+use super::common;
+use super::common::daemon::{Daemon, Disk, Home};
+use super::common::{integers, integrity, query};
 use rusqlite::types::Value;
 
 /// Twenty times as fast as real time: a beat every 40 ms.

@@ -1,10 +1,9 @@
 //! The command line explains itself, and refuses what it does not know.
 
-mod common;
-
 use std::collections::BTreeSet;
 
-use common::run;
+use super::common;
+use super::common::run;
 
 /// Options that scripts may rely on, of each subcommand. `--help` mentions these and no others.
 const OPTIONS: [(&str, &[&str]); 12] = [

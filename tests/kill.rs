@@ -1,10 +1,9 @@
 //! `kill -9` while beats are written: what was committed stays, and work goes on.
 
-mod common;
-
 use std::path::Path;
 
-use common::{Running, beats_of, integers, run};
+use super::common;
+use super::common::{Running, beats_of, integers, run};
 use rusqlite::types::Value;
 
 /// Beats in the database when the process is killed, at least.

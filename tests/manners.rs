@@ -1,12 +1,9 @@
 //! How the command line treats standard output, standard error and signals.
 
-#![allow(clippy::unwrap_used, reason = "a test may end here, helpers included")]
-
-mod common;
-
 use std::process::{Command, Stdio};
 
-use common::{Running, run};
+use super::common;
+use super::common::{Running, run};
 
 /// Runs `ecg-gateway ARGUMENTS` in a shell with this plumbing behind it: exit code of the gateway
 /// and all that came out.

@@ -1,6 +1,6 @@
 //! The manual pages and shell completions in `packaging/` are those of the command line.
 //!
-//! `ECG_WRITE_MANUAL=1 cargo test --test manual` writes them anew.
+//! `ECG_WRITE_MANUAL=1 cargo test --test gateway -- manual::` writes them anew.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -125,7 +125,7 @@ fn the_shipped_manual_and_completions_are_those_of_the_command_line() {
     assert!(
         wrong.is_empty(),
         "not what the command line says: {}; write anew with \
-         ECG_WRITE_MANUAL=1 cargo test --test manual",
+         ECG_WRITE_MANUAL=1 cargo test --test gateway -- manual::",
         wrong.join(", ")
     );
 }

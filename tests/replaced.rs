@@ -1,15 +1,14 @@
 //! The daemon while somebody removes, replaces or copies over its database, or starts a second daemon on
 //! it: no acknowledged beat is lost that a file still had, no id is given twice, and all is told.
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use common::daemon::{Daemon, Home};
-use common::{get, integers, integrity, query};
+use super::common;
+use super::common::daemon::{Daemon, Home};
+use super::common::{get, integers, integrity, query};
 use rusqlite::types::Value;
 
 /// Twenty times as fast as real time: a beat every 40 ms.

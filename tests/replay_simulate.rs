@@ -1,21 +1,19 @@
 //! A WFDB record through the simulated chip into a trace, and the trace into beats: without
 //! faults and with every kind of them.
 
-#![allow(clippy::unwrap_used, reason = "a test may end here, helpers included")]
-
-mod common;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use common::{beats_of, integers, query, r_sample, run};
 use ecg_gateway::acquisition::{Acquired, FrameSource, open_replay};
-use ecg_gateway::wfdb::{
+use rusqlite::types::Value;
+use wfdb_io::{
     Annotation, AnnotationCode, Header, RecordWriter, SignalFormat, SignalSpec, read_annotations,
     write_annotations,
 };
-use rusqlite::types::Value;
+
+use super::common;
+use super::common::{beats_of, integers, query, r_sample, run};
 
 /// Samples a second of record, chip and database here.
 const RATE_HZ: i64 = 500;

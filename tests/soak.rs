@@ -5,13 +5,12 @@
 //! be replayed once instead (`docs/operations.md` says how to make 24 h of MIT-BIH), `ECG_GATEWAY` a
 //! release build.
 
-mod common;
-
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use common::daemon::{ask, memory_kib, written_bytes};
-use common::{DEMO_RECORDS, Running, demo_trace, integers};
+use super::common;
+use super::common::daemon::{ask, memory_kib, written_bytes};
+use super::common::{DEMO_RECORDS, Running, demo_trace, integers};
 
 /// Growth of resident memory over the run that still counts as flat.
 const FLAT_KIB: u64 = 8 * 1_024;

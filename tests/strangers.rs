@@ -3,18 +3,16 @@
 //!
 //! What the detector still gets wrong stands here, too, marked as expected to fail.
 
-#![allow(clippy::unwrap_used, reason = "a test may end here, helpers included")]
-
-mod common;
-
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{Outcome, gateway, run};
-use ecg_gateway::wfdb::read_annotations;
 use serde_json::{Value, json};
+use wfdb_io::read_annotations;
+
+use super::common;
+use super::common::{Outcome, gateway, run};
 
 /// `evaluate` over records of a folder, from the first second on.
 fn evaluate(folder: &Path, more: &[&str]) -> Outcome {

@@ -4,8 +4,6 @@
 //! Short by default; `ECG_TORTURE_KILLS=200` is the long form (about ten minutes), `ECG_TORTURE_SEED`
 //! another course of events, `ECG_GATEWAY` a release build.
 
-mod common;
-
 use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::FileExt;
@@ -13,8 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use common::daemon::{Daemon, Dice, Disk, Home, Stream, length};
-use common::{integers, integrity, query};
+use super::common;
+use super::common::daemon::{Daemon, Dice, Disk, Home, Stream, length};
+use super::common::{integers, integrity, query};
 use rusqlite::Connection;
 use rusqlite::types::Value;
 

@@ -3,14 +3,11 @@
 //! `tests/data/strangers/`: eight minutes each of SVDB records 855 and 863, which are never trained, tuned or
 //! chosen on. A default that fails on strangers, in any command, shows here.
 
-#![allow(clippy::unwrap_used, reason = "a test may end here, helpers included")]
-
-mod common;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{query, repository, run};
+use super::common;
+use super::common::{query, repository, run};
 use serde_json::Value;
 
 /// Of each record: annotated beats, and those called A and V by the default network.

@@ -1,11 +1,10 @@
 //! `verify` as a person uses it: on a database a daemon has written, with the heads of its log.
 
-mod common;
-
 use std::fs;
 
-use common::daemon::Home;
-use common::run;
+use super::common;
+use super::common::daemon::Home;
+use super::common::run;
 use rusqlite::Connection;
 
 #[test]

@@ -1,7 +1,7 @@
 //! The configuration file, and the fault script beside it.
 #![no_main]
 
-use ecg_gateway::ads1292::simulator::FaultScript;
+use ads1292::simulator::FaultScript;
 use ecg_gateway::config::Config;
 use libfuzzer_sys::fuzz_target;
 

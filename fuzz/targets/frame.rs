@@ -1,7 +1,7 @@
 //! Frames as they come from the bus: what is taken for one must be the bytes again.
 #![no_main]
 
-use ecg_gateway::ads1292::{CODE_MAX, CODE_MIN, FRAME_BYTES, FrameSync};
+use ads1292::{CODE_MAX, CODE_MIN, FRAME_BYTES, FrameSync};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -1,7 +1,7 @@
 //! A weights file (safetensors with the network's description): what is accepted can be run.
 #![no_main]
 
-use ecg_gateway::model::Model;
+use arrhythmianet::Model;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use ecg_gateway::wfdb::{encode_annotations, parse_annotations};
 use libfuzzer_sys::fuzz_target;
+use wfdb_io::{encode_annotations, parse_annotations};
 
 fuzz_target!(|bytes: &[u8]| {
     let path = Path::new("record.atr");

@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use ecg_gateway::wfdb::Header;
 use libfuzzer_sys::fuzz_target;
+use wfdb_io::Header;
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(header) = Header::parse_bytes(bytes, Path::new("record.hea")) {

@@ -5,8 +5,8 @@
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use ecg_gateway::wfdb::Record;
 use libfuzzer_sys::fuzz_target;
+use wfdb_io::Record;
 
 /// A header may promise any number of frames; reading stops here.
 const MOST_FRAMES: usize = 100_000;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use flate2::write::GzEncoder;
 use rtrb::{Consumer, Producer, RingBuffer};
 
-use super::AcquisitionError;
+use super::error::AcquisitionError;
 use super::trace::Compression;
 
 /// Bytes that may wait for a slow medium: 40 s of a trace at 8000 SPS, ten minutes at 500.

@@ -1,6 +1,6 @@
 //! The machine's clocks.
 
-use crate::time::{ClockRelation, MonotonicNs, WallUs};
+use ecg_chain::{ClockRelation, MonotonicNs, WallUs};
 
 /// A monotonic clock.
 pub trait Clock {

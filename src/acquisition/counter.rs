@@ -1,8 +1,8 @@
 //! From DRDY edges to sample indices.
 
-use crate::time::MonotonicNs;
+use ecg_chain::MonotonicNs;
 
-use super::DrdyEdge;
+use super::drdy::DrdyEdge;
 
 /// Share of a difference by which the estimated period follows it.
 const FOLLOW: f64 = 1.0 / 64.0;

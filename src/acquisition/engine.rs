@@ -3,21 +3,18 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use ads1292::{Ads1292, ChipConfig, Error as ChipError, Inspection};
+use ecg_chain::{ClockRelation, Event, Gap, GapCause, LeadOff, MonotonicNs, RawSample};
 use embedded_hal::delay::DelayNs;
 use embedded_hal::digital::OutputPin;
 use embedded_hal::spi::SpiDevice;
 
-use crate::acquisition::{Gap, GapCause};
-use crate::ads1292::{Ads1292, ChipConfig, Error as ChipError};
-use crate::time::{ClockRelation, MonotonicNs};
-
 use super::counter::{Position, SampleCounter};
+use super::drdy::{DataReady, DrdyEdge, WaitError};
+use super::error::AcquisitionError;
 use super::event::chip_trouble;
-use super::recovery::{Care, Recovery};
-use super::{
-    Acquired, AcquisitionError, DataReady, DrdyEdge, FrameSource, Pace, RawSample, SourceInfo,
-    WaitError,
-};
+use super::recovery::{Action, Recovery, RecoveryPolicy};
+use super::source::{Acquired, FrameSource, Pace, SourceInfo};
 
 /// Silence on DRDY after which the chip is set up again: 31 periods at the slowest rate, longer
 /// than any settling time.
@@ -30,16 +27,16 @@ const DRDY_TIMEOUT: Duration = Duration::from_millis(250);
 /// or DRDY fell silent (a brown-out, a loose wire) all come out as [`Gap`]s with exact positions.
 #[derive(Debug)]
 pub struct Acquisition<SPI, START, RESET, DELAY, DRDY> {
-    pub(super) driver: Ads1292<SPI, START, RESET, DELAY>,
-    pub(super) drdy: DRDY,
-    pub(super) config: ChipConfig,
+    driver: Ads1292<SPI, START, RESET, DELAY>,
+    drdy: DRDY,
+    config: ChipConfig,
     info: SourceInfo,
-    pub(super) counter: SampleCounter,
+    counter: SampleCounter,
     /// Why samples before the next edge are missing.
-    pub(super) cause: GapCause,
+    cause: GapCause,
     /// Handed out before the next edge is waited for.
-    pub(super) pending: VecDeque<Acquired>,
-    pub(super) recovery: Recovery,
+    pending: VecDeque<Acquired>,
+    recovery: Recovery,
     /// First of the bad frames in a row.
     bad_since: Option<(u64, MonotonicNs)>,
     ended: bool,
@@ -88,7 +85,7 @@ where
             cause: GapCause::MissedDrdy,
             // The most at a time: a gap, an end, a sample, a beginning.
             pending: VecDeque::with_capacity(8),
-            recovery: Recovery::new(Care::default()),
+            recovery: Recovery::new(RecoveryPolicy::default()),
             bad_since: None,
             ended: false,
             failure: None,
@@ -112,13 +109,13 @@ where
 
     /// Deals with trouble of the chip this way from now on.
     #[must_use]
-    pub fn with_care(mut self, care: Care) -> Self {
-        self.recovery.set_care(care);
+    pub fn with_recovery_policy(mut self, policy: RecoveryPolicy) -> Self {
+        self.recovery.set_policy(policy);
         self
     }
 
     /// Where the next sample is to come, as far as is known.
-    pub(super) fn next_place(&self) -> (u64, MonotonicNs) {
+    fn next_place(&self) -> (u64, MonotonicNs) {
         let time = self
             .counter
             .last_time()
@@ -131,11 +128,11 @@ where
             if let Some(pending) = self.pending.pop_front() {
                 return Ok(pending);
             }
-            if self.recovery.is_due() {
-                return self.recover();
+            if let Some(action) = self.recovery.next_action() {
+                return self.carry_out(action);
             }
             match self.drdy.wait(DRDY_TIMEOUT) {
-                Ok(edge) => self.take(edge)?,
+                Ok(edge) => self.read_conversion(edge)?,
                 Err(WaitError::Timeout(_)) => {
                     let why = format!("DRDY silent for {} ms", DRDY_TIMEOUT.as_millis());
                     self.fault(chip_trouble::DRDY_SILENT, self.next_place(), why)?;
@@ -146,8 +143,8 @@ where
         }
     }
 
-    /// Reads the conversion `edge` tells of; what follows from it pends.
-    fn take(&mut self, edge: DrdyEdge) -> Result<(), AcquisitionError> {
+    /// Reads the conversion that `edge` announces; what follows from it becomes pending.
+    fn read_conversion(&mut self, edge: DrdyEdge) -> Result<(), AcquisitionError> {
         // Every edge is answered by a read, also one that turns out to be noise: what the host
         // says then does not depend on how edges are judged, and old traces replay for ever.
         let frame = self.driver.read_frame();
@@ -179,7 +176,7 @@ where
                     index,
                     time: edge.time,
                     codes: frame.codes,
-                    lead_off: frame.status.lead_off,
+                    lead_off: LeadOff::from_bits(frame.status.lead_off.bits()),
                 }));
                 if let Some(found_hz) = other_rate_hz {
                     self.wrong_rate(self.next_place(), found_hz)?;
@@ -213,6 +210,97 @@ where
             Err(error) => Err(AcquisitionError::from_chip(error)),
         }
     }
+
+    /// Something is wrong: finds out what, reports it, and has the chip set up again. `at` is where it
+    /// began.
+    fn fault(
+        &mut self,
+        kind: &'static str,
+        at: (u64, MonotonicNs),
+        why: String,
+    ) -> Result<(), AcquisitionError> {
+        self.recovery.bad_frame();
+        if !self.recovery.in_trouble() {
+            // Recordings made before there was a look at the registers have none.
+            let found = if self.drdy.recorded_inspection().unwrap_or(true) {
+                Some(self.driver.inspect().map_err(AcquisitionError::from_chip)?)
+            } else {
+                None
+            };
+            let begins = self.recovery.begin_trouble(kind, at, &why, found);
+            self.pending.push_back(Acquired::Event(begins));
+        }
+        self.request_set_up(why);
+        Ok(())
+    }
+
+    /// A look at the registers of a chip that delivers.
+    fn inspect(&mut self, at: (u64, MonotonicNs)) -> Result<(), AcquisitionError> {
+        let found = self.driver.inspect().map_err(AcquisitionError::from_chip)?;
+        // What is missing before the next edge was not seen because of the look.
+        self.cause = GapCause::RegisterCheck;
+        if found != Inspection::AsSetUp {
+            let (kind, why) = (chip_trouble::REGISTER_CHANGED, found.to_string());
+            let begins = self.recovery.begin_trouble(kind, at, &why, Some(found));
+            self.pending.push_back(Acquired::Event(begins));
+            self.request_set_up(why);
+        }
+        Ok(())
+    }
+
+    /// Edges come at another rate. One set-up is tried; a rate that stays wrong after it is left as
+    /// it is, because the times of the samples are right all the same.
+    fn wrong_rate(
+        &mut self,
+        at: (u64, MonotonicNs),
+        found_hz: f64,
+    ) -> Result<(), AcquisitionError> {
+        // Hosts that knew nothing of this recorded no look at the registers.
+        if self.recovery.in_trouble() || self.drdy.recorded_inspection() == Some(false) {
+            return Ok(());
+        }
+        let why = format!(
+            "DRDY falls {found_hz:.1} times a second instead of {}",
+            self.config.rate.hz()
+        );
+        self.fault(chip_trouble::DRDY_RATE_WRONG, at, why)
+    }
+
+    /// From now on, only time tells how many samples are missing.
+    fn request_set_up(&mut self, why: String) {
+        self.counter.stopped();
+        self.cause = GapCause::ChipRestart;
+        self.recovery.request_set_up(why);
+    }
+
+    /// Does what the recovery asks for.
+    fn carry_out(&mut self, action: Action) -> Result<Acquired, AcquisitionError> {
+        let report = match action {
+            Action::Pause(time) => {
+                self.drdy.pause(time);
+                None
+            }
+            Action::GiveUp { restarts, last } => {
+                return Err(AcquisitionError::ChipSilent { restarts, last });
+            }
+            Action::SetUp => match self.driver.initialise(&self.config) {
+                Ok(_) => {
+                    self.drdy.forget()?;
+                    self.recovery.set_up_succeeded()
+                }
+                Err(error @ (ChipError::Id(_) | ChipError::ReadBack { .. })) => {
+                    let why = AcquisitionError::from_chip(error).to_string();
+                    self.recovery.set_up_failed(why)
+                }
+                Err(error) => return Err(AcquisitionError::from_chip(error)),
+            },
+        };
+        // An event where the next sample is to come.
+        let (sample, time) = self.next_place();
+        Ok(report.map_or(Acquired::Idle, |report| {
+            Acquired::Event(Event::momentary(sample, time, report.kind, report.detail))
+        }))
+    }
 }
 
 impl<SPI, START, RESET, DELAY, DRDY> FrameSource for Acquisition<SPI, START, RESET, DELAY, DRDY>
@@ -230,7 +318,7 @@ where
 
     #[inline]
     fn next(&mut self) -> Result<Option<Acquired>, AcquisitionError> {
-        // What pends comes out before the end, or the error that came with it.
+        // What is pending comes out before the end, or the error that came with it.
         if self.ended && self.pending.is_empty() {
             return self.failure.take().map_or(Ok(None), Err);
         }

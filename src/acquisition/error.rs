@@ -4,10 +4,9 @@ use std::convert::Infallible;
 use std::fmt;
 use std::path::PathBuf;
 
+use ads1292::{Error as ChipError, ImageError};
 use linux_embedded_hal::SPIError;
-
-use crate::ads1292::{Error as ChipError, ImageError};
-use crate::wfdb::WfdbError;
+use wfdb_io::WfdbError;
 
 use super::trace::TraceError;
 
@@ -117,30 +116,10 @@ impl fmt::Display for ReplayMismatch {
 impl AcquisitionError {
     /// A driver error, the bus's own error taken out of it.
     pub(super) fn from_chip<E: fmt::Debug + Into<Self>>(error: ChipError<E>) -> Self {
-        Self::Chip(match error {
-            ChipError::Spi(error) => return error.into(),
-            ChipError::Pin { pin, detail } => ChipError::Pin { pin, detail },
-            ChipError::Id(error) => ChipError::Id(error),
-            ChipError::ReadBack {
-                register,
-                written,
-                read,
-            } => ChipError::ReadBack {
-                register,
-                written,
-                read,
-            },
-            ChipError::Config(error) => ChipError::Config(error),
-            ChipError::Frame(error) => ChipError::Frame(error),
-            ChipError::SyncLost {
-                consecutive_bad,
-                last,
-            } => ChipError::SyncLost {
-                consecutive_bad,
-                last,
-            },
-            ChipError::NotInitialised => ChipError::NotInitialised,
-        })
+        match error.without_spi() {
+            Ok(error) => Self::Chip(error),
+            Err(bus) => bus.into(),
+        }
     }
 }
 

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use ecg_chain::{Episode, MonotonicNs};
+
 use super::clock::{Clock, SystemClock};
-use super::{Acquired, AcquisitionError, Episode, FrameSource, SourceInfo};
-use crate::time::MonotonicNs;
+use super::error::AcquisitionError;
+use super::source::{Acquired, FrameSource, SourceInfo};
 
 /// Hands out what `source` has when its time has come: a recording or a simulation as the live chip
 /// would deliver it. The first sample comes at once and sets the pace; a reader that is late gets
@@ -109,11 +111,12 @@ impl<S> Paced<S> {
 
 #[cfg(test)]
 mod tests {
+    use ads1292::ChipConfig;
+    use ads1292::simulator::BoardOptions;
+    use ecg_chain::{ClockRelation, WallUs};
+
     use super::*;
-    use crate::acquisition::{Recorder, Session, SyntheticEcg, open_simulated};
-    use crate::ads1292::ChipConfig;
-    use crate::ads1292::simulator::BoardOptions;
-    use crate::time::{ClockRelation, WallUs};
+    use crate::acquisition::{Session, SyntheticEcg, open_simulated};
 
     #[test]
     fn a_second_of_signal_takes_a_second() {
@@ -131,7 +134,7 @@ mod tests {
             ChipConfig::default(),
             SyntheticEcg::new(70.0, Some(1.0)),
             session,
-            &Recorder::new(),
+            None,
         )
         .unwrap();
         let mut source = Paced::new(simulated);

@@ -6,10 +6,11 @@ use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::pulse::Pulse;
-
-use super::ring::{Inbox, Outbox, RingGauge, Taken, ring};
-use super::{Acquired, AcquisitionError, FrameSource, Pace, Realtime, RealtimeGranted, SourceInfo};
+use super::error::AcquisitionError;
+use super::realtime::{Realtime, RealtimeGranted};
+use super::ring::{Received, RingConsumer, RingGauge, RingProducer, ring};
+use super::source::{Acquired, FrameSource, Pace, SourceInfo};
+use crate::liveness::Liveness;
 
 /// A source read on a thread of its own, so that a slow pipeline or disk never makes the reader
 /// late for the next DRDY edge. The thread reads, puts into the ring ([`ring()`]) and does nothing
@@ -17,15 +18,15 @@ use super::{Acquired, AcquisitionError, FrameSource, Pace, Realtime, RealtimeGra
 #[derive(Debug)]
 pub struct QueuedSource<S> {
     info: SourceInfo,
-    inbox: Option<Inbox>,
+    consumer: Option<RingConsumer>,
     gauge: RingGauge,
     granted: RealtimeGranted,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<(S, Result<(), AcquisitionError>)>>,
     /// The source, once its thread has ended.
     source: Option<S>,
-    reading: Pulse,
-    taking: Pulse,
+    reading: Liveness,
+    receiving: Liveness,
 }
 
 impl<S: FrameSource + Send + 'static> QueuedSource<S> {
@@ -41,10 +42,10 @@ impl<S: FrameSource + Send + 'static> QueuedSource<S> {
         stop: Arc<AtomicBool>,
     ) -> std::io::Result<Self> {
         let info = source.info().clone();
-        let (outbox, inbox) = ring(length);
-        let gauge = inbox.gauge().clone();
+        let (producer, consumer) = ring(length);
+        let gauge = consumer.gauge().clone();
         let stop_reading = Arc::clone(&stop);
-        let reading = Pulse::default();
+        let reading = Liveness::default();
         let read_turns = reading.clone();
         let (answer, granted) = sync_channel(1);
         let thread = std::thread::Builder::new()
@@ -52,18 +53,18 @@ impl<S: FrameSource + Send + 'static> QueuedSource<S> {
             .spawn(move || {
                 // Nobody waits for an answer only if the caller has died.
                 let _ = answer.send(realtime.apply());
-                read(source, outbox, &stop_reading, &read_turns)
+                read(source, producer, &stop_reading, &read_turns)
             })?;
         Ok(Self {
             info,
-            inbox: Some(inbox),
+            consumer: Some(consumer),
             gauge,
             granted: granted.recv().unwrap_or_default(),
             stop,
             thread: Some(thread),
             source: None,
             reading,
-            taking: Pulse::default(),
+            receiving: Liveness::default(),
         })
     }
 
@@ -82,14 +83,14 @@ impl<S: FrameSource + Send + 'static> QueuedSource<S> {
     /// Beats with every turn of the acquisition thread: a sample, a gap, an event, or an idle turn
     /// while the chip is silent.
     #[must_use]
-    pub fn reading_pulse(&self) -> &Pulse {
+    pub fn reading_liveness(&self) -> &Liveness {
         &self.reading
     }
 
     /// Beats whenever the queue is asked for more, ten times a second at least while it is empty.
     #[must_use]
-    pub fn taking_pulse(&self) -> &Pulse {
-        &self.taking
+    pub fn receiving_liveness(&self) -> &Liveness {
+        &self.receiving
     }
 
     /// Ends the thread and gives the source back; `None` if the thread has died.
@@ -104,7 +105,7 @@ impl<S> QueuedSource<S> {
     /// Waits for the thread's end and how it ended. What was not taken is dropped.
     fn join(&mut self) -> Result<(), AcquisitionError> {
         // A thread that waits for room must learn that nobody makes any.
-        self.inbox = None;
+        self.consumer = None;
         match self.thread.take().map(JoinHandle::join) {
             Some(Ok((source, ended))) => {
                 self.source = Some(source);
@@ -122,21 +123,25 @@ impl<S: FrameSource> FrameSource for QueuedSource<S> {
     }
 
     fn next(&mut self) -> Result<Option<Acquired>, AcquisitionError> {
-        self.taking.beat();
-        let Some(inbox) = &mut self.inbox else {
+        self.receiving.beat();
+        let Some(consumer) = &mut self.consumer else {
             return Ok(None);
         };
-        match inbox.take(Duration::from_millis(100)) {
-            Taken::Acquired(acquired) => Ok(Some(acquired)),
-            Taken::Ended => self.join().map(|()| None),
+        match consumer.receive(Duration::from_millis(100)) {
+            Received::Acquired(acquired) => Ok(Some(acquired)),
+            Received::Ended => self.join().map(|()| None),
             // A silent chip must not hold up a stop.
-            Taken::Nothing if self.stop.load(Ordering::Relaxed) => Ok(None),
-            Taken::Nothing => Ok(Some(Acquired::Idle)),
+            Received::Nothing if self.stop.load(Ordering::Relaxed) => Ok(None),
+            Received::Nothing => Ok(Some(Acquired::Idle)),
         }
     }
 
     fn pace(&mut self) -> Pace {
-        if self.inbox.as_ref().is_some_and(Inbox::has_some) {
+        if self
+            .consumer
+            .as_ref()
+            .is_some_and(|consumer| !consumer.is_empty())
+        {
             Pace::Behind
         } else {
             Pace::Live
@@ -153,16 +158,16 @@ impl<S> Drop for QueuedSource<S> {
 
 fn read<S: FrameSource>(
     mut source: S,
-    mut outbox: Outbox,
+    mut producer: RingProducer,
     stop: &AtomicBool,
-    turns: &Pulse,
+    turns: &Liveness,
 ) -> (S, Result<(), AcquisitionError>) {
     let mut ended = Ok(());
-    while !stop.load(Ordering::Relaxed) && !outbox.is_abandoned() {
+    while !stop.load(Ordering::Relaxed) && !producer.is_abandoned() {
         turns.beat();
         match source.next() {
             Ok(Some(Acquired::Idle)) => {}
-            Ok(Some(acquired)) => outbox.put(acquired),
+            Ok(Some(acquired)) => producer.send(acquired),
             Ok(None) => break,
             Err(error) => {
                 ended = Err(error);
@@ -170,8 +175,8 @@ fn read<S: FrameSource>(
             }
         }
     }
-    // The last word may wait for room: nothing comes after it.
-    while !outbox.flush_gap() && !outbox.is_abandoned() {
+    // The last gap may wait for room: nothing comes after it.
+    while !producer.flush_gap() && !producer.is_abandoned() {
         std::thread::sleep(Duration::from_millis(1));
     }
     (source, ended)
@@ -179,10 +184,11 @@ fn read<S: FrameSource>(
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use ads1292::ChipModel;
+    use ecg_chain::{ClockRelation, GapCause, LeadOff, MonotonicNs, RawSample, WallUs};
+
     use super::*;
-    use crate::acquisition::{EdgeNumbers, GapCause, RawSample};
-    use crate::ads1292::{ChipModel, LeadOff};
-    use crate::time::{ClockRelation, MonotonicNs, WallUs};
+    use crate::acquisition::EdgeNumbers;
 
     /// Samples 0 to `length` as fast as they are asked for, then the end or an error.
     #[derive(Debug)]

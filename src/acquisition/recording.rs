@@ -6,21 +6,21 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use ads1292::{ChipConfig, ChipModel, FRAME_BYTES};
+use ecg_chain::ClockRelation;
 use embedded_hal::digital::{ErrorType as PinErrorType, OutputPin};
 use embedded_hal::spi::{ErrorType as SpiErrorType, Operation, SpiDevice};
 
-use crate::ads1292::{ChipConfig, ChipModel, FRAME_BYTES};
-use crate::time::ClockRelation;
-
 use super::clock::Clock;
+use super::drdy::{DataReady, DrdyEdge, EdgeNumbers, WaitError};
+use super::error::AcquisitionError;
 use super::trace::{Compression, ControlPin, SpiOperation, TraceError, TraceHeader, TraceWriter};
-use super::{AcquisitionError, DataReady, DrdyEdge, EdgeNumbers, WaitError};
 
 /// Where trace bytes go.
 type Sink = Box<dyn Write + Send>;
 
 /// Receives what the taps see. Clones share one trace; before [`Self::begin`] and after
-/// [`Self::finish`] what they see is let go.
+/// [`Self::finish`] what they see is dropped. A tap without a recorder only passes on.
 #[derive(Clone, Default)]
 pub struct Recorder {
     trace: Arc<Mutex<Option<OpenTrace>>>,
@@ -130,14 +130,14 @@ impl Recorder {
 pub struct RecordingSpi<SPI, CLOCK> {
     inner: SPI,
     clock: CLOCK,
-    recorder: Recorder,
+    recorder: Option<Recorder>,
     /// What in-place transfers sent, which the answer overwrites.
     sent: Vec<u8>,
 }
 
 impl<SPI, CLOCK> RecordingSpi<SPI, CLOCK> {
-    /// Taps `inner`.
-    pub fn new(inner: SPI, clock: CLOCK, recorder: Recorder) -> Self {
+    /// Taps `inner` where there is a recorder.
+    pub fn new(inner: SPI, clock: CLOCK, recorder: Option<Recorder>) -> Self {
         Self {
             inner,
             clock,
@@ -161,6 +161,9 @@ where
         &mut self,
         operations: &mut [Operation<'_, u8>],
     ) -> Result<(), AcquisitionError> {
+        let Some(recorder) = &self.recorder else {
+            return self.inner.transaction(operations).map_err(Into::into);
+        };
         self.sent.clear();
         for operation in &*operations {
             if let Operation::TransferInPlace(bytes) = operation {
@@ -183,8 +186,7 @@ where
                 Operation::DelayNs(_) => return None,
             })
         });
-        self.recorder
-            .record(|writer| writer.transaction(time, recorded))
+        recorder.record(|writer| writer.transaction(time, recorded))
     }
 }
 
@@ -192,12 +194,12 @@ where
 #[derive(Debug)]
 pub struct RecordingDrdy<DRDY> {
     inner: DRDY,
-    recorder: Recorder,
+    recorder: Option<Recorder>,
 }
 
 impl<DRDY> RecordingDrdy<DRDY> {
-    /// Taps `inner`.
-    pub fn new(inner: DRDY, recorder: Recorder) -> Self {
+    /// Taps `inner` where there is a recorder.
+    pub fn new(inner: DRDY, recorder: Option<Recorder>) -> Self {
         Self { inner, recorder }
     }
 }
@@ -205,12 +207,14 @@ impl<DRDY> RecordingDrdy<DRDY> {
 impl<DRDY: DataReady> DataReady for RecordingDrdy<DRDY> {
     fn wait(&mut self, timeout: Duration) -> Result<DrdyEdge, WaitError> {
         let result = self.inner.wait(timeout);
-        match &result {
-            Ok(edge) => self.recorder.record(|writer| writer.edge(*edge)),
-            Err(WaitError::Timeout(time)) => self.recorder.record(|writer| writer.timeout(*time)),
-            Err(WaitError::Inspection | WaitError::Failed(_)) => Ok(()),
+        if let Some(recorder) = &self.recorder {
+            match &result {
+                Ok(edge) => recorder.record(|writer| writer.edge(*edge)),
+                Err(WaitError::Timeout(time)) => recorder.record(|writer| writer.timeout(*time)),
+                Err(WaitError::Inspection | WaitError::Failed(_)) => Ok(()),
+            }
+            .map_err(WaitError::Failed)?;
         }
-        .map_err(WaitError::Failed)?;
         result
     }
 
@@ -242,12 +246,17 @@ pub struct RecordingPin<PIN, CLOCK> {
     inner: Option<PIN>,
     which: ControlPin,
     clock: CLOCK,
-    recorder: Recorder,
+    recorder: Option<Recorder>,
 }
 
 impl<PIN, CLOCK> RecordingPin<PIN, CLOCK> {
-    /// Taps `inner`.
-    pub fn new(inner: Option<PIN>, which: ControlPin, clock: CLOCK, recorder: Recorder) -> Self {
+    /// Taps `inner` where there is a recorder.
+    pub fn new(
+        inner: Option<PIN>,
+        which: ControlPin,
+        clock: CLOCK,
+        recorder: Option<Recorder>,
+    ) -> Self {
         Self {
             inner,
             which,
@@ -285,8 +294,11 @@ impl<PIN: OutputPin, CLOCK: Clock> RecordingPin<PIN, CLOCK> {
         };
         pin.set_state(high.into())
             .map_err(|error| PinError(format!("{error:?}")))?;
+        let Some(recorder) = &self.recorder else {
+            return Ok(());
+        };
         let (time, which) = (self.clock.now(), self.which);
-        self.recorder
+        recorder
             .record(|writer| writer.pin(time, which, high))
             .map_err(|error| PinError(error.to_string()))
     }

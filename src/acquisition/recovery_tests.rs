@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
+use ads1292::{ChipConfig, DataRate};
+use ecg_chain::{Episode, Event, GapCause};
+
 use super::tests::{board, recording, replayed, session};
-use super::{
-    Acquired, Care, Episode, Event, FrameSource, GapCause, Recorder, SyntheticEcg, open_simulated,
-};
-use crate::ads1292::{ChipConfig, DataRate};
+use super::{Acquired, FrameSource, RecoveryPolicy, SyntheticEcg, open_simulated};
 
 const SECOND_NS: u64 = 1_000_000_000;
 
-fn care(rate: DataRate) -> Care {
-    Care::bedside(rate, 1_000_000, Some(Duration::from_secs(1)))
+fn policy(rate: DataRate) -> RecoveryPolicy {
+    RecoveryPolicy::bedside(rate, 1_000_000, Some(Duration::from_secs(1)))
 }
 
 /// All of a run of `seconds` and its trace.
@@ -20,9 +20,9 @@ fn run(script: &str, rate: DataRate, start_by_pin: bool, seconds: f64) -> (Vec<A
     let session = session(start_by_pin);
     let (recorder, bytes) = recording(&config, &session);
     let heart = SyntheticEcg::new(60.0, Some(seconds));
-    let mut source = open_simulated(&board(script), config, heart, session, &recorder)
+    let mut source = open_simulated(&board(script), config, heart, session, Some(&recorder))
         .unwrap()
-        .with_care(care(rate));
+        .with_recovery_policy(policy(rate));
     let mut all = Vec::new();
     while let Some(acquired) = source.next().unwrap() {
         if acquired != Acquired::Idle {
@@ -146,7 +146,7 @@ fn a_rate_that_stays_wrong_is_said_and_its_samples_are_kept() {
 #[test]
 fn looking_at_the_registers_costs_no_sample() {
     for rate in [DataRate::Sps125, DataRate::Sps500, DataRate::Sps1000] {
-        assert!(care(rate).inspect_every.is_some(), "{rate:?}");
+        assert!(policy(rate).inspect_every.is_some(), "{rate:?}");
         let (all, bytes) = run("", rate, false, 6.0);
         assert!(
             all.iter()
@@ -165,7 +165,7 @@ fn where_there_is_no_room_a_look_is_seldom_and_its_samples_are_a_counted_gap() {
         let script = "at 15s corrupt-register CH1SET 0x10";
         let (all, _) = run(script, rate, false, 23.0);
         assert_eq!(
-            care(rate).inspect_every,
+            policy(rate).inspect_every,
             Some(Duration::from_secs(10)),
             "{rate:?}"
         );
@@ -193,7 +193,8 @@ fn run_without_looking(rate: DataRate) -> usize {
     let config = ChipConfig::default().with_rate(rate);
     let (recorder, bytes) = recording(&config, &session(false));
     let heart = SyntheticEcg::new(60.0, Some(6.0));
-    let mut source = open_simulated(&board(""), config, heart, session(false), &recorder).unwrap();
+    let mut source =
+        open_simulated(&board(""), config, heart, session(false), Some(&recorder)).unwrap();
     while source.next().unwrap().is_some() {}
     recorder.finish().unwrap();
     bytes.0.lock().unwrap().len()
@@ -204,10 +205,9 @@ fn a_board_at_the_bedside_is_never_given_up() {
     let heart = SyntheticEcg::new(60.0, None);
     let script = "at 5s brown-out for 600s";
     let config = ChipConfig::default();
-    let recorder = Recorder::new();
-    let mut source = open_simulated(&board(script), config, heart, session(false), &recorder)
+    let mut source = open_simulated(&board(script), config, heart, session(false), None)
         .unwrap()
-        .with_care(care(config.rate));
+        .with_recovery_policy(policy(config.rate));
     let (mut restarts, mut failures, mut back) = (0, 0, None);
     loop {
         match source.next().unwrap() {

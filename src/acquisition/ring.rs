@@ -1,6 +1,6 @@
 //! The lock-free ring between the acquisition thread and the pipeline.
 //!
-//! One thread puts in, one takes out; neither waits for the other, and nothing is allocated after
+//! One thread sends, one receives; neither waits for the other, and nothing is allocated after
 //! [`ring`]. What finds no room is dropped, counted and handed over as a [`Gap`] with its exact
 //! positions as soon as there is room.
 
@@ -9,11 +9,12 @@ use std::sync::{Arc, OnceLock};
 use std::thread::Thread;
 use std::time::Duration;
 
+use ecg_chain::{Gap, GapCause};
 use rtrb::{Consumer, Producer, PushError, RingBuffer};
 
-use super::{Acquired, Gap, GapCause};
+use super::source::Acquired;
 
-/// Places samples leave free, so that gaps and events find room when samples do not.
+/// Places that samples leave free, so that gaps and events find room when samples do not.
 const RESERVED: usize = 64;
 
 /// How full the ring is, for anybody to look at; cheap to clone.
@@ -33,7 +34,7 @@ struct Gauge {
 pub struct RingLevel {
     /// Places in the ring, one for a sample, a gap or an event.
     pub capacity: usize,
-    /// The most that were taken at a time.
+    /// The most that were in use at a time.
     pub highest: usize,
     /// Samples that found no room; each lies in a gap with the cause `overrun`.
     pub samples_dropped: u64,
@@ -56,29 +57,29 @@ impl RingGauge {
 
 /// A ring of at least `capacity` samples: its two ends, each for one thread.
 #[must_use]
-pub fn ring(capacity: usize) -> (Outbox, Inbox) {
+pub fn ring(capacity: usize) -> (RingProducer, RingConsumer) {
     let (producer, consumer) = RingBuffer::new(capacity.max(1) + RESERVED);
     let gauge = RingGauge::default();
     let places = producer.buffer().capacity();
     gauge.0.capacity.store(places, Ordering::Relaxed);
     let reader = Arc::new(OnceLock::new());
-    let outbox = Outbox {
+    let producer = RingProducer {
         producer,
         gauge: gauge.clone(),
         reader: Arc::clone(&reader),
         overflow: None,
     };
-    let inbox = Inbox {
+    let consumer = RingConsumer {
         consumer,
         gauge,
         reader,
     };
-    (outbox, inbox)
+    (producer, consumer)
 }
 
-/// The end that puts in.
+/// The end that sends.
 #[derive(Debug)]
-pub struct Outbox {
+pub struct RingProducer {
     producer: Producer<Acquired>,
     gauge: RingGauge,
     /// Whoever waits at the other end.
@@ -87,16 +88,16 @@ pub struct Outbox {
     overflow: Option<Gap>,
 }
 
-impl Outbox {
+impl RingProducer {
     /// Hands `acquired` over, or takes note of what is lost. Never waits.
-    pub fn put(&mut self, acquired: Acquired) {
-        let kept = match acquired {
+    pub fn send(&mut self, acquired: Acquired) {
+        let reserved = match acquired {
             Acquired::Sample(_) => RESERVED,
             Acquired::Gap(_) | Acquired::Event(_) => 0,
             Acquired::Idle => return,
         };
         // What comes after a gap must not overtake it.
-        let needed = kept + 1 + usize::from(self.overflow.is_some());
+        let needed = reserved + 1 + usize::from(self.overflow.is_some());
         if self.producer.slots() < needed {
             self.drop_into_gap(&acquired);
         } else {
@@ -105,8 +106,8 @@ impl Outbox {
         }
     }
 
-    /// Hands over what is still owed: to be called when nothing more comes. False while there is no
-    /// room for it.
+    /// Hands over a gap that is still held back: to be called when nothing more comes. False while there
+    /// is no room for it.
     pub fn flush_gap(&mut self) -> bool {
         let Some(gap) = self.overflow else {
             return true;
@@ -128,8 +129,8 @@ impl Outbox {
     fn push(&mut self, acquired: Acquired) {
         match self.producer.push(acquired) {
             Ok(()) => {
-                let taken = self.producer.buffer().capacity() - self.producer.slots();
-                self.gauge.0.highest.fetch_max(taken, Ordering::Relaxed);
+                let used = self.producer.buffer().capacity() - self.producer.slots();
+                self.gauge.0.highest.fetch_max(used, Ordering::Relaxed);
                 if let Some(reader) = self.reader.get() {
                     reader.unpark();
                 }
@@ -178,54 +179,54 @@ impl Outbox {
     }
 }
 
-/// The end that takes out.
+/// The end that receives.
 #[derive(Debug)]
-pub struct Inbox {
+pub struct RingConsumer {
     consumer: Consumer<Acquired>,
     gauge: RingGauge,
     reader: Arc<OnceLock<Thread>>,
 }
 
-/// What an [`Inbox`] has.
+/// What a [`RingConsumer`] has.
 #[derive(Debug, PartialEq)]
-pub enum Taken {
+pub enum Received {
     /// The oldest thing in the ring.
     Acquired(Acquired),
     /// Nothing now.
     Nothing,
-    /// Nothing, and nobody who would put anything in.
+    /// Nothing, and nobody left who could send anything.
     Ended,
 }
 
-impl Inbox {
+impl RingConsumer {
     /// What is there, waiting for it at most this long. One thread at a time is woken when something
     /// comes: the first that ever waited.
-    pub fn take(&mut self, patience: Duration) -> Taken {
+    pub fn receive(&mut self, timeout: Duration) -> Received {
         for waited in [false, true] {
-            // Asked before looking: what was put in before the other end went is still found.
+            // Asked before looking: what was sent before the other end went is still found.
             let last_look = self.consumer.is_abandoned();
             if let Ok(acquired) = self.consumer.pop() {
-                return Taken::Acquired(acquired);
+                return Received::Acquired(acquired);
             }
             if last_look {
-                return Taken::Ended;
+                return Received::Ended;
             }
-            if waited || patience.is_zero() {
+            if waited || timeout.is_zero() {
                 break;
             }
             self.reader.get_or_init(std::thread::current);
-            // Between the registration and here something may have come to nobody's knowledge.
+            // Something may have come before the registration; nobody was woken for it.
             if self.consumer.is_empty() {
-                std::thread::park_timeout(patience);
+                std::thread::park_timeout(timeout);
             }
         }
-        Taken::Nothing
+        Received::Nothing
     }
 
-    /// Whether something is there.
+    /// Whether nothing is there.
     #[must_use]
-    pub fn has_some(&self) -> bool {
-        !self.consumer.is_empty()
+    pub fn is_empty(&self) -> bool {
+        self.consumer.is_empty()
     }
 
     /// How full the ring is.
@@ -237,11 +238,10 @@ impl Inbox {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::acquisition::{Event, RawSample};
-    use crate::ads1292::LeadOff;
-    use crate::time::MonotonicNs;
+    use ecg_chain::{Event, LeadOff, MonotonicNs, RawSample};
     use proptest::prelude::*;
+
+    use super::*;
 
     fn sample(index: u64) -> Acquired {
         Acquired::Sample(RawSample {
@@ -276,25 +276,25 @@ mod tests {
         /// Whatever the reader does, every index comes out once, as a sample or inside a gap, in order.
         #[test]
         fn every_position_is_accounted_for(steps in steps(), capacity in 1_usize..40) {
-            let (mut outbox, mut inbox) = ring(capacity);
+            let (mut producer, mut consumer) = ring(capacity);
             let (mut index, mut events) = (0, 0);
             let mut out = Vec::new();
-            let take = |inbox: &mut Inbox, most: usize, out: &mut Vec<Acquired>| {
+            let take = |consumer: &mut RingConsumer, most: usize, out: &mut Vec<Acquired>| {
                 for _ in 0..most {
-                    match inbox.take(Duration::ZERO) {
-                        Taken::Acquired(acquired) => out.push(acquired),
-                        Taken::Nothing | Taken::Ended => break,
+                    match consumer.receive(Duration::ZERO) {
+                        Received::Acquired(acquired) => out.push(acquired),
+                        Received::Nothing | Received::Ended => break,
                     }
                 }
             };
             for step in steps {
                 match step {
                     Step::Sample => {
-                        outbox.put(sample(index));
+                        producer.send(sample(index));
                         index += 1;
                     }
                     Step::Gap(missing_samples) => {
-                        outbox.put(Acquired::Gap(Gap {
+                        producer.send(Acquired::Gap(Gap {
                             first_missing_sample: index,
                             missing_samples,
                             time: MonotonicNs(index * 2_000_000),
@@ -304,19 +304,19 @@ mod tests {
                     }
                     Step::Event => {
                         let time = MonotonicNs(index * 2_000_000);
-                        outbox.put(Acquired::Event(Event::momentary(index, time, "test", String::new())));
+                        producer.send(Acquired::Event(Event::momentary(index, time, "test", String::new())));
                         events += 1;
                     }
-                    Step::Take(most) => take(&mut inbox, most, &mut out),
+                    Step::Take(most) => take(&mut consumer, most, &mut out),
                 }
             }
-            while !outbox.flush_gap() {
-                take(&mut inbox, 1, &mut out);
+            while !producer.flush_gap() {
+                take(&mut consumer, 1, &mut out);
             }
-            let level = inbox.gauge().level();
-            drop(outbox);
-            take(&mut inbox, usize::MAX, &mut out);
-            prop_assert_eq!(inbox.take(Duration::ZERO), Taken::Ended);
+            let level = consumer.gauge().level();
+            drop(producer);
+            take(&mut consumer, usize::MAX, &mut out);
+            prop_assert_eq!(consumer.receive(Duration::ZERO), Received::Ended);
             let (mut expected, mut seen, mut overrun) = (0, 0, 0);
             for acquired in out {
                 match acquired {
@@ -346,14 +346,14 @@ mod tests {
 
     #[test]
     fn events_find_room_when_samples_do_not() {
-        let (mut outbox, mut inbox) = ring(4);
+        let (mut producer, mut consumer) = ring(4);
         for index in 0..100 {
-            outbox.put(sample(index));
+            producer.send(sample(index));
         }
         let event = Event::momentary(100, MonotonicNs(0), "test", String::new());
-        outbox.put(Acquired::Event(event.clone()));
+        producer.send(Acquired::Event(event.clone()));
         let mut out = Vec::new();
-        while let Taken::Acquired(acquired) = inbox.take(Duration::ZERO) {
+        while let Received::Acquired(acquired) = consumer.receive(Duration::ZERO) {
             out.push(acquired);
         }
         assert_eq!(out.len(), 6, "four samples, the gap, the event");
@@ -366,24 +366,24 @@ mod tests {
             })
         ));
         assert_eq!(out[5], Acquired::Event(event));
-        let level = inbox.gauge().level();
+        let level = consumer.gauge().level();
         assert_eq!((level.samples_dropped, level.events_dropped), (96, 0));
     }
 
     #[test]
     fn a_waiting_reader_is_woken() {
-        let (mut outbox, mut inbox) = ring(4);
+        let (mut producer, mut consumer) = ring(4);
         let began = std::time::Instant::now();
         let writer = std::thread::spawn(move || {
             std::thread::sleep(Duration::from_millis(50));
-            outbox.put(sample(0));
+            producer.send(sample(0));
             std::thread::sleep(Duration::from_millis(50));
         });
-        let mut taken = Taken::Nothing;
-        while taken == Taken::Nothing {
-            taken = inbox.take(Duration::from_secs(30));
+        let mut received = Received::Nothing;
+        while received == Received::Nothing {
+            received = consumer.receive(Duration::from_secs(30));
         }
-        assert_eq!(taken, Taken::Acquired(sample(0)));
+        assert_eq!(received, Received::Acquired(sample(0)));
         assert!(began.elapsed() < Duration::from_secs(20), "nobody woke it");
         writer.join().unwrap();
     }

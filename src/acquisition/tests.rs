@@ -5,13 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
+use ads1292::simulator::{BoardOptions, SampleSource, SampleTime};
+use ads1292::{ChipConfig, ChipModel, DataRate, Gain};
+use ecg_chain::{ClockRelation, GapCause, MonotonicNs, WallUs};
 use proptest::prelude::*;
-
-use crate::acquisition::{GapCause, GpioChoice};
-use crate::ads1292::simulator::{BoardOptions, SampleSource, SampleTime};
-use crate::ads1292::{ChipConfig, ChipModel, DataRate, Gain};
-use crate::time::WallUs;
-use crate::wfdb::{AnnotationCode, Record, read_annotations};
+use wfdb_io::{AnnotationCode, Record, read_annotations};
 
 use super::trace::{Compression, TraceEnd, TraceError, TraceReader};
 use super::*;
@@ -94,7 +92,7 @@ fn record_source(
 ) -> (Result<Vec<Acquired>, AcquisitionError>, Vec<u8>) {
     let (board, session) = (board(faults), session(start_by_pin));
     let (recorder, bytes) = recording(&config, &session);
-    let result = open_simulated(&board, config, source, session, &recorder)
+    let result = open_simulated(&board, config, source, session, Some(&recorder))
         .and_then(|mut source| drain(&mut source));
     recorder.finish().unwrap();
     let bytes = bytes.0.lock().unwrap().clone();
@@ -241,7 +239,7 @@ fn a_recording_of_a_part_replays_to_its_end() {
     let (config, session) = (ChipConfig::default(), session(false));
     let (recorder, bytes) = recording(&config, &session);
     let heart = SyntheticEcg::new(60.0, None);
-    let mut source = open_simulated(&board(""), config, heart, session, &recorder).unwrap();
+    let mut source = open_simulated(&board(""), config, heart, session, Some(&recorder)).unwrap();
     for _ in 0..1_000 {
         assert!(matches!(source.next(), Ok(Some(Acquired::Sample(_)))));
     }
@@ -357,7 +355,7 @@ fn an_unknown_chip_is_named_live_and_in_replay() {
     let error = replayed(&bytes).map(|_| ()).unwrap_err();
     assert_eq!(error.to_string(), live);
     assert!(
-        matches!(error, AcquisitionError::Chip(crate::ads1292::Error::Id(_))),
+        matches!(error, AcquisitionError::Chip(ads1292::Error::Id(_))),
         "{error:?}"
     );
 
@@ -475,7 +473,7 @@ fn a_record_goes_through_the_chip_into_a_trace_with_its_annotations() {
         assert!((annotation.sample as f64 - sample).abs() <= 0.5);
         assert!(annotation.code != AnnotationCode::NOT_QRS);
     }
-    let header = crate::wfdb::Header::read(&folder.path().join("one")).unwrap();
+    let header = wfdb_io::Header::read(&folder.path().join("one")).unwrap();
     assert_eq!(
         (header.rate_hz.to_bits(), header.frames),
         (500.0_f64.to_bits(), Some(5_000))
@@ -652,11 +650,11 @@ fn a_tap_without_a_pin_records_nothing() {
             &session,
         )
         .unwrap();
-    let mut pin = RecordingPin::<crate::ads1292::NoPin, _>::new(
+    let mut pin = RecordingPin::<ads1292::NoPin, _>::new(
         None,
         trace::ControlPin::Start,
         SystemClock,
-        recorder.clone(),
+        Some(recorder.clone()),
     );
     pin.set_high().unwrap();
     recorder.finish().unwrap();
@@ -680,12 +678,11 @@ fn missing_devices_are_named() {
         gpio_abi: GpioChoice::Auto,
     };
     let open = |options: &LiveOptions| {
-        let recorder = Recorder::new();
         open_live(
             options,
             ChipConfig::default(),
             session(false),
-            &recorder,
+            None,
             |_, _| Ok(()),
         )
         .map(|_| ())

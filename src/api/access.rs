@@ -3,13 +3,10 @@
 
 use std::os::fd::AsFd;
 
-use axum::extract::connect_info::Connected;
-use axum::serve::IncomingStream;
 use tokio::net::UnixStream;
 
-use super::io::CappedListener;
+use super::peer::{Peer, Unmapped};
 use super::peer_groups::peer_groups;
-use super::places::Limit;
 use crate::mapped::OverflowIds;
 
 /// Users and groups that are named.
@@ -31,30 +28,6 @@ pub struct Access {
     pub control: Named,
     /// The ids that stand for users and groups that are not mapped here; they match nothing.
     pub unmapped: OverflowIds,
-}
-
-/// A client, as it was when it connected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Peer {
-    pub(super) uid: u32,
-    pub(super) gid: u32,
-    /// Its process; `None` where the kernel does not tell, e.g. of another process namespace.
-    pub(super) pid: Option<u32>,
-    pub(super) may_read: bool,
-    pub(super) may_control: bool,
-    /// Why it may not read, if that has to do with user namespaces.
-    pub(super) unmapped: Option<Unmapped>,
-    /// The limit because of which this connection answers `/v1/status` alone.
-    pub(super) status_only: Option<Limit>,
-}
-
-/// What of a client is not mapped here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unmapped {
-    /// Its user.
-    User,
-    /// One of its groups.
-    Group,
 }
 
 /// What the kernel says about a client.
@@ -137,12 +110,6 @@ impl Access {
             unmapped,
             status_only: None,
         }
-    }
-}
-
-impl Connected<IncomingStream<'_, CappedListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, CappedListener>) -> Self {
-        stream.io().peer()
     }
 }
 

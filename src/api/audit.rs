@@ -10,8 +10,8 @@ use std::collections::hash_map::Entry;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::access::Peer;
 use super::counters::{Counters, count};
+use super::peer::Peer;
 use crate::acquisition::SystemClock;
 use crate::store::{AuditKind, AuditRow, WriterMonitor};
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-use super::access::Peer;
+use super::peer::Peer;
 
 /// A request waits this long at most until other answers have been read.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(5);

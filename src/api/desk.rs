@@ -4,11 +4,12 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use super::pools::Ticket;
+use arrhythmianet::BeatClass;
+use arrhythmianet::explain::Method;
+
 use super::problem::{Kind, Problem};
-use crate::explain::Method;
-use crate::model::BeatClass;
-use crate::revisit::{RevisitError, Revisitor};
+use super::ticket::Ticket;
+use crate::reprocess::{BeatExplainError, BeatExplainer};
 use crate::store::{StoreReader, StoredBeat, StoredSaliency, WriterMonitor};
 
 /// Models kept ready; a database rarely has more than one.
@@ -23,7 +24,7 @@ pub(super) struct Desk {
     exchanged: u64,
     reader: Option<StoreReader>,
     /// By the name of the model. What they know of sessions is of this database, too.
-    revisitors: HashMap<String, Revisitor>,
+    explainers: HashMap<String, BeatExplainer>,
 }
 
 impl Desk {
@@ -33,7 +34,7 @@ impl Desk {
             writer,
             exchanged: 0,
             reader: None,
-            revisitors: HashMap::new(),
+            explainers: HashMap::new(),
         }
     }
 
@@ -69,34 +70,34 @@ impl Desk {
         beat: &StoredBeat,
         method: Method,
         class: BeatClass,
-    ) -> Result<(StoredSaliency, f32), RevisitError> {
+    ) -> Result<(StoredSaliency, f32), BeatExplainError> {
         let reader = self.take_reader(ticket)?;
-        let known = self.revisitors.remove(&*beat.model);
-        let mut revisitor = match known.map_or_else(|| Revisitor::of(beat), Ok) {
-            Ok(revisitor) => revisitor,
+        let known = self.explainers.remove(&*beat.model);
+        let mut explainer = match known.map_or_else(|| BeatExplainer::for_beat(beat), Ok) {
+            Ok(explainer) => explainer,
             Err(error) => {
                 self.reader = Some(reader);
                 return Err(error);
             }
         };
         let given_up = || ticket.is_given_up();
-        let explained = revisitor.explain_unless(&reader, beat, method, class, &given_up);
-        if self.revisitors.len() >= MOST_MODELS {
-            self.revisitors.clear();
+        let explained = explainer.explain_unless(&reader, beat, method, class, &given_up);
+        if self.explainers.len() >= MOST_MODELS {
+            self.explainers.clear();
         }
-        self.revisitors.insert(beat.model.to_string(), revisitor);
-        if ticket.is_given_up() || !matches!(explained, Err(RevisitError::Store(_))) {
+        self.explainers.insert(beat.model.to_string(), explainer);
+        if ticket.is_given_up() || !matches!(explained, Err(BeatExplainError::Store(_))) {
             self.reader = Some(reader);
         }
         explained.map(|(saliency, seen)| (saliency, seen.difference))
     }
 
     fn take_reader(&mut self, ticket: &Ticket) -> Result<StoreReader, crate::store::StoreError> {
-        let exchanged = self.writer.as_ref().map_or(0, WriterMonitor::set_aside);
+        let exchanged = self.writer.as_ref().map_or(0, WriterMonitor::quarantined);
         if self.exchanged != exchanged {
             self.exchanged = exchanged;
             self.reader = None;
-            self.revisitors.clear();
+            self.explainers.clear();
         }
         let reader = match self.reader.take() {
             Some(reader) => reader,

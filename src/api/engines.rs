@@ -1,8 +1,7 @@
 //! The engines in `/v1/status`.
 
+use arrhythmianet::choose::{AdapterReport, EngineCandidate, EngineReport};
 use serde::Serialize;
-
-use crate::model::choose::{AdapterReport, EngineCandidate, EngineReport};
 
 #[derive(Serialize)]
 pub(super) struct EnginesJson {

@@ -2,11 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::live::{LiveStatus, ServiceState};
-use crate::signal::SignalQuality;
+use ecg_signal::SignalQuality;
 
-/// Intervals the median is taken over, at most.
-pub(super) const MOST_INTERVALS: usize = 8;
+use super::live::{LiveStatus, MOST_INTERVALS, ServiceState};
+
 /// Fewer intervals than this give no rate.
 pub(super) const FEWEST_INTERVALS: usize = 3;
 /// Older than this, the last beat says nothing about now.
@@ -67,11 +66,12 @@ pub(super) fn heart_rate_bpm(live: &LiveStatus, now: Instant) -> Result<f64, &'s
 
 #[cfg(test)]
 mod tests {
+    use arrhythmianet::BeatClass;
+    use ecg_chain::LabelledBeat;
+    use ecg_chain::MonotonicNs;
+
     use super::super::live::LiveSession;
     use super::*;
-    use crate::model::BeatClass;
-    use crate::pipeline::LabelledBeat;
-    use crate::time::MonotonicNs;
 
     /// Newest first; the newest at 100 s.
     fn beats(rr_ms: &[Option<f32>]) -> Vec<LabelledBeat> {

@@ -7,6 +7,8 @@ use std::sync::atomic::AtomicU64;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use axum::extract::connect_info::Connected;
+use axum::serve::IncomingStream;
 use axum::serve::Listener;
 use rustix::net::sockopt::set_socket_send_buffer_size;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -15,11 +17,12 @@ use tokio::net::unix::SocketAddr;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::access::{Access, Peer, Unmapped};
+use super::access::Access;
 use super::audit::{Audit, Deed};
 use super::counters::{Counters, Present, count};
 use super::head::{Incoming, Took};
-use super::places::{Limit, Place, Places};
+use super::peer::{Limit, Peer, Unmapped};
+use super::places::{Place, Places};
 use super::watch::Doors;
 
 /// What a client is told whose request is not read: name and status line, title, detail.
@@ -367,6 +370,12 @@ impl AsyncWrite for Connection {
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+    }
+}
+
+impl Connected<IncomingStream<'_, CappedListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, CappedListener>) -> Self {
+        stream.io().peer()
     }
 }
 

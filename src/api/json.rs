@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use arrhythmianet::{AamiClass, BeatClass, CLASS_COUNT, Unclassifiable};
+use ecg_chain::LabelledBeat;
+use ecg_chain::{MonotonicNs, WallUs};
 use serde::Serialize;
 
-use crate::model::{AamiClass, BeatClass, CLASS_COUNT, Unclassifiable};
-use crate::pipeline::LabelledBeat;
 use crate::store::{StoredAudit, StoredBeat, StoredEvent, StoredGap, StoredSession, Waveform};
-use crate::time::{MonotonicNs, WallUs};
 
 /// Integers beyond this are not exact in JSON readers that keep numbers as doubles.
 pub(super) const LARGEST_INTEGER: i64 = 1 << 53;

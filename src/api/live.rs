@@ -4,13 +4,17 @@ use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
-use super::heart_rate::MOST_INTERVALS;
-use crate::acquisition::{EdgeNumbers, Episode, Event, RealtimeGranted, RingGauge};
-use crate::model::CLASS_COUNT;
-use crate::model::choose::EngineReport;
-use crate::pipeline::{CHANNEL_COUNT, Gap, LabelledBeat, PipelineEvent};
-use crate::signal::SignalQuality;
-use crate::time::{ClockRelation, MonotonicNs, WallUs};
+use arrhythmianet::CLASS_COUNT;
+use arrhythmianet::choose::EngineReport;
+use ecg_chain::{CHANNEL_COUNT, Gap, LabelledBeat, PipelineEvent};
+use ecg_chain::{ClockRelation, MonotonicNs, WallUs};
+use ecg_chain::{Episode, Event};
+use ecg_signal::SignalQuality;
+
+use crate::acquisition::{EdgeNumbers, RealtimeGranted, RingGauge};
+
+/// Intervals the median of the heart rate is taken over, at most.
+pub(super) const MOST_INTERVALS: usize = 8;
 
 /// What the service as a whole is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -199,7 +203,7 @@ impl LiveStatus {
                 self.earlier_clock = self.clock;
                 self.clock = Some(*relation);
             }
-            PipelineEvent::Ecg(_) | PipelineEvent::Detail(_) => {}
+            _ => {}
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::counters::read;
 use super::pools::{Counts, Pool};
-use super::server::Shared;
+use super::shared::Shared;
 use crate::store::{WriteVolume, WriterMonitor, WriterStatus};
 
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -169,12 +169,12 @@ fn store(page: &mut Page, writer: &WriterStatus) {
         (
             "store_rows_let_go_total",
             "Rows let go because writing failed too long.",
-            writer.rows_let_go,
+            writer.rows_dropped,
         ),
         (
             "store_databases_set_aside_total",
             "Damaged or replaced databases quarantined.",
-            writer.set_aside,
+            writer.quarantined,
         ),
         (
             "store_maps_total",

@@ -11,13 +11,19 @@ mod budget;
 mod counters;
 mod desk;
 mod engines;
+mod explanations;
 mod gate;
 mod head;
 mod heart_rate;
+mod hub;
 mod io;
 mod json;
 mod live;
 mod metrics;
+mod order;
+mod pass;
+mod paths;
+mod peer;
 mod peer_groups;
 mod places;
 mod pools;
@@ -26,21 +32,25 @@ mod query;
 mod routes;
 mod saliency;
 mod server;
+mod shared;
 mod socket;
 mod status;
+mod status_rows;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod ticket;
 mod together;
 mod watch;
 
 pub use access::{Access, Named};
 pub use gate::{CONNECTION_BYTES, EXTRA_CONNECTIONS};
+pub use hub::StreamHub;
 pub use live::{
     AcquisitionStatus, Condition, LiveSession, LiveStatus, ServiceState, SharedLiveStatus,
 };
 #[cfg(fuzzing)]
 pub use query::fuzz_query;
-pub use server::{ApiDeps, ApiOptions, ApiServer};
+pub use server::{ApiOptions, ApiServer};
+pub use shared::ApiDeps;
 pub use socket::SocketError;
-pub use stream::StreamHub;

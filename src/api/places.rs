@@ -4,21 +4,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::access::Peer;
+use super::peer::{Limit, Peer};
 
 /// Connections beside all others that answer `/v1/status` and nothing else.
 pub(super) const KEPT_FOR_STATUS: usize = 4;
 /// Most places kept for clients that may control.
 const MOST_KEPT_FOR_CONTROL: usize = 8;
-
-/// Which limit was reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Limit {
-    /// All connections are taken that this client could have.
-    Connections,
-    /// This user has as many as one user may have.
-    OfUser,
-}
 
 /// How many there are of what. Those who may control are held to the first alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

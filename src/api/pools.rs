@@ -7,15 +7,16 @@
 //! `/v1/status` begins before that reading is done.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use super::desk::Desk;
+use super::order::Order;
 use super::problem::{Kind, Problem};
-use crate::store::Interrupter;
+use super::ticket::{Ticket, locked};
 
 /// At shutdown the threads get this long to notice; one that hangs on a dying disk is left behind.
 const FAREWELL: Duration = Duration::from_millis(500);
@@ -70,53 +71,6 @@ impl Pool {
             Self::Wide => 2,
             Self::Explain => 3,
         }
-    }
-}
-
-/// When a question was queued and when it was done, counted over all pools: who was answered before whom.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Order {
-    pub(super) queued: u64,
-    pub(super) done: u64,
-}
-
-/// Whether anybody still waits for a question's answer.
-#[derive(Debug, Default)]
-pub(super) struct Ticket {
-    given_up: AtomicBool,
-    /// Given up because it took too long, and not with its client.
-    overdue: AtomicBool,
-    begun: AtomicBool,
-    /// What ends the read in progress.
-    reading: Mutex<Option<Interrupter>>,
-}
-
-impl Ticket {
-    /// Nobody waits any more.
-    pub(super) fn give_up(&self) {
-        self.given_up.store(true, Ordering::SeqCst);
-        if let Some(reading) = &*locked(&self.reading) {
-            reading.interrupt();
-        }
-    }
-
-    pub(super) fn is_given_up(&self) -> bool {
-        self.given_up.load(Ordering::SeqCst)
-    }
-
-    /// Whether a thread has taken it up.
-    pub(super) fn has_begun(&self) -> bool {
-        self.begun.load(Ordering::SeqCst)
-    }
-
-    /// From here on giving up interrupts `reading`, until the question is done.
-    pub(super) fn reads(&self, reading: Interrupter) {
-        let mut kept = locked(&self.reading);
-        // given up a moment ago, before there was anything to interrupt
-        if self.is_given_up() {
-            reading.interrupt();
-        }
-        *kept = Some(reading);
     }
 }
 
@@ -178,10 +132,6 @@ impl std::fmt::Debug for Pools {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Pools")
     }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Pools {

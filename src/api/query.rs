@@ -1,14 +1,17 @@
 //! Query strings: every key known, every value checked, every refusal explained.
 
+use arrhythmianet::BeatClass;
+use arrhythmianet::explain::Method;
 use axum::extract::Query;
 use axum::http::Uri;
+use ecg_chain::WallUs;
 
 use super::json::{CLASSIFIED, UNCLASSIFIABLE};
 use super::problem::{Kind, Problem};
-use crate::explain::Method;
-use crate::model::BeatClass;
-use crate::time::WallUs;
 
+/// Rows of each kind read at once while a resumed stream catches up. Each stream whose client does not
+/// read holds so many in memory.
+pub(super) const PAGE_ROWS: u32 = 64;
 /// Rows in a page where the client does not say.
 pub(super) const DEFAULT_LIMIT: u32 = 100;
 /// Most rows in a page.

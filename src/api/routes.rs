@@ -1,6 +1,5 @@
 //! Paths and what they answer.
 
-use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -12,47 +11,20 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Serialize;
 
-use super::access::Peer;
-use super::json;
-use super::pools::{Order, Pool};
+use super::order::tell_order;
+use super::paths::{CONFIRM_RETENTION, RELOAD, ROUTES};
+use super::peer::Peer;
+use super::pools::Pool;
 use super::problem::{Kind, Problem};
 use super::query::{List, Parameters, parse_id};
-use super::server::Shared;
+use super::shared::Shared;
 use super::stream::Seen;
-use super::{gate, metrics, saliency, status, stream};
+use super::{json, metrics, pass, saliency, status, stream};
 use crate::store::{BeatFilter, RowFilter, StoreReader, WaveformRange, WriterMonitor};
-
-/// Every route; `docs/api.md` has a section for each.
-pub(super) const ROUTES: [&str; 11] = [
-    "/v1/status",
-    "/v1/sessions",
-    "/v1/beats",
-    "/v1/beats/{id}",
-    "/v1/stream",
-    "/v1/events",
-    "/v1/gaps",
-    "/v1/metrics",
-    "/v1/beats/{id}/saliency",
-    "/v1/saliency/summary",
-    "/v1/audit",
-];
-
-/// Paths that change something.
-pub(super) const RELOAD: &str = "/v1/reload";
-pub(super) const CONFIRM_RETENTION: &str = "/v1/retention/confirm";
-
-/// Says of an answer that took the database when its question was queued and when it was done, counted
-/// over all such questions since the start.
-pub(super) const ORDER: &str = "ecg-gateway-order";
 
 /// Rows in a page, and ECG of a beat in milliseconds, beyond which a question is a wide one.
 const WIDE_ROWS: u32 = 1_000;
 const WIDE_MS: f64 = 4_000.0;
-
-tokio::task_local! {
-    /// Of the request that is being answered.
-    static IN_ORDER: Cell<Option<Order>>;
-}
 
 type Api = State<Arc<Shared>>;
 
@@ -90,33 +62,9 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .layer(middleware::from_fn(tell_order))
         .layer(middleware::from_fn_with_state(
             Arc::clone(&shared),
-            gate::pass,
+            pass::pass,
         ))
         .with_state(shared)
-}
-
-/// Keeps what is to be told of the request that is being answered: of several questions the first one's
-/// queueing and the last one's end.
-pub(super) fn note_order(order: Option<Order>) {
-    let Some(order) = order else { return };
-    // a stream's questions are nobody's to be told of
-    let _ = IN_ORDER.try_with(|of| {
-        let queued = of.get().map_or(order.queued, |first| first.queued);
-        of.set(Some(Order { queued, ..order }));
-    });
-}
-
-async fn tell_order(request: Request, next: Next) -> Response {
-    let answer = async {
-        let response = next.run(request).await;
-        (response, IN_ORDER.with(Cell::get))
-    };
-    let (mut response, order) = IN_ORDER.scope(Cell::new(None), answer).await;
-    let header = order.map(|Order { queued, done }| format!("queued={queued}, done={done}"));
-    if let Some(Ok(value)) = header.map(HeaderValue::try_from) {
-        response.headers_mut().insert(ORDER, value);
-    }
-    response
 }
 
 fn pool_of_page(limit: u32) -> Pool {

@@ -3,41 +3,34 @@
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use ecg_chain::WallUs;
 use tokio::sync::{Semaphore, mpsc, watch};
 
-use super::access::{Access, Peer};
+use super::access::Access;
 use super::audit::Audit;
 use super::counters::Counters;
 use super::desk::Desk;
+use super::explanations::Explanations;
 use super::gate::Gate;
 use super::head::HEAD_TIMEOUT;
 use super::io::{CappedListener, MOST_LINGERING};
-use super::live::SharedLiveStatus;
-use super::pools::{Pool, Pools};
-use super::problem::{Kind, Problem};
-use super::routes::{note_order, router};
-use super::saliency::Explanations;
+use super::peer::Peer;
+use super::pools::Pools;
+use super::routes::router;
+use super::shared::{ApiDeps, Shared};
 use super::socket::{BoundSocket, SocketError, bind};
-use super::status::StatusRows;
-use super::stream::StreamHub;
 use super::together::Together;
 use super::watch::{Doors, SocketWatch};
+use crate::liveness::Liveness;
 use crate::mapped::OverflowIds;
-use crate::pulse::Pulse;
-use crate::store::{StoreReader, WriterMonitor};
-use crate::time::WallUs;
 
 /// Open answers get this long at shutdown.
 const FAREWELL: Duration = Duration::from_millis(500);
 /// The serving thread shows that it lives this often.
 const PULSE_EVERY: Duration = Duration::from_secs(1);
-/// A stream that waits for a place in a line tries again after this.
-const TRY_AGAIN_AFTER: Duration = Duration::from_millis(50);
-
 /// How the socket is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiOptions {
@@ -74,52 +67,22 @@ impl ApiOptions {
             idle_timeout: Duration::from_secs(60),
             request_timeout: HEAD_TIMEOUT,
             access: Access {
-                unmapped: OverflowIds::of_kernel(),
+                unmapped: OverflowIds::from_kernel(),
                 ..Access::default()
             },
         }
     }
 }
 
-/// What the answers are made of.
-#[derive(Debug, Clone)]
-pub struct ApiDeps {
-    /// The database to read.
-    pub database: PathBuf,
-    /// Live rows, fed by the store's commit hook.
-    pub hub: StreamHub,
-    /// Facts only the service knows.
-    pub live: SharedLiveStatus,
-    /// The writer's status; `None` where the database is only read.
-    pub writer: Option<WriterMonitor>,
-    /// Raised when a client asks for the configuration to be read again; `None` where there is none.
-    pub reload: Option<Arc<AtomicBool>>,
-}
-
 /// A running server; dropping it closes the socket and removes its file.
 #[derive(Debug)]
 pub struct ApiServer {
     path: PathBuf,
-    pulse: Pulse,
+    pulse: Liveness,
     gate: Arc<Gate>,
     closing: watch::Sender<bool>,
     pub(super) pools: Arc<Pools>,
     thread: Option<JoinHandle<()>>,
-}
-
-/// What the handlers share.
-#[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) deps: ApiDeps,
-    pub(super) hub: StreamHub,
-    pub(super) counters: Arc<Counters>,
-    pub(super) closing: watch::Receiver<bool>,
-    pub(super) started: (Instant, WallUs),
-    pub(super) pools: Arc<Pools>,
-    pub(super) explanations: Explanations,
-    /// One reading serves everybody who asks for the status before it begins.
-    pub(super) status_rows: Together<(), Arc<StatusRows>>,
-    pub(super) gate: Arc<Gate>,
 }
 
 impl ApiServer {
@@ -223,7 +186,7 @@ impl ApiServer {
             request_timeout: options.request_timeout,
             access: options.access.clone(),
         };
-        let pulse = Pulse::default();
+        let pulse = Liveness::default();
         let shown = pulse.clone();
         let audit = Arc::clone(&gate.audit);
         let thread = std::thread::Builder::new()
@@ -258,7 +221,7 @@ impl ApiServer {
 
     /// Beats once a second as long as the thread serves.
     #[must_use]
-    pub fn pulse(&self) -> &Pulse {
+    pub fn liveness(&self) -> &Liveness {
         &self.pulse
     }
 
@@ -287,7 +250,7 @@ impl Drop for ApiServer {
 }
 
 /// Never ends.
-async fn show_life(pulse: &Pulse, audit: &Audit) {
+async fn show_life(pulse: &Liveness, audit: &Audit) {
     let mut turns = tokio::time::interval(PULSE_EVERY);
     loop {
         turns.tick().await;
@@ -314,42 +277,5 @@ async fn serve(listener: CappedListener, shared: Arc<Shared>) {
             let _ = overdue.wait_for(|closing| *closing).await;
             tokio::time::sleep(FAREWELL).await;
         } => {}
-    }
-}
-
-impl Shared {
-    /// Asks the database in one of the pools, away from the thread that serves the connections. Dropped
-    /// before it is done, the question is given up.
-    pub(super) async fn read<T: Send + 'static>(
-        &self,
-        pool: Pool,
-        ask: impl FnOnce(&StoreReader) -> Result<T, Problem> + Send + 'static,
-    ) -> Result<T, Problem> {
-        let (answer, order) = self
-            .pools
-            .ask(pool, move |desk, ticket| desk.read(ticket, ask))
-            .await;
-        note_order(order);
-        answer
-    }
-
-    /// As [`Shared::read`], but waits for a place in the line instead of giving up.
-    pub(super) async fn read_in_turn<T: Send + 'static>(
-        &self,
-        pool: Pool,
-        ask: impl FnOnce(&StoreReader) -> Result<T, Problem> + Clone + Send + 'static,
-    ) -> Result<T, Problem> {
-        loop {
-            if self.pools.is_full(pool) {
-                tokio::time::sleep(TRY_AGAIN_AFTER).await; // not asked, so not counted as refused
-                continue;
-            }
-            match self.read(pool, ask.clone()).await {
-                Err(problem) if problem.kind == Kind::Busy => {
-                    tokio::time::sleep(TRY_AGAIN_AFTER).await;
-                }
-                outcome => return outcome,
-            }
-        }
     }
 }

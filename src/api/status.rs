@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant as Moment;
 
+use ecg_chain::channel_of_subject;
+use ecg_chain::{ClockRelation, WallUs};
+use ecg_signal::SignalQuality;
 use serde::Serialize;
 
 use super::counters::read;
@@ -12,15 +15,14 @@ use super::engines::EnginesJson;
 use super::heart_rate::heart_rate_bpm;
 use super::json::{Beat, Instant, LiveBeat, Session, by_class, integer, number};
 use super::live::{AcquisitionStatus, Condition, LiveSession, LiveStatus};
-use super::pools::{Pool, Ticket};
+use super::order::note_order;
+use super::pools::Pool;
 use super::problem::Problem;
-use super::routes::note_order;
-use super::server::Shared;
+use super::shared::Shared;
+use super::status_rows::StatusRows;
+use super::ticket::Ticket;
 use crate::acquisition::EdgeNumbers;
-use crate::pipeline::channel_of_subject;
-use crate::signal::SignalQuality;
-use crate::store::{Epoch, StoredBeat, StoredSession, Totals, WriterMonitor, WriterStatus};
-use crate::time::{ClockRelation, WallUs};
+use crate::store::{Totals, WriterMonitor, WriterStatus};
 
 const DISCLAIMER: &str = "Engineering and research system, not a certified medical device: not for \
      diagnosis or patient monitoring.";
@@ -210,16 +212,6 @@ struct Connections {
     socket_lost: u64,
 }
 
-/// What is read from the database: nothing that tells of now.
-#[derive(Debug)]
-pub(super) struct StatusRows {
-    epoch: Epoch,
-    session: Option<StoredSession>,
-    last_beat: Option<StoredBeat>,
-    totals: Totals,
-    size_bytes: u64,
-}
-
 pub(super) async fn status(shared: &Arc<Shared>) -> Status {
     let read_rows = |desk: &mut Desk, ticket: &Ticket| {
         desk.read(ticket, |reader| {
@@ -401,8 +393,8 @@ fn store(
         rows_waiting: writer.map(|writer| writer.rows_waiting),
         bytes_waiting: writer.map(|writer| writer.bytes_waiting),
         outages: writer.map(|writer| writer.outages),
-        rows_let_go: writer.map(|writer| writer.rows_let_go),
-        databases_set_aside: writer.map(|writer| writer.set_aside),
+        rows_let_go: writer.map(|writer| writer.rows_dropped),
+        databases_set_aside: writer.map(|writer| writer.quarantined),
         rows_deleted: writer.map(|writer| writer.rows_deleted),
         ecg_blocks_deleted: writer.map(|writer| writer.blocks_deleted),
         ecg_blocks_not_stored: writer.map(|writer| writer.blocks_not_stored),

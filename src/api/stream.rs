@@ -1,144 +1,39 @@
 //! `/v1/stream`: beats, gaps and events as server-sent events, live and resumable.
 
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::response::sse::{Event as SseEvent, KeepAlive, Sse};
 use serde::Serialize;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::counters::{Present, count};
-use super::json;
+use super::hub::{Frame, RowId, advance, frame};
 use super::pools::Pool;
 use super::problem::Problem;
-use super::server::Shared;
-use crate::store::{BeatFilter, Commit, CommittedRow, Epoch, RowFilter, StoreMark, StoreReader};
+use super::query::PAGE_ROWS;
+use super::shared::Shared;
+use crate::store::{BeatFilter, CommittedRow, Epoch, RowFilter, StoreMark, StoreReader};
 
-/// Commits a stream may be behind before it is closed.
-pub(super) const MOST_COMMITS_BEHIND: usize = 256;
-/// Rows of each kind read at once while a resumed stream catches up. Each stream whose client does not
-/// read holds so many in memory.
-pub(super) const PAGE_ROWS: u32 = 64;
 /// Events handed to a connection before it has taken them.
 const HANDED_OVER: usize = 32;
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const RECONNECT_AFTER: Duration = Duration::from_secs(2);
 
-/// A row as it goes over the stream, serialised once for all clients.
-#[derive(Debug, Clone)]
-struct Frame {
-    row: RowId,
-    data: Arc<str>,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum RowId {
-    Beat(i64),
-    Gap(i64),
-    Event(i64),
-}
-
-/// A commit as it goes to the streams.
-#[derive(Debug)]
-struct Published {
-    /// Where its database stood before.
-    before: StoreMark,
-    frames: Vec<Frame>,
-}
-
-/// Carries committed rows from the store's commit hook to the streams; cheap to clone.
-#[derive(Debug, Clone)]
-pub struct StreamHub {
-    commits: broadcast::Sender<Arc<Published>>,
-    /// Where the database stands after what was published last. Held while a commit is passed on, so
-    /// that a stream begins exactly between two of them.
-    latest: Arc<Mutex<Option<StoreMark>>>,
-}
-
-impl Default for StreamHub {
-    fn default() -> Self {
-        Self {
-            commits: broadcast::Sender::new(MOST_COMMITS_BEHIND),
-            latest: Arc::default(),
-        }
-    }
-}
-
-impl StreamHub {
-    /// A hub for a database that stands at `mark`; `None` where that is not known yet.
-    #[must_use]
-    pub fn at(mark: Option<StoreMark>) -> Self {
-        let hub = Self::default();
-        *hub.lock() = mark;
-        hub
-    }
-
-    /// Passes a commit on to every open stream; never blocks, costs next to nothing without one.
-    pub fn publish(&self, commit: &Commit) {
-        let mut latest = self.lock();
-        let mut after = commit.before;
-        for row in &commit.rows {
-            advance(&mut after, RowId::of(row));
-        }
-        *latest = Some(after);
-        if self.commits.receiver_count() > 0 {
-            // no receiver any more is no error
-            let _ = self.commits.send(Arc::new(Published {
-                before: commit.before,
-                frames: commit.rows.iter().map(frame).collect(),
-            }));
-        }
-    }
-
-    /// Everything published from now on, and where the database stands at this moment.
-    fn subscribe(&self) -> (broadcast::Receiver<Arc<Published>>, Option<StoreMark>) {
-        let latest = self.lock();
-        (self.commits.subscribe(), *latest)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<StoreMark>> {
-        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl RowId {
-    const fn of(row: &CommittedRow) -> Self {
-        match row {
-            CommittedRow::Beat(row) => Self::Beat(row.id),
-            CommittedRow::Gap(row) => Self::Gap(row.id),
-            CommittedRow::Event(row) => Self::Event(row.id),
-        }
-    }
-}
-
-fn frame(row: &CommittedRow) -> Frame {
-    let data = match row {
-        CommittedRow::Beat(row) => serde_json::to_string(&json::Beat::from(row)),
-        CommittedRow::Gap(row) => serde_json::to_string(&json::Gap::from(row)),
-        CommittedRow::Event(row) => serde_json::to_string(&json::Event::from(row)),
+/// The row as an event after which the stream stands at `position`.
+fn to_sse(frame: &Frame, position: &StoreMark) -> SseEvent {
+    let name = match frame.row {
+        RowId::Beat(_) => "beat",
+        RowId::Gap(_) => "gap",
+        RowId::Event(_) => "event",
     };
-    Frame {
-        row: RowId::of(row),
-        data: data.unwrap_or_default().into(), // plain structs serialise
-    }
-}
-
-impl Frame {
-    /// As an event after which the stream stands at `position`.
-    fn to_sse(&self, position: &StoreMark) -> SseEvent {
-        let name = match self.row {
-            RowId::Beat(_) => "beat",
-            RowId::Gap(_) => "gap",
-            RowId::Event(_) => "event",
-        };
-        SseEvent::default()
-            .data(&self.data)
-            .event(name)
-            .id(event_id(position))
-    }
+    SseEvent::default()
+        .data(&frame.data)
+        .event(name)
+        .id(event_id(position))
 }
 
 /// The `id:` after which a stream goes on behind this place.
@@ -150,18 +45,6 @@ fn event_id(position: &StoreMark) -> String {
         event,
     } = position;
     format!("{epoch}.{beat}.{gap}.{event}")
-}
-
-/// Moves a stream's position past the row; false if it has been sent before.
-fn advance(position: &mut StoreMark, row: RowId) -> bool {
-    let (sent, id) = match row {
-        RowId::Beat(id) => (&mut position.beat, id),
-        RowId::Gap(id) => (&mut position.gap, id),
-        RowId::Event(id) => (&mut position.event, id),
-    };
-    let new = id > *sent;
-    *sent = id.max(*sent);
-    new
 }
 
 /// The id of an event that a client has seen last.
@@ -466,7 +349,7 @@ impl Stream<'_> {
             if let Some(position) = &mut self.position
                 && advance(position, frame.row)
             {
-                let event = frame.to_sse(position);
+                let event = to_sse(frame, position);
                 self.send(event).await?;
             }
         }

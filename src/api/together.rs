@@ -4,13 +4,15 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
 
 use super::desk::Desk;
-use super::pools::{Order, Pool, Pools, Ticket, closing, overdue};
+use super::order::Order;
+use super::pools::{Pool, Pools, closing, overdue};
 use super::problem::Problem;
+use super::ticket::{Ticket, locked};
 
 type Answer<T> = Option<(Result<T, Problem>, Order)>;
 type AskedBy<K, T> = HashMap<K, Asked<T>>;
@@ -36,10 +38,6 @@ impl<K, T> Default for Together<K, T> {
             joined: AtomicU64::default(),
         }
     }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn forget<K: Eq + Hash, T>(asked: &mut AskedBy<K, T>, key: &K, ticket: &Arc<Ticket>) {

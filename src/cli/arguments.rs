@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
+use ads1292::ChipModel;
+use arrhythmianet::choose::EngineChoice;
+use arrhythmianet::explain::Method;
 use clap::{Args, ValueEnum};
+use ecg_signal::Mains;
 
 use super::failure::Failure;
-use crate::ads1292::ChipModel;
 use crate::config::{self, Config};
-use crate::explain::Method;
-use crate::model::choose::EngineChoice;
-use crate::signal::Mains;
 
 /// How the signal is treated and labelled. What is not given is as the daemon has it.
 #[derive(Debug, Clone, Args)]
@@ -270,6 +270,6 @@ impl ChipName {
 
 impl ChipArgument {
     pub(super) fn require(self, found: ChipModel, path: &Path) -> Result<(), Failure> {
-        super::require_chip(self.chip.map(ChipName::model), found, path.display())
+        super::chip::require_chip(self.chip.map(ChipName::model), found, path.display())
     }
 }

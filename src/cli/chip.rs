@@ -1,7 +1,8 @@
 //! The chip's set-up from plain numbers.
 
+use ads1292::{ChipConfig, ChipModel, DataRate, Gain};
+
 use super::failure::{Cause, Failure};
-use crate::ads1292::{ChipConfig, DataRate, Gain};
 
 /// The default set-up at another rate and gain, both checked.
 pub(super) fn config(sample_rate_hz: u32, gain: u8) -> Result<ChipConfig, Failure> {
@@ -22,4 +23,19 @@ fn impossible(option: &str, found: u32, expected: &str) -> Failure {
         Cause::Usage,
         format!("{option}: found {found}, expected {expected}"),
     )
+}
+
+/// Refuses any other chip than the one expected, where one is.
+pub(super) fn require_chip(
+    expected: Option<ChipModel>,
+    found: ChipModel,
+    origin: impl std::fmt::Display,
+) -> Result<(), Failure> {
+    match expected {
+        Some(expected) if expected != found => Err(Failure::new(
+            Cause::OtherChip,
+            format!("{origin}: found an {found}, expected {expected}"),
+        )),
+        _ => Ok(()),
+    }
 }

@@ -8,6 +8,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use clap::Args;
+use ecg_chain::{LabelledBeat, PipelineEvent};
+use ecg_evaluate::Confusion;
 use serde::Serialize;
 
 use self::agreement::{agreement, annotated, compare};
@@ -15,11 +17,10 @@ use super::arguments::TreatmentArguments;
 use super::failure::{Cause, Failure, other};
 use super::live;
 use super::output::{self, ByClass, text_line};
-use super::session::{LoadedModel, Treatment, run_trace};
+use super::session::{LoadedModel, run_trace};
 use super::traces::{DEMO_TRACES, DemoTrace};
 use crate::api::{ApiOptions, ServiceState};
-use crate::evaluate::Confusion;
-use crate::pipeline::{LabelledBeat, PipelineEvent};
+use crate::service::SessionOptions;
 use crate::service::{Gateway, GatewayOptions, stop_on_signals};
 use crate::store::StoreOptions;
 
@@ -93,8 +94,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut seconds = 0.0;
     for trace in DEMO_TRACES {
         let began = Instant::now();
-        let (beats, summary) =
-            replay_one(trace, &gateway, live::treatment(&config), &model, &stop)?;
+        let (beats, summary) = replay_one(
+            trace,
+            &gateway,
+            live::session_options(&config),
+            &model,
+            &stop,
+        )?;
         seconds += began.elapsed().as_secs_f64();
         if !arguments.json {
             table::print(trace, &beats, &summary.compared)?;
@@ -114,7 +120,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         conclude(&summary, serve)?;
     }
     if serve {
-        super::serve_until_stopped(&stop);
+        super::wait::serve_until_stopped(&stop);
     }
     gateway
         .close()
@@ -126,7 +132,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 fn replay_one(
     trace: &DemoTrace,
     gateway: &Gateway,
-    treatment: Treatment,
+    options: SessionOptions,
     model: &LoadedModel,
     stop: &AtomicBool,
 ) -> Result<(Vec<LabelledBeat>, TraceSummary), Failure> {
@@ -135,7 +141,7 @@ fn replay_one(
     let (report, ended) = run_trace(
         gateway,
         trace.open()?,
-        (Path::new(trace.file), treatment),
+        (Path::new(trace.file), options),
         model,
         stop,
         &mut |event| {

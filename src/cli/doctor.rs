@@ -2,15 +2,15 @@
 
 use std::path::PathBuf;
 
+use ads1292::ChipModel;
+use ads1292::simulator::BoardOptions;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::failure::{Cause, Failure};
 use super::{live, output, simulated};
 use crate::acquisition::doctor::{Electrodes, Examination, Outcome, Step, examine};
-use crate::acquisition::{Recorder, SyntheticEcg, connect_live, connect_simulated};
-use crate::ads1292::ChipModel;
-use crate::ads1292::simulator::BoardOptions;
+use crate::acquisition::{SyntheticEcg, connect_live, connect_simulated};
 use crate::config::Config;
 
 const DEFAULT_CONFIG: &str = "/etc/ecg-gateway/ecg-gateway.toml";
@@ -87,11 +87,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         };
         let heart = SyntheticEcg::new(SIMULATED_BPM, None);
         let session = live::session(&config);
-        let (mut driver, mut drdy, _) =
-            connect_simulated(&board, heart, &session, &Recorder::new());
+        let (mut driver, mut drdy, _) = connect_simulated(&board, heart, &session, None);
         examine(&mut driver, &mut drdy, &what, &mut report)
     } else {
-        match connect_live(&live::wiring(&config), &Recorder::new()) {
+        match connect_live(&live::wiring(&config), None) {
             Ok((mut driver, mut drdy)) => {
                 let step = Step::passed("devices", "SPI node and GPIO lines are open".to_owned());
                 report(&step);

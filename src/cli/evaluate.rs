@@ -23,7 +23,6 @@ use self::plan::Plan;
 use self::report::Report;
 use super::failure::{Cause, Failure, other};
 use super::output;
-use crate::files;
 use crate::service::stop_on_signals;
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -63,16 +62,19 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         && !report.is_empty()
     {
         let picture = picture::confusion(&report);
-        files::write_whole(path, picture).map_err(|error| other(path.display(), error))?;
+        ecg_files::write_whole(path, picture).map_err(|error| other(path.display(), error))?;
     }
     match arguments.format() {
         Format::Json => output::json(&report)?,
         Format::Text => {
             text::print(&report)?;
-            output::text_line(explained_text::text(&report).trim_end())?;
+            output::text_line(explained_text::text(report.explanations()).trim_end())?;
         }
         Format::Markdown => {
-            let (page, explained) = (markdown::page(&report), explained_text::markdown(&report));
+            let (page, explained) = (
+                markdown::page(&report),
+                explained_text::markdown(report.explanations()),
+            );
             output::text_line(format!("{page}\n{explained}").trim_end())?;
         }
     }
@@ -80,9 +82,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     Failure::of_batch(worked.failed)
 }
 
-impl From<crate::pipeline::RecordError> for Failure {
-    fn from(error: crate::pipeline::RecordError) -> Self {
-        use crate::pipeline::RecordError;
+impl From<ecg_evaluate::RecordError> for Failure {
+    fn from(error: ecg_evaluate::RecordError) -> Self {
+        use ecg_evaluate::RecordError;
         let cause = match &error {
             RecordError::Stopped { .. } => Cause::Interrupted,
             RecordError::Label { .. } => Cause::Other,
@@ -92,9 +94,9 @@ impl From<crate::pipeline::RecordError> for Failure {
     }
 }
 
-impl From<crate::evaluate::DegradeError> for Failure {
-    fn from(error: crate::evaluate::DegradeError) -> Self {
-        use crate::evaluate::DegradeError;
+impl From<ecg_evaluate::DegradeError> for Failure {
+    fn from(error: ecg_evaluate::DegradeError) -> Self {
+        use ecg_evaluate::DegradeError;
         let cause = match &error {
             DegradeError::Wfdb(_) | DegradeError::NoNoise { .. } | DegradeError::NoBeats { .. } => {
                 Cause::Wfdb

@@ -1,11 +1,11 @@
-//! How a command ends when it cannot do its job: one line on standard error, one exit code a cause.
+//! How a command ends when it cannot do its job: one line on standard error, one exit code per cause.
 
 use std::fmt::Display;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::output::printable;
+use super::terminal::printable;
 
 /// The cause of a failed command; its number is the process's exit code and part of the contract
 /// with scripts (`docs/exit-codes.md`). Code 2 is shared with clap.

@@ -7,22 +7,24 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use super::failure::{Cause, Failure, other};
-use super::session::{LoadedModel, Treatment};
-use crate::acquisition::{
-    Care, EdgeNumbers, FrameSource, GpioAbi, GpioChoice, LiveOptions, QueuedSource, Realtime,
-    RealtimeGranted, Session, SourceInfo, SystemClock,
-};
-use crate::ads1292::{
+use ads1292::{
     ChannelSettings, ChipConfig, ChipModel, DataRate, Gain, InputMux, LeadOffCurrent, LeadOffMode,
     LeadOffSense, LeadOffThreshold, Loff, Reference, RightLegDrive,
 };
+use arrhythmianet::Rejection;
+use arrhythmianet::choose::EngineChoice;
+use arrhythmianet::explain::{ExplainPolicy, ExplainWhich, Method};
+use ecg_chain::Details;
+use ecg_signal::{ChannelChoice, Mains};
+
+use super::failure::{Cause, Failure, other};
+use super::session::LoadedModel;
+use crate::acquisition::{
+    EdgeNumbers, FrameSource, GpioAbi, GpioChoice, LiveOptions, QueuedSource, Realtime,
+    RealtimeGranted, RecoveryPolicy, Session, SourceInfo, SystemClock,
+};
 use crate::config::{self, AcquisitionConfig, ChipExpected, Config, ExplainConfig, ModelConfig};
-use crate::explain::{ExplainPolicy, ExplainWhich, Method};
-use crate::model::Rejection;
-use crate::model::choose::EngineChoice;
-use crate::pipeline::Details;
-use crate::signal::{ChannelChoice, Mains};
+use crate::service::SessionOptions;
 
 /// Where the chip is connected.
 pub(super) fn wiring(config: &Config) -> LiveOptions {
@@ -43,13 +45,13 @@ pub(super) fn wiring(config: &Config) -> LiveOptions {
 }
 
 /// How trouble of the chip is dealt with.
-pub(super) fn care(config: &Config) -> Care {
+pub(super) fn care(config: &Config) -> RecoveryPolicy {
     let rate = chip(&config.acquisition).rate;
     let every = match config.acquisition.register_check_seconds {
         0 => None,
         seconds => Some(Duration::from_secs(seconds.into())),
     };
-    let care = Care::bedside(rate, config.device.spi_speed_hz, every);
+    let care = RecoveryPolicy::bedside(rate, config.device.spi_speed_hz, every);
     if let Some(every) = care.inspect_every.filter(|_| care.inspect_every != every) {
         tracing::info!(
             every_s = every.as_secs(),
@@ -171,9 +173,9 @@ pub(super) fn model(config: &Config, cause: Cause) -> Result<LoadedModel, Failur
 }
 
 /// How the signal is treated and labelled: the same for the chip and for a trace of it.
-pub(super) fn treatment(config: &Config) -> Treatment {
+pub(super) fn session_options(config: &Config) -> SessionOptions {
     let signal = &config.signal;
-    Treatment {
+    SessionOptions {
         mains: match signal.mains_hz {
             50 => Mains::Hz50,
             60 => Mains::Hz60,

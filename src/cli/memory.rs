@@ -56,7 +56,7 @@ impl Need {
 /// Refuses what could only end with the kernel killing the daemon.
 pub(super) fn check(file: &std::path::Path, config: &Config) -> Result<(), Failure> {
     let need = Need::of(config);
-    match MemoryLimit::of_this_process() {
+    match MemoryLimit::for_this_process() {
         MemoryLimit::Bytes {
             bytes,
             file: limit_file,

@@ -9,6 +9,7 @@ mod doctor;
 mod evaluate;
 mod explain;
 mod failure;
+mod injection;
 mod live;
 mod log;
 mod memory;
@@ -21,17 +22,16 @@ mod run;
 mod session;
 mod simulate;
 mod simulated;
+mod terminal;
 mod traces;
 mod training;
 mod verify;
+mod wait;
 
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use crate::ads1292::ChipModel;
 use crate::service::outlive_file_size_limit;
 
 pub use failure::{Cause, Failure};
@@ -88,27 +88,5 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
-    }
-}
-
-/// Sleeps until a signal raises `stop`.
-fn serve_until_stopped(stop: &AtomicBool) {
-    while !stop.load(Ordering::Relaxed) {
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
-/// Refuses any other chip than the one expected, where one is.
-fn require_chip(
-    expected: Option<ChipModel>,
-    found: ChipModel,
-    origin: impl std::fmt::Display,
-) -> Result<(), Failure> {
-    match expected {
-        Some(expected) if expected != found => Err(Failure::new(
-            Cause::OtherChip,
-            format!("{origin}: found an {found}, expected {expected}"),
-        )),
-        _ => Ok(()),
     }
 }

@@ -60,7 +60,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         &live::wiring(&config),
         chip,
         live::session(&config),
-        &recorder,
+        Some(&recorder),
         |model, session| {
             // Compressed and written by a thread of its own: the one that reads the chip must not
             // wait for the medium.
@@ -72,8 +72,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         },
     )
     .map_err(|error| Failure::from(error).of_device(&config.device.spi_path))?
-    .with_care(live::care(&config));
-    super::require_chip(live::expected_chip(&config), source.info().chip, "the chip")?;
+    .with_recovery_policy(live::care(&config));
+    super::chip::require_chip(live::expected_chip(&config), source.info().chip, "the chip")?;
     let mut source = live::start(source, &config, &stop)?;
     let rate_hz = source.info().sample_rate_hz;
     let bar = progress::bar(0, "samples");

@@ -6,17 +6,18 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use clap::Args;
+use ecg_chain::{GapCause, Injection, PipelineEvent};
 use serde::Serialize;
 
 use super::arguments::{ChipArgument, TreatmentArguments};
 use super::failure::{Cause, Failure, other};
 use super::output::{self, ByClass};
 use super::session::{LoadedModel, run_trace, trace_failure};
+use super::terminal::printable;
 use super::{live, progress};
 use crate::acquisition::{FrameSource, open_replay};
 use crate::api::{ApiOptions, ServiceState};
 use crate::config::{Config, EngineChoice};
-use crate::pipeline::{GapCause, Injection, PipelineEvent};
 use crate::service::{Gateway, GatewayOptions, stop_on_signals};
 use crate::store::StoreOptions;
 
@@ -50,7 +51,7 @@ pub(super) struct Arguments {
     treatment: TreatmentArguments,
     /// Make something go wrong on the host, to see that no beat is lost: `gpu-lost@TIME` (such as
     /// 90s after a session's start) or `gpu-lost@BEAT` takes the GPU away with that beat on it.
-    #[arg(long, value_name = "FAULT", value_parser = super::simulated::injection)]
+    #[arg(long, value_name = "FAULT", value_parser = super::injection::parse)]
     inject: Option<Arc<Injection>>,
     /// Print one JSON object.
     #[arg(long)]
@@ -144,7 +145,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let ended = ended.and_then(|()| Failure::of_batch(failed));
     gateway.announce(ServiceState::Finished, None);
     if arguments.serve && ended.is_ok() {
-        super::serve_until_stopped(&stop);
+        super::wait::serve_until_stopped(&stop);
     }
     let closed = gateway.close();
     ended.and(closed.map_err(|error| Failure::from(error).of_database(&arguments.db)))
@@ -189,7 +190,7 @@ fn replay_one(
     let (report, ended) = run_trace(
         gateway,
         trace,
-        (path, live::treatment(config)),
+        (path, live::session_options(config)),
         model,
         stop,
         &mut |event| match event {
@@ -265,7 +266,7 @@ fn print(summary: &Summary, json: bool) -> Result<(), Failure> {
     }
     for failed in &summary.failed {
         let sentence = format!("Failed {}: {}.", failed.trace, failed.reason);
-        output::text_line(&output::printable(&sentence))?;
+        output::text_line(&printable(&sentence))?;
     }
     output::text_line(&format!(
         "{}: {} beats in {:.2} s, {:.0} times real time",

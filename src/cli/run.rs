@@ -8,9 +8,8 @@ use clap::Args;
 
 use super::failure::{Cause, Failure, other};
 use super::live;
-use super::session::{pipeline, session_info};
 use super::simulated;
-use crate::acquisition::{FrameSource, QueuedSource, Recorder, SystemClock, open_live};
+use crate::acquisition::{FrameSource, QueuedSource, SystemClock, open_live};
 use crate::api::{Access, AcquisitionStatus, ApiOptions, Named, ServiceState};
 use crate::config::{self, Config};
 use crate::mapped::{OverflowIds, some_are_unmapped};
@@ -73,11 +72,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     )?
     .watching_clock(SystemClock::relation);
     let (kind, origin, source) = open_source(arguments, &config)?;
-    super::require_chip(live::expected_chip(&config), source.info().chip, "the chip")?;
-    let treatment = live::treatment(&config);
+    super::chip::require_chip(live::expected_chip(&config), source.info().chip, "the chip")?;
+    let options = live::session_options(&config);
     let classifier = model.live_engine();
-    let info = session_info(kind, &origin, source.info(), &*classifier);
-    let mut pipeline = pipeline(source.info(), treatment, classifier)?;
+    let info = options.info(kind, &origin, source.info(), &classifier);
+    let mut pipeline = options.pipeline(source.info(), classifier)?;
     if let Some(injection) = arguments.simulation.injection()? {
         pipeline.inject(injection, info.start.monotonic);
     }
@@ -158,10 +157,10 @@ fn open_source(
         &live::wiring(config),
         live::chip(&config.acquisition),
         live::session(config),
-        &Recorder::new(),
+        None,
         |_, _| Ok(()),
     )?
-    .with_care(live::care(config));
+    .with_recovery_policy(live::care(config));
     let origin = config.device.spi_path.display().to_string();
     Ok(("live", origin, Box::new(source)))
 }
@@ -173,9 +172,9 @@ fn supervise(
     source: &QueuedSource<Box<dyn FrameSource + Send>>,
     signals: &Signals,
 ) -> std::io::Result<Supervision> {
-    let mut threads = gateway.pulses();
-    threads.push(("acquisition", source.reading_pulse().clone()));
-    threads.push(("pipeline", source.taking_pulse().clone()));
+    let mut threads = gateway.liveness();
+    threads.push(("acquisition", source.reading_liveness().clone()));
+    threads.push(("pipeline", source.receiving_liveness().clone()));
     let path = path.to_owned();
     Supervision::start(
         service_manager(),
@@ -243,7 +242,7 @@ fn options(config: &Config) -> GatewayOptions {
                     uids: config.api.control_uids.clone(),
                     gids: config.api.control_gids.clone(),
                 },
-                unmapped: OverflowIds::of_kernel(),
+                unmapped: OverflowIds::from_kernel(),
             },
             ..ApiOptions::at(socket)
         }),

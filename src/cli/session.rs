@@ -4,20 +4,21 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use ads1292::Error as ChipError;
+use arrhythmianet::choose::{
+    AcceleratorSource, ChooseError, ChooseOptions, EngineChoice, Engines, SessionEngine,
+};
+use arrhythmianet::{InputDescription, Model, ModelError};
+use ecg_chain::{Injection, LabelError, PipelineEvent};
+use ecg_signal::{CONTEXT_VALUES, MODEL_RATE_HZ, R_INDEX, SignalError, WINDOW_SAMPLES};
+
 use super::failure::{Cause, Failure};
 use crate::acquisition::trace::{TraceEnd, TraceError};
-use crate::acquisition::{AcquisitionError, FrameSource, ReplayHandle, SourceInfo};
-use crate::ads1292::{CODE_MAX, Error as ChipError};
+use crate::acquisition::{AcquisitionError, FrameSource, ReplayHandle};
 use crate::api::SocketError;
-use crate::model::choose::{AcceleratorSource, ChooseError, ChooseOptions, EngineChoice, Engines};
-use crate::model::{Classifier, InputDescription, Model, ModelError, Rejection};
-use crate::pipeline::{
-    Details, Injection, LabelError, Pipeline, PipelineConfig, PipelineEvent, SessionInfo,
-};
-use crate::service::{Gateway, GatewayError, SessionError, SessionOutcome, SessionReport};
-use crate::signal::{
-    CONTEXT_VALUES, ChainConfig, ChannelChoice, MODEL_RATE_HZ, Mains, R_INDEX, SampleRate,
-    SignalError, WINDOW_SAMPLES,
+use crate::service::{
+    Gateway, GatewayError, PipelineError, SessionError, SessionOptions, SessionOutcome,
+    SessionReport,
 };
 use crate::store::StoreError;
 
@@ -97,13 +98,13 @@ impl LoadedModel {
     }
 
     /// An engine for a recording.
-    pub(super) fn engine(&self) -> Box<dyn Classifier> {
-        self.engines.classifier(true)
+    pub(super) fn engine(&self) -> SessionEngine {
+        self.engines.session(true)
     }
 
     /// An engine for the chip's beats as they come.
-    pub(super) fn live_engine(&self) -> Box<dyn Classifier> {
-        self.engines.classifier(false)
+    pub(super) fn live_engine(&self) -> SessionEngine {
+        self.engines.session(false)
     }
 }
 
@@ -113,7 +114,7 @@ impl LoadedModel {
     reason = "there is none without the feature"
 )]
 fn accelerators(choice: EngineChoice) -> Option<Arc<dyn AcceleratorSource>> {
-    Some(Arc::new(crate::model::choose::Gpus::for_choice(choice)))
+    Some(Arc::new(arrhythmianet::choose::Gpus::for_choice(choice)))
 }
 
 #[cfg(not(feature = "gpu"))]
@@ -121,79 +122,12 @@ fn accelerators(_choice: EngineChoice) -> Option<Arc<dyn AcceleratorSource>> {
     None
 }
 
-/// How the signal is to be treated; the rest comes from the source.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Treatment {
-    pub(super) mains: Mains,
-    pub(super) channel: ChannelChoice,
-    pub(super) ecg_block_seconds: Option<f64>,
-    pub(super) rejection: Rejection,
-    pub(super) details: Details,
-}
-
-/// A pipeline that fits `source`.
-pub(super) fn pipeline(
-    source: &SourceInfo,
-    treatment: Treatment,
-    classifier: Box<dyn Classifier>,
-) -> Result<Pipeline, Failure> {
-    let config = PipelineConfig {
-        chain: ChainConfig {
-            mains: treatment.mains,
-            channel: treatment.channel,
-            full_scale_uv: source.uv_per_code.map(full_scale_uv),
-            ..ChainConfig::new(SampleRate::from_hz(source.sample_rate_hz)?)
-        },
-        uv_per_code: source.uv_per_code,
-        ecg_block_samples: treatment.ecg_block_seconds.map(|seconds| {
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "at most 60 s of 8000 SPS, positive"
-            )]
-            let samples = (seconds * source.sample_rate_hz).round() as usize;
-            samples
-        }),
-        rejection: treatment.rejection,
-    };
-    let mut pipeline = Pipeline::new(&config, classifier)?;
-    pipeline.tell(treatment.details).map_err(LabelError::from)?;
-    Ok(pipeline)
-}
-
-/// The converter's limit on both sides of zero.
-fn full_scale_uv(uv_per_code: f64) -> Option<f32> {
-    #[expect(clippy::cast_possible_truncation, reason = "a few volts at most")]
-    let limit_uv = (f64::from(CODE_MAX) * uv_per_code) as f32;
-    Some(limit_uv)
-}
-
-/// What the store keeps about a session.
-pub(super) fn session_info(
-    kind: &str,
-    origin: &str,
-    source: &SourceInfo,
-    classifier: &dyn Classifier,
-) -> SessionInfo {
-    SessionInfo {
-        source: kind.to_owned(),
-        origin: origin.to_owned(),
-        chip: source.chip.to_string(),
-        sample_rate_hz: source.sample_rate_hz,
-        uv_per_code: source.uv_per_code,
-        leads: source.leads.clone(),
-        start: source.start,
-        model: classifier.model().description().name.clone(),
-        engine: classifier.engine().to_owned(),
-    }
-}
-
 /// Runs a replayed trace into the gateway. A trace that is cut or damaged ends in a failure after
 /// everything before the cut is stored; the report comes back either way.
 pub(super) fn run_trace(
     gateway: &Gateway,
     (mut source, handle): (impl FrameSource, ReplayHandle),
-    (path, treatment): (&Path, Treatment),
+    (path, options): (&Path, SessionOptions),
     model: &LoadedModel,
     stop: &AtomicBool,
     observe: &mut impl FnMut(&PipelineEvent),
@@ -203,9 +137,10 @@ pub(super) fn run_trace(
         .file_name()
         .unwrap_or(path.as_os_str())
         .to_string_lossy();
-    let info = session_info("replay", &origin, source.info(), &*classifier);
-    let mut pipeline =
-        pipeline(source.info(), treatment, classifier).map_err(|failure| failure.at_path(path))?;
+    let info = options.info("replay", &origin, source.info(), &classifier);
+    let mut pipeline = options
+        .pipeline(source.info(), classifier)
+        .map_err(|error| Failure::from(error).at_path(path))?;
     if let Some(injection) = &model.injection {
         pipeline.inject(Arc::clone(injection), info.start.monotonic);
     }
@@ -333,6 +268,15 @@ impl From<LabelError> for Failure {
     }
 }
 
+impl From<PipelineError> for Failure {
+    fn from(error: PipelineError) -> Self {
+        match error {
+            PipelineError::Signal(error) => error.into(),
+            PipelineError::Label(error) => error.into(),
+        }
+    }
+}
+
 impl From<SessionError> for Failure {
     fn from(error: SessionError) -> Self {
         match error {
@@ -355,8 +299,8 @@ impl From<SignalError> for Failure {
     }
 }
 
-impl From<crate::wfdb::WfdbError> for Failure {
-    fn from(error: crate::wfdb::WfdbError) -> Self {
+impl From<wfdb_io::WfdbError> for Failure {
+    fn from(error: wfdb_io::WfdbError) -> Self {
         Self::new(Cause::Wfdb, error)
     }
 }

@@ -2,19 +2,20 @@
 
 use std::path::PathBuf;
 
+use ads1292::simulator::{BoardOptions, FaultScript};
 use clap::Args;
+use ecg_chain::WallUs;
 use serde::Serialize;
 
 use super::arguments::{ChipName, signal_number};
 use super::failure::{Cause, Failure, other};
+use super::injection;
 use super::simulated::fault_script;
+use super::terminal::printable;
 use super::{chip, output, progress};
 use crate::acquisition::trace::Compression;
 use crate::acquisition::{RecordExcerpt, RecordSimulation, simulate_record};
-use crate::ads1292::simulator::{BoardOptions, FaultScript};
-use crate::pipeline::Injection;
 use crate::service::stop_on_signals;
-use crate::time::WallUs;
 
 /// Feed a WFDB record to the simulated chip, read it with the real driver and write the SPI trace,
 /// with the record's annotations beside it.
@@ -129,7 +130,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         output::text_line(&format!("{}", file.display()))?;
     }
     for note in &summary.notes {
-        output::text_line(&output::printable(&format!("Note: {note}.")))?;
+        output::text_line(&printable(&format!("Note: {note}.")))?;
     }
     Ok(())
 }
@@ -137,7 +138,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 /// The script's faults; those of the host have no place in a trace.
 fn chip_faults(arguments: &Arguments) -> Result<FaultScript, Failure> {
     let script = fault_script(arguments.faults.as_deref())?;
-    if Injection::scripted(&script).is_some() {
+    if injection::scripted_ns(&script).is_some() {
         return Err(Failure::new(
             Cause::Configuration,
             "gpu-lost happens to the host and a trace holds what the chip does: give it to \

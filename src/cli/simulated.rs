@@ -4,18 +4,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ads1292::ChipModel;
+use ads1292::simulator::{BoardOptions, FaultScript};
 use clap::Args;
+use ecg_chain::Injection;
+use ecg_files::read_text;
 
 use super::failure::{Cause, Failure};
+use super::injection;
 use super::live;
 use crate::acquisition::{
-    FrameSource, Paced, RecordExcerpt, RecordSignal, Recorder, SyntheticEcg, open_simulated,
+    FrameSource, Paced, RecordExcerpt, RecordSignal, SyntheticEcg, open_simulated,
 };
-use crate::ads1292::ChipModel;
-use crate::ads1292::simulator::{BoardOptions, FaultScript};
 use crate::config::Config;
-use crate::files::read_text;
-use crate::pipeline::{Injection, InjectionError};
 
 /// Largest fault script that is read: some thirty thousand faults.
 const MAX_FAULT_BYTES: u64 = 1 << 20;
@@ -38,7 +39,7 @@ pub(super) struct SimulationArguments {
     faults: Option<PathBuf>,
     /// Make something go wrong on the host, to see that no beat is lost: `gpu-lost@TIME` (such as
     /// 90s after the start) or `gpu-lost@BEAT` takes the GPU away with that beat on it.
-    #[arg(long, value_name = "FAULT", requires = "simulated", value_parser = injection)]
+    #[arg(long, value_name = "FAULT", requires = "simulated", value_parser = injection::parse)]
     inject: Option<Arc<Injection>>,
     /// Let the acquisition thread hang after this many seconds, to see the watchdog bite.
     #[arg(long, value_name = "SECONDS", requires = "simulated", value_parser = seconds)]
@@ -51,8 +52,9 @@ type Opened = (&'static str, String, Box<dyn FrameSource + Send>);
 impl SimulationArguments {
     /// The loss of the GPU that is asked for, on the command line or in the fault script.
     pub(super) fn injection(&self) -> Result<Option<Arc<Injection>>, Failure> {
-        let scripted = Injection::scripted(&fault_script(self.faults.as_deref())?);
-        Ok(self.inject.clone().or(scripted.map(Arc::new)))
+        let scripted = injection::scripted_ns(&fault_script(self.faults.as_deref())?);
+        let scripted = scripted.map(|time_ns| Arc::new(Injection::at_time(time_ns)));
+        Ok(self.inject.clone().or(scripted))
     }
 
     /// The simulated source, if one is asked for.
@@ -67,10 +69,9 @@ impl SimulationArguments {
             ..BoardOptions::default()
         };
         let session = live::session(config);
-        let recorder = Recorder::new();
         let simulated = if name == "synthetic" {
             let heart = SyntheticEcg::new(SYNTHETIC_BPM, None);
-            open_simulated(&board, chip, heart, session, &recorder)?
+            open_simulated(&board, chip, heart, session, None)?
         } else {
             let excerpt = RecordExcerpt {
                 record: PathBuf::from(name),
@@ -85,9 +86,10 @@ impl SimulationArguments {
                     "nothing says that the signals taken are an ECG"
                 );
             }
-            open_simulated(&board, chip, signal, session, &recorder)?
+            open_simulated(&board, chip, signal, session, None)?
         };
-        let mut paced = Paced::new(simulated.with_care(live::care(config))).at_speed(self.speed);
+        let mut paced =
+            Paced::new(simulated.with_recovery_policy(live::care(config))).at_speed(self.speed);
         if let Some(after) = self.hang_after {
             paced = paced.hanging_after(after);
         }
@@ -105,11 +107,6 @@ pub(super) fn fault_script(path: Option<&Path>) -> Result<FaultScript, Failure> 
     })?;
     text.parse()
         .map_err(|error| Failure::new(Cause::Configuration, format!("{}: {error}", path.display())))
-}
-
-/// `gpu-lost@90s`: a fault of the host.
-pub(super) fn injection(text: &str) -> Result<Arc<Injection>, InjectionError> {
-    text.parse().map(Arc::new)
 }
 
 fn speed(text: &str) -> Result<f64, String> {

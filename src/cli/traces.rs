@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use wfdb_io::{AnnotationFile, parse_annotations};
+
 use super::failure::Failure;
 use crate::acquisition::{Replay, ReplayHandle, replay};
-use crate::wfdb::{AnnotationFile, parse_annotations};
 
 /// A trace and its record's annotations, both at 500 SPS.
 pub(super) struct DemoTrace {

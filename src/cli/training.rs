@@ -1,9 +1,10 @@
 //! What a network has seen in training, and what that means for the records it labels.
 
+use arrhythmianet::DEFAULT_MODEL;
+use ecg_evaluate::{DS1, PACED, mitdb_record};
+
 use super::session::LoadedModel;
 use crate::acquisition::SourceInfo;
-use crate::evaluate::{DS1, PACED, mitdb_record};
-use crate::model::DEFAULT_MODEL;
 
 impl LoadedModel {
     /// What the model was trained on, where its file says so.
@@ -107,10 +108,11 @@ fn mitdb_source(source: &SourceInfo) -> Option<&'static str> {
 mod tests {
     use std::path::Path;
 
+    use arrhythmianet::choose::EngineChoice;
+
     use super::*;
     use crate::acquisition::{FrameSource, open_replay};
     use crate::cli::failure::Cause;
-    use crate::model::choose::EngineChoice;
 
     #[test]
     fn a_network_says_whom_it_knows() {

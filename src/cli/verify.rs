@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::failure::{Cause, Failure};
 use super::output;
+use super::terminal::printable;
 use crate::store::{ChainHead, HeadVerdict, StoreReader, Verification};
 
 /// Findings that are printed as text; --json has the first thousand.
@@ -86,7 +87,7 @@ fn text(found: &Verification) -> String {
         let (first, last) = (anchor.first_id, anchor.last_id);
         let what = match &*anchor.what {
             "chain" => Cow::Borrowed("links"),
-            table => output::printable(table),
+            table => printable(table),
         };
         match &*anchor.reason {
             "migration" => line(format_args!(
@@ -97,16 +98,16 @@ fn text(found: &Verification) -> String {
             )),
             reason => line(format_args!(
                 "{what} {first} to {last} were deleted by retention ({})",
-                output::printable(reason)
+                printable(reason)
             )),
         }
     }
     for damage in &found.damage {
-        line(format_args!("DAMAGE: {}", output::printable(damage)));
+        line(format_args!("DAMAGE: {}", printable(damage)));
     }
     for finding in found.findings.iter().take(MOST_LINES) {
         // What the database says of itself must not make lines of its own.
-        let (table, problem) = (finding.table, output::printable(&finding.problem));
+        let (table, problem) = (finding.table, printable(&finding.problem));
         match finding.id {
             0 => line(format_args!("WRONG: {table}: {problem}")),
             id => line(format_args!("WRONG: {table} {id}: {problem}")),

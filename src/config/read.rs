@@ -2,13 +2,14 @@
 
 use toml::de::{DeTable, DeValue};
 
+use super::choices::{ChannelChoice, ConfidenceLimit, GpioLine, SocketMode};
+use super::error::ConfigError;
 use super::section::{Section, Source, integer, line_ends, number, text};
-use super::together::{Lines, check};
-use super::{
-    AcquisitionConfig, ApiConfig, ChannelChoice, ConfidenceLimit, Config, ConfigError,
-    DeviceConfig, ExplainConfig, GpioLine, LogConfig, ModelConfig, RealtimeConfig, SignalConfig,
-    SocketMode, StoreConfig,
+use super::settings::{
+    AcquisitionConfig, ApiConfig, Config, DeviceConfig, ExplainConfig, INT8_SUFFIX, LogConfig,
+    ModelConfig, RealtimeConfig, SignalConfig, StoreConfig,
 };
+use super::together::{Lines, check};
 use crate::mapped::OverflowIds;
 
 /// Data rates of the chip (SBAS502, register CONFIG1, bits DR).
@@ -23,7 +24,6 @@ const LEAD_OFF_CURRENTS_NA: [u32; 4] = [6, 22, 6000, 22_000];
 const LEAD_OFF_THRESHOLDS_PERCENT: [f64; 8] = [95.0, 92.5, 90.0, 87.5, 85.0, 80.0, 75.0, 70.0];
 /// The built-in models; with [`INT8_SUFFIX`] behind the name their int8 variants.
 const MODELS: [&str; 4] = ["v1", "v2", "v1-context", "v2-context"];
-pub(super) const INT8_SUFFIX: &str = "-int8";
 /// Lines a GPIO chip may have.
 const MAX_LINE: u32 = 1023;
 /// Longest path Linux takes, without its terminating NUL.
@@ -36,8 +36,6 @@ const MAX_CHANNEL_NAME: usize = 16;
 const MAX_ID: u32 = u32::MAX - 1;
 /// Most ids in one list.
 const MAX_IDS: usize = 64;
-/// Bits of a frame, all of which must be read in 4/5 of a sample's time.
-pub(super) const FRAME_BITS: u32 = 72;
 
 pub(super) fn read(name: &str, text: &str) -> Result<Config, ConfigError> {
     let line_ends = line_ends(text);
@@ -258,7 +256,7 @@ fn api(mut section: Section<'_>, config: &mut ApiConfig) -> Result<(), ConfigErr
     )?;
     section.integer("max_connections", &mut config.max_connections, 1..=1024)?;
     section.integer("answers_mib", &mut config.answers_mib, 4..=1024)?;
-    let unmapped = OverflowIds::of_kernel();
+    let unmapped = OverflowIds::from_kernel();
     let users = ("user", unmapped.uid);
     let groups = ("group", unmapped.gid);
     ids(&mut section, "read_uids", &mut config.read_uids, users)?;

@@ -433,7 +433,7 @@ fn every_value_that_differs_from_its_default_is_read() {
 
 #[test]
 fn every_built_in_model_can_be_chosen() {
-    for name in crate::model::builtin_models() {
+    for name in arrhythmianet::builtin_models() {
         let text = format!("[model]\nname = \"{name}\"");
         assert_eq!(Config::from_str("c", &text).unwrap().model.name, name);
     }

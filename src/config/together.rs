@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::read::{FRAME_BITS, INT8_SUFFIX};
-use super::{Config, ConfigError, EngineChoice};
+use super::choices::EngineChoice;
+use super::error::ConfigError;
+use super::settings::{Config, FRAME_BITS, INT8_SUFFIX};
 
 /// Where the keys of a file stand: line by full name, such as `device.drdy_line`. Keys that keep their
 /// defaults are not there.

@@ -5,15 +5,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use ecg_chain::{ClockRelation, Pipeline, PipelineEvent, SessionInfo};
+
+use super::clock::ClockSource;
 use super::session::{Session, SessionOutcome};
 use crate::acquisition::FrameSource;
 use crate::api::{
     ApiDeps, ApiOptions, ApiServer, ServiceState, SharedLiveStatus, SocketError, StreamHub,
 };
-use crate::pipeline::{Pipeline, PipelineEvent, SessionInfo};
-use crate::pulse::Pulse;
+use crate::liveness::Liveness;
 use crate::store::{Store, StoreError, StoreOptions, StoreWriter};
-use crate::time::ClockRelation;
 
 /// What a gateway is made of.
 #[derive(Debug, Clone)]
@@ -35,21 +36,6 @@ pub enum GatewayError {
     /// The socket.
     #[error(transparent)]
     Socket(#[from] SocketError),
-}
-
-/// Both clocks, asked for together.
-pub(super) struct ClockSource(Box<dyn Fn() -> ClockRelation + Send + Sync>);
-
-impl ClockSource {
-    pub(super) fn now(&self) -> ClockRelation {
-        (self.0)()
-    }
-}
-
-impl std::fmt::Debug for ClockSource {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("ClockSource")
-    }
 }
 
 /// A store that is written, and a socket that answers from it.
@@ -117,7 +103,7 @@ impl Gateway {
         mut self,
         now: impl Fn() -> ClockRelation + Send + Sync + 'static,
     ) -> Self {
-        self.clock = Some(ClockSource(Box::new(now)));
+        self.clock = Some(ClockSource::new(now));
         self
     }
 
@@ -129,10 +115,14 @@ impl Gateway {
 
     /// Signs of life of the gateway's own threads, by name.
     #[must_use]
-    pub fn pulses(&self) -> Vec<(&'static str, Pulse)> {
-        let mut pulses = vec![("store writer", self.writer.monitor().pulse().clone())];
-        pulses.extend(self.api.iter().map(|api| ("socket", api.pulse().clone())));
-        pulses
+    pub fn liveness(&self) -> Vec<(&'static str, Liveness)> {
+        let mut threads = vec![("store writer", self.writer.monitor().liveness().clone())];
+        threads.extend(
+            self.api
+                .iter()
+                .map(|api| ("socket", api.liveness().clone())),
+        );
+        threads
     }
 
     /// Runs `source` through `pipeline` into the store until it ends, fails or `stop` is set.
@@ -158,7 +148,7 @@ impl Gateway {
         .run(source, pipeline, observe)
     }
 
-    /// Tells the socket's clients what the service as a whole is doing.
+    /// Shows the socket's clients what the service as a whole is doing.
     pub fn announce(&self, state: ServiceState, detail: Option<String>) {
         self.live.update(|live| {
             live.state = state;

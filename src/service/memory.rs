@@ -23,7 +23,7 @@ impl MemoryLimit {
     /// The limit of this process. The shipped unit lets it be read: `/proc/self/cgroup` is there with
     /// `ProcSubset=pid`, and `ProtectControlGroups=` makes `/sys/fs/cgroup` read-only.
     #[must_use]
-    pub fn of_this_process() -> Self {
+    pub fn for_this_process() -> Self {
         Self::find(Path::new("/proc/self/cgroup"), Path::new("/sys/fs/cgroup"))
     }
 

@@ -3,31 +3,32 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use arrhythmianet::CLASS_COUNT;
+use arrhythmianet::choose::EngineNotice;
+use ecg_chain::{
+    ClockRelation, ClockWatch, Episode, Event, LabelError, MonotonicNs, Pipeline, PipelineEvent,
+    RawSample, SessionInfo,
+};
+
+use super::clock::ClockSource;
 use crate::acquisition::{
-    Acquired, AcquisitionError, CHIP, CHIP_RESTARTED, Episode, Event, FrameSource, Pace,
-    RESTART_FAILED, RawSample,
+    Acquired, AcquisitionError, CHIP, CHIP_RESTARTED, FrameSource, Pace, RESTART_FAILED,
 };
 use crate::api::{LiveStatus, ServiceState, SharedLiveStatus};
-use crate::model::CLASS_COUNT;
-use crate::model::choose::EngineNotice;
-use crate::pipeline::{LabelError, Pipeline, PipelineEvent, SessionInfo};
 use crate::store::{StoreError, StoreWriter};
-use crate::time::{ClockRelation, ClockWatch, MonotonicNs};
-
-use super::gateway::ClockSource;
 
 /// The live status is brought up to date once in this much signal time.
 const LIVE_STATUS_EVERY_NS: u64 = 200_000_000;
 
 /// While the pipeline catches up with a live source, no beat waits longer for others to be
 /// classified with it.
-const LONGEST_HOLD: Duration = Duration::from_millis(250);
+const LONGEST_PENDING: Duration = Duration::from_millis(250);
 
 /// The wall clock is compared with the monotonic one this often, in signal time.
-const LOOK_AT_CLOCK_EVERY_NS: u64 = 500_000_000;
+const CHECK_CLOCK_EVERY_NS: u64 = 500_000_000;
 
 /// How long a stopped session goes on storing what a live source had acquired by then.
-const LAST_SAMPLES: Duration = Duration::from_secs(1);
+const DRAIN_TIME: Duration = Duration::from_secs(1);
 
 /// What a session has recorded.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -91,11 +92,11 @@ struct Progress {
     live_after_ns: u64,
     recovering: bool,
     engine_changed: bool,
-    held_since: Option<Instant>,
+    pending_since: Option<Instant>,
     /// The clocks, once the session runs.
     watch: Option<ClockWatch>,
-    /// When to look at them again.
-    look_after_ns: u64,
+    /// When to compare them again.
+    check_after_ns: u64,
     store_failure: Option<StoreError>,
 }
 
@@ -172,7 +173,7 @@ impl Session<'_> {
         let ended = loop {
             if self.stop.load(Ordering::Relaxed) {
                 let since = *stopped_at.get_or_insert_with(Instant::now);
-                if source.pace() == Pace::Recorded || since.elapsed() > LAST_SAMPLES {
+                if source.pace() == Pace::Recorded || since.elapsed() > DRAIN_TIME {
                     break Ok(());
                 }
             }
@@ -182,7 +183,7 @@ impl Session<'_> {
                 Err(error) => break Err(error),
             }
         };
-        let finished = pipeline.finish(&mut |event| self.take(event, observe, progress));
+        let finished = pipeline.finish(&mut |event| self.record_event(event, observe, progress));
         self.show_engines_if_changed(pipeline, progress);
         let stored = progress.store_failure.take().map_or(Ok(()), Err);
         // The first failure tells why.
@@ -200,20 +201,20 @@ impl Session<'_> {
         observe: &mut impl FnMut(&PipelineEvent),
         progress: &mut Progress,
     ) -> Result<bool, SessionError> {
-        if !pipeline.holds_beats() {
-            progress.held_since = None;
+        if !pipeline.has_pending_beats() {
+            progress.pending_since = None;
         } else if self.is_time_to_label(source.pace(), progress) {
-            progress.held_since = None;
-            pipeline.label_held(&mut |event| self.take(event, observe, progress))?;
+            progress.pending_since = None;
+            pipeline.label_pending(&mut |event| self.record_event(event, observe, progress))?;
         }
-        self.look_at_the_clock(observe, progress);
+        self.check_clock(observe, progress);
         let Some(acquired) = source.next()? else {
             return Ok(false);
         };
         if let Acquired::Sample(sample) = &acquired {
             self.count(sample, pipeline, progress);
         }
-        let mut sink = |event: PipelineEvent| self.take(event, observe, progress);
+        let mut sink = |event: PipelineEvent| self.record_event(event, observe, progress);
         match acquired {
             Acquired::Sample(sample) => pipeline.push(&sample, &mut sink)?,
             Acquired::Gap(gap) => pipeline.gap(&gap, &mut sink)?,
@@ -228,23 +229,23 @@ impl Session<'_> {
     }
 
     /// Twice a second of signal at most: a step is stored before the samples that come after it.
-    fn look_at_the_clock(&self, observe: &mut impl FnMut(&PipelineEvent), progress: &mut Progress) {
+    fn check_clock(&self, observe: &mut impl FnMut(&PipelineEvent), progress: &mut Progress) {
         let Some(clock) = self.clock else { return };
         let newest = progress.newest.map_or(MonotonicNs(0), |(_, time)| time);
-        if newest.0 < progress.look_after_ns {
+        if newest.0 < progress.check_after_ns {
             return;
         }
-        progress.look_after_ns = newest.0.saturating_add(LOOK_AT_CLOCK_EVERY_NS);
+        progress.check_after_ns = newest.0.saturating_add(CHECK_CLOCK_EVERY_NS);
         let now = clock.now();
         let Some(watch) = &mut progress.watch else {
             return;
         };
-        let Some(step_us) = watch.look(now) else {
+        let Some(step_us) = watch.update(now) else {
             return;
         };
         let (sample, time) = progress.newest.unwrap_or((0, self.info.start.monotonic));
         let relation = now;
-        self.take(
+        self.record_event(
             PipelineEvent::Clock { relation, step_us },
             observe,
             progress,
@@ -255,17 +256,17 @@ impl Session<'_> {
             step_us.unsigned_abs() as f64 / 1e6
         );
         let event = Event::momentary(sample, time, "clock_stepped", detail);
-        self.take(PipelineEvent::Event(event), observe, progress);
+        self.record_event(PipelineEvent::Event(event), observe, progress);
     }
 
-    /// Whether beats that wait for others to be classified with have waited long enough.
+    /// Whether pending beats have waited long enough for others to be classified with.
     fn is_time_to_label(&self, pace: Pace, progress: &mut Progress) -> bool {
         match pace {
             Pace::Recorded => false,
             Pace::Live => true,
             Pace::Behind => {
-                let since = *progress.held_since.get_or_insert_with(Instant::now);
-                since.elapsed() > LONGEST_HOLD
+                let since = *progress.pending_since.get_or_insert_with(Instant::now);
+                since.elapsed() > LONGEST_PENDING
             }
         }
     }
@@ -315,7 +316,7 @@ impl Session<'_> {
         });
     }
 
-    fn take(
+    fn record_event(
         &self,
         event: PipelineEvent,
         observe: &mut impl FnMut(&PipelineEvent),
@@ -351,7 +352,7 @@ impl Session<'_> {
                 tracing::info!(kind = event.kind, sample = event.sample, "{}", event.detail);
             }
             PipelineEvent::Engine(_) => progress.engine_changed = true,
-            PipelineEvent::Ecg(_) | PipelineEvent::Clock { .. } | PipelineEvent::Detail(_) => {}
+            _ => {}
         }
         if !matches!(event, PipelineEvent::Ecg(_) | PipelineEvent::Detail(_)) {
             self.live.update(|live| live.observe(&event));

@@ -85,7 +85,7 @@ fn watch(hangup_reloads: bool) -> io::Result<Signals> {
                         continue;
                     }
                     raised.stop.store(true, Ordering::Relaxed);
-                    if insists(&mut first, Instant::now()) {
+                    if is_repeated(&mut first, Instant::now()) {
                         std::process::exit(130);
                     }
                 }
@@ -105,7 +105,7 @@ async fn next(signal: Option<&mut tokio::signal::unix::Signal>) {
 }
 
 /// Whether a signal at `now` asks again for what the one at `first` asked for; keeps the first.
-fn insists(first: &mut Option<Instant>, now: Instant) -> bool {
+fn is_repeated(first: &mut Option<Instant>, now: Instant) -> bool {
     now.duration_since(*first.get_or_insert(now)) > SAME_REQUEST
 }
 
@@ -114,11 +114,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_signal_that_comes_later_than_a_second_insists() {
+    fn only_a_signal_that_comes_later_than_a_second_ends_the_process() {
         let start = Instant::now();
         let mut first = None;
         let answers = [0, 1, 999, 1000, 1001, 5000]
-            .map(|ms| insists(&mut first, start + Duration::from_millis(ms)));
+            .map(|ms| is_repeated(&mut first, start + Duration::from_millis(ms)));
         assert_eq!(answers, [false, false, false, false, true, true]);
     }
 }

@@ -5,17 +5,18 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use arrhythmianet::{Classifier, ClassifyError, CpuSimd, Model, Outputs, Rejection};
+use ecg_chain::{
+    ClockRelation, LeadOff, MonotonicNs, Pipeline, PipelineConfig, PipelineEvent, RawSample,
+    SessionInfo, WallUs,
+};
+use ecg_signal::{ChainConfig, SampleRate};
+
 use super::{Gateway, GatewayOptions, SessionError, SessionOutcome};
 use crate::acquisition::{
-    Acquired, AcquisitionError, FrameSource, Pace, QueuedSource, RawSample, Realtime, SourceInfo,
-    open_replay,
+    Acquired, AcquisitionError, FrameSource, Pace, QueuedSource, Realtime, SourceInfo, open_replay,
 };
-use crate::ads1292::LeadOff;
-use crate::model::{Classifier, ClassifyError, CpuSimd, Model, Outputs, Rejection};
-use crate::pipeline::{Pipeline, PipelineConfig, PipelineEvent, SessionInfo};
-use crate::signal::{ChainConfig, SampleRate};
 use crate::store::{StoreOptions, StoreReader};
-use crate::time::{ClockRelation, MonotonicNs, WallUs};
 
 fn model() -> Arc<Model> {
     Arc::new(Model::load("v2").unwrap())
@@ -152,6 +153,8 @@ impl House {
             sample_rate_hz: from.sample_rate_hz,
             uv_per_code: from.uv_per_code,
             leads: ["I".to_owned(), "II".to_owned()],
+            mains: None,
+            channel: None,
             start: from.start,
             model: "v2".to_owned(),
             engine: "observed".to_owned(),

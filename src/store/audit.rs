@@ -2,16 +2,15 @@
 
 use std::collections::VecDeque;
 
+use ecg_chain::{MonotonicNs, WallUs};
 use rusqlite::{Connection, Row, params};
 
-use crate::time::{MonotonicNs, WallUs};
-
-use super::error::Context;
-use super::parse::{RowError, unsigned};
+use super::error::{Context, RowError, StoreError};
+use super::parse::unsigned;
+use super::reader::{RowFilter, StoreReader};
 use super::rows::{from_sql, to_sql};
-use super::{RowFilter, StoreError, StoreReader};
 
-/// Rows that wait in memory at most; beyond it the oldest are let go, and counted.
+/// Rows that wait in memory at most; beyond it the oldest are dropped, and counted.
 const MOST_WAITING: usize = 1_000;
 /// Rows kept of what was read, and as many of everything else, so that reading much does not push out
 /// who was refused.
@@ -100,7 +99,7 @@ pub struct StoredAudit {
 #[derive(Debug, Default)]
 pub(super) struct AuditQueue {
     rows: VecDeque<AuditRow>,
-    /// Let go since the last commit, and when the newest of them was noted.
+    /// Dropped since the last commit, and when the newest of them was noted.
     lost: Option<(u64, WallUs, MonotonicNs)>,
     since_tidy: usize,
 }
@@ -200,15 +199,11 @@ impl StoreReader {
     /// # Errors
     /// [`StoreError`] of the read.
     pub fn audit(&self, filter: &RowFilter) -> Result<Vec<StoredAudit>, StoreError> {
+        let (from, until) = filter.wall_us();
         self.rows(
             "SELECT id, wall_us, monotonic_ns, uid, gid, pid, kind, what, outcome, count \
              FROM audit WHERE id > ?1 AND wall_us >= ?2 AND wall_us < ?3 ORDER BY id LIMIT ?4",
-            params![
-                filter.after_id,
-                filter.from.map_or(i64::MIN, |from| from.0),
-                filter.until.map_or(i64::MAX, |until| until.0),
-                filter.limit
-            ],
+            params![filter.after_id, from, until, filter.limit],
             stored,
         )
     }

@@ -2,38 +2,15 @@
 
 use std::sync::Arc;
 
+use ecg_chain::{ClockRelation, MonotonicNs, SessionInfo, WallUs};
 use rusqlite::{Connection, TransactionBehavior};
 
-use crate::pipeline::{Event, Gap, LabelledBeat, SessionInfo};
-use crate::time::{ClockRelation, MonotonicNs, WallUs};
-
-use super::StoreError;
 use super::audit::AuditQueue;
 use super::chain::{self, Chain, ChainHead, Kind};
-use super::error::Context;
-use super::outage::{Backlog, MapsWaiting};
+use super::error::{Context, StoreError};
+use super::pending::{Backlog, LabelSource, PendingMaps, PendingRow};
 use super::rows::{Commit, CommittedRow, Leads, SessionCounts, StoredBeat, StoredEvent, StoredGap};
-use super::saliency::StoredSaliency;
-use super::statements::{EncodedBlock, Statements};
-
-/// A row waiting for its commit.
-pub(super) enum Waiting {
-    Beat(LabelledBeat, Decider),
-    Gap(Gap),
-    Event(Event),
-    Block(EncodedBlock),
-    /// How the clocks stand to each other from here on, and by how much the wall clock stepped.
-    Clock(ClockRelation, i64),
-    /// Of the newest beat; its own id is not known yet.
-    Saliency(Box<StoredSaliency>),
-}
-
-/// Who labelled a beat.
-#[derive(Clone, PartialEq, Eq)]
-pub(super) struct Decider {
-    pub(super) model: Arc<str>,
-    pub(super) engine: Arc<str>,
-}
+use super::statements::Statements;
 
 /// The session being recorded.
 pub(super) struct OpenSession {
@@ -43,7 +20,7 @@ pub(super) struct OpenSession {
     /// How the clocks stand to each other.
     pub(super) clocks: Clocks,
     /// Who labels beats from here on.
-    pub(super) decider: Decider,
+    pub(super) label_source: LabelSource,
     /// Whether its row says how it ended.
     pub(super) ended: bool,
 }
@@ -108,8 +85,8 @@ struct Progress<'a> {
     chain: Chain<'a>,
     session: i64,
     leads: Leads,
-    /// The last beat's decider and its row.
-    decider: Option<(Decider, i64)>,
+    /// The last beat's label source and its row.
+    label_source: Option<(LabelSource, i64)>,
     newest_beat: i64,
     clocks: Clocks,
     counts: SessionCounts,
@@ -122,7 +99,7 @@ pub(super) struct Batch<'a> {
     /// The most rows of the backlog that are taken.
     pub(super) most: usize,
     /// Maps made on request.
-    pub(super) maps: &'a MapsWaiting,
+    pub(super) maps: &'a PendingMaps,
     /// Who asked for what.
     pub(super) audit: &'a AuditQueue,
     /// Whether rows get links of the chain; off in benchmarks alone.
@@ -150,8 +127,8 @@ pub(super) fn commit_batch(
     let row = match session.row {
         Some(row) => row,
         None => {
-            let decider = statements.decider(&session.info.model, &session.info.engine)?;
-            let row = statements.session(&session.info, decider)?;
+            let source = statements.label_source(&session.info.model, &session.info.engine)?;
+            let row = statements.session(&session.info, source)?;
             statements.link(&mut chain, row, Kind::Session, row, || {
                 chain::session(row, &session.info)
             })?;
@@ -173,17 +150,17 @@ pub(super) fn commit_batch(
         chain,
         session: row,
         leads: Leads::new(&session.info),
-        decider: None,
+        label_source: None,
         newest_beat: before.beat,
         clocks: session.clocks,
         counts: SessionCounts::default(),
         rows: Vec::with_capacity(rows),
     };
-    if let Some(row) = backlog.let_go().clock() {
+    if let Some(row) = backlog.dropped().clock() {
         progress.write(&row)?;
     }
-    if let Some(gap) = backlog.let_go().gap() {
-        progress.write(&Waiting::Gap(gap))?;
+    if let Some(gap) = backlog.dropped().gap() {
+        progress.write(&PendingRow::Gap(gap))?;
     }
     for row in backlog.oldest(rows) {
         progress.write(row)?;
@@ -240,12 +217,14 @@ pub(super) fn end_session(
 }
 
 impl Progress<'_> {
-    fn decider(&mut self, decider: &Decider) -> Result<i64, StoreError> {
-        match &self.decider {
-            Some((known, row)) if known == decider => Ok(*row),
+    fn label_source(&mut self, source: &LabelSource) -> Result<i64, StoreError> {
+        match &self.label_source {
+            Some((known, row)) if known == source => Ok(*row),
             _ => {
-                let row = self.statements.decider(&decider.model, &decider.engine)?;
-                self.decider = Some((decider.clone(), row));
+                let row = self
+                    .statements
+                    .label_source(&source.model, &source.engine)?;
+                self.label_source = Some((source.clone(), row));
                 Ok(row)
             }
         }
@@ -261,28 +240,28 @@ impl Progress<'_> {
             .link(&mut self.chain, self.session, kind, row, digest)
     }
 
-    fn write(&mut self, row: &Waiting) -> Result<(), StoreError> {
+    fn write(&mut self, row: &PendingRow) -> Result<(), StoreError> {
         let (statements, session) = (self.statements, self.session);
         match row {
-            Waiting::Beat(beat, decider) => {
+            PendingRow::Beat(beat, source) => {
                 let r_wall = self.clocks.wall_at(beat.r_time);
-                let decider_row = self.decider(decider)?;
-                self.newest_beat = statements.beat(session, r_wall, decider_row, beat)?;
+                let source_row = self.label_source(source)?;
+                self.newest_beat = statements.beat(session, r_wall, source_row, beat)?;
                 self.counts.beats_by_class[beat.class.index()] += 1;
                 self.counts.unclassifiable += u64::from(beat.unclassifiable.is_some());
                 let stored = StoredBeat {
                     id: self.newest_beat,
                     session,
                     r_wall,
-                    model: Arc::clone(&decider.model),
-                    engine: Arc::clone(&decider.engine),
-                    lead: self.leads.of(beat.channel),
+                    model: Arc::clone(&source.model),
+                    engine: Arc::clone(&source.engine),
+                    lead: self.leads.lead(beat.channel),
                     beat: beat.clone(),
                 };
                 self.link(Kind::Beat, stored.id, || chain::beat(&stored))?;
                 self.rows.push(CommittedRow::Beat(stored));
             }
-            Waiting::Gap(gap) => {
+            PendingRow::Gap(gap) => {
                 let wall = self.clocks.wall_at(gap.time);
                 let id = statements.gap(session, wall, self.newest_beat, gap)?;
                 self.counts.gaps += 1;
@@ -300,7 +279,7 @@ impl Progress<'_> {
                 self.link(Kind::Gap, id, || chain::gap(&stored))?;
                 self.rows.push(CommittedRow::Gap(stored));
             }
-            Waiting::Event(event) => {
+            PendingRow::Event(event) => {
                 let wall = self.clocks.wall_at(event.time);
                 let id = statements.event(session, wall, self.newest_beat, event)?;
                 self.counts.events += 1;
@@ -314,15 +293,15 @@ impl Progress<'_> {
                 self.link(Kind::Event, id, || chain::event(&stored))?;
                 self.rows.push(CommittedRow::Event(stored));
             }
-            Waiting::Clock(relation, step_us) => {
+            PendingRow::Clock(relation, step_us) => {
                 let id = statements.clock_relation(session, *relation, *step_us)?;
                 self.link(Kind::Clock, id, || {
                     chain::clock(id, session, *relation, *step_us)
                 })?;
                 self.clocks.step(*relation);
             }
-            Waiting::Saliency(row) => statements.saliency(self.newest_beat, row)?,
-            Waiting::Block(block) => {
+            PendingRow::Saliency(row) => statements.saliency(self.newest_beat, row)?,
+            PendingRow::Block(block) => {
                 let id = statements.block(session, block)?;
                 self.link(Kind::Ecg, id, || chain::ecg(id, session, block))?;
                 self.counts.samples += block.samples;

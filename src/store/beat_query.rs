@@ -13,14 +13,14 @@
 //! more are taken on both sides, because two beats on either side of a step may be labelled the wrong
 //! way round.
 
+use arrhythmianet::{BeatClass, CLASS_COUNT};
+use ecg_chain::WallUs;
 use rusqlite::{OptionalExtension, params, params_from_iter, types::Value};
 
-use crate::model::{BeatClass, CLASS_COUNT};
-use crate::time::WallUs;
-
+use super::error::StoreError;
 use super::parse::{BEAT_COLUMNS, beat};
-use super::rows::class_to_sql;
-use super::{StoreError, StoreReader, StoredBeat};
+use super::reader::StoreReader;
+use super::rows::{StoredBeat, class_to_sql};
 
 /// Beats may be labelled out of the order of their R peaks by no more than this. Labels are at most
 /// 1 s old; this is far above.
@@ -251,24 +251,20 @@ pub(super) fn sql(classes: usize, unclassifiable: Option<bool>) -> String {
     } else {
         "NOT INDEXED"
     };
-    if classes == 0 {
+    let numbers = 7..7 + classes;
+    if classes == 0 || unclassifiable == Some(true) {
+        let names: Vec<_> = numbers.map(|number| format!("?{number}")).collect();
+        let named = match names.len() {
+            0 => String::new(),
+            _ => format!(" AND b.class IN ({})", names.join(", ")),
+        };
         return format!(
             "SELECT {BEAT_COLUMNS} FROM beats b {by_id} JOIN deciders d ON d.id = b.decider \
-             WHERE {bounds} ORDER BY b.id LIMIT ?5"
-        );
-    }
-    if unclassifiable == Some(true) {
-        let named: Vec<_> = (7..7 + classes)
-            .map(|number| format!("?{number}"))
-            .collect();
-        return format!(
-            "SELECT {BEAT_COLUMNS} FROM beats b {by_id} JOIN deciders d ON d.id = b.decider \
-             WHERE {bounds} AND b.class IN ({}) ORDER BY b.id LIMIT ?5",
-            named.join(", ")
+             WHERE {bounds}{named} ORDER BY b.id LIMIT ?5"
         );
     }
     // one index walk per class, merged by id: a rare class costs what it returns
-    let parts: Vec<_> = (7..7 + classes)
+    let parts: Vec<_> = numbers
         .map(|number| {
             format!(
                 "SELECT {BEAT_COLUMNS} FROM beats b INDEXED BY beats_by_class \

@@ -7,16 +7,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::time::WallUs;
+use ecg_chain::WallUs;
 
-use super::error::Context;
-use super::writer::WriterMonitor;
-use super::{StoreError, StoreReader};
+use super::error::{Context, StoreError};
+use super::monitor::WriterMonitor;
+use super::options::Checkup;
+use super::reader::StoreReader;
 
 /// Longest sleep between two looks at whether it is to stop.
 const NAP: Duration = Duration::from_millis(50);
 /// Steps of SQLite (a page, or some columns of a row) between two looks at the clock.
-const STEPS_A_LOOK: i32 = 64;
+const STEPS_PER_LOOK: i32 = 64;
 /// It works this long and then rests: a fifth of the time, and of what the medium reads.
 const BURST: Duration = Duration::from_millis(5);
 const REST: Duration = Duration::from_millis(20);
@@ -24,28 +25,6 @@ const REST: Duration = Duration::from_millis(20);
 const LONGEST_TABLE: Duration = Duration::from_secs(3_600);
 /// Findings that are told.
 const MOST_FINDINGS: u32 = 5;
-
-/// When the file is checked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Checkup {
-    /// After the start.
-    pub first: Duration,
-    /// After the end of the check before.
-    pub every: Duration,
-}
-
-/// What the checks in the background have found.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct CheckupStatus {
-    /// Checks since the start; the log names tables that took too long for them.
-    pub finished: u64,
-    /// Checks that found damage since the start.
-    pub damaged: u64,
-    /// When the last one ended.
-    pub last: Option<WallUs>,
-    /// What it found, where it found damage.
-    pub damage: Option<String>,
-}
 
 /// The thread that checks; it ends when this is dropped.
 #[derive(Debug)]
@@ -175,7 +154,7 @@ pub(super) fn check(
         let mut burst = began;
         connection
             .progress_handler(
-                STEPS_A_LOOK,
+                STEPS_PER_LOOK,
                 Some(move || {
                     if burst.elapsed() < BURST {
                         return false;

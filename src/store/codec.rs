@@ -13,9 +13,8 @@
 //! protobuf `sint32`) and written as LEB128. Differences wrap at 32 bits, so every `i32` comes back
 //! exactly. An encoding byte of any other value belongs to a later version and is refused.
 
+use ecg_chain::CHANNEL_COUNT;
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
-
-use crate::pipeline::CHANNEL_COUNT;
 
 /// Most samples per channel in one blob; longer blocks are split before they are stored.
 pub const MAX_BLOCK_SAMPLES: usize = 65_536;
@@ -318,13 +317,13 @@ impl Bytes<'_> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
     use proptest::prelude::*;
 
     /// Drift, QRS-like ramps and converter noise of about 27 codes RMS (1.3 µV at gain 6).
     #[allow(clippy::cast_possible_truncation)]
-    pub(in crate::store) fn ecg_like(samples: i32) -> Vec<[i32; 2]> {
+    fn ecg_like(samples: i32) -> Vec<[i32; 2]> {
         let mut state = 1_u32;
         let mut uniform = move || {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

@@ -6,28 +6,28 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, TransactionBehavior};
 
-use crate::pulse::Pulse;
+use crate::liveness::Liveness;
 
-use super::StoreError;
 use super::chain::{Interrupted, note_ids_passed_over};
-use super::error::Context;
+use super::descriptor::{Inode, SharedFile, inode};
+use super::error::{Context, StoreError};
 use super::file::{
-    Fresh, beside, check_header, check_held, hold, lock, refuse_newer, resolve, take_lock_file,
+    Fresh, beside, check_file, check_header, check_version, io, lock, open_shared, resolve,
+    take_lock_file,
 };
-use super::held::{Held, Inode, inode};
 use super::ids::{GivenIds, Reserved, after_all_before};
-use super::migrate::{APPLICATION_ID, STEPS, migrate, version};
-use super::open::{StoreOptions, Synchronous, no_mutex};
-use super::quarantine::{DAMAGED, Quarantined, aside_name, copy, move_aside};
+use super::migrate::{APPLICATION_ID, STEPS, migrate};
+use super::options::{READ_ONLY, READ_WRITE, StoreOptions, Synchronous};
+use super::quarantine::{DAMAGED, Quarantined, copy, free_name, move_to_quarantine};
 use super::watch::{Replaced, Seen};
 
 /// Not more often than this is a database quarantined: a medium that damages every file is no reason to
 /// fill it with them.
 const QUARANTINE_AT_MOST_EVERY: Duration = Duration::from_secs(60);
 /// Files that get the database's name while it is taken are looked at this often.
-const PATIENCE: u32 = 8;
+const ATTEMPTS: u32 = 8;
 /// Steps of SQLite's machine between two signs of life: milliseconds.
 const STEPS_BETWEEN_BEATS: i32 = 100_000;
 
@@ -41,8 +41,8 @@ pub(super) struct Database {
     options: StoreOptions,
     connection: Option<Connection>,
     /// The file the connection writes to, locked. `None` while it cannot be reached.
-    held: Option<Held>,
-    /// The lock of older programs; held, never read. `None` while the file system does not let a lock
+    file: Option<SharedFile>,
+    /// The lock of older programs; kept open, never read. `None` while the file system does not let a lock
     /// file be made.
     lock_file: Option<File>,
     /// Whether a lock file was here before this process came.
@@ -60,7 +60,7 @@ pub(super) struct Database {
     crash_cleared: bool,
     quarantined_at: Option<Instant>,
     /// The writer thread's sign of life, for what takes long.
-    pulse: Pulse,
+    pulse: Liveness,
     /// What happened on opening, for the first session: kind and detail.
     notes: Vec<(&'static str, String)>,
 }
@@ -88,7 +88,7 @@ impl Database {
             path,
             options,
             connection: None,
-            held: None,
+            file: None,
             lock_file: None,
             was_here,
             seen: None,
@@ -98,7 +98,7 @@ impl Database {
             reserved: None,
             crash_cleared: false,
             quarantined_at: None,
-            pulse: Pulse::default(),
+            pulse: Liveness::default(),
             notes: Vec::new(),
         };
         let error = match database.reopen() {
@@ -108,7 +108,7 @@ impl Database {
         if !bridges || !(error.is_transient() || error.is_damage()) {
             return Err(error);
         }
-        if database.held.is_some() && database.lock_file.is_some() && error.is_damage() {
+        if database.file.is_some() && database.lock_file.is_some() && error.is_damage() {
             match database.quarantine() {
                 Ok(quarantined) => return Ok((database, Some((quarantined, error)))),
                 Err(error) if error.is_transient() => {}
@@ -128,7 +128,7 @@ impl Database {
     }
 
     /// Beats this pulse from now on, while something takes long.
-    pub(super) fn set_pulse(&mut self, pulse: Pulse) {
+    pub(super) fn set_pulse(&mut self, pulse: Liveness) {
         self.pulse = pulse;
     }
 
@@ -155,10 +155,7 @@ impl Database {
         };
         match &mut self.connection {
             Some(connection) => Ok((connection, context)),
-            None => Err(StoreError::Io {
-                path: self.path.clone(),
-                source: std::io::ErrorKind::NotConnected.into(), // `reopen` has just made one
-            }),
+            None => Err(io(&self.path)(std::io::ErrorKind::NotConnected.into())),
         }
     }
 
@@ -173,8 +170,8 @@ impl Database {
     /// [`StoreError::Replaced`]; the connection stays, because it may be all that still has the rows.
     /// [`StoreError::Io`] where the files cannot be looked at.
     pub(super) fn check(&mut self) -> Result<(), StoreError> {
-        let (Some(connection), Some(held), Some(seen)) =
-            (&self.connection, &self.held, &mut self.seen)
+        let (Some(connection), Some(file), Some(seen)) =
+            (&self.connection, &self.file, &mut self.seen)
         else {
             return Ok(());
         };
@@ -182,7 +179,7 @@ impl Database {
             if folder_of(&self.path) != self.folder {
                 return Err(medium_gone(&self.path));
             }
-            self.replaced = seen.look(&self.path, held, connection)?;
+            self.replaced = seen.look(&self.path, file, connection)?;
         }
         let Some(replaced) = &self.replaced else {
             return Ok(());
@@ -207,8 +204,7 @@ impl Database {
     fn is_whole(&self) -> bool {
         let pulse = self.pulse.clone();
         let look = || -> rusqlite::Result<bool> {
-            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | no_mutex();
-            let mut connection = Connection::open_with_flags(&self.path, flags)?;
+            let mut connection = Connection::open_with_flags(&self.path, READ_ONLY)?;
             connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
             let alive = move || {
                 pulse.beat();
@@ -235,8 +231,8 @@ impl Database {
 
     /// Takes note of the files as a checkpoint of our own has left them.
     pub(super) fn note_checkpoint(&mut self) {
-        if let (Some(connection), Some(held)) = (&self.connection, &self.held) {
-            match Seen::now(&self.path, held, connection) {
+        if let (Some(connection), Some(file)) = (&self.connection, &self.file) {
+            match Seen::now(&self.path, file, connection) {
                 Ok(seen) => self.seen = Some(seen),
                 // the next look finds it
                 Err(error) => tracing::debug!(%error, "no look after a checkpoint"),
@@ -313,17 +309,17 @@ impl Database {
             };
             Some((self.build(&fresh, &ids)?, ids))
         };
-        let mut aside = None;
+        let mut moved_to = None;
         let mut published = None;
-        for _ in 0..PATIENCE {
+        for _ in 0..ATTEMPTS {
             // what lies there now may be another daemon's, which is not to be driven away
-            let mut there = hold(&self.path).ok();
+            let mut there = open_shared(&self.path).ok();
             if let Some(there) = &mut there
-                && self.held.as_ref().map(Held::inode) != Some(there.inode())
+                && self.file.as_ref().map(SharedFile::inode) != Some(there.inode())
                 && let Err(error) = lock(&self.path, there)
             {
                 if whole {
-                    let saved = fresh.publish_as(&aside_name(&self.path, DAMAGED))?;
+                    let saved = fresh.publish_as(&free_name(&self.path, DAMAGED))?;
                     tracing::error!(
                         "the rows of a replaced database are saved as {}",
                         saved.display()
@@ -333,17 +329,17 @@ impl Database {
                 }
                 return Err(error);
             }
-            aside = aside.or(move_aside(&self.path)?);
+            moved_to = moved_to.or(move_to_quarantine(&self.path)?);
             published = fresh.publish(false)?;
             if published.is_some() {
                 break;
             }
         }
-        let Some(held) = published else {
+        let Some(file) = published else {
             return Err(self.never_still());
         };
         self.forget();
-        self.held = Some(held); // and the lock of the one before is free only now
+        self.file = Some(file); // and the lock of the one before is free only now
         self.quarantined_at = Some(Instant::now());
         self.replaced = None;
         if let Some((epoch, ids)) = built {
@@ -353,7 +349,10 @@ impl Database {
         if let Err(error) = self.reopen() {
             tracing::warn!(%error, "the fresh database cannot be written yet");
         }
-        Ok(Quarantined { aside, whole })
+        Ok(Quarantined {
+            path: moved_to,
+            whole,
+        })
     }
 
     /// Copies what the connection still sees of a replaced database into `fresh`; whether all of it.
@@ -371,10 +370,7 @@ impl Database {
             let _ = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
         }
         let copied = copy(connection, fresh.at(), &|| self.pulse.beat()).and_then(|()| {
-            let copy = Connection::open_with_flags(
-                fresh.at(),
-                OpenFlags::SQLITE_OPEN_READ_ONLY | no_mutex(),
-            )?;
+            let copy = Connection::open_with_flags(fresh.at(), READ_ONLY)?;
             Ok(GivenIds::read(&copy)?.reaches(&self.given))
         });
         match copied {
@@ -388,7 +384,7 @@ impl Database {
 
     /// Opens the file and makes it ready to be written, having made it where there is none.
     fn reopen(&mut self) -> Result<(), StoreError> {
-        self.take_file()?;
+        self.open_file()?;
         let context = Context {
             path: &self.path,
             busy_timeout: self.options.busy_timeout,
@@ -415,17 +411,17 @@ impl Database {
             .map_err(preparing)?
             .or_larger(&self.given);
         self.reserved = None;
-        if let Some(held) = &self.held {
-            self.seen = Some(Seen::now(&self.path, held, &connection)?);
+        if let Some(file) = &self.file {
+            self.seen = Some(Seen::now(&self.path, file, &connection)?);
         }
         self.connection = Some(connection);
         self.reserve()
     }
 
-    /// Holds the file as its one writer, having made it where there is none.
-    fn take_file(&mut self) -> Result<(), StoreError> {
-        for _ in 0..PATIENCE {
-            let mut held = match (&self.held, hold(&self.path)) {
+    /// Opens the file as its one writer, having made it where there is none.
+    fn open_file(&mut self) -> Result<(), StoreError> {
+        for _ in 0..ATTEMPTS {
+            let mut file = match (&self.file, open_shared(&self.path)) {
                 (Some(_), Err(StoreError::Io { source, .. }))
                     if source.kind() == std::io::ErrorKind::NotFound =>
                 {
@@ -447,25 +443,25 @@ impl Database {
                 }
                 (_, Err(error)) => return Err(error),
                 // whether it is the same database is seen when it is open
-                (Some(mine), Ok(held)) if mine.inode() != held.inode() => held,
+                (Some(mine), Ok(file)) if mine.inode() != file.inode() => file,
                 (Some(mine), Ok(_)) => {
-                    check_held(&self.path, mine)?;
+                    check_file(&self.path, mine)?;
                     return self.take_lock_file();
                 }
-                (None, Ok(held)) => held,
+                (None, Ok(file)) => file,
             };
-            lock(&self.path, &mut held)?;
-            if !held.is_at(&self.path) {
+            lock(&self.path, &mut file)?;
+            if !file.is_at(&self.path) {
                 continue; // replaced between the two steps
             }
-            let checked = check_held(&self.path, &held);
+            let checked = check_file(&self.path, &file);
             if matches!(checked, Ok(false)) {
                 if self.begin(true)? {
                     return Ok(());
                 }
                 continue;
             }
-            let names = held.ask(File::metadata).map_or(1, |metadata| {
+            let names = file.ask(File::metadata).map_or(1, |metadata| {
                 std::os::unix::fs::MetadataExt::nlink(&metadata)
             });
             if names > 1 && !self.was_here {
@@ -474,7 +470,7 @@ impl Database {
                     names,
                 });
             }
-            self.held = Some(held);
+            self.file = Some(file);
             self.folder = folder_of(&self.path);
             self.take_lock_file()?;
             return checked.map(drop);
@@ -490,10 +486,9 @@ impl Database {
     }
 
     fn never_still(&self) -> StoreError {
-        StoreError::Io {
-            path: self.path.clone(),
-            source: std::io::Error::other("another program goes on putting files in its place"),
-        }
+        io(&self.path)(std::io::Error::other(
+            "another program goes on putting files in its place",
+        ))
     }
 
     /// Begins a database where there is none, or an empty file; false where there is one meanwhile.
@@ -503,8 +498,8 @@ impl Database {
         let reserved = Reserved::read(&self.path);
         let ids = after_all_before(&self.path, reserved.as_ref());
         let epoch = self.build(&fresh, &ids)?;
-        self.held = fresh.publish(over_empty)?;
-        let begun = self.held.is_some();
+        self.file = fresh.publish(over_empty)?;
+        let begun = self.file.is_some();
         if begun {
             self.epoch = Some(epoch);
             self.given = ids;
@@ -533,7 +528,7 @@ impl Database {
         build().map_err(|error| context.explain("creating", error))
     }
 
-    /// The most ids of a table that one commit gives: a row each, what stands for rows let go, and a
+    /// The most ids of a table that one commit gives: a row each, what stands for dropped rows, and a
     /// session with its clock.
     fn most_ids(&self) -> i64 {
         i64::try_from(self.options.commit_rows)
@@ -568,13 +563,10 @@ fn folder_of(path: &Path) -> Option<Inode> {
 
 /// A mount point without its medium is a folder like any other: nothing is to be begun there.
 fn medium_gone(path: &Path) -> StoreError {
-    StoreError::Io {
-        path: path.to_owned(),
-        source: std::io::Error::new(
-            std::io::ErrorKind::NotFound,
-            "its folder is another one than before: is the medium mounted?",
-        ),
-    }
+    io(path)(std::io::Error::new(
+        std::io::ErrorKind::NotFound,
+        "its folder is another one than before: is the medium mounted?",
+    ))
 }
 
 fn epoch(connection: &Connection) -> rusqlite::Result<String> {
@@ -615,15 +607,6 @@ fn meet(
     Ok(note)
 }
 
-pub(super) fn check_version(
-    context: &Context<'_>,
-    connection: &Connection,
-) -> Result<i64, StoreError> {
-    let found = version(connection).map_err(|error| context.explain("reading", error))?;
-    refuse_newer(context.path, found)?;
-    Ok(found)
-}
-
 /// Opens an existing database for writing.
 /// `known`: its epoch and the ids it must have given, where it was open before.
 fn connect(
@@ -631,9 +614,8 @@ fn connect(
     options: &StoreOptions,
     known: Option<(&String, &GivenIds)>,
 ) -> Result<Connection, StoreError> {
-    let mut connection =
-        Connection::open_with_flags(context.path, OpenFlags::SQLITE_OPEN_READ_WRITE | no_mutex())
-            .map_err(|error| context.explain("opening", error))?;
+    let mut connection = Connection::open_with_flags(context.path, READ_WRITE)
+        .map_err(|error| context.explain("opening", error))?;
     connection
         .busy_timeout(options.busy_timeout)
         .map_err(|error| context.explain("opening", error))?;

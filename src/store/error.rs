@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use super::codec::CodecError;
-use super::parse::RowError;
 
 /// An error of the store.
 #[derive(Debug, thiserror::Error)]
@@ -159,6 +158,15 @@ pub enum StoreError {
         /// Whether that was [`StoreError::Locked`].
         locked: bool,
     },
+}
+
+/// Why a row could not be read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RowError {
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// Turns SQLite's answers into [`StoreError`]s of one database.

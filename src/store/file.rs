@@ -8,14 +8,16 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
-use super::StoreError;
-use super::held::{Held, MODE};
-use super::migrate::{APPLICATION_ID, SCHEMA_VERSION};
+use rusqlite::Connection;
+
+use super::descriptor::{MODE, SharedFile};
+use super::error::{Context, StoreError};
+use super::migrate::{APPLICATION_ID, SCHEMA_VERSION, version};
 
 /// Bytes of the header of an SQLite file.
 pub(super) const HEADER_BYTES: usize = 100;
 
-pub(super) fn refuse_newer(path: &Path, found: i64) -> Result<(), StoreError> {
+fn refuse_newer(path: &Path, found: i64) -> Result<(), StoreError> {
     if found > SCHEMA_VERSION {
         return Err(StoreError::NewerSchema {
             path: path.to_owned(),
@@ -24,6 +26,16 @@ pub(super) fn refuse_newer(path: &Path, found: i64) -> Result<(), StoreError> {
         });
     }
     Ok(())
+}
+
+/// The schema version of a database, refused where it is newer than this program.
+pub(super) fn check_version(
+    context: &Context<'_>,
+    connection: &Connection,
+) -> Result<i64, StoreError> {
+    let found = version(connection).map_err(|error| context.explain("reading", error))?;
+    refuse_newer(context.path, found)?;
+    Ok(found)
 }
 
 /// Explains an answer of the operating system about this file.
@@ -64,13 +76,13 @@ pub(super) fn resolve(path: &Path) -> Result<PathBuf, StoreError> {
     Ok(folder.join(name))
 }
 
-/// Holds the file at `path`.
+/// Opens the file at `path`, or shares its descriptor.
 ///
 /// # Errors
 /// [`StoreError::Io`], also where there is none; [`StoreError::NotADatabase`] for folders, devices and
 /// the like.
-pub(super) fn hold(path: &Path) -> Result<Held, StoreError> {
-    Held::open(path).map_err(|error| match error.kind() {
+pub(super) fn open_shared(path: &Path) -> Result<SharedFile, StoreError> {
+    SharedFile::open(path).map_err(|error| match error.kind() {
         ErrorKind::InvalidInput => StoreError::NotADatabase {
             path: path.to_owned(),
         },
@@ -78,9 +90,9 @@ pub(super) fn hold(path: &Path) -> Result<Held, StoreError> {
     })
 }
 
-/// The first bytes of a held file, fewer where it is shorter.
-pub(super) fn head(held: &Held) -> std::io::Result<Vec<u8>> {
-    held.ask(|file| {
+/// The first bytes of a file, fewer where it is shorter.
+pub(super) fn head(file: &SharedFile) -> std::io::Result<Vec<u8>> {
+    file.ask(|file| {
         let mut head = vec![0; HEADER_BYTES];
         let mut filled = 0;
         while filled < head.len() {
@@ -96,24 +108,24 @@ pub(super) fn head(held: &Held) -> std::io::Result<Vec<u8>> {
     })
 }
 
-/// As [`check_held`], for a file nobody has opened yet; false also where there is none.
+/// As [`check_file`], for a file nobody has opened yet; false also where there is none.
 pub(super) fn check_header(path: &Path) -> Result<bool, StoreError> {
-    match hold(path) {
+    match open_shared(path) {
         Err(StoreError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
-        Ok(held) => check_held(path, &held),
+        Ok(file) => check_file(path, &file),
     }
 }
 
 /// Looks at the first 100 bytes without SQLite, so that a foreign file is certainly not touched.
 /// False where it is empty. The application id is always in the main file: it is written before the file
 /// gets its name. A schema version may still be in the write-ahead log only;
-/// [`super::database::check_version`] asks SQLite about that.
-pub(super) fn check_held(path: &Path, held: &Held) -> Result<bool, StoreError> {
+/// [`check_version`] asks SQLite about that.
+pub(super) fn check_file(path: &Path, file: &SharedFile) -> Result<bool, StoreError> {
     const MAGIC: &[u8; 16] = b"SQLite format 3\0";
     const USER_VERSION_AT: usize = 60; // SQLite file format, section 1.3
     const APPLICATION_ID_AT: usize = 68;
-    let header = head(held).map_err(io(path))?;
+    let header = head(file).map_err(io(path))?;
     if header.is_empty() {
         return Ok(false);
     }
@@ -157,13 +169,13 @@ pub(super) fn sync_folder(path: &Path) -> Result<(), StoreError> {
         .map_err(io(folder))
 }
 
-/// Makes this process the writer of a held file: by a lock on the file itself, which all its names and
+/// Makes this process the writer of a file: by a lock on the file itself, which all its names and
 /// mounts share.
 ///
 /// # Errors
 /// [`StoreError::InUse`], [`StoreError::Io`].
-pub(super) fn lock(path: &Path, held: &mut Held) -> Result<(), StoreError> {
-    if held.lock().map_err(io(path))? {
+pub(super) fn lock(path: &Path, file: &mut SharedFile) -> Result<(), StoreError> {
+    if file.lock().map_err(io(path))? {
         return Ok(());
     }
     let beside = beside(path, ".lock");
@@ -226,7 +238,7 @@ pub(super) fn take_lock_file(path: &Path) -> Result<File, StoreError> {
 pub(super) struct Fresh {
     path: PathBuf,
     at: PathBuf,
-    held: Option<Held>,
+    file: Option<SharedFile>,
 }
 
 impl Fresh {
@@ -237,13 +249,13 @@ impl Fresh {
     pub(super) fn begin(path: &Path) -> Result<Self, StoreError> {
         let at = beside(path, ".new");
         loop {
-            let mut held = Held::create(&at).map_err(io(&at))?;
-            lock(path, &mut held)?;
-            if held.is_at(&at) {
+            let mut file = SharedFile::create(&at).map_err(io(&at))?;
+            lock(path, &mut file)?;
+            if file.is_at(&at) {
                 let fresh = Self {
                     path: path.to_owned(),
                     at,
-                    held: Some(held),
+                    file: Some(file),
                 };
                 fresh.clear()?;
                 return Ok(fresh);
@@ -268,8 +280,8 @@ impl Fresh {
                 _ => {}
             }
         }
-        match &self.held {
-            Some(held) => held.ask(|file| file.set_len(0)).map_err(io(&self.at)),
+        match &self.file {
+            Some(file) => file.ask(|file| file.set_len(0)).map_err(io(&self.at)),
             None => Ok(()),
         }
     }
@@ -278,7 +290,7 @@ impl Fresh {
     ///
     /// # Errors
     /// [`StoreError::Io`].
-    pub(super) fn publish(&mut self, over_empty: bool) -> Result<Option<Held>, StoreError> {
+    pub(super) fn publish(&mut self, over_empty: bool) -> Result<Option<SharedFile>, StoreError> {
         let renamed = if over_empty {
             std::fs::rename(&self.at, &self.path)
         } else {
@@ -295,9 +307,9 @@ impl Fresh {
             }
         };
         renamed.map_err(io(&self.at))?;
-        let held = self.held.take();
+        let file = self.file.take();
         sync_folder(&self.path)?;
-        Ok(held)
+        Ok(file)
     }
 
     /// Gives it another name instead, which must be free; that name.
@@ -306,7 +318,7 @@ impl Fresh {
     /// [`StoreError::Io`].
     pub(super) fn publish_as(&mut self, path: &Path) -> Result<PathBuf, StoreError> {
         std::fs::rename(&self.at, path).map_err(io(&self.at))?;
-        self.held = None;
+        self.file = None;
         sync_folder(path)?;
         Ok(path.to_owned())
     }
@@ -314,7 +326,7 @@ impl Fresh {
 
 impl Drop for Fresh {
     fn drop(&mut self) {
-        if self.held.is_some() {
+        if self.file.is_some() {
             let _ = std::fs::remove_file(&self.at); // nothing of it is anybody's yet
         }
     }

@@ -3,17 +3,16 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use ecg_chain::WallUs;
 use rusqlite::Connection;
 
-use crate::time::WallUs;
-
 use super::database::Database;
-use super::open::StoreOptions;
-use super::patience::{Patience, Waits};
-use super::retention::{Leave, Retention, free_bytes};
+use super::deletion_delay::{DeletionDelay, Waits};
+use super::monitor::WriterMonitor;
+use super::options::{Retention, StoreOptions};
+use super::retention::{Leave, free_bytes};
 use super::space::{Space, SpaceSource};
 use super::volume::VolumeMeter;
-use super::writer::WriterMonitor;
 
 /// Pages of the write-ahead log that make a checkpoint due: 4 MiB, as SQLite has it.
 const CHECKPOINT_PAGES: i64 = 1_000;
@@ -31,7 +30,7 @@ const ROOM_AGAIN_SHARE: u64 = 50;
 pub(super) struct Housekeeping {
     retention: Retention,
     space: SpaceSource,
-    patience: Patience,
+    delay: DeletionDelay,
     volume: VolumeMeter,
     commits: u32,
     next_retention: Instant,
@@ -46,7 +45,7 @@ pub(super) struct Standing {
     /// Raw ECG will be deleted for the sake of free space, but is not yet.
     pub(super) warning: Option<String>,
     /// Nothing is deleted for its age.
-    pub(super) held: Option<String>,
+    pub(super) age_doubt: Option<String>,
     /// Raw ECG is not stored.
     pub(super) no_room: Option<String>,
 }
@@ -73,7 +72,7 @@ impl Housekeeping {
         Self {
             retention: options.retention,
             space: options.space.clone(),
-            patience: Patience::new(options.retention.shortest_age()),
+            delay: DeletionDelay::new(options.retention.shortest_age()),
             volume: VolumeMeter::new(options.synchronous),
             commits: 0,
             next_retention: Instant::now(),
@@ -127,7 +126,7 @@ impl Housekeeping {
     /// A person confirms what is waited with.
     pub(super) fn confirm(&mut self, connection: &mut Connection) -> rusqlite::Result<()> {
         self.next_retention = Instant::now();
-        self.patience.confirm(connection)
+        self.delay.confirm(connection)
     }
 
     fn retain(
@@ -178,7 +177,7 @@ impl Housekeeping {
         room: Option<(Space, u64)>,
         monitor: &WriterMonitor,
     ) -> rusqlite::Result<(bool, Standing)> {
-        let mut waits = self.patience.turn(connection, elapsed)?;
+        let mut waits = self.delay.turn(connection, elapsed)?;
         if self.retention.shortest_age().is_none() {
             waits.doubt = None;
         }
@@ -232,7 +231,7 @@ impl Housekeeping {
                     hours(wait)
                 )
             }),
-            held: waits.doubt.map(|(wait, why)| {
+            age_doubt: waits.doubt.map(|(wait, why)| {
                 format!(
                     "nothing is deleted for its age for {:.1} h of running, or until somebody confirms \
                      (POST /v1/retention/confirm): {why}",

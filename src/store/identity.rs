@@ -4,8 +4,7 @@ use std::fmt;
 
 use rusqlite::Connection;
 
-use super::parse::RowError;
-use super::{StoreError, StoreReader};
+use super::error::{RowError, StoreError};
 
 /// Which database this is: 128 random bits, given when the file is begun or restored from a backup. Ids of
 /// rows mean something only together with it. Shown as 32 hexadecimal digits.
@@ -73,41 +72,6 @@ impl StoreMark {
             gap,
             event,
         })
-    }
-}
-
-impl StoreReader {
-    /// Which database this is and the largest ids it has given.
-    ///
-    /// # Errors
-    /// [`StoreError`] of the read.
-    pub fn mark(&self) -> Result<StoreMark, StoreError> {
-        StoreMark::read(&self.connection)
-            .map_err(|error| self.context().explain_row("reading", error))
-    }
-
-    /// Which database this is.
-    ///
-    /// # Errors
-    /// [`StoreError`] of the read.
-    pub fn epoch(&self) -> Result<Epoch, StoreError> {
-        Ok(self.mark()?.epoch)
-    }
-
-    /// Asks several things of one and the same state: no commit falls between them.
-    ///
-    /// # Errors
-    /// Those of `ask`, and [`StoreError`] where the database cannot be read.
-    pub fn at_once<T, E: From<StoreError>>(
-        &self,
-        ask: impl FnOnce(&Self) -> Result<T, E>,
-    ) -> Result<T, E> {
-        // Rolled back when dropped, which ends a reading transaction like any other.
-        let _transaction = self
-            .connection
-            .unchecked_transaction()
-            .map_err(|error| self.context().explain("reading", error))?;
-        ask(self)
     }
 }
 

@@ -12,15 +12,14 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use ecg_chain::WallUs;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension};
 
-use crate::time::WallUs;
-
-use super::StoreError;
+use super::descriptor::MODE;
+use super::error::StoreError;
 use super::file::{beside, io, sync_folder};
-use super::held::MODE;
-use super::open::no_mutex;
+use super::options::READ_ONLY;
 
 /// Ids reserved ahead, at least: a fraction of a day's beats.
 const RESERVED: i64 = 16_384;
@@ -294,7 +293,7 @@ pub(super) fn after_all_before(path: &Path, reserved: Option<&Reserved>) -> Give
 
 /// As far as a damaged file still tells; nothing of it is changed.
 fn salvage(path: &Path) -> GivenIds {
-    let ids = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | no_mutex())
+    let ids = Connection::open_with_flags(path, READ_ONLY)
         .and_then(|connection| {
             connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
             GivenIds::read_any_version(&connection)

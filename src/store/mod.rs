@@ -13,17 +13,20 @@ mod chain;
 mod checkup;
 mod codec;
 mod database;
+mod deletion_delay;
+mod descriptor;
 mod error;
 mod file;
-mod held;
 mod housekeeping;
 mod identity;
 mod ids;
 mod migrate;
+mod monitor;
 mod open;
-mod outage;
+mod options;
+mod packed;
 mod parse;
-mod patience;
+mod pending;
 mod quarantine;
 mod reader;
 mod retention;
@@ -31,6 +34,7 @@ mod rows;
 mod saliency;
 mod space;
 mod statements;
+mod status;
 #[cfg(test)]
 mod tests;
 mod volume;
@@ -46,21 +50,21 @@ pub use backup::{
 };
 pub use beat_query::BeatFilter;
 pub use chain::{AnchorSummary, ChainHead, Finding, HeadVerdict, Protection, Verification};
-pub use checkup::{Checkup, CheckupStatus};
 pub use codec::{BlockEncoder, CodecError, MAX_BLOCK_SAMPLES, MAX_COMPRESSION_LEVEL, decode};
 pub use error::StoreError;
 pub use identity::{Epoch, StoreMark};
 pub use migrate::{APPLICATION_ID, SCHEMA_VERSION};
-pub use open::{Store, StoreOptions, Synchronous};
-pub use outage::Outage;
-pub use reader::{Interrupter, RowFilter, StoreReader, Totals};
-pub use retention::Retention;
+pub use monitor::WriterMonitor;
+pub use open::Store;
+pub use options::{Checkup, Outage, Retention, StoreOptions, Synchronous};
+pub use reader::{Interrupter, RowFilter, StoreReader};
 pub use rows::{
     Commit, CommittedRow, SessionCounts, SessionEnd, StoredBeat, StoredEvent, StoredGap,
-    StoredSession,
+    StoredSession, Totals,
 };
 pub use saliency::{SaliencyFilter, StoredSaliency};
 pub use space::{MinFree, Space, SpaceSource};
+pub use status::{CheckupStatus, StoreCondition, WriterStatus};
 pub use volume::WriteVolume;
 pub use waveform::{Waveform, WaveformRange};
-pub use writer::{StoreCondition, StoreWriter, WriterMonitor, WriterStatus};
+pub use writer::StoreWriter;

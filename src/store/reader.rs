@@ -5,20 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use ecg_chain::WallUs;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, InterruptHandle, OpenFlags, Row, params};
+use rusqlite::{Connection, InterruptHandle, Row, params};
 
-use crate::time::WallUs;
-
-use super::StoreError;
-use super::database::check_version;
-use super::error::Context;
-use super::file::{check_held, hold, resolve};
-use super::held::Held;
+use super::descriptor::SharedFile;
+use super::error::{Context, RowError, StoreError};
+use super::file::{check_file, check_version, io, open_shared, resolve};
+use super::identity::{Epoch, StoreMark};
 use super::migrate::SCHEMA_VERSION;
-use super::open::no_mutex;
-use super::parse::{BEAT_COLUMNS, RowError, SESSION_COLUMNS, beat, event, gap, session, totals};
-use super::rows::{SessionCounts, StoredBeat, StoredEvent, StoredGap, StoredSession};
+use super::options::READ_ONLY;
+use super::parse::{BEAT_COLUMNS, SESSION_COLUMNS, TOTALS, beat, event, gap, session, totals};
+use super::rows::{StoredBeat, StoredEvent, StoredGap, StoredSession, Totals};
 
 /// Readers wait this long at most: in WAL mode only a checkpoint's end or recovery makes them wait.
 const READER_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -38,6 +36,14 @@ pub struct RowFilter {
     pub limit: u32,
 }
 
+impl RowFilter {
+    /// The time range, microseconds; the end exclusive.
+    pub(super) fn wall_us(&self) -> (i64, i64) {
+        let us = |bound: Option<WallUs>, none| bound.map_or(none, |bound| bound.0);
+        (us(self.from, i64::MIN), us(self.until, i64::MAX))
+    }
+}
+
 impl Default for RowFilter {
     fn default() -> Self {
         Self {
@@ -50,13 +56,34 @@ impl Default for RowFilter {
     }
 }
 
-/// Sums over all sessions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Totals {
-    /// Number of sessions.
-    pub sessions: u64,
-    /// What they recorded.
-    pub counts: SessionCounts,
+/// A database of any schema version up to this program's, opened to be read. Fields are dropped in this
+/// order: the connection before the descriptor.
+pub(super) struct ReadFile {
+    pub(super) connection: Connection,
+    _file: SharedFile,
+    version: i64,
+}
+
+impl ReadFile {
+    pub(super) fn open(context: &Context<'_>) -> Result<Self, StoreError> {
+        let file = open_shared(context.path)?;
+        if !check_file(context.path, &file)? {
+            return Err(io(context.path)(std::io::ErrorKind::NotFound.into()));
+        }
+        let connection = Connection::open_with_flags(context.path, READ_ONLY)
+            .and_then(|connection| {
+                connection.busy_timeout(context.busy_timeout)?;
+                // should the file be quarantined meanwhile, its log stays as it is
+                connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+                Ok(connection)
+            })
+            .map_err(|error| context.explain("opening", error))?;
+        Ok(Self {
+            version: check_version(context, &connection)?,
+            connection,
+            _file: file,
+        })
+    }
 }
 
 /// A read-only connection. Sees every commit that was complete when a call began.
@@ -65,7 +92,7 @@ pub struct StoreReader {
     pub(super) path: PathBuf,
     pub(super) connection: Connection,
     /// Dropped after the connection, as it must be.
-    _held: Held,
+    _file: SharedFile,
     interrupted: Arc<AtomicBool>,
 }
 
@@ -99,28 +126,16 @@ impl StoreReader {
     /// [`StoreError::Sqlite`].
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let path = &resolve(path)?;
-        let held = hold(path)?;
-        if !check_held(path, &held)? {
-            return Err(StoreError::Io {
-                path: path.clone(),
-                source: std::io::ErrorKind::NotFound.into(),
-            });
-        }
         let context = Context {
             path,
             busy_timeout: READER_BUSY_TIMEOUT,
         };
-        let connection =
-            Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | no_mutex())
-                .and_then(|connection| {
-                    connection.busy_timeout(READER_BUSY_TIMEOUT)?;
-                    // should the file be quarantined meanwhile, its log stays as it is
-                    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-                    connection.set_prepared_statement_cache_capacity(32);
-                    Ok(connection)
-                })
-                .map_err(|error| context.explain("opening", error))?;
-        let found = check_version(&context, &connection)?;
+        let ReadFile {
+            connection,
+            _file,
+            version: found,
+        } = ReadFile::open(&context)?;
+        connection.set_prepared_statement_cache_capacity(32);
         if found < SCHEMA_VERSION {
             return Err(StoreError::OlderSchema {
                 path: path.clone(),
@@ -131,7 +146,7 @@ impl StoreReader {
         Ok(Self {
             path: path.clone(),
             connection,
-            _held: held,
+            _file,
             interrupted: Arc::default(),
         })
     }
@@ -161,14 +176,8 @@ impl StoreReader {
     /// # Errors
     /// [`StoreError`] of the read.
     pub fn sessions(&self, after_id: i64, limit: u32) -> Result<Vec<StoredSession>, StoreError> {
-        self.rows(
-            &format!(
-                "SELECT {SESSION_COLUMNS} FROM sessions s JOIN deciders d ON d.id = s.decider \
-                 WHERE s.id > ?1 ORDER BY s.id LIMIT ?2"
-            ),
-            params![after_id, limit],
-            session,
-        )
+        let which = "WHERE s.id > ?1 ORDER BY s.id LIMIT ?2";
+        self.select_sessions(which, params![after_id, limit])
     }
 
     /// One session, `None` if there is none with this id.
@@ -180,19 +189,24 @@ impl StoreReader {
         Ok(found.into_iter().find(|session| session.id == id))
     }
 
+    /// The session of a beat.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the read, [`StoreError::Value`] where there is none.
+    pub fn session_of_beat(&self, beat: &StoredBeat) -> Result<StoredSession, StoreError> {
+        self.session(beat.session)?.ok_or(StoreError::Value {
+            column: "beats.session",
+            found: beat.session.to_string(),
+            expected: "the id of a session",
+        })
+    }
+
     /// The session that started last.
     ///
     /// # Errors
     /// [`StoreError`] of the read.
     pub fn latest_session(&self) -> Result<Option<StoredSession>, StoreError> {
-        let rows = self.rows(
-            &format!(
-                "SELECT {SESSION_COLUMNS} FROM sessions s JOIN deciders d ON d.id = s.decider \
-                 ORDER BY s.id DESC LIMIT 1"
-            ),
-            [],
-            session,
-        )?;
+        let rows = self.select_sessions("ORDER BY s.id DESC LIMIT 1", [])?;
         Ok(rows.into_iter().next())
     }
 
@@ -201,14 +215,7 @@ impl StoreReader {
     /// # Errors
     /// [`StoreError`] of the read.
     pub fn beat(&self, id: i64) -> Result<Option<StoredBeat>, StoreError> {
-        let rows = self.rows(
-            &format!(
-                "SELECT {BEAT_COLUMNS} FROM beats b JOIN deciders d ON d.id = b.decider \
-                 WHERE b.id = ?1"
-            ),
-            [id],
-            beat,
-        )?;
+        let rows = self.select_beats("WHERE b.id = ?1", id)?;
         Ok(rows.into_iter().next())
     }
 
@@ -217,14 +224,40 @@ impl StoreReader {
     /// # Errors
     /// [`StoreError`] of the read.
     pub fn newest_beats(&self, limit: u32) -> Result<Vec<StoredBeat>, StoreError> {
-        self.rows(
-            &format!(
-                "SELECT {BEAT_COLUMNS} FROM beats b JOIN deciders d ON d.id = b.decider \
-                 ORDER BY b.id DESC LIMIT ?1"
-            ),
-            [limit],
-            beat,
-        )
+        self.select_beats("ORDER BY b.id DESC LIMIT ?1", limit.into())
+    }
+
+    /// Which database this is and the largest ids it has given.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the read.
+    pub fn mark(&self) -> Result<StoreMark, StoreError> {
+        StoreMark::read(&self.connection)
+            .map_err(|error| self.context().explain_row("reading", error))
+    }
+
+    /// Which database this is.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the read.
+    pub fn epoch(&self) -> Result<Epoch, StoreError> {
+        Ok(self.mark()?.epoch)
+    }
+
+    /// Asks several things of one and the same state: no commit falls between them.
+    ///
+    /// # Errors
+    /// Those of `ask`, and [`StoreError`] where the database cannot be read.
+    pub fn at_once<T, E: From<StoreError>>(
+        &self,
+        ask: impl FnOnce(&Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        // Rolled back when dropped, which ends a reading transaction like any other.
+        let _transaction = self
+            .connection
+            .unchecked_transaction()
+            .map_err(|error| self.context().explain("reading", error))?;
+        ask(self)
     }
 
     /// The largest beat id ever given, 0 if none; the beat itself may be gone.
@@ -283,15 +316,7 @@ impl StoreReader {
     /// # Errors
     /// [`StoreError`] of the read.
     pub fn totals(&self) -> Result<Totals, StoreError> {
-        let rows = self.rows(
-            "SELECT count(*), coalesce(sum(beats_n), 0), coalesce(sum(beats_l), 0), \
-             coalesce(sum(beats_r), 0), coalesce(sum(beats_a), 0), coalesce(sum(beats_v), 0), \
-             coalesce(sum(beats_unclassifiable), 0), coalesce(sum(gaps), 0), \
-             coalesce(sum(missing_samples), 0), coalesce(sum(events), 0), \
-             coalesce(sum(samples), 0) FROM sessions",
-            [],
-            totals,
-        )?;
+        let rows = self.rows(&format!("SELECT {TOTALS} FROM sessions"), [], totals)?;
         Ok(rows.first().copied().unwrap_or_default())
     }
 
@@ -302,10 +327,23 @@ impl StoreReader {
     pub fn size_bytes(&self) -> Result<u64, StoreError> {
         std::fs::metadata(&self.path)
             .map(|metadata| metadata.len())
-            .map_err(|source| StoreError::Io {
-                path: self.path.clone(),
-                source,
-            })
+            .map_err(io(&self.path))
+    }
+
+    fn select_sessions(
+        &self,
+        which: &str,
+        values: impl rusqlite::Params,
+    ) -> Result<Vec<StoredSession>, StoreError> {
+        let from = "sessions s JOIN deciders d ON d.id = s.decider";
+        let sql = format!("SELECT {SESSION_COLUMNS} FROM {from} {which}");
+        self.rows(&sql, values, session)
+    }
+
+    fn select_beats(&self, which: &str, value: i64) -> Result<Vec<StoredBeat>, StoreError> {
+        let from = "beats b JOIN deciders d ON d.id = b.decider";
+        let sql = format!("SELECT {BEAT_COLUMNS} FROM {from} {which}");
+        self.rows(&sql, [value], beat)
     }
 
     fn filtered<T>(
@@ -314,18 +352,13 @@ impl StoreReader {
         filter: &RowFilter,
         read: fn(&Row<'_>) -> Result<T, RowError>,
     ) -> Result<Vec<T>, StoreError> {
+        let (from, until) = filter.wall_us();
         self.rows(
             &format!(
                 "{select} WHERE id > ?1 AND (?2 IS NULL OR session = ?2) AND wall_us >= ?3 \
                  AND wall_us < ?4 ORDER BY id LIMIT ?5"
             ),
-            params![
-                filter.after_id,
-                filter.session,
-                filter.from.map_or(i64::MIN, |from| from.0),
-                filter.until.map_or(i64::MAX, |until| until.0),
-                filter.limit
-            ],
+            params![filter.after_id, filter.session, from, until, filter.limit],
             read,
         )
     }

@@ -2,56 +2,22 @@
 
 use std::time::Duration;
 
+use ecg_chain::WallUs;
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 
-use crate::time::WallUs;
-
-use super::chain::{Chain, Reason, Removed, anchor_rows, prune};
-use super::space::MinFree;
+use super::chain::{Chain, Kind, Reason, Removed, anchor_rows, prune};
+use super::options::Retention;
 
 /// Raw ECG blocks deleted in one step: about ten minutes of them.
-const BLOCKS_A_STEP: u32 = 64;
+const BLOCKS_PER_STEP: u32 = 64;
 /// Beats, gaps and events deleted in one step, each.
-const ROWS_A_STEP: u32 = 1_000;
+const ROWS_PER_STEP: u32 = 1_000;
 /// Free pages given back to the file system in one step.
-const PAGES_A_STEP: u32 = 256;
+const PAGES_PER_STEP: u32 = 256;
 /// Free pages that are kept for rows to come: giving back and taking again would only write more.
 const PAGES_KEPT: i64 = 256;
 /// Raw ECG that is never deleted for the sake of free space, in signal time.
 pub(super) const ECG_ALWAYS_KEPT: Duration = Duration::from_secs(24 * 3_600);
-
-/// What is kept how long. Nothing is deleted by default.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Retention {
-    /// Age at which beats, gaps and events are deleted.
-    pub rows: Option<Duration>,
-    /// Age at which raw ECG is deleted.
-    pub ecg: Option<Duration>,
-    /// Bytes the database may take: beyond them the oldest raw ECG goes first, then the oldest rows.
-    pub most_bytes: Option<u64>,
-    /// What stays free on the medium: below it the oldest raw ECG goes, but never the last 24 h of it.
-    pub min_free: Option<MinFree>,
-}
-
-/// Tables whose rows are deleted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Table {
-    Beats,
-    Gaps,
-    Events,
-    EcgBlocks,
-}
-
-impl Table {
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Beats => "beats",
-            Self::Gaps => "gaps",
-            Self::Events => "events",
-            Self::EcgBlocks => "ecg_blocks",
-        }
-    }
-}
 
 /// What a step may do, beside what the size asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,15 +43,6 @@ pub(super) struct Deleted {
 }
 
 impl Retention {
-    pub(super) fn keeps_everything(&self) -> bool {
-        *self == Self::default()
-    }
-
-    /// The shortest age at which anything is deleted.
-    pub(super) fn shortest_age(&self) -> Option<Duration> {
-        [self.rows, self.ecg].into_iter().flatten().min()
-    }
-
     /// One step.
     pub(super) fn step(
         &self,
@@ -127,12 +84,12 @@ impl Retention {
             aged(self.rows).map(|cutoff| (cutoff, Reason::Age))
         };
         if let Some((cutoff, reason)) = rows_before {
-            for (table, time) in [
-                (Table::Beats, "r_wall_us"),
-                (Table::Gaps, "wall_us"),
-                (Table::Events, "wall_us"),
+            for (kind, time) in [
+                (Kind::Beat, "r_wall_us"),
+                (Kind::Gap, "wall_us"),
+                (Kind::Event, "wall_us"),
             ] {
-                removed.extend(delete_rows(&transaction, table, time, cutoff, reason)?);
+                removed.extend(delete_rows(&transaction, kind, time, cutoff, reason)?);
             }
         }
         leave_anchors(&transaction, &removed)?;
@@ -141,9 +98,9 @@ impl Retention {
         let mut deleted = Deleted::default();
         let mut full = false;
         for part in &removed {
-            let (count, step) = match part.table {
-                Table::EcgBlocks => (&mut deleted.blocks, BLOCKS_A_STEP),
-                Table::Beats | Table::Gaps | Table::Events => (&mut deleted.rows, ROWS_A_STEP),
+            let (count, step) = match part.kind {
+                Kind::Ecg => (&mut deleted.blocks, BLOCKS_PER_STEP),
+                _ => (&mut deleted.rows, ROWS_PER_STEP),
             };
             *count += part.rows;
             full |= part.rows == u64::from(step);
@@ -257,8 +214,8 @@ fn delete_blocks(
              SELECT min(id), max(id) FROM timed WHERE old AND id < \
              coalesce((SELECT min(id) FROM timed WHERE NOT old), 9223372036854775807)",
         )?
-        .query_row(params![BLOCKS_A_STEP, cutoff_us, first_kept], range)?;
-    delete(connection, Table::EcgBlocks, range, reason)
+        .query_row(params![BLOCKS_PER_STEP, cutoff_us, first_kept], range)?;
+    delete(connection, Kind::Ecg, range, reason)
 }
 
 /// First and last id, where there is any.
@@ -272,7 +229,7 @@ fn range(row: &Row<'_>) -> rusqlite::Result<Range> {
 /// Deletes the oldest rows before `cutoff_us`; the first younger one ends it.
 fn delete_rows(
     connection: &Connection,
-    table: Table,
+    kind: Kind,
     time: &str,
     cutoff_us: i64,
     reason: Reason,
@@ -282,15 +239,15 @@ fn delete_rows(
             "WITH oldest AS (SELECT id, {time} < ?2 AS old FROM {} ORDER BY id LIMIT ?1) \
              SELECT min(id), max(id) FROM oldest WHERE old AND id < \
              coalesce((SELECT min(id) FROM oldest WHERE NOT old), 9223372036854775807)",
-            table.name()
+            kind.table()
         ))?
-        .query_row(params![ROWS_A_STEP, cutoff_us], range)?;
-    delete(connection, table, range, reason)
+        .query_row(params![ROWS_PER_STEP, cutoff_us], range)?;
+    delete(connection, kind, range, reason)
 }
 
 fn delete(
     connection: &Connection,
-    table: Table,
+    kind: Kind,
     range: Range,
     reason: Reason,
 ) -> rusqlite::Result<Option<Removed>> {
@@ -298,10 +255,10 @@ fn delete(
         return Ok(None);
     };
     let rows = connection
-        .prepare_cached(&format!("DELETE FROM {} WHERE id <= ?1", table.name()))?
+        .prepare_cached(&format!("DELETE FROM {} WHERE id <= ?1", kind.table()))?
         .execute([last])?;
     Ok(Some(Removed {
-        table,
+        kind,
         first,
         last,
         rows: rows as u64,
@@ -311,12 +268,11 @@ fn delete(
 
 /// Gives some free pages back to the file system; whether there were too many.
 fn give_back(connection: &Connection) -> rusqlite::Result<bool> {
-    let free: i64 = connection.query_row("PRAGMA freelist_count", [], |row| row.get(0))?;
-    if free <= PAGES_KEPT {
+    if number(connection, "freelist_count")? <= PAGES_KEPT {
         return Ok(false);
     }
     let mut statement =
-        connection.prepare(&format!("PRAGMA incremental_vacuum({PAGES_A_STEP})"))?;
+        connection.prepare(&format!("PRAGMA incremental_vacuum({PAGES_PER_STEP})"))?;
     let mut rows = statement.query([])?;
     while rows.next()?.is_some() {}
     Ok(true)

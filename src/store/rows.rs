@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use crate::model::{BeatClass, CLASS_COUNT, Unclassifiable};
-use crate::pipeline::{
+use arrhythmianet::{BeatClass, CLASS_COUNT, Unclassifiable};
+use ecg_chain::{
     CHANNEL_COUNT, Episode, Event, Gap, GapCause, LabelledBeat, SessionInfo, channel_of_subject,
 };
-use crate::signal::SignalQuality;
-use crate::time::{ClockRelation, MonotonicNs, WallUs};
+use ecg_chain::{ClockRelation, MonotonicNs, WallUs};
+use ecg_signal::{ChannelChoice, Mains, SignalQuality};
 
-use super::{StoreError, StoreMark};
+use super::error::StoreError;
+use super::identity::StoreMark;
 
 /// A session with its end and its counts.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,6 +49,15 @@ pub struct SessionCounts {
     pub events: u64,
     /// Samples per channel stored as raw ECG.
     pub samples: u64,
+}
+
+/// Sums over all sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// Number of sessions.
+    pub sessions: u64,
+    /// What they recorded.
+    pub counts: SessionCounts,
 }
 
 /// A beat row.
@@ -113,6 +123,15 @@ pub struct StoredEvent {
     pub began: Option<(u64, MonotonicNs)>,
 }
 
+/// A raw ECG block ready to be stored.
+#[derive(Debug)]
+pub(super) struct EncodedBlock {
+    pub(super) first_sample: u64,
+    pub(super) samples: u64,
+    pub(super) first_time: MonotonicNs,
+    pub(super) blob: Vec<u8>,
+}
+
 /// A row that has become durable.
 #[derive(Debug, Clone, PartialEq)]
 pub enum CommittedRow {
@@ -162,7 +181,7 @@ impl StoredEvent {
             after_beat,
             phase: phase.map(str::to_owned),
             subject: subject.map(str::to_owned),
-            lead: channel.and_then(|channel| leads.of(channel)),
+            lead: channel.and_then(|channel| leads.lead(channel)),
             began,
         }
     }
@@ -187,7 +206,7 @@ impl Leads {
     }
 
     /// Of a channel, counted from 0.
-    pub(super) fn of(&self, channel: u8) -> Option<Arc<str>> {
+    pub(super) fn lead(&self, channel: u8) -> Option<Arc<str>> {
         self.0.get(usize::from(channel)).cloned().flatten()
     }
 }
@@ -195,6 +214,34 @@ impl Leads {
 /// A lead's name; a lead whose name nobody knows is NULL.
 pub(super) fn lead_to_sql(lead: &str) -> Option<&str> {
     (!lead.is_empty()).then_some(lead)
+}
+
+pub(super) const fn mains_to_sql(mains: Mains) -> &'static str {
+    match mains {
+        Mains::None => "none",
+        Mains::Hz50 => "50",
+        Mains::Hz60 => "60",
+    }
+}
+
+pub(super) fn mains_from_sql(text: &str) -> Result<Mains, StoreError> {
+    let column = ("sessions.mains_filter", "none, 50 or 60");
+    let all = [Mains::None, Mains::Hz50, Mains::Hz60];
+    named(&all, mains_to_sql, text, column)
+}
+
+pub(super) const fn channel_to_sql(channel: ChannelChoice) -> &'static str {
+    match channel {
+        ChannelChoice::Auto => "auto",
+        ChannelChoice::Fixed(0) => "0",
+        ChannelChoice::Fixed(_) => "1",
+    }
+}
+
+pub(super) fn channel_from_sql(text: &str) -> Result<ChannelChoice, StoreError> {
+    use ChannelChoice::{Auto, Fixed};
+    let column = ("sessions.channel_choice", "auto, 0 or 1");
+    named(&[Auto, Fixed(0), Fixed(1)], channel_to_sql, text, column)
 }
 
 /// Non-negative numbers as SQLite keeps them (signed 64 bits).
@@ -214,15 +261,25 @@ pub(super) fn from_sql(value: i64, column: &'static str) -> Result<u64, StoreErr
     })
 }
 
-pub(super) fn class_from_sql(text: &str) -> Result<BeatClass, StoreError> {
-    BeatClass::ALL
-        .into_iter()
-        .find(|class| text.len() == 1 && text.starts_with(class.symbol()))
+/// The value that `text` is the name of.
+fn named<T: Copy>(
+    all: &[T],
+    name: impl Fn(T) -> &'static str,
+    text: &str,
+    (column, expected): (&'static str, &'static str),
+) -> Result<T, StoreError> {
+    let mut all = all.iter().copied();
+    all.find(|value| name(*value) == text)
         .ok_or_else(|| StoreError::Value {
-            column: "beats.class",
+            column,
             found: text.to_owned(),
-            expected: "N, L, R, A or V",
+            expected,
         })
+}
+
+pub(super) fn class_from_sql(text: &str) -> Result<BeatClass, StoreError> {
+    let column = ("beats.class", "N, L, R, A or V");
+    named(&BeatClass::ALL, class_to_sql, text, column)
 }
 
 pub(super) const fn class_to_sql(class: BeatClass) -> &'static str {
@@ -244,26 +301,19 @@ pub(super) fn unclassifiable_from_sql(text: &str) -> Result<Unclassifiable, Stor
 }
 
 pub(super) fn quality_from_sql(text: &str) -> Result<SignalQuality, StoreError> {
-    SignalQuality::ALL
-        .into_iter()
-        .find(|quality| quality.name() == text)
-        .ok_or_else(|| StoreError::Value {
-            column: "beats.quality",
-            found: text.to_owned(),
-            expected: "good, noisy, clipped, flat or lead_off",
-        })
+    let column = ("beats.quality", "good, noisy, clipped, flat or lead_off");
+    named(&SignalQuality::ALL, SignalQuality::name, text, column)
 }
 
 pub(super) fn cause_from_sql(text: &str) -> Result<GapCause, StoreError> {
-    GapCause::ALL
-        .into_iter()
-        .find(|cause| cause.name() == text)
-        .ok_or_else(|| StoreError::Value {
-            column: "gaps.cause",
-            found: text.to_owned(),
-            expected: "missed_drdy, bad_frame, chip_restart, register_check, source, overrun, not_stored or \
-                   interrupted",
-        })
+    let expected = "missed_drdy, bad_frame, chip_restart, register_check, source, overrun, not_stored or \
+                    interrupted";
+    named(
+        &GapCause::ALL,
+        GapCause::name,
+        text,
+        ("gaps.cause", expected),
+    )
 }
 
 /// Phase, subject and beginning of an episode.

@@ -1,16 +1,17 @@
 //! Maps of beats: written with the beats as they come, or later on request.
 
+use arrhythmianet::BeatClass;
+use arrhythmianet::explain::{Method, SaliencyMap, WaveShares};
+use ecg_chain::BeatDetail;
+use ecg_signal::{Wave, Waves};
 use rusqlite::{Row, params};
 
-use crate::explain::{Method, SaliencyMap, WaveShares, pack, unpack};
-use crate::model::BeatClass;
-use crate::pipeline::BeatDetail;
-use crate::signal::{Wave, Waves};
-
-use super::parse::RowError;
+use super::error::{RowError, StoreError};
+use super::packed::{pack, unpack};
+use super::parse::text;
+use super::reader::StoreReader;
 use super::rows::{class_from_sql, class_to_sql};
 use super::statements::Statements;
-use super::{StoreError, StoreReader};
 
 /// Why a stored beat was called what it was.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,7 +42,7 @@ pub struct SaliencyFilter {
 
 impl StoredSaliency {
     /// The map of a beat that is being stored, if it has one.
-    pub(super) fn of(detail: &BeatDetail) -> Option<Self> {
+    pub(super) fn from_detail(detail: &BeatDetail) -> Option<Self> {
         Some(Self {
             beat: 0,
             map: detail.map.clone()?,
@@ -159,7 +160,7 @@ fn read(row: &Row<'_>) -> Result<StoredSaliency, RowError> {
         expected: "a packed map",
     })?;
     let method: String = row.get(11)?;
-    let class = class_from_sql(row.get_ref(12)?.as_str().map_err(rusqlite::Error::from)?)?;
+    let class = class_from_sql(text(row, 12)?)?;
     if map.method.name() != method || map.class != class {
         return Err(StoreError::Value {
             column: "saliency.map",

@@ -1,24 +1,17 @@
 //! The writer's SQL, one function per statement.
 
+use arrhythmianet::Unclassifiable;
+use ecg_chain::{ClockRelation, WallUs};
+use ecg_chain::{Event, Gap, LabelledBeat, SessionInfo};
 use rusqlite::{Connection, params};
 
-use crate::model::Unclassifiable;
-use crate::pipeline::{Event, Gap, LabelledBeat, SessionInfo};
-use crate::time::{ClockRelation, MonotonicNs, WallUs};
-
 use super::chain::{Chain, Hash, Kind};
-use super::error::Context;
-use super::rows::{SessionCounts, class_to_sql, episode_to_sql, lead_to_sql, to_sql};
-use super::{StoreError, StoreMark};
-
-/// A raw ECG block ready to be stored.
-#[derive(Debug)]
-pub(super) struct EncodedBlock {
-    pub(super) first_sample: u64,
-    pub(super) samples: u64,
-    pub(super) first_time: MonotonicNs,
-    pub(super) blob: Vec<u8>,
-}
+use super::error::{Context, StoreError};
+use super::identity::StoreMark;
+use super::rows::{
+    EncodedBlock, SessionCounts, channel_to_sql, class_to_sql, episode_to_sql, lead_to_sql,
+    mains_to_sql, to_sql,
+};
 
 /// One connection's statements, inside whatever transaction is open.
 pub(super) struct Statements<'a> {
@@ -52,7 +45,7 @@ impl Statements<'_> {
         Ok(())
     }
 
-    pub(super) fn decider(&self, model: &str, engine: &str) -> Result<i64, StoreError> {
+    pub(super) fn label_source(&self, model: &str, engine: &str) -> Result<i64, StoreError> {
         self.update(
             "storing a model and engine",
             "INSERT INTO deciders (model, engine) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
@@ -72,14 +65,15 @@ impl Statements<'_> {
             .map_err(|error| self.context.explain_row("reading the newest ids", error))
     }
 
-    pub(super) fn session(&self, info: &SessionInfo, decider: i64) -> Result<i64, StoreError> {
+    pub(super) fn session(&self, info: &SessionInfo, label_source: i64) -> Result<i64, StoreError> {
         let [uv_per_code_0, uv_per_code_1] = info.uv_per_code;
         let [lead_0, lead_1] = info.leads.each_ref().map(|lead| lead_to_sql(lead));
         self.insert(
             "storing a session",
             "INSERT INTO sessions (source, origin, chip, sample_rate_hz, uv_per_code_0, \
-             uv_per_code_1, start_monotonic_ns, start_wall_us, decider, lead_0, lead_1) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+             uv_per_code_1, start_monotonic_ns, start_wall_us, decider, lead_0, lead_1, \
+             mains_filter, channel_choice) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
             params![
                 info.source,
                 info.origin,
@@ -89,9 +83,11 @@ impl Statements<'_> {
                 uv_per_code_1,
                 to_sql(info.start.monotonic.0, "sessions.start_monotonic_ns")?,
                 info.start.wall.0,
-                decider,
+                label_source,
                 lead_0,
                 lead_1,
+                info.mains.map(mains_to_sql),
+                info.channel.map(channel_to_sql),
             ],
         )
     }
@@ -145,7 +141,7 @@ impl Statements<'_> {
         &self,
         session: i64,
         r_wall: WallUs,
-        decider: i64,
+        label_source: i64,
         beat: &LabelledBeat,
     ) -> Result<i64, StoreError> {
         let [n, l, r, a, v] = beat.probabilities;
@@ -171,7 +167,7 @@ impl Statements<'_> {
                 beat.quality.name(),
                 beat.window_complete,
                 beat.label_delay_ms,
-                decider,
+                label_source,
                 beat.unclassifiable.map(Unclassifiable::name),
             ],
         )

@@ -20,10 +20,9 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use super::StoreError;
-use super::error::Context;
+use super::descriptor::{Inode, SharedFile, inode};
+use super::error::{Context, StoreError};
 use super::file::{beside, head, io};
-use super::held::{Held, Inode, inode};
 
 /// How long another program's checkpoint may take to say that it was one.
 const SETTLES_WITHIN: Duration = Duration::from_secs(2);
@@ -130,10 +129,10 @@ impl Seen {
     /// Takes the files as they are: after opening them, and after a checkpoint of our own.
     ///
     /// # Errors
-    /// [`StoreError::Replaced`] where the held file is not at `path`, [`StoreError::Io`].
+    /// [`StoreError::Replaced`] where the open file is not at `path`, [`StoreError::Io`].
     pub(super) fn now(
         path: &Path,
-        held: &Held,
+        shared: &SharedFile,
         connection: &Connection,
     ) -> Result<Self, StoreError> {
         // before the look at the file: what is checkpointed later shows in both
@@ -143,7 +142,7 @@ impl Seen {
         };
         let log =
             Log::read(connection).map_err(|error| context.explain("looking at the log", error))?;
-        let metadata = look(path)?.filter(|metadata| inode(metadata) == held.inode());
+        let metadata = look(path)?.filter(|metadata| inode(metadata) == shared.inode());
         let metadata = metadata.ok_or_else(|| StoreError::Replaced {
             path: path.to_owned(),
             detail: "removed or replaced by another program while it was opened".to_owned(),
@@ -154,7 +153,7 @@ impl Seen {
         }
         Ok(Self {
             file: Look::from(&metadata),
-            head: head(held).map_err(io(path))?,
+            head: head(shared).map_err(io(path))?,
             log,
             beside: beside_now,
         })
@@ -167,7 +166,7 @@ impl Seen {
     pub(super) fn look(
         &mut self,
         path: &Path,
-        held: &Held,
+        shared: &SharedFile,
         connection: &Connection,
     ) -> Result<Option<Replaced>, StoreError> {
         let give_up = Instant::now() + SETTLES_WITHIN;
@@ -175,8 +174,8 @@ impl Seen {
             let log = Log::read(connection).ok(); // a file written over may not be readable
             let there = look(path)?;
             let explained = log.is_some_and(|log| log.explains_a_write_since(&self.log));
-            let Some(metadata) = there.filter(|metadata| inode(metadata) == held.inode()) else {
-                let own = held.ask(std::fs::File::metadata).map_err(io(path))?;
+            let Some(metadata) = there.filter(|metadata| inode(metadata) == shared.inode()) else {
+                let own = shared.ask(std::fs::File::metadata).map_err(io(path))?;
                 return Ok(Some(Replaced {
                     detail: "removed or replaced by another program while it was written"
                         .to_owned(),
@@ -187,7 +186,7 @@ impl Seen {
             };
             let file = Look::from(&metadata);
             let same_content = file.has_content_of(&self.file)
-                && (file == self.file || head(held).map_err(io(path))? == self.head);
+                && (file == self.file || head(shared).map_err(io(path))? == self.head);
             if same_content || explained {
                 if let Some(replaced) = self.look_beside(path)? {
                     return Ok(Some(replaced));
@@ -202,7 +201,7 @@ impl Seen {
                     );
                 }
                 if file != self.file {
-                    self.head = head(held).map_err(io(path))?;
+                    self.head = head(shared).map_err(io(path))?;
                 }
                 self.file = file;
                 self.log = log.unwrap_or(self.log);

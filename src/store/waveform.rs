@@ -1,12 +1,12 @@
 //! The ECG around a beat, from the raw blocks.
 
+use ecg_chain::CHANNEL_COUNT;
 use rusqlite::params;
 
-use crate::pipeline::CHANNEL_COUNT;
-
 use super::codec::decode;
-use super::rows::from_sql;
-use super::{StoreError, StoreReader, StoredBeat};
+use super::error::StoreError;
+use super::reader::StoreReader;
+use super::rows::{StoredBeat, from_sql};
 
 /// How much ECG around the R peak.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -67,11 +67,7 @@ impl StoreReader {
         beat: &StoredBeat,
         range: WaveformRange,
     ) -> Result<Waveform, StoreError> {
-        let session = self.session(beat.session)?.ok_or(StoreError::Value {
-            column: "beats.session",
-            found: beat.session.to_string(),
-            expected: "the id of a session",
-        })?;
+        let session = self.session_of_beat(beat)?;
         let rate_hz = session.info.sample_rate_hz;
         let before = samples_in(range.before_ms, rate_hz);
         let after = samples_in(range.after_ms, rate_hz);

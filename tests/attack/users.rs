@@ -91,7 +91,7 @@ impl Stage {
             .arg(&self.client)
             .args([
                 "--exact",
-                "users::client_of_another_user",
+                "attack::users::client_of_another_user",
                 "--ignored",
                 "--nocapture",
             ])

@@ -1,7 +1,5 @@
 //! What the integration tests share: the binary, scratch folders, databases, traces, the socket.
 
-#![allow(dead_code)] // every test crate uses its own part of this
-
 pub(crate) mod daemon;
 
 use std::collections::BTreeMap;
@@ -12,10 +10,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use ecg_chain::MonotonicNs;
 use ecg_gateway::acquisition::trace::{
     Compression, SpiOperation, TraceEvent, TraceHeader, TraceReader, TraceWriter,
 };
-use ecg_gateway::time::MonotonicNs;
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
@@ -119,7 +117,17 @@ pub(crate) fn repository(path: &str) -> PathBuf {
 /// The small inputs that once failed, one folder each; `None`, with a word about it, where they are
 /// not here. With `CI=true` or `ECG_REQUIRE_DATA=1` that fails the test.
 pub(crate) fn cases() -> Option<PathBuf> {
-    let folder = repository("../shared/cases");
+    present(repository("../shared/cases"))
+}
+
+/// The MIT-BIH Arrhythmia Database in `$ECG_MITDB` or beside the project; as [`cases`] where it is not
+/// there.
+pub(crate) fn mitdb() -> Option<PathBuf> {
+    let here = || repository("../shared/data/mitdb");
+    present(std::env::var_os("ECG_MITDB").map_or_else(here, PathBuf::from))
+}
+
+fn present(folder: PathBuf) -> Option<PathBuf> {
     if folder.is_dir() {
         return Some(folder);
     }

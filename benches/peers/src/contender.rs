@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 
-use ecg_gateway::model::{CLASS_COUNT, Model};
+use arrhythmianet::{CLASS_COUNT, Model};
 use safetensors::SafeTensors;
 
 /// Largest difference of a logit to the golden vectors.

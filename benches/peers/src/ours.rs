@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use ecg_gateway::model::{Classifier, CpuSimd, Outputs};
+use arrhythmianet::{Classifier, CpuSimd, Outputs};
 
 use crate::contender::{Contender, Task};
 

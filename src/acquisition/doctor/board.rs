@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
+use ads1292::{Ads1292, ChipConfig, ChipModel, Error as ChipError, Register};
 use embedded_hal::delay::DelayNs;
 use embedded_hal::digital::OutputPin;
 use embedded_hal::spi::SpiDevice;
 
-use super::super::{AcquisitionError, DataReady, DrdyEdge, WaitError};
+use super::super::drdy::{DataReady, DrdyEdge, WaitError};
+use super::super::error::AcquisitionError;
 use super::advice;
 use super::collect::{Collected, Trouble};
-use super::step::Step;
-use super::{BUS, REGISTERS};
-use crate::ads1292::{Ads1292, ChipConfig, ChipModel, Error as ChipError, Register};
+use super::step::{BUS, REGISTERS, Step};
 
 /// Longer than any settling time and than 31 periods of the slowest rate.
 const SILENCE: Duration = Duration::from_millis(250);
@@ -125,7 +125,7 @@ where
                 Err(error) => return Err(of_chip(error)),
             };
             let edges = u64::from(edge.sequence.wrapping_sub(first.sequence)) + 1;
-            collected.take(edges, since_ns, frame);
+            collected.add(edges, since_ns, frame);
             if since_ns >= length_ns {
                 return Ok(collected);
             }

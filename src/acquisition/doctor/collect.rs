@@ -1,6 +1,6 @@
 //! Some seconds of samples, and what they measure.
 
-use crate::ads1292::{Electrode, Frame};
+use ads1292::{Electrode, Frame};
 
 /// Left out at the start: the reference and the inputs settle.
 const SETTLING_NS: u64 = 200_000_000;
@@ -32,9 +32,9 @@ pub(super) struct Square {
 }
 
 impl Collected {
-    /// Takes note of what was read at an edge, the `edges`-th with those that were lost; `None` is no
+    /// Adds what was read at an edge, the `edges`-th with those that were lost; `None` is no
     /// frame.
-    pub(super) fn take(&mut self, edges: u64, since_ns: u64, frame: Option<Frame>) {
+    pub(super) fn add(&mut self, edges: u64, since_ns: u64, frame: Option<Frame>) {
         match frame {
             Some(frame) => self.samples.push((since_ns, frame)),
             None => self.bad += 1,

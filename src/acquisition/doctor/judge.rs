@@ -1,10 +1,22 @@
 //! What the samples of a while say about the board.
 
+use ads1292::{ChipConfig, DataRate, Electrode, Register};
+
 use super::advice;
 use super::collect::Collected;
-use super::step::Step;
-use super::{DRDY_RATE, Electrodes, FRAMES, NOISE, TEST_SIGNAL};
-use crate::ads1292::{ChipConfig, DataRate, Electrode, Register};
+use super::step::{DRDY_RATE, FRAMES, NOISE, Step, TEST_SIGNAL};
+
+/// What the electrodes should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Electrodes {
+    /// On a body or a patient simulator: each must be found on.
+    #[default]
+    Attached,
+    /// None connected: each must be found off. A detection that never changes shows here.
+    Detached,
+    /// Only reported.
+    Any,
+}
 
 /// How far DRDY's rate may be off. The internal oscillator is within 2 % from -40 to 85 °C (SBAS502C,
 /// Electrical Characteristics, "Clock").

@@ -10,30 +10,20 @@ mod tests;
 
 use std::time::Duration;
 
+use ads1292::{Ads1292, ChipConfig, ChipModel, DataRate, Electrode, Gain, InputMux, TestSignal};
 use embedded_hal::delay::DelayNs;
 use embedded_hal::digital::OutputPin;
 use embedded_hal::spi::SpiDevice;
 
-use super::{AcquisitionError, DataReady};
-use crate::ads1292::{
-    Ads1292, ChipConfig, ChipModel, DataRate, Electrode, Gain, InputMux, TestSignal,
-};
+use super::drdy::DataReady;
+use super::error::AcquisitionError;
 use board::Board;
 use collect::{Collected, Trouble};
 
-pub use step::{Outcome, Step};
+use step::{DRDY_RATE, NOISE, TEST_SIGNAL, electrode_step};
 
-/// What the electrodes should be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Electrodes {
-    /// On a body or a patient simulator: each must be found on.
-    #[default]
-    Attached,
-    /// None connected: each must be found off. A detection that never changes shows here.
-    Detached,
-    /// Only reported.
-    Any,
-}
+pub use judge::Electrodes;
+pub use step::{Outcome, STEPS, Step};
 
 /// What is examined.
 #[derive(Debug, Clone)]
@@ -44,26 +34,6 @@ pub struct Examination {
     pub expected: Option<ChipModel>,
     /// What the electrodes should be.
     pub electrodes: Electrodes,
-}
-
-const BUS: &str = "bus";
-const REGISTERS: &str = "registers";
-const DRDY_RATE: &str = "drdy_rate";
-const FRAMES: &str = "frames";
-const TEST_SIGNAL: &str = "test_signal";
-const NOISE: &str = "noise";
-/// The steps after the devices are open, in their order. Each electrode is a step of its own.
-pub const STEPS: [&str; 6] = [BUS, REGISTERS, DRDY_RATE, FRAMES, TEST_SIGNAL, NOISE];
-
-/// The step that looks at an electrode.
-const fn electrode_step(electrode: Electrode) -> &'static str {
-    match electrode {
-        Electrode::In1P => "lead_off_in1p",
-        Electrode::In1N => "lead_off_in1n",
-        Electrode::In2P => "lead_off_in2p",
-        Electrode::In2N => "lead_off_in2n",
-        Electrode::Rld => "lead_off_rld",
-    }
 }
 
 /// Examines the board; `report` hears of each step when it is done. Leaves the chip stopped.
@@ -117,7 +87,7 @@ where
         let shorted = ChipConfig {
             reference: what.config.reference,
             lead_off_comparators: false,
-            lead_off_sense: crate::ads1292::LeadOffSense::default(),
+            lead_off_sense: ads1292::LeadOffSense::default(),
             ..ChipConfig::default()
         }
         .with_input(InputMux::Shorted)

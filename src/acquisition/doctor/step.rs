@@ -2,7 +2,28 @@
 
 use std::collections::BTreeMap;
 
+use ads1292::Electrode;
 use serde::Serialize;
+
+pub(super) const BUS: &str = "bus";
+pub(super) const REGISTERS: &str = "registers";
+pub(super) const DRDY_RATE: &str = "drdy_rate";
+pub(super) const FRAMES: &str = "frames";
+pub(super) const TEST_SIGNAL: &str = "test_signal";
+pub(super) const NOISE: &str = "noise";
+/// The steps after the devices are open, in their order. Each electrode is a step of its own.
+pub const STEPS: [&str; 6] = [BUS, REGISTERS, DRDY_RATE, FRAMES, TEST_SIGNAL, NOISE];
+
+/// The step that looks at an electrode.
+pub(super) const fn electrode_step(electrode: Electrode) -> &'static str {
+    match electrode {
+        Electrode::In1P => "lead_off_in1p",
+        Electrode::In1N => "lead_off_in1n",
+        Electrode::In2P => "lead_off_in2p",
+        Electrode::In2N => "lead_off_in2n",
+        Electrode::Rld => "lead_off_rld",
+    }
+}
 
 /// How a step ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -1,10 +1,11 @@
 //! Every branch of the examination, on the simulated board.
 
+use ads1292::Register;
+
+use super::super::SyntheticEcg;
 use super::super::simulated::connect_simulated;
-use super::super::{Recorder, SyntheticEcg};
 use super::*;
 use crate::acquisition::tests::{board as simulated_board, session};
-use crate::ads1292::Register;
 
 fn examined(script: &str, electrodes: Electrodes, expected: Option<ChipModel>) -> Vec<Step> {
     let what = Examination {
@@ -13,12 +14,8 @@ fn examined(script: &str, electrodes: Electrodes, expected: Option<ChipModel>) -
         electrodes,
     };
     let heart = SyntheticEcg::new(60.0, None);
-    let (mut driver, mut drdy, _) = connect_simulated(
-        &simulated_board(script),
-        heart,
-        &session(false),
-        &Recorder::new(),
-    );
+    let (mut driver, mut drdy, _) =
+        connect_simulated(&simulated_board(script), heart, &session(false), None);
     let mut reported = 0;
     let steps = examine(&mut driver, &mut drdy, &what, &mut |_| reported += 1);
     assert_eq!(reported, steps.len());
@@ -131,7 +128,7 @@ fn an_id_that_changes_between_reads_is_a_disturbed_bus() {
         &simulated_board(""),
         SyntheticEcg::new(60.0, None),
         &session(false),
-        &Recorder::new(),
+        None,
     );
     driver.reset_and_read_id().unwrap();
     for _ in 0..board::ID_READS / 2 {

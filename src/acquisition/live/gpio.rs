@@ -7,6 +7,7 @@
 use std::io;
 use std::time::Duration;
 
+use ecg_chain::MonotonicNs;
 use embedded_hal::digital::{ErrorType, OutputPin};
 use gpio_cdev::{EventRequestFlags, LineEventHandle, LineHandle, LineRequestFlags};
 use gpiocdev::Request;
@@ -14,9 +15,9 @@ use gpiocdev::line::{EdgeDetection, EventClock, Value};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::super::clock::{Clock, SystemClock};
-use super::super::{AcquisitionError, DataReady, DrdyEdge, EdgeNumbers, WaitError};
-use super::LiveOptions;
-use crate::time::MonotonicNs;
+use super::super::drdy::{DataReady, DrdyEdge, EdgeNumbers, WaitError};
+use super::super::error::AcquisitionError;
+use super::options::{GpioAbi, GpioChoice, LiveOptions};
 
 /// Who holds the GPIO lines, as other programs see it.
 const CONSUMER: &str = "ecg-gateway";
@@ -26,25 +27,6 @@ const KERNEL_EDGES: u32 = 1_024;
 const EDGES_AT_ONCE: usize = 64;
 /// A v1 time stamp further from now than this is of another clock: before Linux 5.7 the wall clock.
 const OTHER_CLOCK_NS: u64 = 10_000_000_000;
-
-/// Which of the kernel's GPIO interfaces is wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum GpioChoice {
-    /// v2 where the kernel has it.
-    #[default]
-    Auto,
-    /// This one, or an error.
-    Only(GpioAbi),
-}
-
-/// One of the kernel's GPIO interfaces.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GpioAbi {
-    /// Edges without numbers.
-    V1,
-    /// Numbered edges.
-    V2,
-}
 
 /// The interface to use.
 pub(super) fn abi(options: &LiveOptions) -> Result<GpioAbi, AcquisitionError> {
@@ -229,32 +211,31 @@ impl LiveDrdy {
 impl Edges {
     /// The newest of all edges that wait, if any waits within `timeout`; what is wrong with the line
     /// otherwise.
-    fn newest(&mut self, timeout: Duration) -> Result<Option<DrdyEdge>, String> {
+    fn newest(&mut self, mut timeout: Duration) -> Result<Option<DrdyEdge>, String> {
         let mut newest = None;
-        let mut patience = timeout;
-        while self.wait(patience)? {
+        while self.wait(timeout)? {
             newest = self.read()?.or(newest);
-            patience = Duration::ZERO;
+            timeout = Duration::ZERO;
         }
         Ok(newest)
     }
 
-    fn wait(&self, patience: Duration) -> Result<bool, String> {
+    fn wait(&self, timeout: Duration) -> Result<bool, String> {
         loop {
             let (waited, interrupted) = match self {
                 Self::V1 { handle, .. } => {
                     let mut fds = [PollFd::new(handle, PollFlags::IN)];
-                    let patience = Timespec {
-                        tv_sec: i64::try_from(patience.as_secs()).unwrap_or(i64::MAX),
-                        tv_nsec: patience.subsec_nanos().into(),
+                    let timeout = Timespec {
+                        tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
+                        tv_nsec: timeout.subsec_nanos().into(),
                     };
-                    let waited = poll(&mut fds, Some(&patience));
+                    let waited = poll(&mut fds, Some(&timeout));
                     let interrupted = waited == Err(rustix::io::Errno::INTR);
                     let waited = waited.map(|ready| ready > 0);
                     (waited.map_err(|error| error.to_string()), interrupted)
                 }
                 Self::V2 { request, .. } => {
-                    let waited = request.wait_edge_event(patience);
+                    let waited = request.wait_edge_event(timeout);
                     // Nothing may come between the call and errno.
                     let interrupted = waited.is_err()
                         && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted;

@@ -1,43 +1,22 @@
 //! The chip on this machine's SPI bus and GPIO lines (Linux).
 
 mod gpio;
+mod options;
 
-use std::path::PathBuf;
-
+use ads1292::{Ads1292, ChipConfig, ChipModel, StartControl};
 use embedded_hal::spi::{ErrorType as SpiErrorType, Operation, SpiDevice};
 use linux_embedded_hal::spidev::{SpiModeFlags, SpidevOptions};
 use linux_embedded_hal::{Delay, SPIError, SpidevDevice};
 
-use crate::ads1292::{Ads1292, ChipConfig, ChipModel, StartControl};
-
-use super::AcquisitionError;
 use super::clock::SystemClock;
 use super::engine::Acquisition;
+use super::error::AcquisitionError;
 use super::recording::{Recorder, RecordingDrdy, RecordingPin, RecordingSpi, Session};
 use super::trace::ControlPin;
 
-pub use gpio::{GpioAbi, GpioChoice};
-
 use gpio::{LiveDrdy, LivePin};
 
-/// Where the chip is connected.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LiveOptions {
-    /// SPI device node, e.g. `/dev/spidev0.0`.
-    pub spi_device: PathBuf,
-    /// SPI clock.
-    pub spi_hz: u32,
-    /// GPIO chip, e.g. `/dev/gpiochip0`.
-    pub gpio_chip: PathBuf,
-    /// Line of DRDY on that chip.
-    pub drdy_line: u32,
-    /// Line of START; `None` where it is tied, and conversions are started by opcode.
-    pub start_line: Option<u32>,
-    /// Line of PWDN/RESET; `None` where it is tied high.
-    pub reset_line: Option<u32>,
-    /// Which of the kernel's interfaces to use.
-    pub gpio_abi: GpioChoice,
-}
+pub use options::{GpioAbi, GpioChoice, LiveOptions};
 
 /// The acquisition over the live chip.
 pub type Live = Acquisition<
@@ -62,7 +41,7 @@ pub type LiveDriver = Ads1292<
 /// [`AcquisitionError::Device`] naming the node and line.
 pub fn connect_live(
     options: &LiveOptions,
-    recorder: &Recorder,
+    recorder: Option<&Recorder>,
 ) -> Result<(LiveDriver, RecordingDrdy<LiveDrdy>), AcquisitionError> {
     let spi = LiveSpi::open(options)?;
     let abi = gpio::abi(options)?;
@@ -81,13 +60,13 @@ pub fn connect_live(
         None => StartControl::Opcode,
     };
     let driver = Ads1292::new(
-        RecordingSpi::new(spi, clock, recorder.clone()),
-        RecordingPin::new(start, ControlPin::Start, clock, recorder.clone()),
-        RecordingPin::new(reset, ControlPin::Reset, clock, recorder.clone()),
+        RecordingSpi::new(spi, clock, recorder.cloned()),
+        RecordingPin::new(start, ControlPin::Start, clock, recorder.cloned()),
+        RecordingPin::new(reset, ControlPin::Reset, clock, recorder.cloned()),
         Delay,
     )
     .with_start_control(start_control);
-    Ok((driver, RecordingDrdy::new(drdy, recorder.clone())))
+    Ok((driver, RecordingDrdy::new(drdy, recorder.cloned())))
 }
 
 /// Opens bus and lines and sets up the chip.
@@ -102,7 +81,7 @@ pub fn open_live(
     options: &LiveOptions,
     config: ChipConfig,
     mut session: Session,
-    recorder: &Recorder,
+    recorder: Option<&Recorder>,
     before_start: impl FnOnce(ChipModel, &Session) -> Result<(), AcquisitionError>,
 ) -> Result<Live, AcquisitionError> {
     session.start_by_pin = options.start_line.is_some();

@@ -1,8 +1,9 @@
 //! Host and trace in words, for errors.
 
+use ads1292::FRAME_BYTES;
 use embedded_hal::spi::Operation;
 
-use super::super::trace::{ControlPin, FRAME_BYTES, TraceEvent};
+use super::super::trace::{ControlPin, TraceEvent};
 
 pub(super) fn describe(event: &TraceEvent<'_>) -> String {
     match event {

@@ -10,17 +10,16 @@ use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
+use ads1292::{Ads1292, ChipConfig, StartControl};
+use ecg_chain::ClockRelation;
 use embedded_hal::delay::DelayNs;
 use embedded_hal::digital::{ErrorType as PinErrorType, OutputPin};
 use embedded_hal::spi::{ErrorType as SpiErrorType, Operation, SpiDevice};
 
-use crate::ads1292::{Ads1292, ChipConfig, StartControl};
-use crate::time::ClockRelation;
-
+use super::drdy::{DataReady, DrdyEdge, WaitError};
 use super::engine::Acquisition;
+use super::error::AcquisitionError;
 use super::trace::{ControlPin, TraceEnd, TraceError, TraceHeader, TraceReader};
-use super::{AcquisitionError, DataReady, DrdyEdge, WaitError};
-
 use sense::Sense;
 use tape::Tape;
 

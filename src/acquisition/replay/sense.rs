@@ -1,7 +1,9 @@
 //! Whether the times of a trace can be those of a recording.
 
+use ecg_chain::MonotonicNs;
+
+use super::super::drdy::DrdyEdge;
 use super::super::trace::TraceEvent;
-use super::super::{DrdyEdge, MonotonicNs};
 
 const SECOND_NS: u64 = 1_000_000_000;
 const DAY_NS: u64 = 86_400 * SECOND_NS;

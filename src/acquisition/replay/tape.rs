@@ -4,16 +4,16 @@ use std::cell::{RefCell, RefMut};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use ads1292::{FRAME_BYTES, Opcode};
 use embedded_hal::spi::Operation;
 
-use super::super::error::ReplayMismatch;
+use super::super::drdy::{DrdyEdge, WaitError};
+use super::super::error::{AcquisitionError, ReplayMismatch};
 use super::super::trace::{
-    ControlPin, FRAME_BYTES, FrameRead, SpiOperation, TraceError, TraceEvent, TraceReader,
+    ControlPin, FrameRead, SpiOperation, TraceError, TraceEvent, TraceReader,
 };
-use super::super::{AcquisitionError, DrdyEdge, WaitError};
 use super::describe::{describe, describe_host, describe_pin};
 use super::sense::Sense;
-use crate::ads1292::Opcode;
 
 /// The trace, shared by everything it plays. All of that lives in one thread: the driver asks twice a
 /// sample, and two locks would cost a twentieth of the whole chain's time.

@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::ads1292::simulator::{SampleSource, SampleTime};
-use crate::wfdb::{
+use ads1292::simulator::{SampleSource, SampleTime};
+use wfdb_io::{
     Annotation, FrameReader, MISSING_SAMPLE, Record, UvConversion, WfdbError, read_annotations,
 };
 
-use super::super::AcquisitionError;
+use super::super::error::AcquisitionError;
 use super::interpolator::Kernel;
 
 /// Which part of which record.
@@ -18,7 +18,7 @@ pub struct RecordExcerpt {
     /// The record, with or without `.hea`.
     pub record: PathBuf,
     /// Signals for channel 1 and 2, counted from 0; `None` takes the first two that are an ECG (see
-    /// [`crate::wfdb::Header::ecg_signals`]), and 0 µV where there is only one.
+    /// [`wfdb_io::Header::ecg_signals`]), and 0 µV where there is only one.
     pub signals: Option<[usize; 2]>,
     /// Start in the record, seconds.
     pub from_s: f64,
@@ -58,12 +58,12 @@ pub struct RecordSignal {
     failure: Arc<Mutex<Option<WfdbError>>>,
 }
 
-/// Tells after a run whether the record could be read to its end.
+/// Why the record could not be read to its end, known after the run.
 #[derive(Debug, Clone)]
 pub(super) struct ReadFailure(Arc<Mutex<Option<WfdbError>>>);
 
 impl ReadFailure {
-    pub(super) fn take(&self) -> Option<WfdbError> {
+    pub(super) fn take_error(&self) -> Option<WfdbError> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }

@@ -4,15 +4,17 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::ads1292::ChipConfig;
-use crate::ads1292::simulator::BoardOptions;
-use crate::files::WholeFile;
-use crate::time::{ClockRelation, MonotonicNs, WallUs};
-use crate::wfdb::{Header, encode_annotations};
+use ads1292::ChipConfig;
+use ads1292::simulator::BoardOptions;
+use ecg_chain::{ClockRelation, MonotonicNs, WallUs};
+use ecg_files::WholeFile;
+use wfdb_io::{Header, encode_annotations};
 
+use super::super::error::AcquisitionError;
+use super::super::recording::{Recorder, Session};
+use super::super::source::{Acquired, FrameSource};
 use super::super::trace::{Compression, TraceError};
-use super::super::{Acquired, AcquisitionError, FrameSource, Recorder, Session};
-use super::open_simulated;
+use super::board::open_simulated;
 use super::record::{RecordExcerpt, RecordSignal, beside, describe};
 
 /// What to simulate and where to write it.
@@ -128,7 +130,7 @@ pub fn simulate_record(
         &session,
     )?;
     let board = &simulation.board;
-    let mut source = open_simulated(board, simulation.config, signal, session, &recorder)?;
+    let mut source = open_simulated(board, simulation.config, signal, session, Some(&recorder))?;
     let (mut samples, mut gaps, mut missing_samples, mut end) = (0, 0, 0, 0);
     while let Some(acquired) = source.next()? {
         match acquired {
@@ -150,7 +152,7 @@ pub fn simulate_record(
             Acquired::Event(_) | Acquired::Idle => {}
         }
     }
-    if let Some(error) = failure.take() {
+    if let Some(error) = failure.take_error() {
         return Err(error.into());
     }
     progress(samples);

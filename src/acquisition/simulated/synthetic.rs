@@ -1,6 +1,6 @@
 //! A heart made of bell curves.
 
-use crate::ads1292::simulator::{SampleSource, SampleTime};
+use ads1292::simulator::{SampleSource, SampleTime};
 
 /// A regular sinus rhythm: P, Q, R, S and T as Gaussians, the second channel an inverted half of
 /// the first. The first R peak comes half an RR interval after the first conversion.

@@ -1,6 +1,6 @@
 //! What writer and reader share: record tags, limits, and the state both predict from.
 
-use crate::time::MonotonicNs;
+use ecg_chain::MonotonicNs;
 
 /// First byte of every record but the packed frame, whose first byte has the high bit set.
 pub(super) mod tag {

@@ -1,10 +1,12 @@
 //! Bytes to events.
 
-use crate::time::MonotonicNs;
+use ads1292::FRAME_BYTES;
+use ecg_chain::MonotonicNs;
 
+use super::super::drdy::DrdyEdge;
 use super::codec::{CHECKPOINT_MARK, END_MARK, Epoch, MAX_TRANSACTION_BYTES, State, follow, tag};
+use super::spi::{ControlPin, FrameRead, SpiOperation};
 use super::varint::{self, unzigzag};
-use super::{ControlPin, DrdyEdge, FRAME_BYTES, FrameRead, SpiOperation};
 
 /// A decoded record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

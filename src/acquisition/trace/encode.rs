@@ -1,10 +1,11 @@
 //! Events to bytes.
 
-use crate::time::MonotonicNs;
+use ecg_chain::MonotonicNs;
 
+use super::super::drdy::DrdyEdge;
 use super::codec::{CHECKPOINT_MARK, Epoch, State, follow, tag};
+use super::spi::{ControlPin, FrameRead, SpiOperation};
 use super::varint::{self, zigzag};
-use super::{ControlPin, DrdyEdge, FrameRead, SpiOperation};
 
 /// Appends a packed frame.
 pub(super) fn push_frame(bytes: &mut Vec<u8>, state: &mut State, epoch: Epoch, frame: &FrameRead) {

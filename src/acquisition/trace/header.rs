@@ -1,6 +1,6 @@
 //! The head of a trace: where it comes from and how to read it.
 
-use crate::time::{MonotonicNs, WallUs};
+use ecg_chain::{MonotonicNs, WallUs};
 
 use super::error::TraceError;
 
@@ -85,7 +85,7 @@ impl TraceHeader {
             });
         }
         let mut fields = Fields(bytes.get(MAGIC.len()..).unwrap_or_default());
-        let (Some(version), Some(length)) = (fields.take(), fields.take()) else {
+        let (Some(version), Some(length)) = (fields.bytes(), fields.bytes()) else {
             return Ok(None);
         };
         let version = u16::from_le_bytes(version);
@@ -129,16 +129,16 @@ impl TraceHeader {
 
     fn decode_body(body: &[u8]) -> Option<Self> {
         let mut fields = Fields(body);
-        let [chip_id] = fields.take()?;
+        let [chip_id] = fields.bytes()?;
         Some(Self {
             chip_id,
-            sample_rate_sps: u16::from_le_bytes(fields.take()?),
-            gain: fields.take()?,
-            vref_uv: u32::from_le_bytes(fields.take()?),
-            registers: fields.take()?,
-            wall_start: WallUs(i64::from_le_bytes(fields.take()?)),
-            monotonic_start: MonotonicNs(u64::from_le_bytes(fields.take()?)),
-            start_by_pin: match fields.take()? {
+            sample_rate_sps: u16::from_le_bytes(fields.bytes()?),
+            gain: fields.bytes()?,
+            vref_uv: u32::from_le_bytes(fields.bytes()?),
+            registers: fields.bytes()?,
+            wall_start: WallUs(i64::from_le_bytes(fields.bytes()?)),
+            monotonic_start: MonotonicNs(u64::from_le_bytes(fields.bytes()?)),
+            start_by_pin: match fields.bytes()? {
                 [0] => false,
                 [1] => true,
                 _ => return None,
@@ -157,14 +157,14 @@ impl TraceHeader {
 struct Fields<'a>(&'a [u8]);
 
 impl Fields<'_> {
-    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+    fn bytes<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (field, rest) = self.0.split_first_chunk::<N>()?;
         self.0 = rest;
         Some(*field)
     }
 
     fn text(&mut self) -> Option<String> {
-        let length = usize::from(u16::from_le_bytes(self.take()?));
+        let length = usize::from(u16::from_le_bytes(self.bytes()?));
         let (text, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
         Some(String::from_utf8_lossy(text).into_owned())

@@ -9,99 +9,20 @@ mod codec;
 mod decode;
 mod encode;
 mod error;
+mod event;
 mod header;
 mod reader;
 mod source;
+mod spi;
 mod varint;
 mod writer;
 
 pub use error::TraceError;
+pub use event::{Operations, TraceEvent};
 pub use header::{REGISTER_COUNT, TraceHeader};
 pub use reader::{TraceEnd, TraceReader};
+pub use spi::{ControlPin, FrameRead, SpiOperation};
 pub use writer::{Compression, TraceWriter};
-
-use crate::time::MonotonicNs;
-
-use super::DrdyEdge;
-
-/// Bytes of one data read of the chip: 24 status bits and two 24-bit codes.
-pub const FRAME_BYTES: usize = 9;
-
-/// One thing that happened between host and chip, in the order it happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TraceEvent<'a> {
-    /// A DRDY edge and the data read that followed it.
-    Frame(FrameRead),
-    /// A DRDY edge not followed by a data read.
-    Edge(DrdyEdge),
-    /// The host gave up waiting for an edge.
-    Timeout(MonotonicNs),
-    /// The host drove a pin.
-    Pin {
-        /// When.
-        time: MonotonicNs,
-        /// Which.
-        pin: ControlPin,
-        /// To which level.
-        high: bool,
-    },
-    /// Any other SPI transaction.
-    Transaction {
-        /// When it began.
-        time: MonotonicNs,
-        /// What was said while the chip was selected.
-        operations: Operations<'a>,
-    },
-}
-
-/// A DRDY edge and the nine-byte read that followed it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FrameRead {
-    /// The edge.
-    pub edge: DrdyEdge,
-    /// When the read began.
-    pub read_time: MonotonicNs,
-    /// Whether the host sent nine zeros (a transfer) or nothing of its own (a read).
-    pub transferred: bool,
-    /// What the chip answered.
-    pub rx: [u8; FRAME_BYTES],
-}
-
-/// A pin by which the host controls the chip.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ControlPin {
-    /// START: conversions run while high.
-    Start,
-    /// PWDN/RESET: low resets.
-    Reset,
-}
-
-/// One operation of a transaction. A write has nothing read, a read nothing written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SpiOperation<'a> {
-    /// Bytes the host sent.
-    pub written: &'a [u8],
-    /// Bytes the host received.
-    pub read: &'a [u8],
-}
-
-/// The operations of a transaction, in order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Operations<'a> {
-    /// Checked by the decoder: `count` operations, each two lengths followed by their bytes.
-    encoded: &'a [u8],
-}
-
-impl<'a> Iterator for Operations<'a> {
-    type Item = SpiOperation<'a>;
-
-    fn next(&mut self) -> Option<SpiOperation<'a>> {
-        let mut input = decode::Input::new(self.encoded);
-        let operation = decode::operation(&mut input).ok()?;
-        self.encoded = input.rest();
-        Some(operation)
-    }
-}
 
 #[cfg(test)]
 mod tests;

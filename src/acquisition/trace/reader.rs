@@ -6,9 +6,9 @@ use std::io::Read;
 use super::codec::{Epoch, MAX_SEGMENT_BYTES, State};
 use super::decode::{self, DecodeError, Input, Record};
 use super::error::TraceError;
+use super::event::{Operations, TraceEvent};
 use super::header::{PREFIX_BYTES, TraceHeader};
 use super::source::{ByteSource, SourceError};
-use super::{Operations, TraceEvent};
 
 /// How a trace ended. Offsets count bytes of the trace, after decompression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,11 +3,11 @@
 use std::io::Cursor;
 use std::path::Path;
 
+use ecg_chain::{MonotonicNs, WallUs};
 use proptest::prelude::*;
+use wfdb_io::Record;
 
-use crate::time::{MonotonicNs, WallUs};
-use crate::wfdb::Record;
-
+use super::super::DrdyEdge;
 use super::*;
 
 const START_NS: u64 = 5_000_000_000_000;

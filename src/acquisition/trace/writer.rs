@@ -2,15 +2,16 @@
 
 use std::io::{self, Write};
 
+use ads1292::FRAME_BYTES;
+use ecg_chain::MonotonicNs;
 use flate2::write::GzEncoder;
 
-use crate::time::MonotonicNs;
-
+use super::super::drdy::DrdyEdge;
 use super::codec::{self, Epoch, MAX_TRANSACTION_BYTES, State};
 use super::encode;
 use super::error::TraceError;
 use super::header::TraceHeader;
-use super::{ControlPin, DrdyEdge, FRAME_BYTES, FrameRead, SpiOperation};
+use super::spi::{ControlPin, FrameRead, SpiOperation};
 
 /// Signal time after which a segment ends.
 const SEGMENT_NS: i64 = 1_000_000_000;

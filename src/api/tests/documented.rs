@@ -2,18 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use arrhythmianet::choose::CandidateState;
+use ecg_chain::GapCause;
+use ecg_signal::SignalQuality;
 use serde_json::Value;
 
-use super::super::gate::{HUNG_UP, name_of};
+use super::super::pass::{HUNG_UP, name_of};
+use super::super::paths::{CONFIRM_RETENTION, RELOAD, ROUTES};
 use super::super::problem::Kind;
 use super::super::query::MAX_LIMIT;
-use super::super::routes::{CONFIRM_RETENTION, RELOAD, ROUTES};
-use super::super::{heart_rate, stream};
+use super::super::{heart_rate, hub, live};
 use super::House;
 use super::client::{EventStream, fetch};
-use crate::model::choose::CandidateState;
-use crate::pipeline::GapCause;
-use crate::signal::SignalQuality;
 use crate::store::WaveformRange;
 
 const DOCUMENT: &str = include_str!("../../../docs/api.md");
@@ -232,10 +232,10 @@ fn problems_and_numbers_are_those_of_the_code() {
         format!(
             "last {} to {} RR intervals",
             heart_rate::FEWEST_INTERVALS,
-            heart_rate::MOST_INTERVALS
+            live::MOST_INTERVALS
         ),
         format!("none in {} s of signal", heart_rate::OLDEST_BEAT_S),
-        format!("falls {} commits behind", stream::MOST_COMMITS_BEHIND),
+        format!("falls {} commits behind", hub::MOST_COMMITS_BEHIND),
         format!("(default mode {:04o})", options.mode),
         format!("takes no byte for {} s", options.stall_timeout.as_secs()),
         format!("nothing moved for {} s", options.idle_timeout.as_secs()),

@@ -14,19 +14,22 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+use arrhythmianet::choose::{
+    AdapterReport, CandidateState, EngineCandidate, EngineReport, Figures,
+};
+use arrhythmianet::explain::{Method, SaliencyMap, WaveShares};
+use arrhythmianet::{BeatClass, Unclassifiable};
+use ecg_chain::Episode;
+use ecg_chain::{
+    BeatDetail, EcgBlock, Event, Gap, GapCause, LabelledBeat, PipelineEvent, SessionInfo,
+};
+use ecg_chain::{ClockRelation, MonotonicNs, WallUs};
+use ecg_signal::{SignalQuality, Wave, Waves};
 use tempfile::TempDir;
 
 use super::{AcquisitionStatus, ApiDeps, ApiOptions, ApiServer, SharedLiveStatus, StreamHub};
-use crate::acquisition::{EdgeNumbers, Episode, RealtimeGranted, RingGauge};
-use crate::explain::{Method, SaliencyMap, WaveShares};
-use crate::model::choose::{AdapterReport, CandidateState, EngineCandidate, EngineReport, Figures};
-use crate::model::{BeatClass, Unclassifiable};
-use crate::pipeline::{
-    BeatDetail, EcgBlock, Event, Gap, GapCause, LabelledBeat, PipelineEvent, SessionInfo,
-};
-use crate::signal::{SignalQuality, Wave, Waves};
+use crate::acquisition::{EdgeNumbers, RealtimeGranted, RingGauge};
 use crate::store::{Outage, Store, StoreOptions, StoreWriter, Synchronous};
-use crate::time::{ClockRelation, MonotonicNs, WallUs};
 
 /// 2023-11-14T22:13:20Z.
 const START_WALL_US: i64 = 1_700_000_000_000_000;
@@ -91,6 +94,8 @@ impl House {
             sample_rate_hz: 500.0,
             uv_per_code: [0.5, 0.5],
             leads: ["I".to_owned(), "II".to_owned()],
+            mains: None,
+            channel: None,
             start: ClockRelation {
                 monotonic: MonotonicNs(0),
                 wall: WallUs(START_WALL_US),
@@ -185,7 +190,7 @@ impl House {
                 samples: 128,
             }),
             shares: Some(shares),
-            seen: None,
+            network_view: None,
         })));
     }
 

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use ecg_chain::MonotonicNs;
 use serde_json::{Value, json};
 
 use super::client::fetch;
 use super::{House, eventually};
 use crate::store::{Outage, StoreOptions};
-use crate::time::MonotonicNs;
 
 fn bridging(options: &mut StoreOptions) {
     options.busy_timeout = Duration::from_millis(5);

@@ -1,12 +1,12 @@
 use std::collections::BTreeSet;
 
+use ecg_chain::MonotonicNs;
+use ecg_chain::{Episode, Event, PipelineEvent};
 use serde_json::{Value, json};
 
 use super::super::problem::Kind;
 use super::client::{fetch, get, request};
 use super::{House, START_WALL_US};
-use crate::pipeline::{Episode, Event, PipelineEvent};
-use crate::time::MonotonicNs;
 
 fn ids(rows: &Value) -> Vec<i64> {
     rows.as_array()
@@ -49,7 +49,7 @@ fn channels_are_told_by_number_and_lead() {
             ..Event::momentary(sample, house.time(sample), "x", String::new())
         }));
     }
-    let switched = Event::momentary_of("ch2", (5_030, house.time(5_030)), "x", String::new());
+    let switched = Event::momentary_for("ch2", (5_030, house.time(5_030)), "x", String::new());
     house.record(PipelineEvent::Event(switched));
     house.writer.flush().unwrap();
 

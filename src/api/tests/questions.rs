@@ -8,9 +8,10 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use super::super::ApiOptions;
-use super::super::gate::HUNG_UP;
-use super::super::pools::{Order, Pool, Pools, Ticket};
-use super::super::routes::ORDER;
+use super::super::order::{ORDER, Order};
+use super::super::pass::HUNG_UP;
+use super::super::pools::{Pool, Pools};
+use super::super::ticket::Ticket;
 use super::client::{Answer, connect, fetch, get};
 use super::{House, eventually};
 

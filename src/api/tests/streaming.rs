@@ -288,7 +288,7 @@ fn a_client_that_falls_behind_is_told_so_and_counted() {
     let house = House::with(|options| options.stall_timeout = Duration::from_secs(60));
     let mut stream = EventStream::open(house.socket(), "/v1/stream", "");
     stream.backlog();
-    let behind = u64::try_from(super::super::stream::MOST_COMMITS_BEHIND).unwrap();
+    let behind = u64::try_from(super::super::hub::MOST_COMMITS_BEHIND).unwrap();
     // fill the socket's buffer and the queue in large commits, then pass the limit in small ones
     for k in 0..20_000 {
         house.beat(k);

@@ -5,16 +5,16 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use ecg_chain::PipelineEvent;
 use serde::Serialize;
 
-use super::Arguments;
+use super::arguments::{Arguments, interrupted};
 use super::process::{cpu_seconds, peak_resident_kib};
 use crate::cli::failure::{Failure, other};
 use crate::cli::progress;
-use crate::cli::session::{LoadedModel, Treatment, run_trace};
+use crate::cli::session::{LoadedModel, run_trace};
 use crate::cli::traces::DEMO_TRACES;
-use crate::pipeline::PipelineEvent;
-use crate::service::{Gateway, GatewayOptions};
+use crate::service::{Gateway, GatewayOptions, SessionOptions};
 use crate::store::StoreOptions;
 
 #[derive(Serialize)]
@@ -53,11 +53,11 @@ const TURNS: usize = 3;
 pub(super) fn measure(
     arguments: &Arguments,
     model: &LoadedModel,
-    treatment: Treatment,
+    options: SessionOptions,
     stop: &AtomicBool,
 ) -> Result<Summary, Failure> {
     let first = run(
-        (arguments, treatment),
+        (arguments, options),
         model,
         arguments.db.as_deref(),
         true,
@@ -69,9 +69,9 @@ pub(super) fn measure(
     let mut bytes_without = 0;
     for turn in 0..TURNS {
         if turn > 0 {
-            chained.push(run((arguments, treatment), model, None, true, stop)?.time());
+            chained.push(run((arguments, options), model, None, true, stop)?.time());
         }
-        let plain = run((arguments, treatment), model, None, false, stop)?;
+        let plain = run((arguments, options), model, None, false, stop)?;
         bytes_without = plain.database_bytes;
         without.push(plain.time());
     }
@@ -102,7 +102,7 @@ impl Run {
 }
 
 fn run(
-    (arguments, treatment): (&Arguments, Treatment),
+    (arguments, options): (&Arguments, SessionOptions),
     model: &LoadedModel,
     database: Option<&Path>,
     chained: bool,
@@ -137,7 +137,7 @@ fn run(
         let (report, ended) = run_trace(
             &gateway,
             trace.open()?,
-            (Path::new(trace.file), treatment),
+            (Path::new(trace.file), options),
             model,
             stop,
             &mut |event| beats += u64::from(matches!(event, PipelineEvent::Beat(_))),
@@ -145,7 +145,7 @@ fn run(
         if stop.load(Ordering::Relaxed) {
             bar.finish_and_clear();
             gateway.close().map_err(Failure::from)?;
-            return Err(super::interrupted("chain"));
+            return Err(interrupted("chain"));
         }
         ended.map_err(|failure| failure.of_database(database))?;
         seconds_of_ecg += report.seconds_of_ecg;

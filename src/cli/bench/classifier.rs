@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use arrhythmianet::{ClassifyError, CpuIsa, Outputs};
 use serde::Serialize;
 
+use super::arguments::interrupted;
 use super::contestant::Contestant;
 use super::peak;
 use super::process::{peak_resident_kib, resident_kib};
 use crate::cli::failure::{Cause, Failure};
 use crate::cli::session::LoadedModel;
-use crate::model::{ClassifyError, CpuIsa, Outputs};
 
 const BATCHES: [usize; 5] = [1, 8, 64, 512, 4096];
 
@@ -116,7 +117,7 @@ pub(super) fn measure(
                 .and_then(|(_, _, found)| found.last());
             for (&batch, times) in BATCHES.iter().zip(times) {
                 if stop.load(Ordering::Relaxed) {
-                    return Err(super::interrupted("classifier"));
+                    return Err(interrupted("classifier"));
                 }
                 let windows = &windows[..batch * model.description().input.len()];
                 turn(&plan, contestant, windows, &mut outputs, times)

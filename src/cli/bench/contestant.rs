@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{Classifier, ClassifyError, CpuIsa, CpuReference, CpuSimd, Model, Outputs};
+use arrhythmianet::{Classifier, ClassifyError, CpuIsa, CpuReference, CpuSimd, Model, Outputs};
 
 /// An engine on a number of threads.
 pub(super) struct Contestant {
@@ -18,7 +18,7 @@ enum Kind {
     One(Box<dyn Classifier>),
     Several(CpuSimd),
     #[cfg(feature = "gpu")]
-    Gpu(Box<crate::model::gpu::GpuEngine>),
+    Gpu(Box<arrhythmianet::gpu::GpuEngine>),
 }
 
 impl Contestant {
@@ -55,12 +55,10 @@ impl Contestant {
 
     #[cfg(feature = "gpu")]
     fn gpu(model: &Arc<Model>, largest_batch: usize) -> Option<Self> {
-        use crate::model::gpu::{GpuEngine, GpuOptions};
-        let options = GpuOptions {
-            allow_software: true,
-            timeout: std::time::Duration::from_secs(60),
-            ..GpuOptions::new(largest_batch)
-        };
+        use arrhythmianet::gpu::{GpuEngine, GpuOptions};
+        let options = GpuOptions::new(largest_batch)
+            .allow_software(true)
+            .timeout(std::time::Duration::from_secs(60));
         match GpuEngine::new(Arc::clone(model), &options) {
             Ok(engine) => Some(Self {
                 threads: 1,

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::model::CpuIsa;
+use arrhythmianet::CpuIsa;
 
 /// Loops between two looks at the clock: about a millisecond each.
 const LOOPS: u32 = 4;

@@ -10,22 +10,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use ads1292::simulator::BoardOptions;
+use ads1292::{ChipConfig, DataRate};
+use ecg_chain::MonotonicNs;
 use serde::Serialize;
 
-use super::Arguments;
+use super::arguments::{Arguments, interrupted};
 use super::process::peak_resident_kib;
 use crate::acquisition::{
-    Clock, FrameSource, Paced, QueuedSource, Realtime, Recorder, Session, SyntheticEcg,
-    SystemClock, open_simulated,
+    Clock, FrameSource, Paced, QueuedSource, Realtime, Session, SyntheticEcg, SystemClock,
+    open_simulated,
 };
-use crate::ads1292::simulator::BoardOptions;
-use crate::ads1292::{ChipConfig, DataRate};
 use crate::api::ApiOptions;
 use crate::cli::failure::{Failure, other};
-use crate::cli::session::{LoadedModel, Treatment, pipeline, session_info};
-use crate::service::{Gateway, GatewayOptions};
+use crate::cli::session::LoadedModel;
+use crate::service::{Gateway, GatewayOptions, SessionOptions};
 use crate::store::StoreOptions;
-use crate::time::MonotonicNs;
 
 /// Length of a run, and with `--quick`.
 const SECONDS: [f64; 2] = [60.0, 5.0];
@@ -79,7 +79,7 @@ impl Latency {
 pub(super) fn measure(
     arguments: &Arguments,
     model: &LoadedModel,
-    treatment: Treatment,
+    options: SessionOptions,
     stop: &Arc<AtomicBool>,
 ) -> Result<Summary, Failure> {
     let seconds = SECONDS[usize::from(arguments.quick)];
@@ -87,11 +87,11 @@ pub(super) fn measure(
         .prefix("ecg-gateway-realtime-")
         .tempdir()
         .map_err(|error| other(std::env::temp_dir().display(), error))?;
-    run((model, treatment), stop, folder.path(), seconds)
+    run((model, options), stop, folder.path(), seconds)
 }
 
 fn run(
-    (model, treatment): (&LoadedModel, Treatment),
+    (model, options): (&LoadedModel, SessionOptions),
     stop: &Arc<AtomicBool>,
     folder: &Path,
     seconds: f64,
@@ -119,7 +119,7 @@ fn run(
     };
     let config = ChipConfig::default().with_rate(rate);
     let heart = SyntheticEcg::new(72.0, Some(seconds));
-    let simulated = open_simulated(&board, config, heart, session, &Recorder::new())?;
+    let simulated = open_simulated(&board, config, heart, session, None)?;
     let realtime = Realtime {
         priority: PRIORITY,
         lock_memory: true,
@@ -132,8 +132,8 @@ fn run(
     )
     .map_err(|error| other("acquisition thread", error))?;
     let classifier = model.live_engine();
-    let info = session_info("simulation", "synthetic", source.info(), &*classifier);
-    let mut pipeline = pipeline(source.info(), treatment, classifier)?;
+    let info = options.info("simulation", "synthetic", source.info(), &classifier);
+    let mut pipeline = options.pipeline(source.info(), classifier)?;
     let outcome = gateway.run_session(
         &mut source,
         &mut pipeline,
@@ -150,7 +150,7 @@ fn run(
     gateway.close()?;
     let heard = listening.join().unwrap_or_default();
     if stop.load(Ordering::Relaxed) {
-        return Err(super::interrupted("real time"));
+        return Err(interrupted("real time"));
     }
     outcome.ended?;
     Ok(Summary {

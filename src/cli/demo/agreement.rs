@@ -1,9 +1,9 @@
 //! Labels against a record's own annotations.
 
-use crate::evaluate::{self, Comparison, Confusion, EscapeRule, Reference};
-use crate::model::CLASS_COUNT;
-use crate::pipeline::LabelledBeat;
-use crate::wfdb::AnnotationFile;
+use arrhythmianet::CLASS_COUNT;
+use ecg_chain::LabelledBeat;
+use ecg_evaluate::{self, Comparison, Confusion, EscapeRule, Reference};
+use wfdb_io::AnnotationFile;
 
 /// The demo traces' rate.
 pub(super) const RATE_HZ: f64 = 500.0;
@@ -11,9 +11,9 @@ pub(super) const RATE_HZ: f64 = 500.0;
 /// Pairs beats within 150 ms, the whole trace scored.
 pub(super) fn compare(annotations: &AnnotationFile, beats: &[LabelledBeat]) -> Confusion {
     let reference = Reference::from_annotations(&annotations.annotations);
-    let found: Vec<_> = beats.iter().map(LabelledBeat::as_found).collect();
+    let found: Vec<_> = beats.iter().map(ecg_evaluate::FoundBeat::from).collect();
     let whole = Comparison::standard(RATE_HZ, 0.0);
-    evaluate::compare(&reference, &found, &whole, EscapeRule::default()).confusion
+    ecg_evaluate::compare(&reference, &found, &whole, EscapeRule::default()).confusion
 }
 
 /// Annotated beats of the five classes.

@@ -1,12 +1,13 @@
 //! The demo's tables for people.
 
+use arrhythmianet::BeatClass;
+use ecg_chain::LabelledBeat;
+use ecg_evaluate::Confusion;
+
 use super::Failure;
 use super::agreement::{RATE_HZ, agreement};
 use crate::cli::output::{percent, text_line};
 use crate::cli::traces::DemoTrace;
-use crate::evaluate::Confusion;
-use crate::model::BeatClass;
-use crate::pipeline::LabelledBeat;
 
 /// Beats shown of each trace.
 const SHOWN: usize = 8;

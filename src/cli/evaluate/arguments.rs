@@ -3,13 +3,13 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use arrhythmianet::DEFAULT_MODEL;
 use clap::{Args, ValueEnum};
+use ecg_evaluate::NoisePower;
+use ecg_evaluate::SignalChoice;
+use ecg_signal::DetectorWeights;
 
 use crate::cli::arguments::{EngineArgument, MainsArgument, probability, signal_number};
-use crate::evaluate::NoisePower;
-use crate::model::DEFAULT_MODEL;
-use crate::pipeline::SignalChoice;
-use crate::signal::DetectorWeights;
 
 /// Evaluate networks and the whole chain on the records of a WFDB database, against its annotations.
 ///

@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use wfdb_io::Header;
+
 use super::{Cause, Failure};
-use crate::files;
-use crate::wfdb::Header;
 
 /// No list of records is longer, bytes.
 const MOST_LIST_BYTES: u64 = 1 << 24;
@@ -14,7 +14,7 @@ const MOST_LIST_BYTES: u64 = 1 << 24;
 /// directory that are not segments of another record, sorted.
 pub(in crate::cli) fn record_names(directory: &Path) -> Result<Vec<String>, Failure> {
     let list = directory.join("RECORDS");
-    let names = match files::read_regular(&list, MOST_LIST_BYTES) {
+    let names = match ecg_files::read_regular(&list, MOST_LIST_BYTES) {
         Ok(bytes) => String::from_utf8_lossy(&bytes)
             .lines()
             .map(str::trim)

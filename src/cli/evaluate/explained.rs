@@ -4,24 +4,25 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::Serialize;
-
-use crate::cli::failure::{Cause, Failure};
-use crate::cli::session::LoadedModel;
-use crate::explain::{
+use arrhythmianet::BeatClass;
+use arrhythmianet::explain::{
     Explainer, Faithfulness, Method, WaveShares, correlation, deletion_order, with_noise,
     with_random_weights,
 };
-use crate::model::BeatClass;
-use crate::pipeline::{BeatDetail, Details, RecordError, RecordRun, RecordSettings, run_record};
-use crate::signal::BeatSource;
-use crate::wfdb::Record;
+use ecg_chain::{BeatDetail, Details};
+use ecg_evaluate::{RecordError, RecordRun, RecordSettings, run_record};
+use ecg_signal::BeatSource;
+use serde::Serialize;
+use wfdb_io::Record;
+
+use crate::cli::failure::{Cause, Failure};
+use crate::cli::session::LoadedModel;
 
 /// What of every beat an explanation needs.
 pub(super) const DETAILS: Details = Details {
     explain: None,
     waves: true,
-    seen: true,
+    network_view: true,
 };
 
 /// Share of a map's positive values that should fall on QRS complex and T wave.
@@ -200,7 +201,7 @@ fn moved(
             let inputs: BTreeMap<u64, Vec<f32>> = again
                 .details
                 .into_iter()
-                .filter_map(|detail| Some((detail.r_sample, detail.seen?.input)))
+                .filter_map(|detail| Some((detail.r_sample, detail.network_view?.input)))
                 .collect();
             let back = run.beats.iter().filter_map(|beat| {
                 let input = inputs.get(&to(beat.r_sample))?;
@@ -248,7 +249,7 @@ impl Bench {
         found: &mut Explained,
     ) -> Result<(), Failure> {
         let (labelled, detail): (_, &BeatDetail) = (&run.beats[beat], &run.details[beat]);
-        let Some(seen) = &detail.seen else {
+        let Some(seen) = &detail.network_view else {
             return Ok(());
         };
         let class = labelled.class;

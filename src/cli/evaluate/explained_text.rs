@@ -2,13 +2,12 @@
 
 use std::fmt::Write as _;
 
+use arrhythmianet::BeatClass;
+use arrhythmianet::explain::Method;
 use serde::Serialize;
 
 use super::explained::{Case, Explained, JITTER, OfRecord, SHUFFLED, Sums, WANTED_ON_QRS_T};
-use super::report::Report;
 use crate::cli::output::percent;
-use crate::explain::Method;
-use crate::model::BeatClass;
 
 /// What `--json` holds under `explanations`.
 #[derive(Serialize)]
@@ -149,13 +148,10 @@ const ABOUT: &str = "Explanations of beats that were labelled rightly. P / QRS /
      white noise (high is good), on every eighth beat.";
 
 /// For a terminal; nothing where nobody asked.
-pub(super) fn text(report: &Report) -> String {
+pub(super) fn text<'a>(models: impl Iterator<Item = (&'a str, &'a Explanations)>) -> String {
     let mut text = String::new();
-    for model in &report.models {
-        let Some(explanations) = &model.explanations else {
-            continue;
-        };
-        let _ = writeln!(text, "\n{}: {ABOUT}", model.model);
+    for (model, explanations) in models {
+        let _ = writeln!(text, "\n{model}: {ABOUT}");
         for row in &explanations.rows {
             let cells = row.cells();
             let named = HEADS.iter().zip(&cells).skip(2);
@@ -168,13 +164,10 @@ pub(super) fn text(report: &Report) -> String {
 }
 
 /// For the model card.
-pub(super) fn markdown(report: &Report) -> String {
+pub(super) fn markdown<'a>(models: impl Iterator<Item = (&'a str, &'a Explanations)>) -> String {
     let mut page = String::new();
-    for model in &report.models {
-        let Some(explanations) = &model.explanations else {
-            continue;
-        };
-        let _ = writeln!(page, "**{}**. {ABOUT}\n", model.model);
+    for (model, explanations) in models {
+        let _ = writeln!(page, "**{model}**. {ABOUT}\n");
         let _ = writeln!(page, "| {} |", HEADS.join(" | "));
         let _ = writeln!(page, "|{}", " --- |".repeat(HEADS.len()));
         for row in &explanations.rows {

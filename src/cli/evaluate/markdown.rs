@@ -2,11 +2,13 @@
 
 use std::fmt::Write as _;
 
+use arrhythmianet::BeatClass;
+use ecg_evaluate::{LEVEL, RESAMPLES};
+
 use super::report::{Group, ModelReport, Report};
 use super::text::{AAMI, AAMI_RULES, escape, figures_of, interval, left_out, run_rows};
-use crate::cli::output::{percent, printable};
-use crate::evaluate::{LEVEL, RESAMPLES};
-use crate::model::BeatClass;
+use crate::cli::output::percent;
+use crate::cli::terminal::printable;
 
 pub(super) fn page(report: &Report) -> String {
     let mut page = String::new();
@@ -151,7 +153,7 @@ fn coverage(page: &mut String, report: &Report) {
         .iter()
         .map(|model| model.calibration.coverage())
         .collect();
-    for (place, limit) in crate::evaluate::CONFIDENCE_LIMITS.iter().enumerate() {
+    for (place, limit) in ecg_evaluate::CONFIDENCE_LIMITS.iter().enumerate() {
         let mut cells = vec![limit.to_string()];
         cells.extend(columns.iter().map(|rows| {
             format!(

@@ -2,11 +2,12 @@
 
 use std::fmt::Write as _;
 
+use arrhythmianet::BeatClass;
+use ecg_evaluate::LEVEL;
+
 use super::report::{ModelReport, Report};
 use super::text::AAMI;
 use crate::cli::output::percent;
-use crate::evaluate::LEVEL;
-use crate::model::BeatClass;
 
 /// Side of a cell, and room for the labels, pixels.
 const CELL: usize = 96;

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use ecg_evaluate::{DS1, DS2, Dropping, EscapeRule, NoiseTape};
+
 use super::arguments::{Arguments, Escape, Protocol, Set, Unclassifiable};
 use super::database;
 use super::split::Split;
 use crate::cli::failure::{Cause, Failure};
 use crate::cli::session::LoadedModel;
-use crate::evaluate::{DS1, DS2, Dropping, EscapeRule, NoiseTape};
 
 /// The arguments with everything they name loaded.
 pub(super) struct Plan<'a> {

@@ -3,23 +3,24 @@
 use std::path::{Component, Path};
 use std::sync::Arc;
 
+use arrhythmianet::{BeatClass, Rejection};
+use ecg_chain::{Details, LabelledBeat};
+use ecg_evaluate::{
+    self, Comparison, Counts, Degradation, Dropping, FoundBeat, NoiseStress, Reference,
+    ReferenceBeat, mitdb_record,
+};
+use ecg_evaluate::{
+    RecordRun, RecordSettings, SignalChoice, chosen_signals, open_record, run_record,
+};
+use ecg_signal::{BeatSource, CHAIN_RATE_HZ, SampleRate};
+use wfdb_io::{Annotation, AnnotationCode, Record, read_annotations, write_annotations};
+
 use super::arguments::{Arguments, Protocol};
 use super::explained::{self, Explained};
 use super::plan::Plan;
 use super::waves;
 use crate::cli::failure::{Failure, other};
 use crate::cli::session::LoadedModel;
-use crate::evaluate::{
-    self, Comparison, Counts, Degradation, Dropping, FoundBeat, NoiseStress, Reference,
-    ReferenceBeat, mitdb_record,
-};
-use crate::model::{BeatClass, Rejection};
-use crate::pipeline::{
-    Details, LabelledBeat, RecordRun, RecordSettings, SignalChoice, chosen_signals, open_record,
-    run_record,
-};
-use crate::signal::{BeatSource, CHAIN_RATE_HZ, SampleRate};
-use crate::wfdb::{Annotation, AnnotationCode, Record, read_annotations, write_annotations};
 
 /// What became of one record.
 #[expect(
@@ -153,7 +154,7 @@ pub(super) fn evaluate_record(
         }
         let from = |from_s| {
             let comparison = Comparison::standard(run.rate_hz, from_s);
-            evaluate::compare(&reference, &found, &comparison, plan.escape)
+            ecg_evaluate::compare(&reference, &found, &comparison, plan.escape)
         };
         Compared {
             scored: from(scored_from_s),
@@ -220,7 +221,7 @@ fn classes(
 
 /// A beat as it is counted.
 fn found(plan: &Plan<'_>, beat: &LabelledBeat) -> FoundBeat {
-    let found = beat.as_found();
+    let found = FoundBeat::from(beat);
     FoundBeat {
         unclassifiable: found.unclassifiable && plan.counts_as_q,
         ..found
@@ -312,7 +313,7 @@ fn labels_only(
         })
         .filter_map(|(is_scored, beat, label)| is_scored.then_some((beat, label)))
         .collect();
-    evaluate::compare_labels(&pairs, plan.escape)
+    ecg_evaluate::compare_labels(&pairs, plan.escape)
 }
 
 /// Where nothing but the unit says that the signals are an ECG.

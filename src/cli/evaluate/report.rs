@@ -3,6 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use ecg_evaluate::{
+    AamiTable, Calibration, Confusion, Counts, EscapeRule, FIGURE_NAMES, FigureValues, Figures,
+    Intervals, LEVEL, RESAMPLES, RunFigures, RunLength, RunTable, SEED, Spread, Summary, intervals,
+};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
@@ -13,10 +17,6 @@ use super::plan::Plan;
 use super::record::{Compared, Evaluation};
 use crate::cli::failure::Failure;
 use crate::cli::session::LoadedModel;
-use crate::evaluate::{
-    AamiTable, Calibration, Confusion, Counts, EscapeRule, FIGURE_NAMES, FigureValues, Figures,
-    Intervals, LEVEL, RESAMPLES, RunFigures, RunLength, RunTable, SEED, Spread, Summary, intervals,
-};
 
 /// One model's report, or several with their groups.
 pub(super) struct Report {
@@ -196,6 +196,12 @@ impl Serialize for Report {
 }
 
 impl Report {
+    /// The explanations of each model that has some, with its name.
+    pub(super) fn explanations(&self) -> impl Iterator<Item = (&str, &Explanations)> {
+        let models = self.models.iter();
+        models.filter_map(|model| Some((&*model.model, model.explanations.as_ref()?)))
+    }
+
     pub(super) fn new(
         plan: &Plan<'_>,
         failed: &[(String, Failure)],

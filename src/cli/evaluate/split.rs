@@ -3,10 +3,10 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use ecg_files::read_whole;
 use serde::Deserialize;
 
 use crate::cli::failure::{Failure, other};
-use crate::files::read_whole;
 
 /// Largest split that is read: that of MIT-BIH takes 69 kB for 10,900 beats.
 const MAX_BYTES: u64 = 16 << 20;

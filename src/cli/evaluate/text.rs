@@ -1,10 +1,12 @@
 //! The figures for a terminal.
 
+use arrhythmianet::BeatClass;
+use ecg_evaluate::{EscapeRule, Figures, LEVEL, RESAMPLES, RunFigures};
+
 use super::report::{ModelReport, RecordReport, Report, Runs};
 use crate::cli::failure::Failure;
-use crate::cli::output::{percent, printable, text_line};
-use crate::evaluate::{EscapeRule, Figures, LEVEL, RESAMPLES, RunFigures};
-use crate::model::BeatClass;
+use crate::cli::output::{percent, text_line};
+use crate::cli::terminal::printable;
 
 /// The superclasses in the order of the AAMI table.
 pub(super) const AAMI: [&str; 5] = ["N", "S", "V", "F", "Q"];

@@ -1,7 +1,7 @@
 //! P waves, QRS complexes and T waves as WFDB annotations, as PhysioNet's ecgpuwave writes them.
 
-use crate::pipeline::RecordRun;
-use crate::wfdb::{Annotation, AnnotationCode};
+use ecg_evaluate::RecordRun;
+use wfdb_io::{Annotation, AnnotationCode};
 
 /// `(` p `)` `(` N `)` `(` t `)` of every beat in order of time; the number of an annotation is 0 for P
 /// wave, 1 for QRS complex and 2 for T wave. A wave that is not there is not written, and a T wave

@@ -1,10 +1,11 @@
 //! What is kept of the beats explained: an example of each class, and all of a class together.
 
+use arrhythmianet::explain::{GlobalMap, Method, SaliencyMap, WaveShares};
+use arrhythmianet::{BeatClass, CLASS_COUNT};
+use ecg_chain::LabelledBeat;
+use ecg_signal::{SignalQuality, WINDOW_SAMPLES, Waves};
+
 use crate::cli::failure::Failure;
-use crate::explain::{GlobalMap, Method, SaliencyMap, WaveShares};
-use crate::model::{BeatClass, CLASS_COUNT};
-use crate::pipeline::LabelledBeat;
-use crate::signal::{SignalQuality, WINDOW_SAMPLES, Waves};
 
 /// One beat explained.
 pub(super) struct Explained {

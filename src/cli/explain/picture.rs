@@ -6,11 +6,12 @@
 
 use std::fmt::Write as _;
 
+use arrhythmianet::BeatClass;
+use arrhythmianet::explain::Method;
+use ecg_signal::{MODEL_RATE_HZ, R_INDEX, WINDOW_SAMPLES, Wave, Waves};
+
 use super::collect::{Collected, Explained, OfClass, probability};
 use crate::cli::output::percent;
-use crate::explain::Method;
-use crate::model::BeatClass;
-use crate::signal::{MODEL_RATE_HZ, R_INDEX, WINDOW_SAMPLES, Wave, Waves};
 
 const WIDTH: f64 = 780.0;
 const HEIGHT: f64 = 430.0;

@@ -4,7 +4,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::Arguments;
+use arrhythmianet::choose::EngineChoice;
+use arrhythmianet::explain::{Explainer, WaveShares};
+use arrhythmianet::{BeatClass, Rejection};
+use ecg_chain::{BeatDetail, Details, LabelledBeat, PipelineEvent};
+use ecg_evaluate::mitdb_record;
+use ecg_evaluate::{RecordSettings, run_record};
+use ecg_signal::{ChannelChoice, Mains};
+use wfdb_io::Record;
+
+use super::arguments::Arguments;
 use super::collect::{Collected, Explained};
 use crate::acquisition::trace::TraceEnd;
 use crate::acquisition::{Acquired, FrameSource, open_replay};
@@ -12,19 +21,11 @@ use crate::cli::arguments::{MainsArgument, SHIPPED_MAINS};
 use crate::cli::evaluate::database::record_names;
 use crate::cli::failure::{Cause, Failure};
 use crate::cli::output;
-use crate::cli::session::{LoadedModel, Treatment, pipeline, trace_failure};
+use crate::cli::session::{LoadedModel, trace_failure};
 use crate::cli::traces::DEMO_TRACES;
-use crate::evaluate::mitdb_record;
-use crate::explain::{Explainer, WaveShares};
-use crate::model::choose::EngineChoice;
-use crate::model::{BeatClass, Rejection};
-use crate::pipeline::{
-    BeatDetail, Details, LabelledBeat, PipelineEvent, RecordSettings, run_record,
-};
-use crate::revisit::{RevisitError, Revisitor};
-use crate::signal::{ChannelChoice, Mains};
+use crate::reprocess::{BeatExplainError, BeatExplainer};
+use crate::service::SessionOptions;
 use crate::store::{BeatFilter, StoreReader, StoredBeat};
-use crate::wfdb::Record;
 
 /// Beats read from a database at a time.
 const PAGE: u32 = 500;
@@ -33,7 +34,7 @@ const PAGE: u32 = 500;
 const DETAILS: Details = Details {
     explain: None,
     waves: true,
-    seen: true,
+    network_view: true,
 };
 
 /// Fills `into`; a signal that raises `stop` ends it with [`Cause::Interrupted`].
@@ -178,7 +179,7 @@ impl Session<'_> {
         (mut source, name): (impl FrameSource, &str),
         into: &mut Collected,
     ) -> Result<(), Failure> {
-        let treatment = Treatment {
+        let options = SessionOptions {
             mains,
             channel: ChannelChoice::Auto,
             ecg_block_seconds: None,
@@ -186,7 +187,7 @@ impl Session<'_> {
             details: DETAILS,
         };
         let rate_hz = source.info().sample_rate_hz;
-        let mut pipeline = pipeline(source.info(), treatment, self.model.engine())?;
+        let mut pipeline = options.pipeline(source.info(), self.model.engine())?;
         let mut beat = None;
         let mut explained = Ok(());
         let mut sink = |event| match event {
@@ -245,7 +246,7 @@ fn add(
     (name, seconds): (&str, f64),
     into: &mut Collected,
 ) -> Result<(), Failure> {
-    let Some(seen) = &detail.seen else {
+    let Some(seen) = &detail.network_view else {
         return Ok(());
     };
     let class = into.class.unwrap_or(beat.class);
@@ -296,7 +297,7 @@ fn database(
         limit: PAGE,
         ..BeatFilter::default()
     };
-    let mut revisitor = None;
+    let mut explainer = None;
     loop {
         let page = reader.beats(&filter)?;
         let Some(last) = page.last() else {
@@ -308,14 +309,15 @@ fn database(
                 let words = "interrupted by a signal, nothing is explained";
                 return Err(Failure::new(Cause::Interrupted, words).at(path.display()));
             }
-            match stored(&reader, beat, &mut revisitor, into) {
+            match stored(&reader, beat, &mut explainer, into) {
                 Ok(()) => {}
                 // One beat's own trouble is counted; what concerns all of them ends the command.
                 Err(
-                    error @ (RevisitError::NotStored { .. } | RevisitError::NotReproduced { .. }),
+                    error @ (BeatExplainError::NotStored { .. }
+                    | BeatExplainError::NotReproduced { .. }),
                 ) => into.fail(error),
                 // A model file that is gone concerns the sessions that it labelled.
-                Err(error @ RevisitError::Model { .. }) => {
+                Err(error @ BeatExplainError::Model { .. }) => {
                     into.fail(&error);
                     let name = format!("session {}", beat.session);
                     if !into.sources_failed.iter().any(|(known, _)| *known == name) {
@@ -332,14 +334,14 @@ fn database(
 fn stored(
     reader: &StoreReader,
     beat: &StoredBeat,
-    revisitor: &mut Option<(Arc<str>, Revisitor)>,
+    explainer: &mut Option<(Arc<str>, BeatExplainer)>,
     into: &mut Collected,
-) -> Result<(), RevisitError> {
-    let ready = match revisitor.take().filter(|(model, _)| *model == beat.model) {
+) -> Result<(), BeatExplainError> {
+    let ready = match explainer.take().filter(|(model, _)| *model == beat.model) {
         Some(ready) => ready,
-        None => (Arc::clone(&beat.model), Revisitor::of(beat)?),
+        None => (Arc::clone(&beat.model), BeatExplainer::for_beat(beat)?),
     };
-    let (_, explaining) = revisitor.insert(ready);
+    let (_, explaining) = explainer.insert(ready);
     let class: BeatClass = into.class.unwrap_or(beat.beat.class);
     let (saliency, seen) = explaining.explain(reader, beat, into.method, class)?;
     beat.model.as_ref().clone_into(&mut into.model);
@@ -355,12 +357,12 @@ fn stored(
     Ok(())
 }
 
-impl From<RevisitError> for Failure {
-    fn from(error: RevisitError) -> Self {
+impl From<BeatExplainError> for Failure {
+    fn from(error: BeatExplainError) -> Self {
         match error {
-            RevisitError::Store(error) => error.into(),
-            RevisitError::Model { .. } => Self::new(Cause::Weights, error),
-            RevisitError::Explain(_) => Self::new(Cause::Usage, error),
+            BeatExplainError::Store(error) => error.into(),
+            BeatExplainError::Model { .. } => Self::new(Cause::Weights, error),
+            BeatExplainError::Explain(_) => Self::new(Cause::Usage, error),
             error => Self::new(Cause::Other, error),
         }
     }

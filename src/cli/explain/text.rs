@@ -1,11 +1,12 @@
 //! The maps as tables and JSON.
 
+use ecg_signal::{MODEL_RATE_HZ, R_INDEX, Wave};
 use serde::Serialize;
 
 use super::collect::{Collected, Explained, probability};
 use crate::cli::failure::Failure;
-use crate::cli::output::{percent, printable, text_line};
-use crate::signal::{MODEL_RATE_HZ, R_INDEX, Wave};
+use crate::cli::output::{percent, text_line};
+use crate::cli::terminal::printable;
 
 pub(super) fn print(collected: &Collected) -> Result<(), Failure> {
     let method = collected.method.name();

@@ -7,7 +7,7 @@ use systemd::daemon::{
     watchdog_enabled,
 };
 
-use super::{Notice, ServiceManager};
+use super::notice::{Notice, ServiceManager};
 
 /// systemd behind `NOTIFY_SOCKET`.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl ServiceManager for Systemd {
         self.watchdog
     }
 
-    fn tell(&mut self, notice: &Notice) {
+    fn notify(&mut self, notice: &Notice) {
         let monotonic;
         let state: &[(&str, &str)] = match notice {
             Notice::Ready => &[(STATE_READY, "1")],

@@ -5,39 +5,39 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::{Notice, ServiceManager};
+use super::notice::{Notice, ServiceManager};
 use crate::api::{LiveStatus, ServiceState, SharedLiveStatus};
-use crate::pulse::Pulse;
+use crate::liveness::Liveness;
 
-/// How often the threads are looked at, unless the watchdog asks for more.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How often the threads are checked, unless the watchdog asks for more.
+const CHECK_EVERY: Duration = Duration::from_millis(250);
 /// The status line is sent at most this often.
 const STATUS_EVERY: Duration = Duration::from_secs(2);
 
-/// A thread and its sign of life.
+/// A thread and its liveness counter.
 #[derive(Debug)]
 pub struct Watched {
     name: &'static str,
-    pulse: Pulse,
+    liveness: Liveness,
     seen: u64,
     moved: Instant,
 }
 
 impl Watched {
-    /// Watches `pulse` from now on.
+    /// Watches `liveness` from now on.
     #[must_use]
-    pub fn new(name: &'static str, pulse: Pulse) -> Self {
+    pub fn new(name: &'static str, liveness: Liveness) -> Self {
         Self {
             name,
-            seen: pulse.turns(),
-            pulse,
+            seen: liveness.turns(),
+            liveness,
             moved: Instant::now(),
         }
     }
 
     /// How long the thread has not moved.
-    fn still(&mut self, now: Instant) -> Duration {
-        let turns = self.pulse.turns();
+    fn idle_time(&mut self, now: Instant) -> Duration {
+        let turns = self.liveness.turns();
         if turns != self.seen {
             self.seen = turns;
             self.moved = now;
@@ -54,7 +54,7 @@ pub struct Supervision {
 }
 
 impl Supervision {
-    /// Watches `threads` and tells `manager`: ready once `live` shows samples or the reason why
+    /// Watches `threads` and notifies `manager`: ready once `live` shows samples or the reason why
     /// there are none, a status line when it changes, and alive only while no thread has stood
     /// still for half the watchdog's interval. `reload` is called when `reload_asked` was raised.
     ///
@@ -69,7 +69,7 @@ impl Supervision {
     ) -> std::io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let watch = Watch {
-            patience: manager.watchdog_interval().map(|interval| interval / 2),
+            timeout: manager.watchdog_interval().map(|interval| interval / 2),
             manager,
             live,
             threads,
@@ -105,7 +105,7 @@ struct Watch {
     live: SharedLiveStatus,
     threads: Vec<Watched>,
     /// Longest stand-still of a thread that counts as alive; `None` without a watchdog.
-    patience: Option<Duration>,
+    timeout: Option<Duration>,
     ready: bool,
     status: String,
     status_sent: Option<Instant>,
@@ -115,22 +115,22 @@ struct Watch {
 impl Watch {
     fn run(mut self, stop: &AtomicBool, reload_asked: &AtomicBool, mut reload: impl FnMut()) {
         let pause = self
-            .patience
-            .map_or(LOOK_EVERY, |patience| (patience / 4).min(LOOK_EVERY));
+            .timeout
+            .map_or(CHECK_EVERY, |timeout| (timeout / 4).min(CHECK_EVERY));
         while !stop.load(Ordering::Relaxed) {
             if reload_asked.swap(false, Ordering::Relaxed) {
                 let monotonic_us = crate::acquisition::SystemClock::relation().monotonic.0 / 1_000;
-                self.manager.tell(&Notice::Reloading { monotonic_us });
+                self.manager.notify(&Notice::Reloading { monotonic_us });
                 reload();
-                self.manager.tell(&Notice::Ready);
+                self.manager.notify(&Notice::Ready);
             }
-            self.look(Instant::now());
+            self.check(Instant::now());
             std::thread::park_timeout(pause);
         }
-        self.manager.tell(&Notice::Stopping);
+        self.manager.notify(&Notice::Stopping);
     }
 
-    fn look(&mut self, now: Instant) {
+    fn check(&mut self, now: Instant) {
         let live = self.live.snapshot();
         let alive = self.feed(now);
         let status = match alive {
@@ -140,24 +140,24 @@ impl Watch {
         self.show(status, now);
         if !self.ready && is_ready(&live) {
             self.ready = true;
-            self.manager.tell(&Notice::Ready);
+            self.manager.notify(&Notice::Ready);
         }
     }
 
     /// Feeds the watchdog, or names the thread that keeps it from being fed.
     fn feed(&mut self, now: Instant) -> Result<(), &'static str> {
-        let Some(patience) = self.patience else {
+        let Some(timeout) = self.timeout else {
             return Ok(());
         };
         let stuck = self
             .threads
             .iter_mut()
-            .find_map(|thread| (thread.still(now) > patience).then_some(thread.name));
+            .find_map(|thread| (thread.idle_time(now) > timeout).then_some(thread.name));
         if self.stuck != stuck {
             match stuck {
                 Some(name) => tracing::error!(
                     thread = name,
-                    "stands still for more than {patience:?}: the watchdog is no longer fed"
+                    "stands still for more than {timeout:?}: the watchdog is no longer fed"
                 ),
                 None => tracing::warn!("every thread moves again"),
             }
@@ -166,7 +166,7 @@ impl Watch {
         match stuck {
             Some(name) => Err(name),
             None => {
-                self.manager.tell(&Notice::Alive);
+                self.manager.notify(&Notice::Alive);
                 Ok(())
             }
         }
@@ -177,7 +177,7 @@ impl Watch {
             .status_sent
             .is_none_or(|sent| now.saturating_duration_since(sent) >= STATUS_EVERY);
         if due && status != self.status {
-            self.manager.tell(&Notice::Status(status.clone()));
+            self.manager.notify(&Notice::Status(status.clone()));
             self.status = status;
             self.status_sent = Some(now);
         }

@@ -14,7 +14,7 @@ impl ServiceManager for Listener {
         self.interval
     }
 
-    fn tell(&mut self, notice: &Notice) {
+    fn notify(&mut self, notice: &Notice) {
         // The test may have seen enough.
         let _ = self.told.lock().unwrap().send(notice.clone());
     }
@@ -33,7 +33,7 @@ fn watch(
         }),
         live: live.clone(),
         threads,
-        patience: interval.map(|interval| interval / 2),
+        timeout: interval.map(|interval| interval / 2),
         ready: false,
         status: String::new(),
         status_sent: None,
@@ -75,8 +75,8 @@ fn ready_means_samples_or_a_known_reason() {
         let live = SharedLiveStatus::default();
         live.update(change);
         let (mut watch, told) = watch(&live, Vec::new(), None);
-        watch.look(now);
-        watch.look(now);
+        watch.check(now);
+        watch.check(now);
         assert_eq!(
             heard(&told, &Notice::Ready),
             usize::from(expected),
@@ -87,7 +87,7 @@ fn ready_means_samples_or_a_known_reason() {
 
 #[test]
 fn a_thread_that_stands_still_starves_the_watchdog() {
-    let (moving, hanging) = (Pulse::default(), Pulse::default());
+    let (moving, hanging) = (Liveness::default(), Liveness::default());
     let threads = vec![
         Watched::new("pipeline", moving.clone()),
         Watched::new("acquisition", hanging.clone()),
@@ -100,7 +100,7 @@ fn a_thread_that_stands_still_starves_the_watchdog() {
         if second <= 5 {
             hanging.beat();
         }
-        watch.look(start + Duration::from_secs(second));
+        watch.check(start + Duration::from_secs(second));
     }
     // Alive from second 1 to 15: ten seconds after the last turn is still alive.
     let notices: Vec<Notice> = told.try_iter().collect();
@@ -117,7 +117,7 @@ fn a_thread_that_stands_still_starves_the_watchdog() {
     );
     hanging.beat();
     moving.beat();
-    watch.look(start + Duration::from_secs(31));
+    watch.check(start + Duration::from_secs(31));
     assert_eq!(heard(&told, &Notice::Alive), 1, "it moves again");
 }
 

@@ -4,16 +4,17 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use super::super::StoreError;
-use super::super::error::Context;
+use super::super::error::{Context, StoreError};
+use super::super::reader::ReadFile;
 use super::copy::Fresh;
-use super::{BUSY_TIMEOUT, BackupError, Contents, contents, open_source};
+use super::error::BackupError;
+use super::source::{BUSY_TIMEOUT, Contents, contents};
 
 /// Reads all of the backup at `path` and says what is in it. It may also be a plain copy of a database that
 /// nobody wrote, with its write-ahead log beside it or without.
 ///
 /// The file is opened for reading only, and SQLite then leaves out whether each value is what the schema
-/// allows; [`super::back_up`] and [`super::restore()`] look at that, too.
+/// allows; [`super::back_up()`] and [`super::restore()`] look at that, too.
 ///
 /// # Errors
 /// [`BackupError::NotWhole`] where anything in it is damaged, [`BackupError::Store`] where it is no database
@@ -28,7 +29,7 @@ pub(super) fn check(path: &Path, name: &Path) -> Result<Contents, BackupError> {
         path,
         busy_timeout: BUSY_TIMEOUT,
     };
-    let opened = open_source(&context).map_err(|error| in_a_backup(error, name))?;
+    let opened = ReadFile::open(&context).map_err(|error| in_a_backup(error.into(), name))?;
     examine(&opened.connection, &context, name)
 }
 

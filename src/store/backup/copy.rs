@@ -6,21 +6,24 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
-use rusqlite::{Connection, OpenFlags};
 
-use super::super::StoreError;
-use super::super::error::Context;
+use super::super::descriptor::inode;
+use super::super::error::{Context, StoreError};
 use super::super::file::{beside, io, sync_folder};
-use super::super::held::inode;
-use super::super::open::no_mutex;
-use super::{BUSY_TIMEOUT, BackupError, Progress, keep_pace, number};
+use super::super::options::READ_WRITE;
+use super::error::BackupError;
+use super::source::{BUSY_TIMEOUT, number};
 
 /// Pages copied at a time: a quarter of a MiB, as long as a commit of the daemon waits for the medium.
 const STEP_PAGES: i32 = 64;
 /// What has been copied is pressed onto the medium this often: left to the kernel, it would all be written
 /// in the end, and the daemon's next fsync would wait for it.
 const SYNC_EVERY: u64 = 2 << 20;
+
+/// What copying reports: bytes done and bytes in all.
+pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
 
 /// A file that is being made, and gone with this unless it is kept.
 #[derive(Debug)]
@@ -75,8 +78,7 @@ impl Fresh {
 
     /// A connection that writes it.
     pub(super) fn connect(&self) -> Result<Connection, StoreError> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | no_mutex();
-        Connection::open_with_flags(&self.path, flags)
+        Connection::open_with_flags(&self.path, READ_WRITE)
             .and_then(|connection| {
                 connection.busy_timeout(BUSY_TIMEOUT)?;
                 Ok(connection)
@@ -190,4 +192,13 @@ pub(super) fn copy(
         .map_err(explain)?;
     to.close().map_err(|(_, error)| explain(error))?;
     Ok(())
+}
+
+/// Sleeps so that what was done since `began` keeps to the pace.
+fn keep_pace(began: Instant, done: u64, bytes_per_second: Option<u64>) {
+    let Some(pace) = bytes_per_second.filter(|pace| *pace > 0) else {
+        return;
+    };
+    let due = Duration::from_millis(done.saturating_mul(1_000) / pace);
+    std::thread::sleep(due.saturating_sub(began.elapsed()));
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::file::{check_header, io as io_at};
 use super::super::quarantine::time_stamp;
-use super::BackupError;
+use super::error::BackupError;
 
 /// The backups of one database in a folder: `ecg-backup-000042-20261123T034500Z.db`. The number is their
 /// order; the time is for people, and may be wrong.

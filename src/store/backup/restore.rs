@@ -5,25 +5,24 @@ use std::os::unix::fs::{MetadataExt, lchown};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 
-use super::super::StoreError;
 use super::super::chain::note_ids_passed_over;
-use super::super::error::Context;
+use super::super::descriptor::inode;
+use super::super::error::{Context, StoreError};
 use super::super::file::{
-    beside, check_header, hold, io, lock, resolve, sync_folder, take_lock_file,
+    beside, check_header, io, lock, open_shared, resolve, sync_folder, take_lock_file,
 };
-use super::super::held::inode;
 use super::super::ids::{GivenIds, Reserved, after_all_before};
 use super::super::migrate::{STEPS, migrate};
-use super::super::open::no_mutex;
-use super::super::quarantine::aside_name;
+use super::super::options::READ_WRITE;
+use super::super::quarantine::free_name;
+use super::super::reader::ReadFile;
 use super::check::{check, check_fresh, fault};
-use super::copy::{Fresh, copy};
-use super::{
-    BUSY_TIMEOUT, BackupError, Contents, Progress, compare, contents, folder_of, metadata,
-    open_source, refuse_full, refuse_same, snapshot,
-};
+use super::copy::{Fresh, Progress, copy};
+use super::error::BackupError;
+use super::medium::{folder_of, metadata, refuse_full, refuse_same};
+use super::source::{BUSY_TIMEOUT, Contents, compare, contents, snapshot};
 
 /// Where the database that is replaced tells none of its ids, they go on this far behind the backup's: more
 /// than were ever given, and 2,047 such steps stay below 2^53, the largest id the socket can tell.
@@ -59,9 +58,9 @@ pub fn restore(
     let database = &resolve(database)?;
     let exists = ours_to_replace(database)?;
     let owner = owner(database, exists)?;
-    let mut held = exists.then(|| hold(database)).transpose()?;
-    if let Some(held) = &mut held {
-        lock(database, held)?;
+    let mut file = exists.then(|| open_shared(database)).transpose()?;
+    if let Some(file) = &mut file {
+        lock(database, file)?;
     }
     let lock_file = take_lock_file(database)?;
     // What root made belongs to whom the database belonged: the daemon must be able to open both.
@@ -74,7 +73,7 @@ pub fn restore(
         path: backup,
         busy_timeout: BUSY_TIMEOUT,
     };
-    let source = open_source(&context)?;
+    let source = ReadFile::open(&context)?;
     snapshot(&source.connection).map_err(|error| context.explain("reading", error))?;
     copy(&source.connection, &context, &fresh, None, stop, progress)?;
     drop(source);
@@ -85,7 +84,7 @@ pub fn restore(
     let guessed = known.is_none() && exists;
     let (after, ids) = finish(&fresh, backup, &copied, known, guessed)?;
 
-    let previous = exists.then(|| aside_name(database, "replaced"));
+    let previous = exists.then(|| free_name(database, "replaced"));
     if let Some(previous) = &previous {
         keep_previous(database, previous)?;
     }
@@ -96,7 +95,7 @@ pub fn restore(
     if named.is_ok() {
         write_down(database, &after, &ids, owner);
     }
-    drop(held);
+    drop(file);
     drop(lock_file);
     named?;
     Ok(Restored {
@@ -136,13 +135,13 @@ fn ours_to_replace(database: &Path) -> Result<bool, StoreError> {
 /// User, group and mode of the result: those of the database that was there without anything for others,
 /// else the folder's and 0640.
 fn owner(database: &Path, exists: bool) -> Result<(u32, u32, u32), StoreError> {
-    let of = metadata(if exists {
+    let found = metadata(if exists {
         database
     } else {
         folder_of(database)
     })?;
-    let mode = if exists { of.mode() & 0o640 } else { 0o640 };
-    Ok((of.uid(), of.gid(), mode | 0o600))
+    let mode = if exists { found.mode() & 0o640 } else { 0o640 };
+    Ok((found.uid(), found.gid(), mode | 0o600))
 }
 
 /// Migrates the copy, gives it its epoch, lets its ids go on after those in `known`, or far behind its own
@@ -223,8 +222,7 @@ fn ids_before(database: &Path, exists: bool) -> Option<GivenIds> {
 /// Epoch and newest ids of the database that is to be replaced. Its log is written into it, so that both
 /// can be renamed one after the other.
 fn read_ids(database: &Path) -> rusqlite::Result<(Option<String>, GivenIds)> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | no_mutex();
-    let connection = Connection::open_with_flags(database, flags)?;
+    let connection = Connection::open_with_flags(database, READ_WRITE)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     let ids = GivenIds::read_any_version(&connection)?;
     let epoch = connection

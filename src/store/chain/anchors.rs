@@ -7,12 +7,12 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Connection, params};
+use ecg_chain::WallUs;
+use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::time::WallUs;
-
-use super::super::retention::Table;
-use super::{BEGINNING, Chain, Hash, Kind, newest_given, stored};
+use super::digest::stored;
+use super::kind::{BEGINNING, Hash, Kind};
+use super::links::{Chain, newest_given};
 
 /// Links looked at in one go.
 const MOST_LINKS: i64 = 8_192;
@@ -40,7 +40,7 @@ impl Reason {
 /// Rows of a table that retention has just deleted.
 #[derive(Debug, Clone, Copy)]
 pub(in super::super) struct Removed {
-    pub(in super::super) table: Table,
+    pub(in super::super) kind: Kind,
     pub(in super::super) first: i64,
     pub(in super::super) last: i64,
     pub(in super::super) rows: u64,
@@ -55,19 +55,19 @@ pub(in super::super) fn anchor_rows(
 ) -> rusqlite::Result<()> {
     let connection = chain.connection();
     let rows = i64::try_from(removed.rows).unwrap_or(i64::MAX);
-    let (table, reason, now) = (removed.table.name(), removed.reason.name(), WallUs::now().0);
+    let (table, reason, now) = (removed.kind.table(), removed.reason.name(), WallUs::now().0);
     let grown = connection
         .prepare_cached(
             "UPDATE chain_anchors SET last_id = max(last_id, ?2), row_count = row_count + ?3, \
              reason = ?4, wall_us = ?5 WHERE what = ?1 \
              AND reason NOT IN ('migration', 'restored') RETURNING id",
         )?
-        .query_map(params![table, removed.last, rows, reason, now], |row| {
+        .query_row(params![table, removed.last, rows, reason, now], |row| {
             row.get(0)
-        })?
-        .collect::<rusqlite::Result<Vec<i64>>>()?;
-    let anchor = match grown.first() {
-        Some(anchor) => *anchor,
+        })
+        .optional()?;
+    let anchor = match grown {
+        Some(anchor) => anchor,
         None => connection
             .prepare_cached(
                 "INSERT INTO chain_anchors (what, first_id, last_id, row_count, reason, wall_us) \
@@ -187,15 +187,17 @@ fn dead_runs(chain: &Chain<'_>) -> rusqlite::Result<Vec<Run>> {
         let Some(kind) = Kind::from_name(row.get_ref(1)?.as_bytes().unwrap_or_default()) else {
             break;
         };
-        let of: i64 = row.get(2)?;
+        let row_id: i64 = row.get(2)?;
         let (dead, stays) = match kind {
             Kind::Session | Kind::End | Kind::Clock => (false, true),
             Kind::Anchor => {
-                let stays = anchors.get(&of).is_none_or(|now| *now == digest);
+                let stays = anchors.get(&row_id).is_none_or(|now| *now == digest);
                 (!stays, stays)
             }
             Kind::Beat | Kind::Gap | Kind::Event | Kind::Ecg => {
-                let dead = gone_up_to.get(kind.table()).is_some_and(|last| of <= *last);
+                let dead = gone_up_to
+                    .get(kind.table())
+                    .is_some_and(|last| row_id <= *last);
                 (dead, false)
             }
         };
@@ -227,13 +229,13 @@ fn anchor_links(chain: &Chain<'_>, run: &Run, reason: Reason) -> rusqlite::Resul
             "UPDATE chain_anchors SET last_id = ?2, row_count = row_count + ?3, hash = ?4, \
              reason = ?5, wall_us = ?6 WHERE what = 'chain' AND last_id = ?1 - 1 RETURNING id",
         )?
-        .query_map(
+        .query_row(
             params![run.first, run.last, links, run.hash, reason, now],
             |row| row.get(0),
-        )?
-        .collect::<rusqlite::Result<Vec<i64>>>()?;
-    match grown.first() {
-        Some(anchor) => Ok(*anchor),
+        )
+        .optional()?;
+    match grown {
+        Some(anchor) => Ok(anchor),
         None => connection
             .prepare_cached(
                 "INSERT INTO chain_anchors (what, first_id, last_id, row_count, hash_before, hash, \

@@ -1,23 +1,23 @@
 //! The bytes of a row that are hashed, from Rust types and from the tables.
 
+use arrhythmianet::Unclassifiable;
+use ecg_chain::{ClockRelation, SessionInfo};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 use sha2::{Digest, Sha256};
 
-use crate::model::Unclassifiable;
-use crate::pipeline::SessionInfo;
-use crate::time::ClockRelation;
-
-use super::super::rows::{StoredBeat, StoredEvent, StoredGap, class_to_sql, lead_to_sql};
-use super::super::statements::EncodedBlock;
-use super::{Hash, Kind};
+use super::super::rows::{
+    EncodedBlock, StoredBeat, StoredEvent, StoredGap, channel_to_sql, class_to_sql, lead_to_sql,
+    mains_to_sql,
+};
+use super::kind::{Hash, Kind};
 
 /// Values one after the other, each with its type and length before it, so that no two lists of
 /// values have the same bytes.
 pub(super) struct Canonical(Sha256);
 
 impl Canonical {
-    pub(super) fn of(kind: Kind) -> Self {
+    fn new(kind: Kind) -> Self {
         let mut bytes = Self(Sha256::new());
         bytes.text(kind.name().as_bytes());
         bytes
@@ -90,7 +90,7 @@ impl Canonical {
 }
 
 pub(in super::super) fn session(id: i64, info: &SessionInfo) -> Hash {
-    let mut bytes = Canonical::of(Kind::Session);
+    let mut bytes = Canonical::new(Kind::Session);
     bytes.integer(id);
     bytes.text(info.source.as_bytes());
     bytes.text(info.origin.as_bytes());
@@ -106,12 +106,16 @@ pub(in super::super) fn session(id: i64, info: &SessionInfo) -> Hash {
     for lead in &info.leads {
         bytes.optional_text(lead_to_sql(lead));
     }
+    if info.mains.is_some() || info.channel.is_some() {
+        bytes.optional_text(info.mains.map(mains_to_sql));
+        bytes.optional_text(info.channel.map(channel_to_sql));
+    }
     bytes.digest()
 }
 
 pub(in super::super) fn beat(row: &StoredBeat) -> Hash {
     let beat = &row.beat;
-    let mut bytes = Canonical::of(Kind::Beat);
+    let mut bytes = Canonical::new(Kind::Beat);
     bytes.integer(row.id);
     bytes.integer(row.session);
     bytes.unsigned(beat.r_sample);
@@ -136,7 +140,7 @@ pub(in super::super) fn beat(row: &StoredBeat) -> Hash {
 }
 
 pub(in super::super) fn gap(row: &StoredGap) -> Hash {
-    let mut bytes = Canonical::of(Kind::Gap);
+    let mut bytes = Canonical::new(Kind::Gap);
     bytes.integer(row.id);
     bytes.integer(row.session);
     bytes.unsigned(row.gap.first_missing_sample);
@@ -149,7 +153,7 @@ pub(in super::super) fn gap(row: &StoredGap) -> Hash {
 }
 
 pub(in super::super) fn event(row: &StoredEvent) -> Hash {
-    let mut bytes = Canonical::of(Kind::Event);
+    let mut bytes = Canonical::new(Kind::Event);
     bytes.integer(row.id);
     bytes.integer(row.session);
     bytes.unsigned(row.sample);
@@ -179,7 +183,7 @@ pub(in super::super) fn clock(
     relation: ClockRelation,
     step_us: i64,
 ) -> Hash {
-    let mut bytes = Canonical::of(Kind::Clock);
+    let mut bytes = Canonical::new(Kind::Clock);
     bytes.integer(id);
     bytes.integer(session);
     bytes.unsigned(relation.monotonic.0);
@@ -189,7 +193,7 @@ pub(in super::super) fn clock(
 }
 
 pub(in super::super) fn ecg(id: i64, session: i64, block: &EncodedBlock) -> Hash {
-    let mut bytes = Canonical::of(Kind::Ecg);
+    let mut bytes = Canonical::new(Kind::Ecg);
     bytes.integer(id);
     bytes.integer(session);
     bytes.unsigned(block.first_sample);
@@ -205,7 +209,8 @@ pub(super) const fn select(kind: Kind) -> (&'static str, &'static str) {
     match kind {
         Kind::Session => (
             "t.id, t.source, t.origin, t.chip, t.sample_rate_hz, t.uv_per_code_0, t.uv_per_code_1, \
-             t.start_monotonic_ns, t.start_wall_us, d.model, d.engine, t.lead_0, t.lead_1",
+             t.start_monotonic_ns, t.start_wall_us, d.model, d.engine, t.lead_0, t.lead_1, \
+             t.mains_filter, t.channel_choice",
             "sessions t LEFT JOIN deciders d ON d.id = t.decider",
         ),
         Kind::Beat => (
@@ -247,22 +252,26 @@ pub(super) const fn select(kind: Kind) -> (&'static str, &'static str) {
 }
 
 /// The digest of a row of [`select`].
-pub(super) fn of_row(kind: Kind, row: &Row<'_>) -> rusqlite::Result<Hash> {
-    let mut bytes = Canonical::of(kind);
-    for column in 0..row.as_ref().column_count() {
+pub(super) fn digest_row(kind: Kind, row: &Row<'_>) -> rusqlite::Result<Hash> {
+    let mut columns = row.as_ref().column_count();
+    // Those of schema version 9 count where one of them is set: rows from before keep their digests.
+    if kind == Kind::Session
+        && row.get_ref(columns - 2)? == ValueRef::Null
+        && row.get_ref(columns - 1)? == ValueRef::Null
+    {
+        columns -= 2;
+    }
+    let mut bytes = Canonical::new(kind);
+    for column in 0..columns {
         bytes.value(row.get_ref(column)?);
     }
     Ok(bytes.digest())
 }
 
 /// The digest of a row as it is stored.
-pub(in super::super) fn stored(
-    connection: &Connection,
-    kind: Kind,
-    id: i64,
-) -> rusqlite::Result<Hash> {
+pub(super) fn stored(connection: &Connection, kind: Kind, id: i64) -> rusqlite::Result<Hash> {
     let (columns, tables) = select(kind);
     connection
         .prepare_cached(&format!("SELECT {columns} FROM {tables} WHERE t.id = ?1"))?
-        .query_row([id], |row| of_row(kind, row))
+        .query_row([id], |row| digest_row(kind, row))
 }

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use rusqlite::{Connection, OptionalExtension, Rows};
 
-use super::super::{StoreError, StoreReader};
-use super::digest::{of_row, select};
-use super::{BEGINNING, ChainHead, Hash, Kind, link_hash, newest_given};
+use super::super::error::StoreError;
+use super::super::reader::StoreReader;
+use super::digest::{digest_row, select, stored};
+use super::kind::{BEGINNING, Hash, Kind};
+use super::links::{ChainHead, link_hash, newest_given};
 
 /// Findings that are kept; beyond them they are counted.
 const MOST_FINDINGS: usize = 1_000;
@@ -183,7 +185,7 @@ impl Cursor<'_> {
     fn advance(&mut self) -> rusqlite::Result<()> {
         self.next = match self.rows.next()? {
             None => None,
-            Some(row) => Some((row.get(0)?, of_row(self.kind, row)?)),
+            Some(row) => Some((row.get(0)?, digest_row(self.kind, row)?)),
         };
         Ok(())
     }
@@ -222,7 +224,7 @@ impl<'a> Walk<'a> {
             };
             anchors.push((
                 id,
-                super::stored(connection, Kind::Anchor, id)?,
+                stored(connection, Kind::Anchor, id)?,
                 AnchorSummary {
                     what: row.get(1)?,
                     first_id: row.get(2)?,
@@ -509,7 +511,7 @@ impl<'a> Walk<'a> {
         *newest = link.row.max(before);
         self.look_for_leap(found, kind.table(), before, link.row);
         self.begun.insert(link.row);
-        match super::stored(self.connection, kind, link.row).optional()? {
+        match stored(self.connection, kind, link.row).optional()? {
             Some(digest) if *link.digest == digest => found.table(kind).protected += 1,
             Some(_) => found.find(
                 kind.table(),
@@ -573,7 +575,7 @@ impl<'a> Walk<'a> {
                 }
             }
             match self.ended.get(&id) {
-                Some(digest) if *digest != super::stored(self.connection, Kind::End, id)? => {
+                Some(digest) if *digest != stored(self.connection, Kind::End, id)? => {
                     found.find("sessions", id, "its end or its counts were changed");
                 }
                 None if has_ended && begun => {

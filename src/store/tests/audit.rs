@@ -1,9 +1,10 @@
 use std::time::Duration;
 
+use ecg_chain::PipelineEvent;
+use ecg_chain::{MonotonicNs, WallUs};
+
 use super::super::{AuditKind, AuditRow, RowFilter, StoreReader};
 use super::{event, options, session_info, writer};
-use crate::pipeline::PipelineEvent;
-use crate::time::{MonotonicNs, WallUs};
 
 #[test]
 fn notes_go_along_with_the_next_commit_and_cause_none() {

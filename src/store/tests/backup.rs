@@ -5,16 +5,16 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use ecg_chain::{EcgBlock, PipelineEvent, SessionInfo};
 use rusqlite::Connection;
 
-use super::super::migrate::{STEPS, migrate};
+use super::super::migrate::STEPS;
 use super::super::{
-    APPLICATION_ID, BackupError, BackupOptions, Contents, KeepFree, NumberedBackups, Restored,
-    SCHEMA_VERSION, Store, StoreError, StoreReader, back_up, check_backup, restore,
+    BackupError, BackupOptions, Contents, KeepFree, NumberedBackups, Restored, SCHEMA_VERSION,
+    Store, StoreError, StoreReader, back_up, check_backup, restore,
 };
 use super::room::SmallMedium;
-use super::{beat, block, event, fill, gap, options, session_info, writer};
-use crate::pipeline::{EcgBlock, PipelineEvent, SessionInfo};
+use super::{beat, block, event, fill, gap, old_database, options, session_info, writer};
 
 /// Whatever is free here, and as fast as can be.
 const QUICK: BackupOptions = BackupOptions {
@@ -609,8 +609,8 @@ fn ids_go_on_after_those_of_a_quarantined_file() {
 fn a_database_in_use_is_not_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
-    let held = writer(&at("ecg.db"));
-    fill(&held, 0, 5);
+    let running = writer(&at("ecg.db"));
+    fill(&running, 0, 5);
     back(&at("ecg.db"), &at("copy.db")).unwrap();
     let before = listing(folder.path());
     let outcome = put_back(&at("copy.db"), &at("ecg.db"));
@@ -619,7 +619,7 @@ fn a_database_in_use_is_not_replaced() {
         "{outcome:?}"
     );
     assert_eq!(listing(folder.path()), before);
-    held.close().unwrap();
+    running.close().unwrap();
     put_back(&at("copy.db"), &at("ecg.db")).unwrap();
 }
 
@@ -652,16 +652,10 @@ fn the_log_of_the_replaced_database_is_kept_with_it() {
 
 /// A database as version `version` made it, with a session and 7 beats.
 fn of_version(path: &Path, version: usize) {
-    let mut connection = Connection::open(path).unwrap();
-    connection
-        .execute_batch(&format!(
-            "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA application_id = {APPLICATION_ID}"
-        ))
-        .unwrap();
-    migrate(&mut connection, &STEPS[..version]).unwrap();
-    connection
-        .execute_batch(
-            "PRAGMA journal_mode = WAL; \
+    old_database(
+        path,
+        version,
+        "PRAGMA journal_mode = WAL; \
              INSERT INTO deciders (model, engine) VALUES ('v1', 'cpu'); \
              INSERT INTO sessions (source, origin, chip, sample_rate_hz, uv_per_code_0, \
               uv_per_code_1, start_monotonic_ns, start_wall_us, decider) \
@@ -671,8 +665,7 @@ fn of_version(path: &Path, version: usize) {
               p_a, p_v, channel, quality, window_complete, label_delay_ms, decider) \
               SELECT 1, 400 * k, 0, 0, 'N', 1, 0, 0, 0, 0, 0, 'good', 1, 600, 1 FROM k; \
              UPDATE sessions SET beats_n = 7",
-        )
-        .unwrap();
+    );
 }
 
 /// The way back after an update: the backup that was made before it, restored by whichever program.

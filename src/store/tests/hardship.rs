@@ -5,12 +5,12 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use ecg_chain::{GapCause, PipelineEvent, SessionInfo};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::super::{BeatFilter, Outage, RowFilter, Store, StoreError, StoreOptions, StoreReader};
-use super::{beat, block, event, gap, options, session_info};
-use crate::pipeline::{GapCause, PipelineEvent, SessionInfo};
+use super::{beat, block, event, gap, options, session_info, start, until};
 use crate::store::StoreWriter;
 
 fn bridging(longest: Duration, most_bytes: usize) -> StoreOptions {
@@ -28,13 +28,6 @@ fn bridging(longest: Duration, most_bytes: usize) -> StoreOptions {
 
 pub(super) fn patient() -> StoreOptions {
     bridging(Duration::from_secs(600), 64 << 20)
-}
-
-pub(super) fn start(path: &Path, options: StoreOptions) -> StoreWriter {
-    Store::open(path, options)
-        .unwrap()
-        .into_writer(|_| {})
-        .unwrap()
 }
 
 /// A session being recorded into a database of its own.
@@ -79,14 +72,6 @@ pub(super) fn beat_ids(reader: &StoreReader) -> Vec<i64> {
     beats.iter().map(|row| row.id).collect()
 }
 
-pub(super) fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let patience = Instant::now() + Duration::from_secs(30);
-    while !holds() {
-        assert!(Instant::now() < patience, "never: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
 /// Holds the database as another program would, until dropped.
 fn lock(path: &Path) -> Connection {
     let other = Connection::open(path).unwrap();
@@ -118,7 +103,7 @@ fn covered(path: &Path) -> Vec<(u64, u64)> {
         .collect()
 }
 
-pub(super) fn asides(folder: &Path) -> Vec<PathBuf> {
+pub(super) fn quarantined_files(folder: &Path) -> Vec<PathBuf> {
     let mut found: Vec<_> = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -196,12 +181,12 @@ fn what_memory_cannot_hold_is_one_counted_stored_gap() {
             .record(PipelineEvent::Event(event(&info, 40_001)))
             .unwrap();
         until("rows are let go", || {
-            written.monitor().status().rows_let_go > 0
+            written.monitor().status().rows_dropped > 0
         });
         record_block(&written, &info, 40_000);
         other.execute_batch("ROLLBACK").unwrap();
         written.flush().unwrap();
-        let let_go = written.monitor().status().rows_let_go;
+        let dropped = written.monitor().status().rows_dropped;
         written.close().unwrap();
         let reader = StoreReader::open(&path).unwrap();
         let gaps = reader.gaps(&RowFilter::default()).unwrap();
@@ -227,7 +212,7 @@ fn what_memory_cannot_hold_is_one_counted_stored_gap() {
             .count();
         let stored = blocks + beats.len() as u64 + own as u64;
         assert!(stored < 201, "{name}: nothing was let go");
-        assert!(stored + let_go >= 201, "{name}: {stored} and {let_go}");
+        assert!(stored + dropped >= 201, "{name}: {stored} and {dropped}");
         // only the oldest go
         if let Some(first) = beats.first() {
             let last_gap = gaps.last().unwrap();
@@ -323,7 +308,10 @@ fn a_damaged_database_is_quarantined_and_a_fresh_one_begun() {
         if part == "sessions" {
             let refused = Store::open(&path, options()).map(drop);
             assert!(matches!(refused, Err(StoreError::Corrupt { .. })));
-            assert!(asides(&home).is_empty(), "a replay leaves it where it is");
+            assert!(
+                quarantined_files(&home).is_empty(),
+                "a replay leaves it where it is"
+            );
         }
         let written = start(&path, patient());
         written.begin_session(&info).unwrap().unwrap();
@@ -331,11 +319,11 @@ fn a_damaged_database_is_quarantined_and_a_fresh_one_begun() {
             record_beat(&written, &info, k);
         }
         written.flush().unwrap();
-        assert_eq!(written.monitor().status().set_aside, 1, "{part}");
+        assert_eq!(written.monitor().status().quarantined, 1, "{part}");
         written.end_session(info.start, "stopped").unwrap();
         written.close().unwrap();
-        let aside = asides(&home);
-        assert_eq!(fs::read(&aside[0]).unwrap().len(), before.len(), "{part}");
+        let files = quarantined_files(&home);
+        assert_eq!(fs::read(&files[0]).unwrap().len(), before.len(), "{part}");
         let reader = StoreReader::open(&path).unwrap();
         let beats = reader.beats(&BeatFilter::default()).unwrap();
         // ids go on, so that no client takes these for the old ones: after those that are known to have
@@ -372,8 +360,8 @@ fn a_file_without_a_header_is_quarantined_only_where_it_was_ours() {
     let written = start(&path, patient());
     written.begin_session(&session_info(0)).unwrap().unwrap();
     written.close().unwrap();
-    let aside = asides(folder.path());
-    assert_eq!(fs::read(&aside[0]).unwrap(), garbage);
+    let files = quarantined_files(folder.path());
+    assert_eq!(fs::read(&files[0]).unwrap(), garbage);
     StoreReader::open(&path).unwrap().totals().unwrap();
 }
 

@@ -12,16 +12,19 @@ mod replaced;
 mod retaining;
 mod room;
 mod saliency;
-mod speed;
 mod writing;
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
-use super::{Store, StoreOptions, StoreWriter, Synchronous};
-use crate::model::{BeatClass, Unclassifiable};
-use crate::pipeline::{EcgBlock, Event, Gap, GapCause, LabelledBeat, PipelineEvent, SessionInfo};
-use crate::signal::SignalQuality;
-use crate::time::{ClockRelation, MonotonicNs, WallUs};
+use arrhythmianet::{BeatClass, Unclassifiable};
+use ecg_chain::{ClockRelation, MonotonicNs, WallUs};
+use ecg_chain::{EcgBlock, Event, Gap, GapCause, LabelledBeat, PipelineEvent, SessionInfo};
+use ecg_signal::{ChannelChoice, Mains, SignalQuality};
+use rusqlite::Connection;
+
+use super::migrate::{STEPS, migrate};
+use super::{APPLICATION_ID, Store, StoreOptions, StoreWriter, Synchronous};
 
 pub(super) const START_WALL_US: i64 = 1_700_000_000_000_000;
 pub(super) const RATE_HZ: u64 = 500;
@@ -34,6 +37,8 @@ pub(super) fn session_info(start_s: u64) -> SessionInfo {
         sample_rate_hz: RATE_HZ as f64,
         uv_per_code: [0.5, 0.25],
         leads: ["I".to_owned(), "II".to_owned()],
+        mains: Some(Mains::Hz60),
+        channel: Some(ChannelChoice::Fixed(1)),
         start: ClockRelation {
             monotonic: MonotonicNs(start_s * 1_000_000_000),
             wall: WallUs(START_WALL_US + i64::try_from(start_s).unwrap() * 1_000_000),
@@ -116,11 +121,42 @@ pub(super) fn options() -> StoreOptions {
     }
 }
 
-pub(super) fn writer(path: &Path) -> StoreWriter {
-    Store::open(path, options())
+pub(super) fn start(path: &Path, options: StoreOptions) -> StoreWriter {
+    Store::open(path, options)
         .unwrap()
         .into_writer(|_| {})
         .unwrap()
+}
+
+pub(super) fn writer(path: &Path) -> StoreWriter {
+    start(path, options())
+}
+
+pub(super) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !holds() {
+        assert!(Instant::now() < deadline, "never: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+pub(super) fn number(path: &Path, sql: &str) -> i64 {
+    Connection::open(path)
+        .unwrap()
+        .query_row(sql, [], |row| row.get(0))
+        .unwrap()
+}
+
+/// A database as schema version `version` made it, with the rows of `sql`.
+pub(super) fn old_database(path: &Path, version: usize, sql: &str) {
+    let mut connection = Connection::open(path).unwrap();
+    connection
+        .execute_batch(&format!(
+            "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA application_id = {APPLICATION_ID}"
+        ))
+        .unwrap();
+    migrate(&mut connection, &STEPS[..version]).unwrap();
+    connection.execute_batch(sql).unwrap();
 }
 
 /// A closed session of `beats` beats.

@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rusqlite::Connection;
 
 use super::super::{Store, StoreError, StoreReader};
-use super::hardship::{asides, patient, start};
-use super::{fill, options, session_info, writer};
+use super::hardship::{patient, quarantined_files};
+use super::{fill, options, session_info, start, writer};
 
 /// A database in `folder`, and every other way to it: name, path.
 fn names(folder: &Path) -> (PathBuf, Vec<(&'static str, PathBuf)>) {
@@ -168,8 +168,8 @@ fn the_file_is_quarantined_not_the_link_to_it() {
     written.begin_session(&session_info(0)).unwrap().unwrap();
     written.close().unwrap();
     assert_eq!(fs::read_link(&link).unwrap(), target);
-    assert!(asides(folder.path()).is_empty());
-    assert_eq!(fs::read(&asides(&medium)[0]).unwrap(), garbage);
+    assert!(quarantined_files(folder.path()).is_empty());
+    assert_eq!(fs::read(&quarantined_files(&medium)[0]).unwrap(), garbage);
     assert_eq!(
         StoreReader::open(&link).unwrap().totals().unwrap().sessions,
         1
@@ -262,13 +262,13 @@ fn there_is_no_moment_for_a_second_writer_while_a_database_is_quarantined() {
             fs::remove_file(folder.path().join("ecg.db-wal")).unwrap();
             written.flush().unwrap();
             written
-                .record(crate::pipeline::PipelineEvent::Beat(super::beat(&info, 0)))
+                .record(ecg_chain::PipelineEvent::Beat(super::beat(&info, 0)))
                 .unwrap();
             written.flush().unwrap();
             done.store(true, Ordering::Relaxed);
             assert!(intruder.join().unwrap() > 10);
         });
-        assert_eq!(written.monitor().status().set_aside, 1);
+        assert_eq!(written.monitor().status().quarantined, 1);
         written.close().unwrap();
     }
 }

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use super::super::migrate::{STEPS, migrate, version};
 use super::super::{APPLICATION_ID, SCHEMA_VERSION, Store, StoreError, StoreOptions, StoreReader};
-use super::{fill, options, writer};
+use super::{fill, old_database, options, writer};
 
 /// Name and content of every file in the folder.
 fn listing(folder: &Path) -> Vec<(String, Vec<u8>)> {
@@ -170,7 +170,7 @@ fn migration_from_version_1_keeps_rows_and_happens_whole_or_not_at_all() {
     let mut connection = Connection::open_in_memory().unwrap();
     migrate(&mut connection, &STEPS[..1]).unwrap();
     assert_eq!(version(&connection).unwrap(), 1);
-    old_rows(&connection);
+    connection.execute_batch(OLD_ROWS).unwrap();
 
     let broken = [
         STEPS,
@@ -197,10 +197,7 @@ fn migration_from_version_1_keeps_rows_and_happens_whole_or_not_at_all() {
 }
 
 /// A session of five beats as version 1 wrote it.
-fn old_rows(connection: &Connection) {
-    connection
-        .execute_batch(
-            "INSERT INTO deciders VALUES (1, 'v1', 'cpu-portable');
+const OLD_ROWS: &str = "INSERT INTO deciders VALUES (1, 'v1', 'cpu-portable');
              INSERT INTO sessions (source, origin, chip, sample_rate_hz, uv_per_code_0,
                  uv_per_code_1, start_monotonic_ns, start_wall_us, decider)
                  VALUES ('replay', 'old.ecgt', 'ADS1292', 500, 1, 1, 0, 0, 1);
@@ -208,22 +205,13 @@ fn old_rows(connection: &Connection) {
              INSERT INTO beats (session, r_sample, r_monotonic_ns, r_wall_us, rr_ms, class, p_n,
                  p_l, p_r, p_a, p_v, channel, quality, window_complete, label_delay_ms, decider)
                  SELECT 1, 400 * k, 800000000 * k, 800000 * k, 800, 'V', 0, 0, 0, 0, 1, 0, 'good',
-                 1, 600, 1 FROM k",
-        )
-        .unwrap();
-}
+                 1, 600, 1 FROM k";
 
 #[test]
 fn a_database_of_version_1_is_read_once_it_was_opened_for_writing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("beats.db");
-    let mut connection = Connection::open(&path).unwrap();
-    connection
-        .pragma_update(None, "application_id", APPLICATION_ID)
-        .unwrap();
-    migrate(&mut connection, &STEPS[..1]).unwrap();
-    old_rows(&connection);
-    drop(connection);
+    old_database(&path, 1, OLD_ROWS);
     let error = StoreReader::open(&path).unwrap_err().to_string();
     let expected = format!("schema version 1, expected {SCHEMA_VERSION}");
     assert!(error.contains(&expected), "{error}");
@@ -234,7 +222,9 @@ fn a_database_of_version_1_is_read_once_it_was_opened_for_writing() {
     assert_eq!(beats.len(), 5);
     assert!(beats.iter().all(|row| row.beat.unclassifiable.is_none()));
     assert!(beats.iter().all(|row| row.lead.is_none()));
-    assert_eq!(reader.sessions(0, 1).unwrap()[0].info.leads, ["", ""]);
+    let info = reader.sessions(0, 1).unwrap().remove(0).info;
+    assert_eq!(info.leads, ["", ""]);
+    assert_eq!((info.mains, info.channel), (None, None));
     assert_eq!(reader.totals().unwrap().counts.unclassifiable, 0);
 }
 

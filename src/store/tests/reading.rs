@@ -1,11 +1,11 @@
+use arrhythmianet::{BeatClass, Unclassifiable};
+use ecg_chain::PipelineEvent;
+use ecg_chain::{ClockRelation, WallUs};
 use rusqlite::Connection;
 
 use super::super::beat_query;
 use super::super::{BeatFilter, RowFilter, StoreError, StoreReader, StoredBeat, WaveformRange};
 use super::{START_WALL_US, beat, block, event, fill, gap, session_info, writer};
-use crate::model::{BeatClass, Unclassifiable};
-use crate::pipeline::PipelineEvent;
-use crate::time::{ClockRelation, WallUs};
 
 /// Three sessions of 100, 0 and 60 beats; the third starts 40 s before the first on the wall clock.
 fn three_sessions(path: &std::path::Path) -> StoreReader {

@@ -6,13 +6,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ecg_chain::PipelineEvent;
 use rusqlite::Connection;
 
 use super::super::ids::quarantined;
 use super::super::{RowFilter, Store, StoreError, StoreReader};
-use super::hardship::{Recording, asides, beat_ids, kinds, patient, start};
-use super::{beat, fill, options, session_info, writer};
-use crate::pipeline::PipelineEvent;
+use super::hardship::{Recording, beat_ids, kinds, patient, quarantined_files};
+use super::{beat, fill, options, session_info, start, until, writer};
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(format!("{}{suffix}", path.display()))
@@ -96,7 +96,11 @@ fn what_is_removed_or_replaced_loses_no_acknowledged_beat() {
                     _ => "quarantined as",
                 };
                 assert!(detail.contains(kept), "{name}: {detail}");
-                assert_eq!(recording.written.monitor().status().set_aside, 1, "{name}");
+                assert_eq!(
+                    recording.written.monitor().status().quarantined,
+                    1,
+                    "{name}"
+                );
             }
             let Recording {
                 written,
@@ -163,18 +167,18 @@ fn a_copy_over_the_open_file_is_noticed_and_ids_go_on() {
         .record(PipelineEvent::Beat(beat(&info, 16)))
         .unwrap();
     written.flush().unwrap();
-    assert_eq!(written.monitor().status().set_aside, 1);
+    assert_eq!(written.monitor().status().quarantined, 1);
     written.close().unwrap();
     let reader = StoreReader::open(&path).unwrap();
     assert_eq!(beat_ids(&reader), [2_027]);
     let events = reader.events(&RowFilter::default()).unwrap();
     assert!(events[0].detail.contains("written over by another program"));
     assert_ne!(epoch(&path), before);
-    let aside = asides(folder.path());
+    let files = quarantined_files(folder.path());
     let bytes = fs::read(&backup).unwrap();
-    assert_eq!(fs::read(&aside[0]).unwrap(), bytes, "{aside:?}");
+    assert_eq!(fs::read(&files[0]).unwrap(), bytes, "{files:?}");
     assert!(
-        aside
+        files
             .iter()
             .any(|path| path.to_str().unwrap().ends_with("-wal"))
     );
@@ -198,7 +202,7 @@ fn a_copy_that_the_log_makes_whole_is_kept() {
         .record(PipelineEvent::Beat(beat(&info, 16)))
         .unwrap();
     written.flush().unwrap();
-    assert_eq!(written.monitor().status().set_aside, 0);
+    assert_eq!(written.monitor().status().quarantined, 0);
     written.close().unwrap();
     assert_eq!(beat_ids(&StoreReader::open(&path).unwrap()).len(), 17);
     assert_eq!(epoch(&path), before);
@@ -266,8 +270,8 @@ fn a_sound_database_is_never_quarantined() {
     commit();
     cp(path, path);
     commit();
-    assert_eq!(recording.written.monitor().status().set_aside, 0);
-    assert!(asides(recording.folder.path()).is_empty());
+    assert_eq!(recording.written.monitor().status().quarantined, 0);
+    assert!(quarantined_files(recording.folder.path()).is_empty());
     let Recording { written, path, .. } = recording;
     written.close().unwrap();
     let reader = StoreReader::open(&path).unwrap();
@@ -287,7 +291,7 @@ fn a_replay_ends_where_its_database_is_taken_away() {
     let error = written.flush().unwrap_err().to_string();
     assert!(error.contains("ecg.db-wal was removed"), "{error}");
     drop(written);
-    assert!(asides(folder.path()).is_empty());
+    assert!(quarantined_files(folder.path()).is_empty());
     Connection::open(&path)
         .unwrap()
         .query_row("PRAGMA integrity_check", [], |row| row.get::<_, String>(0))
@@ -553,7 +557,7 @@ fn a_medium_taken_away_is_waited_for() {
     fs::rename(&medium, &away).unwrap();
     fs::create_dir(&medium).unwrap();
     written.record(PipelineEvent::Beat(beat(&info, 1))).unwrap();
-    super::hardship::until("the trouble shows", || {
+    until("the trouble shows", || {
         let trouble = written.monitor().status().trouble;
         trouble.is_some_and(|trouble| trouble.contains("is the medium mounted"))
     });
@@ -564,7 +568,7 @@ fn a_medium_taken_away_is_waited_for() {
     written.flush().unwrap();
     written.close().unwrap();
     assert_eq!(beat_ids(&StoreReader::open(&path).unwrap()), [1, 2]);
-    assert!(asides(&medium).is_empty());
+    assert!(quarantined_files(&medium).is_empty());
 }
 
 /// Another daemon began a database where the first one's was removed, lock file and all. It is not driven
@@ -585,7 +589,7 @@ fn another_daemon_in_its_place_is_not_driven_away() {
         .record(PipelineEvent::Beat(beat(&session_info(500), 0)))
         .unwrap();
     second.flush().unwrap();
-    assert_eq!(second.monitor().status().set_aside, 0);
+    assert_eq!(second.monitor().status().quarantined, 0);
     second.close().unwrap();
     let saved = quarantined(path);
     assert_eq!(saved.len(), 1);

@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
+use ecg_chain::PipelineEvent;
+use ecg_chain::WallUs;
 use rusqlite::Connection;
 
-use super::super::retention::{Deleted, Leave, Retention};
-use super::super::{BeatFilter, StoreOptions, StoreReader};
-use super::{beat, block, event, fill, gap, options, session_info, writer};
-use crate::pipeline::PipelineEvent;
-use crate::time::WallUs;
+use super::super::retention::{Deleted, Leave};
+use super::super::{BeatFilter, Retention, StoreOptions, StoreReader};
+use super::{beat, block, event, fill, gap, options, session_info, start, writer};
 
 const HOUR_S: u64 = 3_600;
 const HOUR: Duration = Duration::from_secs(HOUR_S);
@@ -148,7 +148,7 @@ fn the_writer_does_it_between_commits() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("beats.db");
     filled(&path, &[0, 1]);
-    let written = super::super::Store::open(
+    let written = start(
         &path,
         StoreOptions {
             retention: Retention {
@@ -157,16 +157,13 @@ fn the_writer_does_it_between_commits() {
             },
             ..options()
         },
-    )
-    .unwrap()
-    .into_writer(|_| {})
-    .unwrap();
+    );
     fill(&written, 10 * HOUR_S, 1);
     let info = session_info(20 * HOUR_S);
     written.begin_session(&info).unwrap();
-    let patience = std::time::Instant::now() + Duration::from_secs(20);
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
     while written.monitor().status().blocks_deleted < 20 {
-        assert!(std::time::Instant::now() < patience, "nothing is deleted");
+        assert!(std::time::Instant::now() < deadline, "nothing is deleted");
         written.record(PipelineEvent::Beat(beat(&info, 0))).unwrap();
         std::thread::sleep(Duration::from_millis(20));
     }

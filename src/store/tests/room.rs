@@ -6,19 +6,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use ecg_chain::{ClockRelation, WallUs};
+use ecg_chain::{PipelineEvent, SessionInfo};
 use rusqlite::Connection;
 
 use super::super::checkup::check;
+use super::super::deletion_delay::{DOUBT, DeletionDelay, Waits};
 use super::super::housekeeping::{Housekeeping, Standing};
-use super::super::migrate::{STEPS, migrate};
-use super::super::patience::{DOUBT, Patience, Waits};
 use super::super::{
-    APPLICATION_ID, Checkup, MinFree, Retention, RowFilter, Space, SpaceSource, Store,
-    StoreOptions, StoreReader, StoreWriter, WriterMonitor,
+    Checkup, MinFree, Retention, RowFilter, Space, SpaceSource, Store, StoreOptions, StoreReader,
+    StoreWriter, WriterMonitor,
 };
-use super::{beat, block, fill, options, session_info, writer};
-use crate::pipeline::{PipelineEvent, SessionInfo};
-use crate::time::{ClockRelation, WallUs};
+use super::{beat, block, fill, number, old_database, options, session_info, start, writer};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(24 * 3_600);
@@ -39,13 +38,6 @@ fn record_hour(written: &StoreWriter, info: &SessionInfo, hour: u64) {
     written
         .record(PipelineEvent::Beat(beat(info, hour)))
         .unwrap();
-}
-
-fn number(path: &Path, sql: &str) -> i64 {
-    Connection::open(path)
-        .unwrap()
-        .query_row(sql, [], |row| row.get(0))
-        .unwrap()
 }
 
 fn retention(bytes: u64) -> Retention {
@@ -172,7 +164,7 @@ fn ecg_that_is_not_stored_is_told_and_goes_on_once_there_is_room() {
     let path = folder.path().join("beats.db");
     let free = Arc::new(AtomicU64::new(500 * MIB));
     let told = Arc::clone(&free);
-    let written = Store::open(
+    let written = start(
         &path,
         StoreOptions {
             retention: retention(100 * MIB),
@@ -184,15 +176,12 @@ fn ecg_that_is_not_stored_is_told_and_goes_on_once_there_is_room() {
             }),
             ..options()
         },
-    )
-    .unwrap()
-    .into_writer(|_| {})
-    .unwrap();
+    );
     let monitor = written.monitor();
     let until = |what: &str, holds: &dyn Fn() -> bool| {
-        let patience = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + Duration::from_secs(30);
         while !holds() {
-            assert!(Instant::now() < patience, "never: {what}");
+            assert!(Instant::now() < deadline, "never: {what}");
             assert!(monitor.confirm_retention()); // looks again at once
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -285,16 +274,13 @@ fn a_small_medium_is_never_filled() {
         return;
     };
     let path: PathBuf = medium.0.path().join("beats.db");
-    let written = Store::open(
+    let written = start(
         &path,
         StoreOptions {
             retention: retention(16 * MIB),
             ..options()
         },
-    )
-    .unwrap()
-    .into_writer(|_| {})
-    .unwrap();
+    );
     let info = SessionInfo {
         sample_rate_hz: 0.1, // a block of 10,000 samples is more than a day
         ..session_info(0)
@@ -409,13 +395,16 @@ fn one_wrong_clock_does_not_delete_everything() {
         };
         let mut housekeeping = Housekeeping::new(&ages);
         for elapsed in [Duration::ZERO, HOUR, HOUR * 10] {
-            let held = step(&mut housekeeping, elapsed).held.expect(what);
-            assert!(held.contains(told), "{what}: {held}");
+            let doubt = step(&mut housekeeping, elapsed).age_doubt.expect(what);
+            assert!(doubt.contains(told), "{what}: {doubt}");
             assert!(whole(), "{what}");
         }
         // a restart goes on with the wait
         let mut housekeeping = Housekeeping::new(&ages);
-        assert!(step(&mut housekeeping, HOUR * 12).held.is_some(), "{what}");
+        assert!(
+            step(&mut housekeeping, HOUR * 12).age_doubt.is_some(),
+            "{what}"
+        );
         assert!(whole(), "{what}");
         // and after a day of running the clock is believed
         assert_eq!(
@@ -451,7 +440,7 @@ fn an_end_that_nobody_knows_raises_no_doubt() {
                  end_wall_us = NULL WHERE id = 2; DELETE FROM beats WHERE session = 2",
             )
             .unwrap();
-        let waits = Patience::new(Some(DAY * 3)).turn(&mut connection, HOUR);
+        let waits = DeletionDelay::new(Some(DAY * 3)).turn(&mut connection, HOUR);
         let doubt = waits.unwrap().doubt.map(|(_, why)| why);
         assert_eq!(doubt.is_some(), told.is_some(), "{doubt:?}");
         assert!(doubt.is_none_or(|why| why.contains(told.unwrap())));
@@ -464,26 +453,26 @@ fn a_person_ends_the_wait_and_a_new_doubt_begins_it_anew() {
     let path = folder.path().join("beats.db");
     on_days(&path, &[0, 400]);
     let mut connection = Connection::open(&path).unwrap();
-    let mut patience = Patience::new(Some(DAY * 3));
+    let mut delay = DeletionDelay::new(Some(DAY * 3));
     let left = |waits: Waits| waits.doubt.map(|(left, _)| left);
     assert_eq!(
-        left(patience.turn(&mut connection, HOUR).unwrap()),
+        left(delay.turn(&mut connection, HOUR).unwrap()),
         Some(DOUBT)
     );
     assert_eq!(
-        left(patience.turn(&mut connection, HOUR).unwrap()),
+        left(delay.turn(&mut connection, HOUR).unwrap()),
         Some(DOUBT - HOUR)
     );
     on_days(&path, &[1]);
     assert_eq!(
-        left(patience.turn(&mut connection, HOUR).unwrap()),
+        left(delay.turn(&mut connection, HOUR).unwrap()),
         Some(DOUBT)
     );
-    patience.confirm(&mut connection).unwrap();
-    assert_eq!(left(patience.turn(&mut connection, HOUR).unwrap()), None);
+    delay.confirm(&mut connection).unwrap();
+    assert_eq!(left(delay.turn(&mut connection, HOUR).unwrap()), None);
     assert_eq!(
         left(
-            Patience::new(Some(DAY * 3))
+            DeletionDelay::new(Some(DAY * 3))
                 .turn(&mut connection, HOUR)
                 .unwrap()
         ),
@@ -494,7 +483,7 @@ fn a_person_ends_the_wait_and_a_new_doubt_begins_it_anew() {
         let relation = "INSERT INTO clock_relations (session, monotonic_ns, wall_us, step_us) \
                         VALUES (1, 0, 0, ?1)";
         connection.execute(relation, [step_us]).unwrap();
-        let waits = patience.turn(&mut connection, HOUR).unwrap();
+        let waits = delay.turn(&mut connection, HOUR).unwrap();
         assert_eq!(waits.doubt.is_some(), doubted, "{step_us}");
     }
 }
@@ -505,12 +494,12 @@ fn times_that_nobody_need_doubt_are_not_doubted() {
     let path = folder.path().join("beats.db");
     on_days(&path, &[0, 0, 1, 2, 4]); // over night, and a weekend
     let mut connection = Connection::open(&path).unwrap();
-    let waits = Patience::new(Some(DAY * 3))
+    let waits = DeletionDelay::new(Some(DAY * 3))
         .turn(&mut connection, HOUR)
         .unwrap();
     assert_eq!(waits, Waits::default());
     // but where a day is all that is kept, a leap of a day would take everything
-    let waits = Patience::new(Some(DAY))
+    let waits = DeletionDelay::new(Some(DAY))
         .turn(&mut connection, HOUR)
         .unwrap();
     assert!(waits.doubt.is_some());
@@ -520,23 +509,17 @@ fn times_that_nobody_need_doubt_are_not_doubted() {
 fn an_upgraded_database_warns_for_a_day_of_running_before_it_deletes() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("beats.db");
-    let mut connection = Connection::open(&path).unwrap();
-    connection
-        .pragma_update(None, "application_id", APPLICATION_ID)
-        .unwrap();
-    migrate(&mut connection, &STEPS[..4]).unwrap();
-    connection
-        .execute_batch(
-            "INSERT INTO deciders VALUES (1, 'v1', 'cpu');
+    old_database(
+        &path,
+        4,
+        "INSERT INTO deciders VALUES (1, 'v1', 'cpu');
              INSERT INTO sessions (source, origin, chip, sample_rate_hz, uv_per_code_0,
                  uv_per_code_1, start_monotonic_ns, start_wall_us, decider, end_reason)
                  VALUES ('live', 'x', 'ADS1292', 1, 1, 1, 0, 0, 1, 'stopped');
              WITH RECURSIVE k (k) AS (SELECT 0 UNION ALL SELECT k + 1 FROM k WHERE k < 47)
              INSERT INTO ecg_blocks (session, first_sample, samples, first_monotonic_ns, codes)
                  SELECT 1, 3600 * k, 3600, 3600000000000 * k, x'00' FROM k;",
-        )
-        .unwrap();
-    drop(connection);
+    );
     drop(Store::open(&path, options()).unwrap());
     let options = StoreOptions {
         retention: retention(100 * MIB),
@@ -625,7 +608,7 @@ fn damage_in_a_page_nobody_reads_is_found_and_told_and_nothing_else_is_done() {
         if damaged {
             damage_gaps(&path);
         }
-        let written = Store::open(
+        let written = start(
             &path,
             StoreOptions {
                 checkup: Some(Checkup {
@@ -634,24 +617,21 @@ fn damage_in_a_page_nobody_reads_is_found_and_told_and_nothing_else_is_done() {
                 }),
                 ..options()
             },
-        )
-        .unwrap()
-        .into_writer(|_| {})
-        .unwrap();
+        );
         let info = session_info(10_000);
         written.begin_session(&info).unwrap();
         let monitor = written.monitor();
-        let patience = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_secs(60);
         let mut k = 0;
         while monitor.status().checkup.finished == 0 {
-            assert!(Instant::now() < patience, "it is never checked");
+            assert!(Instant::now() < deadline, "it is never checked");
             written.record(PipelineEvent::Beat(beat(&info, k))).unwrap();
             written.flush().unwrap(); // commits do not wait for the check
             k += 1;
             std::thread::sleep(Duration::from_millis(5));
         }
         while damaged && monitor.status().conditions.is_empty() {
-            assert!(Instant::now() < patience, "it is never told");
+            assert!(Instant::now() < deadline, "it is never told");
             std::thread::sleep(Duration::from_millis(20));
         }
         written.end_session(info.start, "stopped").unwrap();
@@ -659,7 +639,7 @@ fn damage_in_a_page_nobody_reads_is_found_and_told_and_nothing_else_is_done() {
         written.close().unwrap();
         assert_eq!(status.checkup.damaged, u64::from(damaged));
         assert_eq!(status.failure, None);
-        assert_eq!(status.set_aside, 0);
+        assert_eq!(status.quarantined, 0);
         let reader = StoreReader::open(&path).unwrap();
         let events = reader.events(&RowFilter::default()).unwrap();
         let kinds: Vec<_> = events.iter().map(|event| &*event.kind).collect();

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::hardship::{start, until};
-use super::{beat, options, session_info, time_of, writer};
-use crate::explain::{Method, SaliencyMap, WaveShares};
-use crate::model::BeatClass;
-use crate::pipeline::{BeatDetail, PipelineEvent};
-use crate::signal::{Wave, Waves};
+use arrhythmianet::BeatClass;
+use arrhythmianet::explain::{Method, SaliencyMap, WaveShares};
+use ecg_chain::ClockRelation;
+use ecg_chain::{BeatDetail, PipelineEvent};
+use ecg_signal::{Wave, Waves};
+
+use super::{beat, options, session_info, start, time_of, until, writer};
 use crate::store::{Outage, SaliencyFilter, Store, StoreOptions, StoreReader, StoredSaliency};
-use crate::time::ClockRelation;
 
 /// Most bytes per beat that a Grad-CAM map may add to the database, on average.
 const MOST_BYTES: u64 = 250;
@@ -59,7 +59,7 @@ fn detail(k: u64, class: BeatClass) -> PipelineEvent {
             qrs: 0.5,
             t: 0.25,
         }),
-        seen: None,
+        network_view: None,
     }))
 }
 
@@ -293,7 +293,7 @@ fn maps_of_another_database_and_too_many_are_dropped_and_counted() {
     drop(Store::open(&another, options()).unwrap());
     std::fs::copy(&another, &path).unwrap();
     record(101);
-    until("a fresh one is begun", || monitor.status().set_aside == 1);
+    until("a fresh one is begun", || monitor.status().quarantined == 1);
     until("its map is dropped", || monitor.status().maps_waiting == 0);
     assert_eq!(monitor.status().maps_dropped, 37);
     assert!(monitor.keep(later(4), 0), "made before");

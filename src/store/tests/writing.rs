@@ -3,15 +3,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
+use arrhythmianet::BeatClass;
+use ecg_chain::{ClockRelation, WallUs};
+use ecg_chain::{Episode, Event, LabelledBeat, PipelineEvent, SessionInfo};
 use rusqlite::Connection;
 
 use super::super::{
     BeatFilter, CommittedRow, Outage, RowFilter, Store, StoreError, StoreOptions, StoreReader,
 };
-use super::{beat, block, event, fill, gap, options, session_info, writer};
-use crate::model::BeatClass;
-use crate::pipeline::{Episode, Event, LabelledBeat, PipelineEvent, SessionInfo};
-use crate::time::{ClockRelation, WallUs};
+use super::{beat, block, event, fill, gap, options, session_info, start, writer};
 
 #[test]
 fn the_channels_have_the_names_of_their_session() {
@@ -341,8 +341,8 @@ fn what_a_crash_took_of_the_ecg_is_a_gap() {
         let reader = StoreReader::open(&copy).unwrap();
         let gaps = reader.gaps(&RowFilter::default()).unwrap();
         let last_beat = 400 + 400 * 4;
-        let expected = crate::pipeline::Gap {
-            cause: crate::pipeline::GapCause::Interrupted,
+        let expected = ecg_chain::Gap {
+            cause: ecg_chain::GapCause::Interrupted,
             ..gap(&info, 1_000, last_beat + 1 - 1_000)
         };
         assert_eq!(gaps.len(), 1, "only once");
@@ -442,8 +442,8 @@ fn a_crash_after_the_clock_went_back_leaves_its_gap_too() {
         .gaps(&RowFilter::default())
         .unwrap();
     let newest = &gaps.last().unwrap();
-    let expected = crate::pipeline::Gap {
-        cause: crate::pipeline::GapCause::Interrupted,
+    let expected = ecg_chain::Gap {
+        cause: ecg_chain::GapCause::Interrupted,
         ..gap(&info, 1_750, 2_900 - 1_750)
     };
     assert_eq!((gaps.len(), newest.gap), (3, expected));
@@ -514,18 +514,15 @@ fn a_passing_lock_is_waited_out_and_nothing_is_lost() {
         commit_after: Duration::from_millis(5),
         ..options()
     };
-    let written = Store::open(&path, impatient)
-        .unwrap()
-        .into_writer(|_| {})
-        .unwrap();
+    let written = start(&path, impatient);
     let info = session_info(0);
     written.begin_session(&info).unwrap();
     let other = Connection::open(&path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     written.record(PipelineEvent::Beat(beat(&info, 0))).unwrap();
-    let patience = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(20);
     while written.monitor().status().trouble.is_none() {
-        assert!(Instant::now() < patience, "the trouble never showed");
+        assert!(Instant::now() < deadline, "the trouble never showed");
         std::thread::sleep(Duration::from_millis(5));
     }
     assert!(
@@ -554,10 +551,7 @@ fn a_lasting_failure_stops_the_writer_and_is_told_to_every_sender() {
         outage: Outage::GiveUpAfter(Duration::from_millis(1)),
         ..options()
     };
-    let written = Store::open(&path, hopeless)
-        .unwrap()
-        .into_writer(|_| {})
-        .unwrap();
+    let written = start(&path, hopeless);
     let info = session_info(0);
     written.begin_session(&info).unwrap();
     let other = Connection::open(&path).unwrap();

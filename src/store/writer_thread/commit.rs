@@ -2,13 +2,14 @@
 
 use std::time::Instant;
 
-use super::super::StoreError;
+use ecg_chain::WallUs;
+
 use super::super::batch::{Batch, commit_batch};
-use super::super::open::{SET_ASIDE, aside_note};
+use super::super::error::StoreError;
+use super::super::quarantine::{QUARANTINED, quarantine_note};
 use super::super::rows::CommittedRow;
-use super::WriterThread;
+use super::thread::WriterThread;
 use super::trouble::RETRY_PAUSE;
-use crate::time::WallUs;
 
 impl WriterThread {
     /// Commits what is due. While that fails for a passing reason either this waits, or the rows do.
@@ -20,7 +21,7 @@ impl WriterThread {
         if !self.options.outage.bridges() {
             return self.commit_all();
         }
-        match self.attempt() {
+        match self.try_commit() {
             Err(error) if self.may_pass(&error) => {
                 self.note_trouble(&error);
                 Ok(())
@@ -35,14 +36,14 @@ impl WriterThread {
 
     /// Commits everything, trying again for as long as somebody who asked for it should wait.
     pub(super) fn commit_all(&mut self) -> Result<(), StoreError> {
-        self.insist(Self::commit_pending)?;
+        self.retry_until(Self::commit_pending)?;
         self.commit_maps(); // as far as no commit has taken them along
         Ok(())
     }
 
     pub(super) fn commit_pending(&mut self) -> Result<(), StoreError> {
         while self.has_rows() {
-            self.attempt()?;
+            self.try_commit()?;
         }
         Ok(())
     }
@@ -54,14 +55,15 @@ impl WriterThread {
             .is_some_and(|session| session.row.is_none() || !self.backlog.is_empty())
     }
 
-    pub(super) fn insist(
+    /// Repeats `action` until it succeeds, or no longer than somebody who asked for it should wait.
+    pub(super) fn retry_until(
         &mut self,
-        mut attempt: impl FnMut(&mut Self) -> Result<(), StoreError>,
+        mut action: impl FnMut(&mut Self) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         let give_up = Instant::now() + self.options.outage.longest_answer();
         let [mut pause, longest_pause] = RETRY_PAUSE;
         loop {
-            let error = match attempt(self) {
+            let error = match action(self) {
                 Ok(()) => return Ok(()),
                 Err(error) if self.may_pass(&error) && Instant::now() + pause < give_up => error,
                 Err(error) => {
@@ -70,7 +72,7 @@ impl WriterThread {
                     return Err(error);
                 }
             };
-            self.monitor.pulse().beat();
+            self.monitor.liveness().beat();
             self.note_trouble(&error);
             std::thread::sleep(pause);
             pause = (pause * 2).min(longest_pause);
@@ -83,7 +85,7 @@ impl WriterThread {
     }
 
     /// One transaction with the oldest rows; they stay in memory until it has succeeded.
-    fn attempt(&mut self) -> Result<(), StoreError> {
+    fn try_commit(&mut self) -> Result<(), StoreError> {
         let outcome = match self.transact() {
             Err(error) if self.is_mendable(&error) => {
                 self.mend(&error)?;
@@ -124,8 +126,8 @@ impl WriterThread {
     /// Quarantines a damaged or replaced database and goes on in a fresh one.
     pub(super) fn mend(&mut self, error: &StoreError) -> Result<(), StoreError> {
         let quarantined = self.database.quarantine()?;
-        self.monitor.lock().set_aside += 1;
-        let note = aside_note(&quarantined, error);
+        self.monitor.lock().quarantined += 1;
+        let note = quarantine_note(&quarantined, error);
         if !quarantined.whole {
             if let Some(session) = &mut self.session {
                 session.row = None; // the fresh one does not know it
@@ -134,10 +136,10 @@ impl WriterThread {
             self.drop_maps();
         }
         if self.session.is_some() {
-            let event = self.event(SET_ASIDE, note);
+            let event = self.event(QUARANTINED, note);
             self.backlog.push_first(event);
         } else {
-            self.notes.push((SET_ASIDE, note));
+            self.notes.push((QUARANTINED, note));
         }
         Ok(())
     }

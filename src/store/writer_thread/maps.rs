@@ -5,16 +5,16 @@ use std::time::Instant;
 
 use rusqlite::TransactionBehavior;
 
-use super::super::StoreError;
-use super::super::outage::MapsWaiting;
+use super::super::error::StoreError;
+use super::super::pending::PendingMaps;
 use super::super::saliency::StoredSaliency;
 use super::super::statements::Statements;
-use super::WriterThread;
+use super::thread::WriterThread;
 
 impl WriterThread {
     /// Keeps a map of a database that had been exchanged `exchanged` times when it was made.
     pub(super) fn keep(&mut self, map: StoredSaliency, exchanged: u64) {
-        if self.monitor.set_aside() == exchanged {
+        if self.monitor.quarantined() == exchanged {
             // While nothing can be written the oldest go; else being full makes a commit due.
             let dropped = if self.trouble.is_some() {
                 self.maps.push_dropping_oldest(map)
@@ -56,7 +56,7 @@ impl WriterThread {
                 0
             }
         };
-        self.maps = MapsWaiting::default();
+        self.maps = PendingMaps::default();
         self.note_maps(stored, waited - stored);
     }
 
@@ -79,7 +79,7 @@ impl WriterThread {
     /// The database was exchanged: its beats are not the maps' beats.
     pub(super) fn drop_maps(&mut self) {
         let dropped = self.maps.len();
-        self.maps = MapsWaiting::default();
+        self.maps = PendingMaps::default();
         self.note_maps(0, dropped);
     }
 
@@ -94,7 +94,7 @@ impl WriterThread {
 impl Statements<'_> {
     /// Stores the maps that can be stored; how many. One that cannot is no reason to lose what is
     /// committed with it.
-    pub(in super::super) fn maps(&self, maps: &MapsWaiting) -> Result<usize, StoreError> {
+    pub(in super::super) fn maps(&self, maps: &PendingMaps) -> Result<usize, StoreError> {
         let mut stored = 0;
         for map in maps.iter() {
             match self.saliency(map.beat, map) {

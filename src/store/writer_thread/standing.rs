@@ -2,13 +2,13 @@
 
 use std::time::Instant;
 
-use crate::acquisition::Episode;
-use crate::pipeline::Event;
+use ecg_chain::{Episode, Event};
 
-use super::super::batch::Waiting;
+use super::super::error::StoreError;
 use super::super::housekeeping::Standing;
-use super::super::writer::StoreCondition;
-use super::{HEAD_EVERY, WriterThread};
+use super::super::pending::PendingRow;
+use super::super::status::StoreCondition;
+use super::thread::{HEAD_EVERY, WriterThread};
 
 /// Whom it happens to, in events and conditions.
 const SUBJECT: &str = "store";
@@ -26,7 +26,7 @@ impl WriterThread {
     pub(super) fn show(&mut self, standing: Standing) {
         self.no_room = standing.no_room.is_some();
         self.lasts(RETENTION_WARNING, standing.warning);
-        self.lasts(RETENTION_HELD, standing.held);
+        self.lasts(RETENTION_HELD, standing.age_doubt);
         self.lasts(ECG_NOT_STORED, standing.no_room);
     }
 
@@ -107,12 +107,12 @@ impl WriterThread {
 
     fn tell(&mut self, event: Event) {
         if self.session.is_some() {
-            self.wait_for_commit(Waiting::Event(event), self.options.commit_after);
+            self.push_pending(PendingRow::Event(event), self.options.commit_after);
         }
     }
 
     /// Somebody confirms what retention waits with; where that cannot be stored it waits on.
-    pub(super) fn confirm_retention(&mut self) -> Result<(), super::StoreError> {
+    pub(super) fn confirm_retention(&mut self) -> Result<(), StoreError> {
         self.commit()?;
         if self.trouble.is_some() {
             tracing::warn!("the store is out of reach: retention waits on, confirm it again later");

@@ -1,29 +1,19 @@
 //! Writes that fail for a reason that may pass: when they are tried again, what is told of it, and
-//! what is let go.
+//! what is dropped.
 
 use std::time::{Duration, Instant};
 
-use super::super::StoreError;
-use super::super::outage::Outage;
-use super::WriterThread;
+use super::super::error::StoreError;
+use super::super::options::Outage;
+use super::thread::{Trouble, WriterThread};
 
 /// First and longest pause between two tries of a write that failed for a passing reason.
 pub(super) const RETRY_PAUSE: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(2)];
 /// Failures that pass within this time leave no event.
 const NOT_WORTH_TELLING: Duration = Duration::from_secs(1);
 
-/// Writes fail for a passing reason.
-pub(super) struct Trouble {
-    since: Instant,
-    pause: Duration,
-    pub(super) next_try: Instant,
-    /// Whether the event of it is in the backlog.
-    told: bool,
-    rows_let_go: u64,
-}
-
 impl WriterThread {
-    /// Lets go what memory is not meant to hold.
+    /// Drops what memory is not meant to hold.
     pub(super) fn keep_limits(&mut self) {
         let Outage::Bridge {
             longest,
@@ -38,15 +28,15 @@ impl WriterThread {
             return;
         }
         if let Some(trouble) = &mut self.trouble {
-            if trouble.rows_let_go == 0 {
+            if trouble.rows_dropped == 0 {
                 tracing::error!(
                     "the store is out of reach for too long: the oldest rows are let go"
                 );
             }
-            trouble.rows_let_go += gone;
+            trouble.rows_dropped += gone;
         }
         let mut status = self.monitor.lock();
-        status.rows_let_go += gone;
+        status.rows_dropped += gone;
     }
 
     pub(super) fn note_trouble(&mut self, error: &StoreError) {
@@ -57,7 +47,7 @@ impl WriterThread {
             pause: first_pause,
             next_try: now,
             told: false,
-            rows_let_go: 0,
+            rows_dropped: 0,
         });
         let first = trouble.since == now;
         trouble.next_try = now + trouble.pause;
@@ -84,10 +74,10 @@ impl WriterThread {
             return;
         };
         let seconds = trouble.since.elapsed().as_secs_f64();
-        let let_go = trouble.rows_let_go;
-        tracing::info!(seconds, let_go, "the store is written again");
+        let dropped = trouble.rows_dropped;
+        tracing::info!(seconds, let_go = dropped, "the store is written again");
         let detail =
-            format!("written again after {seconds:.1} s; {let_go} rows had been let go by then");
+            format!("written again after {seconds:.1} s; {dropped} rows had been let go by then");
         let event = self.event("store_recovered", detail);
         self.backlog.push(event);
     }

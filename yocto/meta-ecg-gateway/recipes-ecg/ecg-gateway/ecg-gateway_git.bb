@@ -36,7 +36,10 @@ PACKAGECONFIG ??= "\
 PACKAGECONFIG[gpu] = "--features gpu,,,,vulkan-loader mesa-vulkan-drivers"
 PACKAGECONFIG[systemd] = "--features systemd,,systemd"
 
-# The packaging strips, and keeps the symbols for -dbg.
+# The class builds the profile release: made here what the profile dist is (Cargo.toml). The packaging strips, and
+# keeps the symbols for -dbg.
+export CARGO_PROFILE_RELEASE_LTO = "fat"
+export CARGO_PROFILE_RELEASE_CODEGEN_UNITS = "1"
 export CARGO_PROFILE_RELEASE_STRIP = "none"
 
 # Other lock files of the tree (fuzz targets, benchmarks) are not the program's.
@@ -62,7 +65,7 @@ do_install:append() {
     install -d -m 0750 -o ecg-gateway -g ecg-gateway ${D}${localstatedir}/lib/ecg-gateway
 
     install -d ${D}${datadir}/ecg-gateway/models ${D}${systemd_system_unitdir}/ecg-gateway.service.d
-    install -m 0644 ${S}/models/*.safetensors ${S}/models/evaluation/*.safetensors ${S}/models/README.md \
+    install -m 0644 ${S}/models/*.safetensors ${S}/models/evaluation/*.safetensors ${S}/models/*.md \
         ${D}${datadir}/ecg-gateway/models
     printf '[Service]\nEnvironment=ECG_MODELS=%s\n' ${datadir}/ecg-gateway/models \
         > ${D}${systemd_system_unitdir}/ecg-gateway.service.d/models.conf

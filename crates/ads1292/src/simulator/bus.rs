@@ -1,0 +1,117 @@
+//! The simulated chip behind the `embedded-hal` traits.
+
+use core::convert::Infallible;
+
+use embedded_hal::delay::DelayNs;
+use embedded_hal::digital::{ErrorType as PinErrorType, OutputPin};
+use embedded_hal::spi::{ErrorType as SpiErrorType, Operation, SpiDevice};
+
+use super::shared::SharedChip;
+
+/// The chip's SPI port, chip select included.
+#[derive(Debug)]
+pub struct SimulatedSpi {
+    chip: SharedChip,
+    byte_ns: u64,
+}
+
+impl SimulatedSpi {
+    pub(super) fn new(chip: SharedChip, sclk_hz: u32) -> Self {
+        Self {
+            chip,
+            byte_ns: 8_000_000_000 / u64::from(sclk_hz.max(1)),
+        }
+    }
+}
+
+impl SpiErrorType for SimulatedSpi {
+    type Error = Infallible;
+}
+
+impl SpiDevice for SimulatedSpi {
+    fn transaction(&mut self, operations: &mut [Operation<'_, u8>]) -> Result<(), Infallible> {
+        let mut chip = self.chip.lock();
+        chip.select();
+        for operation in operations {
+            match operation {
+                Operation::Read(read) => {
+                    for byte in read.iter_mut() {
+                        *byte = chip.exchange(0, self.byte_ns);
+                    }
+                }
+                Operation::Write(write) => {
+                    for byte in *write {
+                        chip.exchange(*byte, self.byte_ns);
+                    }
+                }
+                Operation::Transfer(read, write) => {
+                    for index in 0..read.len().max(write.len()) {
+                        let byte_in = write.get(index).copied().unwrap_or_default();
+                        let byte_out = chip.exchange(byte_in, self.byte_ns);
+                        if let Some(place) = read.get_mut(index) {
+                            *place = byte_out;
+                        }
+                    }
+                }
+                Operation::TransferInPlace(bytes) => {
+                    for byte in bytes.iter_mut() {
+                        *byte = chip.exchange(*byte, self.byte_ns);
+                    }
+                }
+                Operation::DelayNs(ns) => chip.advance(u64::from(*ns)),
+            }
+        }
+        chip.deselect();
+        Ok(())
+    }
+}
+
+/// The START pin.
+#[derive(Debug)]
+pub struct SimulatedStartPin(pub(super) SharedChip);
+
+impl PinErrorType for SimulatedStartPin {
+    type Error = Infallible;
+}
+
+impl OutputPin for SimulatedStartPin {
+    fn set_low(&mut self) -> Result<(), Infallible> {
+        self.0.lock().set_start_pin(false);
+        Ok(())
+    }
+
+    fn set_high(&mut self) -> Result<(), Infallible> {
+        self.0.lock().set_start_pin(true);
+        Ok(())
+    }
+}
+
+/// The PWDN/RESET pin, active low.
+#[derive(Debug)]
+pub struct SimulatedResetPin(pub(super) SharedChip);
+
+impl PinErrorType for SimulatedResetPin {
+    type Error = Infallible;
+}
+
+impl OutputPin for SimulatedResetPin {
+    fn set_low(&mut self) -> Result<(), Infallible> {
+        self.0.lock().set_reset_pin(false);
+        Ok(())
+    }
+
+    fn set_high(&mut self) -> Result<(), Infallible> {
+        self.0.lock().set_reset_pin(true);
+        Ok(())
+    }
+}
+
+/// Delays in virtual time.
+#[derive(Debug)]
+pub struct SimulatedDelay(pub(super) SharedChip);
+
+impl DelayNs for SimulatedDelay {
+    fn delay_ns(&mut self, ns: u32) {
+        self.0.lock().advance(u64::from(ns));
+    }
+}

@@ -1,0 +1,78 @@
+//! Which beats get a map as they come.
+
+use super::map::Method;
+use crate::{BeatClass, Unclassifiable};
+
+/// Which beats get a map as they come; any stored beat can be explained later on request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ExplainWhich {
+    /// None.
+    #[default]
+    OnRequest,
+    /// Every beat.
+    All,
+    /// Those not called N, and those that are unclassifiable.
+    Abnormal,
+    /// Those that are not probable enough, and those that are unclassifiable.
+    LowConfidence,
+}
+
+/// The policy of a session.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ExplainPolicy {
+    /// Which beats.
+    pub which: ExplainWhich,
+    /// How.
+    pub method: Method,
+    /// Below which probability of its class a beat is of low confidence, 0 to 1.
+    pub low_confidence: f64,
+}
+
+impl ExplainPolicy {
+    /// Whether a beat gets a map.
+    #[must_use]
+    pub fn wants(
+        &self,
+        class: BeatClass,
+        probability: f32,
+        unclassifiable: Option<Unclassifiable>,
+    ) -> bool {
+        match self.which {
+            ExplainWhich::OnRequest => false,
+            ExplainWhich::All => true,
+            ExplainWhich::Abnormal => class != BeatClass::N || unclassifiable.is_some(),
+            ExplainWhich::LowConfidence => {
+                f64::from(probability) < self.low_confidence || unclassifiable.is_some()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_policy_takes_its_beats() {
+        let beats = [
+            (BeatClass::N, 0.99, None),
+            (BeatClass::N, 0.6, None),
+            (BeatClass::V, 0.99, None),
+            (BeatClass::N, 0.99, Some(Unclassifiable::OutOfClass)),
+        ];
+        for (which, expected) in [
+            (ExplainWhich::OnRequest, [false; 4]),
+            (ExplainWhich::All, [true; 4]),
+            (ExplainWhich::Abnormal, [false, false, true, true]),
+            (ExplainWhich::LowConfidence, [false, true, false, true]),
+        ] {
+            let policy = ExplainPolicy {
+                which,
+                method: Method::GradCam,
+                low_confidence: 0.8,
+            };
+            let found = beats.map(|(class, p, why)| policy.wants(class, p, why));
+            assert_eq!(found, expected, "{which:?}");
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! What host and chip say to each other.
+
+use ads1292::FRAME_BYTES;
+use ecg_chain::MonotonicNs;
+
+use super::super::drdy::DrdyEdge;
+
+/// A DRDY edge and the nine-byte read that followed it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrameRead {
+    /// The edge.
+    pub edge: DrdyEdge,
+    /// When the read began.
+    pub read_time: MonotonicNs,
+    /// Whether the host sent nine zeros (a transfer) or nothing of its own (a read).
+    pub transferred: bool,
+    /// What the chip answered.
+    pub rx: [u8; FRAME_BYTES],
+}
+
+/// A pin by which the host controls the chip.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ControlPin {
+    /// START: conversions run while high.
+    Start,
+    /// PWDN/RESET: low resets.
+    Reset,
+}
+
+/// One operation of a transaction. A write has nothing read, a read nothing written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SpiOperation<'a> {
+    /// Bytes the host sent.
+    pub written: &'a [u8],
+    /// Bytes the host received.
+    pub read: &'a [u8],
+}

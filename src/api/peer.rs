@@ -1,0 +1,34 @@
+//! A client at the other end of a connection.
+
+/// A client, as it was when it connected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Peer {
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+    /// Its process; `None` where the kernel does not tell, e.g. of another process namespace.
+    pub(super) pid: Option<u32>,
+    pub(super) may_read: bool,
+    pub(super) may_control: bool,
+    /// Why it may not read, if that has to do with user namespaces.
+    pub(super) unmapped: Option<Unmapped>,
+    /// The limit because of which this connection answers `/v1/status` alone.
+    pub(super) status_only: Option<Limit>,
+}
+
+/// What of a client is not mapped here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unmapped {
+    /// Its user.
+    User,
+    /// One of its groups.
+    Group,
+}
+
+/// Which limit was reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Limit {
+    /// All connections are taken that this client could have.
+    Connections,
+    /// This user has as many as one user may have.
+    OfUser,
+}

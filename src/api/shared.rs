@@ -1,0 +1,91 @@
+//! What the handlers share.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use ecg_chain::WallUs;
+use tokio::sync::watch;
+
+use super::counters::Counters;
+use super::explanations::Explanations;
+use super::gate::Gate;
+use super::hub::StreamHub;
+use super::live::SharedLiveStatus;
+use super::order::note_order;
+use super::pools::{Pool, Pools};
+use super::problem::{Kind, Problem};
+use super::status_rows::StatusRows;
+use super::together::Together;
+use crate::store::{StoreReader, WriterMonitor};
+
+/// A stream that waits for a place in a line tries again after this.
+const TRY_AGAIN_AFTER: Duration = Duration::from_millis(50);
+
+/// What the answers are made of.
+#[derive(Debug, Clone)]
+pub struct ApiDeps {
+    /// The database to read.
+    pub database: PathBuf,
+    /// Live rows, fed by the store's commit hook.
+    pub hub: StreamHub,
+    /// Facts only the service knows.
+    pub live: SharedLiveStatus,
+    /// The writer's status; `None` where the database is only read.
+    pub writer: Option<WriterMonitor>,
+    /// Raised when a client asks for the configuration to be read again; `None` where there is none.
+    pub reload: Option<Arc<AtomicBool>>,
+}
+
+/// What the handlers share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) deps: ApiDeps,
+    pub(super) hub: StreamHub,
+    pub(super) counters: Arc<Counters>,
+    pub(super) closing: watch::Receiver<bool>,
+    pub(super) started: (Instant, WallUs),
+    pub(super) pools: Arc<Pools>,
+    pub(super) explanations: Explanations,
+    /// One reading serves everybody who asks for the status before it begins.
+    pub(super) status_rows: Together<(), Arc<StatusRows>>,
+    pub(super) gate: Arc<Gate>,
+}
+
+impl Shared {
+    /// Asks the database in one of the pools, away from the thread that serves the connections. Dropped
+    /// before it is done, the question is given up.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        pool: Pool,
+        ask: impl FnOnce(&StoreReader) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let (answer, order) = self
+            .pools
+            .ask(pool, move |desk, ticket| desk.read(ticket, ask))
+            .await;
+        note_order(order);
+        answer
+    }
+
+    /// As [`Shared::read`], but waits for a place in the line instead of giving up.
+    pub(super) async fn read_in_turn<T: Send + 'static>(
+        &self,
+        pool: Pool,
+        ask: impl FnOnce(&StoreReader) -> Result<T, Problem> + Clone + Send + 'static,
+    ) -> Result<T, Problem> {
+        loop {
+            if self.pools.is_full(pool) {
+                tokio::time::sleep(TRY_AGAIN_AFTER).await; // not asked, so not counted as refused
+                continue;
+            }
+            match self.read(pool, ask.clone()).await {
+                Err(problem) if problem.kind == Kind::Busy => {
+                    tokio::time::sleep(TRY_AGAIN_AFTER).await;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+}

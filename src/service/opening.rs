@@ -1,0 +1,105 @@
+//! What a session is made of beside its source and its engine.
+
+use ads1292::CODE_MAX;
+use arrhythmianet::choose::SessionEngine;
+use arrhythmianet::{Classifier, Rejection};
+use ecg_chain::{Details, LabelError, Pipeline, PipelineConfig, SessionInfo};
+use ecg_signal::{ChainConfig, ChannelChoice, Mains, SampleRate, SignalError};
+
+use crate::acquisition::SourceInfo;
+
+/// How the signal of a session is treated; the rest comes from its source.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SessionOptions {
+    /// Mains frequency to take out.
+    pub mains: Mains,
+    /// Channel that beats are taken from.
+    pub channel: ChannelChoice,
+    /// Seconds of raw ECG in a stored block, at most 60; `None` stores none.
+    pub ecg_block_seconds: Option<f64>,
+    /// When a beat is unclassifiable.
+    pub rejection: Rejection,
+    /// What is told of the beats beyond their labels.
+    pub details: Details,
+}
+
+/// Why there is no pipeline for a source.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PipelineError {
+    /// The signal chain cannot work at the source's rate, or not with the chosen channel.
+    #[error(transparent)]
+    Signal(#[from] SignalError),
+    /// The network cannot be explained as the details ask.
+    #[error(transparent)]
+    Label(#[from] LabelError),
+}
+
+impl SessionOptions {
+    /// A pipeline that fits `source`.
+    ///
+    /// # Errors
+    /// [`PipelineError`].
+    pub fn pipeline(
+        &self,
+        source: &SourceInfo,
+        engine: impl Into<SessionEngine>,
+    ) -> Result<Pipeline, PipelineError> {
+        let config = PipelineConfig {
+            chain: ChainConfig {
+                mains: self.mains,
+                channel: self.channel,
+                full_scale_uv: source.uv_per_code.map(full_scale_uv),
+                ..ChainConfig::new(SampleRate::from_hz(source.sample_rate_hz)?)
+            },
+            uv_per_code: source.uv_per_code,
+            ecg_block_samples: self.ecg_block_seconds.map(|seconds| {
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "at most 60 s of 8000 SPS, positive"
+                )]
+                let samples = (seconds * source.sample_rate_hz).round() as usize;
+                samples
+            }),
+            rejection: self.rejection,
+        };
+        let mut pipeline = Pipeline::new(&config, engine)?;
+        pipeline
+            .set_details(self.details)
+            .map_err(LabelError::from)?;
+        Ok(pipeline)
+    }
+
+    /// What the store keeps about the session. `kind` is `live`, `replay` or `simulation`; `origin` the trace file, WFDB
+    /// record or device node.
+    #[must_use]
+    pub fn info(
+        &self,
+        kind: &str,
+        origin: &str,
+        source: &SourceInfo,
+        engine: &dyn Classifier,
+    ) -> SessionInfo {
+        SessionInfo {
+            source: kind.to_owned(),
+            origin: origin.to_owned(),
+            chip: source.chip.to_string(),
+            sample_rate_hz: source.sample_rate_hz,
+            uv_per_code: source.uv_per_code,
+            leads: source.leads.clone(),
+            mains: Some(self.mains),
+            channel: Some(self.channel),
+            start: source.start,
+            model: engine.model().description().name.clone(),
+            engine: engine.engine().to_owned(),
+        }
+    }
+}
+
+/// The converter's limit on both sides of zero.
+fn full_scale_uv(uv_per_code: f64) -> Option<f32> {
+    #[expect(clippy::cast_possible_truncation, reason = "a few volts at most")]
+    let limit_uv = (f64::from(CODE_MAX) * uv_per_code) as f32;
+    Some(limit_uv)
+}

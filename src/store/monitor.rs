@@ -1,0 +1,118 @@
+//! What others ask of the writer thread, and what it shows them.
+
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use ecg_chain::{ClockRelation, PipelineEvent, SessionInfo};
+
+use super::audit::AuditRow;
+use super::error::StoreError;
+use super::rows::Commit;
+use super::saliency::StoredSaliency;
+use super::status::WriterStatus;
+use crate::liveness::Liveness;
+
+pub(super) type CommitHook = Box<dyn FnMut(&Commit) + Send>;
+
+pub(super) enum Command {
+    Begin(SessionInfo, SyncSender<Result<Option<i64>, StoreError>>),
+    Record(PipelineEvent),
+    /// A map of a stored beat, made later, and how often the database had been exchanged then.
+    Keep(Box<StoredSaliency>, u64),
+    /// Who asked for what: stored with the next commit, makes none due.
+    Audit(AuditRow),
+    End {
+        at: ClockRelation,
+        reason: String,
+        reply: SyncSender<Result<(), StoreError>>,
+    },
+    Flush(SyncSender<Result<(), StoreError>>),
+    /// Somebody confirms what retention waits with.
+    ConfirmRetention,
+}
+
+/// Shows the writer's status to others; cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct WriterMonitor {
+    status: Arc<Mutex<WriterStatus>>,
+    pulse: Liveness,
+    /// The writer's queue as long as the writer lives.
+    queue: Weak<SyncSender<Command>>,
+}
+
+impl WriterMonitor {
+    pub(super) fn new(queue: &Arc<SyncSender<Command>>) -> Self {
+        Self {
+            queue: Arc::downgrade(queue),
+            ..Self::default()
+        }
+    }
+
+    /// The status now.
+    #[must_use]
+    pub fn status(&self) -> WriterStatus {
+        self.lock().clone()
+    }
+
+    /// Beats with every turn of the writer thread, once per second at least while it is idle.
+    #[must_use]
+    pub fn liveness(&self) -> &Liveness {
+        &self.pulse
+    }
+
+    /// The writer goes on after all.
+    pub(super) fn clear_failure(&self) {
+        let mut status = self.lock();
+        status.failure = None;
+        status.failed_locked = false;
+    }
+
+    /// Damaged or replaced databases quarantined since the start, as [`WriterStatus::quarantined`].
+    #[must_use]
+    pub fn quarantined(&self) -> u64 {
+        self.lock().quarantined
+    }
+
+    /// Hands a map of a stored beat to the writer to be kept, unless its queue is full or it is gone:
+    /// then the map is made anew when it is next asked for. `quarantined` is what
+    /// [`WriterMonitor::quarantined`] said before the beat was read: in another database its number is
+    /// another beat's. The map is stored with the next commit that is due anyway, after
+    /// [`super::StoreOptions::maps_commit_after`] at the latest.
+    pub fn keep(&self, map: StoredSaliency, quarantined: u64) -> bool {
+        let queue = self.queue.upgrade();
+        let command = Command::Keep(Box::new(map), quarantined);
+        let kept = queue.is_some_and(|queue| queue.try_send(command).is_ok());
+        self.lock().maps_dropped += u64::from(!kept);
+        kept
+    }
+
+    /// Hands over who asked for what, to be stored with the next commit; false if the writer's queue
+    /// is full or it is gone.
+    pub fn audit(&self, row: AuditRow) -> bool {
+        let queue = self.queue.upgrade();
+        queue.is_some_and(|queue| queue.try_send(Command::Audit(row)).is_ok())
+    }
+
+    /// Tells the writer that somebody confirms what retention waits with; false where its queue is full
+    /// or it is gone.
+    #[must_use]
+    pub fn confirm_retention(&self) -> bool {
+        let queue = self.queue.upgrade();
+        queue.is_some_and(|queue| queue.try_send(Command::ConfirmRetention).is_ok())
+    }
+
+    /// Keeps the first error that stops the writer.
+    pub(super) fn note_failure(&self, error: &StoreError) {
+        let mut status = self.lock();
+        if status.failure.is_none() {
+            status.failure = Some(error.to_string());
+            status.failed_locked = matches!(error, StoreError::Locked { .. });
+        }
+    }
+
+    /// The status, to change it. A panic elsewhere cannot leave it half-written in a way that
+    /// matters.
+    pub(super) fn lock(&self) -> MutexGuard<'_, WriterStatus> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
