@@ -1,0 +1,54 @@
+# What people run most. `just` alone lists it; every recipe is a command that also works without just.
+
+default:
+    @just --list
+
+# The main job on recorded ECG
+demo:
+    cargo run --release -- demo
+
+# All tests of all crates
+test *ARGS:
+    cargo test {{ARGS}}
+
+# The same with cargo-nextest, where it is installed
+nextest *ARGS:
+    cargo nextest run {{ARGS}}
+
+# Lints and layout
+lint:
+    cargo fmt --all --check
+    cargo clippy --all-targets --features gpu,systemd -- -D warnings
+
+# Documentation of the crates, links of the documents
+docs:
+    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --features gpu,systemd
+    .ci/documents
+
+# A change of what is shipped has an entry
+changelog:
+    .ci/changelog
+
+# Each library crate alone
+crates:
+    .ci/crates
+
+# Every fuzz target for some seconds
+fuzz SECONDS="5" *TARGETS:
+    .ci/fuzz {{SECONDS}} {{TARGETS}}
+
+# The Debian package: amd64, arm64 or armhf
+package ARCH="amd64":
+    scripts/package {{ARCH}}
+
+# The figures come out again
+evaluate *ARGS:
+    .ci/evaluate {{ARGS}}
+
+# The training package: ruff, and the tests that need no PyTorch
+training:
+    models/training/check
+
+# Everything that must hold before a change lands
+ci:
+    .ci/run
