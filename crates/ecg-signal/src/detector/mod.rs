@@ -89,7 +89,7 @@ const SAME_SAMPLES: u64 = samples(100);
 /// A beat found in one channel.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Detection {
-    /// Index of the sample nearest the R peak, at [`CHAIN_RATE_HZ`].
+    /// Index of the sample nearest the R peak, at [`super::CHAIN_RATE_HZ`].
     pub index: u64,
     /// Distance of the R peak from that sample, in samples, -0.5 to 0.5.
     pub offset: f32,
@@ -98,7 +98,7 @@ pub struct Detection {
 /// How one candidate was judged: the training material of the detector's weights.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Judgement {
-    /// Index of the candidate's R peak, at [`CHAIN_RATE_HZ`].
+    /// Index of the candidate's R peak, at [`super::CHAIN_RATE_HZ`].
     pub index: u64,
     /// Its features when it was decided, in the order of [`FEATURE_GROUPS`].
     pub features: [f32; FEATURE_COUNT],
