@@ -78,9 +78,7 @@ fn failures<I: Isa>(
     let mut values = vec![isa.splat(0.0); BEATS * into.beat_len()];
     let rows = Rows {
         values: scalars::<I>(&input),
-        first: from.at(0, 0) * I::LANES,
-        beat_step: from.beat_len() * I::LANES,
-        row_step: from.width * I::LANES,
+        strides: from.scalar_strides::<I>(),
     };
     let output = Output {
         values: &mut values,
@@ -88,9 +86,7 @@ fn failures<I: Isa>(
         relu,
         addend: Some(Addend {
             values: &residual,
-            first: into.at(0, 0),
-            beat_step: into.beat_len(),
-            row_step: into.width,
+            strides: into.strides(),
         }),
     };
     product.run(isa, BEATS, rows, output);

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use super::instruction_set::CpuIsa;
-use super::isa::{self, Isa};
+use super::instruction_set::{CpuIsa, on_isa};
+#[cfg(target_arch = "x86_64")]
+use super::isa::Avx512Vnni;
+use super::isa::Isa;
 use super::network::{Network, Observer, Workspace};
 use crate::classifier::{Classifier, ClassifyError, Outputs, OutputsMut};
 use crate::model::Model;
@@ -136,25 +138,14 @@ impl Classifier for CpuSimd {
 
 /// `model` lowered for an instruction set, where this processor has it.
 fn runner(set: CpuIsa, model: &Model) -> Option<Box<dyn Run>> {
-    fn lowered<I: Isa>(model: &Model) -> Option<Box<dyn Run>> {
-        let isa = I::detect()?;
-        Some(Runner::boxed(Arc::new(Network::new(isa, model))))
+    #[cfg(target_arch = "x86_64")]
+    if set == CpuIsa::Avx512
+        && model.description().int8
+        && let Some(isa) = Avx512Vnni::detect()
+    {
+        return Some(Runner::boxed(Arc::new(Network::new(isa, model))));
     }
-    match set {
-        #[cfg(target_arch = "x86_64")]
-        CpuIsa::Avx512 if model.description().int8 && isa::Avx512Vnni::detect().is_some() => {
-            lowered::<isa::Avx512Vnni>(model)
-        }
-        #[cfg(target_arch = "x86_64")]
-        CpuIsa::Avx512 => lowered::<isa::Avx512>(model),
-        #[cfg(target_arch = "x86_64")]
-        CpuIsa::Avx2 => lowered::<isa::Avx2>(model),
-        #[cfg(target_arch = "aarch64")]
-        CpuIsa::Neon => lowered::<isa::Neon>(model),
-        CpuIsa::Portable => lowered::<isa::Portable>(model),
-        #[allow(unreachable_patterns, reason = "some sets belong to other processors")]
-        _ => None,
-    }
+    on_isa!(set, isa => Runner::boxed(Arc::new(Network::new(isa, model))))
 }
 
 /// A network and its workspace, whatever the instruction set.

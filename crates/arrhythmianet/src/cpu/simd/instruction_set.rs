@@ -1,7 +1,25 @@
 //! The instruction sets, and which of them this processor has.
 
 use super::fma_peak;
-use super::isa::{self, Isa};
+
+/// What `$with` makes of the token of `$set`, a [`CpuIsa`]; `None` where this processor lacks it.
+macro_rules! on_isa {
+    ($set:expr, $isa:ident => $with:expr) => {{
+        use $crate::cpu::simd::isa::{self, Isa as _};
+        match $set {
+            #[cfg(target_arch = "x86_64")]
+            CpuIsa::Avx512 => isa::Avx512::detect().map(|$isa| $with),
+            #[cfg(target_arch = "x86_64")]
+            CpuIsa::Avx2 => isa::Avx2::detect().map(|$isa| $with),
+            #[cfg(target_arch = "aarch64")]
+            CpuIsa::Neon => isa::Neon::detect().map(|$isa| $with),
+            CpuIsa::Portable => isa::Portable::detect().map(|$isa| $with),
+            #[allow(unreachable_patterns, reason = "some sets belong to other processors")]
+            _ => None,
+        }
+    }};
+}
+pub(super) use on_isa;
 
 /// Instruction sets the kernels are compiled for, fastest first. All names exist on every
 /// processor; [`CpuIsa::is_available`] says which can run.
@@ -33,17 +51,7 @@ impl CpuIsa {
     /// Whether this processor has it.
     #[must_use]
     pub fn is_available(self) -> bool {
-        match self {
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => isa::Avx512::detect().is_some(),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => isa::Avx2::detect().is_some(),
-            #[cfg(target_arch = "aarch64")]
-            Self::Neon => isa::Neon::detect().is_some(),
-            Self::Portable => isa::Portable::detect().is_some(),
-            #[allow(unreachable_patterns, reason = "some sets belong to other processors")]
-            _ => false,
-        }
+        on_isa!(self, _isa => ()).is_some()
     }
 
     /// Runs a short loop of multiply-adds on registers, as fast as this processor can with it, and
@@ -51,17 +59,7 @@ impl CpuIsa {
     /// lacks it. The caller measures the time.
     #[must_use]
     pub fn multiply_adds(self) -> Option<u64> {
-        match self {
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => isa::Avx512::detect().map(fma_peak::multiply_adds),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => isa::Avx2::detect().map(fma_peak::multiply_adds),
-            #[cfg(target_arch = "aarch64")]
-            Self::Neon => isa::Neon::detect().map(fma_peak::multiply_adds),
-            Self::Portable => isa::Portable::detect().map(fma_peak::multiply_adds),
-            #[allow(unreachable_patterns, reason = "some sets belong to other processors")]
-            _ => None,
-        }
+        on_isa!(self, isa => fma_peak::multiply_adds(isa))
     }
 
     /// Name of the engine that uses it, e.g. `cpu-avx512`.

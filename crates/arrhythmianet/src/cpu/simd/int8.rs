@@ -145,8 +145,7 @@ impl<I: Isa> Kernel<I> for ToBytes<'_> {
         let mut rows = self.bytes.chunks_exact_mut(depth);
         for beat in 0..self.beats {
             for row in 0..self.time {
-                let start = self.rows.first + beat * self.rows.beat_step + row * self.rows.row_step;
-                let values = &self.rows.values[start..][..self.inputs];
+                let values = &self.rows.values[self.rows.strides.at(beat, row)..][..self.inputs];
                 let bytes = rows.next().unwrap_or_default().as_flattened_mut();
                 for (byte, &value) in bytes.iter_mut().zip(values) {
                     *byte = self.steps.byte(value);

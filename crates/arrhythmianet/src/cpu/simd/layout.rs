@@ -15,6 +15,21 @@ pub(super) struct Layout {
     pub(super) width: usize,
 }
 
+/// Where rows lie: row `r` of beat `b` starts at `first + b * beat + r * row`.
+#[derive(Clone, Copy)]
+pub(super) struct Strides {
+    pub(super) first: usize,
+    pub(super) beat: usize,
+    pub(super) row: usize,
+}
+
+impl Strides {
+    #[inline(always)]
+    pub(super) const fn at(&self, beat: usize, row: usize) -> usize {
+        self.first + beat * self.beat + row * self.row
+    }
+}
+
 impl Layout {
     pub(super) const fn new<I: Isa>(shape: Shape, margin: usize) -> Self {
         Self {
@@ -33,6 +48,25 @@ impl Layout {
     #[inline(always)]
     pub(super) const fn at(&self, beat: usize, row: usize) -> usize {
         beat * self.beat_len() + (self.margin + row) * self.width
+    }
+
+    /// Where the rows lie, in vectors.
+    pub(super) const fn strides(&self) -> Strides {
+        Strides {
+            first: self.at(0, 0),
+            beat: self.beat_len(),
+            row: self.width,
+        }
+    }
+
+    /// The same in scalars.
+    pub(super) const fn scalar_strides<I: Isa>(&self) -> Strides {
+        let Strides { first, beat, row } = self.strides();
+        Strides {
+            first: first * I::LANES,
+            beat: beat * I::LANES,
+            row: row * I::LANES,
+        }
     }
 
     /// Fills the margins of the first `beats` beats with zeros.

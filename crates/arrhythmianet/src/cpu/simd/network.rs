@@ -4,7 +4,7 @@ use super::dead_channels::live_parts;
 use super::depthwise::PackedDepthwise;
 use super::int8::PackedInt8;
 use super::isa::{Isa, Kernel, scalars, scalars_mut};
-use super::layout::Layout;
+use super::layout::{Layout, Strides};
 use super::nonzero_mask::{self, MaskWord};
 use super::product::PackedProduct;
 use super::sparse::PackedSparse;
@@ -52,14 +52,6 @@ struct Window {
     beat_step: usize,
 }
 
-/// Where the rows of an activation lie in its buffer, in vectors.
-#[derive(Clone, Copy)]
-struct Place {
-    first: usize,
-    beat_step: usize,
-    row_step: usize,
-}
-
 /// One kernel call.
 struct Step<I: Isa> {
     operation: Operation<I>,
@@ -68,7 +60,7 @@ struct Step<I: Isa> {
     from: Layout,
     into: Layout,
     /// Buffer of what is added, and where it lies.
-    addend: Option<(usize, Place)>,
+    addend: Option<(usize, Strides)>,
     /// The layer whose last kernel this is.
     completes: Option<usize>,
     /// Whether it writes the non-zero mask of its output.
@@ -78,9 +70,8 @@ struct Step<I: Isa> {
 enum Operation<I: Isa> {
     Product {
         weights: Weights<I>,
-        first: usize,
-        beat_step: usize,
-        row_step: usize,
+        /// Where its inputs lie, in scalars.
+        from: Strides,
         relu: bool,
     },
     /// A product that skips the zeros by the mask that the step before wrote.
@@ -208,7 +199,7 @@ impl<I: Isa> Network<I> {
         if let Some(step) = self.steps.last_mut() {
             step.completes = Some(index);
             if layer.residual {
-                step.addend = Some((input.buffer, Place::of_layout(&input.layout)));
+                step.addend = Some((input.buffer, input.layout.strides()));
             }
         }
     }
@@ -220,7 +211,7 @@ impl<I: Isa> Network<I> {
         part: &Part,
         weights: &PartWeights,
         input: Activation,
-    ) -> Option<(usize, Place)> {
+    ) -> Option<(usize, Strides)> {
         if part.context == 0 {
             return None;
         }
@@ -233,9 +224,11 @@ impl<I: Isa> Network<I> {
                 values,
                 |output, value| weights.context[output * values + value],
             )),
-            first: self.window.context_start(),
-            beat_step: self.window.beat_step,
-            row_step: 0,
+            from: Strides {
+                first: self.window.context_start(),
+                beat: self.window.beat_step,
+                row: 0,
+            },
             relu: false,
         };
         let once = Shape {
@@ -243,11 +236,11 @@ impl<I: Isa> Network<I> {
             ..part.output
         };
         let mapped = self.push(operation, input, input.buffer, Layout::new::<I>(once, 0));
-        let place = Place {
-            row_step: 0,
-            ..Place::of_layout(&mapped.layout)
+        let strides = Strides {
+            row: 0,
+            ..mapped.layout.strides()
         };
-        Some((mapped.buffer, place))
+        Some((mapped.buffer, strides))
     }
 
     fn lower(
@@ -277,9 +270,11 @@ impl<I: Isa> Network<I> {
                         depth,
                         |output, row| weight[output * depth + row % inputs * taps + row / inputs],
                     )),
-                    first: 0,
-                    beat_step: self.window.beat_step,
-                    row_step: part.stride * inputs,
+                    from: Strides {
+                        first: 0,
+                        beat: self.window.beat_step,
+                        row: part.stride * inputs,
+                    },
                     relu: part.relu,
                 }
             }
@@ -291,9 +286,7 @@ impl<I: Isa> Network<I> {
             },
             PartKind::Pointwise | PartKind::Dense => Operation::Product {
                 weights: self.product(part, weights, range),
-                first: from.at(0, 0) * I::LANES,
-                beat_step: from.beat_len() * I::LANES,
-                row_step: from.width * I::LANES,
+                from: from.scalar_strides::<I>(),
                 relu: part.relu,
             },
         }
@@ -446,16 +439,6 @@ fn channel_first<I: Isa>(values: &[f32], layout: &Layout, beat: usize, output: &
     }
 }
 
-impl Place {
-    const fn of_layout(layout: &Layout) -> Self {
-        Self {
-            first: layout.at(0, 0),
-            beat_step: layout.beat_len(),
-            row_step: layout.width,
-        }
-    }
-}
-
 impl Window {
     /// Where the context of a beat starts.
     const fn context_start(&self) -> usize {
@@ -502,20 +485,16 @@ impl<I: Isa> Step<I> {
         let input = buffers[self.source].as_slice();
         self.into.clear_margins(output, beats, isa.splat(0.0));
         match &self.operation {
-            &Operation::Product {
-                ref weights,
-                first,
-                beat_step,
-                row_step,
+            Operation::Product {
+                weights,
+                from,
                 relu,
             } => {
                 let rows = Rows {
                     values: scalars::<I>(input),
-                    first,
-                    beat_step,
-                    row_step,
+                    strides: *from,
                 };
-                let output = self.output(buffers, output, relu);
+                let output = self.output(buffers, output, *relu);
                 match weights {
                     Weights::Float(weights) => weights.run(isa, beats, rows, output),
                     Weights::Int8(weights) => weights.run(isa, beats, rows, bytes, output),
@@ -538,9 +517,7 @@ impl<I: Isa> Step<I> {
             }),
         }
     }
-}
 
-impl<I: Isa> Step<I> {
     /// Where the sums of a product go.
     fn output<'a>(
         &self,
@@ -552,11 +529,9 @@ impl<I: Isa> Step<I> {
             values,
             layout: self.into,
             relu,
-            addend: self.addend.map(|(buffer, place)| Addend {
+            addend: self.addend.map(|(buffer, strides)| Addend {
                 values: &buffers[buffer],
-                first: place.first,
-                beat_step: place.beat_step,
-                row_step: place.row_step,
+                strides,
             }),
         }
     }

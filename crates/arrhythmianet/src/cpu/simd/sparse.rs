@@ -180,8 +180,8 @@ impl<I: Isa, const V: usize, const T: usize> Kernel<I> for Group<'_, '_, '_, I, 
                     relu: last && *relu,
                     addend: match addend {
                         Some(addend) if last => Some((
-                            &addend.values[addend.first + beat * addend.beat_step + first_vector..],
-                            addend.row_step,
+                            &addend.values[addend.strides.at(beat, 0) + first_vector..],
+                            addend.strides.row,
                         )),
                         _ => None,
                     },

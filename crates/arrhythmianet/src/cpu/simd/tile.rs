@@ -126,14 +126,9 @@ impl<I: Isa, const V: usize, const SPARSE: bool> Group<'_, '_, '_, I, V, SPARSE>
         if const { T > Self::ROWS || Self::SIZES[T] < T || SPARSE && V > group_vectors(I::LANES) } {
             return; // never called; keeps the compiler from generating the code
         }
-        let Rows {
-            values,
-            first,
-            beat_step,
-            row_step,
-        } = self.place.rows;
-        let start = first + beat * beat_step + row * row_step;
-        let input = &values[start..][..(T - 1) * row_step + self.place.depth];
+        let Rows { values, strides } = self.place.rows;
+        let row_step = strides.row;
+        let input = &values[strides.at(beat, row)..][..(T - 1) * row_step + self.place.depth];
         // A single sum is one long dependency chain: its inputs are spread over several.
         let chain = |offset: usize| if const { T * V == 1 } { offset } else { 0 };
         let mut chains = [[[isa.splat(0.0); V]; T]; UNROLL];

@@ -1,7 +1,7 @@
 //! How a product is cut into tiles of rows times vectors of outputs, what it reads, and where its sums go.
 
 use super::isa::Isa;
-use super::layout::Layout;
+use super::layout::{Layout, Strides};
 
 /// Most vectors of outputs that are summed together.
 pub(super) const MAX_VECTORS: usize = 4;
@@ -29,14 +29,11 @@ macro_rules! with_rows {
 }
 pub(super) use with_rows;
 
-/// Scalars a product reads: row `r` of beat `b` starts at `first + b * beat_step + r * row_step`.
-/// Rows may overlap, as those of a convolution over time do.
+/// Scalars a product reads. Rows may overlap, as those of a convolution over time do.
 #[derive(Clone, Copy)]
 pub(super) struct Rows<'a> {
     pub(super) values: &'a [f32],
-    pub(super) first: usize,
-    pub(super) beat_step: usize,
-    pub(super) row_step: usize,
+    pub(super) strides: Strides,
 }
 
 /// What happens to the sums, and where they go.
@@ -48,14 +45,11 @@ pub(super) struct Output<'a, V> {
     pub(super) addend: Option<Addend<'a, V>>,
 }
 
-/// Vectors added to the sums: those of row `r` of beat `b` start at
-/// `first + b * beat_step + r * row_step`. An activation of the same shape (the residual), or one
-/// row per beat for all its rows (the context).
+/// Vectors added to the sums: an activation of the same shape (the residual), or one row per beat for all
+/// its rows (the context).
 pub(super) struct Addend<'a, V> {
     pub(super) values: &'a [V],
-    pub(super) first: usize,
-    pub(super) beat_step: usize,
-    pub(super) row_step: usize,
+    pub(super) strides: Strides,
 }
 
 /// Vectors of outputs in a group: two with 16 registers, so that the sums of six rows and the weights are
@@ -143,10 +137,9 @@ pub(super) fn store<I: Isa, const V: usize, const T: usize>(
         addend,
     } = output;
     if let Some(addend) = addend {
-        let start = addend.first + beat * addend.beat_step + row * addend.row_step;
-        let values = &addend.values[start + first..];
+        let values = &addend.values[addend.strides.at(beat, row) + first..];
         for (t, sums) in sums.iter_mut().enumerate() {
-            let row = &values[t * addend.row_step..][..V];
+            let row = &values[t * addend.strides.row..][..V];
             for (sum, &value) in sums.iter_mut().zip(row) {
                 *sum = isa.add(*sum, value);
             }

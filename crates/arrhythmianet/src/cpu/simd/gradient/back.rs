@@ -2,7 +2,7 @@
 
 use super::super::dead_channels::live_parts;
 use super::super::isa::{Isa, Kernel, scalars, scalars_mut};
-use super::super::layout::Layout;
+use super::super::layout::{Layout, Strides};
 use super::super::nonzero_mask::{self, MaskWord};
 use super::super::product::PackedProduct;
 use super::super::sparse::PackedSparse;
@@ -114,20 +114,8 @@ impl<I: Isa> Back<I> {
         steps.map(|step| step.part).collect()
     }
 
-    /// Derivatives of `sum(logit_weights[k] * logit[k])` at `beat` with respect to its input.
-    pub(super) fn gradient(
-        &mut self,
-        isa: I,
-        beat: &ForwardValues<I>,
-        logit_weights: &[f32; CLASS_COUNT],
-        input: &mut [f32],
-    ) {
-        self.start(logit_weights);
-        self.run_until(isa, beat, None, None, input);
-    }
-
-    /// As [`Back::gradient`], but only as far as the output of part `until`: those derivatives
-    /// `[time][vectors of channels]`.
+    /// Derivatives of `sum(logit_weights[k] * logit[k])` at `beat` with respect to the output of part
+    /// `until`, `[time][vectors of channels]`.
     pub(super) fn gradient_at(
         &mut self,
         isa: I,
@@ -136,14 +124,14 @@ impl<I: Isa> Back<I> {
         until: usize,
     ) -> &[I::F32] {
         self.start(logit_weights);
-        self.run_until(isa, beat, None, Some(until), &mut []);
+        self.run(isa, beat, None, Some(until), &mut []);
         match self.steps.iter().position(|step| step.part == until) {
             None | Some(0) => &self.head,
             Some(reached) => &self.room.front[..self.steps[reached].from.beat_len()],
         }
     }
 
-    /// Prepares [`Back::multipliers`] of `beat`.
+    /// Prepares [`Back::run`] of `beat` with beats that it is compared with.
     pub(super) fn start_comparing(
         &mut self,
         isa: I,
@@ -160,19 +148,10 @@ impl<I: Isa> Back<I> {
         }
     }
 
-    /// Multipliers of the rescale rule, one beat of `group` after the other, for the beat and the logits
-    /// that were given to [`Back::start_comparing`].
-    pub(super) fn multipliers(
-        &mut self,
-        isa: I,
-        beat: &ForwardValues<I>,
-        group: &Group<I>,
-        inputs: &mut [f32],
-    ) {
-        self.run_until(isa, beat, Some(group), None, inputs);
-    }
-
-    fn run_until(
+    /// Derivatives with respect to the input of `beat`, after [`Back::start`]; with a `group` the multipliers
+    /// of the rescale rule, one beat of it after the other, after [`Back::start_comparing`]. Only as far as
+    /// the output of part `until`, where that is given.
+    pub(super) fn run(
         &mut self,
         isa: I,
         beat: &ForwardValues<I>,
@@ -249,8 +228,9 @@ impl<I: Isa> Back<I> {
         }
     }
 
-    /// From the logits through the dense layer and the mean: the same at every time of every beat.
-    fn start(&mut self, logit_weights: &[f32; CLASS_COUNT]) {
+    /// Begins with the derivatives of `sum(logit_weights[k] * logit[k])`: through the dense layer and the
+    /// mean, the same at every time of every beat.
+    pub(super) fn start(&mut self, logit_weights: &[f32; CLASS_COUNT]) {
         let Shape { channels, time } = self.maps.shape;
         let row_len = self.maps.width * I::LANES;
         let values = scalars_mut::<I>(&mut self.head);
@@ -361,9 +341,11 @@ impl<I: Isa> Step<I> {
                 // The same for every beat.
                 Some(values) => Some(Addend {
                     values,
-                    first: 0,
-                    beat_step: 0,
-                    row_step: self.into.width,
+                    strides: Strides {
+                        first: 0,
+                        beat: 0,
+                        row: self.into.width,
+                    },
                 }),
                 None => None,
             },
@@ -383,9 +365,11 @@ impl<I: Isa> Step<I> {
             Operation::Pointwise(weights) => {
                 let rows = Rows {
                     values: scalars::<I>(values),
-                    first: 0,
-                    beat_step: beat_step * I::LANES,
-                    row_step: self.padded.width * I::LANES,
+                    strides: Strides {
+                        first: 0,
+                        beat: beat_step * I::LANES,
+                        row: self.padded.width * I::LANES,
+                    },
                 };
                 weights.run(isa, beats, rows, output);
             }

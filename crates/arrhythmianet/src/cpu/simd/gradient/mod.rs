@@ -19,8 +19,8 @@ use std::sync::Arc;
 use self::back::Back;
 use self::background::{Background, TOGETHER};
 use self::stage::{ForwardValues, Stage};
-use super::instruction_set::CpuIsa;
-use super::isa::{self, Isa, scalars};
+use super::instruction_set::{CpuIsa, on_isa};
+use super::isa::{Isa, scalars};
 use crate::CLASS_COUNT;
 use crate::classifier::ClassifyError;
 use crate::description::{Layer, Op};
@@ -51,20 +51,7 @@ impl CpuGradient {
     /// As [`CpuGradient::new`] with a chosen instruction set; `None` where this processor lacks it.
     #[must_use]
     pub fn with_isa(model: Arc<Model>, isa: CpuIsa) -> Option<Self> {
-        fn lowered<I: Isa>(model: &Model) -> Option<Box<dyn Run>> {
-            Some(Box::new(Runner::new(I::detect()?, model)))
-        }
-        let run = match isa {
-            #[cfg(target_arch = "x86_64")]
-            CpuIsa::Avx512 => lowered::<isa::Avx512>(&model),
-            #[cfg(target_arch = "x86_64")]
-            CpuIsa::Avx2 => lowered::<isa::Avx2>(&model),
-            #[cfg(target_arch = "aarch64")]
-            CpuIsa::Neon => lowered::<isa::Neon>(&model),
-            CpuIsa::Portable => lowered::<isa::Portable>(&model),
-            #[allow(unreachable_patterns, reason = "some sets belong to other processors")]
-            _ => None,
-        }?;
+        let run = on_isa!(isa, isa => Box::new(Runner::new(isa, &model)) as Box<dyn Run>)?;
         Some(Self { model, run })
     }
 
@@ -87,7 +74,9 @@ impl CpuGradient {
     ) -> Result<[f32; CLASS_COUNT], ClassifyError> {
         self.check(input.len())?;
         self.check(gradient.len())?;
-        Ok(self.run.gradient(input, logit_weights, gradient))
+        let logits = self.run.forward(input);
+        self.run.gradient(logit_weights, gradient);
+        Ok(logits)
     }
 
     /// Beats to compare with from here on, one after the other; replaces those before.
@@ -136,7 +125,9 @@ impl CpuGradient {
         if self.background_len() == 0 {
             self.check(0)?;
         }
-        Ok(self.run.attributions(input, logit_weights, attributions))
+        let logits = self.run.forward(input);
+        self.run.attributions(input, logit_weights, attributions);
+        Ok(logits)
     }
 
     /// What each time step of the output of layer `layer` adds to `sum(logit_weights[k] * logit[k])` to first
@@ -167,7 +158,9 @@ impl CpuGradient {
             });
         }
         let part = layers[..=layer].iter().map(parts).sum::<usize>() - 1;
-        Ok(self.run.layer_map(input, logit_weights, part, map))
+        let logits = self.run.forward(input);
+        self.run.layer_map(logit_weights, part, map);
+        Ok(logits)
     }
 
     fn check(&self, found: usize) -> Result<(), ClassifyError> {
@@ -180,33 +173,24 @@ impl CpuGradient {
     }
 }
 
-/// A network and its buffers, whatever the instruction set.
+/// A value for each class.
+type PerClass = [f32; CLASS_COUNT];
+
+/// A network and its buffers, whatever the instruction set. What is asked for is asked of the beat that went
+/// forward last.
 trait Run: Send {
-    fn gradient(
-        &mut self,
-        input: &[f32],
-        logit_weights: &[f32; CLASS_COUNT],
-        gradient: &mut [f32],
-    ) -> [f32; CLASS_COUNT];
+    /// Runs a beat forward; its logits.
+    fn forward(&mut self, input: &[f32]) -> PerClass;
+
+    fn gradient(&mut self, logit_weights: &PerClass, gradient: &mut [f32]);
 
     fn set_background(&mut self, beats: &[f32]);
 
-    fn background_logits(&self) -> &[[f32; CLASS_COUNT]];
+    fn background_logits(&self) -> &[PerClass];
 
-    fn attributions(
-        &mut self,
-        input: &[f32],
-        logit_weights: &[f32; CLASS_COUNT],
-        attributions: &mut [f32],
-    ) -> [f32; CLASS_COUNT];
+    fn attributions(&mut self, input: &[f32], logit_weights: &PerClass, attributions: &mut [f32]);
 
-    fn layer_map(
-        &mut self,
-        input: &[f32],
-        logit_weights: &[f32; CLASS_COUNT],
-        part: usize,
-        map: &mut [f32],
-    ) -> [f32; CLASS_COUNT];
+    fn layer_map(&mut self, logit_weights: &PerClass, part: usize, map: &mut [f32]);
 }
 
 struct Runner<I: Isa> {
@@ -235,16 +219,13 @@ impl<I: Isa> Runner<I> {
 }
 
 impl<I: Isa> Run for Runner<I> {
-    fn gradient(
-        &mut self,
-        input: &[f32],
-        logit_weights: &[f32; CLASS_COUNT],
-        gradient: &mut [f32],
-    ) -> [f32; CLASS_COUNT] {
-        let logits = self.beat.forward(self.isa, &self.stages, input);
-        self.back
-            .gradient(self.isa, &self.beat, logit_weights, gradient);
-        logits
+    fn forward(&mut self, input: &[f32]) -> PerClass {
+        self.beat.forward(self.isa, &self.stages, input)
+    }
+
+    fn gradient(&mut self, logit_weights: &PerClass, gradient: &mut [f32]) {
+        self.back.start(logit_weights);
+        self.back.run(self.isa, &self.beat, None, None, gradient);
     }
 
     fn set_background(&mut self, beats: &[f32]) {
@@ -256,17 +237,11 @@ impl<I: Isa> Run for Runner<I> {
         });
     }
 
-    fn background_logits(&self) -> &[[f32; CLASS_COUNT]] {
+    fn background_logits(&self) -> &[PerClass] {
         &self.background.logits
     }
 
-    fn attributions(
-        &mut self,
-        input: &[f32],
-        logit_weights: &[f32; CLASS_COUNT],
-        attributions: &mut [f32],
-    ) -> [f32; CLASS_COUNT] {
-        let logits = self.beat.forward(self.isa, &self.stages, input);
+    fn attributions(&mut self, input: &[f32], logit_weights: &PerClass, attributions: &mut [f32]) {
         self.back
             .start_comparing(self.isa, &self.beat, logit_weights);
         attributions.fill(0.0);
@@ -274,7 +249,7 @@ impl<I: Isa> Run for Runner<I> {
         for group in self.background.groups() {
             let multipliers = &mut self.multipliers[..group.beats * input.len()];
             self.back
-                .multipliers(self.isa, &self.beat, group, multipliers);
+                .run(self.isa, &self.beat, Some(group), None, multipliers);
             let references = group.inputs.chunks_exact(input.len());
             for (multipliers, reference) in multipliers.chunks_exact(input.len()).zip(references) {
                 for (((sum, multiplier), value), reference) in attributions
@@ -287,17 +262,9 @@ impl<I: Isa> Run for Runner<I> {
                 }
             }
         }
-        logits
     }
 
-    fn layer_map(
-        &mut self,
-        input: &[f32],
-        logit_weights: &[f32; CLASS_COUNT],
-        part: usize,
-        map: &mut [f32],
-    ) -> [f32; CLASS_COUNT] {
-        let logits = self.beat.forward(self.isa, &self.stages, input);
+    fn layer_map(&mut self, logit_weights: &PerClass, part: usize, map: &mut [f32]) {
         let slopes = self
             .back
             .gradient_at(self.isa, &self.beat, logit_weights, part);
@@ -309,7 +276,6 @@ impl<I: Isa> Run for Runner<I> {
         for (value, (activation, slopes)) in map.iter_mut().zip(rows) {
             *value = activation.iter().zip(slopes).map(|(a, g)| a * g).sum();
         }
-        logits
     }
 }
 

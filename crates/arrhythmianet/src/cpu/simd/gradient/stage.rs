@@ -3,7 +3,7 @@
 use super::super::dead_channels::live_parts;
 use super::super::depthwise::PackedDepthwise;
 use super::super::isa::{Isa, Kernel, scalars, scalars_mut};
-use super::super::layout::Layout;
+use super::super::layout::{Layout, Strides};
 use super::super::product::PackedProduct;
 use super::super::tiling::{Output, Rows};
 use crate::CLASS_COUNT;
@@ -193,32 +193,26 @@ impl<I: Isa> ForwardValues<I> {
                 self.context.copy_from_slice(context);
                 let rows = Rows {
                     values: &self.window,
-                    first: 0,
-                    beat_step: 0,
-                    row_step: *row_step,
+                    strides: Strides {
+                        first: 0,
+                        beat: 0,
+                        row: *row_step,
+                    },
                 };
                 weights.run(isa, 1, rows, output);
                 add_bias::<I>(bias, context, &stage.before, &mut self.before[index]);
             }
             Operation::Pointwise(weights) => {
                 let previous = index - 1;
-                let rows = if stages[previous].pooled {
-                    Rows {
-                        values: scalars::<I>(&self.pooled),
-                        first: 0,
-                        beat_step: 0,
-                        row_step: 0,
-                    }
+                let (values, strides) = if stages[previous].pooled {
+                    let (first, beat, row) = (0, 0, 0);
+                    (&self.pooled, Strides { first, beat, row })
                 } else {
                     let from = stages[previous].after;
-                    Rows {
-                        values: scalars::<I>(&self.after[previous]),
-                        first: from.at(0, 0) * I::LANES,
-                        beat_step: 0,
-                        row_step: from.width * I::LANES,
-                    }
+                    (&self.after[previous], from.scalar_strides::<I>())
                 };
-                weights.run(isa, 1, rows, output);
+                let values = scalars::<I>(values);
+                weights.run(isa, 1, Rows { values, strides }, output);
             }
             Operation::Depthwise(weights) => {
                 let previous = index - 1;

@@ -1,7 +1,7 @@
 //! The backward pass through the stem, to the samples and to the context.
 
 use super::super::isa::{Isa, scalars};
-use super::super::layout::Layout;
+use super::super::layout::{Layout, Strides};
 use super::super::product::PackedProduct;
 use super::super::tiling::{Output, Rows};
 use crate::description::{Part, Shape};
@@ -104,9 +104,11 @@ impl<I: Isa> TransposedStem<I> {
         let row_len = from.width * I::LANES;
         let rows = Rows {
             values: scalars::<I>(values),
-            first: (from.margin - self.block.before) * row_len,
-            beat_step: from.beat_len() * I::LANES,
-            row_step: self.block.outputs * row_len,
+            strides: Strides {
+                first: (from.margin - self.block.before) * row_len,
+                beat: from.beat_len() * I::LANES,
+                row: self.block.outputs * row_len,
+            },
         };
         self.product.run(isa, beats, rows, output);
     }

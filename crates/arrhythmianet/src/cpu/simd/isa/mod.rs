@@ -5,8 +5,6 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
-#[cfg(target_arch = "x86_64")]
-mod avx512_vnni;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod portable;
@@ -15,9 +13,7 @@ mod token;
 #[cfg(target_arch = "x86_64")]
 pub(super) use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
-pub(super) use avx512::Avx512;
-#[cfg(target_arch = "x86_64")]
-pub(super) use avx512_vnni::Avx512Vnni;
+pub(super) use avx512::{Avx512, Avx512Vnni};
 #[cfg(target_arch = "aarch64")]
 pub(super) use neon::Neon;
 pub(super) use portable::Portable;

@@ -110,11 +110,6 @@ unsafe impl Isa for Portable {
     }
 
     #[inline(always)]
-    fn relu(self, a: Self::F32) -> Self::F32 {
-        a.with(a, |a, _| a.max(0.0))
-    }
-
-    #[inline(always)]
     fn nonzero(self, a: Self::F32) -> u32 {
         let lanes = a.0.into_iter().enumerate();
         lanes.fold(0, |mask, (lane, value)| {

@@ -56,7 +56,7 @@ pub(in super::super) unsafe trait Isa:
     /// float32.
     fn unpack(self, packed: Self::F32) -> [Self::F32; 2];
 
-    /// The larger of each two lanes; either where one is no number.
+    /// The larger of each two lanes; that of `b` where `a` is no number.
     fn larger(self, a: Self::F32, b: Self::F32) -> Self::F32;
 
     /// The smaller of each two lanes; that of `b` where `a` is no number.
@@ -72,7 +72,10 @@ pub(in super::super) unsafe trait Isa:
     ) -> Self::F32;
 
     /// Negative lanes, and those that are no number, become zero.
-    fn relu(self, a: Self::F32) -> Self::F32;
+    #[inline(always)]
+    fn relu(self, a: Self::F32) -> Self::F32 {
+        self.larger(a, self.splat(0.0))
+    }
 
     /// A bit for each lane, lane 0 lowest: set unless the lane is zero.
     fn nonzero(self, a: Self::F32) -> u32;
@@ -103,6 +106,7 @@ pub(in super::super) trait Kernel<I: Isa> {
 /// The lanes of `vectors` in order.
 #[expect(unsafe_code, reason = "a view of the same memory as another type")]
 pub(in super::super) fn scalars<I: Isa>(vectors: &[I::F32]) -> &[f32] {
+    const { assert!(size_of::<I::F32>() == I::LANES * size_of::<f32>()) };
     let len = vectors.len() * I::LANES;
     // SAFETY: by the contract of `Isa` each vector is LANES consecutive f32, so the slice is `len`
     // initialised f32, aligned at least as f32 are, borrowed as long as `vectors`.
@@ -112,6 +116,7 @@ pub(in super::super) fn scalars<I: Isa>(vectors: &[I::F32]) -> &[f32] {
 /// The lanes of `vectors` in order, to be written.
 #[expect(unsafe_code, reason = "a view of the same memory as another type")]
 pub(in super::super) fn integers_mut<I: Isa>(vectors: &mut [I::I32]) -> &mut [i32] {
+    const { assert!(size_of::<I::I32>() == I::LANES * size_of::<i32>()) };
     let len = vectors.len() * I::LANES;
     // SAFETY: as in `scalars`, with i32 for f32; the borrow is exclusive.
     unsafe { std::slice::from_raw_parts_mut(vectors.as_mut_ptr().cast(), len) }
@@ -120,7 +125,21 @@ pub(in super::super) fn integers_mut<I: Isa>(vectors: &mut [I::I32]) -> &mut [i3
 /// The lanes of `vectors` in order, to be written.
 #[expect(unsafe_code, reason = "a view of the same memory as another type")]
 pub(in super::super) fn scalars_mut<I: Isa>(vectors: &mut [I::F32]) -> &mut [f32] {
+    const { assert!(size_of::<I::F32>() == I::LANES * size_of::<f32>()) };
     let len = vectors.len() * I::LANES;
     // SAFETY: as in `scalars`; any f32 written is a valid lane, and the borrow is exclusive.
     unsafe { std::slice::from_raw_parts_mut(vectors.as_mut_ptr().cast(), len) }
 }
+
+/// Methods of [`Isa`] that are an instruction or a few of them: the operands, the result, and how it comes
+/// about.
+macro_rules! instructions {
+    ($($method:ident($($operand:ident: $type:ty),+) -> $result:ty = $code:expr;)+) => {$(
+        #[inline(always)]
+        fn $method(self, $($operand: $type),+) -> $result {
+            // SAFETY: the token exists only where `detect` found the instructions.
+            unsafe { $code }
+        }
+    )+};
+}
+pub(super) use instructions;
