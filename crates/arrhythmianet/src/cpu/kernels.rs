@@ -1,6 +1,8 @@
 //! Convolutions on `[channel][time]` activations, written so that the compiler vectorises their
 //! inner loops over time.
 
+use crate::description::{Part, PartKind};
+
 /// Values of time computed together.
 const COLUMNS: usize = 8;
 /// Output channels computed together: with [`COLUMNS`], as many sums as registers hold.
@@ -76,62 +78,35 @@ impl Taps<'_> {
     }
 }
 
-/// Full convolution: `weight` is `[out][in][kernel]`.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "shapes and buffers of one kernel call"
-)]
+/// Full or depthwise convolution of `part`, with its weights and these biases. A depthwise one has groups of
+/// one channel.
 pub(super) fn convolution(
+    part: &Part,
     input: &[f32],
-    in_time: usize,
     weight: &[f32],
     bias: &[f32],
-    kernel: usize,
-    stride: usize,
     row: &mut PaddedRow,
     output: &mut [f32],
 ) {
-    let out_time = output.len() / bias.len();
-    let in_channels = input.len() / in_time;
+    let taps = part.kernel;
+    let (in_time, out_time) = (part.input.time, part.output.time);
     for (out_row, &bias) in output.chunks_exact_mut(out_time).zip(bias) {
         out_row.fill(bias);
     }
+    let depthwise = part.kind == PartKind::Depthwise;
     for (channel, in_row) in input.chunks_exact(in_time).enumerate() {
-        let taps = row.load(in_row, kernel, stride);
+        let filtered = row.load(in_row, taps, part.stride);
+        if depthwise {
+            let out_row = &mut output[channel * out_time..][..out_time];
+            filtered.accumulate(&weight[channel * taps..][..taps], out_row);
+            continue;
+        }
         for (out_row, weights) in output
             .chunks_exact_mut(out_time)
-            .zip(weight.chunks_exact(in_channels * kernel))
+            .zip(weight.chunks_exact(part.input.channels * taps))
         {
-            taps.accumulate(&weights[channel * kernel..][..kernel], out_row);
+            filtered.accumulate(&weights[channel * taps..][..taps], out_row);
         }
-    }
-}
-
-/// Depthwise convolution: `weight` is `[channel][kernel]`.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "shapes and buffers of one kernel call"
-)]
-pub(super) fn depthwise(
-    input: &[f32],
-    in_time: usize,
-    weight: &[f32],
-    bias: &[f32],
-    kernel: usize,
-    stride: usize,
-    row: &mut PaddedRow,
-    output: &mut [f32],
-) {
-    let out_time = output.len() / bias.len();
-    for (((out_row, in_row), weights), &bias) in output
-        .chunks_exact_mut(out_time)
-        .zip(input.chunks_exact(in_time))
-        .zip(weight.chunks_exact(kernel))
-        .zip(bias)
-    {
-        out_row.fill(bias);
-        row.load(in_row, kernel, stride)
-            .accumulate(weights, out_row);
     }
 }
 

@@ -233,22 +233,7 @@ impl Step {
             StepWeights::Taps(weights) => {
                 let bias = &mut bias[..part.output.channels];
                 weights.bias_with(&context[..part.context], bias);
-                let kernel = if part.kind == PartKind::Depthwise {
-                    kernels::depthwise
-                } else {
-                    kernels::convolution
-                };
-                let (taps, stride) = (part.kernel, part.stride);
-                kernel(
-                    input,
-                    part.input.time,
-                    &weights.weight,
-                    bias,
-                    taps,
-                    stride,
-                    row,
-                    output,
-                );
+                kernels::convolution(part, input, &weights.weight, bias, row, output);
             }
         }
         if part.relu {
