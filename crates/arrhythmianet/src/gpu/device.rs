@@ -16,21 +16,8 @@ pub(super) struct Gpu {
     pub(super) queue: wgpu::Queue,
     pub(super) adapter: GpuAdapter,
     pub(super) timestamps: bool,
-    fault: Fault,
-}
-
-/// The first error of a device.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Fault(Arc<OnceLock<String>>);
-
-impl Fault {
-    pub(super) fn set(&self, reason: String) {
-        let _ = self.0.set(reason); // a later error is a consequence of the first
-    }
-
-    pub(super) fn reason(&self) -> Option<&str> {
-        self.0.get().map(String::as_str)
-    }
+    /// A later error is a consequence of the first.
+    fault: Arc<OnceLock<String>>,
 }
 
 /// Whether a buffer has been mapped yet.
@@ -88,14 +75,14 @@ impl Gpu {
             Some(Err(error)) => return Err(refused(error.to_string())),
             None => return Err(refused("the driver does not answer".to_owned())),
         };
-        let fault = Fault::default();
-        let lost = fault.clone();
+        let fault = Arc::new(OnceLock::new());
+        let lost = Arc::clone(&fault);
         device.set_device_lost_callback(move |reason, message| {
-            lost.set(format!("device lost ({reason:?}): {message}"));
+            let _ = lost.set(format!("device lost ({reason:?}): {message}"));
         });
-        let uncaptured = fault.clone();
+        let uncaptured = Arc::clone(&fault);
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
-            uncaptured.set(one_line(&error.to_string()));
+            let _ = uncaptured.set(one_line(&error.to_string()));
         }));
         Ok(Self {
             device,
@@ -108,15 +95,12 @@ impl Gpu {
 
     /// The first error so far.
     pub(super) fn check(&self) -> Result<(), String> {
-        match self.fault.reason() {
-            None => Ok(()),
-            Some(reason) => Err(reason.to_owned()),
-        }
+        self.fault.get().cloned().map_or(Ok(()), Err)
     }
 
     /// Keeps an error that the device itself did not report.
     pub(super) fn fail(&self, reason: String) -> String {
-        self.fault.set(reason.clone());
+        let _ = self.fault.set(reason.clone());
         reason
     }
 

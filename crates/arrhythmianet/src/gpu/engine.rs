@@ -70,13 +70,13 @@ impl GpuEngine {
     /// How the network is cut into dispatches.
     #[must_use]
     pub const fn kernels(&self) -> GpuKernels {
-        self.runner.kernels()
+        self.runner.kernels
     }
 
     /// Dispatches of one command buffer.
     #[must_use]
     pub const fn dispatches(&self) -> usize {
-        self.runner.dispatches()
+        self.runner.program.dispatches()
     }
 
     /// Times of the last batch.
@@ -94,13 +94,13 @@ impl GpuEngine {
     /// Most windows of one batch of a stream ([`GpuEngine::submit`]).
     #[must_use]
     pub const fn stream_batch(&self) -> usize {
-        self.runner.capacity()
+        self.runner.capacity
     }
 
     /// Batches submitted and not yet collected.
     #[must_use]
     pub const fn in_flight(&self) -> usize {
-        self.runner.in_flight()
+        self.runner.in_flight
     }
 
     /// Sends a batch of at most [`GpuEngine::stream_batch`] windows, of which something is `wanted`,
@@ -220,10 +220,10 @@ impl Classifier for GpuEngine {
         let (window, shape) = (network.input.len(), network.feature_maps());
         let result = (|| {
             while self.runner.collect(|_| ())?.is_some() {}
-            let mut chunks = input.chunks(self.runner.capacity() * window);
+            let mut chunks = input.chunks(self.runner.capacity * window);
             let mut done = 0;
             loop {
-                while self.runner.in_flight() < super::runner::SLOTS {
+                while self.runner.in_flight < super::runner::SLOTS {
                     let Some(chunk) = chunks.next() else { break };
                     self.runner.submit(chunk, wanted)?;
                 }

@@ -106,50 +106,46 @@ impl Planner {
     ) {
         let start = store(&mut self.weights, weights);
         self.activation = self.activation.max(part.output.len());
-        let time = || {
-            vec![
-                ("IN_TIME", part.input.time as f64),
-                ("OUT_TIME", part.output.time as f64),
-                ("KERNEL", part.kernel as f64),
-                ("STRIDE", part.stride as f64),
-                ("WEIGHTS", start),
-            ]
-        };
-        let per_sample = Grid::PerBeat {
-            per_beat: part.output.len().div_ceil(64),
-        };
-        let places = [source, Place::Weights, output];
-        match part.kind {
-            PartKind::Convolution => {
-                let mut constants = time();
-                constants.push(("IN_CHANNELS", part.input.channels as f64));
-                constants.push(("OUT_CHANNELS", part.output.channels as f64));
-                constants.push(("CONTEXT", part.context as f64));
-                self.push("stem", shaders::STEM, constants, &places, per_sample);
-            }
-            PartKind::Depthwise => {
-                let mut constants = time();
-                constants.push(("CHANNELS", part.output.channels as f64));
-                self.push(
-                    "depthwise",
-                    shaders::DEPTHWISE,
-                    constants,
-                    &places,
-                    per_sample,
-                );
-            }
+        let channels = part.output.channels as f64;
+        let (label, shader, further) = match part.kind {
+            PartKind::Convolution => (
+                "stem",
+                shaders::STEM,
+                vec![
+                    ("IN_CHANNELS", part.input.channels as f64),
+                    ("OUT_CHANNELS", channels),
+                    ("CONTEXT", part.context as f64),
+                ],
+            ),
+            PartKind::Depthwise => (
+                "depthwise",
+                shaders::DEPTHWISE,
+                vec![("CHANNELS", channels)],
+            ),
             PartKind::Pointwise | PartKind::Dense => {
                 let constants = product(part, start, self.capacity, residual.is_some());
                 let places = product_places(source, output, residual);
-                self.push(
-                    "pointwise",
-                    shaders::POINTWISE,
-                    constants,
-                    &places,
-                    tiles(part),
-                );
+                let grid = tiles(part);
+                return self.push("pointwise", shaders::POINTWISE, constants, &places, grid);
             }
-        }
+        };
+        let mut constants = vec![
+            ("IN_TIME", part.input.time as f64),
+            ("OUT_TIME", part.output.time as f64),
+            ("KERNEL", part.kernel as f64),
+            ("STRIDE", part.stride as f64),
+            ("WEIGHTS", start),
+        ];
+        constants.extend(further);
+        let per_beat = part.output.len().div_ceil(64);
+        let places = [source, Place::Weights, output];
+        self.push(
+            label,
+            shader,
+            constants,
+            &places,
+            Grid::PerBeat { per_beat },
+        );
     }
 
     fn separable(

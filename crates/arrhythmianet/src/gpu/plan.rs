@@ -25,11 +25,8 @@ pub(super) const ACTIVATIONS: usize = 3;
 /// Workgroups of a dispatch for a number of beats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Grid {
-    /// One workgroup per `beats_each` beats, along x.
-    Beats {
-        /// Beats of a workgroup.
-        beats_each: usize,
-    },
+    /// One workgroup per beat, along x.
+    Beats,
     /// Per beat along y, `per_beat` along x.
     PerBeat {
         /// Workgroups of a beat.
@@ -52,7 +49,7 @@ impl Grid {
 
     pub(super) const fn workgroups(self, beats: usize) -> (usize, usize) {
         match self {
-            Self::Beats { beats_each } => (beats.div_ceil(beats_each), 1),
+            Self::Beats => (beats, 1),
             Self::PerBeat { per_beat } => (per_beat, beats),
             Self::Tiles { time, channels } => (
                 (beats * time).div_ceil(Self::TILE_COLUMNS),

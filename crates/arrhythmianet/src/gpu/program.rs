@@ -114,16 +114,6 @@ impl Program {
         }
     }
 
-    /// Writes the dispatches for `beats` beats.
-    pub(super) fn encode(
-        &self,
-        pass: &mut wgpu::ComputePass<'_>,
-        bindings: &Bindings,
-        beats: usize,
-    ) {
-        self.encode_first(self.steps.len(), pass, bindings, beats);
-    }
-
     /// The buffer that step `number` writes.
     #[cfg(test)]
     pub(super) fn output<'a>(
@@ -137,7 +127,7 @@ impl Program {
     }
 
     /// Writes the first `steps` dispatches for `beats` beats.
-    pub(super) fn encode_first(
+    pub(super) fn encode(
         &self,
         steps: usize,
         pass: &mut wgpu::ComputePass<'_>,

@@ -22,13 +22,14 @@ const FIRST_TIMEOUT: Duration = Duration::from_secs(120);
 #[derive(Debug)]
 pub(super) struct Runner {
     pub(super) gpu: Gpu,
-    program: Program,
-    kernels: GpuKernels,
+    pub(super) program: Program,
+    pub(super) kernels: GpuKernels,
     slots: [Slot; SLOTS],
     /// Slot of the oldest batch in flight.
     oldest: usize,
-    in_flight: usize,
-    capacity: usize,
+    pub(super) in_flight: usize,
+    /// Most windows of one command buffer.
+    pub(super) capacity: usize,
     timeout: Duration,
 }
 
@@ -96,23 +97,6 @@ impl Runner {
         self.submit(&vec![0.0; window], Wanted::Maps)?;
         self.collect(|_| ())?;
         Ok(())
-    }
-
-    /// Most windows of one command buffer.
-    pub(super) const fn capacity(&self) -> usize {
-        self.capacity
-    }
-
-    pub(super) const fn in_flight(&self) -> usize {
-        self.in_flight
-    }
-
-    pub(super) const fn kernels(&self) -> GpuKernels {
-        self.kernels
-    }
-
-    pub(super) const fn dispatches(&self) -> usize {
-        self.program.dispatches()
     }
 
     /// Sends a batch of at most [`Runner::capacity`] windows; `false` where all slots are taken.

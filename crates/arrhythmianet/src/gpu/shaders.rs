@@ -2,7 +2,7 @@
 
 macro_rules! wgsl {
     ($($file:literal),+) => {
-        concat!($(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $file))),+)
+        concat!($(include_str!(concat!("../../shaders/", $file))),+)
     };
 }
 

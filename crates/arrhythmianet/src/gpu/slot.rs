@@ -179,7 +179,8 @@ impl Slot {
                 label: None,
                 timestamp_writes: self.clock.as_ref().map(Clock::writes),
             });
-            program.encode(&mut pass, &self.bindings[wanted as usize], beats);
+            let steps = program.dispatches();
+            program.encode(steps, &mut pass, &self.bindings[wanted as usize], beats);
         }
         if let Some(clock) = &self.clock {
             encoder.resolve_query_set(&clock.queries, 0..2, &clock.resolved, 0);
@@ -272,7 +273,7 @@ impl Slot {
             .device
             .create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-        program.encode_first(
+        program.encode(
             steps,
             &mut pass,
             &self.bindings[Wanted::Maps as usize],

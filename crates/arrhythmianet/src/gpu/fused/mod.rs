@@ -2,8 +2,6 @@
 //! every activation in between stays in workgroup memory.
 
 mod plan;
-mod source;
-mod stage;
 mod weights;
 
 use super::options::GpuKernels;
@@ -13,12 +11,12 @@ use crate::Model;
 /// Plans `model`, or says what does not fit. With `observe` the feature maps are the output of every
 /// layer up to the pooling, one after the other.
 pub(super) fn plan(model: &Model, observe: bool) -> Result<Plan, String> {
-    let stages = plan::stages(model, observe)?;
+    let (source, weights) = plan::kernel(model, observe)?;
     Ok(Plan {
         kernels: GpuKernels::Fused,
         steps: vec![Step {
             label: format!("fused {}", model.description().name),
-            source: source::kernel(&stages.stages, stages.memory),
+            source,
             constants: Vec::new(),
             buffers: vec![
                 (0, Place::Windows),
@@ -27,9 +25,9 @@ pub(super) fn plan(model: &Model, observe: bool) -> Result<Plan, String> {
                 (3, Place::Maps),
                 (4, Place::Request),
             ],
-            grid: Grid::Beats { beats_each: 1 },
+            grid: Grid::Beats,
         }],
-        weights: stages.weights,
+        weights,
         activation: 0,
         #[cfg(test)]
         layer_ends: Vec::new(),

@@ -1,25 +1,25 @@
-//! Where in workgroup memory each activation lies, and what runs in which order.
+//! Where in workgroup memory each activation lies, and what runs in which order: calls of the functions in
+//! `shaders/fused/`.
+//!
+//! Numbers written into the calls are constants to the driver's compiler, which inlines the functions, so
+//! divisions become shifts and loops have known bounds. Offsets and lengths are in quads: four samples of a
+//! channel, or four weights.
 
-use super::stage::{Filter, Finish, Stage};
+use std::fmt::Write;
+
 use super::weights::{Packer, TAPS};
 use crate::gpu::limits::WORKGROUP_MEMORY_BYTES;
+use crate::gpu::shaders;
 use crate::{CLASS_COUNT, Layer, Model, Op, Part, PartWeights, Shape};
 
-/// Sizes of workgroup memory that are tried, in quads: half of what a Raspberry Pi 4 has, so that two
-/// workgroups share a core, and all of it.
+/// Sizes of workgroup memory that are tried: half of what a Raspberry Pi 4 has, so that two workgroups share
+/// a core, and all of it.
 const SIZES: [usize; 2] = [WORKGROUP_MEMORY_BYTES / 32, WORKGROUP_MEMORY_BYTES / 16];
 
 /// Threads of a workgroup: V1 and V2 have up to 128 tiles of 4 channels by 4 samples in most layers.
-pub(super) const THREADS: usize = 128;
+const THREADS: usize = 128;
 
-/// The stages of a network and its weights in their order.
-#[derive(Debug)]
-pub(super) struct Stages {
-    pub(super) stages: Vec<Stage>,
-    pub(super) weights: Vec<f32>,
-    /// Workgroup memory, quads.
-    pub(super) memory: usize,
-}
+const BARRIER: &str = "workgroupBarrier();";
 
 /// An activation in workgroup memory.
 #[derive(Debug, Clone, Copy)]
@@ -42,77 +42,96 @@ impl Region {
     }
 }
 
-/// Plans `model` in as little memory as it fits, or says what does not fit the largest. With
-/// `observe` the output of every layer up to the pooling is stored, one after the other.
-pub(super) fn stages(model: &Model, observe: bool) -> Result<Stages, String> {
+/// The kernel of `model` and its weights in their order, in as little memory as it fits; or what does not fit
+/// the largest. With `observe` the output of every layer up to the pooling is stored, one after the other.
+pub(super) fn kernel(model: &Model, observe: bool) -> Result<(String, Vec<f32>), String> {
     let [small, large] = SIZES;
-    stages_within(model, observe, small).or_else(|_| stages_within(model, observe, large))
+    kernel_within(model, observe, small).or_else(|_| kernel_within(model, observe, large))
 }
 
-fn stages_within(model: &Model, observe: bool, memory: usize) -> Result<Stages, String> {
+fn kernel_within(
+    model: &Model,
+    observe: bool,
+    memory: usize,
+) -> Result<(String, Vec<f32>), String> {
     let network = model.description();
     let input = quads(network.input.waveform())? + context_quads(network.input.context)?;
+    let until_pool = network
+        .layers
+        .iter()
+        .take_while(|layer| layer.op != Op::Pool);
     let mut planner = Planner {
         memory,
-        stages: Vec::new(),
+        lines: Vec::new(),
         weights: Packer::default(),
         current: Region {
             start: 0,
             length: input,
         },
+        stored: 0,
+        all_stored: if observe {
+            until_pool.map(|layer| layer.output.len() / 4).sum()
+        } else {
+            network.feature_maps().len() / 4
+        },
     };
-    planner.stages.push(Stage::Load {
-        length: planner.current.length,
-        dst: 0,
-    });
-    let mut outputs = Vec::new();
+    planner.call(format!("load_input(thread, beat, {input}u, 0u);"));
     for (layer, weights) in network.layers.iter().zip(model.layers()) {
         let parts: Vec<(&Part, &PartWeights)> = weights.collect();
-        if layer.op == Op::Pool && !observe {
-            outputs.push((planner.stages.len(), planner.current));
-        }
         planner.layer(layer, &parts)?;
-        if observe && !matches!(layer.op, Op::Pool | Op::Dense { .. }) {
-            outputs.push((planner.stages.len(), planner.current));
+        let stored = match layer.op {
+            Op::Dense { .. } => false,
+            Op::Pool => !observe, // which has left its input as it is
+            _ => observe,
+        };
+        if stored {
+            planner.store_maps();
         }
     }
-    Ok(Stages {
-        stages: with_outputs(planner.stages, &outputs),
-        weights: planner.weights.0,
-        memory,
-    })
-}
-
-/// Stores what lies in each region after a number of stages.
-fn with_outputs(stages: Vec<Stage>, outputs: &[(usize, Region)]) -> Vec<Stage> {
-    let all = outputs.iter().map(|(_, region)| region.length).sum();
-    let mut with = Vec::with_capacity(stages.len() + outputs.len());
-    let mut stages = stages.into_iter();
-    let (mut before, mut offset) = (0, 0);
-    for (after, region) in outputs {
-        with.extend(stages.by_ref().take(after - before));
-        with.push(Stage::StoreMaps {
-            src: region.start,
-            length: region.length,
-            offset,
-            all,
-        });
-        before = *after;
-        offset += region.length;
+    let mut text = shaders::FUSED.to_owned();
+    let _ = write!(
+        text,
+        "\nconst THREADS = {THREADS}u;\nconst QUADS = {memory}u;\n\n\
+         @compute @workgroup_size({THREADS})\n\
+         fn classify(\n    @builtin(workgroup_id) group: vec3<u32>,\n    \
+         @builtin(local_invocation_index) thread: u32,\n) {{\n    let beat = group.x;\n"
+    );
+    for line in planner.lines {
+        let _ = writeln!(text, "    {line}"); // writing to a string cannot fail
     }
-    with.extend(stages);
-    with
+    text.push_str("}\n");
+    Ok((text, planner.weights.0))
 }
 
 struct Planner {
-    /// Workgroup memory, quads.
+    /// Workgroup memory.
     memory: usize,
-    stages: Vec<Stage>,
+    /// Body of the entry point.
+    lines: Vec<String>,
     weights: Packer,
     current: Region,
+    /// Length of the maps stored so far, and of all that will be.
+    stored: usize,
+    all_stored: usize,
 }
 
 impl Planner {
+    /// Adds a call, whose results the next one may read.
+    fn call(&mut self, call: String) {
+        self.lines.extend([call, BARRIER.to_owned()]);
+    }
+
+    /// Stores the current activation behind the maps stored before. Nothing is written over before the end
+    /// of the next call, which is past a barrier, or in place, which has one in front.
+    fn store_maps(&mut self) {
+        let Region { start, length } = self.current;
+        let (all, offset) = (self.all_stored, self.stored);
+        self.lines.push(format!(
+            "store_maps(thread, beat * {all}u + {offset}u, {length}u, {start}u);"
+        ));
+        self.stored += length;
+    }
+
     fn layer(&mut self, layer: &Layer, parts: &[(&Part, &PartWeights)]) -> Result<(), String> {
         match (layer.op, parts) {
             (Op::Stem { .. }, [stem]) => self.stem(*stem),
@@ -144,15 +163,21 @@ impl Planner {
         })
     }
 
-    fn filter(&mut self, part: &Part, weights: &PartWeights) -> Result<Filter, String> {
+    /// Packs the filters of a stem or a depthwise convolution: where they start, and the lengths of the
+    /// part's input and output rows.
+    fn filter(
+        &mut self,
+        part: &Part,
+        weights: &PartWeights,
+    ) -> Result<(usize, usize, usize), String> {
         if part.kernel > TAPS || part.kernel.is_multiple_of(2) {
             return Err(format!(
                 "kernel {}, expected odd and at most {TAPS}",
                 part.kernel
             ));
         }
-        let lengths = (row_quads(part.input)?, row_quads(part.output)?);
-        if !matches!(part.stride, 1 | 2) || lengths.0 != lengths.1 * part.stride {
+        let (inputs, outputs) = (row_quads(part.input)?, row_quads(part.output)?);
+        if !matches!(part.stride, 1 | 2) || inputs != outputs * part.stride {
             return Err(format!(
                 "stride {} from {} to {} samples, expected 1 or 2 that divides",
                 part.stride, part.input.time, part.output.time
@@ -160,26 +185,20 @@ impl Planner {
         }
         let taps = self.weights.position();
         self.weights.filters(part, weights);
-        Ok(Filter {
-            src: self.current.start,
-            taps,
-            out_channels: part.output.channels,
-            in_length: lengths.0,
-            out_length: lengths.1,
-            stride: part.stride,
-        })
+        Ok((taps, inputs, outputs))
     }
 
     fn stem(&mut self, (part, weights): (&Part, &PartWeights)) -> Result<(), String> {
-        let filter = self.filter(part, weights)?;
+        let (taps, inputs, outputs) = self.filter(part, weights)?;
         self.weights.context(weights);
         let to = self.beside(quads(part.output)?)?;
-        self.stages.push(Stage::Stem {
-            filter,
-            in_channels: part.input.channels,
-            context: context_quads(part.context)?,
-            dst: to.start,
-        });
+        let context = context_quads(part.context)?;
+        let (src, dst, stride) = (self.current.start, to.start, part.stride);
+        let (in_channels, channels) = (part.input.channels, part.output.channels);
+        self.call(format!(
+            "stem(thread, {src}u, {dst}u, {taps}u, {in_channels}u, \
+             {inputs}u, {channels}u, {outputs}u, {stride}u, {context}u);"
+        ));
         self.current = to;
         Ok(())
     }
@@ -188,25 +207,45 @@ impl Planner {
         let Ok(to) = self.beside(quads(part.output)?) else {
             return self.depthwise_in_place((part, weights));
         };
-        let filter = self.filter(part, weights)?;
-        self.stages.push(Stage::Depthwise {
-            filter,
-            dst: to.start,
-        });
+        let (taps, inputs, outputs) = self.filter(part, weights)?;
+        let (src, dst, stride) = (self.current.start, to.start, part.stride);
+        let channels = part.output.channels;
+        self.call(format!(
+            "depthwise(thread, {src}u, {dst}u, {taps}u, {channels}u, \
+             {inputs}u, {outputs}u, {stride}u);"
+        ));
         self.current = to;
         Ok(())
     }
 
+    /// The output lies at the start of the input. Rounds of whole rows: all of a round is read before any of
+    /// it is written, and what a round writes lies where earlier rounds or the same have read.
     fn depthwise_in_place(&mut self, (part, weights): (&Part, &PartWeights)) -> Result<(), String> {
-        let filter = self.filter(part, weights)?;
-        if !THREADS.is_multiple_of(filter.out_length) {
+        let (taps, inputs, outputs) = self.filter(part, weights)?;
+        if !THREADS.is_multiple_of(outputs) {
             return Err(format!(
                 "{} samples, expected whole rows in {} quads",
                 part.output.time, THREADS
             ));
         }
-        self.stages.push(Stage::DepthwiseInPlace { filter });
-        self.current.length = quads(part.output)?;
+        let (src, stride) = (self.current.start, part.stride);
+        let length = quads(part.output)?;
+        self.lines.extend([
+            format!("for (var first = 0u; first < {length}u; first += THREADS) {{"),
+            "    let i = first + thread;".to_owned(),
+            "    var quad = vec4<f32>(0.0);".to_owned(),
+            format!("    if (i < {length}u) {{"),
+            format!(
+                "        quad = depthwise_quad(i, {src}u, {taps}u, {inputs}u, {outputs}u, {stride}u);"
+            ),
+            "    }".to_owned(),
+            format!("    {BARRIER}"),
+            format!("    if (i < {length}u) {{"),
+            format!("        act[{src}u + i] = quad;"),
+            "    }".to_owned(),
+        ]);
+        self.call("}".to_owned());
+        self.current.length = length;
         Ok(())
     }
 
@@ -231,20 +270,17 @@ impl Planner {
         };
         let matrix = self.weights.position();
         self.weights.pointwise(part, weights);
-        self.stages.push(Stage::Pointwise {
-            src: self.current.start,
-            dst: to.start,
-            matrix,
-            in_channels: inputs,
-            out_channels: outputs,
-            length,
-            over,
-            finish: match (residual, part.relu) {
-                (Some(_), _) => Finish::Add,
-                (None, true) => Finish::Relu,
-                (None, false) => Finish::Linear,
-            },
-        });
+        let function = if over { "pointwise_over" } else { "pointwise" };
+        let finish = match (residual, part.relu) {
+            (Some(_), _) => "ADD",
+            (None, true) => "RELU",
+            (None, false) => "LINEAR",
+        };
+        let (src, dst, groups) = (self.current.start, to.start, outputs / 4);
+        self.call(format!(
+            "{function}(thread, {src}u, {dst}u, {matrix}u, \
+             {inputs}u, {groups}u, {length}u, {finish});"
+        ));
         self.current = to;
         Ok(())
     }
@@ -280,13 +316,22 @@ impl Planner {
         let scratch = self.beside(channels / 2)?.start;
         let matrix = self.weights.position();
         self.weights.dense(part, weights);
-        self.stages.push(Stage::PoolDense {
-            src: self.current.start,
-            scratch,
-            matrix,
-            channels,
-            length: self.current.length / channels,
-        });
+        let (src, groups) = (self.current.start, channels / 4);
+        let length = self.current.length / channels;
+        self.call(format!(
+            "pool_group(thread, beat, {src}u, {scratch}u, {matrix}u, {groups}u, {length}u);"
+        ));
+        let mut left = groups;
+        while left > 1 {
+            let half = left.div_ceil(2);
+            self.call(format!(
+                "fold_groups(thread, {scratch}u, {half}u, {left}u);"
+            ));
+            left = half;
+        }
+        let bias = matrix + 5 * groups;
+        self.lines
+            .push(format!("store_logits(thread, beat, {scratch}u, {bias}u);"));
         Ok(())
     }
 }
