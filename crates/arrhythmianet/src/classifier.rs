@@ -121,7 +121,10 @@ impl Outputs {
     /// Room for what is `wanted` of `max_batch` windows of `network`.
     #[must_use]
     pub fn with_wanted(network: &NetworkDescription, max_batch: usize, wanted: Wanted) -> Self {
-        let map_shape = network.feature_maps();
+        Self::for_maps(network.feature_maps(), max_batch, wanted)
+    }
+
+    fn for_maps(map_shape: Shape, max_batch: usize, wanted: Wanted) -> Self {
         let room = |values: usize, from: Wanted| {
             let values = if wanted >= from { values } else { 0 };
             vec![0.0; max_batch * values]
@@ -134,6 +137,17 @@ impl Outputs {
             wanted,
             batch: 0,
         }
+    }
+
+    /// Others for the same network and the same use, with room for `max_batch` windows.
+    pub(super) fn resized(&self, max_batch: usize) -> Self {
+        Self::for_maps(self.map_shape, max_batch, self.wanted)
+    }
+
+    /// Windows there is room for.
+    #[must_use]
+    pub const fn max_batch(&self) -> usize {
+        self.logits.len()
     }
 
     /// Windows of the last batch.

@@ -1,14 +1,17 @@
 //! An accelerator on a thread of its own, so that a driver that hangs holds up nobody.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::report::{AdapterReport, Figures, LossCause};
 use super::self_test::{SelfTest, measure};
-use crate::{Classifier, ClassifyError, Model, Outputs, Wanted};
+use crate::{Classifier, ClassifyError, Model, Outputs};
+
+/// Beats a backlog is classified in at a time where there is an accelerator: enough to be worth the
+/// transfer to a card, and answered within a second by a slow one.
+pub(super) const ACCELERATOR_BATCH: usize = 512;
 
 /// How long the end of a thread is waited for; one that hangs in a driver is left behind.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
@@ -50,53 +53,12 @@ pub struct Unavailable {
 
 impl Unavailable {
     /// A failure that may pass.
-    fn for_now(reason: String) -> Self {
+    pub(super) fn for_now(reason: String) -> Self {
         Self {
             reason,
             no_device: false,
             others: Vec::new(),
         }
-    }
-}
-
-/// Tells a [`FaultInjector`] to lose its device with the next batch.
-#[derive(Debug, Clone, Default)]
-pub(super) struct LossSwitch(Arc<AtomicBool>);
-
-impl LossSwitch {
-    pub(super) fn arm(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    fn fires(&self) -> bool {
-        self.0.swap(false, Ordering::Relaxed)
-    }
-}
-
-/// An accelerator that loses its device when told so.
-struct FaultInjector {
-    engine: Box<dyn Accelerator>,
-    switch: LossSwitch,
-}
-
-impl Classifier for FaultInjector {
-    fn engine(&self) -> &str {
-        self.engine.engine()
-    }
-
-    fn model(&self) -> &Model {
-        self.engine.model()
-    }
-
-    fn max_batch(&self) -> usize {
-        self.engine.max_batch()
-    }
-
-    fn classify(&mut self, input: &[f32], outputs: &mut Outputs) -> Result<(), ClassifyError> {
-        if self.switch.fires() {
-            self.engine.lose(input);
-        }
-        self.engine.classify(input, outputs)
     }
 }
 
@@ -106,20 +68,17 @@ pub(super) struct AcceleratorSpec {
     pub(super) source: Arc<dyn AcceleratorSource>,
     pub(super) model: Arc<Model>,
     pub(super) self_test: Arc<SelfTest>,
-    pub(super) max_batch: usize,
-    pub(super) switch: LossSwitch,
 }
 
-/// A batch on its way to the engine. Its buffers come back with the [`Answer`].
+/// A batch on its way to the engine and back.
 struct Batch {
     input: Vec<f32>,
     outputs: Outputs,
+    /// Whether the device is taken away with it.
+    lose: bool,
 }
 
-struct Answer {
-    batch: Batch,
-    result: Result<(), ClassifyError>,
-}
+type Answer = (Batch, Result<(), ClassifyError>);
 
 /// What an engine that passed its self-test is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,78 +113,15 @@ pub(super) struct Worker {
     batches: Option<SyncSender<Batch>>,
     answers: Receiver<Answer>,
     thread: Option<JoinHandle<()>>,
-    /// Buffers for each of [`Wanted`].
-    spare: [Option<Batch>; 3],
-    max_batch: usize,
-    model: Arc<Model>,
-}
-
-/// An engine being opened, tested and measured.
-pub(super) struct Starting {
-    worker: Worker,
-    ready: Receiver<Result<Ready, Refusal>>,
-    pub(super) since: Instant,
-}
-
-impl Starting {
-    /// Begins; never waits.
-    pub(super) fn begin(spec: &AcceleratorSpec) -> std::io::Result<Self> {
-        let (batches, batches_in) = sync_channel::<Batch>(1);
-        let (answers_out, answers) = sync_channel::<Answer>(1);
-        let (ready_out, ready) = sync_channel(1);
-        let to_make = spec.clone();
-        let thread = std::thread::Builder::new()
-            .name("accelerator".to_owned())
-            .spawn(move || match prepare(to_make) {
-                Err(refusal) => drop(ready_out.send(Err(refusal))),
-                Ok((engine, ready)) => {
-                    // Where nobody listens any more, nobody sends batches either.
-                    let _ = ready_out.send(Ok(ready));
-                    serve(engine, &batches_in, &answers_out);
-                }
-            })?;
-        Ok(Self {
-            worker: Worker {
-                batches: Some(batches),
-                answers,
-                thread: Some(thread),
-                spare: [None, None, None],
-                max_batch: spec.max_batch,
-                model: Arc::clone(&spec.model),
-            },
-            ready,
-            since: Instant::now(),
-        })
-    }
-
-    /// The outcome, if it comes within `timeout`; once.
-    pub(super) fn wait(&self, timeout: Duration) -> Option<Result<Ready, Refusal>> {
-        match self.ready.recv_timeout(timeout) {
-            Ok(outcome) => Some(outcome),
-            Err(RecvTimeoutError::Timeout) => None,
-            Err(RecvTimeoutError::Disconnected) => {
-                let reason = "its thread ended while it was being opened".to_owned();
-                Some(Err(Refusal::Unavailable(Unavailable::for_now(reason))))
-            }
-        }
-    }
-
-    /// The worker, once the engine is ready.
-    pub(super) fn into_worker(self) -> Worker {
-        self.worker
-    }
-
-    /// Its thread, to be left behind.
-    pub(super) fn abandon(self) -> Option<JoinHandle<()>> {
-        self.worker.abandon()
-    }
+    /// Room for the input of a batch.
+    input: Vec<f32>,
 }
 
 /// Opens, tests and measures an engine; the device can be taken from it afterwards only.
-fn prepare(spec: AcceleratorSpec) -> Result<(FaultInjector, Ready), Refusal> {
+fn prepare(spec: AcceleratorSpec) -> Result<(Box<dyn Accelerator>, Ready), Refusal> {
     let mut engine = spec
         .source
-        .make(spec.model, spec.max_batch)
+        .make(spec.model, ACCELERATOR_BATCH)
         .map_err(Refusal::Unavailable)?;
     let adapter = engine.adapter();
     if let Err(reason) = spec.self_test.check(&mut *engine) {
@@ -235,77 +131,109 @@ fn prepare(spec: AcceleratorSpec) -> Result<(FaultInjector, Ready), Refusal> {
             reason,
         });
     }
-    let figures = measure(&mut *engine, spec.self_test.windows(), spec.max_batch)
+    let figures = measure(&mut *engine, spec.self_test.windows(), ACCELERATOR_BATCH)
         .map_err(|error| Refusal::Unavailable(Unavailable::for_now(error.to_string())))?;
     let ready = Ready {
         engine: engine.engine().to_owned(),
         adapter,
         figures,
     };
-    let switch = spec.switch;
-    Ok((FaultInjector { engine, switch }, ready))
+    Ok((engine, ready))
 }
 
 /// Until nobody sends or nobody listens.
-fn serve(mut engine: impl Classifier, batches: &Receiver<Batch>, answers: &SyncSender<Answer>) {
+fn serve(
+    mut engine: Box<dyn Accelerator>,
+    batches: &Receiver<Batch>,
+    answers: &SyncSender<Answer>,
+) {
     while let Ok(mut batch) = batches.recv() {
+        if batch.lose {
+            engine.lose(&batch.input);
+        }
         let result = engine.classify(&batch.input, &mut batch.outputs);
-        if answers.send(Answer { batch, result }).is_err() {
+        if answers.send((batch, result)).is_err() {
             return;
         }
     }
 }
 
 impl Worker {
-    /// Classifies a batch that the caller has checked; `read` gets the results. After an error the
-    /// worker is of no more use: [`Worker::abandon`].
-    pub(super) fn classify<T>(
+    /// Begins to open, test and measure an engine; never waits. What comes of it is received later, and
+    /// batches are classified only after that.
+    pub(super) fn start(
+        spec: &AcceleratorSpec,
+    ) -> std::io::Result<(Self, Receiver<Result<Ready, Refusal>>)> {
+        let (batches, batches_in) = sync_channel(1);
+        let (answers_out, answers) = sync_channel(1);
+        let (outcome_out, outcome) = sync_channel(1);
+        let to_make = spec.clone();
+        let thread = std::thread::Builder::new()
+            .name("accelerator".to_owned())
+            .spawn(move || match prepare(to_make) {
+                Err(refusal) => drop(outcome_out.send(Err(refusal))),
+                Ok((engine, ready)) => {
+                    // Where nobody listens any more, nobody sends batches either.
+                    let _ = outcome_out.send(Ok(ready));
+                    serve(engine, &batches_in, &answers_out);
+                }
+            })?;
+        let worker = Self {
+            batches: Some(batches),
+            answers,
+            thread: Some(thread),
+            input: Vec::new(),
+        };
+        Ok((worker, outcome))
+    }
+
+    /// Classifies a batch that the caller has checked; with `lose` the device is taken away with it. After
+    /// an error the worker is of no more use ([`Worker::abandon`]), and `outputs` is of no meaning.
+    pub(super) fn classify(
         &mut self,
         input: &[f32],
-        wanted: Wanted,
+        outputs: &mut Outputs,
         timeout: Duration,
-        read: impl FnOnce(&Outputs) -> T,
-    ) -> Result<T, Loss> {
+        lose: bool,
+    ) -> Result<(), Loss> {
         let driver = |reason| Loss {
             cause: LossCause::Driver,
             reason,
         };
-        let ended = || driver("its thread ended".to_owned());
-        let mut batch = self.spare[wanted as usize]
-            .take()
-            .unwrap_or_else(|| self.buffers(wanted));
-        batch.input.clear();
-        batch.input.extend_from_slice(input);
-        self.batches
-            .as_ref()
-            .ok_or_else(ended)?
-            .try_send(batch)
-            .map_err(|_| ended())?;
-        match self.answers.recv_timeout(timeout) {
-            Ok(Answer { batch, result }) => {
+        self.input.clear();
+        self.input.extend_from_slice(input);
+        // The thread gets the caller's own outputs; one that hangs keeps them.
+        let (room, none) = (outputs.max_batch(), outputs.resized(0));
+        let batch = Batch {
+            input: std::mem::take(&mut self.input),
+            outputs: std::mem::replace(outputs, none),
+            lose,
+        };
+        let sent = self.batches.as_ref().map(|batches| batches.try_send(batch));
+        let answer = match sent {
+            Some(Ok(())) => self.answers.recv_timeout(timeout),
+            _ => Err(RecvTimeoutError::Disconnected),
+        };
+        match answer {
+            Ok((batch, result)) => {
+                (self.input, *outputs) = (batch.input, batch.outputs);
                 result.map_err(|error| {
                     driver(match error {
                         ClassifyError::Engine { reason, .. } => reason,
                         other => other.to_string(),
                     })
-                })?;
-                let found = read(&batch.outputs);
-                self.spare[wanted as usize] = Some(batch);
-                Ok(found)
+                })
             }
-            Err(RecvTimeoutError::Timeout) => Err(Loss {
-                cause: LossCause::TimeOut,
-                reason: format!("no answer within {timeout:.1?}"),
-            }),
-            Err(RecvTimeoutError::Disconnected) => Err(ended()),
-        }
-    }
-
-    fn buffers(&self, wanted: Wanted) -> Batch {
-        let network = self.model.description();
-        Batch {
-            input: Vec::with_capacity(self.max_batch * network.input.len()),
-            outputs: Outputs::with_wanted(network, self.max_batch, wanted),
+            Err(error) => {
+                *outputs = outputs.resized(room);
+                Err(match error {
+                    RecvTimeoutError::Timeout => Loss {
+                        cause: LossCause::TimeOut,
+                        reason: format!("no answer within {timeout:.1?}"),
+                    },
+                    RecvTimeoutError::Disconnected => driver("its thread ended".to_owned()),
+                })
+            }
         }
     }
 

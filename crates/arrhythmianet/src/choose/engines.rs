@@ -7,12 +7,12 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::accelerator::{
-    AcceleratorSource, AcceleratorSpec, LossSwitch, Ready, Refusal, Unavailable,
+    ACCELERATOR_BATCH, AcceleratorSource, AcceleratorSpec, Refusal, Unavailable,
 };
 use super::options::{ChooseOptions, EngineChoice};
 use super::report::{CandidateState, EngineNotice, EngineReport};
 use super::self_test::{CPU_BATCH, SelfTest, SelfTestError, TestedCpu};
-use super::session::{ACCELERATOR_BATCH, Preference, SessionEngine, Shared};
+use super::session::{SessionEngine, Shared};
 use super::slot::{AcceleratorSlot, SlotState};
 use crate::{ClassifyError, Model};
 
@@ -74,7 +74,6 @@ impl Engines {
         let self_test = Arc::new(SelfTest::new(&model)?);
         let cpu = TestedCpu::find(&model, &self_test)?;
         let mut notices = Vec::from_iter(cpu.refusal.clone());
-        let switch = LossSwitch::default();
         let empty = |reason: &str| {
             AcceleratorSlot::empty(CandidateState::Absent, reason.to_owned(), Vec::new())
         };
@@ -91,15 +90,11 @@ impl Engines {
                     source,
                     model: Arc::clone(&model),
                     self_test,
-                    max_batch: ACCELERATOR_BATCH,
-                    switch: switch.clone(),
                 };
                 let mut slot = AcceleratorSlot::start(spec, options);
                 wait_for_start(choice, options, &mut slot, &mut notices)?;
-                let prefer =
-                    |ready: &Ready| Preference::compare(choice, &ready.figures, &cpu.figures);
                 if let SlotState::Ready(_, ready) = &slot.state
-                    && prefer(ready) == Preference::Nothing
+                    && choice.used_for(&ready.figures, &cpu.figures).is_none()
                 {
                     let reason = "slower than the CPU for single beats and for backlogs";
                     slot.retire(CandidateState::Slower, reason.to_owned());
@@ -121,7 +116,6 @@ impl Engines {
                 batch,
                 slot: Mutex::new(slot),
                 notices: Mutex::new(notices),
-                switch,
             }),
         })
     }
@@ -160,40 +154,35 @@ fn wait_for_start(
     } else {
         options.start_timeout
     };
-    let refusal = match slot.wait(timeout) {
-        Ok(()) if asked && matches!(slot.state, SlotState::Starting(_)) => {
-            return Err(ChooseError::Gpu {
-                reason: format!("the driver does not answer within {} s", timeout.as_secs()),
-            });
-        }
-        Ok(()) => return Ok(()),
-        Err(refusal) => refusal,
-    };
-    match refusal {
-        Refusal::Unavailable(Unavailable { reason, .. }) if asked => {
-            Err(ChooseError::Gpu { reason })
-        }
-        Refusal::WrongNumbers {
-            adapter, reason, ..
-        } if asked => Err(ChooseError::Gpu {
-            reason: format!("{adapter}: self-check failed: {reason}"),
+    let refused = |reason| Err(ChooseError::Gpu { reason });
+    match slot.wait(timeout) {
+        Ok(()) if asked && matches!(slot.state, SlotState::Starting { .. }) => refused(format!(
+            "the driver does not answer within {} s",
+            timeout.as_secs()
+        )),
+        Ok(()) => Ok(()),
+        Err(refusal) if asked => refused(match refusal {
+            Refusal::Unavailable(Unavailable { reason, .. }) => reason,
+            Refusal::WrongNumbers {
+                adapter, reason, ..
+            } => format!("{adapter}: self-check failed: {reason}"),
         }),
-        Refusal::Unavailable(Unavailable {
+        Err(Refusal::Unavailable(Unavailable {
             reason,
             no_device: true,
             others,
-        }) => {
+        })) => {
             *slot = AcceleratorSlot::empty(CandidateState::Absent, reason, others);
             Ok(())
         }
-        Refusal::Unavailable(Unavailable { reason, .. }) => {
+        Err(Refusal::Unavailable(Unavailable { reason, .. })) => {
             tracing::warn!(
                 reason,
                 "the GPU cannot be used now and is tried again later"
             );
             Ok(())
         }
-        Refusal::WrongNumbers { engine, reason, .. } => {
+        Err(Refusal::WrongNumbers { engine, reason, .. }) => {
             tracing::error!(engine, reason, "self-check failed");
             notices.extend(slot.refused(engine, reason));
             Ok(())

@@ -8,7 +8,7 @@
 //!
 //! | file | holds |
 //! | --- | --- |
-//! | `accelerator` | an engine on a thread of its own, and the fault injection around it |
+//! | `accelerator` | an engine on a thread of its own, from which the device can be taken on purpose |
 //! | `slot` | the state machine: started, in use, lost, tried again |
 //! | `session` | one session's engine: which batch goes where, what is checked |
 //! | `engines` | what is chosen at the start |

@@ -14,10 +14,7 @@ use crate::{
 /// little-endian float32 `[8][272]`: 128 samples of the window; 128 samples of its difference from
 /// another beat, for networks that read a second channel; 16 values between -1.5 and 1.5, for those
 /// that read more.
-const BEATS: &[u8] = include_bytes!(concat!(
-    env!("CARGO_MANIFEST_DIR"),
-    "/models/golden/self-check.f32"
-));
+const BEATS: &[u8] = include_bytes!("../../models/golden/self-check.f32");
 
 /// Values of one beat in [`BEATS`].
 const BEAT_VALUES: usize = 272;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use super::accelerator::{Loss, LossSwitch, Ready};
+use super::accelerator::{ACCELERATOR_BATCH, Loss, Ready};
 use super::options::{ChooseOptions, EngineChoice};
 use super::report::{
     CandidateState, EngineCandidate, EngineNotice, EngineReport, Figures, LossCause,
@@ -11,10 +11,6 @@ use super::report::{
 use super::self_test::{TOLERANCE, TestedCpu, differing};
 use super::slot::{AcceleratorSlot, SlotState};
 use crate::{CLASS_COUNT, Classifier, ClassifyError, Model, Outputs};
-
-/// Beats a backlog is classified in at a time where there is an accelerator: enough to be worth the
-/// transfer to a card, and answered within a second by a slow one.
-pub(super) const ACCELERATOR_BATCH: usize = 512;
 
 /// A beat whose two largest logits are closer than this is decided by the CPU: engines may differ
 /// by [`TOLERANCE`] in each logit, and a label must not depend on the engine.
@@ -38,35 +34,26 @@ pub(super) struct Shared {
     pub(super) slot: Mutex<AcceleratorSlot>,
     /// What happened before any session.
     pub(super) notices: Mutex<Vec<EngineNotice>>,
-    pub(super) switch: LossSwitch,
 }
 
-/// What an accelerator is better for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Preference {
-    Nothing,
-    Singles,
-    Backlogs,
-    Everything,
-}
-
-impl Preference {
-    pub(super) fn compare(choice: EngineChoice, accelerator: &Figures, cpu: &Figures) -> Self {
-        let faster = |beats| accelerator.expected(beats) < cpu.expected(beats);
-        match (choice, faster(1), faster(ACCELERATOR_BATCH)) {
-            (EngineChoice::Cpu, ..) | (EngineChoice::Auto, false, false) => Self::Nothing,
-            (EngineChoice::Gpu, ..) | (EngineChoice::Auto, true, true) => Self::Everything,
-            (EngineChoice::Auto, true, false) => Self::Singles,
-            (EngineChoice::Auto, false, true) => Self::Backlogs,
+impl EngineChoice {
+    /// Whether a batch of `beats` goes to the accelerator.
+    fn prefers_accelerator(self, accelerator: &Figures, cpu: &Figures, beats: usize) -> bool {
+        match self {
+            Self::Cpu => false,
+            Self::Gpu => true,
+            Self::Auto => accelerator.expected(beats) < cpu.expected(beats),
         }
     }
 
-    const fn words(self) -> &'static str {
-        match self {
-            Self::Nothing => "nothing: the CPU is faster",
-            Self::Singles => "single beats",
-            Self::Backlogs => "backlogs",
-            Self::Everything => "single beats and backlogs",
+    /// What the accelerator is used for; `None` for nothing.
+    pub(super) fn used_for(self, accelerator: &Figures, cpu: &Figures) -> Option<&'static str> {
+        let prefers = |beats| self.prefers_accelerator(accelerator, cpu, beats);
+        match (prefers(1), prefers(ACCELERATOR_BATCH)) {
+            (false, false) => None,
+            (true, false) => Some("single beats"),
+            (false, true) => Some("backlogs"),
+            (true, true) => Some("single beats and backlogs"),
         }
     }
 }
@@ -88,16 +75,14 @@ impl Shared {
 
     /// Whether a batch of `beats` goes to the accelerator.
     fn prefers_accelerator(&self, ready: &Ready, beats: usize) -> bool {
-        match self.choice {
-            EngineChoice::Cpu => false,
-            EngineChoice::Gpu => true,
-            EngineChoice::Auto => ready.figures.expected(beats) < self.cpu.figures.expected(beats),
-        }
+        self.choice
+            .prefers_accelerator(&ready.figures, &self.cpu.figures, beats)
     }
 
     /// What the accelerator is used for.
     fn used_for(&self, ready: &Ready) -> &'static str {
-        Preference::compare(self.choice, &ready.figures, &self.cpu.figures).words()
+        let used_for = self.choice.used_for(&ready.figures, &self.cpu.figures);
+        used_for.unwrap_or("nothing: the CPU is faster")
     }
 
     /// The accelerator's name, where a batch of `beats` goes there.
@@ -154,7 +139,9 @@ impl Shared {
                 };
                 return format!("{}: {asked} for {}", ready.adapter, self.used_for(ready));
             }
-            SlotState::Starting(_) => "the GPU is being opened, checked and measured".to_owned(),
+            SlotState::Starting { .. } => {
+                "the GPU is being opened, checked and measured".to_owned()
+            }
             SlotState::Away { reason, .. } => format!("the GPU is tried again later ({reason})"),
             SlotState::Empty { reason, .. } => match &slot.known {
                 Some(ready) => format!("{} is {reason}", ready.adapter),
@@ -183,6 +170,8 @@ struct Choice {
     accelerator: Option<String>,
     notices: VecDeque<EngineNotice>,
     since_check: usize,
+    /// Whether the next batch there loses its device.
+    lose: bool,
 }
 
 impl From<Box<dyn Classifier>> for SessionEngine {
@@ -209,6 +198,7 @@ impl SessionEngine {
                 accelerator,
                 notices: notices.into(),
                 since_check: 0,
+                lose: false,
                 shared,
             }),
         }
@@ -252,11 +242,11 @@ impl SessionEngine {
         Some(self.choice.as_ref()?.shared.report())
     }
 
-    /// Takes the accelerator's device away with the next batch that goes to it: for demonstrations
-    /// of what happens then.
-    pub fn lose_device(&self) {
-        if let Some(choice) = &self.choice {
-            choice.shared.switch.arm();
+    /// Takes the accelerator's device away with the next batch of this session that goes to it: for
+    /// demonstrations of what happens then.
+    pub const fn lose_device(&mut self) {
+        if let Some(choice) = &mut self.choice {
+            choice.lose = true;
         }
     }
 }
@@ -278,7 +268,7 @@ impl Classifier for SessionEngine {
         if let Some(choice) = &mut self.choice {
             // The caller's mistakes, before they are taken for the device's.
             outputs.begin(self.cpu.model().description(), self.cpu.max_batch(), input)?;
-            if choice.on_accelerator(&mut *self.cpu, input, outputs)? {
+            if choice.on_accelerator(&mut *self.cpu, input, outputs) {
                 return Ok(());
             }
             choice.accelerator = None;
@@ -294,10 +284,10 @@ impl Choice {
         cpu: &mut dyn Classifier,
         input: &[f32],
         outputs: &mut Outputs,
-    ) -> Result<bool, ClassifyError> {
+    ) -> bool {
         let shared = Arc::clone(&self.shared);
         let Some(mut slot) = shared.slot_if_idle() else {
-            return Ok(false);
+            return false;
         };
         let notice = slot.poll(|ready| shared.used_for(ready));
         self.notices.extend(notice);
@@ -306,28 +296,23 @@ impl Choice {
             SlotState::Ready(worker, ready) if shared.prefers_accelerator(ready, beats) => {
                 (worker, ready)
             }
-            _ => return Ok(false),
+            _ => return false,
         };
         let engine = ready.engine.clone();
         let expected = ready.figures.expected(beats);
         let timeout = expected
             .saturating_mul(SLOWEST)
             .saturating_add(shared.options.batch_grace);
+        let lose = std::mem::take(&mut self.lose);
         let result = worker
-            .classify(input, outputs.wanted(), timeout, |found| {
-                copy(found, input, &shared.model, outputs)
-            })
-            .and_then(|copied| match copied {
-                Err(error) => Ok(Err(error)), // the caller's mistake, not the device's
-                Ok(()) => self.verify(cpu, input, outputs).map(Ok),
-            });
+            .classify(input, outputs, timeout, lose)
+            .and_then(|()| self.verify(cpu, input, outputs));
         match result {
-            Ok(done) => {
-                done?;
+            Ok(()) => {
                 if self.accelerator.as_ref() != Some(&engine) {
                     self.accelerator = Some(engine);
                 }
-                Ok(true)
+                true
             }
             Err(loss) => {
                 let again_in = slot.lose(&loss);
@@ -340,7 +325,7 @@ impl Choice {
                     fallback: shared.cpu.name.clone(),
                     again_in,
                 });
-                Ok(false)
+                false
             }
         }
     }
@@ -383,30 +368,6 @@ impl Choice {
         }
         Ok(())
     }
-}
-
-/// The results of another engine's batch.
-fn copy(
-    found: &Outputs,
-    input: &[f32],
-    model: &Model,
-    outputs: &mut Outputs,
-) -> Result<(), ClassifyError> {
-    let into = outputs.begin(model.description(), found.batch(), input)?;
-    into.logits.copy_from_slice(found.logits());
-    let channels = found.map_shape().channels;
-    for (beat, to) in into.pooled.chunks_exact_mut(channels.max(1)).enumerate() {
-        if let Some(from) = found.pooled(beat) {
-            to.copy_from_slice(from);
-        }
-    }
-    let map = found.map_shape().len();
-    for (beat, to) in into.feature_maps.chunks_exact_mut(map.max(1)).enumerate() {
-        if let Some(from) = found.feature_maps(beat) {
-            to.copy_from_slice(from);
-        }
-    }
-    Ok(())
 }
 
 /// How far the largest logit is from the next.

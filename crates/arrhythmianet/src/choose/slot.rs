@@ -1,9 +1,10 @@
 //! The place of an accelerator, a state machine: being started, in use, lost, tried again.
 
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::accelerator::{AcceleratorSpec, Loss, Ready, Refusal, Starting, Worker};
+use super::accelerator::{AcceleratorSpec, Loss, Ready, Refusal, Unavailable, Worker};
 use super::options::ChooseOptions;
 use super::report::{AdapterReport, CandidateState, EngineCandidate, EngineNotice};
 
@@ -38,7 +39,12 @@ pub(super) enum SlotState {
         reason: String,
         others: Vec<AdapterReport>,
     },
-    Starting(Starting),
+    /// Being opened, tested and measured.
+    Starting {
+        worker: Worker,
+        outcome: Receiver<Result<Ready, Refusal>>,
+        since: Instant,
+    },
     Ready(Worker, Ready),
     Away {
         state: CandidateState,
@@ -82,8 +88,14 @@ impl AcceleratorSlot {
 
     fn open(&mut self) {
         let Some(spec) = &self.spec else { return };
-        match Starting::begin(spec) {
-            Ok(starting) => self.state = SlotState::Starting(starting),
+        match Worker::start(spec) {
+            Ok((worker, outcome)) => {
+                self.state = SlotState::Starting {
+                    worker,
+                    outcome,
+                    since: Instant::now(),
+                };
+            }
             Err(error) => {
                 self.retry_later(CandidateState::Lost, format!("no thread: {error}"));
             }
@@ -100,6 +112,14 @@ impl AcceleratorSlot {
         std::mem::replace(&mut self.state, placeholder)
     }
 
+    /// Leaves the thread behind, which may hang in a driver.
+    fn abandon(&mut self) {
+        if let SlotState::Starting { worker, .. } | SlotState::Ready(worker, _) = self.take_state()
+        {
+            self.stuck.extend(worker.abandon());
+        }
+    }
+
     /// Tries again after a pause, which is given back.
     fn retry_later(&mut self, state: CandidateState, reason: String) -> Duration {
         let pause = self.pause;
@@ -114,30 +134,36 @@ impl AcceleratorSlot {
 
     /// Waits for one that is being opened. What went wrong comes back; the state is `Away` then.
     pub(super) fn wait(&mut self, timeout: Duration) -> Result<(), Refusal> {
-        let outcome = match &self.state {
-            SlotState::Starting(starting) => starting.wait(timeout),
-            _ => None,
+        let SlotState::Starting { outcome, .. } = &self.state else {
+            return Ok(());
+        };
+        let outcome = match outcome.recv_timeout(timeout) {
+            Ok(outcome) => outcome,
+            Err(RecvTimeoutError::Timeout) => return Ok(()),
+            Err(RecvTimeoutError::Disconnected) => {
+                let reason = "its thread ended while it was being opened".to_owned();
+                Err(Refusal::Unavailable(Unavailable::for_now(reason)))
+            }
         };
         match outcome {
-            None => {}
-            Some(Ok(ready)) => {
-                if let SlotState::Starting(starting) = self.take_state() {
+            Ok(ready) => {
+                if let SlotState::Starting { worker, .. } = self.take_state() {
                     self.known = Some(ready.clone());
                     self.ready_at = Some(Instant::now());
                     self.last_refusal = None;
-                    self.state = SlotState::Ready(starting.into_worker(), ready);
+                    self.state = SlotState::Ready(worker, ready);
                 }
+                Ok(())
             }
-            Some(Err(refusal)) => {
+            Err(refusal) => {
                 let (state, reason) = match &refusal {
                     Refusal::Unavailable(it) => (CandidateState::Lost, &it.reason),
                     Refusal::WrongNumbers { reason, .. } => (CandidateState::Refused, reason),
                 };
                 self.retry_later(state, reason.clone());
-                return Err(refusal);
+                Err(refusal)
             }
         }
-        Ok(())
     }
 
     /// Moves on: tries again what is due, uses what has become ready. Never waits.
@@ -155,15 +181,13 @@ impl AcceleratorSlot {
                 }
                 None
             }
-            SlotState::Starting(starting) if starting.since.elapsed() > LONGEST_START => {
-                if let SlotState::Starting(starting) = self.take_state() {
-                    self.stuck.extend(starting.abandon());
-                }
+            SlotState::Starting { since, .. } if since.elapsed() > LONGEST_START => {
+                self.abandon();
                 let reason = format!("not open within {} s", LONGEST_START.as_secs());
                 self.retry_later(CandidateState::Lost, reason);
                 None
             }
-            SlotState::Starting(_) => match self.wait(Duration::ZERO) {
+            SlotState::Starting { .. } => match self.wait(Duration::ZERO) {
                 Ok(()) => self.recovered(used_for),
                 Err(Refusal::WrongNumbers { engine, reason, .. }) => self.refused(engine, reason),
                 Err(Refusal::Unavailable(unavailable)) => {
@@ -209,9 +233,7 @@ impl AcceleratorSlot {
         self.losses += 1;
         self.lost_at.get_or_insert_with(Instant::now);
         let reason = format!("{}: {}", loss.cause.words(), loss.reason);
-        if let SlotState::Ready(worker, _) = self.take_state() {
-            self.stuck.extend(worker.abandon());
-        }
+        self.abandon();
         self.retry_later(CandidateState::Lost, reason)
     }
 
@@ -255,7 +277,7 @@ impl AcceleratorSlot {
             SlotState::Empty { state, reason, .. } | SlotState::Away { state, reason, .. } => {
                 vec![entry(*state, Some(reason))]
             }
-            SlotState::Starting(_) => vec![entry(CandidateState::Starting, None)],
+            SlotState::Starting { .. } => vec![entry(CandidateState::Starting, None)],
             SlotState::Ready(..) => vec![entry(CandidateState::InUse, None)],
         }
     }

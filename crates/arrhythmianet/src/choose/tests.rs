@@ -307,6 +307,25 @@ fn a_device_taken_away_on_purpose_is_a_lost_one() {
 }
 
 #[test]
+fn a_device_is_taken_away_from_the_session_that_asked_for_it() {
+    let fakes = Fakes::with(Trouble::None);
+    let engines = engines(EngineChoice::Gpu, &fakes).unwrap();
+    let input = beats(3);
+    let mut outputs = Outputs::logits_only(model().description(), 3);
+    // One that ends before it has a batch, and one whose batch comes later than another session's.
+    engines.session(true).lose_device();
+    let [mut losing, mut other] = [(); 2].map(|()| engines.session(true));
+    losing.lose_device();
+    other.classify(&input, &mut outputs).unwrap();
+    assert_eq!(other.engine(), "gpu-fake");
+    assert_eq!(notices(&mut other), []);
+    losing.classify(&input, &mut outputs).unwrap();
+    assert_eq!(outputs.logits(), on_cpu(&input));
+    assert_eq!(notices(&mut losing).len(), 1);
+    assert_eq!(engines.report().losses, 1);
+}
+
+#[test]
 fn wrong_numbers_at_the_start_keep_an_engine_out() {
     let fakes = Fakes::with(Trouble::Off(0.1));
     let error = engines(EngineChoice::Gpu, &fakes).unwrap_err().to_string();
