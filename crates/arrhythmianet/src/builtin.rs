@@ -9,33 +9,15 @@ use super::model::{INT8_SUFFIX, Model};
 
 /// Name and weights file of each built-in model.
 const BUILTIN: &[(&str, &[u8])] = &[
-    (
-        "v1",
-        include_bytes!(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/models/v1.safetensors"
-        )),
-    ),
-    (
-        "v2",
-        include_bytes!(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/models/v2.safetensors"
-        )),
-    ),
+    ("v1", include_bytes!("../models/v1.safetensors")),
+    ("v2", include_bytes!("../models/v2.safetensors")),
     (
         "v1-context",
-        include_bytes!(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/models/v1-context.safetensors"
-        )),
+        include_bytes!("../models/v1-context.safetensors"),
     ),
     (
         "v2-context",
-        include_bytes!(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/models/v2-context.safetensors"
-        )),
+        include_bytes!("../models/v2-context.safetensors"),
     ),
 ];
 

@@ -69,7 +69,9 @@ impl Model {
             return Err(ModelError::FieldMissing {
                 file: format!("model {}", self.description.name),
                 field: "int8".to_owned(),
-                expected: "the ranges of its activations (models/training/quantise.py)".to_owned(),
+                expected:
+                    "the ranges of its activations (python -m arrhythmianet_training.quantise)"
+                        .to_owned(),
             });
         }
         self.description.int8 = true;

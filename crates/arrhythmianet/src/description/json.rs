@@ -71,18 +71,31 @@ impl<'a> Object<'a> {
         Object::new(self.file, &self.path(key), value)
     }
 
+    /// What `read` makes of the field, `None` where it makes no sense.
+    fn read<T>(
+        &mut self,
+        key: &'static str,
+        expected: String,
+        read: impl FnOnce(&Value) -> Option<T>,
+    ) -> Result<T, ModelError> {
+        let value = self.value(key, &expected)?;
+        read(&value).ok_or_else(|| self.refuse(key, &quoted(&value), expected))
+    }
+
     pub(super) fn array(&mut self, key: &'static str) -> Result<Vec<Value>, ModelError> {
-        match self.value(key, "an array")? {
-            Value::Array(values) => Ok(values),
-            other => Err(self.refuse(key, &quoted(&other), "an array".to_owned())),
-        }
+        self.read(key, "an array".to_owned(), |value| {
+            value.as_array().cloned()
+        })
     }
 
     pub(super) fn text(&mut self, key: &'static str, expected: &str) -> Result<String, ModelError> {
-        match self.value(key, expected)? {
-            Value::String(text) if !text.is_empty() => Ok(text),
-            other => Err(self.refuse(key, &quoted(&other), expected.to_owned())),
-        }
+        let text = |value: &Value| {
+            value
+                .as_str()
+                .filter(|text| !text.is_empty())
+                .map(str::to_owned)
+        };
+        self.read(key, expected.to_owned(), text)
     }
 
     pub(super) fn integer(
@@ -91,56 +104,10 @@ impl<'a> Object<'a> {
         range: RangeInclusive<usize>,
     ) -> Result<usize, ModelError> {
         let expected = format!("an integer {} to {}", range.start(), range.end());
-        let value = self.value(key, &expected)?;
-        value
-            .as_u64()
-            .and_then(|number| usize::try_from(number).ok())
-            .filter(|number| range.contains(number))
-            .ok_or_else(|| self.refuse(key, &quoted(&value), expected))
-    }
-
-    /// As [`Object::integer`], `None` where the field is not there.
-    pub(super) fn optional_integer(
-        &mut self,
-        key: &'static str,
-        range: RangeInclusive<usize>,
-    ) -> Result<Option<usize>, ModelError> {
-        if self.lacks(key) {
-            return Ok(None);
-        }
-        self.integer(key, range).map(Some)
-    }
-
-    /// As [`Object::number`], `None` where the field is not there.
-    pub(super) fn optional_number(
-        &mut self,
-        key: &'static str,
-        range: RangeInclusive<f64>,
-    ) -> Result<Option<f64>, ModelError> {
-        if self.lacks(key) {
-            return Ok(None);
-        }
-        self.number(key, range).map(Some)
-    }
-
-    /// As [`Object::object`], `None` where the field is not there.
-    pub(super) fn optional_object(
-        &mut self,
-        key: &'static str,
-    ) -> Result<Option<Object<'a>>, ModelError> {
-        if self.lacks(key) {
-            return Ok(None);
-        }
-        self.object(key).map(Some)
-    }
-
-    /// Whether a field is not there, which is then known as one that may be.
-    fn lacks(&mut self, key: &'static str) -> bool {
-        let lacks = !self.fields.contains_key(key);
-        if lacks {
-            self.taken.push(key);
-        }
-        lacks
+        self.read(key, expected, |value| {
+            let number = usize::try_from(value.as_u64()?).ok();
+            number.filter(|number| range.contains(number))
+        })
     }
 
     pub(super) fn number(
@@ -149,11 +116,22 @@ impl<'a> Object<'a> {
         range: RangeInclusive<f64>,
     ) -> Result<f64, ModelError> {
         let expected = format!("a number {} to {}", range.start(), range.end());
-        let value = self.value(key, &expected)?;
-        value
-            .as_f64()
-            .filter(|number| range.contains(number))
-            .ok_or_else(|| self.refuse(key, &quoted(&value), expected))
+        self.read(key, expected, |value| {
+            value.as_f64().filter(|number| range.contains(number))
+        })
+    }
+
+    /// What `take` takes of the field; `None` where it is not there, which is then known as one that may be.
+    pub(super) fn optional<T>(
+        &mut self,
+        key: &'static str,
+        take: impl FnOnce(&mut Self, &'static str) -> Result<T, ModelError>,
+    ) -> Result<Option<T>, ModelError> {
+        if self.fields.contains_key(key) {
+            return take(self, key).map(Some);
+        }
+        self.taken.push(key);
+        Ok(None)
     }
 
     /// Refuses what nobody took.

@@ -88,7 +88,9 @@ fn input(top: &mut Object<'_>) -> Result<InputDescription, ModelError> {
         samples,
         rate_hz: object.number("rate_hz", RATES_HZ)?,
         r_index: object.integer("r_index", 0..=samples - 1)?,
-        context: object.optional_integer("context", CONTEXT)?.unwrap_or(0),
+        context: object
+            .optional("context", |object, key| object.integer(key, CONTEXT))?
+            .unwrap_or(0),
     };
     object.finish()?;
     Ok(input)
@@ -106,12 +108,14 @@ fn normalisation(top: &mut Object<'_>) -> Result<Normalisation, ModelError> {
 }
 
 fn limits(top: &mut Object<'_>) -> Result<Limits, ModelError> {
-    let Some(mut object) = top.optional_object("limits")? else {
+    let Some(mut object) = top.optional("limits", Object::object)? else {
         return Ok(Limits::default());
     };
     let limits = Limits {
-        confidence: object.optional_number("confidence", PROBABILITIES)?,
-        novelty: object.optional_number("novelty", DISTANCES)?,
+        confidence: object.optional("confidence", |object, key| {
+            object.number(key, PROBABILITIES)
+        })?,
+        novelty: object.optional("novelty", |object, key| object.number(key, DISTANCES))?,
     };
     object.finish()?;
     Ok(limits)
@@ -122,7 +126,7 @@ fn activation_ranges(
     top: &mut Object<'_>,
     layers: &[Layer],
 ) -> Result<Vec<ActivationRange>, ModelError> {
-    let Some(mut object) = top.optional_object("int8")? else {
+    let Some(mut object) = top.optional("int8", Object::object)? else {
         return Ok(Vec::new());
     };
     let expected = layers
@@ -202,7 +206,7 @@ fn layers(
     let mut layers = Vec::with_capacity(count);
     for (index, value) in values.into_iter().enumerate() {
         let mut object = Object::new(file, &format!("layers[{index}]"), value)?;
-        let op = op(&mut object, Place::at(index, count))?;
+        let op = op(&mut object, allowed(index, count))?;
         object.finish()?;
         let context = if index == 0 { input.context } else { 0 };
         let layer = Layer::derive(op, shape, context);
@@ -212,38 +216,17 @@ fn layers(
     Ok(layers)
 }
 
-/// Where in the network a layer stands, which decides what it may be.
-#[derive(Clone, Copy)]
-enum Place {
-    First,
-    Middle,
-    BeforeLast,
-    Last,
-}
-
-impl Place {
-    /// `index` below `count`, `count` at least 3.
-    fn at(index: usize, count: usize) -> Self {
-        match (index, count - index) {
-            (0, _) => Self::First,
-            (_, 1) => Self::Last,
-            (_, 2) => Self::BeforeLast,
-            _ => Self::Middle,
-        }
-    }
-
-    const fn allowed(self) -> &'static [&'static str] {
-        match self {
-            Self::First => &["stem"],
-            Self::Middle => &["separable", "inverted", "pointwise"],
-            Self::BeforeLast => &["pool"],
-            Self::Last => &["dense"],
-        }
+/// The operations that layer `index` of `count`, at least 3, may be.
+const fn allowed(index: usize, count: usize) -> &'static [&'static str] {
+    match (index, count - index) {
+        (0, _) => &["stem"],
+        (_, 1) => &["dense"],
+        (_, 2) => &["pool"],
+        _ => &["separable", "inverted", "pointwise"],
     }
 }
 
-fn op(object: &mut Object<'_>, place: Place) -> Result<Op, ModelError> {
-    let allowed = place.allowed();
+fn op(object: &mut Object<'_>, allowed: &[&str]) -> Result<Op, ModelError> {
     let expected = format!("{} at this place", allowed.join(" or "));
     let name = object.text("op", &expected)?;
     if !allowed.contains(&name.as_str()) {

@@ -10,10 +10,7 @@ use crate::half_precision;
 pub const BACKGROUND_BEATS: usize = 32;
 
 /// `input` f16 `[32][272]`, made by `arrhythmianet_training.background`.
-const FILE: &[u8] = include_bytes!(concat!(
-    env!("CARGO_MANIFEST_DIR"),
-    "/models/background.safetensors"
-));
+const FILE: &[u8] = include_bytes!("../../models/background.safetensors");
 
 /// Values of one beat in the file: window, residual, context; and of the window alone.
 const WIDTH: usize = 272;
