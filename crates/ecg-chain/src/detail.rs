@@ -53,8 +53,3 @@ impl Details {
         self.waves || self.network_view || self.explain.is_some()
     }
 }
-
-/// Where the map's weight lies.
-pub(super) fn shares(map: &SaliencyMap, waves: &Waves) -> Option<WaveShares> {
-    WaveShares::new(map, waves.ranges())
-}

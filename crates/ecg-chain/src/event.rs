@@ -11,6 +11,25 @@ use super::time::{ClockRelation, MonotonicNs};
 /// Channels of the ADS1292 and of every stored block.
 pub const CHANNEL_COUNT: usize = 2;
 
+/// Microvolts per code of each channel, as samples are scaled with it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Scale([f32; CHANNEL_COUNT]);
+
+impl Scale {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "f32 holds a scale to 7 digits"
+    )]
+    pub(super) fn new(uv_per_code: [f64; CHANNEL_COUNT]) -> Self {
+        Self(uv_per_code.map(|scale| scale as f32))
+    }
+
+    /// Codes in microvolts.
+    pub(super) fn microvolts(self, codes: [i32; CHANNEL_COUNT]) -> [f32; CHANNEL_COUNT] {
+        std::array::from_fn(|channel| codes[channel] as f32 * self.0[channel])
+    }
+}
+
 /// Where the samples of a session come from and how to read them.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SessionInfo {

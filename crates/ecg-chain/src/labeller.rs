@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrhythmianet::choose::{EngineNotice, EngineReport, SessionEngine};
+use arrhythmianet::choose::SessionEngine;
 use arrhythmianet::explain::{
     ExplainError, ExplainPolicy, ExplainWhich, Explainer, Method, SaliencyMap,
 };
@@ -39,14 +39,14 @@ pub fn network_input(cut: &CutBeat) -> BeatInput<'_> {
 
 /// An engine with the buffers of its batch.
 pub(super) struct Labeller {
-    classifier: SessionEngine,
+    pub(super) classifier: SessionEngine,
     temperature: f64,
     limits: Limits,
     /// Values of one beat's input.
     window: usize,
     /// Room for a batch, of which the first `pending` beats are filled.
     input: Vec<f32>,
-    pending: usize,
+    pub(super) pending: usize,
     outputs: Outputs,
     /// Outputs of one beat that is classified again.
     single: Outputs,
@@ -101,11 +101,10 @@ impl Labeller {
         method: Method,
         class: BeatClass,
     ) -> Result<Option<SaliencyMap>, ExplainError> {
-        let start = beat * self.window;
         let Some(explainer) = &mut self.explainer else {
             return Ok(None);
         };
-        let input = self.input.get(start..start + self.window);
+        let input = self.input.chunks_exact(self.window).nth(beat);
         match self.outputs.feature_maps(beat) {
             Some(maps) if method == Method::GradCam => explainer.grad_cam(maps, class),
             _ => explainer.explain(method, input.unwrap_or_default(), class),
@@ -115,21 +114,15 @@ impl Labeller {
 
     /// The input of a beat of the batch classified last.
     pub(super) fn input(&self, beat: usize) -> &[f32] {
-        let start = beat * self.window;
-        self.input
-            .get(start..start + self.window)
-            .unwrap_or_default()
+        let mut beats = self.input.chunks_exact(self.window);
+        beats.nth(beat).unwrap_or_default()
     }
 
     /// Adds a beat to the batch; there must be room ([`Labeller::is_full`]).
     pub(super) fn push(&mut self, cut: &CutBeat) -> Result<(), LabelError> {
-        let start = self.pending * self.window;
-        let room = self
-            .input
-            .get_mut(start..start + self.window)
-            .unwrap_or_default();
+        let room = self.input.chunks_exact_mut(self.window).nth(self.pending);
         let description = self.classifier.model().description();
-        description.fill_input(&network_input(cut), room)?;
+        description.fill_input(&network_input(cut), room.unwrap_or_default())?;
         self.pending += 1;
         Ok(())
     }
@@ -142,11 +135,6 @@ impl Labeller {
     /// Most beats of a batch.
     pub(super) fn capacity(&self) -> usize {
         self.input.len() / self.window
-    }
-
-    /// Pending beats.
-    pub(super) fn pending(&self) -> usize {
-        self.pending
     }
 
     /// Classifies the pending beats; afterwards [`Labeller::label`] has the decision on each.
@@ -166,12 +154,9 @@ impl Labeller {
     ) -> Result<(Decision, Option<Unclassifiable>), LabelError> {
         let (mut decision, mut distance) = self.decide(&self.outputs, beat)?;
         if self.limits.is_close(&decision, distance) {
-            let start = beat * self.window;
-            let window = self.input.get(start..start + self.window);
-            let reconsidered = self
-                .classifier
-                .reconsider(window.unwrap_or_default(), &mut self.single)?;
-            if reconsidered {
+            let window = self.input.chunks_exact(self.window).nth(beat);
+            let window = window.unwrap_or_default();
+            if self.classifier.reconsider(window, &mut self.single)? {
                 (decision, distance) = self.decide(&self.single, 0)?;
             }
         }
@@ -191,22 +176,6 @@ impl Labeller {
             .zip(outputs.pooled(beat))
             .map(|(novelty, pooled)| novelty.distance(pooled));
         Ok((Decision::from_logits(&logits, self.temperature)?, distance))
-    }
-
-    pub(super) fn engine(&self) -> &str {
-        self.classifier.engine()
-    }
-
-    pub(super) fn notice(&mut self) -> Option<EngineNotice> {
-        self.classifier.notice()
-    }
-
-    pub(super) fn report(&self) -> Option<EngineReport> {
-        self.classifier.report()
-    }
-
-    pub(super) fn lose_device(&mut self) {
-        self.classifier.lose_device();
     }
 }
 

@@ -69,7 +69,6 @@ mod event;
 mod injection;
 mod labeller;
 mod lead_off;
-mod pending;
 mod pipeline;
 mod reorder;
 mod reprocess;

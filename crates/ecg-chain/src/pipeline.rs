@@ -10,7 +10,7 @@ use ecg_signal::{Chain, ChainConfig, ChainEvent, Sample, SignalError, SignalQual
 use super::blocks::BlockBuilder;
 use super::detail::Details;
 use super::episodes::{Episodes, channel_name};
-use super::event::{CHANNEL_COUNT, PipelineEvent};
+use super::event::{CHANNEL_COUNT, PipelineEvent, Scale};
 use super::injection::Injection;
 use super::labeller::{LabelError, Labeller};
 use super::lead_off::{ELECTRODES, LeadOff};
@@ -43,7 +43,7 @@ pub struct Pipeline {
     blocks: Option<BlockBuilder>,
     lead_off: LeadOff,
     episodes: Episodes,
-    uv_per_code: [f32; CHANNEL_COUNT],
+    scale: Scale,
     sample_period_ms: f64,
 }
 
@@ -57,11 +57,6 @@ impl Pipeline {
         classifier: impl Into<SessionEngine>,
     ) -> Result<Self, SignalError> {
         let sample_rate_hz = config.chain.rate.hz();
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "f32 holds a scale to 7 digits"
-        )]
-        let uv_per_code = config.uv_per_code.map(|scale| scale as f32);
         Ok(Self {
             chain: Chain::new(&config.chain)?,
             reorder: ReorderBuffer::new(Labeller::new(classifier.into(), config.rejection)),
@@ -69,7 +64,7 @@ impl Pipeline {
             blocks: config.ecg_block_samples.map(BlockBuilder::new),
             lead_off: LeadOff::default(),
             episodes: Episodes::default(),
-            uv_per_code,
+            scale: Scale::new(config.uv_per_code),
             sample_period_ms: 1e3 / sample_rate_hz,
         })
     }
@@ -93,13 +88,9 @@ impl Pipeline {
         {
             sink(PipelineEvent::Ecg(block));
         }
-        let mut uv = [0.0; CHANNEL_COUNT];
-        for ((uv, code), scale) in uv.iter_mut().zip(sample.codes).zip(self.uv_per_code) {
-            *uv = code as f32 * scale;
-        }
         let sample = Sample {
             index: sample.index,
-            uv,
+            uv: self.scale.microvolts(sample.codes),
             lead_off: sample.lead_off.channels(),
         };
         self.through_chain(sink, |chain, mut on_event| {
@@ -159,7 +150,7 @@ impl Pipeline {
     /// What classifies, and why; `None` where there was no choice.
     #[must_use]
     pub fn engine_report(&self) -> Option<EngineReport> {
-        self.reorder.labeller.report()
+        self.reorder.labeller.classifier.report()
     }
 
     /// Lets the device that classifies fail at a time counted from `start`, for demonstrations.

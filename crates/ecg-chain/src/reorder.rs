@@ -2,19 +2,33 @@
 
 use std::sync::Arc;
 
-use arrhythmianet::explain::ExplainError;
-use ecg_signal::{CutBeat, Waves};
+use arrhythmianet::explain::{ExplainError, WaveShares};
+use ecg_signal::{CutBeat, SignalQuality, WINDOW_SAMPLES, Waves};
 
-use super::detail::{BeatDetail, Details, NetworkView, shares};
-use super::event::PipelineEvent;
+use super::detail::{BeatDetail, Details, NetworkView};
+use super::event::{LabelledBeat, PipelineEvent};
 use super::injection::Injection;
 use super::labeller::{LabelError, Labeller};
-use super::pending::{ClassifiedBeat, PendingBeat};
 use super::source::Event;
 use super::time::MonotonicNs;
 
 /// At most this many wait; then the beats among them are classified.
 const CAPACITY: usize = 1024;
+
+/// A beat that was found and cut, before its class is known.
+struct PendingBeat {
+    r_sample: u64,
+    r_time: MonotonicNs,
+    rr_s: Option<f32>,
+    channel: u8,
+    quality: SignalQuality,
+    window_complete: bool,
+    label_delay_ms: f32,
+    /// Whether its window can be read.
+    readable: bool,
+    /// Its window, µV, where details are wanted.
+    window_uv: Option<Box<[f32; WINDOW_SAMPLES]>>,
+}
 
 enum Waiting {
     /// The next beat of the labeller's batch.
@@ -35,7 +49,7 @@ pub(super) struct ReorderBuffer {
 impl ReorderBuffer {
     pub(super) fn new(labeller: Labeller) -> Self {
         Self {
-            engine: labeller.engine().to_owned(),
+            engine: labeller.classifier.engine().to_owned(),
             // The beats of a batch and a few events between them.
             waiting: Vec::with_capacity((2 * labeller.capacity()).min(CAPACITY)),
             labeller,
@@ -62,8 +76,20 @@ impl ReorderBuffer {
         sink: &mut impl FnMut(PipelineEvent),
     ) -> Result<(), LabelError> {
         self.labeller.push(cut)?;
-        let beat = PendingBeat::new(cut, r_time, sample_period_ms, self.details.any());
-        self.waiting.push(Waiting::Beat(beat));
+        let delay_samples = cut.decided_at_sample.saturating_sub(cut.r_sample);
+        #[expect(clippy::cast_possible_truncation, reason = "a delay of about 1000 ms")]
+        let label_delay_ms = (delay_samples as f64 * sample_period_ms) as f32;
+        self.waiting.push(Waiting::Beat(PendingBeat {
+            r_sample: cut.r_sample,
+            r_time,
+            rr_s: cut.rr.rr_s,
+            channel: u8::from(cut.channel != 0),
+            quality: cut.quality,
+            window_complete: cut.window_complete,
+            label_delay_ms,
+            readable: cut.readable,
+            window_uv: self.details.any().then(|| Box::new(cut.window_uv)),
+        }));
         if self.labeller.is_full() {
             self.label_pending(sink)?;
         }
@@ -107,12 +133,12 @@ impl ReorderBuffer {
         };
         let (_, last_time) = pending.next_back().unwrap_or((first_sample, first_time));
         if let Some((injection, start)) = &self.injection
-            && injection.is_due(self.labeller.pending(), last_time.since(*start))
+            && injection.is_due(self.labeller.pending, last_time.since(*start))
         {
-            self.labeller.lose_device();
+            self.labeller.classifier.lose_device();
         }
         let mut outcome = self.labeller.classify();
-        while let Some(notice) = self.labeller.notice() {
+        while let Some(notice) = self.labeller.classifier.notice() {
             sink(PipelineEvent::Event(Event::momentary(
                 first_sample,
                 first_time,
@@ -120,9 +146,9 @@ impl ReorderBuffer {
                 notice.to_string(),
             )));
         }
-        if outcome.is_ok() && self.engine != self.labeller.engine() {
-            self.engine.clear();
-            self.engine.push_str(self.labeller.engine());
+        let engine = self.labeller.classifier.engine();
+        if outcome.is_ok() && self.engine != engine {
+            engine.clone_into(&mut self.engine);
             sink(PipelineEvent::Engine(self.engine.clone()));
         }
         let mut number = 0;
@@ -149,10 +175,26 @@ fn label(
     pending: PendingBeat,
     sink: &mut impl FnMut(PipelineEvent),
 ) -> Result<(), LabelError> {
-    let (decision, unclassifiable) = labeller.label(number, pending.signal_usable())?;
-    let classified = pending.classified(decision, unclassifiable);
-    let detail = detail(labeller, details, number, &classified);
-    sink(PipelineEvent::Beat(classified.beat));
+    // Whether the signal is good enough for the class to be trusted.
+    let signal_usable = pending.readable && pending.quality.is_usable();
+    let (decision, unclassifiable) = labeller.label(number, signal_usable)?;
+    let beat = LabelledBeat {
+        r_sample: pending.r_sample,
+        r_time: pending.r_time,
+        rr_ms: pending.rr_s.map(|rr_s| rr_s * 1e3),
+        class: decision.class,
+        unclassifiable,
+        probabilities: decision.probabilities,
+        channel: pending.channel,
+        quality: pending.quality,
+        window_complete: pending.window_complete,
+        label_delay_ms: pending.label_delay_ms,
+    };
+    let detail = match &pending.window_uv {
+        Some(window_uv) => detail(labeller, details, number, &beat, (window_uv, pending.rr_s)),
+        None => Ok(None),
+    };
+    sink(PipelineEvent::Beat(beat));
     if let Some(detail) = detail? {
         sink(PipelineEvent::Detail(detail));
     }
@@ -164,16 +206,9 @@ fn detail(
     labeller: &mut Labeller,
     details: Details,
     number: usize,
-    classified: &ClassifiedBeat,
+    beat: &LabelledBeat,
+    (window_uv, rr_s): (&[f32; WINDOW_SAMPLES], Option<f32>),
 ) -> Result<Option<Box<BeatDetail>>, ExplainError> {
-    let ClassifiedBeat {
-        beat,
-        rr_s,
-        window_uv: Some(window_uv),
-    } = classified
-    else {
-        return Ok(None);
-    };
     let probability = beat.probabilities[beat.class.index()];
     let map = match details.explain {
         Some(policy) if policy.wants(beat.class, probability, beat.unclassifiable) => {
@@ -184,14 +219,16 @@ fn detail(
     if map.is_none() && !details.waves && !details.network_view {
         return Ok(None);
     }
-    let waves = Waves::find(window_uv, *rr_s);
+    let waves = Waves::find(window_uv, rr_s);
     Ok(Some(Box::new(BeatDetail {
         r_sample: beat.r_sample,
         waves,
-        shares: map.as_ref().and_then(|map| shares(map, &waves)),
+        shares: map
+            .as_ref()
+            .and_then(|map| WaveShares::new(map, waves.ranges())),
         map,
         network_view: details.network_view.then(|| NetworkView {
-            window_uv: **window_uv,
+            window_uv: *window_uv,
             input: labeller.input(number).to_vec(),
         }),
     })))

@@ -12,7 +12,7 @@ use ecg_signal::{
     WINDOW_SAMPLES, Waves,
 };
 
-use super::event::{CHANNEL_COUNT, LabelledBeat};
+use super::event::{CHANNEL_COUNT, LabelledBeat, Scale};
 use super::labeller::network_input;
 
 /// How far a probability may be from the recorded one.
@@ -225,7 +225,7 @@ fn cut_beats<E>(
         channel: treatment.channel,
         ..recorded.config.clone()
     })?;
-    let scale = recorded.uv_per_code.map(narrow);
+    let scale = Scale::new(recorded.uv_per_code);
     let mut found = Vec::new();
     let mut keep = |event| {
         if let ChainEvent::Beat(cut) = event
@@ -242,7 +242,13 @@ fn cut_beats<E>(
         for (block_first, codes) in codes(piece, end).map_err(ReprocessError::Codes)? {
             for (index, codes) in (block_first..).zip(codes) {
                 if (piece..=end).contains(&index) {
-                    chain.push(&sample(index, codes, scale), &mut keep);
+                    let sample = Sample {
+                        index: index.unsigned_abs(),
+                        uv: scale.microvolts(codes),
+                        // Not recorded: while an electrode was off no beat was reported.
+                        lead_off: [false; CHANNEL_COUNT],
+                    };
+                    chain.push(&sample, &mut keep);
                 }
             }
         }
@@ -252,31 +258,10 @@ fn cut_beats<E>(
     Ok(found)
 }
 
-fn sample(index: i64, codes: [i32; CHANNEL_COUNT], scale: [f32; CHANNEL_COUNT]) -> Sample {
-    let mut uv = [0.0; CHANNEL_COUNT];
-    for ((uv, code), scale) in uv.iter_mut().zip(codes).zip(scale) {
-        *uv = code as f32 * scale;
-    }
-    Sample {
-        index: index.unsigned_abs(),
-        uv,
-        // Not recorded: while an electrode was off no beat was reported.
-        lead_off: [false; CHANNEL_COUNT],
-    }
-}
-
 #[expect(
     clippy::cast_possible_truncation,
     reason = "seconds and rates of the program's own; saturates"
 )]
 fn samples(seconds: f64, rate_hz: f64) -> i64 {
     (seconds * rate_hz).round() as i64
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "f32 holds a scale to 7 digits"
-)]
-fn narrow(value: f64) -> f32 {
-    value as f32
 }
