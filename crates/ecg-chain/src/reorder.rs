@@ -157,7 +157,7 @@ impl ReorderBuffer {
                 Waiting::Event(event) => sink(event),
                 Waiting::Beat(beat) => {
                     if outcome.is_ok() {
-                        outcome = label(&mut self.labeller, self.details, number, beat, sink);
+                        outcome = label(&mut self.labeller, self.details, number, &beat, sink);
                     }
                     number += 1;
                 }
@@ -172,7 +172,7 @@ fn label(
     labeller: &mut Labeller,
     details: Details,
     number: usize,
-    pending: PendingBeat,
+    pending: &PendingBeat,
     sink: &mut impl FnMut(PipelineEvent),
 ) -> Result<(), LabelError> {
     // Whether the signal is good enough for the class to be trusted.

@@ -209,10 +209,11 @@ impl Worker {
             outputs: std::mem::replace(outputs, none),
             lose,
         };
-        let sent = self.batches.as_ref().map(|batches| batches.try_send(batch));
-        let answer = match sent {
-            Some(Ok(())) => self.answers.recv_timeout(timeout),
-            _ => Err(RecvTimeoutError::Disconnected),
+        let batches = self.batches.as_ref();
+        let answer = if batches.is_some_and(|batches| batches.try_send(batch).is_ok()) {
+            self.answers.recv_timeout(timeout)
+        } else {
+            Err(RecvTimeoutError::Disconnected)
         };
         match answer {
             Ok((batch, result)) => {
