@@ -2,9 +2,9 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use ads1292::{Error as ChipError, ImageError};
+use ads1292::{ConfigError, Error as ChipError};
 use linux_embedded_hal::SPIError;
 use wfdb_io::WfdbError;
 
@@ -50,7 +50,7 @@ pub enum AcquisitionError {
         /// The trace.
         path: PathBuf,
         /// What is wrong with it.
-        source: ImageError,
+        source: ConfigError,
     },
     /// The host does not say to the replayed chip what the recorded host said.
     #[error("{path}: {mismatch}")]
@@ -114,12 +114,27 @@ impl fmt::Display for ReplayMismatch {
 }
 
 impl AcquisitionError {
-    /// A driver error, the bus's own error taken out of it.
-    pub(super) fn from_chip<E: fmt::Debug + Into<Self>>(error: ChipError<E>) -> Self {
-        match error.without_spi() {
-            Ok(error) => Self::Chip(error),
-            Err(bus) => bus.into(),
+    /// What is wrong with the trace at `path`.
+    pub(super) fn trace<E: Into<TraceError>>(path: &Path) -> impl FnOnce(E) -> Self {
+        |source| Self::Trace {
+            path: path.to_owned(),
+            source: source.into(),
         }
+    }
+
+    /// Why the file at `path` cannot be written.
+    pub(super) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        |source| Self::Io {
+            path: path.to_owned(),
+            source,
+        }
+    }
+}
+
+impl From<ChipError<Self>> for AcquisitionError {
+    /// A driver error, the bus's own error taken out of it.
+    fn from(error: ChipError<Self>) -> Self {
+        error.without_spi().map_or_else(|bus| bus, Self::Chip)
     }
 }
 

@@ -31,7 +31,7 @@ pub use live::{GpioAbi, GpioChoice, Live, LiveDriver, LiveOptions, connect_live,
 pub use paced::Paced;
 pub use queued::QueuedSource;
 pub use realtime::{Realtime, RealtimeGranted};
-pub use recording::{Recorder, RecordingDrdy, RecordingPin, RecordingSpi, Session};
+pub use recording::{RecordedDriver, Recorder, RecordingDrdy, RecordingPin, RecordingSpi};
 pub use recovery::RecoveryPolicy;
 pub use replay::{Replay, ReplayHandle, open_replay, replay};
 pub use ring::{Received, RingConsumer, RingGauge, RingLevel, RingProducer, ring};
@@ -39,7 +39,7 @@ pub use simulated::{
     CarriedAnnotations, RecordExcerpt, RecordSignal, RecordSimulation, Simulated, SimulatedDriver,
     SimulationReport, SyntheticEcg, connect_simulated, open_simulated, simulate_record,
 };
-pub use source::{Acquired, FrameSource, Pace, SourceInfo};
+pub use source::{Acquired, FrameSource, Pace, Session, SourceInfo};
 
 #[cfg(test)]
 pub(crate) use queued::tests as queued_tests;

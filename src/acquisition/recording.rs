@@ -6,14 +6,15 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use ads1292::{ChipConfig, ChipModel, FRAME_BYTES};
-use ecg_chain::ClockRelation;
+use ads1292::{Ads1292, ChipConfig, ChipModel, FRAME_BYTES};
+use embedded_hal::delay::DelayNs;
 use embedded_hal::digital::{ErrorType as PinErrorType, OutputPin};
 use embedded_hal::spi::{ErrorType as SpiErrorType, Operation, SpiDevice};
 
 use super::clock::Clock;
 use super::drdy::{DataReady, DrdyEdge, EdgeNumbers, WaitError};
 use super::error::AcquisitionError;
+use super::source::Session;
 use super::trace::{Compression, ControlPin, SpiOperation, TraceError, TraceHeader, TraceWriter};
 
 /// Where trace bytes go.
@@ -29,19 +30,6 @@ pub struct Recorder {
 struct OpenTrace {
     writer: TraceWriter<Sink>,
     path: PathBuf,
-}
-
-/// What a trace's header says beyond the chip's set-up.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Session {
-    /// The start on both clocks.
-    pub start: ClockRelation,
-    /// Whether conversions are started by the START pin.
-    pub start_by_pin: bool,
-    /// Names of the leads, empty where unknown.
-    pub leads: [String; 2],
-    /// Free text: source, attribution, licence.
-    pub description: String,
 }
 
 impl std::fmt::Debug for Recorder {
@@ -82,13 +70,10 @@ impl Recorder {
             leads: session.leads.clone(),
             description: session.description.clone(),
         };
-        match TraceWriter::create(sink, &header, compression) {
-            Ok(writer) => {
-                *self.lock() = Some(OpenTrace { writer, path });
-                Ok(())
-            }
-            Err(source) => Err(AcquisitionError::Trace { path, source }),
-        }
+        let writer = TraceWriter::create(sink, &header, compression)
+            .map_err(AcquisitionError::trace(&path))?;
+        *self.lock() = Some(OpenTrace { writer, path });
+        Ok(())
     }
 
     /// Ends the trace and returns its length in bytes before compression; 0 if none was begun. A
@@ -100,10 +85,8 @@ impl Recorder {
         let Some(OpenTrace { writer, path }) = self.lock().take() else {
             return Ok(0);
         };
-        writer
-            .finish()
-            .map(|(_, bytes)| bytes)
-            .map_err(|source| AcquisitionError::Trace { path, source })
+        let (_, bytes) = writer.finish().map_err(AcquisitionError::trace(&path))?;
+        Ok(bytes)
     }
 
     fn record(
@@ -112,10 +95,7 @@ impl Recorder {
     ) -> Result<(), AcquisitionError> {
         match &mut *self.lock() {
             None => Ok(()),
-            Some(trace) => write(&mut trace.writer).map_err(|source| AcquisitionError::Trace {
-                path: trace.path.clone(),
-                source,
-            }),
+            Some(trace) => write(&mut trace.writer).map_err(AcquisitionError::trace(&trace.path)),
         }
     }
 
@@ -123,6 +103,34 @@ impl Recorder {
     fn lock(&self) -> MutexGuard<'_, Option<OpenTrace>> {
         self.trace.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The driver over wires of which everything is recorded.
+pub type RecordedDriver<SPI, PIN, DELAY, CLOCK> =
+    Ads1292<RecordingSpi<SPI, CLOCK>, RecordingPin<PIN, CLOCK>, RecordingPin<PIN, CLOCK>, DELAY>;
+
+/// The driver over these wires, tapped where there is a recorder. A pin that is not there is tied in
+/// hardware.
+pub(super) fn recorded_driver<SPI, PIN, DELAY, CLOCK>(
+    spi: SPI,
+    [start, reset]: [Option<PIN>; 2],
+    delay: DELAY,
+    clock: &CLOCK,
+    recorder: Option<&Recorder>,
+) -> RecordedDriver<SPI, PIN, DELAY, CLOCK>
+where
+    SPI: SpiDevice<Error: Into<AcquisitionError>>,
+    PIN: OutputPin,
+    DELAY: DelayNs,
+    CLOCK: Clock + Clone,
+{
+    let pin = |pin, which| RecordingPin::new(pin, which, clock.clone(), recorder.cloned());
+    Ads1292::new(
+        RecordingSpi::new(spi, clock.clone(), recorder.cloned()),
+        pin(start, ControlPin::Start),
+        pin(reset, ControlPin::Reset),
+        delay,
+    )
 }
 
 /// An SPI device whose transactions are recorded.
@@ -153,8 +161,7 @@ impl<SPI, CLOCK> SpiErrorType for RecordingSpi<SPI, CLOCK> {
 
 impl<SPI, CLOCK> SpiDevice for RecordingSpi<SPI, CLOCK>
 where
-    SPI: SpiDevice,
-    SPI::Error: Into<AcquisitionError>,
+    SPI: SpiDevice<Error: Into<AcquisitionError>>,
     CLOCK: Clock,
 {
     fn transaction(
@@ -212,8 +219,7 @@ impl<DRDY: DataReady> DataReady for RecordingDrdy<DRDY> {
                 Ok(edge) => recorder.record(|writer| writer.edge(*edge)),
                 Err(WaitError::Timeout(time)) => recorder.record(|writer| writer.timeout(*time)),
                 Err(WaitError::Inspection | WaitError::Failed(_)) => Ok(()),
-            }
-            .map_err(WaitError::Failed)?;
+            }?;
         }
         result
     }

@@ -77,13 +77,6 @@ pub(super) enum Action {
     },
 }
 
-/// An event worth telling: its kind and sentence.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Report {
-    pub(super) kind: &'static str,
-    pub(super) detail: String,
-}
-
 /// Where the acquisition stands with its chip.
 #[derive(Debug)]
 pub(super) struct Recovery {
@@ -196,10 +189,10 @@ impl Recovery {
         });
     }
 
-    /// The chip is set up; the report, if it is worth one. The first set-up is, and one after which
-    /// frames had come; while none come only the second, fourth, eighth and so on are, because a chip
-    /// may be silent for days.
-    pub(super) fn set_up_succeeded(&mut self) -> Option<Report> {
+    /// The chip is set up, the next sample to come at `at`; the event, if it is worth one. The first
+    /// set-up is, and one after which frames had come; while none come only the second, fourth, eighth
+    /// and so on are, because a chip may be silent for days.
+    pub(super) fn set_up_succeeded(&mut self, (sample, time): (u64, MonotonicNs)) -> Option<Event> {
         self.due = None;
         self.set_ups += 1;
         let delivered = std::mem::take(&mut self.delivered);
@@ -208,24 +201,23 @@ impl Recovery {
                 1 => String::new(),
                 more => format!(", {more} times by now"),
             };
-            Report {
-                kind: CHIP_RESTARTED,
-                detail: format!("{}; the chip was set up again{again}", self.last),
-            }
+            let detail = format!("{}; the chip was set up again{again}", self.last);
+            Event::momentary(sample, time, CHIP_RESTARTED, detail)
         })
     }
 
-    /// The set-up failed and is tried again; the report, if it is worth one. The same failure again is
+    /// The set-up failed and is tried again; the event, if it is worth one. The same failure again is
     /// not, and others are at growing distances: a wire that floats fails differently each time.
-    pub(super) fn set_up_failed(&mut self, why: String) -> Option<Report> {
+    pub(super) fn set_up_failed(
+        &mut self,
+        (sample, time): (u64, MonotonicNs),
+        why: String,
+    ) -> Option<Event> {
         self.request_set_up(why.clone());
         let failures = self.restarts - self.set_ups;
         (why != self.reported && failures.is_power_of_two()).then(|| {
             self.reported.clone_from(&why);
-            Report {
-                kind: RESTART_FAILED,
-                detail: why,
-            }
+            Event::momentary(sample, time, RESTART_FAILED, why)
         })
     }
 

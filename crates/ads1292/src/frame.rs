@@ -144,6 +144,7 @@ const fn sign_extend(high: u8, middle: u8, low: u8) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registers::Electrode;
     use proptest::prelude::*;
 
     #[test]
@@ -161,10 +162,7 @@ mod tests {
                 [0xC4, 0x40, 0, 0xFF, 0xFF, 0xFF, 0, 0, 1],
                 Frame {
                     status: Status {
-                        lead_off: LeadOff {
-                            in2n: true,
-                            ..LeadOff::default()
-                        },
+                        lead_off: LeadOff::from_bits(Electrode::In2N.status_bit()),
                         gpio: [false, true],
                     },
                     codes: [-1, 1],
@@ -174,11 +172,9 @@ mod tests {
                 [0xC8, 0xA0, 0, 0, 0, 0, 0, 0, 0],
                 Frame {
                     status: Status {
-                        lead_off: LeadOff {
-                            rld: true,
-                            in1p: true,
-                            ..LeadOff::default()
-                        },
+                        lead_off: LeadOff::from_bits(
+                            Electrode::Rld.status_bit() | Electrode::In1P.status_bit(),
+                        ),
                         gpio: [true, false],
                     },
                     codes: [0, 0],

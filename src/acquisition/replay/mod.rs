@@ -1,8 +1,8 @@
 //! A recorded trace behind the traits the driver talks through.
 
 mod describe;
-mod sense;
 mod tape;
+mod time_check;
 
 use std::convert::Infallible;
 use std::fs::File;
@@ -19,22 +19,20 @@ use embedded_hal::spi::{ErrorType as SpiErrorType, Operation, SpiDevice};
 use super::drdy::{DataReady, DrdyEdge, WaitError};
 use super::engine::Acquisition;
 use super::error::AcquisitionError;
+use super::source::Session;
 use super::trace::{ControlPin, TraceEnd, TraceError, TraceHeader, TraceReader};
-use sense::Sense;
 use tape::Tape;
+use time_check::TimeCheck;
 
 /// The acquisition over a trace.
-pub type Replay = Acquisition<ReplaySpi, ReplayPin, ReplayPin, NoWait, ReplayDrdy>;
+pub type Replay = Acquisition<ReplaySpi, ReplayPin, NoWait, ReplayDrdy>;
 
 /// Opens the trace at `path` and runs the driver's set-up against it.
 ///
 /// # Errors
 /// As [`replay`], and [`AcquisitionError::Trace`] where the file cannot be opened.
 pub fn open_replay(path: &Path) -> Result<(Replay, ReplayHandle), AcquisitionError> {
-    let file = File::open(path).map_err(|error| AcquisitionError::Trace {
-        path: path.to_owned(),
-        source: TraceError::Io(error),
-    })?;
+    let file = File::open(path).map_err(AcquisitionError::trace(path))?;
     replay(file, path)
 }
 
@@ -49,25 +47,18 @@ pub fn replay(
     source: impl Read + Send + 'static,
     path: &Path,
 ) -> Result<(Replay, ReplayHandle), AcquisitionError> {
-    let reader = TraceReader::new(source).map_err(|source| AcquisitionError::Trace {
+    let reader = TraceReader::new(source).map_err(AcquisitionError::trace(path))?;
+    let header = reader.header().clone();
+    let config = ChipConfig::from_image(&header.registers, Some(header.vref_uv));
+    let (_, config) = config.map_err(|source| AcquisitionError::SetUp {
         path: path.to_owned(),
         source,
     })?;
-    let header = reader.header().clone();
-    let (_, config) =
-        ChipConfig::from_image(&header.registers, Some(header.vref_uv)).map_err(|source| {
-            AcquisitionError::SetUp {
-                path: path.to_owned(),
-                source,
-            }
-        })?;
-    let sense = Sense::new(header.monotonic_start).ok_or_else(|| AcquisitionError::Trace {
-        path: path.to_owned(),
-        source: TraceError::Header {
-            problem: "no clock stands where its monotonic start is",
-        },
-    })?;
-    let tape = Tape::new(reader, sense, path);
+    let times = TimeCheck::new(header.monotonic_start).ok_or(TraceError::Header {
+        problem: "no clock stands where its monotonic start is",
+    });
+    let times = times.map_err(AcquisitionError::trace(path))?;
+    let tape = Tape::new(reader, times, path);
     let pin = |which| ReplayPin {
         tape: tape.clone(),
         which,
@@ -78,30 +69,27 @@ pub fn replay(
         pin(ControlPin::Reset),
         NoWait,
     )
-    .with_start_control(if header.start_by_pin {
-        StartControl::Pin
-    } else {
-        StartControl::Opcode
-    });
-    let start = ClockRelation {
-        monotonic: header.monotonic_start,
-        wall: header.wall_start,
+    .with_start_control(StartControl::by_pin(header.start_by_pin));
+    let session = Session {
+        start: ClockRelation {
+            monotonic: header.monotonic_start,
+            wall: header.wall_start,
+        },
+        start_by_pin: header.start_by_pin,
+        leads: header.leads.clone(),
+        description: header.description.clone(),
     };
-    let texts = (header.leads.clone(), header.description.clone());
     let drdy = ReplayDrdy(tape.clone());
-    let acquisition = Acquisition::start(driver, drdy, config, start, texts).map_err(|error| {
+    let acquisition = Acquisition::start(driver, drdy, config, session).map_err(|error| {
         if !matches!(error, AcquisitionError::SourceEnded) {
             return error;
         }
-        let offset = match tape.state().reader.end() {
+        let offset = match tape.state().end() {
             Some(TraceEnd::Cut { offset, .. } | TraceEnd::Damaged { offset, .. }) => offset,
             Some(TraceEnd::Complete { bytes }) => bytes,
             None => 0,
         };
-        AcquisitionError::Trace {
-            path: path.to_owned(),
-            source: TraceError::CutInSetUp { offset },
-        }
+        AcquisitionError::trace(path)(TraceError::CutInSetUp { offset })
     })?;
     Ok((acquisition, ReplayHandle { tape, header }))
 }
@@ -123,7 +111,7 @@ impl ReplayHandle {
     /// How the trace ended, once it has: complete, or cut and where.
     #[must_use]
     pub fn end(&self) -> Option<TraceEnd> {
-        self.tape.state().reader.end()
+        self.tape.state().end()
     }
 }
 

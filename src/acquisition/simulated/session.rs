@@ -11,8 +11,8 @@ use ecg_files::WholeFile;
 use wfdb_io::{Header, encode_annotations};
 
 use super::super::error::AcquisitionError;
-use super::super::recording::{Recorder, Session};
-use super::super::source::{Acquired, FrameSource};
+use super::super::recording::Recorder;
+use super::super::source::{Acquired, FrameSource, Session};
 use super::super::trace::{Compression, TraceError};
 use super::board::open_simulated;
 use super::record::{RecordExcerpt, RecordSignal, beside, describe};

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::bus::{SimulatedDelay, SimulatedResetPin, SimulatedSpi, SimulatedStartPin};
+use super::bus::{SimulatedDelay, SimulatedPin, SimulatedSpi};
 use super::chip::{BoardOptions, Chip};
 use super::drdy::SimulatedDrdy;
 use super::shared::SharedChip;
@@ -34,14 +34,19 @@ impl SimulatedBoard {
 
     /// The START pin; low until driven.
     #[must_use]
-    pub fn start_pin(&self) -> SimulatedStartPin {
-        SimulatedStartPin(self.chip.clone())
+    pub fn start_pin(&self) -> SimulatedPin {
+        self.pin(Chip::set_start_pin)
     }
 
     /// The PWDN/RESET pin, active low; high until driven.
     #[must_use]
-    pub fn reset_pin(&self) -> SimulatedResetPin {
-        SimulatedResetPin(self.chip.clone())
+    pub fn reset_pin(&self) -> SimulatedPin {
+        self.pin(Chip::set_reset_pin)
+    }
+
+    fn pin(&self, drive: fn(&mut Chip, bool)) -> SimulatedPin {
+        let chip = self.chip.clone();
+        SimulatedPin { chip, drive }
     }
 
     /// Delays in virtual time.

@@ -268,14 +268,12 @@ impl Chip {
                 return;
             }
         };
-        if matches!(fault, Fault::SlowClock { .. }) {
-            self.active.set(fault, holds);
-            self.restart();
-        } else if fault == Fault::BrownOut {
+        self.active.set(fault, holds);
+        if fault == Fault::BrownOut {
             self.supplied = !holds;
             self.reset(POWER_UP_NS);
-        } else {
-            self.active.set(fault, holds);
+        } else if matches!(fault, Fault::SlowClock { .. }) {
+            self.restart();
         }
     }
 
