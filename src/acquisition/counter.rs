@@ -3,6 +3,7 @@
 use ecg_chain::MonotonicNs;
 
 use super::drdy::DrdyEdge;
+use super::whole::whole;
 
 /// Share of a difference by which the estimated period follows it.
 const FOLLOW: f64 = 1.0 / 64.0;
@@ -117,7 +118,7 @@ impl SampleCounter {
         let elapsed_ns = edge.time.since(last.time);
         let periods = elapsed_ns as f64 / self.period_ns;
         let numbered = edge.sequence.wrapping_sub(last.sequence);
-        self.note_rate(numbered, periods_of(elapsed_ns, self.nominal_ns));
+        self.note_rate(numbered, elapsed_ns as f64 / self.nominal_ns);
         // Numbers that stand still or run backwards tell nothing.
         let steps = if self.by_time_alone || numbered == 0 || numbered > u32::MAX / 2 {
             let steps = nearest(periods + self.phase).max(1);
@@ -159,15 +160,8 @@ impl SampleCounter {
     }
 }
 
-fn periods_of(elapsed_ns: u64, period_ns: f64) -> f64 {
-    elapsed_ns as f64 / period_ns
-}
-
 fn nearest(value: f64) -> u64 {
-    // Saturating: the longest interval is 2^64 ns.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let nearest = value.round() as u64;
-    nearest
+    whole(value.round())
 }
 
 #[cfg(test)]

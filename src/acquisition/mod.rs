@@ -20,6 +20,7 @@ mod ring;
 mod simulated;
 mod source;
 pub mod trace;
+mod whole;
 
 pub use background::{BackgroundFile, BackgroundSink, background_file};
 pub use clock::{Clock, SystemClock};

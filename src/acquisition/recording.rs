@@ -64,11 +64,7 @@ impl Recorder {
             gain: config.channels.map(|channel| channel.gain().factor()),
             vref_uv: config.reference.microvolts(),
             registers: config.image(model),
-            wall_start: session.start.wall,
-            monotonic_start: session.start.monotonic,
-            start_by_pin: session.start_by_pin,
-            leads: session.leads.clone(),
-            description: session.description.clone(),
+            session: session.clone(),
         };
         let writer = TraceWriter::create(sink, &header, compression)
             .map_err(AcquisitionError::trace(&path))?;

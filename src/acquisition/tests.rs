@@ -425,7 +425,7 @@ fn a_record_goes_through_the_chip_into_a_trace_with_its_annotations() {
     let (mut from_gzip, _) = open_replay(&packed.trace_path).unwrap();
     assert!(drain(&mut from_gzip).unwrap() == all);
     assert_eq!(source.info().leads, ["MLII", "V1"]);
-    let description = &handle.header().description;
+    let description = &handle.header().session.description;
     assert!(
         description.starts_with("Simulated ADS1292 fed from WFDB record 119_20s, 2 s to 12 s, resampled from 360 Hz to 500 Hz.\nSeconds 60 to 80")
             && description.ends_with("\nMoody and Mark 2001"),

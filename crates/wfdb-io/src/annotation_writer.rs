@@ -16,7 +16,7 @@ pub fn write_annotations(
     resolution_hz: Option<f64>,
 ) -> Result<(), WfdbError> {
     let bytes = encode_annotations(annotations, resolution_hz, path)?;
-    ecg_files::write_whole(path, bytes).map_err(|source| WfdbError::io(path, source))
+    ecg_files::write_whole(path, bytes).map_err(WfdbError::io(path))
 }
 
 /// The bytes of an annotation file; `path` is named in errors.

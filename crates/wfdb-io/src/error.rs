@@ -1,5 +1,6 @@
 //! What can be wrong with a record.
 
+use std::fmt::Display;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -95,10 +96,27 @@ pub enum WfdbError {
 }
 
 impl WfdbError {
-    pub(super) fn io(path: &Path, source: io::Error) -> Self {
-        Self::Io {
+    /// Why the file at `path` cannot be used.
+    pub(super) fn io(path: &Path) -> impl Fn(io::Error) -> Self {
+        |source| Self::Io {
             path: path.to_owned(),
             source,
+        }
+    }
+
+    /// What a header line holds that cannot be.
+    pub(super) fn header(
+        (path, line): (&Path, usize),
+        field: &'static str,
+        found: impl Display,
+        expected: impl Display,
+    ) -> Self {
+        Self::Header {
+            path: path.to_owned(),
+            line,
+            field,
+            found: found.to_string(),
+            expected: expected.to_string(),
         }
     }
 }

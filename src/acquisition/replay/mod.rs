@@ -11,7 +11,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use ads1292::{Ads1292, ChipConfig, StartControl};
-use ecg_chain::ClockRelation;
 use embedded_hal::delay::DelayNs;
 use embedded_hal::digital::{ErrorType as PinErrorType, OutputPin};
 use embedded_hal::spi::{ErrorType as SpiErrorType, Operation, SpiDevice};
@@ -19,7 +18,6 @@ use embedded_hal::spi::{ErrorType as SpiErrorType, Operation, SpiDevice};
 use super::drdy::{DataReady, DrdyEdge, WaitError};
 use super::engine::Acquisition;
 use super::error::AcquisitionError;
-use super::source::Session;
 use super::trace::{ControlPin, TraceEnd, TraceError, TraceHeader, TraceReader};
 use tape::Tape;
 use time_check::TimeCheck;
@@ -54,7 +52,7 @@ pub fn replay(
         path: path.to_owned(),
         source,
     })?;
-    let times = TimeCheck::new(header.monotonic_start).ok_or(TraceError::Header {
+    let times = TimeCheck::new(header.session.start.monotonic).ok_or(TraceError::Header {
         problem: "no clock stands where its monotonic start is",
     });
     let times = times.map_err(AcquisitionError::trace(path))?;
@@ -69,28 +67,20 @@ pub fn replay(
         pin(ControlPin::Reset),
         NoWait,
     )
-    .with_start_control(StartControl::by_pin(header.start_by_pin));
-    let session = Session {
-        start: ClockRelation {
-            monotonic: header.monotonic_start,
-            wall: header.wall_start,
-        },
-        start_by_pin: header.start_by_pin,
-        leads: header.leads.clone(),
-        description: header.description.clone(),
-    };
+    .with_start_control(StartControl::by_pin(header.session.start_by_pin));
     let drdy = ReplayDrdy(tape.clone());
-    let acquisition = Acquisition::start(driver, drdy, config, session).map_err(|error| {
-        if !matches!(error, AcquisitionError::SourceEnded) {
-            return error;
-        }
-        let offset = match tape.state().end() {
-            Some(TraceEnd::Cut { offset, .. } | TraceEnd::Damaged { offset, .. }) => offset,
-            Some(TraceEnd::Complete { bytes }) => bytes,
-            None => 0,
-        };
-        AcquisitionError::trace(path)(TraceError::CutInSetUp { offset })
-    })?;
+    let acquisition =
+        Acquisition::start(driver, drdy, config, header.session.clone()).map_err(|error| {
+            if !matches!(error, AcquisitionError::SourceEnded) {
+                return error;
+            }
+            let offset = match tape.state().end() {
+                Some(TraceEnd::Cut { offset, .. } | TraceEnd::Damaged { offset, .. }) => offset,
+                Some(TraceEnd::Complete { bytes }) => bytes,
+                None => 0,
+            };
+            AcquisitionError::trace(path)(TraceError::CutInSetUp { offset })
+        })?;
     Ok((acquisition, ReplayHandle { tape, header }))
 }
 

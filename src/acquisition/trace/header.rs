@@ -1,11 +1,10 @@
 //! The head of a trace: where it comes from and how to read it.
 
-use ecg_chain::{MonotonicNs, WallUs};
+use ads1292::RegisterImage;
+use ecg_chain::{ClockRelation, MonotonicNs, WallUs};
 
+use super::super::source::Session;
 use super::error::TraceError;
-
-/// Registers of the chip, addresses 0x00 to 0x0B.
-pub const REGISTER_COUNT: usize = 12;
 
 /// First bytes of every trace.
 pub(super) const MAGIC: [u8; 8] = *b"ECGTRACE";
@@ -30,36 +29,33 @@ pub struct TraceHeader {
     /// Reference voltage in microvolts.
     pub vref_uv: u32,
     /// The registers as the host set them up, by address.
-    pub registers: [u8; REGISTER_COUNT],
-    /// Wall clock at the start.
-    pub wall_start: WallUs,
-    /// Monotonic clock at the same instant.
-    pub monotonic_start: MonotonicNs,
-    /// Whether the host starts conversions by the START pin, not by opcode.
-    pub start_by_pin: bool,
-    /// Names of the leads on both channels, empty where unknown.
-    pub leads: [String; 2],
-    /// Free text: source, attribution, licence.
-    pub description: String,
+    pub registers: RegisterImage,
+    /// The start on both clocks, how conversions are started, and the texts.
+    pub session: Session,
 }
 
 impl TraceHeader {
     /// The header's bytes, CRC included.
     pub(super) fn encode(&self) -> Result<Vec<u8>, TraceError> {
-        let mut body = Vec::with_capacity(FIXED_BODY_BYTES + 6 + self.description.len());
+        let Session {
+            start,
+            start_by_pin,
+            leads: [first_lead, second_lead],
+            description,
+        } = &self.session;
+        let mut body = Vec::with_capacity(FIXED_BODY_BYTES + 6 + description.len());
         body.push(self.chip_id);
         body.extend(self.sample_rate_sps.to_le_bytes());
         body.extend(self.gain);
         body.extend(self.vref_uv.to_le_bytes());
         body.extend(self.registers);
-        body.extend(self.wall_start.0.to_le_bytes());
-        body.extend(self.monotonic_start.0.to_le_bytes());
-        body.push(u8::from(self.start_by_pin));
-        let [first_lead, second_lead] = &self.leads;
+        body.extend(start.wall.0.to_le_bytes());
+        body.extend(start.monotonic.0.to_le_bytes());
+        body.push(u8::from(*start_by_pin));
         for (field, text) in [
             ("lead", first_lead),
             ("lead", second_lead),
-            ("description", &self.description),
+            ("description", description),
         ] {
             let length =
                 u16::try_from(text.len()).map_err(|_| TraceError::HeaderTooLong { field })?;
@@ -136,15 +132,19 @@ impl TraceHeader {
             gain: fields.bytes()?,
             vref_uv: u32::from_le_bytes(fields.bytes()?),
             registers: fields.bytes()?,
-            wall_start: WallUs(i64::from_le_bytes(fields.bytes()?)),
-            monotonic_start: MonotonicNs(u64::from_le_bytes(fields.bytes()?)),
-            start_by_pin: match fields.bytes()? {
-                [0] => false,
-                [1] => true,
-                _ => return None,
+            session: Session {
+                start: ClockRelation {
+                    wall: WallUs(i64::from_le_bytes(fields.bytes()?)),
+                    monotonic: MonotonicNs(u64::from_le_bytes(fields.bytes()?)),
+                },
+                start_by_pin: match fields.bytes()? {
+                    [0] => false,
+                    [1] => true,
+                    _ => return None,
+                },
+                leads: [fields.text()?, fields.text()?],
+                description: fields.text()?,
             },
-            leads: [fields.text()?, fields.text()?],
-            description: fields.text()?,
         })
     }
 

@@ -75,7 +75,7 @@ impl TraceReader {
         let (header, next_segment) = read_header(&mut source)?;
         Ok(Self {
             source,
-            state: State::start(header.monotonic_start, header.period_ns()),
+            state: State::start(header.session.start.monotonic, header.period_ns()),
             header,
             next_segment,
             records: Vec::new(),

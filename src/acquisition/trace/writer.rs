@@ -68,7 +68,7 @@ impl<W: Write> TraceWriter<W> {
                     Sink::Gzip(Box::new(GzEncoder::new(sink, flate2::Compression::new(6))))
                 }
             },
-            state: State::start(header.monotonic_start, header.period_ns()),
+            state: State::start(header.session.start.monotonic, header.period_ns()),
             bytes: header.encode()?,
             segment_start: 0,
             edge: None,

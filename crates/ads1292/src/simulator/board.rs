@@ -64,7 +64,7 @@ impl SimulatedBoard {
     /// Virtual time since power-up.
     #[must_use]
     pub fn now_ns(&self) -> u64 {
-        self.chip.lock().now_ns()
+        self.chip.lock().now_ns
     }
 
     /// Lets virtual time pass.
@@ -82,7 +82,7 @@ impl SimulatedBoard {
     /// Conversions made since power-up.
     #[must_use]
     pub fn conversions(&self) -> u64 {
-        self.chip.lock().conversions()
+        self.chip.lock().conversions
     }
 
     /// Command bytes lost because they came before the one before was decoded.
@@ -94,6 +94,6 @@ impl SimulatedBoard {
     /// Whether the source has no more samples; DRDY then stays high.
     #[must_use]
     pub fn source_ended(&self) -> bool {
-        self.chip.lock().source_ended()
+        self.chip.lock().source_ended
     }
 }

@@ -71,9 +71,9 @@ pub(super) struct Chip {
     external_reference_uv: Option<u32>,
     gpio_levels: [bool; 2],
     source: Box<dyn SampleSource + Send>,
-    source_ended: bool,
+    pub(super) source_ended: bool,
 
-    now_ns: u64,
+    pub(super) now_ns: u64,
     registers: RegisterImage,
     analog: Analog,
     noise: Noise,
@@ -87,9 +87,9 @@ pub(super) struct Chip {
     /// Before this the chip listens to nothing.
     ready_at_ns: u64,
     run: Option<Run>,
-    conversions: u64,
+    pub(super) conversions: u64,
     output: [u8; FRAME_BYTES],
-    newest_edge: Option<DrdyEdge>,
+    pub(super) newest_edge: Option<DrdyEdge>,
     serial: Serial,
 
     timeline: Vec<(u64, Change)>,
@@ -142,24 +142,8 @@ impl Chip {
         }
     }
 
-    pub(super) const fn now_ns(&self) -> u64 {
-        self.now_ns
-    }
-
-    pub(super) const fn conversions(&self) -> u64 {
-        self.conversions
-    }
-
-    pub(super) const fn source_ended(&self) -> bool {
-        self.source_ended
-    }
-
     pub(super) const fn decode_violations(&self) -> u64 {
         self.serial.violations()
-    }
-
-    pub(super) const fn newest_edge(&self) -> Option<DrdyEdge> {
-        self.newest_edge
     }
 
     /// Whether frames come without a command.
