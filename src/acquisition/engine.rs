@@ -79,7 +79,7 @@ where
             cause: GapCause::MissedDrdy,
             // The most at a time: a gap, an end, a sample, a beginning.
             pending: VecDeque::with_capacity(8),
-            recovery: Recovery::new(RecoveryPolicy::default()),
+            recovery: Recovery::default(),
             bad_since: None,
             ended: false,
             failure: None,
@@ -104,7 +104,7 @@ where
     /// Deals with trouble of the chip this way from now on.
     #[must_use]
     pub fn with_recovery_policy(mut self, policy: RecoveryPolicy) -> Self {
-        self.recovery.set_policy(policy);
+        self.recovery.policy = policy;
         self
     }
 
@@ -139,19 +139,15 @@ where
         // says then does not depend on how edges are judged, and old traces replay for ever.
         let frame = self.driver.read_frame();
         let before = self.counter.last();
-        let Position::At {
-            index,
-            skipped,
-            skipped_time,
-        } = self.counter.place(edge)
-        else {
+        let Some(position) = self.counter.place(edge) else {
             return Ok(());
         };
+        let Position { index, skipped, .. } = position;
         let at = (index, edge.time);
         let mut gap = (skipped > 0).then_some(Gap {
             first_missing_sample: index - skipped,
             missing_samples: skipped,
-            time: skipped_time,
+            time: position.skipped_time,
             cause: self.cause,
         });
         self.cause = GapCause::MissedDrdy;

@@ -1,6 +1,5 @@
 //! Taps that write down what passes through them.
 
-use std::convert::Infallible;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,8 +19,8 @@ use super::trace::{Compression, ControlPin, SpiOperation, TraceError, TraceHeade
 /// Where trace bytes go.
 type Sink = Box<dyn Write + Send>;
 
-/// Receives what the taps see. Clones share one trace; before [`Self::begin`] and after
-/// [`Self::finish`] what they see is dropped. A tap without a recorder only passes on.
+/// Receives what the taps see; a new one (the default) writes nothing yet. Clones share one trace;
+/// before [`Self::begin`] and after [`Self::finish`] what they see is dropped. A tap without a recorder only passes on.
 #[derive(Clone, Default)]
 pub struct Recorder {
     trace: Arc<Mutex<Option<OpenTrace>>>,
@@ -40,12 +39,6 @@ impl std::fmt::Debug for Recorder {
 }
 
 impl Recorder {
-    /// A recorder that writes nothing yet.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
     /// Starts the trace, to be called before the chip is set up. `path` is named in errors.
     ///
     /// # Errors
@@ -105,28 +98,41 @@ impl Recorder {
 pub type RecordedDriver<SPI, PIN, DELAY, CLOCK> =
     Ads1292<RecordingSpi<SPI, CLOCK>, RecordingPin<PIN, CLOCK>, RecordingPin<PIN, CLOCK>, DELAY>;
 
-/// The driver over these wires, tapped where there is a recorder. A pin that is not there is tied in
-/// hardware.
-pub(super) fn recorded_driver<SPI, PIN, DELAY, CLOCK>(
+/// The driver and the DRDY line over these wires, tapped where there is a recorder. A pin that is not
+/// there is tied in hardware.
+pub(super) fn recorded<SPI, PIN, DELAY, DRDY, CLOCK>(
     spi: SPI,
     [start, reset]: [Option<PIN>; 2],
     delay: DELAY,
+    drdy: DRDY,
     clock: &CLOCK,
     recorder: Option<&Recorder>,
-) -> RecordedDriver<SPI, PIN, DELAY, CLOCK>
+) -> (RecordedDriver<SPI, PIN, DELAY, CLOCK>, RecordingDrdy<DRDY>)
 where
     SPI: SpiDevice<Error: Into<AcquisitionError>>,
     PIN: OutputPin,
     DELAY: DelayNs,
     CLOCK: Clock + Clone,
 {
-    let pin = |pin, which| RecordingPin::new(pin, which, clock.clone(), recorder.cloned());
-    Ads1292::new(
-        RecordingSpi::new(spi, clock.clone(), recorder.cloned()),
-        pin(start, ControlPin::Start),
-        pin(reset, ControlPin::Reset),
-        delay,
-    )
+    let recorder = recorder.cloned();
+    let pin = |inner, which| RecordingPin {
+        inner,
+        which,
+        clock: clock.clone(),
+        recorder: recorder.clone(),
+    };
+    let (start, reset) = (pin(start, ControlPin::Start), pin(reset, ControlPin::Reset));
+    let spi = RecordingSpi {
+        inner: spi,
+        clock: clock.clone(),
+        recorder: recorder.clone(),
+        sent: Vec::with_capacity(FRAME_BYTES),
+    };
+    let drdy = RecordingDrdy {
+        inner: drdy,
+        recorder,
+    };
+    (Ads1292::new(spi, start, reset, delay), drdy)
 }
 
 /// An SPI device whose transactions are recorded.
@@ -137,18 +143,6 @@ pub struct RecordingSpi<SPI, CLOCK> {
     recorder: Option<Recorder>,
     /// What in-place transfers sent, which the answer overwrites.
     sent: Vec<u8>,
-}
-
-impl<SPI, CLOCK> RecordingSpi<SPI, CLOCK> {
-    /// Taps `inner` where there is a recorder.
-    pub fn new(inner: SPI, clock: CLOCK, recorder: Option<Recorder>) -> Self {
-        Self {
-            inner,
-            clock,
-            recorder,
-            sent: Vec::with_capacity(FRAME_BYTES),
-        }
-    }
 }
 
 impl<SPI, CLOCK> SpiErrorType for RecordingSpi<SPI, CLOCK> {
@@ -177,17 +171,15 @@ where
         self.inner.transaction(operations).map_err(Into::into)?;
         let mut sent = self.sent.as_slice();
         let recorded = operations.iter().filter_map(|operation| {
-            Some(match operation {
-                Operation::Read(read) => SpiOperation { written: &[], read },
-                Operation::Write(written) => SpiOperation { written, read: &[] },
-                Operation::Transfer(read, written) => SpiOperation { written, read },
-                Operation::TransferInPlace(read) => {
-                    let (written, rest) = sent.split_at_checked(read.len())?;
-                    sent = rest;
-                    SpiOperation { written, read }
-                }
+            let mut said = SpiOperation::of(operation);
+            match operation {
                 Operation::DelayNs(_) => return None,
-            })
+                Operation::TransferInPlace(_) => {
+                    (said.written, sent) = sent.split_at_checked(said.read.len())?;
+                }
+                _ => {}
+            }
+            Some(said)
         });
         recorder.record(|writer| writer.transaction(time, recorded))
     }
@@ -198,13 +190,6 @@ where
 pub struct RecordingDrdy<DRDY> {
     inner: DRDY,
     recorder: Option<Recorder>,
-}
-
-impl<DRDY> RecordingDrdy<DRDY> {
-    /// Taps `inner` where there is a recorder.
-    pub fn new(inner: DRDY, recorder: Option<Recorder>) -> Self {
-        Self { inner, recorder }
-    }
 }
 
 impl<DRDY: DataReady> DataReady for RecordingDrdy<DRDY> {
@@ -245,27 +230,10 @@ impl<DRDY: DataReady> DataReady for RecordingDrdy<DRDY> {
 /// nothing happens and nothing is recorded.
 #[derive(Debug)]
 pub struct RecordingPin<PIN, CLOCK> {
-    inner: Option<PIN>,
-    which: ControlPin,
-    clock: CLOCK,
-    recorder: Option<Recorder>,
-}
-
-impl<PIN, CLOCK> RecordingPin<PIN, CLOCK> {
-    /// Taps `inner` where there is a recorder.
-    pub fn new(
-        inner: Option<PIN>,
-        which: ControlPin,
-        clock: CLOCK,
-        recorder: Option<Recorder>,
-    ) -> Self {
-        Self {
-            inner,
-            which,
-            clock,
-            recorder,
-        }
-    }
+    pub(super) inner: Option<PIN>,
+    pub(super) which: ControlPin,
+    pub(super) clock: CLOCK,
+    pub(super) recorder: Option<Recorder>,
 }
 
 /// Why a pin could not be driven.
@@ -276,12 +244,6 @@ pub struct PinError(String);
 impl embedded_hal::digital::Error for PinError {
     fn kind(&self) -> embedded_hal::digital::ErrorKind {
         embedded_hal::digital::ErrorKind::Other
-    }
-}
-
-impl From<Infallible> for PinError {
-    fn from(never: Infallible) -> Self {
-        match never {}
     }
 }
 

@@ -78,11 +78,11 @@ pub(super) enum Action {
 }
 
 /// Where the acquisition stands with its chip.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Recovery {
-    policy: RecoveryPolicy,
-    /// What is wrong, since when.
-    trouble: Option<Trouble>,
+    pub(super) policy: RecoveryPolicy,
+    /// The event with which something began to be wrong.
+    trouble: Option<Event>,
     /// Set-ups tried since the trouble began, and those of them that succeeded.
     restarts: u32,
     set_ups: u32,
@@ -100,34 +100,7 @@ pub(super) struct Recovery {
     inspect_at: Option<MonotonicNs>,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Trouble {
-    kind: &'static str,
-    sample: u64,
-    time: MonotonicNs,
-}
-
 impl Recovery {
-    pub(super) fn new(policy: RecoveryPolicy) -> Self {
-        Self {
-            policy,
-            trouble: None,
-            restarts: 0,
-            set_ups: 0,
-            delivered: false,
-            due: None,
-            last: String::new(),
-            reported: String::new(),
-            good: 0,
-            good_since: (0, MonotonicNs(0)),
-            inspect_at: None,
-        }
-    }
-
-    pub(super) fn set_policy(&mut self, policy: RecoveryPolicy) {
-        self.policy = policy;
-    }
-
     /// Whether something is wrong with the chip.
     pub(super) const fn in_trouble(&self) -> bool {
         self.trouble.is_some()
@@ -170,14 +143,14 @@ impl Recovery {
             Some(found) if found != why => format!("{why}; {found}"),
             _ => why.to_owned(),
         };
-        self.trouble = Some(Trouble { kind, sample, time });
-        Event {
+        let begins = Event {
             sample,
             time,
             kind,
             detail,
             episode: Episode::Begins { subject: CHIP },
-        }
+        };
+        self.trouble.insert(begins).clone()
     }
 
     /// The chip must be set up again: at once the first time, then after growing pauses.
@@ -224,7 +197,7 @@ impl Recovery {
     /// Takes note of a good frame; the end of the trouble, once it is over.
     pub(super) fn good_frame(&mut self, at: (u64, MonotonicNs), right_rate: bool) -> Option<Event> {
         self.delivered = true;
-        let trouble = self.trouble?;
+        self.trouble.as_ref()?;
         if self.good == 0 {
             self.good_since = at;
         }
@@ -233,19 +206,19 @@ impl Recovery {
             return None;
         }
         let detail = self.summary();
-        self.trouble = None;
+        let began = self.trouble.take()?;
         (self.restarts, self.set_ups) = (0, 0);
         self.reported.clear();
         let (sample, time) = self.good_since;
         Some(Event {
             sample,
             time,
-            kind: trouble.kind,
+            kind: began.kind,
             detail,
             episode: Episode::Ends {
                 subject: CHIP,
-                began_sample: trouble.sample,
-                began: trouble.time,
+                began_sample: began.sample,
+                began: began.time,
             },
         })
     }

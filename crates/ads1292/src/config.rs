@@ -226,23 +226,11 @@ impl ChipConfig {
         image: &RegisterImage,
         external_reference_uv: Option<u32>,
     ) -> Result<(ChipModel, Self), ConfigError> {
-        let [
-            id,
-            config1,
-            config2,
-            loff,
-            ch1,
-            ch2,
-            rld,
-            sense,
-            stat,
-            resp1,
-            resp2,
-            gpio,
-        ] = *image;
-        let model = ChipModel::from_id(id)?;
-        let config1 = Config1::decode(config1)?;
-        let config2 = Config2::decode(config2)?;
+        let byte = |register: Register| register.byte_in(image);
+        let model = ChipModel::from_id(byte(Register::Id))?;
+        let config1 = Config1::decode(byte(Register::Config1))?;
+        let config2 = Config2::decode(byte(Register::Config2))?;
+        let channel = |register| ChannelSettings::decode(register, byte(register));
         let reference = match (config2.reference, external_reference_uv) {
             (ReferenceSource::Internal2V42, _) => Reference::Internal2V42,
             (ReferenceSource::Internal4V033, _) => Reference::Internal4V033,
@@ -257,17 +245,14 @@ impl ChipConfig {
             reference,
             clock_output: config2.clock_output,
             test_signal: config2.test_signal,
-            channels: [
-                ChannelSettings::decode(Register::Ch1Set, ch1)?,
-                ChannelSettings::decode(Register::Ch2Set, ch2)?,
-            ],
+            channels: [channel(Register::Ch1Set)?, channel(Register::Ch2Set)?],
             lead_off_comparators: config2.lead_off_comparators,
-            lead_off: Loff::decode(loff)?,
-            lead_off_sense: LeadOffSense::decode(sense)?,
-            right_leg: RightLegDrive::decode(rld)?,
-            clock_divider: LoffStat::decode(stat)?.clock_divider,
-            respiration: Respiration::decode(resp1, resp2)?,
-            gpio: Gpio::decode(gpio)?,
+            lead_off: Loff::decode(byte(Register::Loff))?,
+            lead_off_sense: LeadOffSense::decode(byte(Register::LoffSens))?,
+            right_leg: RightLegDrive::decode(byte(Register::RldSens))?,
+            clock_divider: LoffStat::decode(byte(Register::LoffStat))?.clock_divider,
+            respiration: Respiration::decode(byte(Register::Resp1), byte(Register::Resp2))?,
+            gpio: Gpio::decode(byte(Register::Gpio))?,
         };
         config.check(model)?;
         Ok((model, config))

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Why a record or an annotation file could not be read or written.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum WfdbError {
     /// The operating system refused a file; the caller can check path and permissions.
     #[error("{path}: {source}")]
@@ -102,6 +103,17 @@ impl WfdbError {
             path: path.to_owned(),
             source,
         }
+    }
+
+    /// Refuses a slice that is no frame of so many signals.
+    pub(super) fn check_frame(frame: &[i32], signals: usize) -> Result<(), Self> {
+        if frame.len() == signals {
+            return Ok(());
+        }
+        Err(Self::FrameLength {
+            expected: signals,
+            found: frame.len(),
+        })
     }
 
     /// What a header line holds that cannot be.

@@ -97,25 +97,16 @@ impl SignalFormat {
     pub(super) fn decode(self, bytes: &[u8], samples: &mut Vec<i32>) {
         match self {
             Self::F8 => samples.extend(bytes.iter().map(|&byte| i32::from(byte.cast_signed()))),
-            Self::F16 => samples.extend(words(bytes).map(|w| i32::from(i16::from_le_bytes(w)))),
-            Self::F61 => samples.extend(words(bytes).map(|w| i32::from(i16::from_be_bytes(w)))),
+            Self::F16 => samples.extend(chunks(bytes).map(|w| i32::from(i16::from_le_bytes(w)))),
+            Self::F61 => samples.extend(chunks(bytes).map(|w| i32::from(i16::from_be_bytes(w)))),
             Self::F160 => {
-                samples.extend(words(bytes).map(|w| i32::from(u16::from_le_bytes(w)) - 32_768));
+                samples.extend(chunks(bytes).map(|w| i32::from(u16::from_le_bytes(w)) - 32_768));
             }
-            Self::F24 => samples.extend(
-                bytes
-                    .as_chunks::<3>()
-                    .0
-                    .iter()
-                    .map(|&[a, b, c]| i32::from_le_bytes([0, a, b, c]) >> 8),
-            ),
-            Self::F32 => samples.extend(
-                bytes
-                    .as_chunks::<4>()
-                    .0
-                    .iter()
-                    .map(|&four| i32::from_le_bytes(four)),
-            ),
+            Self::F24 => {
+                samples
+                    .extend(chunks(bytes).map(|[a, b, c]| i32::from_le_bytes([0, a, b, c]) >> 8));
+            }
+            Self::F32 => samples.extend(chunks(bytes).map(i32::from_le_bytes)),
             Self::F80 => samples.extend(bytes.iter().map(|&byte| i32::from(byte) - 128)),
             Self::F212 => {
                 let (triples, rest) = bytes.as_chunks::<3>();
@@ -215,8 +206,8 @@ fn push_low_bytes<const N: usize>(samples: &[i32], offset: i32, bytes: &mut Vec<
     }
 }
 
-fn words(bytes: &[u8]) -> impl Iterator<Item = [u8; 2]> + '_ {
-    bytes.as_chunks::<2>().0.iter().copied()
+fn chunks<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = [u8; N]> + '_ {
+    bytes.as_chunks::<N>().0.iter().copied()
 }
 
 /// Eight low bits and the low nibble of `high` as a 12-bit two's complement number.

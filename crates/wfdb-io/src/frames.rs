@@ -97,12 +97,7 @@ impl FrameReader {
     /// [`WfdbError::ShortSignal`], [`WfdbError::Io`], [`WfdbError::FrameLength`], and at the start of
     /// a segment those of [`super::Record::frames`].
     pub fn next_frame(&mut self, frame: &mut [i32]) -> Result<bool, WfdbError> {
-        if frame.len() != self.signals.len() {
-            return Err(WfdbError::FrameLength {
-                expected: self.signals.len(),
-                found: frame.len(),
-            });
-        }
+        WfdbError::check_frame(frame, self.signals.len())?;
         while let Some(current) = &mut self.current {
             if current.part == 0 && !current.read_frame()? {
                 self.open_next()?;
@@ -140,14 +135,14 @@ impl FrameReader {
             self.mismatch = Some(segment);
         }
         if let Some(plan) = self.waiting.pop_front() {
-            self.current = Some(Current::open(&self.signals, plan)?);
+            self.current = Some(Current::open(&self.signals, &plan)?);
         }
         Ok(())
     }
 }
 
 impl Current {
-    fn open(signals: &[SignalSpec], plan: SegmentPlan) -> Result<Self, WfdbError> {
+    fn open(signals: &[SignalSpec], plan: &SegmentPlan) -> Result<Self, WfdbError> {
         let (segment, sources) = match &plan.header {
             None => (Segment::default(), vec![None; signals.len()]),
             Some((header, path)) => {

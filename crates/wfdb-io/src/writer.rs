@@ -65,12 +65,7 @@ impl RecordWriter {
     /// [`WfdbError::FrameLength`], [`WfdbError::SampleOutOfRange`], [`WfdbError::Io`]; after an
     /// error the record is not to be continued.
     pub fn write_frame(&mut self, frame: &[i32]) -> Result<(), WfdbError> {
-        if frame.len() != self.header.signals.len() {
-            return Err(WfdbError::FrameLength {
-                expected: self.header.signals.len(),
-                found: frame.len(),
-            });
-        }
+        WfdbError::check_frame(frame, self.header.signals.len())?;
         let signals = self.header.signals.iter_mut().zip(&mut self.sums);
         for (index, (&code, (signal, sum))) in frame.iter().zip(signals).enumerate() {
             let (missing, max) = (signal.format.missing_code(), signal.format.max_code());

@@ -12,13 +12,13 @@ use super::clock::SystemClock;
 use super::engine::Acquisition;
 use super::error::AcquisitionError;
 use super::recording::{
-    RecordedDriver, Recorder, RecordingDrdy, RecordingPin, RecordingSpi, recorded_driver,
+    RecordedDriver, Recorder, RecordingDrdy, RecordingPin, RecordingSpi, recorded,
 };
 use super::source::Session;
 
 use gpio::{LiveDrdy, LivePin};
 
-pub use options::{GpioAbi, GpioChoice, LiveOptions};
+pub use options::{GpioAbi, LiveOptions};
 
 /// The acquisition over the live chip.
 pub type Live = Acquisition<
@@ -50,9 +50,9 @@ pub fn connect_live(
         pin(options.reset_line, true)?,
     ];
     let drdy = LiveDrdy::open(options, abi)?;
-    let driver = recorded_driver(spi, pins, Delay, &SystemClock, recorder)
-        .with_start_control(StartControl::by_pin(options.start_line.is_some()));
-    Ok((driver, RecordingDrdy::new(drdy, recorder.cloned())))
+    let start_control = StartControl::by_pin(options.start_line.is_some());
+    let (driver, drdy) = recorded(spi, pins, Delay, drdy, &SystemClock, recorder);
+    Ok((driver.with_start_control(start_control), drdy))
 }
 
 /// Opens bus and lines and sets up the chip.
@@ -91,10 +91,8 @@ impl std::fmt::Debug for LiveSpi {
 
 impl LiveSpi {
     fn open(options: &LiveOptions) -> Result<Self, AcquisitionError> {
-        let refuse = |error: SPIError| AcquisitionError::Device {
-            device: options.spi_device.display().to_string(),
-            problem: error.to_string(),
-        };
+        let refuse =
+            |error: SPIError| AcquisitionError::device(options.spi_device.display(), error);
         let mut device = SpidevDevice::open(&options.spi_device).map_err(refuse)?;
         let settings = SpidevOptions::new()
             .bits_per_word(8)

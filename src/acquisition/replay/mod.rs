@@ -23,7 +23,7 @@ use tape::Tape;
 use time_check::TimeCheck;
 
 /// The acquisition over a trace.
-pub type Replay = Acquisition<ReplaySpi, ReplayPin, NoWait, ReplayDrdy>;
+pub type Replay = Acquisition<Tape, ReplayPin, NoWait, Tape>;
 
 /// Opens the trace at `path` and runs the driver's set-up against it.
 ///
@@ -39,7 +39,7 @@ pub fn open_replay(path: &Path) -> Result<(Replay, ReplayHandle), AcquisitionErr
 ///
 /// # Errors
 /// [`AcquisitionError::Trace`] (no trace, another version, another chip, damage, an end before the
-/// first frame could come), [`AcquisitionError::SetUp`], [`AcquisitionError::Replay`],
+/// first frame could come, a set-up the driver does not know, a host that says something else),
 /// [`AcquisitionError::Chip`] (a recorded ID that is none).
 pub fn replay(
     source: impl Read + Send + 'static,
@@ -47,11 +47,8 @@ pub fn replay(
 ) -> Result<(Replay, ReplayHandle), AcquisitionError> {
     let reader = TraceReader::new(source).map_err(AcquisitionError::trace(path))?;
     let header = reader.header().clone();
-    let config = ChipConfig::from_image(&header.registers, Some(header.vref_uv));
-    let (_, config) = config.map_err(|source| AcquisitionError::SetUp {
-        path: path.to_owned(),
-        source,
-    })?;
+    let (_, config) = ChipConfig::from_image(&header.registers, Some(header.vref_uv))
+        .map_err(AcquisitionError::trace(path))?;
     let times = TimeCheck::new(header.session.start.monotonic).ok_or(TraceError::Header {
         problem: "no clock stands where its monotonic start is",
     });
@@ -62,15 +59,14 @@ pub fn replay(
         which,
     };
     let driver = Ads1292::new(
-        ReplaySpi(tape.clone()),
+        tape.clone(),
         pin(ControlPin::Start),
         pin(ControlPin::Reset),
         NoWait,
     )
     .with_start_control(StartControl::by_pin(header.session.start_by_pin));
-    let drdy = ReplayDrdy(tape.clone());
-    let acquisition =
-        Acquisition::start(driver, drdy, config, header.session.clone()).map_err(|error| {
+    let acquisition = Acquisition::start(driver, tape.clone(), config, header.session.clone())
+        .map_err(|error| {
             if !matches!(error, AcquisitionError::SourceEnded) {
                 return error;
             }
@@ -105,34 +101,26 @@ impl ReplayHandle {
     }
 }
 
-/// The trace's SPI device.
-#[derive(Debug)]
-pub struct ReplaySpi(Tape);
-
-impl SpiErrorType for ReplaySpi {
+impl SpiErrorType for Tape {
     type Error = AcquisitionError;
 }
 
-impl SpiDevice for ReplaySpi {
+impl SpiDevice for Tape {
     fn transaction(
         &mut self,
         operations: &mut [Operation<'_, u8>],
     ) -> Result<(), AcquisitionError> {
-        self.0.state().transaction(operations)
+        self.state().transaction(operations)
     }
 }
 
-/// The trace's DRDY line.
-#[derive(Debug)]
-pub struct ReplayDrdy(Tape);
-
-impl DataReady for ReplayDrdy {
+impl DataReady for Tape {
     fn wait(&mut self, _timeout: Duration) -> Result<DrdyEdge, WaitError> {
-        self.0.state().wait()
+        self.state().wait()
     }
 
     fn recorded_inspection(&mut self) -> Option<bool> {
-        let mut tape = self.0.state();
+        let mut tape = self.state();
         Some(tape.is_inspection().unwrap_or_else(|error| {
             tape.fail(error);
             false

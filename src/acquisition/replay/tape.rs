@@ -8,17 +8,17 @@ use ads1292::{FRAME_BYTES, Opcode};
 use embedded_hal::spi::Operation;
 
 use super::super::drdy::{DrdyEdge, WaitError};
-use super::super::error::{AcquisitionError, ReplayMismatch};
+use super::super::error::AcquisitionError;
 use super::super::trace::{
     ControlPin, FrameRead, SpiOperation, TraceEnd, TraceError, TraceEvent, TraceReader,
 };
 use super::describe::{describe, describe_host, describe_pin};
 use super::time_check::TimeCheck;
 
-/// The trace, shared by everything it plays. All of that lives in one thread: the driver asks twice a
+/// The trace, shared by everything it plays: itself the SPI device and the DRDY line. All of that lives in one thread: the driver asks twice a
 /// sample, and two locks would cost a twentieth of the whole chain's time.
 #[derive(Debug, Clone)]
-pub(super) struct Tape(Rc<RefCell<TapeState>>);
+pub struct Tape(Rc<RefCell<TapeState>>);
 
 #[derive(Debug)]
 pub(super) struct TapeState {
@@ -92,14 +92,11 @@ impl TapeState {
     }
 
     fn mismatch(&self, recorded: String, host: String) -> AcquisitionError {
-        AcquisitionError::Replay {
-            path: self.events.path.clone(),
-            mismatch: Box::new(ReplayMismatch {
-                event: self.events.taken,
-                recorded,
-                host,
-            }),
-        }
+        AcquisitionError::trace(&self.events.path)(TraceError::Replay {
+            event: self.events.taken,
+            recorded,
+            host,
+        })
     }
 
     pub(super) fn wait(&mut self) -> Result<DrdyEdge, WaitError> {
@@ -220,28 +217,15 @@ fn answer<'a>(
         let Some(expected) = recorded.next() else {
             return false;
         };
-        let fits = match operation {
-            Operation::Read(read) => expected.written.is_empty() && copy(read, expected.read),
-            Operation::Write(written) => *written == expected.written && expected.read.is_empty(),
-            Operation::Transfer(read, written) => {
-                *written == expected.written && copy(read, expected.read)
-            }
-            Operation::TransferInPlace(bytes) => {
-                *bytes == expected.written && copy(bytes, expected.read)
-            }
-            Operation::DelayNs(_) => true,
-        };
-        if !fits {
+        let said = SpiOperation::of(operation);
+        if said.written != expected.written || said.read.len() != expected.read.len() {
             return false;
+        }
+        if let Operation::Read(to) | Operation::Transfer(to, _) | Operation::TransferInPlace(to) =
+            operation
+        {
+            to.copy_from_slice(expected.read);
         }
     }
     recorded.next().is_none()
-}
-
-fn copy(to: &mut [u8], from: &[u8]) -> bool {
-    if to.len() != from.len() {
-        return false;
-    }
-    to.copy_from_slice(from);
-    true
 }

@@ -14,7 +14,7 @@ use super::super::drdy::{DataReady, DrdyEdge, WaitError};
 use super::super::engine::Acquisition;
 use super::super::error::AcquisitionError;
 use super::super::recording::{
-    RecordedDriver, Recorder, RecordingDrdy, RecordingPin, RecordingSpi, recorded_driver,
+    RecordedDriver, Recorder, RecordingDrdy, RecordingPin, RecordingSpi, recorded,
 };
 use super::super::source::Session;
 
@@ -43,14 +43,13 @@ pub fn connect_simulated(
         origin,
     };
     let pins = [board.start_pin(), board.reset_pin()].map(Some);
-    let driver = recorded_driver(board.spi(), pins, board.delay(), &clock, recorder)
-        .with_start_control(StartControl::by_pin(session.start_by_pin));
     let drdy = BoardDrdy {
         drdy: board.drdy(),
-        clock,
+        clock: clock.clone(),
     };
-    let drdy = RecordingDrdy::new(drdy, recorder.cloned());
-    (driver, drdy, board)
+    let start_control = StartControl::by_pin(session.start_by_pin);
+    let (driver, drdy) = recorded(board.spi(), pins, board.delay(), drdy, &clock, recorder);
+    (driver.with_start_control(start_control), drdy, board)
 }
 
 /// Powers up a simulated board whose electrodes carry `source`, and sets it up. Monotonic time is

@@ -161,10 +161,8 @@ impl RecordSignal {
     pub fn leads(&self) -> [String; 2] {
         let signals = &self.record.header().signals;
         self.channels.map(|channel| {
-            channel
-                .and_then(|(signal, _)| signals.get(signal))
-                .map(|spec| spec.description.clone())
-                .unwrap_or_default()
+            let spec = channel.and_then(|(signal, _)| signals.get(signal));
+            spec.map_or_else(String::new, |spec| spec.description.clone())
         })
     }
 

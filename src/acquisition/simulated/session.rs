@@ -78,11 +78,9 @@ pub fn simulate_record(
     let signal = RecordSignal::open(simulation.excerpt.clone(), rate_hz)?;
     let carried = signal.annotations(&simulation.annotator, rate_hz);
     let guess = signal.is_guess().then(|| {
-        let leads = signal.leads();
-        let names: Vec<&str> = leads.iter().map(String::as_str).collect();
         format!(
             "nothing says that the signals taken ({}) are an ECG: --signals names others",
-            names.join(", ").trim_end_matches([',', ' '])
+            signal.leads().join(", ").trim_end_matches([',', ' '])
         )
     });
     let outputs = [
@@ -118,7 +116,7 @@ pub fn simulate_record(
     };
     let trace = WholeFile::create(path).map_err(AcquisitionError::trace(path))?;
     let handle = trace.handle().map_err(AcquisitionError::trace(path))?;
-    let recorder = Recorder::new();
+    let recorder = Recorder::default();
     recorder.begin(
         Box::new(handle),
         path.clone(),

@@ -83,12 +83,11 @@ impl State {
 
     /// After a checkpoint: times and estimates stay, the last frame is forgotten.
     pub(super) const fn at_checkpoint(self) -> Self {
+        let Self { status, codes, .. } = Self::start(self.start, self.period);
         Self {
-            time: self.time,
-            edge_time: self.edge_time,
-            sequence: self.sequence,
-            latency: self.latency,
-            ..Self::start(self.start, self.period)
+            status,
+            codes,
+            ..self
         }
     }
 

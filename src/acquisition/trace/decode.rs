@@ -50,23 +50,26 @@ impl<'a> Input<'a> {
         Ok(byte)
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
+    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
         let (array, rest) = self.0.split_first_chunk().ok_or(DecodeError::Incomplete)?;
         self.0 = rest;
         Ok(*array)
     }
 
+    pub(super) fn take(&mut self, length: usize) -> Result<&'a [u8], DecodeError> {
+        let split = self.0.split_at_checked(length);
+        let (bytes, rest) = split.ok_or(DecodeError::Incomplete)?;
+        self.0 = rest;
+        Ok(bytes)
+    }
+
+    /// What a transaction holds.
     fn bytes(&mut self, length: u64) -> Result<&'a [u8], DecodeError> {
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         if length > MAX_TRANSACTION_BYTES {
             return Err(DecodeError::Damaged("impossible length of a transaction"));
         }
-        let (bytes, rest) = self
-            .0
-            .split_at_checked(length)
-            .ok_or(DecodeError::Incomplete)?;
-        self.0 = rest;
-        Ok(bytes)
+        self.take(length)
     }
 
     #[inline]

@@ -4,6 +4,7 @@ use ads1292::RegisterImage;
 use ecg_chain::{ClockRelation, MonotonicNs, WallUs};
 
 use super::super::source::Session;
+use super::decode::{DecodeError, Input};
 use super::error::TraceError;
 
 /// First bytes of every trace.
@@ -80,8 +81,8 @@ impl TraceHeader {
                 found: bytes.get(..known).unwrap_or_default().to_vec(),
             });
         }
-        let mut fields = Fields(bytes.get(MAGIC.len()..).unwrap_or_default());
-        let (Some(version), Some(length)) = (fields.bytes(), fields.bytes()) else {
+        let mut fields = Input::new(bytes.get(MAGIC.len()..).unwrap_or_default());
+        let (Ok(version), Ok(length)) = (fields.array(), fields.array()) else {
             return Ok(None);
         };
         let version = u16::from_le_bytes(version);
@@ -111,7 +112,7 @@ impl TraceHeader {
         }
         let body = rest.get(PREFIX_BYTES..).unwrap_or_default();
         let header =
-            Self::decode_body(body).ok_or_else(|| damaged("body does not fit its length"))?;
+            Self::decode_body(body).map_err(|_| damaged("body does not fit its length"))?;
         if !matches!(header.chip_id, 0x53 | 0x73) {
             return Err(TraceError::UnknownChip {
                 found: header.chip_id,
@@ -123,27 +124,27 @@ impl TraceHeader {
         Ok(header)
     }
 
-    fn decode_body(body: &[u8]) -> Option<Self> {
-        let mut fields = Fields(body);
-        let [chip_id] = fields.bytes()?;
-        Some(Self {
+    fn decode_body(body: &[u8]) -> Result<Self, DecodeError> {
+        let mut fields = Input::new(body);
+        let [chip_id] = fields.array()?;
+        Ok(Self {
             chip_id,
-            sample_rate_sps: u16::from_le_bytes(fields.bytes()?),
-            gain: fields.bytes()?,
-            vref_uv: u32::from_le_bytes(fields.bytes()?),
-            registers: fields.bytes()?,
+            sample_rate_sps: u16::from_le_bytes(fields.array()?),
+            gain: fields.array()?,
+            vref_uv: u32::from_le_bytes(fields.array()?),
+            registers: fields.array()?,
             session: Session {
                 start: ClockRelation {
-                    wall: WallUs(i64::from_le_bytes(fields.bytes()?)),
-                    monotonic: MonotonicNs(u64::from_le_bytes(fields.bytes()?)),
+                    wall: WallUs(i64::from_le_bytes(fields.array()?)),
+                    monotonic: MonotonicNs(u64::from_le_bytes(fields.array()?)),
                 },
-                start_by_pin: match fields.bytes()? {
+                start_by_pin: match fields.array()? {
                     [0] => false,
                     [1] => true,
-                    _ => return None,
+                    _ => return Err(DecodeError::Damaged("unknown way to start conversions")),
                 },
-                leads: [fields.text()?, fields.text()?],
-                description: fields.text()?,
+                leads: [text(&mut fields)?, text(&mut fields)?],
+                description: text(&mut fields)?,
             },
         })
     }
@@ -154,19 +155,8 @@ impl TraceHeader {
     }
 }
 
-struct Fields<'a>(&'a [u8]);
-
-impl Fields<'_> {
-    fn bytes<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (field, rest) = self.0.split_first_chunk::<N>()?;
-        self.0 = rest;
-        Some(*field)
-    }
-
-    fn text(&mut self) -> Option<String> {
-        let length = usize::from(u16::from_le_bytes(self.bytes()?));
-        let (text, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        Some(String::from_utf8_lossy(text).into_owned())
-    }
+/// A length and so many bytes of text.
+fn text(fields: &mut Input<'_>) -> Result<String, DecodeError> {
+    let length = u16::from_le_bytes(fields.array()?);
+    Ok(String::from_utf8_lossy(fields.take(length.into())?).into_owned())
 }

@@ -3,11 +3,11 @@
 use std::io::Cursor;
 use std::path::Path;
 
-use ecg_chain::{MonotonicNs, WallUs};
+use ecg_chain::{ClockRelation, MonotonicNs, WallUs};
 use proptest::prelude::*;
 use wfdb_io::Record;
 
-use super::super::DrdyEdge;
+use super::super::{DrdyEdge, Session};
 use super::*;
 
 const START_NS: u64 = 5_000_000_000_000;

@@ -1,6 +1,6 @@
 //! Writing a trace while it happens.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use ads1292::FRAME_BYTES;
 use ecg_chain::MonotonicNs;
@@ -197,13 +197,12 @@ impl<W: Write> TraceWriter<W> {
     }
 
     fn write_out(&mut self) -> Result<(), TraceError> {
-        let result: io::Result<()> = match &mut self.sink {
-            Sink::Plain(sink) => sink.write_all(&self.bytes).and_then(|()| sink.flush()),
-            Sink::Gzip(encoder) => encoder
-                .write_all(&self.bytes)
-                .and_then(|()| encoder.flush()),
+        let sink: &mut dyn Write = match &mut self.sink {
+            Sink::Plain(sink) => sink,
+            Sink::Gzip(encoder) => encoder,
         };
-        result?;
+        sink.write_all(&self.bytes)?;
+        sink.flush()?;
         self.written_bytes += self.bytes.len() as u64;
         self.bytes.clear();
         Ok(())

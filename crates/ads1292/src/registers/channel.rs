@@ -38,15 +38,7 @@ impl Gain {
     /// The amplification.
     #[must_use]
     pub const fn factor(self) -> u8 {
-        match self {
-            Self::X6 => 6,
-            Self::X1 => 1,
-            Self::X2 => 2,
-            Self::X3 => 3,
-            Self::X4 => 4,
-            Self::X8 => 8,
-            Self::X12 => 12,
-        }
+        [6, 1, 2, 3, 4, 8, 12][self as usize]
     }
 
     /// The gain of this amplification; `None` where the chip has no such gain.

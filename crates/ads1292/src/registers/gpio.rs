@@ -52,13 +52,7 @@ impl Gpio {
     /// Bits of the register whose read-back is what was written: not the levels of inputs.
     #[must_use]
     pub fn read_back_mask(self) -> u8 {
-        let mask = |pin, n: u8| {
-            if pin == GpioPin::Input {
-                !(0x01 << n)
-            } else {
-                0xFF
-            }
-        };
-        mask(self.pins[0], 0) & mask(self.pins[1], 1)
+        // The data bit of an input lies two below its direction bit.
+        !(self.encode() >> 2)
     }
 }

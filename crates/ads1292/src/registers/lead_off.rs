@@ -34,13 +34,7 @@ impl Electrode {
     /// Name as used in fault scripts and messages.
     #[must_use]
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::In1P => "in1p",
-            Self::In1N => "in1n",
-            Self::In2P => "in2p",
-            Self::In2N => "in2n",
-            Self::Rld => "rld",
-        }
+        ["in1p", "in1n", "in2p", "in2n", "rld"][self as usize]
     }
 
     /// The electrode of this [`Electrode::name`].
@@ -133,16 +127,7 @@ impl LeadOffThreshold {
     /// The positive side's threshold in percent of the supply.
     #[must_use]
     pub const fn percent(self) -> f32 {
-        match self {
-            Self::Percent95 => 95.0,
-            Self::Percent92_5 => 92.5,
-            Self::Percent90 => 90.0,
-            Self::Percent87_5 => 87.5,
-            Self::Percent85 => 85.0,
-            Self::Percent80 => 80.0,
-            Self::Percent75 => 75.0,
-            Self::Percent70 => 70.0,
-        }
+        [95.0, 92.5, 90.0, 87.5, 85.0, 80.0, 75.0, 70.0][self as usize]
     }
 }
 
@@ -167,12 +152,7 @@ impl LeadOffCurrent {
     /// The current in nanoamperes.
     #[must_use]
     pub const fn nanoamperes(self) -> u32 {
-        match self {
-            Self::Na6 => 6,
-            Self::Na22 => 22,
-            Self::Ua6 => 6_000,
-            Self::Ua22 => 22_000,
-        }
+        [6, 22, 6_000, 22_000][self as usize]
     }
 }
 

@@ -8,6 +8,7 @@ use embedded_hal::spi::{ErrorType as SpiErrorType, Operation, SpiDevice};
 
 use super::chip::Chip;
 use super::shared::SharedChip;
+use crate::inspection::byte_ns;
 
 /// The chip's SPI port, chip select included.
 #[derive(Debug)]
@@ -20,7 +21,7 @@ impl SimulatedSpi {
     pub(super) fn new(chip: SharedChip, sclk_hz: u32) -> Self {
         Self {
             chip,
-            byte_ns: 8_000_000_000 / u64::from(sclk_hz.max(1)),
+            byte_ns: byte_ns(sclk_hz),
         }
     }
 }

@@ -161,15 +161,12 @@ impl Chip {
             && next_ns <= target_ns
         {
             self.now_ns = self.now_ns.max(next_ns);
-            let change = self
-                .timeline
-                .get(self.next_change)
-                .filter(|(at_ns, _)| *at_ns == next_ns);
-            if let Some(&(_, change)) = change {
-                self.next_change += 1;
-                self.change(change);
-            } else {
-                self.convert();
+            match self.timeline.get(self.next_change) {
+                Some(&(at_ns, change)) if at_ns == next_ns => {
+                    self.next_change += 1;
+                    self.change(change);
+                }
+                _ => self.convert(),
             }
         }
         self.now_ns = self.now_ns.max(target_ns);
@@ -179,10 +176,7 @@ impl Chip {
     pub(super) fn next_event_ns(&self) -> Option<u64> {
         let change = self.timeline.get(self.next_change).map(|(at_ns, _)| *at_ns);
         let conversion = self.run.map(|run| run.next_ns);
-        match (change, conversion) {
-            (Some(change), Some(conversion)) => Some(change.min(conversion)),
-            (one, other) => one.or(other),
-        }
+        [change, conversion].into_iter().flatten().min()
     }
 
     fn convert(&mut self) {
@@ -331,11 +325,9 @@ impl Chip {
             return;
         }
         match opcode {
-            Opcode::Wakeup => {
-                if self.standby {
-                    self.standby = false;
-                    self.restart();
-                }
+            Opcode::Wakeup if self.standby => {
+                self.standby = false;
+                self.restart();
             }
             Opcode::Standby => {
                 self.standby = true;
@@ -357,8 +349,9 @@ impl Chip {
             }
             Opcode::ReadDataContinuous => self.continuous_read = true,
             Opcode::StopReadDataContinuous => self.continuous_read = false,
-            // Offsets are zero here; the others are the serial port's business.
-            Opcode::OffsetCalibration
+            // Offsets are zero here; the last three are the serial port's business.
+            Opcode::Wakeup
+            | Opcode::OffsetCalibration
             | Opcode::ReadData
             | Opcode::ReadRegisters(_)
             | Opcode::WriteRegisters(_) => {}
