@@ -323,7 +323,7 @@ fn times_that_make_no_sense_keep_every_beat_before_them() {
     }
     // Where the trace's own clock stands at no time of any clock, there is nothing to keep.
     let bench = Bench::new();
-    let late = |header: &mut TraceHeader| header.monotonic_start = MonotonicNs(u64::MAX);
+    let late = |header: &mut TraceHeader| header.session.start.monotonic = MonotonicNs(u64::MAX);
     let bytes = common::rewrite(short_trace(), 500, late, |_, _| {});
     let trace = bench.file("late.ecgtrace", bytes);
     let outcome = run(replay(&trace, &bench.database()));

@@ -96,9 +96,12 @@ fn demo_traces_hold_what_this_table_says() {
             ("rate", header.sample_rate_sps == 500),
             ("length", samples == u64::from(it.seconds) * 500),
             ("chip", header.chip_id == 0x73),
-            ("source", header.description.contains(&source)),
-            ("licence", header.description.contains("ODC-By 1.0")),
-            ("attribution", header.description.contains("Moody and Mark")),
+            ("source", header.session.description.contains(&source)),
+            ("licence", header.session.description.contains("ODC-By 1.0")),
+            (
+                "attribution",
+                header.session.description.contains("Moody and Mark"),
+            ),
             ("beats", beats == it.beats),
             ("annotation rate", annotations.resolution_hz == Some(500.0)),
             ("annotations inside", end < Some(it.samples)),
@@ -106,7 +109,7 @@ fn demo_traces_hold_what_this_table_says() {
             if !right {
                 failures.push(format!(
                     "{}: {what} ({samples} samples, beats {beats:?}, {})",
-                    it.record, header.description
+                    it.record, header.session.description
                 ));
             }
         }

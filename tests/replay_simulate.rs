@@ -103,16 +103,8 @@ fn write_record(folder: &Path) {
     let scale = source.info().uv_per_code;
     let signal = |lead: &str| SignalSpec::new("", SignalFormat::F16, 1e3 / UV_PER_CODE, lead);
     let header = Header {
-        segments: Vec::new(),
-        name: "minute".to_owned(),
-        rate_hz: 500.0,
-        counter_hz: None,
-        base_counter: None,
-        frames: None,
-        base_time: None,
-        base_date: None,
         signals: vec![signal("MLII"), signal("V1")],
-        comments: Vec::new(),
+        ..Header::new("minute", 500.0)
     };
     let mut writer = RecordWriter::create(folder, header).unwrap();
     let mut frames = 0;

@@ -40,31 +40,25 @@ pub fn background_file(
     path: PathBuf,
     compression: Compression,
 ) -> Result<(BackgroundSink, BackgroundFile), AcquisitionError> {
-    let opened = File::create_new(&path).and_then(|file| {
-        let (bytes, waiting) = RingBuffer::new(WAITING_BYTES);
-        let thread = std::thread::Builder::new()
-            .name("trace-writer".to_owned())
-            .spawn(move || match compression {
-                Compression::None => drain(waiting, file).and_then(|mut file| file.flush()),
-                Compression::Gzip => {
-                    let level = flate2::Compression::new(6);
-                    drain(waiting, GzEncoder::new(file, level))?
-                        .finish()?
-                        .flush()
-                }
-            })?;
-        Ok((bytes, thread))
-    });
-    match opened {
-        Ok((bytes, thread)) => Ok((
-            BackgroundSink {
-                bytes,
-                thread: thread.thread().clone(),
-            },
-            BackgroundFile { thread, path },
-        )),
-        Err(source) => Err(AcquisitionError::Io { path, source }),
-    }
+    let file = File::create_new(&path).map_err(AcquisitionError::io(&path))?;
+    let (bytes, waiting) = RingBuffer::new(WAITING_BYTES);
+    let write = move || match compression {
+        Compression::None => drain(waiting, file).and_then(|mut file| file.flush()),
+        Compression::Gzip => {
+            let level = flate2::Compression::new(6);
+            let encoder = drain(waiting, GzEncoder::new(file, level))?;
+            encoder.finish()?.flush()
+        }
+    };
+    let thread = std::thread::Builder::new()
+        .name("trace-writer".to_owned())
+        .spawn(write)
+        .map_err(AcquisitionError::io(&path))?;
+    let sink = BackgroundSink {
+        bytes,
+        thread: thread.thread().clone(),
+    };
+    Ok((sink, BackgroundFile { thread, path }))
 }
 
 impl BackgroundFile {
@@ -73,15 +67,9 @@ impl BackgroundFile {
     /// # Errors
     /// [`AcquisitionError::Io`]: the file ends where writing failed.
     pub fn finish(self) -> Result<(), AcquisitionError> {
-        let path = self.path;
-        match self.thread.join() {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(source)) => Err(AcquisitionError::Io { path, source }),
-            Err(_) => Err(AcquisitionError::Io {
-                path,
-                source: io::Error::other("the writing thread is gone"),
-            }),
-        }
+        let gone = |_| Err(io::Error::other("the writing thread is gone"));
+        let written = self.thread.join().unwrap_or_else(gone);
+        written.map_err(AcquisitionError::io(&self.path))
     }
 }
 

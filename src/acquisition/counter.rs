@@ -3,6 +3,7 @@
 use ecg_chain::MonotonicNs;
 
 use super::drdy::DrdyEdge;
+use super::whole::whole;
 
 /// Share of a difference by which the estimated period follows it.
 const FOLLOW: f64 = 1.0 / 64.0;
@@ -36,18 +37,13 @@ pub(super) struct SampleCounter {
     phase: f64,
 }
 
-/// Where an edge stands.
+/// Where an edge stands: at this index, this many samples after the last edge having been skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Position {
-    /// At this index, this many samples after the last edge having been skipped.
-    At {
-        index: u64,
-        skipped: u64,
-        /// Time of the first skipped sample.
-        skipped_time: MonotonicNs,
-    },
-    /// Nowhere: noise on the line.
-    Spurious,
+pub(super) struct Position {
+    pub(super) index: u64,
+    pub(super) skipped: u64,
+    /// Time of the first skipped sample.
+    pub(super) skipped_time: MonotonicNs,
 }
 
 impl SampleCounter {
@@ -103,21 +99,21 @@ impl SampleCounter {
         }
     }
 
-    /// Takes in an edge.
-    pub(super) fn place(&mut self, edge: DrdyEdge) -> Position {
+    /// Takes in an edge; `None` where it stands nowhere: noise on the line.
+    pub(super) fn place(&mut self, edge: DrdyEdge) -> Option<Position> {
         let Some(last) = self.last else {
             self.last = Some(edge);
             self.by_time_alone = false;
-            return Position::At {
+            return Some(Position {
                 index: 0,
                 skipped: 0,
                 skipped_time: edge.time,
-            };
+            });
         };
         let elapsed_ns = edge.time.since(last.time);
         let periods = elapsed_ns as f64 / self.period_ns;
         let numbered = edge.sequence.wrapping_sub(last.sequence);
-        self.note_rate(numbered, periods_of(elapsed_ns, self.nominal_ns));
+        self.note_rate(numbered, elapsed_ns as f64 / self.nominal_ns);
         // Numbers that stand still or run backwards tell nothing.
         let steps = if self.by_time_alone || numbered == 0 || numbered > u32::MAX / 2 {
             let steps = nearest(periods + self.phase).max(1);
@@ -129,7 +125,7 @@ impl SampleCounter {
                     sequence: edge.sequence,
                     ..last
                 });
-                return Position::Spurious;
+                return None;
             }
             if periods > HIDDEN_PERIODS {
                 nearest(periods)
@@ -151,23 +147,16 @@ impl SampleCounter {
         self.by_time_alone = false;
         self.last = Some(edge);
         self.last_index += steps;
-        Position::At {
+        Some(Position {
             index: self.last_index,
             skipped: steps - 1,
             skipped_time: last.time.plus_ns(nearest(self.period_ns)),
-        }
+        })
     }
 }
 
-fn periods_of(elapsed_ns: u64, period_ns: f64) -> f64 {
-    elapsed_ns as f64 / period_ns
-}
-
 fn nearest(value: f64) -> u64 {
-    // Saturating: the longest interval is 2^64 ns.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let nearest = value.round() as u64;
-    nearest
+    whole(value.round())
 }
 
 #[cfg(test)]
@@ -183,10 +172,8 @@ mod tests {
             .iter()
             .map(|&(us, sequence)| {
                 let time = MonotonicNs(us * 1_000);
-                match counter.place(DrdyEdge { time, sequence }) {
-                    Position::At { index, skipped, .. } => Some((index, skipped)),
-                    Position::Spurious => None,
-                }
+                let position = counter.place(DrdyEdge { time, sequence })?;
+                Some((position.index, position.skipped))
             })
             .collect()
     }
@@ -259,11 +246,11 @@ mod tests {
         let position = counter.place(edge);
         assert_eq!(
             position,
-            Position::At {
+            Some(Position {
                 index: 2_000,
                 skipped: 1_000,
                 skipped_time: at(1_000)
-            }
+            })
         );
         assert_eq!(counter.next_index(), 2_001);
         assert_eq!(counter.last_time(), Some(at(2_000)));

@@ -73,3 +73,9 @@ pub enum WaitError {
     /// ([`AcquisitionError::SourceEnded`]).
     Failed(AcquisitionError),
 }
+
+impl From<AcquisitionError> for WaitError {
+    fn from(error: AcquisitionError) -> Self {
+        Self::Failed(error)
+    }
+}

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use ads1292::{Ads1292, ChipConfig, Error as ChipError, Inspection};
-use ecg_chain::{ClockRelation, Event, Gap, GapCause, LeadOff, MonotonicNs, RawSample};
+use ecg_chain::{Gap, GapCause, LeadOff, MonotonicNs, RawSample};
 use embedded_hal::delay::DelayNs;
 use embedded_hal::digital::OutputPin;
 use embedded_hal::spi::SpiDevice;
@@ -14,7 +14,7 @@ use super::drdy::{DataReady, DrdyEdge, WaitError};
 use super::error::AcquisitionError;
 use super::event::chip_trouble;
 use super::recovery::{Action, Recovery, RecoveryPolicy};
-use super::source::{Acquired, FrameSource, Pace, SourceInfo};
+use super::source::{Acquired, FrameSource, Pace, Session, SourceInfo};
 
 /// Silence on DRDY after which the chip is set up again: 31 periods at the slowest rate, longer
 /// than any settling time.
@@ -26,8 +26,8 @@ const DRDY_TIMEOUT: Duration = Duration::from_millis(250);
 /// a frame that is none, and the time the chip needs to be set up again after its frames turned bad
 /// or DRDY fell silent (a brown-out, a loose wire) all come out as [`Gap`]s with exact positions.
 #[derive(Debug)]
-pub struct Acquisition<SPI, START, RESET, DELAY, DRDY> {
-    driver: Ads1292<SPI, START, RESET, DELAY>,
+pub struct Acquisition<SPI, PIN, DELAY, DRDY> {
+    driver: Ads1292<SPI, PIN, PIN, DELAY>,
     drdy: DRDY,
     config: ChipConfig,
     info: SourceInfo,
@@ -43,30 +43,24 @@ pub struct Acquisition<SPI, START, RESET, DELAY, DRDY> {
     failure: Option<AcquisitionError>,
 }
 
-impl<SPI, START, RESET, DELAY, DRDY> Acquisition<SPI, START, RESET, DELAY, DRDY>
+impl<SPI, PIN, DELAY, DRDY> Acquisition<SPI, PIN, DELAY, DRDY>
 where
-    SPI: SpiDevice,
-    SPI::Error: Into<AcquisitionError>,
-    START: OutputPin,
-    RESET: OutputPin,
+    SPI: SpiDevice<Error = AcquisitionError>,
+    PIN: OutputPin,
     DELAY: DelayNs,
     DRDY: DataReady,
 {
-    /// Sets up the chip and starts conversions. `start` is the time before; `leads` and
-    /// `description` are handed on in [`SourceInfo`].
+    /// Sets up the chip and starts conversions. What `session` says is handed on in [`SourceInfo`].
     ///
     /// # Errors
     /// Those of the driver's set-up as [`AcquisitionError`].
     pub fn start(
-        mut driver: Ads1292<SPI, START, RESET, DELAY>,
+        mut driver: Ads1292<SPI, PIN, PIN, DELAY>,
         mut drdy: DRDY,
         config: ChipConfig,
-        start: ClockRelation,
-        (leads, description): ([String; 2], String),
+        session: Session,
     ) -> Result<Self, AcquisitionError> {
-        let chip = driver
-            .initialise(&config)
-            .map_err(AcquisitionError::from_chip)?;
+        let chip = driver.initialise(&config)?;
         drdy.forget()?;
         Ok(Self {
             driver,
@@ -74,9 +68,9 @@ where
                 chip,
                 sample_rate_hz: f64::from(config.rate.hz()),
                 uv_per_code: config.uv_per_code(),
-                start,
-                leads,
-                description,
+                start: session.start,
+                leads: session.leads,
+                description: session.description,
                 edge_numbers: drdy.numbers(),
             },
             drdy,
@@ -85,7 +79,7 @@ where
             cause: GapCause::MissedDrdy,
             // The most at a time: a gap, an end, a sample, a beginning.
             pending: VecDeque::with_capacity(8),
-            recovery: Recovery::new(RecoveryPolicy::default()),
+            recovery: Recovery::default(),
             bad_since: None,
             ended: false,
             failure: None,
@@ -96,8 +90,8 @@ where
     ///
     /// # Errors
     /// [`AcquisitionError`] where the chip cannot be told to stop.
-    pub fn stop(mut self) -> Result<Ads1292<SPI, START, RESET, DELAY>, AcquisitionError> {
-        self.driver.stop().map_err(AcquisitionError::from_chip)?;
+    pub fn stop(mut self) -> Result<Ads1292<SPI, PIN, PIN, DELAY>, AcquisitionError> {
+        self.driver.stop()?;
         Ok(self.driver)
     }
 
@@ -110,7 +104,7 @@ where
     /// Deals with trouble of the chip this way from now on.
     #[must_use]
     pub fn with_recovery_policy(mut self, policy: RecoveryPolicy) -> Self {
-        self.recovery.set_policy(policy);
+        self.recovery.policy = policy;
         self
     }
 
@@ -123,23 +117,19 @@ where
         (self.counter.next_index(), time)
     }
 
-    fn step(&mut self) -> Result<Acquired, AcquisitionError> {
-        loop {
-            if let Some(pending) = self.pending.pop_front() {
-                return Ok(pending);
+    /// Does what the recovery asks for, or waits for an edge; what follows from it becomes pending.
+    fn step(&mut self) -> Result<(), AcquisitionError> {
+        if let Some(action) = self.recovery.next_action() {
+            return self.carry_out(action);
+        }
+        match self.drdy.wait(DRDY_TIMEOUT) {
+            Ok(edge) => self.read_conversion(edge),
+            Err(WaitError::Timeout(_)) => {
+                let why = format!("DRDY silent for {} ms", DRDY_TIMEOUT.as_millis());
+                self.fault(chip_trouble::DRDY_SILENT, self.next_place(), why)
             }
-            if let Some(action) = self.recovery.next_action() {
-                return self.carry_out(action);
-            }
-            match self.drdy.wait(DRDY_TIMEOUT) {
-                Ok(edge) => self.read_conversion(edge)?,
-                Err(WaitError::Timeout(_)) => {
-                    let why = format!("DRDY silent for {} ms", DRDY_TIMEOUT.as_millis());
-                    self.fault(chip_trouble::DRDY_SILENT, self.next_place(), why)?;
-                }
-                Err(WaitError::Inspection) => self.inspect(self.next_place())?,
-                Err(WaitError::Failed(error)) => return Err(error),
-            }
+            Err(WaitError::Inspection) => self.inspect(self.next_place()),
+            Err(WaitError::Failed(error)) => Err(error),
         }
     }
 
@@ -149,19 +139,15 @@ where
         // says then does not depend on how edges are judged, and old traces replay for ever.
         let frame = self.driver.read_frame();
         let before = self.counter.last();
-        let Position::At {
-            index,
-            skipped,
-            skipped_time,
-        } = self.counter.place(edge)
-        else {
+        let Some(position) = self.counter.place(edge) else {
             return Ok(());
         };
+        let Position { index, skipped, .. } = position;
         let at = (index, edge.time);
         let mut gap = (skipped > 0).then_some(Gap {
             first_missing_sample: index - skipped,
             missing_samples: skipped,
-            time: skipped_time,
+            time: position.skipped_time,
             cause: self.cause,
         });
         self.cause = GapCause::MissedDrdy;
@@ -207,7 +193,7 @@ where
                 }
                 Ok(())
             }
-            Err(error) => Err(AcquisitionError::from_chip(error)),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -223,7 +209,7 @@ where
         if !self.recovery.in_trouble() {
             // Recordings made before there was a look at the registers have none.
             let found = if self.drdy.recorded_inspection().unwrap_or(true) {
-                Some(self.driver.inspect().map_err(AcquisitionError::from_chip)?)
+                Some(self.driver.inspect()?)
             } else {
                 None
             };
@@ -236,7 +222,7 @@ where
 
     /// A look at the registers of a chip that delivers.
     fn inspect(&mut self, at: (u64, MonotonicNs)) -> Result<(), AcquisitionError> {
-        let found = self.driver.inspect().map_err(AcquisitionError::from_chip)?;
+        let found = self.driver.inspect()?;
         // What is missing before the next edge was not seen because of the look.
         self.cause = GapCause::RegisterCheck;
         if found != Inspection::AsSetUp {
@@ -274,8 +260,10 @@ where
     }
 
     /// Does what the recovery asks for.
-    fn carry_out(&mut self, action: Action) -> Result<Acquired, AcquisitionError> {
-        let report = match action {
+    fn carry_out(&mut self, action: Action) -> Result<(), AcquisitionError> {
+        // Events lie where the next sample is to come.
+        let at = self.next_place();
+        let event = match action {
             Action::Pause(time) => {
                 self.drdy.pause(time);
                 None
@@ -286,29 +274,24 @@ where
             Action::SetUp => match self.driver.initialise(&self.config) {
                 Ok(_) => {
                     self.drdy.forget()?;
-                    self.recovery.set_up_succeeded()
+                    self.recovery.set_up_succeeded(at)
                 }
                 Err(error @ (ChipError::Id(_) | ChipError::ReadBack { .. })) => {
-                    let why = AcquisitionError::from_chip(error).to_string();
-                    self.recovery.set_up_failed(why)
+                    self.recovery.set_up_failed(at, error.to_string())
                 }
-                Err(error) => return Err(AcquisitionError::from_chip(error)),
+                Err(error) => return Err(error.into()),
             },
         };
-        // An event where the next sample is to come.
-        let (sample, time) = self.next_place();
-        Ok(report.map_or(Acquired::Idle, |report| {
-            Acquired::Event(Event::momentary(sample, time, report.kind, report.detail))
-        }))
+        let acquired = event.map_or(Acquired::Idle, Acquired::Event);
+        self.pending.push_back(acquired);
+        Ok(())
     }
 }
 
-impl<SPI, START, RESET, DELAY, DRDY> FrameSource for Acquisition<SPI, START, RESET, DELAY, DRDY>
+impl<SPI, PIN, DELAY, DRDY> FrameSource for Acquisition<SPI, PIN, DELAY, DRDY>
 where
-    SPI: SpiDevice,
-    SPI::Error: Into<AcquisitionError>,
-    START: OutputPin,
-    RESET: OutputPin,
+    SPI: SpiDevice<Error = AcquisitionError>,
+    PIN: OutputPin,
     DELAY: DelayNs,
     DRDY: DataReady,
 {
@@ -319,22 +302,17 @@ where
     #[inline]
     fn next(&mut self) -> Result<Option<Acquired>, AcquisitionError> {
         // What is pending comes out before the end, or the error that came with it.
-        if self.ended && self.pending.is_empty() {
-            return self.failure.take().map_or(Ok(None), Err);
-        }
-        if let Some(pending) = self.pending.pop_front() {
-            return Ok(Some(pending));
-        }
-        match self.step() {
-            Ok(acquired) => Ok(Some(acquired)),
-            Err(error) => {
+        loop {
+            if let Some(pending) = self.pending.pop_front() {
+                return Ok(Some(pending));
+            }
+            if self.ended {
+                return self.failure.take().map_or(Ok(None), Err);
+            }
+            if let Err(error) = self.step() {
                 self.ended = true;
                 if !matches!(error, AcquisitionError::SourceEnded) {
                     self.failure = Some(error);
-                }
-                match self.pending.pop_front() {
-                    Some(pending) => Ok(Some(pending)),
-                    None => self.failure.take().map_or(Ok(None), Err),
                 }
             }
         }
@@ -345,7 +323,7 @@ where
         if self.drdy.is_recorded() {
             return Ok(());
         }
-        self.driver.stop().map_err(AcquisitionError::from_chip)
+        Ok(self.driver.stop()?)
     }
 
     fn pace(&mut self) -> Pace {

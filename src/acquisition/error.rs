@@ -1,10 +1,10 @@
 //! What can stop an acquisition.
 
 use std::convert::Infallible;
-use std::fmt;
-use std::path::PathBuf;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
 
-use ads1292::{Error as ChipError, ImageError};
+use ads1292::Error as ChipError;
 use linux_embedded_hal::SPIError;
 use wfdb_io::WfdbError;
 
@@ -27,7 +27,7 @@ pub enum AcquisitionError {
     Bus(String),
     /// The chip is not the one expected, or does not do what it is told.
     #[error(transparent)]
-    Chip(ChipError<Infallible>),
+    Chip(Box<ChipError<Self>>),
     /// The chip was set up again and again and never sent a good frame.
     #[error("no good frame after setting up the chip {restarts} times; last: {last}")]
     ChipSilent {
@@ -43,22 +43,6 @@ pub enum AcquisitionError {
         path: PathBuf,
         /// What is wrong with it.
         source: TraceError,
-    },
-    /// The set-up recorded in a trace is none the driver knows.
-    #[error("{path}: {source}")]
-    SetUp {
-        /// The trace.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: ImageError,
-    },
-    /// The host does not say to the replayed chip what the recorded host said.
-    #[error("{path}: {mismatch}")]
-    Replay {
-        /// The trace.
-        path: PathBuf,
-        /// Where they part.
-        mismatch: Box<ReplayMismatch>,
     },
     /// A WFDB record cannot be read.
     #[error(transparent)]
@@ -92,33 +76,38 @@ pub enum AcquisitionError {
     SourceEnded,
 }
 
-/// A trace and a host that disagree.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReplayMismatch {
-    /// Number of the trace's event, counted from 1.
-    pub event: u64,
-    /// What the recorded host did.
-    pub recorded: String,
-    /// What this host did.
-    pub host: String,
-}
+impl AcquisitionError {
+    /// What is wrong with a device.
+    pub(super) fn device(device: impl Display, problem: impl Display) -> Self {
+        Self::Device {
+            device: device.to_string(),
+            problem: problem.to_string(),
+        }
+    }
 
-impl fmt::Display for ReplayMismatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "event {}: the recorded host {}, this host {}",
-            self.event, self.recorded, self.host
-        )
+    /// What is wrong with the trace at `path`.
+    pub(super) fn trace<E: Into<TraceError>>(path: &Path) -> impl FnOnce(E) -> Self {
+        |source| Self::Trace {
+            path: path.to_owned(),
+            source: source.into(),
+        }
+    }
+
+    /// Why the file at `path` cannot be written.
+    pub(super) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        |source| Self::Io {
+            path: path.to_owned(),
+            source,
+        }
     }
 }
 
-impl AcquisitionError {
+impl From<ChipError<Self>> for AcquisitionError {
     /// A driver error, the bus's own error taken out of it.
-    pub(super) fn from_chip<E: fmt::Debug + Into<Self>>(error: ChipError<E>) -> Self {
-        match error.without_spi() {
-            Ok(error) => Self::Chip(error),
-            Err(bus) => bus.into(),
+    fn from(error: ChipError<Self>) -> Self {
+        match error {
+            ChipError::Spi(bus) => bus,
+            other => Self::Chip(Box::new(other)),
         }
     }
 }

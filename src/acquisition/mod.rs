@@ -20,18 +20,19 @@ mod ring;
 mod simulated;
 mod source;
 pub mod trace;
+mod whole;
 
 pub use background::{BackgroundFile, BackgroundSink, background_file};
 pub use clock::{Clock, SystemClock};
 pub use drdy::{DataReady, DrdyEdge, EdgeNumbers, WaitError};
 pub use engine::Acquisition;
-pub use error::{AcquisitionError, ReplayMismatch};
+pub use error::AcquisitionError;
 pub use event::{CHIP, CHIP_RESTARTED, RESTART_FAILED, chip_trouble};
-pub use live::{GpioAbi, GpioChoice, Live, LiveDriver, LiveOptions, connect_live, open_live};
+pub use live::{GpioAbi, Live, LiveDriver, LiveOptions, connect_live, open_live};
 pub use paced::Paced;
 pub use queued::QueuedSource;
 pub use realtime::{Realtime, RealtimeGranted};
-pub use recording::{Recorder, RecordingDrdy, RecordingPin, RecordingSpi, Session};
+pub use recording::{RecordedDriver, Recorder, RecordingDrdy, RecordingPin, RecordingSpi};
 pub use recovery::RecoveryPolicy;
 pub use replay::{Replay, ReplayHandle, open_replay, replay};
 pub use ring::{Received, RingConsumer, RingGauge, RingLevel, RingProducer, ring};
@@ -39,7 +40,7 @@ pub use simulated::{
     CarriedAnnotations, RecordExcerpt, RecordSignal, RecordSimulation, Simulated, SimulatedDriver,
     SimulationReport, SyntheticEcg, connect_simulated, open_simulated, simulate_record,
 };
-pub use source::{Acquired, FrameSource, Pace, SourceInfo};
+pub use source::{Acquired, FrameSource, Pace, Session, SourceInfo};
 
 #[cfg(test)]
 pub(crate) use queued::tests as queued_tests;

@@ -137,14 +137,9 @@ impl<S: FrameSource> FrameSource for QueuedSource<S> {
     }
 
     fn pace(&mut self) -> Pace {
-        if self
-            .consumer
-            .as_ref()
-            .is_some_and(|consumer| !consumer.is_empty())
-        {
-            Pace::Behind
-        } else {
-            Pace::Live
+        match &self.consumer {
+            Some(consumer) if !consumer.is_empty() => Pace::Behind,
+            _ => Pace::Live,
         }
     }
 }

@@ -1,26 +1,26 @@
 //! Taps that write down what passes through them.
 
-use std::convert::Infallible;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use ads1292::{ChipConfig, ChipModel, FRAME_BYTES};
-use ecg_chain::ClockRelation;
+use ads1292::{Ads1292, ChipConfig, ChipModel, FRAME_BYTES};
+use embedded_hal::delay::DelayNs;
 use embedded_hal::digital::{ErrorType as PinErrorType, OutputPin};
 use embedded_hal::spi::{ErrorType as SpiErrorType, Operation, SpiDevice};
 
 use super::clock::Clock;
 use super::drdy::{DataReady, DrdyEdge, EdgeNumbers, WaitError};
 use super::error::AcquisitionError;
+use super::source::Session;
 use super::trace::{Compression, ControlPin, SpiOperation, TraceError, TraceHeader, TraceWriter};
 
 /// Where trace bytes go.
 type Sink = Box<dyn Write + Send>;
 
-/// Receives what the taps see. Clones share one trace; before [`Self::begin`] and after
-/// [`Self::finish`] what they see is dropped. A tap without a recorder only passes on.
+/// Receives what the taps see; a new one (the default) writes nothing yet. Clones share one trace;
+/// before [`Self::begin`] and after [`Self::finish`] what they see is dropped. A tap without a recorder only passes on.
 #[derive(Clone, Default)]
 pub struct Recorder {
     trace: Arc<Mutex<Option<OpenTrace>>>,
@@ -31,19 +31,6 @@ struct OpenTrace {
     path: PathBuf,
 }
 
-/// What a trace's header says beyond the chip's set-up.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Session {
-    /// The start on both clocks.
-    pub start: ClockRelation,
-    /// Whether conversions are started by the START pin.
-    pub start_by_pin: bool,
-    /// Names of the leads, empty where unknown.
-    pub leads: [String; 2],
-    /// Free text: source, attribution, licence.
-    pub description: String,
-}
-
 impl std::fmt::Debug for Recorder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let path = self.lock().as_ref().map(|trace| trace.path.clone());
@@ -52,12 +39,6 @@ impl std::fmt::Debug for Recorder {
 }
 
 impl Recorder {
-    /// A recorder that writes nothing yet.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
     /// Starts the trace, to be called before the chip is set up. `path` is named in errors.
     ///
     /// # Errors
@@ -76,19 +57,12 @@ impl Recorder {
             gain: config.channels.map(|channel| channel.gain().factor()),
             vref_uv: config.reference.microvolts(),
             registers: config.image(model),
-            wall_start: session.start.wall,
-            monotonic_start: session.start.monotonic,
-            start_by_pin: session.start_by_pin,
-            leads: session.leads.clone(),
-            description: session.description.clone(),
+            session: session.clone(),
         };
-        match TraceWriter::create(sink, &header, compression) {
-            Ok(writer) => {
-                *self.lock() = Some(OpenTrace { writer, path });
-                Ok(())
-            }
-            Err(source) => Err(AcquisitionError::Trace { path, source }),
-        }
+        let writer = TraceWriter::create(sink, &header, compression)
+            .map_err(AcquisitionError::trace(&path))?;
+        *self.lock() = Some(OpenTrace { writer, path });
+        Ok(())
     }
 
     /// Ends the trace and returns its length in bytes before compression; 0 if none was begun. A
@@ -100,10 +74,8 @@ impl Recorder {
         let Some(OpenTrace { writer, path }) = self.lock().take() else {
             return Ok(0);
         };
-        writer
-            .finish()
-            .map(|(_, bytes)| bytes)
-            .map_err(|source| AcquisitionError::Trace { path, source })
+        let (_, bytes) = writer.finish().map_err(AcquisitionError::trace(&path))?;
+        Ok(bytes)
     }
 
     fn record(
@@ -112,10 +84,7 @@ impl Recorder {
     ) -> Result<(), AcquisitionError> {
         match &mut *self.lock() {
             None => Ok(()),
-            Some(trace) => write(&mut trace.writer).map_err(|source| AcquisitionError::Trace {
-                path: trace.path.clone(),
-                source,
-            }),
+            Some(trace) => write(&mut trace.writer).map_err(AcquisitionError::trace(&trace.path)),
         }
     }
 
@@ -123,6 +92,47 @@ impl Recorder {
     fn lock(&self) -> MutexGuard<'_, Option<OpenTrace>> {
         self.trace.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The driver over wires of which everything is recorded.
+pub type RecordedDriver<SPI, PIN, DELAY, CLOCK> =
+    Ads1292<RecordingSpi<SPI, CLOCK>, RecordingPin<PIN, CLOCK>, RecordingPin<PIN, CLOCK>, DELAY>;
+
+/// The driver and the DRDY line over these wires, tapped where there is a recorder. A pin that is not
+/// there is tied in hardware.
+pub(super) fn recorded<SPI, PIN, DELAY, DRDY, CLOCK>(
+    spi: SPI,
+    [start, reset]: [Option<PIN>; 2],
+    delay: DELAY,
+    drdy: DRDY,
+    clock: &CLOCK,
+    recorder: Option<&Recorder>,
+) -> (RecordedDriver<SPI, PIN, DELAY, CLOCK>, RecordingDrdy<DRDY>)
+where
+    SPI: SpiDevice<Error: Into<AcquisitionError>>,
+    PIN: OutputPin,
+    DELAY: DelayNs,
+    CLOCK: Clock + Clone,
+{
+    let recorder = recorder.cloned();
+    let pin = |inner, which| RecordingPin {
+        inner,
+        which,
+        clock: clock.clone(),
+        recorder: recorder.clone(),
+    };
+    let (start, reset) = (pin(start, ControlPin::Start), pin(reset, ControlPin::Reset));
+    let spi = RecordingSpi {
+        inner: spi,
+        clock: clock.clone(),
+        recorder: recorder.clone(),
+        sent: Vec::with_capacity(FRAME_BYTES),
+    };
+    let drdy = RecordingDrdy {
+        inner: drdy,
+        recorder,
+    };
+    (Ads1292::new(spi, start, reset, delay), drdy)
 }
 
 /// An SPI device whose transactions are recorded.
@@ -135,26 +145,13 @@ pub struct RecordingSpi<SPI, CLOCK> {
     sent: Vec<u8>,
 }
 
-impl<SPI, CLOCK> RecordingSpi<SPI, CLOCK> {
-    /// Taps `inner` where there is a recorder.
-    pub fn new(inner: SPI, clock: CLOCK, recorder: Option<Recorder>) -> Self {
-        Self {
-            inner,
-            clock,
-            recorder,
-            sent: Vec::with_capacity(FRAME_BYTES),
-        }
-    }
-}
-
 impl<SPI, CLOCK> SpiErrorType for RecordingSpi<SPI, CLOCK> {
     type Error = AcquisitionError;
 }
 
 impl<SPI, CLOCK> SpiDevice for RecordingSpi<SPI, CLOCK>
 where
-    SPI: SpiDevice,
-    SPI::Error: Into<AcquisitionError>,
+    SPI: SpiDevice<Error: Into<AcquisitionError>>,
     CLOCK: Clock,
 {
     fn transaction(
@@ -174,17 +171,15 @@ where
         self.inner.transaction(operations).map_err(Into::into)?;
         let mut sent = self.sent.as_slice();
         let recorded = operations.iter().filter_map(|operation| {
-            Some(match operation {
-                Operation::Read(read) => SpiOperation { written: &[], read },
-                Operation::Write(written) => SpiOperation { written, read: &[] },
-                Operation::Transfer(read, written) => SpiOperation { written, read },
-                Operation::TransferInPlace(read) => {
-                    let (written, rest) = sent.split_at_checked(read.len())?;
-                    sent = rest;
-                    SpiOperation { written, read }
-                }
+            let mut said = SpiOperation::of(operation);
+            match operation {
                 Operation::DelayNs(_) => return None,
-            })
+                Operation::TransferInPlace(_) => {
+                    (said.written, sent) = sent.split_at_checked(said.read.len())?;
+                }
+                _ => {}
+            }
+            Some(said)
         });
         recorder.record(|writer| writer.transaction(time, recorded))
     }
@@ -197,13 +192,6 @@ pub struct RecordingDrdy<DRDY> {
     recorder: Option<Recorder>,
 }
 
-impl<DRDY> RecordingDrdy<DRDY> {
-    /// Taps `inner` where there is a recorder.
-    pub fn new(inner: DRDY, recorder: Option<Recorder>) -> Self {
-        Self { inner, recorder }
-    }
-}
-
 impl<DRDY: DataReady> DataReady for RecordingDrdy<DRDY> {
     fn wait(&mut self, timeout: Duration) -> Result<DrdyEdge, WaitError> {
         let result = self.inner.wait(timeout);
@@ -212,8 +200,7 @@ impl<DRDY: DataReady> DataReady for RecordingDrdy<DRDY> {
                 Ok(edge) => recorder.record(|writer| writer.edge(*edge)),
                 Err(WaitError::Timeout(time)) => recorder.record(|writer| writer.timeout(*time)),
                 Err(WaitError::Inspection | WaitError::Failed(_)) => Ok(()),
-            }
-            .map_err(WaitError::Failed)?;
+            }?;
         }
         result
     }
@@ -243,27 +230,10 @@ impl<DRDY: DataReady> DataReady for RecordingDrdy<DRDY> {
 /// nothing happens and nothing is recorded.
 #[derive(Debug)]
 pub struct RecordingPin<PIN, CLOCK> {
-    inner: Option<PIN>,
-    which: ControlPin,
-    clock: CLOCK,
-    recorder: Option<Recorder>,
-}
-
-impl<PIN, CLOCK> RecordingPin<PIN, CLOCK> {
-    /// Taps `inner` where there is a recorder.
-    pub fn new(
-        inner: Option<PIN>,
-        which: ControlPin,
-        clock: CLOCK,
-        recorder: Option<Recorder>,
-    ) -> Self {
-        Self {
-            inner,
-            which,
-            clock,
-            recorder,
-        }
-    }
+    pub(super) inner: Option<PIN>,
+    pub(super) which: ControlPin,
+    pub(super) clock: CLOCK,
+    pub(super) recorder: Option<Recorder>,
 }
 
 /// Why a pin could not be driven.
@@ -274,12 +244,6 @@ pub struct PinError(String);
 impl embedded_hal::digital::Error for PinError {
     fn kind(&self) -> embedded_hal::digital::ErrorKind {
         embedded_hal::digital::ErrorKind::Other
-    }
-}
-
-impl From<Infallible> for PinError {
-    fn from(never: Infallible) -> Self {
-        match never {}
     }
 }
 

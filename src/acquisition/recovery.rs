@@ -77,19 +77,12 @@ pub(super) enum Action {
     },
 }
 
-/// An event worth telling: its kind and sentence.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Report {
-    pub(super) kind: &'static str,
-    pub(super) detail: String,
-}
-
 /// Where the acquisition stands with its chip.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Recovery {
-    policy: RecoveryPolicy,
-    /// What is wrong, since when.
-    trouble: Option<Trouble>,
+    pub(super) policy: RecoveryPolicy,
+    /// The event with which something began to be wrong.
+    trouble: Option<Event>,
     /// Set-ups tried since the trouble began, and those of them that succeeded.
     restarts: u32,
     set_ups: u32,
@@ -107,34 +100,7 @@ pub(super) struct Recovery {
     inspect_at: Option<MonotonicNs>,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Trouble {
-    kind: &'static str,
-    sample: u64,
-    time: MonotonicNs,
-}
-
 impl Recovery {
-    pub(super) fn new(policy: RecoveryPolicy) -> Self {
-        Self {
-            policy,
-            trouble: None,
-            restarts: 0,
-            set_ups: 0,
-            delivered: false,
-            due: None,
-            last: String::new(),
-            reported: String::new(),
-            good: 0,
-            good_since: (0, MonotonicNs(0)),
-            inspect_at: None,
-        }
-    }
-
-    pub(super) fn set_policy(&mut self, policy: RecoveryPolicy) {
-        self.policy = policy;
-    }
-
     /// Whether something is wrong with the chip.
     pub(super) const fn in_trouble(&self) -> bool {
         self.trouble.is_some()
@@ -177,14 +143,14 @@ impl Recovery {
             Some(found) if found != why => format!("{why}; {found}"),
             _ => why.to_owned(),
         };
-        self.trouble = Some(Trouble { kind, sample, time });
-        Event {
+        let begins = Event {
             sample,
             time,
             kind,
             detail,
             episode: Episode::Begins { subject: CHIP },
-        }
+        };
+        self.trouble.insert(begins).clone()
     }
 
     /// The chip must be set up again: at once the first time, then after growing pauses.
@@ -196,10 +162,10 @@ impl Recovery {
         });
     }
 
-    /// The chip is set up; the report, if it is worth one. The first set-up is, and one after which
-    /// frames had come; while none come only the second, fourth, eighth and so on are, because a chip
-    /// may be silent for days.
-    pub(super) fn set_up_succeeded(&mut self) -> Option<Report> {
+    /// The chip is set up, the next sample to come at `at`; the event, if it is worth one. The first
+    /// set-up is, and one after which frames had come; while none come only the second, fourth, eighth
+    /// and so on are, because a chip may be silent for days.
+    pub(super) fn set_up_succeeded(&mut self, (sample, time): (u64, MonotonicNs)) -> Option<Event> {
         self.due = None;
         self.set_ups += 1;
         let delivered = std::mem::take(&mut self.delivered);
@@ -208,31 +174,30 @@ impl Recovery {
                 1 => String::new(),
                 more => format!(", {more} times by now"),
             };
-            Report {
-                kind: CHIP_RESTARTED,
-                detail: format!("{}; the chip was set up again{again}", self.last),
-            }
+            let detail = format!("{}; the chip was set up again{again}", self.last);
+            Event::momentary(sample, time, CHIP_RESTARTED, detail)
         })
     }
 
-    /// The set-up failed and is tried again; the report, if it is worth one. The same failure again is
+    /// The set-up failed and is tried again; the event, if it is worth one. The same failure again is
     /// not, and others are at growing distances: a wire that floats fails differently each time.
-    pub(super) fn set_up_failed(&mut self, why: String) -> Option<Report> {
+    pub(super) fn set_up_failed(
+        &mut self,
+        (sample, time): (u64, MonotonicNs),
+        why: String,
+    ) -> Option<Event> {
         self.request_set_up(why.clone());
         let failures = self.restarts - self.set_ups;
         (why != self.reported && failures.is_power_of_two()).then(|| {
             self.reported.clone_from(&why);
-            Report {
-                kind: RESTART_FAILED,
-                detail: why,
-            }
+            Event::momentary(sample, time, RESTART_FAILED, why)
         })
     }
 
     /// Takes note of a good frame; the end of the trouble, once it is over.
     pub(super) fn good_frame(&mut self, at: (u64, MonotonicNs), right_rate: bool) -> Option<Event> {
         self.delivered = true;
-        let trouble = self.trouble?;
+        self.trouble.as_ref()?;
         if self.good == 0 {
             self.good_since = at;
         }
@@ -241,19 +206,19 @@ impl Recovery {
             return None;
         }
         let detail = self.summary();
-        self.trouble = None;
+        let began = self.trouble.take()?;
         (self.restarts, self.set_ups) = (0, 0);
         self.reported.clear();
         let (sample, time) = self.good_since;
         Some(Event {
             sample,
             time,
-            kind: trouble.kind,
+            kind: began.kind,
             detail,
             episode: Episode::Ends {
                 subject: CHIP,
-                began_sample: trouble.sample,
-                began: trouble.time,
+                began_sample: began.sample,
+                began: began.time,
             },
         })
     }

@@ -140,42 +140,30 @@ impl RingProducer {
     }
 
     fn drop_into_gap(&mut self, lost: &Acquired) {
-        let (first, end, time, cause) = match lost {
+        let gap = match lost {
             Acquired::Sample(sample) => {
                 self.gauge.0.overruns.fetch_add(1, Ordering::Relaxed);
-                (
-                    sample.index,
-                    sample.index + 1,
-                    sample.time,
-                    GapCause::Overrun,
-                )
+                Gap {
+                    first_missing_sample: sample.index,
+                    missing_samples: 1,
+                    time: sample.time,
+                    cause: GapCause::Overrun,
+                }
             }
-            Acquired::Gap(gap) => (
-                gap.first_missing_sample,
-                gap.first_missing_sample + gap.missing_samples,
-                gap.time,
-                gap.cause,
-            ),
+            Acquired::Gap(gap) => *gap,
             Acquired::Event(_) => {
                 self.gauge.0.events_lost.fetch_add(1, Ordering::Relaxed);
                 return;
             }
             Acquired::Idle => return,
         };
-        self.overflow = Some(match self.overflow {
-            None => Gap {
-                first_missing_sample: first,
-                missing_samples: end - first,
-                time,
-                cause,
-            },
-            // Whatever began it: most of it is missing because there was no room.
-            Some(gap) => Gap {
-                missing_samples: end.saturating_sub(gap.first_missing_sample),
-                cause: GapCause::Overrun,
-                ..gap
-            },
-        });
+        let end = gap.first_missing_sample + gap.missing_samples;
+        // Whatever began it: most of it is missing because there was no room.
+        self.overflow = Some(self.overflow.map_or(gap, |held| Gap {
+            missing_samples: end.saturating_sub(held.first_missing_sample),
+            cause: GapCause::Overrun,
+            ..held
+        }));
     }
 }
 

@@ -79,6 +79,19 @@ pub struct SourceInfo {
     pub edge_numbers: EdgeNumbers,
 }
 
+/// What is known of a session before it starts, beyond the chip's set-up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// The start on both clocks.
+    pub start: ClockRelation,
+    /// Whether conversions are started by the START pin.
+    pub start_by_pin: bool,
+    /// Names of the leads, empty where unknown.
+    pub leads: [String; 2],
+    /// Free text: source, attribution, licence.
+    pub description: String,
+}
+
 /// What a source hands out.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Acquired {

@@ -75,7 +75,7 @@ fn recorded(
 
 /// A recorder that has begun, and where its trace goes.
 pub(super) fn recording(config: &ChipConfig, session: &Session) -> (Recorder, Bytes) {
-    let (recorder, bytes) = (Recorder::new(), Bytes::default());
+    let (recorder, bytes) = (Recorder::default(), Bytes::default());
     let set_up = (ChipModel::Ads1292, config);
     let sink = Box::new(bytes.clone());
     recorder
@@ -355,7 +355,7 @@ fn an_unknown_chip_is_named_live_and_in_replay() {
     let error = replayed(&bytes).map(|_| ()).unwrap_err();
     assert_eq!(error.to_string(), live);
     assert!(
-        matches!(error, AcquisitionError::Chip(ads1292::Error::Id(_))),
+        matches!(&error, AcquisitionError::Chip(chip) if matches!(**chip, ads1292::Error::Id(_))),
         "{error:?}"
     );
 
@@ -425,7 +425,7 @@ fn a_record_goes_through_the_chip_into_a_trace_with_its_annotations() {
     let (mut from_gzip, _) = open_replay(&packed.trace_path).unwrap();
     assert!(drain(&mut from_gzip).unwrap() == all);
     assert_eq!(source.info().leads, ["MLII", "V1"]);
-    let description = &handle.header().description;
+    let description = &handle.header().session.description;
     assert!(
         description.starts_with("Simulated ADS1292 fed from WFDB record 119_20s, 2 s to 12 s, resampled from 360 Hz to 500 Hz.\nSeconds 60 to 80")
             && description.ends_with("\nMoody and Mark 2001"),
@@ -636,7 +636,7 @@ fn the_synthetic_heart_beats_at_its_rate() {
 #[test]
 fn a_tap_without_a_pin_records_nothing() {
     use embedded_hal::digital::OutputPin;
-    let recorder = Recorder::new();
+    let recorder = Recorder::default();
     let bytes = Bytes::default();
     let (config, session) = (ChipConfig::default(), session(false));
     let set_up = (ChipModel::Ads1292, &config);
@@ -650,12 +650,12 @@ fn a_tap_without_a_pin_records_nothing() {
             &session,
         )
         .unwrap();
-    let mut pin = RecordingPin::<ads1292::NoPin, _>::new(
-        None,
-        trace::ControlPin::Start,
-        SystemClock,
-        Some(recorder.clone()),
-    );
+    let mut pin = RecordingPin::<ads1292::NoPin, _> {
+        inner: None,
+        which: trace::ControlPin::Start,
+        clock: SystemClock,
+        recorder: Some(recorder.clone()),
+    };
     pin.set_high().unwrap();
     recorder.finish().unwrap();
     let mut reader = TraceReader::new(Cursor::new(bytes.0.lock().unwrap().clone())).unwrap();
@@ -675,7 +675,7 @@ fn missing_devices_are_named() {
         drdy_line: 24,
         start_line: None,
         reset_line: None,
-        gpio_abi: GpioChoice::Auto,
+        gpio_abi: None,
     };
     let open = |options: &LiveOptions| {
         open_live(

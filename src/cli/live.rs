@@ -20,8 +20,8 @@ use ecg_signal::{ChannelChoice, Mains};
 use super::failure::{Cause, Failure, other};
 use super::session::LoadedModel;
 use crate::acquisition::{
-    EdgeNumbers, FrameSource, GpioAbi, GpioChoice, LiveOptions, QueuedSource, Realtime,
-    RealtimeGranted, RecoveryPolicy, Session, SourceInfo, SystemClock,
+    EdgeNumbers, FrameSource, GpioAbi, LiveOptions, QueuedSource, Realtime, RealtimeGranted,
+    RecoveryPolicy, Session, SourceInfo, SystemClock,
 };
 use crate::config::{self, AcquisitionConfig, ChipExpected, Config, ExplainConfig, ModelConfig};
 use crate::service::SessionOptions;
@@ -37,9 +37,9 @@ pub(super) fn wiring(config: &Config) -> LiveOptions {
         start_line: device.start_line.0,
         reset_line: device.reset_line.0,
         gpio_abi: match device.gpio_abi {
-            config::GpioAbi::Auto => GpioChoice::Auto,
-            config::GpioAbi::V1 => GpioChoice::Only(GpioAbi::V1),
-            config::GpioAbi::V2 => GpioChoice::Only(GpioAbi::V2),
+            config::GpioAbi::Auto => None,
+            config::GpioAbi::V1 => Some(GpioAbi::V1),
+            config::GpioAbi::V2 => Some(GpioAbi::V2),
         },
     }
 }

@@ -53,7 +53,7 @@ struct Summary {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let config = Config::load(&arguments.config)?;
     let stop = stop_on_signals().map_err(|error| other("signal handlers", error))?;
-    let recorder = Recorder::new();
+    let recorder = Recorder::default();
     let chip = live::chip(&config.acquisition);
     let mut written = None;
     let source = open_live(

@@ -212,8 +212,9 @@ impl From<AcquisitionError> for Failure {
                 TraceError::Io(_) => Cause::Other,
                 _ => Cause::TraceDamaged,
             },
-            AcquisitionError::SetUp { .. } | AcquisitionError::Replay { .. } => Cause::TraceDamaged,
-            AcquisitionError::Chip(ChipError::Id(_)) => Cause::UnknownId,
+            AcquisitionError::Chip(error) if matches!(**error, ChipError::Id(_)) => {
+                Cause::UnknownId
+            }
             AcquisitionError::Device { .. }
             | AcquisitionError::Bus(_)
             | AcquisitionError::Chip(_)

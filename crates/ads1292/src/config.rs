@@ -68,7 +68,7 @@ impl Default for ChipConfig {
     }
 }
 
-/// A set-up that cannot be.
+/// A set-up that cannot be, or a register image that is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigError {
@@ -77,6 +77,8 @@ pub enum ConfigError {
         /// The part found.
         model: ChipModel,
     },
+    /// A register image is of another chip.
+    Id(IdError),
     /// A register image holds a byte the datasheet does not allow.
     Register(RegisterError),
     /// A register image uses the external reference, whose voltage no register tells.
@@ -90,6 +92,7 @@ impl fmt::Display for ConfigError {
                 f,
                 "respiration is set up, but the chip is an {model}, which has none (ADS1292R only)"
             ),
+            Self::Id(error) => error.fmt(f),
             Self::Register(error) => error.fmt(f),
             Self::ExternalReferenceUnknown => {
                 f.write_str("CONFIG2 selects the external reference; its voltage must be given")
@@ -99,6 +102,12 @@ impl fmt::Display for ConfigError {
 }
 
 impl core::error::Error for ConfigError {}
+
+impl From<IdError> for ConfigError {
+    fn from(error: IdError) -> Self {
+        Self::Id(error)
+    }
+}
 
 impl From<RegisterError> for ConfigError {
     fn from(error: RegisterError) -> Self {
@@ -211,59 +220,40 @@ impl ChipConfig {
     /// (lead-off status, levels of GPIO inputs) are ignored.
     ///
     /// # Errors
-    /// [`super::IdError`] wrapped in [`ImageError`] for an unknown part, [`ConfigError`] for bytes
-    /// the datasheet does not allow, or where the external reference is selected and
-    /// `external_reference_uv` is `None`.
+    /// [`ConfigError`] for an unknown part, for bytes the datasheet does not allow, or where the
+    /// external reference is selected and `external_reference_uv` is `None`.
     pub fn from_image(
         image: &RegisterImage,
         external_reference_uv: Option<u32>,
-    ) -> Result<(ChipModel, Self), ImageError> {
-        let [
-            id,
-            config1,
-            config2,
-            loff,
-            ch1,
-            ch2,
-            rld,
-            sense,
-            stat,
-            resp1,
-            resp2,
-            gpio,
-        ] = *image;
-        let model = ChipModel::from_id(id)?;
-        let config = || -> Result<Self, ConfigError> {
-            let config1 = Config1::decode(config1)?;
-            let config2 = Config2::decode(config2)?;
-            Ok(Self {
-                rate: config1.rate,
-                mode: config1.mode,
-                reference: match (config2.reference, external_reference_uv) {
-                    (ReferenceSource::Internal2V42, _) => Reference::Internal2V42,
-                    (ReferenceSource::Internal4V033, _) => Reference::Internal4V033,
-                    (ReferenceSource::External, Some(microvolts)) => {
-                        Reference::External { microvolts }
-                    }
-                    (ReferenceSource::External, None) => {
-                        return Err(ConfigError::ExternalReferenceUnknown);
-                    }
-                },
-                clock_output: config2.clock_output,
-                test_signal: config2.test_signal,
-                channels: [
-                    ChannelSettings::decode(Register::Ch1Set, ch1)?,
-                    ChannelSettings::decode(Register::Ch2Set, ch2)?,
-                ],
-                lead_off_comparators: config2.lead_off_comparators,
-                lead_off: Loff::decode(loff)?,
-                lead_off_sense: LeadOffSense::decode(sense)?,
-                right_leg: RightLegDrive::decode(rld)?,
-                clock_divider: LoffStat::decode(stat)?.clock_divider,
-                respiration: Respiration::decode(resp1, resp2)?,
-                gpio: Gpio::decode(gpio)?,
-            })
-        }()?;
+    ) -> Result<(ChipModel, Self), ConfigError> {
+        let byte = |register: Register| register.byte_in(image);
+        let model = ChipModel::from_id(byte(Register::Id))?;
+        let config1 = Config1::decode(byte(Register::Config1))?;
+        let config2 = Config2::decode(byte(Register::Config2))?;
+        let channel = |register| ChannelSettings::decode(register, byte(register));
+        let reference = match (config2.reference, external_reference_uv) {
+            (ReferenceSource::Internal2V42, _) => Reference::Internal2V42,
+            (ReferenceSource::Internal4V033, _) => Reference::Internal4V033,
+            (ReferenceSource::External, Some(microvolts)) => Reference::External { microvolts },
+            (ReferenceSource::External, None) => {
+                return Err(ConfigError::ExternalReferenceUnknown);
+            }
+        };
+        let config = Self {
+            rate: config1.rate,
+            mode: config1.mode,
+            reference,
+            clock_output: config2.clock_output,
+            test_signal: config2.test_signal,
+            channels: [channel(Register::Ch1Set)?, channel(Register::Ch2Set)?],
+            lead_off_comparators: config2.lead_off_comparators,
+            lead_off: Loff::decode(byte(Register::Loff))?,
+            lead_off_sense: LeadOffSense::decode(byte(Register::LoffSens))?,
+            right_leg: RightLegDrive::decode(byte(Register::RldSens))?,
+            clock_divider: LoffStat::decode(byte(Register::LoffStat))?.clock_divider,
+            respiration: Respiration::decode(byte(Register::Resp1), byte(Register::Resp2))?,
+            gpio: Gpio::decode(byte(Register::Gpio))?,
+        };
         config.check(model)?;
         Ok((model, config))
     }
@@ -286,39 +276,6 @@ impl ChipConfig {
             Register::Gpio => self.gpio.read_back_mask(),
             _ => 0xFF,
         }
-    }
-}
-
-/// A register image that is no set-up of a known part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ImageError {
-    /// The image is of another chip.
-    Id(IdError),
-    /// The image's bytes are no set-up.
-    Config(ConfigError),
-}
-
-impl fmt::Display for ImageError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Id(error) => error.fmt(f),
-            Self::Config(error) => error.fmt(f),
-        }
-    }
-}
-
-impl core::error::Error for ImageError {}
-
-impl From<IdError> for ImageError {
-    fn from(error: IdError) -> Self {
-        Self::Id(error)
-    }
-}
-
-impl From<ConfigError> for ImageError {
-    fn from(error: ConfigError) -> Self {
-        Self::Config(error)
     }
 }
 

@@ -50,6 +50,14 @@ pub enum StartControl {
     Pin,
 }
 
+impl StartControl {
+    /// By the START pin, or by opcode.
+    #[must_use]
+    pub const fn by_pin(by_pin: bool) -> Self {
+        if by_pin { Self::Pin } else { Self::Opcode }
+    }
+}
+
 /// An ADS1292 or ADS1292R on an SPI bus (mode 1, most significant bit first).
 ///
 /// Every byte of a command is followed by tSDECODE, the time the chip needs to decode it, inside
@@ -264,18 +272,8 @@ where
     pub fn inspect(&mut self) -> Result<Inspection, Error<SPI::Error>> {
         let (model, config) = self.set_up.ok_or(Error::NotInitialised)?;
         self.command(Opcode::StopReadDataContinuous)?;
-        let [opcode, count] = read_all();
         let mut image = [0; REGISTER_COUNT];
-        self.spi
-            .transaction(&mut [
-                Operation::Write(&[opcode]),
-                Operation::DelayNs(T_SDECODE_NS),
-                Operation::Write(&[count]),
-                Operation::DelayNs(T_SDECODE_NS),
-                Operation::TransferInPlace(&mut image),
-                Operation::DelayNs(T_SDECODE_NS),
-            ])
-            .map_err(Error::Spi)?;
+        self.register_command(read_all(), Operation::TransferInPlace(&mut image))?;
         self.command(Opcode::ReadDataContinuous)?;
         Ok(Inspection::judge(&image, model, &config))
     }
@@ -298,18 +296,9 @@ where
     /// # Errors
     /// [`Error::Spi`].
     pub fn read_register(&mut self, register: Register) -> Result<u8, Error<SPI::Error>> {
-        let [opcode, count] = read_one(register);
         let mut value = [0];
-        self.spi
-            .transaction(&mut [
-                Operation::Write(&[opcode]),
-                Operation::DelayNs(T_SDECODE_NS),
-                Operation::Write(&[count]),
-                Operation::DelayNs(T_SDECODE_NS),
-                Operation::TransferInPlace(&mut value),
-                Operation::DelayNs(T_SDECODE_NS),
-            ])
-            .map_err(Error::Spi)?;
+        let answer = Operation::TransferInPlace(&mut value);
+        self.register_command(read_one(register), answer)?;
         self.delay.delay_ns(T_CSH_NS);
         Ok(value[0])
     }
@@ -380,23 +369,31 @@ where
         self.command(Opcode::StopReadDataContinuous)
     }
 
-    fn write_register(
+    /// Sends the two bytes of a register command and then the registers, one way or the other.
+    fn register_command(
         &mut self,
-        config: &ChipConfig,
-        register: Register,
-        byte: u8,
+        [opcode, count]: [u8; 2],
+        registers: Operation<'_, u8>,
     ) -> Result<(), Error<SPI::Error>> {
-        let [opcode, count, value] = write_one(register, byte);
         self.spi
             .transaction(&mut [
                 Operation::Write(&[opcode]),
                 Operation::DelayNs(T_SDECODE_NS),
                 Operation::Write(&[count]),
                 Operation::DelayNs(T_SDECODE_NS),
-                Operation::Write(&[value]),
+                registers,
                 Operation::DelayNs(T_SDECODE_NS),
             ])
-            .map_err(Error::Spi)?;
+            .map_err(Error::Spi)
+    }
+
+    fn write_register(
+        &mut self,
+        config: &ChipConfig,
+        register: Register,
+        byte: u8,
+    ) -> Result<(), Error<SPI::Error>> {
+        self.register_command(write_one(register), Operation::Write(&[byte]))?;
         self.delay.delay_ns(T_CSH_NS);
         self.compare(config, register, byte)
     }

@@ -1,6 +1,5 @@
 //! What can go wrong between host and chip.
 
-use core::convert::Infallible;
 use core::fmt::{self, Write};
 
 use super::config::ConfigError;
@@ -45,39 +44,6 @@ pub enum Error<E: fmt::Debug> {
     },
     /// A command that needs a set-up chip came before [`super::Ads1292::initialise`].
     NotInitialised,
-}
-
-impl<E: fmt::Debug> Error<E> {
-    /// The error without the bus's type in it.
-    ///
-    /// # Errors
-    /// The bus's own error, where it is one.
-    pub fn without_spi(self) -> Result<Error<Infallible>, E> {
-        Ok(match self {
-            Self::Spi(error) => return Err(error),
-            Self::Pin { pin, detail } => Error::Pin { pin, detail },
-            Self::Id(error) => Error::Id(error),
-            Self::ReadBack {
-                register,
-                written,
-                read,
-            } => Error::ReadBack {
-                register,
-                written,
-                read,
-            },
-            Self::Config(error) => Error::Config(error),
-            Self::Frame(error) => Error::Frame(error),
-            Self::SyncLost {
-                consecutive_bad,
-                last,
-            } => Error::SyncLost {
-                consecutive_bad,
-                last,
-            },
-            Self::NotInitialised => Error::NotInitialised,
-        })
-    }
 }
 
 impl<E: fmt::Debug> fmt::Display for Error<E> {

@@ -5,6 +5,7 @@
 use core::fmt;
 
 use super::registers::LeadOff;
+use super::scale::{CODE_MAX, CODE_MIN};
 
 /// Length of a frame.
 pub const FRAME_BYTES: usize = 9;
@@ -106,23 +107,13 @@ impl Frame {
     pub fn to_bytes(self) -> [u8; FRAME_BYTES] {
         let lead_off = self.status.lead_off.bits();
         let [gpio1, gpio2] = self.status.gpio;
-        let [_, a0, a1, a2] = self.codes[0]
-            .clamp(CODE_RANGE.0, CODE_RANGE.1)
-            .to_be_bytes();
-        let [_, b0, b1, b2] = self.codes[1]
-            .clamp(CODE_RANGE.0, CODE_RANGE.1)
-            .to_be_bytes();
-        [
-            SYNC | lead_off >> 1,
-            lead_off << 7 | u8::from(gpio2) << 6 | u8::from(gpio1) << 5,
-            0,
-            a0,
-            a1,
-            a2,
-            b0,
-            b1,
-            b2,
-        ]
+        let mut bytes = [0; FRAME_BYTES];
+        bytes[0] = SYNC | lead_off >> 1;
+        bytes[1] = lead_off << 7 | u8::from(gpio2) << 6 | u8::from(gpio1) << 5;
+        for (place, code) in bytes[3..].chunks_exact_mut(3).zip(self.codes) {
+            place.copy_from_slice(&code.clamp(CODE_MIN, CODE_MAX).to_be_bytes()[1..]);
+        }
+        bytes
     }
 
     /// Input-referred microvolts of both channels, given [`super::ChipConfig::uv_per_code`].
@@ -135,8 +126,6 @@ impl Frame {
     }
 }
 
-const CODE_RANGE: (i32, i32) = (super::scale::CODE_MIN, super::scale::CODE_MAX);
-
 const fn sign_extend(high: u8, middle: u8, low: u8) -> i32 {
     i32::from_be_bytes([high, middle, low, 0]) >> 8
 }
@@ -144,6 +133,7 @@ const fn sign_extend(high: u8, middle: u8, low: u8) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registers::Electrode;
     use proptest::prelude::*;
 
     #[test]
@@ -161,10 +151,7 @@ mod tests {
                 [0xC4, 0x40, 0, 0xFF, 0xFF, 0xFF, 0, 0, 1],
                 Frame {
                     status: Status {
-                        lead_off: LeadOff {
-                            in2n: true,
-                            ..LeadOff::default()
-                        },
+                        lead_off: LeadOff::from_bits(Electrode::In2N.status_bit()),
                         gpio: [false, true],
                     },
                     codes: [-1, 1],
@@ -174,11 +161,9 @@ mod tests {
                 [0xC8, 0xA0, 0, 0, 0, 0, 0, 0, 0],
                 Frame {
                     status: Status {
-                        lead_off: LeadOff {
-                            rld: true,
-                            in1p: true,
-                            ..LeadOff::default()
-                        },
+                        lead_off: LeadOff::from_bits(
+                            Electrode::Rld.status_bit() | Electrode::In1P.status_bit(),
+                        ),
                         gpio: [true, false],
                     },
                     codes: [0, 0],
@@ -229,8 +214,8 @@ mod tests {
         fn frames_go_round(
             bits in 0_u8..32,
             gpio: [bool; 2],
-            a in super::super::scale::CODE_MIN..=super::super::scale::CODE_MAX,
-            b in super::super::scale::CODE_MIN..=super::super::scale::CODE_MAX,
+            a in CODE_MIN..=CODE_MAX,
+            b in CODE_MIN..=CODE_MAX,
         ) {
             let frame = Frame {
                 status: Status { lead_off: LeadOff::from_bits(bits), gpio },
@@ -244,7 +229,7 @@ mod tests {
         fn codes_beyond_24_bits_saturate(a: i32, b: i32) {
             let frame = Frame { status: Status::default(), codes: [a, b] };
             let back = Frame::parse(&frame.to_bytes()).unwrap();
-            prop_assert_eq!(back.codes, [a, b].map(|c| c.clamp(CODE_RANGE.0, CODE_RANGE.1)));
+            prop_assert_eq!(back.codes, [a, b].map(|c| c.clamp(CODE_MIN, CODE_MAX)));
         }
     }
 }

@@ -94,6 +94,7 @@ pub fn frame_ns(sclk_hz: u32) -> u64 {
     FRAME_BYTES as u64 * byte_ns(sclk_hz)
 }
 
-fn byte_ns(sclk_hz: u32) -> u64 {
+/// Time a byte takes on the bus.
+pub(super) fn byte_ns(sclk_hz: u32) -> u64 {
     8_000_000_000 / u64::from(sclk_hz.max(1))
 }

@@ -40,7 +40,7 @@ pub mod timing;
 #[cfg(test)]
 mod tests;
 
-pub use config::{ChipConfig, ConfigError, ImageError};
+pub use config::{ChipConfig, ConfigError};
 pub use driver::{Ads1292, NoPin, StartControl};
 pub use error::{Detail, Error};
 pub use frame::{FRAME_BYTES, Frame, FrameError, Status};

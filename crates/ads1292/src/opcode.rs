@@ -99,9 +99,9 @@ pub(super) const fn read_all() -> [u8; 2] {
     [Opcode::ReadRegisters(0).byte(), last]
 }
 
-/// The three bytes that write one register.
-pub(super) const fn write_one(register: Register, value: u8) -> [u8; 3] {
-    [Opcode::WriteRegisters(register.address()).byte(), 0, value]
+/// The two command bytes that write one register.
+pub(super) const fn write_one(register: Register) -> [u8; 2] {
+    [Opcode::WriteRegisters(register.address()).byte(), 0]
 }
 
 #[cfg(test)]

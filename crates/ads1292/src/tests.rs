@@ -6,11 +6,11 @@ mod signals;
 
 use super::simulator::{
     BoardOptions, DrdyWaitError, SampleSource, SampleTime, SimulatedBoard, SimulatedDelay,
-    SimulatedDrdy, SimulatedResetPin, SimulatedSpi, SimulatedStartPin,
+    SimulatedDrdy, SimulatedPin, SimulatedSpi,
 };
 use super::*;
 
-type Driver = Ads1292<SimulatedSpi, SimulatedStartPin, SimulatedResetPin, SimulatedDelay>;
+type Driver = Ads1292<SimulatedSpi, SimulatedPin, SimulatedPin, SimulatedDelay>;
 
 /// Longer than any conversion takes to come.
 const TIMEOUT_NS: u64 = 50_000_000;

@@ -5,7 +5,7 @@ use super::config::{ChainConfig, ChannelChoice};
 use super::detector::{Detection, History, REFRACTORY_SAMPLES};
 use super::event::{ChainEvent, CutBeat, LARGEST_LABEL_DELAY_S};
 use super::quality::SignalQuality;
-use super::rate::SampleRate;
+use super::rate::{SampleRate, whole};
 use super::rr::RrHistory;
 use super::template::RunningTemplate;
 use super::{CHAIN_RATE_HZ, CHANNEL_COUNT, R_INDEX, WINDOW_SAMPLES};
@@ -52,11 +52,6 @@ pub(super) struct BeatKeeper {
 }
 
 impl BeatKeeper {
-    #[allow(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "rates are between 100 and 10,000 Hz"
-    )]
     pub(super) fn new(config: &ChainConfig) -> Self {
         let rate = config.rate;
         let active = match config.channel {
@@ -68,12 +63,12 @@ impl BeatKeeper {
             may_switch: config.channel == ChannelChoice::Auto && config.channel_count > 1,
             active,
             qualities: [SignalQuality::Good; CHANNEL_COUNT],
-            return_after_samples: (RETURN_AFTER_S * rate.hz()) as u64,
+            return_after_samples: whole(RETURN_AFTER_S * rate.hz()),
             first_no_worse_since: None,
             rr: RrHistory::new(),
             templates: std::array::from_fn(|_| RunningTemplate::new()),
             spare: None,
-            latest_report_samples: (LARGEST_LABEL_DELAY_S * rate.hz()) as u64,
+            latest_report_samples: whole(LARGEST_LABEL_DELAY_S * rate.hz()),
             last_r: None,
         }
     }
@@ -151,9 +146,14 @@ impl BeatKeeper {
         }
     }
 
+    /// Input index nearest the R peak.
+    fn r_sample(&self, newest: u64, cut: &Cut) -> u64 {
+        whole((cut.r_s * self.rate.hz()).round()).min(newest)
+    }
+
     /// Report a beat of the active channel unless it was already, or is too late.
     fn report(&mut self, newest: u64, cut: &Cut, sink: &mut impl FnMut(ChainEvent)) {
-        let r_sample = nearest(cut.r_s * self.rate.hz()).min(newest);
+        let r_sample = self.r_sample(newest, cut);
         // A beat may stand a little earlier or later in the other channel.
         let is_new = self
             .last_r
@@ -177,7 +177,7 @@ impl BeatKeeper {
     }
 
     fn emit(&mut self, newest: u64, cut: &Cut, sink: &mut impl FnMut(ChainEvent)) {
-        let r_sample = nearest(cut.r_s * self.rate.hz()).min(newest);
+        let r_sample = self.r_sample(newest, cut);
         self.last_r = Some(cut.r);
         let template = &mut self.templates[cut.channel];
         let template_uv = template.get();
@@ -229,15 +229,6 @@ fn badness(quality: SignalQuality) -> u8 {
         SignalQuality::Noisy | SignalQuality::Clipped => 1,
         SignalQuality::Flat | SignalQuality::LeadOff => UNUSABLE,
     }
-}
-
-#[allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "sample indices are positive and below 2^53"
-)]
-fn nearest(index: f64) -> u64 {
-    index.round().max(0.0) as u64
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use super::error::SignalError;
 use super::event::{ChainEvent, Sample};
 use super::known::KnownBeats;
 use super::quality::SignalQuality;
+use super::rate::whole;
 use super::resample::Kernel;
 
 /// A gap up to this long is bridged by a straight line, seconds: a single lost conversion must not
@@ -33,11 +34,6 @@ impl Chain {
     ///
     /// # Errors
     /// [`SignalError::ChannelCount`], [`SignalError::Channel`].
-    #[allow(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "rates are between 100 and 10,000 Hz"
-    )]
     pub fn new(config: &ChainConfig) -> Result<Self, SignalError> {
         let channels = config.channel_count;
         if !(1..=CHANNEL_COUNT).contains(&channels) {
@@ -73,7 +69,7 @@ impl Chain {
                 }
             },
             fused: config.channel == ChannelChoice::Auto,
-            longest_bridge_samples: (LONGEST_BRIDGED_GAP_S * config.rate.hz()) as u64,
+            longest_bridge_samples: whole(LONGEST_BRIDGED_GAP_S * config.rate.hz()),
             newest: None,
         })
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::conditioner::Conditioner;
 use super::detector::{Detection, Detector, DetectorWeights, History};
 use super::monitor::Monitor;
+use super::rate::whole;
 use super::resample::Kernel;
 use super::{Mains, SampleRate, SignalQuality};
 
@@ -28,19 +29,14 @@ pub(super) struct Channel {
     detector: Detector,
     monitor: Monitor,
     /// Input samples in a row that contradict the state of the electrode.
-    contrary_samples: u32,
-    off_after_samples: u32,
-    on_after_samples: u32,
+    contrary_samples: u64,
+    off_after_samples: u64,
+    on_after_samples: u64,
     /// The last value fit to stand in for one that is not; `None` since a start.
     last_uv: Option<f32>,
 }
 
 impl Channel {
-    #[allow(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "rates are between 100 and 10,000 Hz"
-    )]
     pub(super) fn new(
         rate: SampleRate,
         kernel: Arc<Kernel>,
@@ -48,7 +44,7 @@ impl Channel {
         full_scale_uv: Option<f32>,
         weights: DetectorWeights,
     ) -> Self {
-        let samples = |seconds: f64| (seconds * rate.hz()).ceil() as u32;
+        let samples = |seconds: f64| whole((seconds * rate.hz()).ceil());
         Self {
             conditioner: Conditioner::with_kernel(kernel, mains),
             detector: Detector::new(weights),
@@ -71,7 +67,7 @@ impl Channel {
 
     /// Whether there may be beats in it.
     fn is_usable(&self) -> bool {
-        !matches!(self.quality(), SignalQuality::Flat | SignalQuality::LeadOff)
+        self.quality().is_usable()
     }
 
     /// Another channel had a beat with its R peak `age` conditioned samples ago.

@@ -4,6 +4,7 @@ use thiserror::Error;
 
 /// A configuration the chain cannot run with.
 #[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
 pub enum SignalError {
     /// The sample rate is outside the supported range; resample or drop the recording.
     #[error("sample rate: found {found_hz} Hz, expected {minimum_hz} to {maximum_hz} Hz")]

@@ -28,11 +28,7 @@ impl SampleRate {
     /// # Errors
     /// [`SignalError::Rate`] if it is not between [`Self::MINIMUM_HZ`] and [`Self::MAXIMUM_HZ`].
     pub fn new(numerator: u32, denominator: u32) -> Result<Self, SignalError> {
-        let rate_error = || SignalError::Rate {
-            found_hz: f64::from(numerator) / f64::from(denominator),
-            minimum_hz: Self::MINIMUM_HZ,
-            maximum_hz: Self::MAXIMUM_HZ,
-        };
+        let rate_error = || Self::error(f64::from(numerator) / f64::from(denominator));
         let scaled = |hz: u32| u64::from(hz) * u64::from(denominator);
         let allowed = scaled(Self::MINIMUM_HZ)..=scaled(Self::MAXIMUM_HZ);
         if denominator == 0 || !allowed.contains(&u64::from(numerator)) {
@@ -52,18 +48,20 @@ impl SampleRate {
     /// # Errors
     /// [`SignalError::Rate`] if it is not between [`Self::MINIMUM_HZ`] and [`Self::MAXIMUM_HZ`].
     pub fn from_hz(hz: f64) -> Result<Self, SignalError> {
-        let rate_error = || SignalError::Rate {
-            found_hz: hz,
-            minimum_hz: Self::MINIMUM_HZ,
-            maximum_hz: Self::MAXIMUM_HZ,
-        };
         if !(f64::from(Self::MINIMUM_HZ)..=f64::from(Self::MAXIMUM_HZ)).contains(&hz) {
-            return Err(rate_error());
+            return Err(Self::error(hz));
         }
         let (numerator, denominator) = best_fraction(hz, Self::LARGEST_DENOMINATOR);
-        let numerator = u32::try_from(numerator).map_err(|_| rate_error())?;
-        let denominator = u32::try_from(denominator).map_err(|_| rate_error())?;
-        Self::new(numerator, denominator)
+        let narrow = |n: u64| u32::try_from(n).map_err(|_| Self::error(hz));
+        Self::new(narrow(numerator)?, narrow(denominator)?)
+    }
+
+    fn error(found_hz: f64) -> SignalError {
+        SignalError::Rate {
+            found_hz,
+            minimum_hz: Self::MINIMUM_HZ,
+            maximum_hz: Self::MAXIMUM_HZ,
+        }
     }
 
     /// The numerator of the fraction in lowest terms.
@@ -95,18 +93,13 @@ impl SampleRate {
 }
 
 /// The last convergent of `value`'s continued fraction with a denominator up to `largest`.
-#[allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "each quotient is checked to be below 2^32 and is never negative"
-)]
 fn best_fraction(value: f64, largest: u64) -> (u64, u64) {
     const NEGLIGIBLE: f64 = 1e-9;
-    let (mut previous, mut current) = ((1, 0), (value.floor() as u64, 1));
+    let (mut previous, mut current) = ((1, 0), (whole(value), 1));
     let mut rest = value - value.floor();
     while rest > NEGLIGIBLE {
         let reciprocal = 1.0 / rest;
-        let quotient = reciprocal.floor() as u64;
+        let quotient = whole(reciprocal);
         let next = (
             quotient * current.0 + previous.0,
             quotient * current.1 + previous.1,
@@ -122,6 +115,16 @@ fn best_fraction(value: f64, largest: u64) -> (u64, u64) {
         rest = reciprocal - reciprocal.floor();
     }
     current
+}
+
+/// The whole part of a number below 2^53; 0 of a negative one.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "said of the number"
+)]
+pub(super) fn whole(value: f64) -> u64 {
+    value as u64
 }
 
 pub(super) fn gcd(a: u64, b: u64) -> u64 {

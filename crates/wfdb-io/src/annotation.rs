@@ -55,14 +55,12 @@ impl AnnotationFile {
     pub fn note(&self) -> Option<String> {
         let left_out = (self.before_start > 0)
             .then(|| format!("{} before the record's start left out", self.before_start));
-        match (self.problem, left_out) {
-            (None, left_out) => left_out,
-            (Some(problem), None) => Some(format!("{problem}; {} read", self.annotations.len())),
-            (Some(problem), Some(left_out)) => Some(format!(
-                "{problem}; {} read, {left_out}",
-                self.annotations.len()
-            )),
-        }
+        let read = self.annotations.len();
+        let problem = self
+            .problem
+            .map(|problem| format!("{problem}; {read} read"));
+        let notes: Vec<String> = problem.into_iter().chain(left_out).collect();
+        (!notes.is_empty()).then(|| notes.join(", "))
     }
 }
 

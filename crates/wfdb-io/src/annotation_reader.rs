@@ -20,7 +20,7 @@ const LAST_SAMPLE: i64 = 1 << 53;
 /// [`WfdbError::Io`], also for what is no regular file and for one over 16 MiB.
 pub fn read_annotations(path: &Path) -> Result<AnnotationFile, WfdbError> {
     let bytes = ecg_files::read_regular(path, MOST_BYTES);
-    let bytes = bytes.map_err(|source| WfdbError::io(path, source))?;
+    let bytes = bytes.map_err(WfdbError::io(path))?;
     Ok(parse_annotations(&bytes))
 }
 

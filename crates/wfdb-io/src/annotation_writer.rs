@@ -16,7 +16,7 @@ pub fn write_annotations(
     resolution_hz: Option<f64>,
 ) -> Result<(), WfdbError> {
     let bytes = encode_annotations(annotations, resolution_hz, path)?;
-    ecg_files::write_whole(path, bytes).map_err(|source| WfdbError::io(path, source))
+    ecg_files::write_whole(path, bytes).map_err(WfdbError::io(path))
 }
 
 /// The bytes of an annotation file; `path` is named in errors.
@@ -54,17 +54,11 @@ pub fn encode_annotations(
             push_skips(&mut bytes, step);
             step = 0;
         }
-        push_word(
-            &mut bytes,
-            annotation.code.number().into(),
-            u16::try_from(step).unwrap_or(0),
-        );
+        let code = annotation.code.number().into();
+        push_word(&mut bytes, code, u16::try_from(step).unwrap_or(0));
         if annotation.subtype != 0 {
-            push_word(
-                &mut bytes,
-                pseudo::SUB,
-                i16::from(annotation.subtype).cast_unsigned(),
-            );
+            let subtype = i16::from(annotation.subtype).cast_unsigned();
+            push_word(&mut bytes, pseudo::SUB, subtype);
         }
         if annotation.chan != chan {
             chan = annotation.chan;

@@ -1,10 +1,12 @@
 //! What can be wrong with a record.
 
+use std::fmt::Display;
 use std::io;
 use std::path::{Path, PathBuf};
 
 /// Why a record or an annotation file could not be read or written.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum WfdbError {
     /// The operating system refused a file; the caller can check path and permissions.
     #[error("{path}: {source}")]
@@ -95,10 +97,38 @@ pub enum WfdbError {
 }
 
 impl WfdbError {
-    pub(super) fn io(path: &Path, source: io::Error) -> Self {
-        Self::Io {
+    /// Why the file at `path` cannot be used.
+    pub(super) fn io(path: &Path) -> impl Fn(io::Error) -> Self {
+        |source| Self::Io {
             path: path.to_owned(),
             source,
+        }
+    }
+
+    /// Refuses a slice that is no frame of so many signals.
+    pub(super) fn check_frame(frame: &[i32], signals: usize) -> Result<(), Self> {
+        if frame.len() == signals {
+            return Ok(());
+        }
+        Err(Self::FrameLength {
+            expected: signals,
+            found: frame.len(),
+        })
+    }
+
+    /// What a header line holds that cannot be.
+    pub(super) fn header(
+        (path, line): (&Path, usize),
+        field: &'static str,
+        found: impl Display,
+        expected: impl Display,
+    ) -> Self {
+        Self::Header {
+            path: path.to_owned(),
+            line,
+            field,
+            found: found.to_string(),
+            expected: expected.to_string(),
         }
     }
 }

@@ -7,25 +7,25 @@ pub const MISSING_SAMPLE: i32 = i32::MIN;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SignalFormat {
     /// First differences of 8 bits. Read only: it cannot follow a fast signal.
-    F8,
+    F8 = 8,
     /// 16 bits, two's complement, low byte first.
-    F16,
+    F16 = 16,
     /// 24 bits, two's complement, low byte first.
-    F24,
+    F24 = 24,
     /// 32 bits, two's complement, low byte first.
-    F32,
+    F32 = 32,
     /// 16 bits, two's complement, high byte first.
-    F61,
+    F61 = 61,
     /// 8 bits, offset binary (0 is -128).
-    F80,
+    F80 = 80,
     /// 16 bits, offset binary (0 is -32768), low byte first.
-    F160,
+    F160 = 160,
     /// Two 12-bit samples, two's complement, in three bytes.
-    F212,
+    F212 = 212,
     /// Three 10-bit samples, two's complement, in two pairs of bytes.
-    F310,
+    F310 = 310,
     /// Three 10-bit samples, two's complement, in four bytes.
-    F311,
+    F311 = 311,
 }
 
 impl SignalFormat {
@@ -46,18 +46,7 @@ impl SignalFormat {
     /// The number in the header.
     #[must_use]
     pub const fn number(self) -> u16 {
-        match self {
-            Self::F8 => 8,
-            Self::F16 => 16,
-            Self::F24 => 24,
-            Self::F32 => 32,
-            Self::F61 => 61,
-            Self::F80 => 80,
-            Self::F160 => 160,
-            Self::F212 => 212,
-            Self::F310 => 310,
-            Self::F311 => 311,
-        }
+        self as u16
     }
 
     /// The format with this number in the header, if it is one of [`Self::ALL`].
@@ -108,25 +97,16 @@ impl SignalFormat {
     pub(super) fn decode(self, bytes: &[u8], samples: &mut Vec<i32>) {
         match self {
             Self::F8 => samples.extend(bytes.iter().map(|&byte| i32::from(byte.cast_signed()))),
-            Self::F16 => samples.extend(words(bytes).map(|w| i32::from(i16::from_le_bytes(w)))),
-            Self::F61 => samples.extend(words(bytes).map(|w| i32::from(i16::from_be_bytes(w)))),
+            Self::F16 => samples.extend(chunks(bytes).map(|w| i32::from(i16::from_le_bytes(w)))),
+            Self::F61 => samples.extend(chunks(bytes).map(|w| i32::from(i16::from_be_bytes(w)))),
             Self::F160 => {
-                samples.extend(words(bytes).map(|w| i32::from(u16::from_le_bytes(w)) - 32_768));
+                samples.extend(chunks(bytes).map(|w| i32::from(u16::from_le_bytes(w)) - 32_768));
             }
-            Self::F24 => samples.extend(
-                bytes
-                    .as_chunks::<3>()
-                    .0
-                    .iter()
-                    .map(|&[a, b, c]| i32::from_le_bytes([0, a, b, c]) >> 8),
-            ),
-            Self::F32 => samples.extend(
-                bytes
-                    .as_chunks::<4>()
-                    .0
-                    .iter()
-                    .map(|&four| i32::from_le_bytes(four)),
-            ),
+            Self::F24 => {
+                samples
+                    .extend(chunks(bytes).map(|[a, b, c]| i32::from_le_bytes([0, a, b, c]) >> 8));
+            }
+            Self::F32 => samples.extend(chunks(bytes).map(i32::from_le_bytes)),
             Self::F80 => samples.extend(bytes.iter().map(|&byte| i32::from(byte) - 128)),
             Self::F212 => {
                 let (triples, rest) = bytes.as_chunks::<3>();
@@ -175,25 +155,15 @@ impl SignalFormat {
     /// 8 `samples` are the differences.
     pub(super) fn encode(self, samples: &[i32], bytes: &mut Vec<u8>) {
         match self {
-            Self::F16 => samples
-                .iter()
-                .for_each(|s| bytes.extend(&s.to_le_bytes()[..2])),
-            Self::F24 => samples
-                .iter()
-                .for_each(|s| bytes.extend(&s.to_le_bytes()[..3])),
-            Self::F32 => samples.iter().for_each(|s| bytes.extend(s.to_le_bytes())),
+            Self::F8 => push_low_bytes::<1>(samples, 0, bytes),
+            Self::F80 => push_low_bytes::<1>(samples, 128, bytes),
+            Self::F16 => push_low_bytes::<2>(samples, 0, bytes),
+            Self::F160 => push_low_bytes::<2>(samples, 32_768, bytes),
+            Self::F24 => push_low_bytes::<3>(samples, 0, bytes),
+            Self::F32 => push_low_bytes::<4>(samples, 0, bytes),
             Self::F61 => samples
                 .iter()
                 .for_each(|s| bytes.extend(&s.to_be_bytes()[2..])),
-            Self::F8 => samples
-                .iter()
-                .for_each(|s| bytes.extend(&s.to_le_bytes()[..1])),
-            Self::F80 => samples
-                .iter()
-                .for_each(|s| bytes.extend(&(s + 128).to_le_bytes()[..1])),
-            Self::F160 => samples
-                .iter()
-                .for_each(|s| bytes.extend(&(s + 32_768).to_le_bytes()[..2])),
             Self::F212 => {
                 let (pairs, rest) = samples.as_chunks::<2>();
                 for &[first, second] in pairs {
@@ -229,8 +199,15 @@ impl SignalFormat {
     }
 }
 
-fn words(bytes: &[u8]) -> impl Iterator<Item = [u8; 2]> + '_ {
-    bytes.as_chunks::<2>().0.iter().copied()
+/// The low `N` bytes of each sample plus `offset`, low byte first.
+fn push_low_bytes<const N: usize>(samples: &[i32], offset: i32, bytes: &mut Vec<u8>) {
+    for sample in samples {
+        bytes.extend(&(sample + offset).to_le_bytes()[..N]);
+    }
+}
+
+fn chunks<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = [u8; N]> + '_ {
+    bytes.as_chunks::<N>().0.iter().copied()
 }
 
 /// Eight low bits and the low nibble of `high` as a 12-bit two's complement number.

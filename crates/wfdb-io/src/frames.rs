@@ -1,6 +1,7 @@
 //! Reading a record frame by frame, segment after segment.
 
 use std::collections::VecDeque;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use super::error::WfdbError;
@@ -20,7 +21,8 @@ pub struct FrameReader {
     waiting: VecDeque<SegmentPlan>,
     current: Option<Current>,
     frames_read: u64,
-    mismatch: Option<Mismatch>,
+    /// The first segment whose sums are not those stated.
+    mismatch: Option<Segment>,
     /// Frames handed out for each of the file's.
     parts: usize,
 }
@@ -47,7 +49,7 @@ struct Current {
     part: usize,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Segment {
     header_path: PathBuf,
     files: Vec<SignalFile>,
@@ -61,15 +63,6 @@ struct Source {
     lane: usize,
     /// From the segment's codes to the record's, where they differ: times, then plus.
     scale: Option<(f64, f64)>,
-}
-
-/// A checksum that is not the one stated.
-#[derive(Debug, Clone)]
-struct Mismatch {
-    path: PathBuf,
-    signal: usize,
-    expected: i16,
-    found: i16,
 }
 
 impl FrameReader {
@@ -104,12 +97,7 @@ impl FrameReader {
     /// [`WfdbError::ShortSignal`], [`WfdbError::Io`], [`WfdbError::FrameLength`], and at the start of
     /// a segment those of [`super::Record::frames`].
     pub fn next_frame(&mut self, frame: &mut [i32]) -> Result<bool, WfdbError> {
-        if frame.len() != self.signals.len() {
-            return Err(WfdbError::FrameLength {
-                expected: self.signals.len(),
-                found: frame.len(),
-            });
-        }
+        WfdbError::check_frame(frame, self.signals.len())?;
         while let Some(current) = &mut self.current {
             if current.part == 0 && !current.read_frame()? {
                 self.open_next()?;
@@ -134,79 +122,54 @@ impl FrameReader {
     /// # Errors
     /// [`WfdbError::Checksum`] for the first signal that differs.
     pub fn verify_checksums(&self) -> Result<(), WfdbError> {
-        let current = || self.current.as_ref()?.segment.mismatch();
-        match self.mismatch.clone().or_else(current) {
-            None => Ok(()),
-            Some(Mismatch {
-                path,
-                signal,
-                expected,
-                found,
-            }) => Err(WfdbError::Checksum {
-                path,
-                signal,
-                expected,
-                found,
-            }),
-        }
+        let current = self.current.as_ref().map(|current| &current.segment);
+        let segment = self.mismatch.as_ref().or(current);
+        segment.and_then(Segment::mismatch).map_or(Ok(()), Err)
     }
 
     fn open_next(&mut self) -> Result<(), WfdbError> {
-        if let Some(current) = self.current.take()
+        if let Some(Current { segment, .. }) = self.current.take()
             && self.mismatch.is_none()
+            && segment.mismatch().is_some()
         {
-            self.mismatch = current.segment.mismatch();
+            self.mismatch = Some(segment);
         }
         if let Some(plan) = self.waiting.pop_front() {
-            self.current = Some(Current::open(&self.signals, plan)?);
+            self.current = Some(Current::open(&self.signals, &plan)?);
         }
         Ok(())
     }
 }
 
 impl Current {
-    fn open(signals: &[SignalSpec], plan: SegmentPlan) -> Result<Self, WfdbError> {
-        let Some((header, path)) = plan.header else {
-            return Ok(Self {
-                segment: Segment {
-                    header_path: PathBuf::new(),
-                    files: Vec::new(),
-                    stated_sums: Vec::new(),
-                },
-                sources: vec![None; signals.len()],
-                stated_frames: Some(plan.frames.unwrap_or(0)),
-                frames: 0,
-                part: 0,
-            });
-        };
-        let (segment, places) = Segment::open(&header, &path)?;
-        let sources = signals
-            .iter()
-            .enumerate()
-            .map(|(index, signal)| {
-                let own = if plan.by_name {
-                    let named = |own: &SignalSpec| own.description == signal.description;
-                    header.signals.iter().position(named)?
-                } else {
-                    index
+    fn open(signals: &[SignalSpec], plan: &SegmentPlan) -> Result<Self, WfdbError> {
+        let (segment, sources) = match &plan.header {
+            None => (Segment::default(), vec![None; signals.len()]),
+            Some((header, path)) => {
+                let (segment, places) = Segment::open(header, path)?;
+                let source = |(index, signal): (usize, &SignalSpec)| {
+                    let own = if plan.by_name {
+                        let named = |own: &SignalSpec| own.description == signal.description;
+                        header.signals.iter().position(named)?
+                    } else {
+                        index
+                    };
+                    let (file, lane) = (*places.get(own)?)?;
+                    let scale = conversion(header.signals.get(own)?, signal);
+                    Some(Source { file, lane, scale })
                 };
-                let (file, lane) = (*places.get(own)?)?;
-                Some(Source {
-                    file,
-                    lane,
-                    scale: conversion(header.signals.get(own)?, signal),
-                })
-            })
-            .collect();
-        let readable = !segment.files.is_empty();
+                (segment, signals.iter().enumerate().map(source).collect())
+            }
+        };
+        // Nothing but the plan limits a segment without files.
+        let stated_frames = match plan.frames {
+            None if segment.files.is_empty() => Some(0),
+            stated => stated,
+        };
         Ok(Self {
             segment,
             sources,
-            stated_frames: if readable {
-                plan.frames
-            } else {
-                Some(plan.frames.unwrap_or(0))
-            },
+            stated_frames,
             frames: 0,
             part: 0,
         })
@@ -261,28 +224,16 @@ impl Segment {
                 continue;
             }
             let path = folder.join(&first.file_name);
-            let refuse = |field, found: String, expected: &str| WfdbError::Header {
-                path: header_path.to_owned(),
-                line: 1,
-                field,
-                found,
-                expected: expected.to_owned(),
+            let refuse = |field, found: &dyn Display, expected| {
+                Err(WfdbError::header((header_path, 1), field, found, expected))
             };
             if segment.files.iter().any(|file| file.path() == path) {
-                let name = first.file_name.clone();
-                return Err(refuse(
-                    "file name",
-                    name,
-                    "signals of one file listed together",
-                ));
+                let expected = "signals of one file listed together";
+                return refuse("file name", &first.file_name, expected);
             }
             if let Some(other) = group.iter().find(|signal| signal.format != first.format) {
-                let number = other.format.number().to_string();
-                return Err(refuse(
-                    "format",
-                    number,
-                    "one format for all signals of a file",
-                ));
+                let expected = "one format for all signals of a file";
+                return refuse("format", &other.format.number(), expected);
             }
             let file = segment.files.len();
             places.extend((0..group.len()).map(|lane| Some((file, lane))));
@@ -291,12 +242,12 @@ impl Segment {
         Ok((segment, places))
     }
 
-    fn mismatch(&self) -> Option<Mismatch> {
+    fn mismatch(&self) -> Option<WfdbError> {
         let sums = self.files.iter().flat_map(|file| &file.lanes);
         let mut compared = sums.zip(&self.stated_sums);
         compared.find_map(|(lane, &(signal, stated))| {
             let expected = stated.filter(|&expected| expected != lane.sum)?;
-            Some(Mismatch {
+            Some(WfdbError::Checksum {
                 path: self.header_path.clone(),
                 signal,
                 expected,

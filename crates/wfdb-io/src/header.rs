@@ -128,6 +128,25 @@ impl SignalSpec {
     }
 }
 
+impl Header {
+    /// A header without signals of this rate; everything else is unknown.
+    #[must_use]
+    pub fn new(name: &str, rate_hz: f64) -> Self {
+        Self {
+            name: name.to_owned(),
+            rate_hz,
+            counter_hz: None,
+            base_counter: None,
+            frames: None,
+            base_time: None,
+            base_date: None,
+            segments: Vec::new(),
+            signals: Vec::new(),
+            comments: Vec::new(),
+        }
+    }
+}
+
 impl fmt::Display for Header {
     /// The header file's text, lines ended by a bare line feed.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,5 +1,6 @@
 //! Reading a header's text (`header(5)`).
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -48,8 +49,8 @@ impl Header {
     /// As [`Self::read`], with the file's length.
     pub(super) fn read_sized(path: &Path) -> Result<(Self, usize), WfdbError> {
         let path = header_path(path);
-        let bytes = ecg_files::read_regular(&path, MOST_HEADER_BYTES)
-            .map_err(|source| WfdbError::io(&path, source))?;
+        let bytes =
+            ecg_files::read_regular(&path, MOST_HEADER_BYTES).map_err(WfdbError::io(&path))?;
         Ok((Self::parse_bytes(&bytes, &path)?, bytes.len()))
     }
 
@@ -111,39 +112,26 @@ fn parse(text: &str, path: &Path) -> Result<Header, WfdbError> {
     }
     let last_line = text.lines().count().max(1);
     let mut lines = lines.into_iter();
-    let (line, record_line) = lines.next().ok_or_else(|| {
-        Place {
-            path,
-            line: last_line,
-        }
-        .error("record line", "", "a record line")
-    })?;
-    let place = Place { path, line };
+    let mut next_line = |field, found: &dyn Display, expected: &dyn Display| match lines.next() {
+        Some((line, text)) => Ok((Place { path, line }, text)),
+        None => Err(WfdbError::header((path, last_line), field, found, expected)),
+    };
+    let (place, record_line) = next_line("record line", &"", &"a record line")?;
     let (mut header, segment_count, signal_count) = parse_record_line(&place, record_line)?;
     let mut unmeasured_frames = 0_u64;
     for number in 0..segment_count {
-        let (line, text) = lines.next().ok_or_else(|| {
-            let place = Place {
-                path,
-                line: last_line,
-            };
-            place.error(
-                "segment line",
-                &format!("end of file after {number} segments"),
-                &format!("{segment_count} segment lines"),
-            )
-        })?;
-        let place = Place { path, line };
+        let found = format_args!("end of file after {number} segments");
+        let expected = format_args!("{segment_count} segment lines");
+        let (place, text) = next_line("segment line", &found, &expected)?;
         let segment = parse_segment_line(&place, text)?;
         if segment.name.is_none() {
             unmeasured_frames = unmeasured_frames.saturating_add(segment.frames);
-            if unmeasured_frames > MOST_UNMEASURED_FRAMES {
-                return Err(place.error(
-                    "number of samples",
-                    &segment.frames.to_string(),
-                    &format!("at most {MOST_UNMEASURED_FRAMES} in all segments without signals"),
-                ));
-            }
+            place.require(
+                unmeasured_frames <= MOST_UNMEASURED_FRAMES,
+                "number of samples",
+                segment.frames,
+                format_args!("at most {MOST_UNMEASURED_FRAMES} in all segments without signals"),
+            )?;
         }
         header.segments.push(segment);
     }
@@ -152,20 +140,10 @@ fn parse(text: &str, path: &Path) -> Result<Header, WfdbError> {
         return Ok(header);
     }
     for number in 0..signal_count {
-        let Some((line, text)) = lines.next() else {
-            return Err(Place {
-                path,
-                line: last_line,
-            }
-            .error(
-                "signal line",
-                &format!("end of file after {number} signals"),
-                &format!("{signal_count} signal lines"),
-            ));
-        };
-        header
-            .signals
-            .push(parse_signal_line(&Place { path, line }, text)?);
+        let found = format_args!("end of file after {number} signals");
+        let expected = format_args!("{signal_count} signal lines");
+        let (place, text) = next_line("signal line", &found, &expected)?;
+        header.signals.push(parse_signal_line(&place, text)?);
     }
     check_frame(&place, &header.signals)?;
     header.comments = comments;
@@ -176,17 +154,20 @@ fn parse(text: &str, path: &Path) -> Result<Header, WfdbError> {
 fn check_frame(place: &Place<'_>, signals: &[SignalSpec]) -> Result<(), WfdbError> {
     let per_frame = |signal: &SignalSpec| u64::from(signal.samples_per_frame);
     let samples: u64 = signals.iter().map(per_frame).sum();
-    if samples > MOST_SAMPLES_OF_A_FRAME {
-        let expected = format!("at most {MOST_SAMPLES_OF_A_FRAME} of all signals in a frame");
-        return Err(place.error("samples per frame", &samples.to_string(), &expected));
-    }
+    place.require(
+        samples <= MOST_SAMPLES_OF_A_FRAME,
+        "samples per frame",
+        samples,
+        format_args!("at most {MOST_SAMPLES_OF_A_FRAME} of all signals in a frame"),
+    )?;
     let skew = signals.iter().map(|signal| u64::from(signal.skew)).max();
     let skewed = samples * skew.unwrap_or(0);
-    if skewed > MOST_SKEWED_SAMPLES {
-        let expected = format!("at most {MOST_SKEWED_SAMPLES} samples of all signals held back");
-        return Err(place.error("skew", &skewed.to_string(), &expected));
-    }
-    Ok(())
+    place.require(
+        skewed <= MOST_SKEWED_SAMPLES,
+        "skew",
+        skewed,
+        format_args!("at most {MOST_SKEWED_SAMPLES} samples of all signals held back"),
+    )
 }
 
 /// Where a field stands, for errors.
@@ -196,13 +177,23 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
-    fn error(&self, field: &'static str, found: &str, expected: &str) -> WfdbError {
-        WfdbError::Header {
-            path: self.path.to_owned(),
-            line: self.line,
-            field,
-            found: found.chars().take(LONGEST_FOUND).collect(),
-            expected: expected.to_owned(),
+    fn error(&self, field: &'static str, found: impl Display, expected: impl Display) -> WfdbError {
+        let found: String = found.to_string().chars().take(LONGEST_FOUND).collect();
+        WfdbError::header((self.path, self.line), field, found, expected)
+    }
+
+    /// Refuses what stands there unless `holds`.
+    fn require(
+        &self,
+        holds: bool,
+        field: &'static str,
+        found: impl Display,
+        expected: impl Display,
+    ) -> Result<(), WfdbError> {
+        if holds {
+            Ok(())
+        } else {
+            Err(self.error(field, found, expected))
         }
     }
 
@@ -218,77 +209,54 @@ impl Place<'_> {
     }
 
     fn finite(&self, field: &'static str, found: &str, expected: &str) -> Result<f64, WfdbError> {
-        let number: f64 = self.parse(field, found, expected)?;
-        if number.is_finite() {
-            Ok(number)
-        } else {
-            Err(self.error(field, found, expected))
-        }
+        finite(found).ok_or_else(|| self.error(field, found, expected))
     }
 }
 
-/// Splits `head(inner)tail`; both later parts are empty where there is no parenthesis.
-fn split_parenthesis(text: &str) -> (&str, Option<&str>, &str) {
-    match text.split_once('(') {
-        Some((head, rest)) => match rest.split_once(')') {
-            Some((inner, tail)) => (head, Some(inner), tail),
-            None => (head, Some(rest), ""),
-        },
-        None => (text, None, ""),
-    }
+/// What stands before a parenthesis, and what stands in it; the end of it may be missing.
+fn split_parenthesis(text: &str) -> (&str, Option<&str>) {
+    let (head, rest) = split_off(text, '(');
+    (head, rest.map(|rest| split_off(rest, ')').0))
+}
+
+/// What stands before a mark and behind it.
+fn split_off(text: &str, mark: char) -> (&str, Option<&str>) {
+    text.split_once(mark)
+        .map_or((text, None), |(head, rest)| (head, Some(rest)))
 }
 
 /// The header so far, the number of segments (0 for an ordinary record) and of signals.
 fn parse_record_line(place: &Place<'_>, text: &str) -> Result<(Header, usize, usize), WfdbError> {
     let mut fields = text.split_ascii_whitespace();
     let name = fields.next().unwrap_or_default();
-    let (name, segment_count) = match name.split_once('/') {
-        None => (name, 0),
-        Some((name, field)) => {
-            let count = place.parse("number of segments", field, "a whole number above 0")?;
-            if count == 0 {
-                return Err(place.error("number of segments", field, "a whole number above 0"));
-            }
-            if count > MOST_SEGMENTS {
-                let expected = format!("at most {MOST_SEGMENTS}");
-                return Err(place.error("number of segments", field, &expected));
-            }
-            (name, count)
-        }
-    };
-    let count = fields.next().unwrap_or_default();
-    let signal_count = place.parse("number of signals", count, "a whole number")?;
-    if signal_count > MOST_SIGNALS {
-        let expected = format!("at most {MOST_SIGNALS}");
-        return Err(place.error("number of signals", count, &expected));
+    let (name, segments) = split_off(name, '/');
+    let mut segment_count = 0;
+    if let Some(found) = segments {
+        let (field, expected) = ("number of segments", "a whole number above 0");
+        segment_count = place.parse(field, found, expected)?;
+        place.require(segment_count > 0, field, found, expected)?;
+        let expected = format_args!("at most {MOST_SEGMENTS}");
+        place.require(segment_count <= MOST_SEGMENTS, field, found, expected)?;
     }
-    let mut header = Header {
-        name: name.to_owned(),
-        rate_hz: DEFAULT_RATE_HZ,
-        counter_hz: None,
-        base_counter: None,
-        frames: None,
-        base_time: None,
-        base_date: None,
-        segments: Vec::new(),
-        signals: Vec::new(),
-        comments: Vec::new(),
-    };
+    let (field, found) = ("number of signals", fields.next().unwrap_or_default());
+    let signal_count = place.parse(field, found, "a whole number")?;
+    let expected = format_args!("at most {MOST_SIGNALS}");
+    place.require(signal_count <= MOST_SIGNALS, field, found, expected)?;
+    let mut header = Header::new(name, DEFAULT_RATE_HZ);
     if let Some(field) = fields.next() {
-        let (rate, counter) = match field.split_once('/') {
-            Some((rate, counter)) => (rate, Some(counter)),
-            None => (field, None),
-        };
+        let (rate, counter) = split_off(field, '/');
         // Seen in the wild without a counter frequency: `360(0)`.
-        let (rate, early_base, _) = split_parenthesis(rate);
-        let expected = format!("a number above 0, at most {HIGHEST_RATE_HZ}");
-        header.rate_hz = place.finite("sampling frequency", rate, &expected)?;
-        if !(header.rate_hz > 0.0 && header.rate_hz <= HIGHEST_RATE_HZ) {
-            return Err(place.error("sampling frequency", rate, &expected));
-        }
+        let (rate, early_base) = split_parenthesis(rate);
+        let (field, expected) = (
+            "sampling frequency",
+            format!("a number above 0, at most {HIGHEST_RATE_HZ}"),
+        );
+        header.rate_hz = place.finite(field, rate, &expected)?;
+        let possible = header.rate_hz > 0.0 && header.rate_hz <= HIGHEST_RATE_HZ;
+        place.require(possible, field, rate, expected)?;
         let mut base = early_base;
         if let Some(counter) = counter {
-            let (counter_hz, inner, _) = split_parenthesis(counter);
+            let (counter_hz, inner) = split_parenthesis(counter);
             header.counter_hz = finite(counter_hz);
             base = inner.or(base);
         }
@@ -339,9 +307,13 @@ fn finite(text: &str) -> Option<f64> {
 fn parse_segment_line(place: &Place<'_>, text: &str) -> Result<Segment, WfdbError> {
     let mut fields = text.split_ascii_whitespace();
     let name = fields.next().unwrap_or_default();
-    if name != NO_FILE && leaves_the_folder(name) {
-        return Err(place.error("segment name", name, "a record in the header's folder"));
-    }
+    let stays = name == NO_FILE || !leaves_the_folder(name);
+    place.require(
+        stays,
+        "segment name",
+        name,
+        "a record in the header's folder",
+    )?;
     let field = fields.next().unwrap_or_default();
     Ok(Segment {
         name: (name != NO_FILE).then(|| name.to_owned()),
@@ -353,30 +325,46 @@ fn leaves_the_folder(name: &str) -> bool {
     name.contains(['/', '\\']) || matches!(name, "-" | "." | "..")
 }
 
-fn parse_signal_line(place: &Place<'_>, text: &str) -> Result<SignalSpec, WfdbError> {
-    let mut rest = text;
-    let mut next = || {
-        let trimmed = rest.trim_start();
-        let end = trimmed
-            .find(|c: char| c.is_ascii_whitespace())
-            .unwrap_or(trimmed.len());
-        let (field, after) = trimmed.split_at(end);
-        rest = after;
-        (!field.is_empty()).then_some(field)
-    };
-    let file_name = next().unwrap_or_default();
-    if leaves_the_folder(file_name) {
-        return Err(place.error("file name", file_name, "a file in the header's folder"));
+/// The fields of a signal line that are left; the description behind them holds blanks.
+struct Fields<'a>(&'a str);
+
+impl<'a> Fields<'a> {
+    /// The next field, if there is one that is `wanted`.
+    fn next_if(&mut self, wanted: impl Fn(&str) -> bool) -> Option<&'a str> {
+        let trimmed = self.0.trim_start();
+        let end = trimmed.find(|c: char| c.is_ascii_whitespace());
+        let (field, rest) = trimmed.split_at(end.unwrap_or(trimmed.len()));
+        wanted(field).then(|| {
+            self.0 = rest;
+            field
+        })
     }
+
+    fn next(&mut self) -> Option<&'a str> {
+        self.next_if(|field| !field.is_empty())
+    }
+
+    fn next_number(&mut self) -> Option<&'a str> {
+        self.next_if(|field| finite(field).is_some())
+    }
+}
+
+fn parse_signal_line(place: &Place<'_>, text: &str) -> Result<SignalSpec, WfdbError> {
+    let mut fields = Fields(text);
+    let file_name = fields.next().unwrap_or_default();
+    let stays = !leaves_the_folder(file_name);
+    place.require(
+        stays,
+        "file name",
+        file_name,
+        "a file in the header's folder",
+    )?;
     let mut signal = SignalSpec::new(file_name, SignalFormat::F16, DEFAULT_GAIN, "");
-    parse_format(place, next().unwrap_or_default(), &mut signal)?;
+    parse_format(place, fields.next().unwrap_or_default(), &mut signal)?;
     let mut baseline = None;
-    if let Some(field) = next() {
-        let (numbers, units) = match field.split_once('/') {
-            Some((numbers, units)) => (numbers, Some(units)),
-            None => (field, None),
-        };
-        let (gain, inner, _) = split_parenthesis(numbers);
+    if let Some(field) = fields.next() {
+        let (numbers, units) = split_off(field, '/');
+        let (gain, inner) = split_parenthesis(numbers);
         let gain = place.finite("ADC gain", gain, "a number")?;
         if gain != 0.0 {
             signal.gain = gain;
@@ -389,26 +377,16 @@ fn parse_signal_line(place: &Place<'_>, text: &str) -> Result<SignalSpec, WfdbEr
         }
     }
     // From here on, what is no number begins the description: fields may be left out.
-    let mut next_number = || {
-        let trimmed = rest.trim_start();
-        let end = trimmed
-            .find(|c: char| c.is_ascii_whitespace())
-            .unwrap_or(trimmed.len());
-        let (field, after) = trimmed.split_at(end);
-        finite(field)?;
-        rest = after;
-        Some(field)
-    };
-    let resolution = next_number().and_then(optional_whole::<u32>);
+    let resolution = fields.next_number().and_then(optional_whole::<u32>);
     signal.adc_resolution_bits = resolution.filter(|&bits| bits > 0);
-    if let Some(field) = next_number() {
+    if let Some(field) = fields.next_number() {
         // Where the baseline is given, nothing depends on it.
         signal.adc_zero = match whole(place, "ADC zero", field) {
             Err(error) if baseline.is_none() => return Err(error),
             result => result.unwrap_or(0),
         };
     }
-    if let Some(field) = next_number() {
+    if let Some(field) = fields.next_number() {
         signal.initial_value = match whole(place, "initial value", field) {
             // All that follows are differences from it.
             Err(error) if signal.format == SignalFormat::F8 => return Err(error),
@@ -416,15 +394,15 @@ fn parse_signal_line(place: &Place<'_>, text: &str) -> Result<SignalSpec, WfdbEr
         };
     }
     // Written signed or unsigned by different programs: the same sixteen bits.
-    let sum = next_number().and_then(optional_whole::<i64>);
+    let sum = fields.next_number().and_then(optional_whole::<i64>);
     signal.checksum = sum.and_then(|sum| {
         let signed = i16::try_from(sum);
         signed
             .or_else(|_| u16::try_from(sum).map(u16::cast_signed))
             .ok()
     });
-    signal.block_size = next_number().and_then(optional_whole).unwrap_or(0);
-    rest.trim().clone_into(&mut signal.description);
+    signal.block_size = fields.next_number().and_then(optional_whole).unwrap_or(0);
+    fields.0.trim().clone_into(&mut signal.description);
     signal.baseline = baseline.unwrap_or(signal.adc_zero);
     Ok(signal)
 }
@@ -440,9 +418,8 @@ fn whole(place: &Place<'_>, field: &'static str, found: &str) -> Result<i32, Wfd
     }
     let number = place.finite(field, found, "a whole number")?;
     let range = f64::from(i32::MIN)..=f64::from(i32::MAX);
-    if number.fract().abs() > 0.0 || !range.contains(&number) {
-        return Err(place.error(field, found, "a whole number"));
-    }
+    let is_whole = number.fract().abs() <= 0.0 && range.contains(&number);
+    place.require(is_whole, field, found, "a whole number")?;
     Ok(number as i32)
 }
 
@@ -467,25 +444,27 @@ fn parse_format(place: &Place<'_>, field: &str, signal: &mut SignalSpec) -> Resu
     signal.byte_offset = place.parse("byte offset", offset, "a whole number")?;
     let (front, skew) = front.split_once(':').unwrap_or((front, "0"));
     signal.skew = place.parse("skew", skew, "a whole number of frames")?;
-    if signal.skew > LARGEST_SKEW {
-        return Err(place.error("skew", skew, &format!("0 to {LARGEST_SKEW} frames")));
-    }
+    let expected = format_args!("0 to {LARGEST_SKEW} frames");
+    place.require(signal.skew <= LARGEST_SKEW, "skew", skew, expected)?;
     let (number, per_frame) = front.split_once('x').unwrap_or((front, "1"));
-    signal.samples_per_frame = place.parse("samples per frame", per_frame, "a whole number")?;
-    if !(1..=MOST_SAMPLES_PER_FRAME).contains(&signal.samples_per_frame) {
-        let expected = format!("1 to {MOST_SAMPLES_PER_FRAME}");
-        return Err(place.error("samples per frame", per_frame, &expected));
-    }
+    let (field, expected) = (
+        "samples per frame",
+        format_args!("1 to {MOST_SAMPLES_PER_FRAME}"),
+    );
+    signal.samples_per_frame = place.parse(field, per_frame, "a whole number")?;
+    let possible = (1..=MOST_SAMPLES_PER_FRAME).contains(&signal.samples_per_frame);
+    place.require(possible, field, per_frame, expected)?;
     if signal.file_name == NO_FILE && number == "0" {
         return Ok(());
     }
     let format = number.parse().ok().and_then(SignalFormat::from_number);
     signal.format = format.ok_or_else(|| {
-        let known: Vec<_> = SignalFormat::ALL
-            .iter()
-            .map(|f| f.number().to_string())
-            .collect();
-        place.error("format", number, &format!("one of {}", known.join(", ")))
+        let known = SignalFormat::ALL.map(|format| format.number().to_string());
+        place.error(
+            "format",
+            number,
+            format_args!("one of {}", known.join(", ")),
+        )
     })?;
     Ok(())
 }

@@ -68,13 +68,12 @@ impl Record {
         if self.header.signals.is_empty() || handed_out <= MOST_UNMEASURED_FRAMES {
             return Ok(());
         }
-        Err(WfdbError::Header {
-            path: self.header_path.clone(),
-            line: 1,
-            field: "number of samples",
-            found: handed_out.to_string(),
-            expected: format!("at most {MOST_UNMEASURED_FRAMES} of signals that lie in no file"),
-        })
+        Err(WfdbError::header(
+            (&self.header_path, 1),
+            "number of samples",
+            handed_out,
+            format_args!("at most {MOST_UNMEASURED_FRAMES} of signals that lie in no file"),
+        ))
     }
 
     /// The header; of a record of several segments with the first one's signals.
@@ -153,12 +152,9 @@ fn open_segments(header: &mut Header, header_path: &Path) -> Result<Vec<SegmentP
     let mut signals = None;
     let (mut header_bytes, mut segment_signals) = (0_usize, 0_usize);
     for (number, segment) in header.segments.iter().enumerate() {
-        let refuse = |field, found: String, expected: String| WfdbError::Header {
-            path: header_path.to_owned(),
-            line: number + 2,
-            field,
-            found,
-            expected,
+        let refuse = |found: String, expected: String| {
+            let line = (header_path, number + 2);
+            Err(WfdbError::header(line, "segment name", found, expected))
         };
         let mut own = None;
         if let Some(name) = &segment.name {
@@ -172,23 +168,23 @@ fn open_segments(header: &mut Header, header_path: &Path) -> Result<Vec<SegmentP
                     "segments of {MOST_SEGMENT_SIGNALS} signals and headers of \
                      {MOST_SEGMENT_HEADER_BYTES} bytes altogether at most"
                 );
-                return Err(refuse("segment name", name.clone(), expected));
+                return refuse(name.clone(), expected);
             }
             read.comments = Vec::new();
             if !read.segments.is_empty() {
                 let expected = "a record of one segment".to_owned();
-                return Err(refuse("segment name", name.clone(), expected));
+                return refuse(name.clone(), expected);
             }
             if (read.rate_hz - header.rate_hz).abs() > 1e-9 * header.rate_hz {
                 let expected = format!("a segment at {} Hz", header.rate_hz);
                 let found = format!("{name} at {} Hz", read.rate_hz);
-                return Err(refuse("segment name", found, expected));
+                return refuse(found, expected);
             }
             let first = signals.get_or_insert_with(|| read.signals.clone());
             if !variable && first.len() != read.signals.len() {
                 let expected = format!("a segment of {} signals", first.len());
                 let found = format!("{name} of {}", read.signals.len());
-                return Err(refuse("segment name", found, expected));
+                return refuse(found, expected);
             }
             own = Some((read, path));
         }

@@ -45,14 +45,13 @@ pub(super) struct Lane {
 impl SignalFile {
     /// Opens the file of `signals`, which have one format and byte offset.
     pub(super) fn open(path: PathBuf, signals: &[SignalSpec]) -> Result<Self, WfdbError> {
-        let mut file =
-            ecg_files::open_regular(&path).map_err(|source| WfdbError::io(&path, source))?;
+        let mut file = ecg_files::open_regular(&path).map_err(WfdbError::io(&path))?;
         let (format, byte_offset) = signals.first().map_or((SignalFormat::F16, 0), |first| {
             (first.format, first.byte_offset)
         });
         if byte_offset > 0 {
             file.seek(SeekFrom::Start(byte_offset))
-                .map_err(|source| WfdbError::io(&path, source))?;
+                .map_err(WfdbError::io(&path))?;
         }
         let lanes: Vec<Lane> = signals.iter().map(Lane::new).collect();
         let samples_per_frame: usize = lanes.iter().map(|lane| lane.frame.len()).sum();
@@ -151,7 +150,7 @@ impl SignalFile {
                 Ok(0) => break,
                 Ok(count) => filled += count,
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(source) => return Err(WfdbError::io(&self.path, source)),
+                Err(source) => return Err(WfdbError::io(&self.path)(source)),
             }
         }
         self.samples.clear();

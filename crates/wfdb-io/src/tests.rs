@@ -178,16 +178,9 @@ fn spec(format: SignalFormat, name: &str) -> SignalSpec {
 
 fn new_header(name: &str, signals: Vec<SignalSpec>) -> Header {
     Header {
-        name: name.to_owned(),
-        rate_hz: 360.0,
-        counter_hz: None,
-        base_counter: None,
-        frames: None,
-        base_time: None,
-        base_date: None,
-        segments: Vec::new(),
         signals,
         comments: vec![" made by a test".to_owned()],
+        ..Header::new(name, 360.0)
     }
 }
 

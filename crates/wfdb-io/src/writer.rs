@@ -46,8 +46,7 @@ impl RecordWriter {
             }
         }
         let signal_path = folder.join(&file_name);
-        let file =
-            File::create(&signal_path).map_err(|source| WfdbError::io(&signal_path, source))?;
+        let file = File::create(&signal_path).map_err(WfdbError::io(&signal_path))?;
         Ok(Self {
             header_path: folder.join(format!("{}.hea", header.name)),
             signal_path,
@@ -66,12 +65,7 @@ impl RecordWriter {
     /// [`WfdbError::FrameLength`], [`WfdbError::SampleOutOfRange`], [`WfdbError::Io`]; after an
     /// error the record is not to be continued.
     pub fn write_frame(&mut self, frame: &[i32]) -> Result<(), WfdbError> {
-        if frame.len() != self.header.signals.len() {
-            return Err(WfdbError::FrameLength {
-                expected: self.header.signals.len(),
-                found: frame.len(),
-            });
-        }
+        WfdbError::check_frame(frame, self.header.signals.len())?;
         let signals = self.header.signals.iter_mut().zip(&mut self.sums);
         for (index, (&code, (signal, sum))) in frame.iter().zip(signals).enumerate() {
             let (missing, max) = (signal.format.missing_code(), signal.format.max_code());
@@ -109,13 +103,13 @@ impl RecordWriter {
         self.flush_pending()?;
         self.file
             .flush()
-            .map_err(|source| WfdbError::io(&self.signal_path, source))?;
+            .map_err(WfdbError::io(&self.signal_path))?;
         self.header.frames = Some(self.frames);
         for (signal, &sum) in self.header.signals.iter_mut().zip(&self.sums) {
             signal.checksum = Some(sum);
         }
         std::fs::write(&self.header_path, self.header.to_string())
-            .map_err(|source| WfdbError::io(&self.header_path, source))?;
+            .map_err(WfdbError::io(&self.header_path))?;
         Ok(self.header)
     }
 
@@ -126,7 +120,7 @@ impl RecordWriter {
             self.pending.clear();
             self.file
                 .write_all(&self.bytes)
-                .map_err(|source| WfdbError::io(&self.signal_path, source))?;
+                .map_err(WfdbError::io(&self.signal_path))?;
         }
         Ok(())
     }

@@ -19,17 +19,15 @@ const SILENCE: Duration = Duration::from_millis(250);
 pub(super) const ID_READS: usize = 16;
 
 /// The driver and its DRDY line.
-pub(super) struct Board<'a, SPI, START, RESET, DELAY, DRDY> {
-    pub(super) driver: &'a mut Ads1292<SPI, START, RESET, DELAY>,
+pub(super) struct Board<'a, SPI, PIN, DELAY, DRDY> {
+    pub(super) driver: &'a mut Ads1292<SPI, PIN, PIN, DELAY>,
     pub(super) drdy: &'a mut DRDY,
 }
 
-impl<SPI, START, RESET, DELAY, DRDY> Board<'_, SPI, START, RESET, DELAY, DRDY>
+impl<SPI, PIN, DELAY, DRDY> Board<'_, SPI, PIN, DELAY, DRDY>
 where
-    SPI: SpiDevice,
-    SPI::Error: Into<AcquisitionError>,
-    START: OutputPin,
-    RESET: OutputPin,
+    SPI: SpiDevice<Error = AcquisitionError>,
+    PIN: OutputPin,
     DELAY: DelayNs,
     DRDY: DataReady,
 {
@@ -41,7 +39,7 @@ where
             match read {
                 Ok(id) => ids.push(id),
                 Err(error) => {
-                    let error = AcquisitionError::from_chip(error).to_string();
+                    let error = AcquisitionError::from(error).to_string();
                     return Step::failed(BUS, error, advice::TRANSFER);
                 }
             }
@@ -75,11 +73,7 @@ where
                     ChipError::ReadBack { .. } => advice::READ_BACK,
                     _ => advice::TRANSFER,
                 };
-                Step::failed(
-                    REGISTERS,
-                    AcquisitionError::from_chip(error).to_string(),
-                    advice,
-                )
+                Step::failed(REGISTERS, AcquisitionError::from(error).to_string(), advice)
             }
         }
     }
@@ -90,15 +84,13 @@ where
         config: &ChipConfig,
         length: Duration,
     ) -> Result<Collected, Trouble> {
-        let failed = |found: String| Trouble {
-            found,
+        let failed = |error: AcquisitionError| Trouble {
+            found: error.to_string(),
             advice: advice::TRANSFER,
         };
-        let of_chip = |error| failed(AcquisitionError::from_chip(error).to_string());
+        let of_chip = |error: ChipError<_>| failed(error.into());
         self.driver.initialise(config).map_err(of_chip)?;
-        self.drdy
-            .forget()
-            .map_err(|error| failed(error.to_string()))?;
+        self.drdy.forget().map_err(failed)?;
         let length_ns = u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);
         let mut collected = Collected::default();
         let mut first: Option<DrdyEdge> = None;
@@ -115,7 +107,7 @@ where
                         advice: advice::SILENT,
                     });
                 }
-                Err(WaitError::Failed(error)) => return Err(failed(error.to_string())),
+                Err(WaitError::Failed(error)) => return Err(failed(error)),
             };
             let first = *first.get_or_insert(edge);
             let since_ns = edge.time.since(first.time);

@@ -37,17 +37,15 @@ pub struct Examination {
 }
 
 /// Examines the board; `report` hears of each step when it is done. Leaves the chip stopped.
-pub fn examine<SPI, START, RESET, DELAY, DRDY>(
-    driver: &mut Ads1292<SPI, START, RESET, DELAY>,
+pub fn examine<SPI, PIN, DELAY, DRDY>(
+    driver: &mut Ads1292<SPI, PIN, PIN, DELAY>,
     drdy: &mut DRDY,
     what: &Examination,
     report: &mut dyn FnMut(&Step),
 ) -> Vec<Step>
 where
-    SPI: SpiDevice,
-    SPI::Error: Into<AcquisitionError>,
-    START: OutputPin,
-    RESET: OutputPin,
+    SPI: SpiDevice<Error = AcquisitionError>,
+    PIN: OutputPin,
     DELAY: DelayNs,
     DRDY: DataReady,
 {

@@ -17,7 +17,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::super::clock::{Clock, SystemClock};
 use super::super::drdy::{DataReady, DrdyEdge, EdgeNumbers, WaitError};
 use super::super::error::AcquisitionError;
-use super::options::{GpioAbi, GpioChoice, LiveOptions};
+use super::options::{GpioAbi, LiveOptions};
 
 /// Who holds the GPIO lines, as other programs see it.
 const CONSUMER: &str = "ecg-gateway";
@@ -30,21 +30,15 @@ const OTHER_CLOCK_NS: u64 = 10_000_000_000;
 
 /// The interface to use.
 pub(super) fn abi(options: &LiveOptions) -> Result<GpioAbi, AcquisitionError> {
-    match options.gpio_abi {
-        GpioChoice::Only(abi) => Ok(abi),
-        GpioChoice::Auto => {
-            let chip = gpiocdev::chip::Chip::from_path(&options.gpio_chip).map_err(|error| {
-                AcquisitionError::Device {
-                    device: options.gpio_chip.display().to_string(),
-                    problem: error.to_string(),
-                }
-            })?;
-            Ok(match chip.supports_abi_version(gpiocdev::AbiVersion::V2) {
-                Ok(()) => GpioAbi::V2,
-                Err(_) => GpioAbi::V1,
-            })
-        }
+    if let Some(abi) = options.gpio_abi {
+        return Ok(abi);
     }
+    let chip = gpiocdev::chip::Chip::from_path(&options.gpio_chip)
+        .map_err(|error| AcquisitionError::device(options.gpio_chip.display(), error))?;
+    Ok(match chip.supports_abi_version(gpiocdev::AbiVersion::V2) {
+        Ok(()) => GpioAbi::V2,
+        Err(_) => GpioAbi::V1,
+    })
 }
 
 /// A line's name in errors.
@@ -53,10 +47,7 @@ fn line_name(options: &LiveOptions, line: u32) -> String {
 }
 
 fn refuse(options: &LiveOptions, line: u32, error: impl std::fmt::Display) -> AcquisitionError {
-    AcquisitionError::Device {
-        device: line_name(options, line),
-        problem: error.to_string(),
-    }
+    AcquisitionError::device(line_name(options, line), error)
 }
 
 fn line_v1(options: &LiveOptions, line: u32) -> Result<gpio_cdev::Line, AcquisitionError> {
@@ -102,14 +93,15 @@ impl LivePin {
     }
 
     fn set(&mut self, high: bool) -> Result<(), LivePinError> {
-        match &self.0 {
+        let set = match &self.0 {
             Output::V1(line) => line
                 .set_value(high.into())
-                .map_err(|error| LivePinError(error.to_string())),
+                .map_err(|error| error.to_string()),
             Output::V2(line) => line
                 .set_lone_value(value(high))
-                .map_err(|error| LivePinError(error.to_string())),
-        }
+                .map_err(|error| error.to_string()),
+        };
+        set.map_err(LivePinError)
     }
 }
 
@@ -201,10 +193,7 @@ impl LiveDrdy {
     }
 
     fn failed(&self, problem: String) -> AcquisitionError {
-        AcquisitionError::Device {
-            device: self.name.clone(),
-            problem,
-        }
+        AcquisitionError::device(&self.name, problem)
     }
 }
 

@@ -3,7 +3,7 @@
 mod gpio;
 mod options;
 
-use ads1292::{Ads1292, ChipConfig, ChipModel, StartControl};
+use ads1292::{ChipConfig, ChipModel, StartControl};
 use embedded_hal::spi::{ErrorType as SpiErrorType, Operation, SpiDevice};
 use linux_embedded_hal::spidev::{SpiModeFlags, SpidevOptions};
 use linux_embedded_hal::{Delay, SPIError, SpidevDevice};
@@ -11,29 +11,25 @@ use linux_embedded_hal::{Delay, SPIError, SpidevDevice};
 use super::clock::SystemClock;
 use super::engine::Acquisition;
 use super::error::AcquisitionError;
-use super::recording::{Recorder, RecordingDrdy, RecordingPin, RecordingSpi, Session};
-use super::trace::ControlPin;
+use super::recording::{
+    RecordedDriver, Recorder, RecordingDrdy, RecordingPin, RecordingSpi, recorded,
+};
+use super::source::Session;
 
 use gpio::{LiveDrdy, LivePin};
 
-pub use options::{GpioAbi, GpioChoice, LiveOptions};
+pub use options::{GpioAbi, LiveOptions};
 
 /// The acquisition over the live chip.
 pub type Live = Acquisition<
     RecordingSpi<LiveSpi, SystemClock>,
-    RecordingPin<LivePin, SystemClock>,
     RecordingPin<LivePin, SystemClock>,
     Delay,
     RecordingDrdy<LiveDrdy>,
 >;
 
 /// The driver over the live chip.
-pub type LiveDriver = Ads1292<
-    RecordingSpi<LiveSpi, SystemClock>,
-    RecordingPin<LivePin, SystemClock>,
-    RecordingPin<LivePin, SystemClock>,
-    Delay,
->;
+pub type LiveDriver = RecordedDriver<LiveSpi, LivePin, Delay, SystemClock>;
 
 /// Opens bus and lines; nothing is sent yet.
 ///
@@ -45,28 +41,18 @@ pub fn connect_live(
 ) -> Result<(LiveDriver, RecordingDrdy<LiveDrdy>), AcquisitionError> {
     let spi = LiveSpi::open(options)?;
     let abi = gpio::abi(options)?;
-    let start = options
-        .start_line
-        .map(|line| LivePin::open(options, abi, line, false))
-        .transpose()?;
-    let reset = options
-        .reset_line
-        .map(|line| LivePin::open(options, abi, line, true))
-        .transpose()?;
-    let drdy = LiveDrdy::open(options, abi)?;
-    let clock = SystemClock;
-    let start_control = match start {
-        Some(_) => StartControl::Pin,
-        None => StartControl::Opcode,
+    let pin = |line: Option<u32>, high| {
+        line.map(|line| LivePin::open(options, abi, line, high))
+            .transpose()
     };
-    let driver = Ads1292::new(
-        RecordingSpi::new(spi, clock, recorder.cloned()),
-        RecordingPin::new(start, ControlPin::Start, clock, recorder.cloned()),
-        RecordingPin::new(reset, ControlPin::Reset, clock, recorder.cloned()),
-        Delay,
-    )
-    .with_start_control(start_control);
-    Ok((driver, RecordingDrdy::new(drdy, recorder.cloned())))
+    let pins = [
+        pin(options.start_line, false)?,
+        pin(options.reset_line, true)?,
+    ];
+    let drdy = LiveDrdy::open(options, abi)?;
+    let start_control = StartControl::by_pin(options.start_line.is_some());
+    let (driver, drdy) = recorded(spi, pins, Delay, drdy, &SystemClock, recorder);
+    Ok((driver.with_start_control(start_control), drdy))
 }
 
 /// Opens bus and lines and sets up the chip.
@@ -87,19 +73,11 @@ pub fn open_live(
     session.start_by_pin = options.start_line.is_some();
     let (mut driver, drdy) = connect_live(options, recorder)?;
     // A first set-up tells the part, which a trace's header names before anything else.
-    let model = driver
-        .initialise(&config)
-        .map_err(AcquisitionError::from_chip)?;
-    driver.stop().map_err(AcquisitionError::from_chip)?;
+    let model = driver.initialise(&config)?;
+    driver.stop()?;
     session.start = SystemClock::relation();
     before_start(model, &session)?;
-    Acquisition::start(
-        driver,
-        drdy,
-        config,
-        session.start,
-        (session.leads, session.description),
-    )
+    Acquisition::start(driver, drdy, config, session)
 }
 
 /// `spidev` in mode 1.
@@ -113,10 +91,8 @@ impl std::fmt::Debug for LiveSpi {
 
 impl LiveSpi {
     fn open(options: &LiveOptions) -> Result<Self, AcquisitionError> {
-        let refuse = |error: SPIError| AcquisitionError::Device {
-            device: options.spi_device.display().to_string(),
-            problem: error.to_string(),
-        };
+        let refuse =
+            |error: SPIError| AcquisitionError::device(options.spi_device.display(), error);
         let mut device = SpidevDevice::open(&options.spi_device).map_err(refuse)?;
         let settings = SpidevOptions::new()
             .bits_per_word(8)

@@ -3,7 +3,7 @@
 use ads1292::FRAME_BYTES;
 use embedded_hal::spi::Operation;
 
-use super::super::trace::{ControlPin, TraceEvent};
+use super::super::trace::{ControlPin, SpiOperation, TraceEvent};
 
 pub(super) fn describe(event: &TraceEvent<'_>) -> String {
     match event {
@@ -19,9 +19,7 @@ pub(super) fn describe(event: &TraceEvent<'_>) -> String {
         TraceEvent::Timeout(_) => "gave up waiting for DRDY".to_owned(),
         TraceEvent::Pin { pin, high, .. } => format!("drove {}", describe_pin(*pin, *high)),
         TraceEvent::Transaction { operations, .. } => {
-            let parts: Vec<_> = operations
-                .map(|operation| describe_operation(operation.written, operation.read.len()))
-                .collect();
+            let parts: Vec<_> = operations.map(describe_operation).collect();
             describe_parts(&parts)
         }
     }
@@ -30,15 +28,8 @@ pub(super) fn describe(event: &TraceEvent<'_>) -> String {
 pub(super) fn describe_host(operations: &[Operation<'_, u8>]) -> String {
     let parts: Vec<_> = operations
         .iter()
-        .filter_map(|operation| {
-            Some(match operation {
-                Operation::Read(read) => describe_operation(&[], read.len()),
-                Operation::Write(written) => describe_operation(written, 0),
-                Operation::Transfer(read, written) => describe_operation(written, read.len()),
-                Operation::TransferInPlace(bytes) => describe_operation(bytes, bytes.len()),
-                Operation::DelayNs(_) => return None,
-            })
-        })
+        .filter(|operation| !matches!(operation, Operation::DelayNs(_)))
+        .map(|operation| describe_operation(SpiOperation::of(operation)))
         .collect();
     describe_parts(&parts)
 }
@@ -51,8 +42,8 @@ fn describe_parts(parts: &[String]) -> String {
     }
 }
 
-fn describe_operation(written: &[u8], read: usize) -> String {
-    match (written, read) {
+fn describe_operation(operation: SpiOperation<'_>) -> String {
+    match (operation.written, operation.read.len()) {
         ([], count) => format!("read {count} bytes"),
         (bytes, 0) => format!("sent {bytes:02x?}"),
         (bytes, count) => format!("sent {bytes:02x?} and read {count} bytes"),

@@ -1,8 +1,8 @@
 //! A recorded trace behind the traits the driver talks through.
 
 mod describe;
-mod sense;
 mod tape;
+mod time_check;
 
 use std::convert::Infallible;
 use std::fs::File;
@@ -11,7 +11,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use ads1292::{Ads1292, ChipConfig, StartControl};
-use ecg_chain::ClockRelation;
 use embedded_hal::delay::DelayNs;
 use embedded_hal::digital::{ErrorType as PinErrorType, OutputPin};
 use embedded_hal::spi::{ErrorType as SpiErrorType, Operation, SpiDevice};
@@ -20,21 +19,18 @@ use super::drdy::{DataReady, DrdyEdge, WaitError};
 use super::engine::Acquisition;
 use super::error::AcquisitionError;
 use super::trace::{ControlPin, TraceEnd, TraceError, TraceHeader, TraceReader};
-use sense::Sense;
 use tape::Tape;
+use time_check::TimeCheck;
 
 /// The acquisition over a trace.
-pub type Replay = Acquisition<ReplaySpi, ReplayPin, ReplayPin, NoWait, ReplayDrdy>;
+pub type Replay = Acquisition<Tape, ReplayPin, NoWait, Tape>;
 
 /// Opens the trace at `path` and runs the driver's set-up against it.
 ///
 /// # Errors
 /// As [`replay`], and [`AcquisitionError::Trace`] where the file cannot be opened.
 pub fn open_replay(path: &Path) -> Result<(Replay, ReplayHandle), AcquisitionError> {
-    let file = File::open(path).map_err(|error| AcquisitionError::Trace {
-        path: path.to_owned(),
-        source: TraceError::Io(error),
-    })?;
+    let file = File::open(path).map_err(AcquisitionError::trace(path))?;
     replay(file, path)
 }
 
@@ -43,66 +39,44 @@ pub fn open_replay(path: &Path) -> Result<(Replay, ReplayHandle), AcquisitionErr
 ///
 /// # Errors
 /// [`AcquisitionError::Trace`] (no trace, another version, another chip, damage, an end before the
-/// first frame could come), [`AcquisitionError::SetUp`], [`AcquisitionError::Replay`],
+/// first frame could come, a set-up the driver does not know, a host that says something else),
 /// [`AcquisitionError::Chip`] (a recorded ID that is none).
 pub fn replay(
     source: impl Read + Send + 'static,
     path: &Path,
 ) -> Result<(Replay, ReplayHandle), AcquisitionError> {
-    let reader = TraceReader::new(source).map_err(|source| AcquisitionError::Trace {
-        path: path.to_owned(),
-        source,
-    })?;
+    let reader = TraceReader::new(source).map_err(AcquisitionError::trace(path))?;
     let header = reader.header().clone();
-    let (_, config) =
-        ChipConfig::from_image(&header.registers, Some(header.vref_uv)).map_err(|source| {
-            AcquisitionError::SetUp {
-                path: path.to_owned(),
-                source,
-            }
-        })?;
-    let sense = Sense::new(header.monotonic_start).ok_or_else(|| AcquisitionError::Trace {
-        path: path.to_owned(),
-        source: TraceError::Header {
-            problem: "no clock stands where its monotonic start is",
-        },
-    })?;
-    let tape = Tape::new(reader, sense, path);
+    let (_, config) = ChipConfig::from_image(&header.registers, Some(header.vref_uv))
+        .map_err(AcquisitionError::trace(path))?;
+    let times = TimeCheck::new(header.session.start.monotonic).ok_or(TraceError::Header {
+        problem: "no clock stands where its monotonic start is",
+    });
+    let times = times.map_err(AcquisitionError::trace(path))?;
+    let tape = Tape::new(reader, times, path);
     let pin = |which| ReplayPin {
         tape: tape.clone(),
         which,
     };
     let driver = Ads1292::new(
-        ReplaySpi(tape.clone()),
+        tape.clone(),
         pin(ControlPin::Start),
         pin(ControlPin::Reset),
         NoWait,
     )
-    .with_start_control(if header.start_by_pin {
-        StartControl::Pin
-    } else {
-        StartControl::Opcode
-    });
-    let start = ClockRelation {
-        monotonic: header.monotonic_start,
-        wall: header.wall_start,
-    };
-    let texts = (header.leads.clone(), header.description.clone());
-    let drdy = ReplayDrdy(tape.clone());
-    let acquisition = Acquisition::start(driver, drdy, config, start, texts).map_err(|error| {
-        if !matches!(error, AcquisitionError::SourceEnded) {
-            return error;
-        }
-        let offset = match tape.state().reader.end() {
-            Some(TraceEnd::Cut { offset, .. } | TraceEnd::Damaged { offset, .. }) => offset,
-            Some(TraceEnd::Complete { bytes }) => bytes,
-            None => 0,
-        };
-        AcquisitionError::Trace {
-            path: path.to_owned(),
-            source: TraceError::CutInSetUp { offset },
-        }
-    })?;
+    .with_start_control(StartControl::by_pin(header.session.start_by_pin));
+    let acquisition = Acquisition::start(driver, tape.clone(), config, header.session.clone())
+        .map_err(|error| {
+            if !matches!(error, AcquisitionError::SourceEnded) {
+                return error;
+            }
+            let offset = match tape.state().end() {
+                Some(TraceEnd::Cut { offset, .. } | TraceEnd::Damaged { offset, .. }) => offset,
+                Some(TraceEnd::Complete { bytes }) => bytes,
+                None => 0,
+            };
+            AcquisitionError::trace(path)(TraceError::CutInSetUp { offset })
+        })?;
     Ok((acquisition, ReplayHandle { tape, header }))
 }
 
@@ -123,38 +97,30 @@ impl ReplayHandle {
     /// How the trace ended, once it has: complete, or cut and where.
     #[must_use]
     pub fn end(&self) -> Option<TraceEnd> {
-        self.tape.state().reader.end()
+        self.tape.state().end()
     }
 }
 
-/// The trace's SPI device.
-#[derive(Debug)]
-pub struct ReplaySpi(Tape);
-
-impl SpiErrorType for ReplaySpi {
+impl SpiErrorType for Tape {
     type Error = AcquisitionError;
 }
 
-impl SpiDevice for ReplaySpi {
+impl SpiDevice for Tape {
     fn transaction(
         &mut self,
         operations: &mut [Operation<'_, u8>],
     ) -> Result<(), AcquisitionError> {
-        self.0.state().transaction(operations)
+        self.state().transaction(operations)
     }
 }
 
-/// The trace's DRDY line.
-#[derive(Debug)]
-pub struct ReplayDrdy(Tape);
-
-impl DataReady for ReplayDrdy {
+impl DataReady for Tape {
     fn wait(&mut self, _timeout: Duration) -> Result<DrdyEdge, WaitError> {
-        self.0.state().wait()
+        self.state().wait()
     }
 
     fn recorded_inspection(&mut self) -> Option<bool> {
-        let mut tape = self.0.state();
+        let mut tape = self.state();
         Some(tape.is_inspection().unwrap_or_else(|error| {
             tape.fail(error);
             false

@@ -8,38 +8,72 @@ use ads1292::{FRAME_BYTES, Opcode};
 use embedded_hal::spi::Operation;
 
 use super::super::drdy::{DrdyEdge, WaitError};
-use super::super::error::{AcquisitionError, ReplayMismatch};
+use super::super::error::AcquisitionError;
 use super::super::trace::{
-    ControlPin, FrameRead, SpiOperation, TraceError, TraceEvent, TraceReader,
+    ControlPin, FrameRead, SpiOperation, TraceEnd, TraceError, TraceEvent, TraceReader,
 };
 use super::describe::{describe, describe_host, describe_pin};
-use super::sense::Sense;
+use super::time_check::TimeCheck;
 
-/// The trace, shared by everything it plays. All of that lives in one thread: the driver asks twice a
+/// The trace, shared by everything it plays: itself the SPI device and the DRDY line. All of that lives in one thread: the driver asks twice a
 /// sample, and two locks would cost a twentieth of the whole chain's time.
 #[derive(Debug, Clone)]
-pub(super) struct Tape(Rc<RefCell<TapeState>>);
+pub struct Tape(Rc<RefCell<TapeState>>);
 
 #[derive(Debug)]
 pub(super) struct TapeState {
-    pub(super) reader: TraceReader,
-    sense: Sense,
-    path: PathBuf,
-    /// Events taken so far.
-    event: u64,
+    events: Events,
     /// The read that belongs to the edge handed out last.
     read: Option<FrameRead>,
     /// A disagreement found where it could not be returned.
     failure: Option<AcquisitionError>,
 }
 
+/// The trace's events, as far as their times make sense.
+#[derive(Debug)]
+struct Events {
+    reader: TraceReader,
+    times: TimeCheck,
+    path: PathBuf,
+    /// Events taken so far.
+    taken: u64,
+}
+
+impl Events {
+    fn next(&mut self) -> Result<Option<TraceEvent<'_>>, AcquisitionError> {
+        self.taken += 1;
+        let trace = AcquisitionError::trace(&self.path);
+        let event = match self.reader.next_event() {
+            Ok(event) => event,
+            Err(error) => return Err(trace(error)),
+        };
+        let sense = event
+            .as_ref()
+            .map_or(Ok(()), |event| self.times.check(event));
+        match sense {
+            Ok(()) => Ok(event),
+            Err(problem) => Err(trace(TraceError::Senseless {
+                event: self.taken,
+                problem,
+            })),
+        }
+    }
+
+    fn peek(&mut self) -> Result<Option<TraceEvent<'_>>, AcquisitionError> {
+        let event = self.reader.peek_event();
+        event.map_err(AcquisitionError::trace(&self.path))
+    }
+}
+
 impl Tape {
-    pub(super) fn new(reader: TraceReader, sense: Sense, path: &Path) -> Self {
+    pub(super) fn new(reader: TraceReader, times: TimeCheck, path: &Path) -> Self {
         Self(Rc::new(RefCell::new(TapeState {
-            reader,
-            sense,
-            path: path.to_owned(),
-            event: 0,
+            events: Events {
+                reader,
+                times,
+                path: path.to_owned(),
+                taken: 0,
+            },
             read: None,
             failure: None,
         })))
@@ -52,69 +86,40 @@ impl Tape {
 }
 
 impl TapeState {
+    /// How the trace ended, once it has.
+    pub(super) fn end(&self) -> Option<TraceEnd> {
+        self.events.reader.end()
+    }
+
     fn mismatch(&self, recorded: String, host: String) -> AcquisitionError {
-        AcquisitionError::Replay {
-            path: self.path.clone(),
-            mismatch: Box::new(ReplayMismatch {
-                event: self.event,
-                recorded,
-                host,
-            }),
-        }
-    }
-
-    fn trace_error(path: &Path, source: TraceError) -> AcquisitionError {
-        AcquisitionError::Trace {
-            path: path.to_owned(),
-            source,
-        }
-    }
-
-    /// The trace's next event, unless its times make no sense.
-    fn next<'a>(
-        reader: &'a mut TraceReader,
-        sense: &mut Sense,
-        number: u64,
-    ) -> Result<Option<TraceEvent<'a>>, TraceError> {
-        let event = reader.next_event()?;
-        if let Some(event) = &event {
-            sense
-                .check(event)
-                .map_err(|problem| TraceError::Senseless {
-                    event: number,
-                    problem,
-                })?;
-        }
-        Ok(event)
+        AcquisitionError::trace(&self.events.path)(TraceError::Replay {
+            event: self.events.taken,
+            recorded,
+            host,
+        })
     }
 
     pub(super) fn wait(&mut self) -> Result<DrdyEdge, WaitError> {
         if let Some(failure) = self.failure.take() {
-            return Err(WaitError::Failed(failure));
+            return Err(failure.into());
         }
-        let waited = || "waited for DRDY".to_owned();
-        if let Some(frame) = self.read.take() {
-            let recorded = describe(&TraceEvent::Frame(frame));
-            return Err(WaitError::Failed(self.mismatch(recorded, waited())));
-        }
-        match self.is_inspection() {
-            Ok(false) => {}
-            Ok(true) => return Err(WaitError::Inspection),
-            Err(error) => return Err(WaitError::Failed(error)),
-        }
-        self.event += 1;
-        let recorded = match Self::next(&mut self.reader, &mut self.sense, self.event) {
-            Ok(Some(TraceEvent::Frame(frame))) => {
-                self.read = Some(frame);
-                return Ok(frame.edge);
+        let recorded = if let Some(frame) = self.read.take() {
+            describe(&TraceEvent::Frame(frame))
+        } else if self.is_inspection()? {
+            return Err(WaitError::Inspection);
+        } else {
+            match self.events.next()? {
+                Some(TraceEvent::Frame(frame)) => {
+                    self.read = Some(frame);
+                    return Ok(frame.edge);
+                }
+                Some(TraceEvent::Edge(edge)) => return Ok(edge),
+                Some(TraceEvent::Timeout(time)) => return Err(WaitError::Timeout(time)),
+                Some(other) => describe(&other),
+                None => return Err(AcquisitionError::SourceEnded.into()),
             }
-            Ok(Some(TraceEvent::Edge(edge))) => return Ok(edge),
-            Ok(Some(TraceEvent::Timeout(time))) => return Err(WaitError::Timeout(time)),
-            Ok(Some(other)) => describe(&other),
-            Ok(None) => return Err(WaitError::Failed(AcquisitionError::SourceEnded)),
-            Err(source) => return Err(WaitError::Failed(Self::trace_error(&self.path, source))),
         };
-        Err(WaitError::Failed(self.mismatch(recorded, waited())))
+        Err(self.mismatch(recorded, "waited for DRDY".to_owned()).into())
     }
 
     /// Whether the recorded host looked at the registers next: SDATAC, which a set-up does not
@@ -124,15 +129,14 @@ impl TapeState {
     /// The trace's own: whoever peeks first must hand it on.
     pub(super) fn is_inspection(&mut self) -> Result<bool, AcquisitionError> {
         let sdatac = [Opcode::StopReadDataContinuous.byte()];
-        match self.reader.peek_event() {
-            Ok(Some(TraceEvent::Transaction { mut operations, .. })) if self.read.is_none() => {
-                Ok(operations
+        Ok(match self.events.peek()? {
+            Some(TraceEvent::Transaction { mut operations, .. }) if self.read.is_none() => {
+                operations
                     .next()
-                    .is_some_and(|first| first.written == sdatac))
+                    .is_some_and(|first| first.written == sdatac)
             }
-            Ok(_) => Ok(false),
-            Err(source) => Err(Self::trace_error(&self.path, source)),
-        }
+            _ => false,
+        })
     }
 
     /// Hands `error` to whatever asks next.
@@ -163,17 +167,13 @@ impl TapeState {
             let recorded = describe(&TraceEvent::Frame(frame));
             return Err(self.mismatch(recorded, describe_host(operations)));
         }
-        self.event += 1;
-        let recorded = match Self::next(&mut self.reader, &mut self.sense, self.event) {
-            Ok(Some(event)) => match event {
-                TraceEvent::Transaction {
-                    operations: expected,
-                    ..
-                } if answer(operations, expected) => return Ok(()),
-                other => describe(&other),
-            },
-            Ok(None) => return Err(AcquisitionError::SourceEnded),
-            Err(source) => return Err(Self::trace_error(&self.path, source)),
+        let recorded = match self.events.next()? {
+            Some(TraceEvent::Transaction {
+                operations: expected,
+                ..
+            }) if answer(operations, expected) => return Ok(()),
+            Some(other) => describe(&other),
+            None => return Err(AcquisitionError::SourceEnded),
         };
         Err(self.mismatch(recorded, describe_host(operations)))
     }
@@ -184,7 +184,7 @@ impl TapeState {
         if self.read.is_some() {
             return;
         }
-        let agrees = match self.reader.peek_event() {
+        let agrees = match self.events.peek() {
             Ok(Some(TraceEvent::Pin {
                 pin,
                 high: recorded,
@@ -193,9 +193,8 @@ impl TapeState {
             // Errors and the end are found again by what follows.
             _ => return,
         };
-        self.event += 1;
-        if let Err(source) = Self::next(&mut self.reader, &mut self.sense, self.event) {
-            self.failure = Some(Self::trace_error(&self.path, source));
+        if let Err(error) = self.events.next() {
+            self.failure = Some(error);
             return;
         }
         if !agrees {
@@ -218,28 +217,15 @@ fn answer<'a>(
         let Some(expected) = recorded.next() else {
             return false;
         };
-        let fits = match operation {
-            Operation::Read(read) => expected.written.is_empty() && copy(read, expected.read),
-            Operation::Write(written) => *written == expected.written && expected.read.is_empty(),
-            Operation::Transfer(read, written) => {
-                *written == expected.written && copy(read, expected.read)
-            }
-            Operation::TransferInPlace(bytes) => {
-                *bytes == expected.written && copy(bytes, expected.read)
-            }
-            Operation::DelayNs(_) => true,
-        };
-        if !fits {
+        let said = SpiOperation::of(operation);
+        if said.written != expected.written || said.read.len() != expected.read.len() {
             return false;
+        }
+        if let Operation::Read(to) | Operation::Transfer(to, _) | Operation::TransferInPlace(to) =
+            operation
+        {
+            to.copy_from_slice(expected.read);
         }
     }
     recorded.next().is_none()
-}
-
-fn copy(to: &mut [u8], from: &[u8]) -> bool {
-    if to.len() != from.len() {
-        return false;
-    }
-    to.copy_from_slice(from);
-    true
 }

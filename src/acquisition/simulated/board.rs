@@ -4,34 +4,30 @@ use std::time::Duration;
 
 use ads1292::simulator::{
     BoardOptions, DrdyWaitError, SampleSource, SimulatedBoard, SimulatedDelay, SimulatedDrdy,
-    SimulatedResetPin, SimulatedSpi, SimulatedStartPin,
+    SimulatedPin, SimulatedSpi,
 };
-use ads1292::{Ads1292, ChipConfig, StartControl};
+use ads1292::{ChipConfig, StartControl};
 use ecg_chain::MonotonicNs;
 
 use super::super::clock::Clock;
 use super::super::drdy::{DataReady, DrdyEdge, WaitError};
 use super::super::engine::Acquisition;
 use super::super::error::AcquisitionError;
-use super::super::recording::{Recorder, RecordingDrdy, RecordingPin, RecordingSpi, Session};
-use super::super::trace::ControlPin;
+use super::super::recording::{
+    RecordedDriver, Recorder, RecordingDrdy, RecordingPin, RecordingSpi, recorded,
+};
+use super::super::source::Session;
 
 /// The acquisition over the simulated chip.
 pub type Simulated = Acquisition<
     RecordingSpi<SimulatedSpi, BoardClock>,
-    RecordingPin<SimulatedStartPin, BoardClock>,
-    RecordingPin<SimulatedResetPin, BoardClock>,
+    RecordingPin<SimulatedPin, BoardClock>,
     SimulatedDelay,
     RecordingDrdy<BoardDrdy>,
 >;
 
 /// The driver over the simulated chip.
-pub type SimulatedDriver = Ads1292<
-    RecordingSpi<SimulatedSpi, BoardClock>,
-    RecordingPin<SimulatedStartPin, BoardClock>,
-    RecordingPin<SimulatedResetPin, BoardClock>,
-    SimulatedDelay,
->;
+pub type SimulatedDriver = RecordedDriver<SimulatedSpi, SimulatedPin, SimulatedDelay, BoardClock>;
 
 /// Powers up a simulated board whose electrodes carry `source`; nothing is sent yet.
 pub fn connect_simulated(
@@ -46,33 +42,14 @@ pub fn connect_simulated(
         board: board.clone(),
         origin,
     };
-    let driver = Ads1292::new(
-        RecordingSpi::new(board.spi(), clock.clone(), recorder.cloned()),
-        RecordingPin::new(
-            Some(board.start_pin()),
-            ControlPin::Start,
-            clock.clone(),
-            recorder.cloned(),
-        ),
-        RecordingPin::new(
-            Some(board.reset_pin()),
-            ControlPin::Reset,
-            clock.clone(),
-            recorder.cloned(),
-        ),
-        board.delay(),
-    )
-    .with_start_control(if session.start_by_pin {
-        StartControl::Pin
-    } else {
-        StartControl::Opcode
-    });
+    let pins = [board.start_pin(), board.reset_pin()].map(Some);
     let drdy = BoardDrdy {
         drdy: board.drdy(),
-        clock,
+        clock: clock.clone(),
     };
-    let drdy = RecordingDrdy::new(drdy, recorder.cloned());
-    (driver, drdy, board)
+    let start_control = StartControl::by_pin(session.start_by_pin);
+    let (driver, drdy) = recorded(board.spi(), pins, board.delay(), drdy, &clock, recorder);
+    (driver.with_start_control(start_control), drdy, board)
 }
 
 /// Powers up a simulated board whose electrodes carry `source`, and sets it up. Monotonic time is
@@ -88,13 +65,7 @@ pub fn open_simulated(
     recorder: Option<&Recorder>,
 ) -> Result<Simulated, AcquisitionError> {
     let (driver, drdy, _) = connect_simulated(options, source, &session, recorder);
-    Acquisition::start(
-        driver,
-        drdy,
-        config,
-        session.start,
-        (session.leads, session.description),
-    )
+    Acquisition::start(driver, drdy, config, session)
 }
 
 /// A board's virtual time.
@@ -128,9 +99,7 @@ impl DataReady for BoardDrdy {
                     sequence: u32::from_le_bytes([a, b, c, d]),
                 })
             }
-            Err(DrdyWaitError::SourceEnded) => {
-                Err(WaitError::Failed(AcquisitionError::SourceEnded))
-            }
+            Err(DrdyWaitError::SourceEnded) => Err(AcquisitionError::SourceEnded.into()),
             Err(_) => Err(WaitError::Timeout(self.clock.now())),
         }
     }

@@ -10,6 +10,7 @@ use wfdb_io::{
 };
 
 use super::super::error::AcquisitionError;
+use super::super::whole::whole;
 use super::interpolator::Kernel;
 
 /// Which part of which record.
@@ -55,16 +56,18 @@ pub struct RecordSignal {
     first: u64,
     last_measured_uv: [f64; 2],
     start_ns: Option<u64>,
-    failure: Arc<Mutex<Option<WfdbError>>>,
+    failure: ReadFailure,
 }
 
 /// Why the record could not be read to its end, known after the run.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct ReadFailure(Arc<Mutex<Option<WfdbError>>>);
 
 impl ReadFailure {
-    pub(super) fn take_error(&self) -> Option<WfdbError> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    /// What is known, which is then forgotten for `other`.
+    pub(super) fn replace(&self, other: Option<WfdbError>) -> Option<WfdbError> {
+        let mut failure = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *failure, other)
     }
 }
 
@@ -139,7 +142,7 @@ impl RecordSignal {
             first: 0,
             last_measured_uv: [0.0; 2],
             start_ns: None,
-            failure: Arc::default(),
+            failure: ReadFailure::default(),
             record,
             excerpt,
         };
@@ -158,10 +161,8 @@ impl RecordSignal {
     pub fn leads(&self) -> [String; 2] {
         let signals = &self.record.header().signals;
         self.channels.map(|channel| {
-            channel
-                .and_then(|(signal, _)| signals.get(signal))
-                .map(|spec| spec.description.clone())
-                .unwrap_or_default()
+            let spec = channel.and_then(|(signal, _)| signals.get(signal));
+            spec.map_or_else(String::new, |spec| spec.description.clone())
         })
     }
 
@@ -213,7 +214,7 @@ impl RecordSignal {
     }
 
     pub(super) fn failure(&self) -> ReadFailure {
-        ReadFailure(Arc::clone(&self.failure))
+        self.failure.clone()
     }
 
     fn rate_hz(&self) -> f64 {
@@ -276,20 +277,11 @@ impl SampleSource for RecordSignal {
         match self.at(time_s * self.rate_hz()) {
             Ok(uv) => uv,
             Err(error) => {
-                let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
-                *failure = Some(error);
+                self.failure.replace(Some(error));
                 None
             }
         }
     }
-}
-
-/// The whole part of a number that is not negative.
-fn whole(value: f64) -> u64 {
-    // Saturating; NaN is 0.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let whole = value as u64;
-    whole
 }
 
 /// The text for a trace's description: which part of which record, and the record's own comments.

@@ -11,9 +11,9 @@ use ecg_files::WholeFile;
 use wfdb_io::{Header, encode_annotations};
 
 use super::super::error::AcquisitionError;
-use super::super::recording::{Recorder, Session};
-use super::super::source::{Acquired, FrameSource};
-use super::super::trace::{Compression, TraceError};
+use super::super::recording::Recorder;
+use super::super::source::{Acquired, FrameSource, Session};
+use super::super::trace::Compression;
 use super::board::open_simulated;
 use super::record::{RecordExcerpt, RecordSignal, beside, describe};
 
@@ -78,11 +78,9 @@ pub fn simulate_record(
     let signal = RecordSignal::open(simulation.excerpt.clone(), rate_hz)?;
     let carried = signal.annotations(&simulation.annotator, rate_hz);
     let guess = signal.is_guess().then(|| {
-        let leads = signal.leads();
-        let names: Vec<&str> = leads.iter().map(String::as_str).collect();
         format!(
             "nothing says that the signals taken ({}) are an ECG: --signals names others",
-            names.join(", ").trim_end_matches([',', ' '])
+            signal.leads().join(", ").trim_end_matches([',', ' '])
         )
     });
     let outputs = [
@@ -116,14 +114,11 @@ pub fn simulate_record(
         leads: signal.leads(),
         description: description.clone(),
     };
-    let no_trace = |error| AcquisitionError::Trace {
-        path: path.clone(),
-        source: TraceError::Io(error),
-    };
-    let trace = WholeFile::create(path).map_err(no_trace)?;
-    let recorder = Recorder::new();
+    let trace = WholeFile::create(path).map_err(AcquisitionError::trace(path))?;
+    let handle = trace.handle().map_err(AcquisitionError::trace(path))?;
+    let recorder = Recorder::default();
     recorder.begin(
-        Box::new(trace.handle().map_err(no_trace)?),
+        Box::new(handle),
         path.clone(),
         simulation.compression,
         (simulation.board.model, &simulation.config),
@@ -152,7 +147,7 @@ pub fn simulate_record(
             Acquired::Event(_) | Acquired::Idle => {}
         }
     }
-    if let Some(error) = failure.take_error() {
+    if let Some(error) = failure.replace(None) {
         return Err(error.into());
     }
     progress(samples);
@@ -184,41 +179,26 @@ pub fn simulate_record(
             (beside(path, "hea"), header.into_bytes()),
             (annotations_path, annotations),
         ] {
-            let file = WholeFile::create(&path).and_then(|mut file| {
-                file.write_all(&bytes)?;
-                Ok(file)
-            });
-            match file {
-                Ok(file) => files.push((path, file)),
-                Err(source) => return Err(AcquisitionError::Io { path, source }),
-            }
+            let mut file = WholeFile::create(&path).map_err(AcquisitionError::io(&path))?;
+            file.write_all(&bytes)
+                .map_err(AcquisitionError::io(&path))?;
+            files.push((path, file));
         }
     }
     for (path, file) in files {
-        match file.finish() {
-            Ok(()) => report.files.push(path),
-            Err(source) => return Err(AcquisitionError::Io { path, source }),
-        }
+        file.finish().map_err(AcquisitionError::io(&path))?;
+        report.files.push(path);
     }
     Ok(report)
 }
 
 /// A header without signals: annotation readers take the rate from it.
 fn rate_header(path: &Path, rate_hz: f64, frames: u64, description: &str) -> Header {
-    let name = beside(path, "hea");
-    let name = name
-        .file_stem()
-        .map(|stem| stem.to_string_lossy().into_owned());
+    let path = beside(path, "hea");
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
     Header {
-        segments: Vec::new(),
-        name: name.unwrap_or_default(),
-        rate_hz,
-        counter_hz: None,
-        base_counter: None,
         frames: Some(frames),
-        base_time: None,
-        base_date: None,
-        signals: Vec::new(),
         comments: description.lines().map(|line| format!(" {line}")).collect(),
+        ..Header::new(&name, rate_hz)
     }
 }

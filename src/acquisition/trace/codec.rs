@@ -48,6 +48,8 @@ const FOLLOW_SHIFT: u32 = 4;
 /// What both sides know before a record. All times are nanoseconds after the monotonic start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct State {
+    /// The monotonic clock at the start.
+    pub(super) start: MonotonicNs,
     /// Of the last event.
     pub(super) time: i64,
     /// Of the last edge.
@@ -66,8 +68,9 @@ pub(super) struct State {
 
 impl State {
     /// Before the first record.
-    pub(super) const fn start(period: i64) -> Self {
+    pub(super) const fn start(start: MonotonicNs, period: i64) -> Self {
         Self {
+            start,
             time: 0,
             edge_time: 0,
             sequence: 0,
@@ -80,12 +83,11 @@ impl State {
 
     /// After a checkpoint: times and estimates stay, the last frame is forgotten.
     pub(super) const fn at_checkpoint(self) -> Self {
+        let Self { status, codes, .. } = Self::start(self.start, self.period);
         Self {
-            time: self.time,
-            edge_time: self.edge_time,
-            sequence: self.sequence,
-            latency: self.latency,
-            ..Self::start(self.period)
+            status,
+            codes,
+            ..self
         }
     }
 
@@ -101,6 +103,16 @@ impl State {
         self.sequence = self.sequence.wrapping_add(skipped).wrapping_add(1);
     }
 
+    /// A time of the monotonic clock, in the trace.
+    pub(super) const fn relative(&self, time: MonotonicNs) -> i64 {
+        time.0.wrapping_sub(self.start.0).cast_signed()
+    }
+
+    /// A time in the trace, of the monotonic clock.
+    pub(super) const fn absolute(&self, time: i64) -> MonotonicNs {
+        MonotonicNs(self.start.0.wrapping_add(time.cast_unsigned()))
+    }
+
     pub(super) fn predicted_edge(&self, skipped: u32) -> i64 {
         let steps = i64::from(skipped) + 1;
         self.edge_time.wrapping_add(self.period.wrapping_mul(steps))
@@ -109,18 +121,4 @@ impl State {
 
 pub(super) fn follow(estimate: i64, value: i64) -> i64 {
     estimate.wrapping_add(value.wrapping_sub(estimate) >> FOLLOW_SHIFT)
-}
-
-/// Monotonic time to time in the trace and back.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Epoch(pub(super) MonotonicNs);
-
-impl Epoch {
-    pub(super) const fn relative(self, time: MonotonicNs) -> i64 {
-        time.0.wrapping_sub(self.0.0).cast_signed()
-    }
-
-    pub(super) const fn absolute(self, time: i64) -> MonotonicNs {
-        MonotonicNs(self.0.0.wrapping_add(time.cast_unsigned()))
-    }
 }

@@ -4,7 +4,7 @@ use ads1292::FRAME_BYTES;
 use ecg_chain::MonotonicNs;
 
 use super::super::drdy::DrdyEdge;
-use super::codec::{CHECKPOINT_MARK, END_MARK, Epoch, MAX_TRANSACTION_BYTES, State, follow, tag};
+use super::codec::{CHECKPOINT_MARK, END_MARK, MAX_TRANSACTION_BYTES, State, follow, tag};
 use super::spi::{ControlPin, FrameRead, SpiOperation};
 use super::varint::{self, unzigzag};
 
@@ -50,23 +50,26 @@ impl<'a> Input<'a> {
         Ok(byte)
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
+    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
         let (array, rest) = self.0.split_first_chunk().ok_or(DecodeError::Incomplete)?;
         self.0 = rest;
         Ok(*array)
     }
 
+    pub(super) fn take(&mut self, length: usize) -> Result<&'a [u8], DecodeError> {
+        let split = self.0.split_at_checked(length);
+        let (bytes, rest) = split.ok_or(DecodeError::Incomplete)?;
+        self.0 = rest;
+        Ok(bytes)
+    }
+
+    /// What a transaction holds.
     fn bytes(&mut self, length: u64) -> Result<&'a [u8], DecodeError> {
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         if length > MAX_TRANSACTION_BYTES {
             return Err(DecodeError::Damaged("impossible length of a transaction"));
         }
-        let (bytes, rest) = self
-            .0
-            .split_at_checked(length)
-            .ok_or(DecodeError::Incomplete)?;
-        self.0 = rest;
-        Ok(bytes)
+        self.take(length)
     }
 
     #[inline]
@@ -91,9 +94,9 @@ impl<'a> Input<'a> {
         T::try_from(self.varint()?).map_err(|_| DecodeError::Damaged(problem))
     }
 
-    fn time(&mut self, state: &mut State, epoch: Epoch) -> Result<MonotonicNs, DecodeError> {
+    fn time(&mut self, state: &mut State) -> Result<MonotonicNs, DecodeError> {
         state.time = state.time.wrapping_add(self.signed()?);
-        Ok(epoch.absolute(state.time))
+        Ok(state.absolute(state.time))
     }
 }
 
@@ -107,18 +110,14 @@ pub(super) fn operation<'a>(input: &mut Input<'a>) -> Result<SpiOperation<'a>, D
 }
 
 /// Takes one record; on an error `state` is unspecified.
-pub(super) fn record(
-    input: &mut Input<'_>,
-    state: &mut State,
-    epoch: Epoch,
-) -> Result<Record, DecodeError> {
+pub(super) fn record(input: &mut Input<'_>, state: &mut State) -> Result<Record, DecodeError> {
     let first = input.byte()?;
     if first & tag::FRAME != 0 {
-        return frame(first, input, state, epoch).map(Record::Frame);
+        return frame(first, input, state).map(Record::Frame);
     }
     match first {
         tag::TRANSACTION => {
-            let time = input.time(state, epoch)?;
+            let time = input.time(state)?;
             let length = input.varint()?;
             let mut operations = Input::new(input.bytes(length)?);
             let encoded = operations.rest().len();
@@ -129,7 +128,7 @@ pub(super) fn record(
             Ok(Record::Transaction(time, encoded))
         }
         tag::EDGE => {
-            let time = input.time(state, epoch)?;
+            let time = input.time(state)?;
             let step: u32 = input.number("sequence number beyond 32 bits")?;
             state.edge_time = state.time;
             state.sequence = state.sequence.wrapping_add(step);
@@ -138,9 +137,9 @@ pub(super) fn record(
                 sequence: state.sequence,
             }))
         }
-        tag::TIMEOUT => input.time(state, epoch).map(Record::Timeout),
+        tag::TIMEOUT => input.time(state).map(Record::Timeout),
         tag::PIN => {
-            let time = input.time(state, epoch)?;
+            let time = input.time(state)?;
             let (pin, high) = match input.byte()? {
                 0 => (ControlPin::Start, false),
                 1 => (ControlPin::Start, true),
@@ -160,7 +159,7 @@ pub(super) fn record(
                 period: input.signed()?,
                 latency: input.signed()?,
                 sequence: input.number("sequence number beyond 32 bits")?,
-                ..State::start(0)
+                ..State::start(state.start, 0)
             };
             Ok(Record::Checkpoint)
         }
@@ -174,12 +173,7 @@ pub(super) fn record(
     }
 }
 
-fn frame(
-    first: u8,
-    input: &mut Input<'_>,
-    state: &mut State,
-    epoch: Epoch,
-) -> Result<FrameRead, DecodeError> {
+fn frame(first: u8, input: &mut Input<'_>, state: &mut State) -> Result<FrameRead, DecodeError> {
     if first & tag::FRAME_RESERVED != 0 {
         return Err(DecodeError::Damaged("reserved bits of a frame are set"));
     }
@@ -216,10 +210,10 @@ fn frame(
     let rx: [u8; FRAME_BYTES] = [s0, s1, s2, a0, a1, a2, b0, b1, b2];
     Ok(FrameRead {
         edge: DrdyEdge {
-            time: epoch.absolute(edge_time),
+            time: state.absolute(edge_time),
             sequence: state.sequence,
         },
-        read_time: epoch.absolute(state.time),
+        read_time: state.absolute(state.time),
         transferred: has(tag::FRAME_TRANSFERRED),
         rx,
     })

@@ -3,14 +3,14 @@
 use ecg_chain::MonotonicNs;
 
 use super::super::drdy::DrdyEdge;
-use super::codec::{CHECKPOINT_MARK, Epoch, State, follow, tag};
+use super::codec::{CHECKPOINT_MARK, State, follow, tag};
 use super::spi::{ControlPin, FrameRead, SpiOperation};
 use super::varint::{self, zigzag};
 
 /// Appends a packed frame.
-pub(super) fn push_frame(bytes: &mut Vec<u8>, state: &mut State, epoch: Epoch, frame: &FrameRead) {
-    let edge_time = epoch.relative(frame.edge.time);
-    let read_time = epoch.relative(frame.read_time);
+pub(super) fn push_frame(bytes: &mut Vec<u8>, state: &mut State, frame: &FrameRead) {
+    let edge_time = state.relative(frame.edge.time);
+    let read_time = state.relative(frame.read_time);
     let [s0, s1, s2, a0, a1, a2, b0, b1, b2] = frame.rx;
     let status = [s0, s1, s2];
     let codes = [code([a0, a1, a2]), code([b0, b1, b2])];
@@ -56,34 +56,28 @@ pub(super) fn push_frame(bytes: &mut Vec<u8>, state: &mut State, epoch: Epoch, f
 }
 
 /// Appends an edge not followed by a data read.
-pub(super) fn push_edge(bytes: &mut Vec<u8>, state: &mut State, epoch: Epoch, edge: DrdyEdge) {
+pub(super) fn push_edge(bytes: &mut Vec<u8>, state: &mut State, edge: DrdyEdge) {
     bytes.push(tag::EDGE);
-    push_time(bytes, state, epoch.relative(edge.time));
+    push_time(bytes, state, edge.time);
     varint::push(bytes, edge.sequence.wrapping_sub(state.sequence).into());
     state.edge_time = state.time;
     state.sequence = edge.sequence;
 }
 
 /// Appends a wait that ended without an edge.
-pub(super) fn push_timeout(
-    bytes: &mut Vec<u8>,
-    state: &mut State,
-    epoch: Epoch,
-    time: MonotonicNs,
-) {
+pub(super) fn push_timeout(bytes: &mut Vec<u8>, state: &mut State, time: MonotonicNs) {
     bytes.push(tag::TIMEOUT);
-    push_time(bytes, state, epoch.relative(time));
+    push_time(bytes, state, time);
 }
 
 /// Appends a pin change.
 pub(super) fn push_pin(
     bytes: &mut Vec<u8>,
     state: &mut State,
-    epoch: Epoch,
     (time, pin, high): (MonotonicNs, ControlPin, bool),
 ) {
     bytes.push(tag::PIN);
-    push_time(bytes, state, epoch.relative(time));
+    push_time(bytes, state, time);
     let pin = match pin {
         ControlPin::Start => 0,
         ControlPin::Reset => 2,
@@ -95,12 +89,11 @@ pub(super) fn push_pin(
 pub(super) fn push_transaction(
     bytes: &mut Vec<u8>,
     state: &mut State,
-    epoch: Epoch,
     time: MonotonicNs,
     encoded: &[u8],
 ) {
     bytes.push(tag::TRANSACTION);
-    push_time(bytes, state, epoch.relative(time));
+    push_time(bytes, state, time);
     varint::push(bytes, encoded.len() as u64);
     bytes.extend(encoded);
 }
@@ -124,7 +117,8 @@ pub(super) fn push_checkpoint(bytes: &mut Vec<u8>, state: &mut State) {
     *state = state.at_checkpoint();
 }
 
-fn push_time(bytes: &mut Vec<u8>, state: &mut State, time: i64) {
+fn push_time(bytes: &mut Vec<u8>, state: &mut State, time: MonotonicNs) {
+    let time = state.relative(time);
     varint::push(bytes, zigzag(time.wrapping_sub(state.time)));
     state.time = time;
 }

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use ads1292::ConfigError;
+
 /// Why a trace could not be read or written. Offsets count bytes of the trace itself, after
 /// decompression where it is wrapped in gzip.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +70,19 @@ pub enum TraceError {
         event: u64,
         /// What makes no sense.
         problem: &'static str,
+    },
+    /// The set-up in the header is none the driver knows.
+    #[error(transparent)]
+    SetUp(#[from] ConfigError),
+    /// The host does not say to the replayed chip what the recorded host said.
+    #[error("event {event}: the recorded host {recorded}, this host {host}")]
+    Replay {
+        /// Number of the trace's event, counted from 1.
+        event: u64,
+        /// What the recorded host did.
+        recorded: String,
+        /// What this host did.
+        host: String,
     },
     /// The header to be written does not fit the format.
     #[error("trace header cannot be written: {field} is longer than 65535 bytes")]

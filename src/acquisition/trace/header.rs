@@ -1,11 +1,11 @@
 //! The head of a trace: where it comes from and how to read it.
 
-use ecg_chain::{MonotonicNs, WallUs};
+use ads1292::RegisterImage;
+use ecg_chain::{ClockRelation, MonotonicNs, WallUs};
 
+use super::super::source::Session;
+use super::decode::{DecodeError, Input};
 use super::error::TraceError;
-
-/// Registers of the chip, addresses 0x00 to 0x0B.
-pub const REGISTER_COUNT: usize = 12;
 
 /// First bytes of every trace.
 pub(super) const MAGIC: [u8; 8] = *b"ECGTRACE";
@@ -30,36 +30,33 @@ pub struct TraceHeader {
     /// Reference voltage in microvolts.
     pub vref_uv: u32,
     /// The registers as the host set them up, by address.
-    pub registers: [u8; REGISTER_COUNT],
-    /// Wall clock at the start.
-    pub wall_start: WallUs,
-    /// Monotonic clock at the same instant.
-    pub monotonic_start: MonotonicNs,
-    /// Whether the host starts conversions by the START pin, not by opcode.
-    pub start_by_pin: bool,
-    /// Names of the leads on both channels, empty where unknown.
-    pub leads: [String; 2],
-    /// Free text: source, attribution, licence.
-    pub description: String,
+    pub registers: RegisterImage,
+    /// The start on both clocks, how conversions are started, and the texts.
+    pub session: Session,
 }
 
 impl TraceHeader {
     /// The header's bytes, CRC included.
     pub(super) fn encode(&self) -> Result<Vec<u8>, TraceError> {
-        let mut body = Vec::with_capacity(FIXED_BODY_BYTES + 6 + self.description.len());
+        let Session {
+            start,
+            start_by_pin,
+            leads: [first_lead, second_lead],
+            description,
+        } = &self.session;
+        let mut body = Vec::with_capacity(FIXED_BODY_BYTES + 6 + description.len());
         body.push(self.chip_id);
         body.extend(self.sample_rate_sps.to_le_bytes());
         body.extend(self.gain);
         body.extend(self.vref_uv.to_le_bytes());
         body.extend(self.registers);
-        body.extend(self.wall_start.0.to_le_bytes());
-        body.extend(self.monotonic_start.0.to_le_bytes());
-        body.push(u8::from(self.start_by_pin));
-        let [first_lead, second_lead] = &self.leads;
+        body.extend(start.wall.0.to_le_bytes());
+        body.extend(start.monotonic.0.to_le_bytes());
+        body.push(u8::from(*start_by_pin));
         for (field, text) in [
             ("lead", first_lead),
             ("lead", second_lead),
-            ("description", &self.description),
+            ("description", description),
         ] {
             let length =
                 u16::try_from(text.len()).map_err(|_| TraceError::HeaderTooLong { field })?;
@@ -84,8 +81,8 @@ impl TraceHeader {
                 found: bytes.get(..known).unwrap_or_default().to_vec(),
             });
         }
-        let mut fields = Fields(bytes.get(MAGIC.len()..).unwrap_or_default());
-        let (Some(version), Some(length)) = (fields.bytes(), fields.bytes()) else {
+        let mut fields = Input::new(bytes.get(MAGIC.len()..).unwrap_or_default());
+        let (Ok(version), Ok(length)) = (fields.array(), fields.array()) else {
             return Ok(None);
         };
         let version = u16::from_le_bytes(version);
@@ -115,7 +112,7 @@ impl TraceHeader {
         }
         let body = rest.get(PREFIX_BYTES..).unwrap_or_default();
         let header =
-            Self::decode_body(body).ok_or_else(|| damaged("body does not fit its length"))?;
+            Self::decode_body(body).map_err(|_| damaged("body does not fit its length"))?;
         if !matches!(header.chip_id, 0x53 | 0x73) {
             return Err(TraceError::UnknownChip {
                 found: header.chip_id,
@@ -127,24 +124,28 @@ impl TraceHeader {
         Ok(header)
     }
 
-    fn decode_body(body: &[u8]) -> Option<Self> {
-        let mut fields = Fields(body);
-        let [chip_id] = fields.bytes()?;
-        Some(Self {
+    fn decode_body(body: &[u8]) -> Result<Self, DecodeError> {
+        let mut fields = Input::new(body);
+        let [chip_id] = fields.array()?;
+        Ok(Self {
             chip_id,
-            sample_rate_sps: u16::from_le_bytes(fields.bytes()?),
-            gain: fields.bytes()?,
-            vref_uv: u32::from_le_bytes(fields.bytes()?),
-            registers: fields.bytes()?,
-            wall_start: WallUs(i64::from_le_bytes(fields.bytes()?)),
-            monotonic_start: MonotonicNs(u64::from_le_bytes(fields.bytes()?)),
-            start_by_pin: match fields.bytes()? {
-                [0] => false,
-                [1] => true,
-                _ => return None,
+            sample_rate_sps: u16::from_le_bytes(fields.array()?),
+            gain: fields.array()?,
+            vref_uv: u32::from_le_bytes(fields.array()?),
+            registers: fields.array()?,
+            session: Session {
+                start: ClockRelation {
+                    wall: WallUs(i64::from_le_bytes(fields.array()?)),
+                    monotonic: MonotonicNs(u64::from_le_bytes(fields.array()?)),
+                },
+                start_by_pin: match fields.array()? {
+                    [0] => false,
+                    [1] => true,
+                    _ => return Err(DecodeError::Damaged("unknown way to start conversions")),
+                },
+                leads: [text(&mut fields)?, text(&mut fields)?],
+                description: text(&mut fields)?,
             },
-            leads: [fields.text()?, fields.text()?],
-            description: fields.text()?,
         })
     }
 
@@ -154,19 +155,8 @@ impl TraceHeader {
     }
 }
 
-struct Fields<'a>(&'a [u8]);
-
-impl Fields<'_> {
-    fn bytes<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (field, rest) = self.0.split_first_chunk::<N>()?;
-        self.0 = rest;
-        Some(*field)
-    }
-
-    fn text(&mut self) -> Option<String> {
-        let length = usize::from(u16::from_le_bytes(self.bytes()?));
-        let (text, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        Some(String::from_utf8_lossy(text).into_owned())
-    }
+/// A length and so many bytes of text.
+fn text(fields: &mut Input<'_>) -> Result<String, DecodeError> {
+    let length = u16::from_le_bytes(fields.array()?);
+    Ok(String::from_utf8_lossy(fields.take(length.into())?).into_owned())
 }

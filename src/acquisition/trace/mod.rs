@@ -19,7 +19,7 @@ mod writer;
 
 pub use error::TraceError;
 pub use event::{Operations, TraceEvent};
-pub use header::{REGISTER_COUNT, TraceHeader};
+pub use header::TraceHeader;
 pub use reader::{TraceEnd, TraceReader};
 pub use spi::{ControlPin, FrameRead, SpiOperation};
 pub use writer::{Compression, TraceWriter};

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::Read;
 
-use super::codec::{Epoch, MAX_SEGMENT_BYTES, State};
+use super::codec::{MAX_SEGMENT_BYTES, State};
 use super::decode::{self, DecodeError, Input, Record};
 use super::error::TraceError;
 use super::event::{Operations, TraceEvent};
@@ -38,7 +38,6 @@ pub enum TraceEnd {
 pub struct TraceReader {
     source: ByteSource,
     header: TraceHeader,
-    epoch: Epoch,
     state: State,
     /// Where in the source's window the next undecoded segment begins.
     next_segment: usize,
@@ -76,8 +75,7 @@ impl TraceReader {
         let (header, next_segment) = read_header(&mut source)?;
         Ok(Self {
             source,
-            epoch: Epoch(header.monotonic_start),
-            state: State::start(header.period_ns()),
+            state: State::start(header.session.start.monotonic, header.period_ns()),
             header,
             next_segment,
             records: Vec::new(),
@@ -126,11 +124,7 @@ impl TraceReader {
             match self.end {
                 None => self.read_segment()?,
                 Some(TraceEnd::Damaged { offset, readable }) => {
-                    return Err(TraceError::Corrupt {
-                        offset,
-                        segment: readable,
-                        problem: self.problem,
-                    });
+                    return Err(self.damage(offset, readable));
                 }
                 Some(_) => break,
             }
@@ -165,7 +159,7 @@ impl TraceReader {
         while position - self.next_segment <= MAX_SEGMENT_BYTES {
             let mut state = self.state;
             let mut input = Input::new(self.source.from(position));
-            match decode::record(&mut input, &mut state, self.epoch) {
+            match decode::record(&mut input, &mut state) {
                 Ok(record @ (Record::Checkpoint | Record::End)) => {
                     let crc_at = self.source.len() - input.rest().len();
                     if let Some(end) = self.check_crc(crc_at)? {
@@ -276,10 +270,14 @@ impl TraceReader {
             offset,
             readable: segment,
         });
+        self.damage(offset, segment)
+    }
+
+    fn damage(&self, offset: u64, segment: u64) -> TraceError {
         TraceError::Corrupt {
             offset,
             segment,
-            problem,
+            problem: self.problem,
         }
     }
 }
@@ -305,9 +303,8 @@ fn read_header(source: &mut ByteSource) -> Result<(TraceHeader, usize), TraceErr
                 }
             }
             Err(SourceError::Gzip) => {
-                return Err(TraceError::Header {
-                    problem: "the gzip wrapping is damaged",
-                });
+                let problem = "the gzip wrapping is damaged";
+                return Err(TraceError::Header { problem });
             }
             Err(SourceError::Io(error)) => return Err(error.into()),
         }

@@ -2,6 +2,7 @@
 
 use ads1292::FRAME_BYTES;
 use ecg_chain::MonotonicNs;
+use embedded_hal::spi::Operation;
 
 use super::super::drdy::DrdyEdge;
 
@@ -34,4 +35,19 @@ pub struct SpiOperation<'a> {
     pub written: &'a [u8],
     /// Bytes the host received.
     pub read: &'a [u8],
+}
+
+impl<'a> SpiOperation<'a> {
+    /// What is said in an operation. Of one in place both are the same bytes: what is sent before it,
+    /// and what is received after it.
+    pub(in crate::acquisition) fn of(operation: &'a Operation<'_, u8>) -> Self {
+        let (written, read): (&[u8], &[u8]) = match operation {
+            Operation::Read(read) => (&[], read),
+            Operation::Write(written) => (written, &[]),
+            Operation::Transfer(read, written) => (written, read),
+            Operation::TransferInPlace(bytes) => (bytes, bytes),
+            Operation::DelayNs(_) => (&[], &[]),
+        };
+        Self { written, read }
+    }
 }

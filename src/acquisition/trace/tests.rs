@@ -3,11 +3,11 @@
 use std::io::Cursor;
 use std::path::Path;
 
-use ecg_chain::{MonotonicNs, WallUs};
+use ecg_chain::{ClockRelation, MonotonicNs, WallUs};
 use proptest::prelude::*;
 use wfdb_io::Record;
 
-use super::super::DrdyEdge;
+use super::super::{DrdyEdge, Session};
 use super::*;
 
 const START_NS: u64 = 5_000_000_000_000;
@@ -19,11 +19,15 @@ fn header() -> TraceHeader {
         gain: [6, 6],
         vref_uv: 2_420_000,
         registers: [0x53, 2, 0xA0, 0x10, 0, 0, 0x2C, 0, 0, 2, 3, 0x0C],
-        wall_start: WallUs(1_700_000_000_000_000),
-        monotonic_start: MonotonicNs(START_NS),
-        start_by_pin: false,
-        leads: ["MLII".to_owned(), "V5 – µ".to_owned()],
-        description: "made by a test".to_owned(),
+        session: Session {
+            start: ClockRelation {
+                wall: WallUs(1_700_000_000_000_000),
+                monotonic: MonotonicNs(START_NS),
+            },
+            start_by_pin: false,
+            leads: ["MLII".to_owned(), "V5 – µ".to_owned()],
+            description: "made by a test".to_owned(),
+        },
     }
 }
 
@@ -417,10 +421,8 @@ fn what_is_no_trace_of_ours_is_refused() {
 
 #[test]
 fn what_does_not_fit_is_refused_by_the_writer() {
-    let long = TraceHeader {
-        description: "x".repeat(65_536),
-        ..header()
-    };
+    let mut long = header();
+    long.session.description = "x".repeat(65_536);
     let error = TraceWriter::create(Vec::new(), &long, Compression::None).unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -444,12 +446,15 @@ fn what_does_not_fit_is_refused_by_the_writer() {
 /// The bytes that `docs/trace-format.md` takes apart.
 #[test]
 fn the_documented_example_is_what_is_written() {
-    let small = TraceHeader {
+    let mut small = header();
+    small.session = Session {
+        start: ClockRelation {
+            wall: WallUs(2),
+            monotonic: MonotonicNs(1_000),
+        },
         leads: ["II".to_owned(), String::new()],
         description: "x".to_owned(),
-        monotonic_start: MonotonicNs(1_000),
-        wall_start: WallUs(2),
-        ..header()
+        ..small.session
     };
     let mut writer = TraceWriter::create(Vec::new(), &small, Compression::None).unwrap();
     writer

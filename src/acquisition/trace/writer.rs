@@ -1,13 +1,13 @@
 //! Writing a trace while it happens.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use ads1292::FRAME_BYTES;
 use ecg_chain::MonotonicNs;
 use flate2::write::GzEncoder;
 
 use super::super::drdy::DrdyEdge;
-use super::codec::{self, Epoch, MAX_TRANSACTION_BYTES, State};
+use super::codec::{self, MAX_TRANSACTION_BYTES, State};
 use super::encode;
 use super::error::TraceError;
 use super::header::TraceHeader;
@@ -34,7 +34,6 @@ pub enum Compression {
 #[derive(Debug)]
 pub struct TraceWriter<W: Write> {
     sink: Sink<W>,
-    epoch: Epoch,
     state: State,
     /// The segment so far.
     bytes: Vec<u8>,
@@ -69,8 +68,7 @@ impl<W: Write> TraceWriter<W> {
                     Sink::Gzip(Box::new(GzEncoder::new(sink, flate2::Compression::new(6))))
                 }
             },
-            epoch: Epoch(header.monotonic_start),
-            state: State::start(header.period_ns()),
+            state: State::start(header.session.start.monotonic, header.period_ns()),
             bytes: header.encode()?,
             segment_start: 0,
             edge: None,
@@ -98,7 +96,7 @@ impl<W: Write> TraceWriter<W> {
     /// [`TraceError::Io`].
     pub fn timeout(&mut self, time: MonotonicNs) -> Result<(), TraceError> {
         self.settle_edge();
-        encode::push_timeout(&mut self.bytes, &mut self.state, self.epoch, time);
+        encode::push_timeout(&mut self.bytes, &mut self.state, time);
         self.end_segment_if_due()
     }
 
@@ -113,8 +111,7 @@ impl<W: Write> TraceWriter<W> {
         high: bool,
     ) -> Result<(), TraceError> {
         self.settle_edge();
-        let change = (time, pin, high);
-        encode::push_pin(&mut self.bytes, &mut self.state, self.epoch, change);
+        encode::push_pin(&mut self.bytes, &mut self.state, (time, pin, high));
         self.end_segment_if_due()
     }
 
@@ -140,7 +137,7 @@ impl<W: Write> TraceWriter<W> {
                 transferred,
                 rx,
             };
-            encode::push_frame(&mut self.bytes, &mut self.state, self.epoch, &frame);
+            encode::push_frame(&mut self.bytes, &mut self.state, &frame);
             return self.end_segment_if_due();
         }
         self.settle_edge();
@@ -154,13 +151,7 @@ impl<W: Write> TraceWriter<W> {
                 limit: MAX_TRANSACTION_BYTES,
             });
         }
-        encode::push_transaction(
-            &mut self.bytes,
-            &mut self.state,
-            self.epoch,
-            time,
-            &self.operations,
-        );
+        encode::push_transaction(&mut self.bytes, &mut self.state, time, &self.operations);
         self.end_segment_if_due()
     }
 
@@ -185,7 +176,7 @@ impl<W: Write> TraceWriter<W> {
     /// Writes an edge that no data read followed.
     fn settle_edge(&mut self) {
         if let Some(edge) = self.edge.take() {
-            encode::push_edge(&mut self.bytes, &mut self.state, self.epoch, edge);
+            encode::push_edge(&mut self.bytes, &mut self.state, edge);
         }
     }
 
@@ -206,13 +197,12 @@ impl<W: Write> TraceWriter<W> {
     }
 
     fn write_out(&mut self) -> Result<(), TraceError> {
-        let result: io::Result<()> = match &mut self.sink {
-            Sink::Plain(sink) => sink.write_all(&self.bytes).and_then(|()| sink.flush()),
-            Sink::Gzip(encoder) => encoder
-                .write_all(&self.bytes)
-                .and_then(|()| encoder.flush()),
+        let sink: &mut dyn Write = match &mut self.sink {
+            Sink::Plain(sink) => sink,
+            Sink::Gzip(encoder) => encoder,
         };
-        result?;
+        sink.write_all(&self.bytes)?;
+        sink.flush()?;
         self.written_bytes += self.bytes.len() as u64;
         self.bytes.clear();
         Ok(())

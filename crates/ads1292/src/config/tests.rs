@@ -88,7 +88,7 @@ fn impossible_images_are_refused() {
     };
     assert_eq!(
         with(Register::Id, 0x52),
-        Err(ImageError::Id(IdError { found: 0x52 }))
+        Err(ConfigError::Id(IdError { found: 0x52 }))
     );
     assert_eq!(
         with(Register::Config2, 0x80),
@@ -103,7 +103,7 @@ fn impossible_images_are_refused() {
     );
     assert!(matches!(
         with(Register::Config1, 0x07),
-        Err(ImageError::Config(ConfigError::Register(_)))
+        Err(ConfigError::Register(_))
     ));
     // What only the chip writes is no obstacle.
     assert!(with(Register::LoffStat, 0x1F).is_ok());

@@ -38,15 +38,7 @@ impl Gain {
     /// The amplification.
     #[must_use]
     pub const fn factor(self) -> u8 {
-        match self {
-            Self::X6 => 6,
-            Self::X1 => 1,
-            Self::X2 => 2,
-            Self::X3 => 3,
-            Self::X4 => 4,
-            Self::X8 => 8,
-            Self::X12 => 12,
-        }
+        [6, 1, 2, 3, 4, 8, 12][self as usize]
     }
 
     /// The gain of this amplification; `None` where the chip has no such gain.
@@ -153,23 +145,12 @@ impl ChannelSettings {
         if byte & POWER_DOWN != 0 {
             return Ok(Self::PoweredDown);
         }
-        let reserved = |field, value| RegisterError::Reserved {
-            register,
-            found: byte,
-            field,
-            value,
-        };
-        let gain_code = byte >> 4;
-        let input_code = byte & 0x0F;
+        let (gain_code, input_code) = (byte >> 4, byte & 0x0F);
+        let gain = Gain::ALL.get(usize::from(gain_code)).copied();
+        let input = InputMux::ALL.get(usize::from(input_code)).copied();
         Ok(Self::On {
-            gain: Gain::ALL
-                .get(usize::from(gain_code))
-                .copied()
-                .ok_or_else(|| reserved("GAIN", gain_code))?,
-            input: InputMux::ALL
-                .get(usize::from(input_code))
-                .copied()
-                .ok_or_else(|| reserved("MUX", input_code))?,
+            gain: gain.ok_or(register.reserved(byte, "GAIN", gain_code))?,
+            input: input.ok_or(register.reserved(byte, "MUX", input_code))?,
         })
     }
 }

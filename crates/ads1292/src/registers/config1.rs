@@ -1,6 +1,6 @@
 //! CONFIG1, address 01h (SBAS502C, section "CONFIG1: Configuration Register 1").
 
-use super::register::{Register, RegisterError, check_fixed};
+use super::register::{Register, RegisterError};
 
 /// Conversions per second of each channel, DR\[2:0\], at the nominal clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -64,10 +64,6 @@ impl DataRate {
     pub const fn settling_ns(self) -> u64 {
         (self.oversampling() as u64 + 1) * crate::timing::NOMINAL_FOUR_T_MOD_NS
     }
-
-    const fn code(self) -> u8 {
-        self as u8
-    }
 }
 
 /// Whether conversions go on by themselves, SINGLE_SHOT.
@@ -93,11 +89,7 @@ impl Config1 {
     /// The register's byte.
     #[must_use]
     pub const fn encode(self) -> u8 {
-        let mode = match self.mode {
-            ConversionMode::Continuous => 0x00,
-            ConversionMode::SingleShot => 0x80,
-        };
-        mode | self.rate.code()
+        (self.mode as u8) << 7 | self.rate as u8
     }
 
     /// From the register's byte.
@@ -105,25 +97,12 @@ impl Config1 {
     /// # Errors
     /// [`RegisterError`] where bits 6 to 3 are not zero or DR is 111.
     pub fn decode(byte: u8) -> Result<Self, RegisterError> {
-        check_fixed(Register::Config1, byte)?;
+        Register::Config1.check_fixed(byte)?;
         let code = byte & 0x07;
-        let rate =
-            DataRate::ALL
-                .get(usize::from(code))
-                .copied()
-                .ok_or(RegisterError::Reserved {
-                    register: Register::Config1,
-                    found: byte,
-                    field: "DR",
-                    value: code,
-                })?;
+        let rate = DataRate::ALL.get(usize::from(code)).copied();
         Ok(Self {
-            mode: if byte & 0x80 == 0 {
-                ConversionMode::Continuous
-            } else {
-                ConversionMode::SingleShot
-            },
-            rate,
+            mode: [ConversionMode::Continuous, ConversionMode::SingleShot][usize::from(byte >> 7)],
+            rate: rate.ok_or(Register::Config1.reserved(byte, "DR", code))?,
         })
     }
 }

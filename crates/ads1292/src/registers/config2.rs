@@ -1,17 +1,17 @@
 //! CONFIG2, address 02h (SBAS502C, section "CONFIG2: Configuration Register 2").
 
-use super::register::{Register, RegisterError, check_fixed};
+use super::register::{Register, RegisterError};
 
 /// Which reference feeds the converters, PDB_REFBUF and VREF_4V.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum ReferenceSource {
     /// From outside, the internal buffer powered down; the reset value.
     #[default]
-    External,
+    External = 0b00,
     /// Internal, 2.42 V.
-    Internal2V42,
+    Internal2V42 = 0b10,
     /// Internal, 4.033 V, for a 5 V analog supply.
-    Internal4V033,
+    Internal4V033 = 0b11,
 }
 
 /// The internal test signal of ±VREF/2400, INT_TEST and TEST_FREQ.
@@ -19,11 +19,11 @@ pub enum ReferenceSource {
 pub enum TestSignal {
     /// Off; the reset value.
     #[default]
-    Off,
+    Off = 0b00,
     /// Constant.
-    Dc,
+    Dc = 0b10,
     /// Square wave of 1 Hz.
-    Square1Hz,
+    Square1Hz = 0b11,
 }
 
 /// CONFIG2. Bit 7 is always one, bit 2 always zero.
@@ -43,21 +43,11 @@ impl Config2 {
     /// The register's byte.
     #[must_use]
     pub fn encode(self) -> u8 {
-        let reference = match self.reference {
-            ReferenceSource::External => 0x00,
-            ReferenceSource::Internal2V42 => 0x20,
-            ReferenceSource::Internal4V033 => 0x30,
-        };
-        let test = match self.test_signal {
-            TestSignal::Off => 0x00,
-            TestSignal::Dc => 0x02,
-            TestSignal::Square1Hz => 0x03,
-        };
         Register::Config2.fixed_ones()
             | u8::from(self.lead_off_comparators) << 6
-            | reference
+            | (self.reference as u8) << 4
             | u8::from(self.clock_output) << 3
-            | test
+            | self.test_signal as u8
     }
 
     /// From the register's byte. VREF_4V without the buffer, and TEST_FREQ without INT_TEST, have
@@ -66,7 +56,7 @@ impl Config2 {
     /// # Errors
     /// [`RegisterError`] where bit 7 is not one or bit 2 not zero.
     pub fn decode(byte: u8) -> Result<Self, RegisterError> {
-        check_fixed(Register::Config2, byte)?;
+        Register::Config2.check_fixed(byte)?;
         Ok(Self {
             lead_off_comparators: byte & 0x40 != 0,
             reference: match byte & 0x30 {

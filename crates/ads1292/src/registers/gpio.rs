@@ -1,6 +1,6 @@
 //! GPIO, address 0Bh (SBAS502C, section "GPIO: General-Purpose I/O Register").
 
-use super::register::{Register, RegisterError, check_fixed};
+use super::register::{Register, RegisterError};
 
 /// One general-purpose pin, GPIOCn and GPIODn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -38,7 +38,7 @@ impl Gpio {
     /// # Errors
     /// [`RegisterError`] where bits 7 to 4 are not zero.
     pub fn decode(byte: u8) -> Result<Self, RegisterError> {
-        check_fixed(Register::Gpio, byte)?;
+        Register::Gpio.check_fixed(byte)?;
         let pin = |n: u8| match (byte & (0x04 << n) != 0, byte & (0x01 << n) != 0) {
             (true, _) => GpioPin::Input,
             (false, false) => GpioPin::OutputLow,
@@ -52,13 +52,7 @@ impl Gpio {
     /// Bits of the register whose read-back is what was written: not the levels of inputs.
     #[must_use]
     pub fn read_back_mask(self) -> u8 {
-        let mask = |pin, n: u8| {
-            if pin == GpioPin::Input {
-                !(0x01 << n)
-            } else {
-                0xFF
-            }
-        };
-        mask(self.pins[0], 0) & mask(self.pins[1], 1)
+        // The data bit of an input lies two below its direction bit.
+        !(self.encode() >> 2)
     }
 }

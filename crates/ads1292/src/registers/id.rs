@@ -7,9 +7,9 @@ use core::fmt;
 pub enum ChipModel {
     /// ADS1292, ID 53h.
     #[default]
-    Ads1292,
+    Ads1292 = 0x53,
     /// ADS1292R, ID 73h: with respiration impedance measurement.
-    Ads1292R,
+    Ads1292R = 0x73,
 }
 
 /// The ID register holds neither an ADS1292 nor an ADS1292R.
@@ -62,10 +62,7 @@ impl ChipModel {
     /// The part's ID.
     #[must_use]
     pub const fn id(self) -> u8 {
-        match self {
-            Self::Ads1292 => 0x53,
-            Self::Ads1292R => 0x73,
-        }
+        self as u8
     }
 
     /// Whether the part measures respiration.

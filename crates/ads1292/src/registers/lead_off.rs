@@ -4,7 +4,7 @@
 
 use core::fmt;
 
-use super::register::{Register, RegisterError, check_fixed};
+use super::register::{Register, RegisterError};
 
 /// An electrode of the front-end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -34,13 +34,7 @@ impl Electrode {
     /// Name as used in fault scripts and messages.
     #[must_use]
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::In1P => "in1p",
-            Self::In1N => "in1n",
-            Self::In2P => "in2p",
-            Self::In2N => "in2n",
-            Self::Rld => "rld",
-        }
+        ["in1p", "in1n", "in2p", "in2n", "rld"][self as usize]
     }
 
     /// The electrode of this [`Electrode::name`].
@@ -56,71 +50,41 @@ impl fmt::Display for Electrode {
     }
 }
 
-/// Which electrodes are off: `true` is off. Only electrodes whose comparator is enabled in
-/// LOFF_SENS (and CONFIG2) ever report; the others stay `false`.
+/// Which electrodes are off. Only electrodes whose comparator is enabled in LOFF_SENS (and CONFIG2)
+/// ever report; the others are never off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
-pub struct LeadOff {
-    /// Channel 1, positive electrode.
-    pub in1p: bool,
-    /// Channel 1, negative electrode.
-    pub in1n: bool,
-    /// Channel 2, positive electrode.
-    pub in2p: bool,
-    /// Channel 2, negative electrode.
-    pub in2n: bool,
-    /// Right-leg drive electrode.
-    pub rld: bool,
-}
+pub struct LeadOff(u8);
 
 impl LeadOff {
     /// From LOFF_STAT\[4:0\]: RLD, IN2N, IN2P, IN1N, IN1P. Higher bits are ignored.
     #[must_use]
     pub const fn from_bits(bits: u8) -> Self {
-        Self {
-            in1p: bits & 0x01 != 0,
-            in1n: bits & 0x02 != 0,
-            in2p: bits & 0x04 != 0,
-            in2n: bits & 0x08 != 0,
-            rld: bits & 0x10 != 0,
-        }
+        Self(bits & 0x1F)
     }
 
     /// As LOFF_STAT\[4:0\].
     #[must_use]
-    pub fn bits(self) -> u8 {
-        u8::from(self.in1p)
-            | u8::from(self.in1n) << 1
-            | u8::from(self.in2p) << 2
-            | u8::from(self.in2n) << 3
-            | u8::from(self.rld) << 4
+    pub const fn bits(self) -> u8 {
+        self.0
     }
 
     /// Whether this electrode is off.
     #[must_use]
     pub const fn is_off(self, electrode: Electrode) -> bool {
-        match electrode {
-            Electrode::In1P => self.in1p,
-            Electrode::In1N => self.in1n,
-            Electrode::In2P => self.in2p,
-            Electrode::In2N => self.in2n,
-            Electrode::Rld => self.rld,
-        }
+        self.0 & electrode.status_bit() != 0
     }
 
     /// Whether any electrode is off.
     #[must_use]
-    pub fn any(self) -> bool {
-        self.bits() != 0
+    pub const fn any(self) -> bool {
+        self.0 != 0
     }
 
     /// Per channel, whether one of its two electrodes or the right-leg electrode, which both
     /// channels need, is off.
     #[must_use]
     pub const fn channels(self) -> [bool; 2] {
-        [
-            self.in1p || self.in1n || self.rld,
-            self.in2p || self.in2n || self.rld,
-        ]
+        [self.0 & 0b1_0011 != 0, self.0 & 0b1_1100 != 0]
     }
 }
 
@@ -163,16 +127,7 @@ impl LeadOffThreshold {
     /// The positive side's threshold in percent of the supply.
     #[must_use]
     pub const fn percent(self) -> f32 {
-        match self {
-            Self::Percent95 => 95.0,
-            Self::Percent92_5 => 92.5,
-            Self::Percent90 => 90.0,
-            Self::Percent87_5 => 87.5,
-            Self::Percent85 => 85.0,
-            Self::Percent80 => 80.0,
-            Self::Percent75 => 75.0,
-            Self::Percent70 => 70.0,
-        }
+        [95.0, 92.5, 90.0, 87.5, 85.0, 80.0, 75.0, 70.0][self as usize]
     }
 }
 
@@ -197,12 +152,7 @@ impl LeadOffCurrent {
     /// The current in nanoamperes.
     #[must_use]
     pub const fn nanoamperes(self) -> u32 {
-        match self {
-            Self::Na6 => 6,
-            Self::Na22 => 22,
-            Self::Ua6 => 6_000,
-            Self::Ua22 => 22_000,
-        }
+        [6, 22, 6_000, 22_000][self as usize]
     }
 }
 
@@ -242,16 +192,12 @@ impl Loff {
     /// # Errors
     /// [`RegisterError`] where bit 4 is not one or bit 1 not zero.
     pub fn decode(byte: u8) -> Result<Self, RegisterError> {
-        check_fixed(Register::Loff, byte)?;
+        Register::Loff.check_fixed(byte)?;
         let [threshold, current] = [byte >> 5, (byte >> 2) & 0x03].map(usize::from);
         Ok(Self {
             threshold: LeadOffThreshold::ALL[threshold],
             current: LeadOffCurrent::ALL[current],
-            mode: if byte & 0x01 == 0 {
-                LeadOffMode::Dc
-            } else {
-                LeadOffMode::Ac
-            },
+            mode: [LeadOffMode::Dc, LeadOffMode::Ac][usize::from(byte & 0x01)],
         })
     }
 }
@@ -301,7 +247,7 @@ impl LeadOffSense {
     /// # Errors
     /// [`RegisterError`] where bits 7 and 6 are not zero.
     pub fn decode(byte: u8) -> Result<Self, RegisterError> {
-        check_fixed(Register::LoffSens, byte)?;
+        Register::LoffSens.check_fixed(byte)?;
         Ok(Self {
             in1p: byte & 0x01 != 0,
             in1n: byte & 0x02 != 0,
@@ -335,7 +281,7 @@ pub struct LoffStat {
 impl LoffStat {
     /// The register's byte.
     #[must_use]
-    pub fn encode(self) -> u8 {
+    pub const fn encode(self) -> u8 {
         (self.clock_divider as u8) << 6 | self.lead_off.bits()
     }
 
@@ -343,21 +289,10 @@ impl LoffStat {
     ///
     /// # Errors
     /// [`RegisterError`] where bits 7 and 5 are not zero.
-    pub const fn decode(byte: u8) -> Result<Self, RegisterError> {
-        if byte & 0xA0 != 0 {
-            return Err(RegisterError::FixedBits {
-                register: Register::LoffStat,
-                found: byte,
-                mask: 0xA0,
-                expected: 0,
-            });
-        }
+    pub fn decode(byte: u8) -> Result<Self, RegisterError> {
+        Register::LoffStat.check(byte, 0xA0, 0)?;
         Ok(Self {
-            clock_divider: if byte & 0x40 == 0 {
-                ClockDivider::By4
-            } else {
-                ClockDivider::By16
-            },
+            clock_divider: [ClockDivider::By4, ClockDivider::By16][usize::from(byte >> 6 & 1)],
             lead_off: LeadOff::from_bits(byte),
         })
     }

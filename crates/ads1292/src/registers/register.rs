@@ -84,68 +84,77 @@ impl Register {
     /// The datasheet's name.
     #[must_use]
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::Id => "ID",
-            Self::Config1 => "CONFIG1",
-            Self::Config2 => "CONFIG2",
-            Self::Loff => "LOFF",
-            Self::Ch1Set => "CH1SET",
-            Self::Ch2Set => "CH2SET",
-            Self::RldSens => "RLD_SENS",
-            Self::LoffSens => "LOFF_SENS",
-            Self::LoffStat => "LOFF_STAT",
-            Self::Resp1 => "RESP1",
-            Self::Resp2 => "RESP2",
-            Self::Gpio => "GPIO",
-        }
+        self.facts().0
     }
 
     /// Value after reset (SBAS502C, Table 16); `None` for ID, which the part decides. RESP1 and
     /// RESP2 come up without the ones the datasheet wants written to them.
     #[must_use]
     pub const fn reset_value(self) -> Option<u8> {
-        match self {
-            Self::Id => None,
-            Self::Config1 | Self::Resp2 => Some(0x02),
-            Self::Config2 => Some(0x80),
-            Self::Loff => Some(0x10),
-            Self::Ch1Set
-            | Self::Ch2Set
-            | Self::RldSens
-            | Self::LoffSens
-            | Self::LoffStat
-            | Self::Resp1 => Some(0x00),
-            Self::Gpio => Some(0x0C),
-        }
+        self.facts().1
     }
 
     /// Bits a write can change; the others are read only or fixed.
     #[must_use]
     pub const fn writable_mask(self) -> u8 {
-        match self {
-            Self::Id => 0x00,
-            Self::Config1 => 0x87,
-            Self::Config2 => 0x7B,
-            Self::Loff => 0xED,
-            Self::Ch1Set | Self::Ch2Set | Self::RldSens => 0xFF,
-            Self::LoffSens => 0x3F,
-            Self::LoffStat => 0x40,
-            Self::Resp1 => 0xFD,
-            Self::Resp2 => 0x86,
-            Self::Gpio => 0x0F,
-        }
+        self.facts().2
     }
 
     /// Bits that must be written as one.
     #[must_use]
     pub const fn fixed_ones(self) -> u8 {
+        self.facts().3
+    }
+
+    /// Name, value after reset, bits that a write can change, bits that must be written as one.
+    const fn facts(self) -> (&'static str, Option<u8>, u8, u8) {
         match self {
-            Self::Config2 => 0x80,
-            Self::Loff => 0x10,
-            Self::Resp1 => 0x02,
-            Self::Resp2 => 0x01,
-            _ => 0x00,
+            Self::Id => ("ID", None, 0x00, 0x00),
+            Self::Config1 => ("CONFIG1", Some(0x02), 0x87, 0x00),
+            Self::Config2 => ("CONFIG2", Some(0x80), 0x7B, 0x80),
+            Self::Loff => ("LOFF", Some(0x10), 0xED, 0x10),
+            Self::Ch1Set => ("CH1SET", Some(0x00), 0xFF, 0x00),
+            Self::Ch2Set => ("CH2SET", Some(0x00), 0xFF, 0x00),
+            Self::RldSens => ("RLD_SENS", Some(0x00), 0xFF, 0x00),
+            Self::LoffSens => ("LOFF_SENS", Some(0x00), 0x3F, 0x00),
+            Self::LoffStat => ("LOFF_STAT", Some(0x00), 0x40, 0x00),
+            Self::Resp1 => ("RESP1", Some(0x00), 0xFD, 0x02),
+            Self::Resp2 => ("RESP2", Some(0x02), 0x86, 0x01),
+            Self::Gpio => ("GPIO", Some(0x0C), 0x0F, 0x00),
         }
+    }
+
+    /// The error of a field of the byte `found` that holds a reserved value.
+    pub(super) const fn reserved(self, found: u8, field: &'static str, value: u8) -> RegisterError {
+        RegisterError::Reserved {
+            register: self,
+            found,
+            field,
+            value,
+        }
+    }
+
+    /// Refuses bits of the byte `found` that `mask` covers and are not `expected`.
+    pub(super) const fn check(
+        self,
+        found: u8,
+        mask: u8,
+        expected: u8,
+    ) -> Result<(), RegisterError> {
+        if found & mask == expected {
+            return Ok(());
+        }
+        Err(RegisterError::FixedBits {
+            register: self,
+            found,
+            mask,
+            expected,
+        })
+    }
+
+    /// Refuses fixed bits that are wrong in the byte `found`.
+    pub(super) const fn check_fixed(self, found: u8) -> Result<(), RegisterError> {
+        self.check(found, !self.writable_mask(), self.fixed_ones())
     }
 }
 
@@ -209,19 +218,3 @@ impl fmt::Display for RegisterError {
 }
 
 impl core::error::Error for RegisterError {}
-
-/// Refuses wrong fixed bits.
-pub(super) const fn check_fixed(register: Register, found: u8) -> Result<(), RegisterError> {
-    let mask = !register.writable_mask();
-    let expected = register.fixed_ones();
-    if found & mask == expected {
-        Ok(())
-    } else {
-        Err(RegisterError::FixedBits {
-            register,
-            found,
-            mask,
-            expected,
-        })
-    }
-}

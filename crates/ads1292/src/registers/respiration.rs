@@ -5,7 +5,7 @@
 //! RESP1 = 02h and RESP_FREQ = 1; with respiration off both are written on either part, where they
 //! do nothing on the ADS1292R.
 
-use super::register::{Register, RegisterError, check_fixed};
+use super::register::{Register, RegisterError};
 
 /// Where the respiration modulator takes its clock, RESP_CTRL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -121,8 +121,8 @@ impl Respiration {
     /// # Errors
     /// [`RegisterError`] where fixed bits are wrong or the phase does not exist at 64 kHz.
     pub fn decode(resp1: u8, resp2: u8) -> Result<Self, RegisterError> {
-        check_fixed(Register::Resp1, resp1)?;
-        check_fixed(Register::Resp2, resp2)?;
+        Register::Resp1.check_fixed(resp1)?;
+        Register::Resp2.check_fixed(resp2)?;
         let common = Self {
             calibration: resp2 & 0x80 != 0,
             internal_right_leg_reference: resp2 & 0x02 != 0,
@@ -137,21 +137,13 @@ impl Respiration {
         } else if step < 8 {
             RespirationPhase::Khz64 { step }
         } else {
-            return Err(RegisterError::Reserved {
-                register: Register::Resp1,
-                found: resp1,
-                field: "RESP_PH",
-                value: step,
-            });
+            return Err(Register::Resp1.reserved(resp1, "RESP_PH", step));
         };
         Ok(Self {
             demodulation: resp1 & 0x80 != 0,
             modulation: resp1 & 0x40 != 0,
-            clock: if resp1 & 0x01 == 0 {
-                RespirationClock::Internal
-            } else {
-                RespirationClock::External
-            },
+            clock: [RespirationClock::Internal, RespirationClock::External]
+                [usize::from(resp1 & 0x01)],
             phase,
             ..common
         })

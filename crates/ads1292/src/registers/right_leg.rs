@@ -7,11 +7,11 @@ use super::register::{Register, RegisterError};
 pub enum PgaChop {
     /// fMOD / 16; the reset value.
     #[default]
-    ModBy16,
+    ModBy16 = 0b00,
     /// fMOD / 2.
-    ModBy2,
+    ModBy2 = 0b10,
     /// fMOD / 4.
-    ModBy4,
+    ModBy4 = 0b11,
 }
 
 /// RLD_SENS. The reset value has everything off.
@@ -48,12 +48,8 @@ impl RightLegDrive {
     /// The register's byte.
     #[must_use]
     pub fn encode(self) -> u8 {
-        let chop = match self.chop {
-            PgaChop::ModBy16 => 0x00,
-            PgaChop::ModBy2 => 0x80,
-            PgaChop::ModBy4 => 0xC0,
-        };
-        chop | u8::from(self.amplifier) << 5
+        (self.chop as u8) << 6
+            | u8::from(self.amplifier) << 5
             | u8::from(self.lead_off_sense) << 4
             | u8::from(self.in2n) << 3
             | u8::from(self.in2p) << 2
@@ -70,14 +66,7 @@ impl RightLegDrive {
             0b00 => PgaChop::ModBy16,
             0b10 => PgaChop::ModBy2,
             0b11 => PgaChop::ModBy4,
-            value => {
-                return Err(RegisterError::Reserved {
-                    register: Register::RldSens,
-                    found: byte,
-                    field: "CHOP",
-                    value,
-                });
-            }
+            value => return Err(Register::RldSens.reserved(byte, "CHOP", value)),
         };
         Ok(Self {
             chop,

@@ -22,39 +22,31 @@ impl ActiveFaults {
         match fault {
             Fault::MissedDrdy => self.missed_drdy = holds,
             Fault::FlipBits(mask) => self.flip = if holds { mask } else { [0; FRAME_BYTES] },
-            Fault::Clip { channel } => {
-                if let Some(clipped) = self.disturbance.clipped.get_mut(channel) {
-                    *clipped = holds;
-                }
-            }
-            Fault::Flat { channel } => {
-                if let Some(flat) = self.disturbance.flat.get_mut(channel) {
-                    *flat = holds;
-                }
-            }
+            Fault::Clip { channel } => put(&mut self.disturbance.clipped, channel, holds),
+            Fault::Flat { channel } => put(&mut self.disturbance.flat, channel, holds),
             Fault::Noise { channel, peak_uv } => {
-                if let Some(peak) = self.disturbance.noise_peak_uv.get_mut(channel) {
-                    *peak = if holds { f64::from(peak_uv) } else { 0.0 };
-                }
+                let peak_uv = if holds { f64::from(peak_uv) } else { 0.0 };
+                put(&mut self.disturbance.noise_peak_uv, channel, peak_uv);
             }
             Fault::SlowClock { percent } => self.slow_percent = if holds { percent } else { 0 },
-            Fault::LeadOff(electrode) => {
-                let off = &mut self.disturbance.electrodes_off;
-                if holds {
-                    *off |= electrode.status_bit();
-                } else {
-                    *off &= !electrode.status_bit();
-                }
+            Fault::LeadOff(electrode) if holds => {
+                self.disturbance.electrodes_off |= electrode.status_bit();
             }
-            Fault::LeadOn(electrode) => {
+            Fault::LeadOff(electrode) | Fault::LeadOn(electrode) => {
                 self.disturbance.electrodes_off &= !electrode.status_bit();
             }
             Fault::FlipRegister { register, mask } => {
-                if let Some(flips) = self.register_flips.get_mut(usize::from(register.address())) {
-                    *flips = if holds { mask } else { 0 };
-                }
+                let mask = if holds { mask } else { 0 };
+                put(&mut self.register_flips, register.address().into(), mask);
             }
             Fault::BrownOut | Fault::GpuLost | Fault::CorruptRegister { .. } => {}
         }
+    }
+}
+
+/// Puts a value in its place, where there is one.
+fn put<T>(places: &mut [T], place: usize, value: T) {
+    if let Some(old) = places.get_mut(place) {
+        *old = value;
     }
 }

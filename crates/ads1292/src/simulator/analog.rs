@@ -10,29 +10,17 @@ use crate::scale::{CODE_MAX, CODE_MIN};
 const NOISE_PEAK_UV: f64 = 4.0;
 /// Temperature sensor at 25 °C (SBAS502C, section 8.3.2.4 "Temperature Sensor").
 const TEMPERATURE_25C_UV: f64 = 145_300.0;
-/// (AVDD + AVSS) / 2 of a 3.0 V supply, what channel 1 sees of it.
-const SUPPLY_CH1_UV: f64 = 1_500_000.0;
-/// DVDD / 4 of a 3.3 V supply, what channel 2 sees of it.
-const SUPPLY_CH2_UV: f64 = 825_000.0;
+/// What the channels see of the supply: (AVDD + AVSS) / 2 of 3.0 V, and DVDD / 4 of 3.3 V.
+const SUPPLY_UV: [f64; 2] = [1_500_000.0, 825_000.0];
 /// The test signal is VREF over this.
 const TEST_SIGNAL_DIVISOR: f64 = 2_400.0;
 /// Half a period of the 1 Hz test signal.
 const TEST_SIGNAL_HALF_PERIOD_NS: u64 = 500_000_000;
 
-/// What a channel measures.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Input {
-    PoweredDown,
-    Electrodes,
-    Noise,
-    Test,
-    Constant(f64),
-}
-
 /// Both channels, worked out from the registers whenever one is written.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Analog {
-    inputs: [Input; 2],
+    channels: [ChannelSettings; 2],
     codes_per_uv: [f64; 2],
     test_signal: TestSignal,
     test_amplitude_uv: f64,
@@ -73,10 +61,7 @@ impl Analog {
         let direct_current = Register::Loff.byte_in(registers) & 0x01 == 0;
         let right_leg_sensed = Register::RldSens.byte_in(registers) & 0x10;
         Self {
-            inputs: [
-                input(channels[0], SUPPLY_CH1_UV),
-                input(channels[1], SUPPLY_CH2_UV),
-            ],
+            channels,
             codes_per_uv: channels
                 .map(|channel| f64::from(CODE_MAX) * f64::from(channel.gain().factor()) / vref_uv),
             test_signal: config2.test_signal,
@@ -105,18 +90,32 @@ impl Analog {
         noise: &mut Noise,
     ) -> [i32; 2] {
         let one = |channel: usize, noise: &mut Noise| {
-            let uv = match self.inputs[channel] {
-                Input::PoweredDown => return 0,
-                Input::Electrodes => {
-                    match self.electrode_fault(channel, disturbance.electrodes_off) {
-                        ElectrodeFault::None => electrodes_uv[channel],
-                        ElectrodeFault::Floating => noise.next_uv(),
-                        ElectrodeFault::Rail(code) => return code,
+            let ChannelSettings::On { input, .. } = self.channels[channel] else {
+                return 0;
+            };
+            let uv = match input {
+                InputMux::NormalElectrode => {
+                    let off = disturbance.electrodes_off & (0x03 << (2 * channel));
+                    if off == 0 {
+                        electrodes_uv[channel]
+                    } else if off & self.sensed == 0 {
+                        noise.next_uv()
+                    } else if self.flipped[channel] {
+                        return CODE_MIN;
+                    } else {
+                        // The current pulls INP up and INN down: either way the difference grows.
+                        return CODE_MAX;
                     }
                 }
-                Input::Noise => noise.next_uv(),
-                Input::Test => self.test_uv(time_ns),
-                Input::Constant(uv) => uv,
+                InputMux::Shorted => noise.next_uv(),
+                InputMux::TestSignal => self.test_uv(time_ns),
+                InputMux::Supply => SUPPLY_UV[channel],
+                InputMux::Temperature => TEMPERATURE_25C_UV,
+                InputMux::RldMeasure
+                | InputMux::RldDrp
+                | InputMux::RldDrm
+                | InputMux::RldDrpm
+                | InputMux::In3 => 0.0,
             };
             if disturbance.clipped[channel] {
                 return if uv < 0.0 { CODE_MIN } else { CODE_MAX };
@@ -133,21 +132,6 @@ impl Analog {
         [one(0, noise), one(1, noise)]
     }
 
-    fn electrode_fault(&self, channel: usize, electrodes_off: u8) -> ElectrodeFault {
-        let pair = 0x03 << (2 * channel);
-        let off = electrodes_off & pair;
-        if off == 0 {
-            ElectrodeFault::None
-        } else if off & self.sensed == 0 {
-            ElectrodeFault::Floating
-        } else if self.flipped[channel] {
-            ElectrodeFault::Rail(CODE_MIN)
-        } else {
-            // The current pulls INP up and INN down: either way the difference grows.
-            ElectrodeFault::Rail(CODE_MAX)
-        }
-    }
-
     fn test_uv(&self, time_ns: u64) -> f64 {
         match self.test_signal {
             TestSignal::Off => 0.0,
@@ -156,30 +140,6 @@ impl Analog {
             }
             TestSignal::Dc | TestSignal::Square1Hz => self.test_amplitude_uv,
         }
-    }
-}
-
-enum ElectrodeFault {
-    None,
-    Floating,
-    Rail(i32),
-}
-
-fn input(channel: ChannelSettings, supply_uv: f64) -> Input {
-    let ChannelSettings::On { input, .. } = channel else {
-        return Input::PoweredDown;
-    };
-    match input {
-        InputMux::NormalElectrode => Input::Electrodes,
-        InputMux::Shorted => Input::Noise,
-        InputMux::TestSignal => Input::Test,
-        InputMux::Supply => Input::Constant(supply_uv),
-        InputMux::Temperature => Input::Constant(TEMPERATURE_25C_UV),
-        InputMux::RldMeasure
-        | InputMux::RldDrp
-        | InputMux::RldDrm
-        | InputMux::RldDrpm
-        | InputMux::In3 => Input::Constant(0.0),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::bus::{SimulatedDelay, SimulatedResetPin, SimulatedSpi, SimulatedStartPin};
+use super::bus::{SimulatedDelay, SimulatedPin, SimulatedSpi};
 use super::chip::{BoardOptions, Chip};
 use super::drdy::SimulatedDrdy;
 use super::shared::SharedChip;
@@ -34,14 +34,19 @@ impl SimulatedBoard {
 
     /// The START pin; low until driven.
     #[must_use]
-    pub fn start_pin(&self) -> SimulatedStartPin {
-        SimulatedStartPin(self.chip.clone())
+    pub fn start_pin(&self) -> SimulatedPin {
+        self.pin(Chip::set_start_pin)
     }
 
     /// The PWDN/RESET pin, active low; high until driven.
     #[must_use]
-    pub fn reset_pin(&self) -> SimulatedResetPin {
-        SimulatedResetPin(self.chip.clone())
+    pub fn reset_pin(&self) -> SimulatedPin {
+        self.pin(Chip::set_reset_pin)
+    }
+
+    fn pin(&self, drive: fn(&mut Chip, bool)) -> SimulatedPin {
+        let chip = self.chip.clone();
+        SimulatedPin { chip, drive }
     }
 
     /// Delays in virtual time.
@@ -59,7 +64,7 @@ impl SimulatedBoard {
     /// Virtual time since power-up.
     #[must_use]
     pub fn now_ns(&self) -> u64 {
-        self.chip.lock().now_ns()
+        self.chip.lock().now_ns
     }
 
     /// Lets virtual time pass.
@@ -77,7 +82,7 @@ impl SimulatedBoard {
     /// Conversions made since power-up.
     #[must_use]
     pub fn conversions(&self) -> u64 {
-        self.chip.lock().conversions()
+        self.chip.lock().conversions
     }
 
     /// Command bytes lost because they came before the one before was decoded.
@@ -89,6 +94,6 @@ impl SimulatedBoard {
     /// Whether the source has no more samples; DRDY then stays high.
     #[must_use]
     pub fn source_ended(&self) -> bool {
-        self.chip.lock().source_ended()
+        self.chip.lock().source_ended
     }
 }

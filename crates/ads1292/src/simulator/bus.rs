@@ -6,7 +6,9 @@ use embedded_hal::delay::DelayNs;
 use embedded_hal::digital::{ErrorType as PinErrorType, OutputPin};
 use embedded_hal::spi::{ErrorType as SpiErrorType, Operation, SpiDevice};
 
+use super::chip::Chip;
 use super::shared::SharedChip;
+use crate::inspection::byte_ns;
 
 /// The chip's SPI port, chip select included.
 #[derive(Debug)]
@@ -19,7 +21,7 @@ impl SimulatedSpi {
     pub(super) fn new(chip: SharedChip, sclk_hz: u32) -> Self {
         Self {
             chip,
-            byte_ns: 8_000_000_000 / u64::from(sclk_hz.max(1)),
+            byte_ns: byte_ns(sclk_hz),
         }
     }
 }
@@ -66,42 +68,26 @@ impl SpiDevice for SimulatedSpi {
     }
 }
 
-/// The START pin.
+/// A control pin: START, or PWDN/RESET, which is active low.
 #[derive(Debug)]
-pub struct SimulatedStartPin(pub(super) SharedChip);
+pub struct SimulatedPin {
+    pub(super) chip: SharedChip,
+    /// What the chip does when the pin is driven.
+    pub(super) drive: fn(&mut Chip, bool),
+}
 
-impl PinErrorType for SimulatedStartPin {
+impl PinErrorType for SimulatedPin {
     type Error = Infallible;
 }
 
-impl OutputPin for SimulatedStartPin {
+impl OutputPin for SimulatedPin {
     fn set_low(&mut self) -> Result<(), Infallible> {
-        self.0.lock().set_start_pin(false);
+        (self.drive)(&mut self.chip.lock(), false);
         Ok(())
     }
 
     fn set_high(&mut self) -> Result<(), Infallible> {
-        self.0.lock().set_start_pin(true);
-        Ok(())
-    }
-}
-
-/// The PWDN/RESET pin, active low.
-#[derive(Debug)]
-pub struct SimulatedResetPin(pub(super) SharedChip);
-
-impl PinErrorType for SimulatedResetPin {
-    type Error = Infallible;
-}
-
-impl OutputPin for SimulatedResetPin {
-    fn set_low(&mut self) -> Result<(), Infallible> {
-        self.0.lock().set_reset_pin(false);
-        Ok(())
-    }
-
-    fn set_high(&mut self) -> Result<(), Infallible> {
-        self.0.lock().set_reset_pin(true);
+        (self.drive)(&mut self.chip.lock(), true);
         Ok(())
     }
 }

@@ -71,9 +71,9 @@ pub(super) struct Chip {
     external_reference_uv: Option<u32>,
     gpio_levels: [bool; 2],
     source: Box<dyn SampleSource + Send>,
-    source_ended: bool,
+    pub(super) source_ended: bool,
 
-    now_ns: u64,
+    pub(super) now_ns: u64,
     registers: RegisterImage,
     analog: Analog,
     noise: Noise,
@@ -87,9 +87,9 @@ pub(super) struct Chip {
     /// Before this the chip listens to nothing.
     ready_at_ns: u64,
     run: Option<Run>,
-    conversions: u64,
+    pub(super) conversions: u64,
     output: [u8; FRAME_BYTES],
-    newest_edge: Option<DrdyEdge>,
+    pub(super) newest_edge: Option<DrdyEdge>,
     serial: Serial,
 
     timeline: Vec<(u64, Change)>,
@@ -142,24 +142,8 @@ impl Chip {
         }
     }
 
-    pub(super) const fn now_ns(&self) -> u64 {
-        self.now_ns
-    }
-
-    pub(super) const fn conversions(&self) -> u64 {
-        self.conversions
-    }
-
-    pub(super) const fn source_ended(&self) -> bool {
-        self.source_ended
-    }
-
     pub(super) const fn decode_violations(&self) -> u64 {
         self.serial.violations()
-    }
-
-    pub(super) const fn newest_edge(&self) -> Option<DrdyEdge> {
-        self.newest_edge
     }
 
     /// Whether frames come without a command.
@@ -177,15 +161,12 @@ impl Chip {
             && next_ns <= target_ns
         {
             self.now_ns = self.now_ns.max(next_ns);
-            let change = self
-                .timeline
-                .get(self.next_change)
-                .filter(|(at_ns, _)| *at_ns == next_ns);
-            if let Some(&(_, change)) = change {
-                self.next_change += 1;
-                self.change(change);
-            } else {
-                self.convert();
+            match self.timeline.get(self.next_change) {
+                Some(&(at_ns, change)) if at_ns == next_ns => {
+                    self.next_change += 1;
+                    self.change(change);
+                }
+                _ => self.convert(),
             }
         }
         self.now_ns = self.now_ns.max(target_ns);
@@ -195,10 +176,7 @@ impl Chip {
     pub(super) fn next_event_ns(&self) -> Option<u64> {
         let change = self.timeline.get(self.next_change).map(|(at_ns, _)| *at_ns);
         let conversion = self.run.map(|run| run.next_ns);
-        match (change, conversion) {
-            (Some(change), Some(conversion)) => Some(change.min(conversion)),
-            (one, other) => one.or(other),
-        }
+        [change, conversion].into_iter().flatten().min()
     }
 
     fn convert(&mut self) {
@@ -268,14 +246,12 @@ impl Chip {
                 return;
             }
         };
-        if matches!(fault, Fault::SlowClock { .. }) {
-            self.active.set(fault, holds);
-            self.restart();
-        } else if fault == Fault::BrownOut {
+        self.active.set(fault, holds);
+        if fault == Fault::BrownOut {
             self.supplied = !holds;
             self.reset(POWER_UP_NS);
-        } else {
-            self.active.set(fault, holds);
+        } else if matches!(fault, Fault::SlowClock { .. }) {
+            self.restart();
         }
     }
 
@@ -349,11 +325,9 @@ impl Chip {
             return;
         }
         match opcode {
-            Opcode::Wakeup => {
-                if self.standby {
-                    self.standby = false;
-                    self.restart();
-                }
+            Opcode::Wakeup if self.standby => {
+                self.standby = false;
+                self.restart();
             }
             Opcode::Standby => {
                 self.standby = true;
@@ -375,8 +349,9 @@ impl Chip {
             }
             Opcode::ReadDataContinuous => self.continuous_read = true,
             Opcode::StopReadDataContinuous => self.continuous_read = false,
-            // Offsets are zero here; the others are the serial port's business.
-            Opcode::OffsetCalibration
+            // Offsets are zero here; the last three are the serial port's business.
+            Opcode::Wakeup
+            | Opcode::OffsetCalibration
             | Opcode::ReadData
             | Opcode::ReadRegisters(_)
             | Opcode::WriteRegisters(_) => {}

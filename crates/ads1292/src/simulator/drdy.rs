@@ -50,15 +50,15 @@ impl SimulatedDrdy {
     /// [`DrdyWaitError`].
     pub fn wait_falling(&mut self, timeout_ns: u64) -> Result<DrdyEdge, DrdyWaitError> {
         let mut chip = self.chip.lock();
-        let deadline_ns = chip.now_ns().saturating_add(timeout_ns);
+        let deadline_ns = chip.now_ns.saturating_add(timeout_ns);
         loop {
-            if let Some(edge) = chip.newest_edge()
+            if let Some(edge) = chip.newest_edge
                 && edge.sequence > self.reported
             {
                 self.reported = edge.sequence;
                 return Ok(edge);
             }
-            if chip.source_ended() {
+            if chip.source_ended {
                 return Err(DrdyWaitError::SourceEnded);
             }
             match chip.next_event_ns() {
@@ -74,7 +74,7 @@ impl SimulatedDrdy {
     /// Forgets an edge that has passed and was not reported. Like a kernel's queue of edges, this
     /// pin remembers an edge across a reset of the chip: discard after initialising anew.
     pub fn discard(&mut self) {
-        if let Some(edge) = self.chip.lock().newest_edge() {
+        if let Some(edge) = self.chip.lock().newest_edge {
             self.reported = edge.sequence;
         }
     }

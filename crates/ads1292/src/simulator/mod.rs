@@ -27,7 +27,7 @@ mod shared;
 mod source;
 
 pub use board::SimulatedBoard;
-pub use bus::{SimulatedDelay, SimulatedResetPin, SimulatedSpi, SimulatedStartPin};
+pub use bus::{SimulatedDelay, SimulatedPin, SimulatedSpi};
 pub use chip::{BoardOptions, DrdyEdge};
 pub use drdy::{DrdyWaitError, SimulatedDrdy};
 pub use faults::{Fault, FaultScript, FaultScriptError, ScriptedFault, parse_time_ns};

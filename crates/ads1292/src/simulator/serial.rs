@@ -16,10 +16,8 @@ enum Phase {
     },
     /// RREG or WREG came, the number of registers follows.
     Count { first: u8, write: bool },
-    /// Registers go out.
-    Reading { address: u8, left: u8 },
-    /// Registers come in.
-    Writing { address: u8, left: u8 },
+    /// Registers go out or come in.
+    Registers { address: u8, left: u8, write: bool },
 }
 
 /// What the bytes received ask of the chip.
@@ -96,32 +94,37 @@ impl Serial {
             }
             Phase::Count { first, write } => {
                 if self.decodes_at(now_ns) {
-                    let (address, left) = (first, (byte_in & FIVE_BITS) + 1);
-                    self.phase = if write {
-                        Phase::Writing { address, left }
-                    } else {
-                        Phase::Reading { address, left }
+                    self.phase = Phase::Registers {
+                        address: first,
+                        left: (byte_in & FIVE_BITS) + 1,
+                        write,
                     };
                 }
                 (0, None)
             }
-            Phase::Reading { address, left } => {
-                self.phase = next_register(address, left, |address, left| Phase::Reading {
-                    address,
-                    left,
-                });
-                (0, Some(Request::Read { address }))
-            }
-            Phase::Writing { address, left } => {
-                if !self.decodes_at(now_ns) {
+            Phase::Registers {
+                address,
+                left,
+                write,
+            } => {
+                if write && !self.decodes_at(now_ns) {
                     return (0, None);
                 }
-                self.phase = next_register(address, left, |address, left| Phase::Writing {
-                    address,
-                    left,
-                });
+                self.phase = match left {
+                    0 | 1 => Phase::Idle,
+                    _ => Phase::Registers {
+                        address: address.saturating_add(1),
+                        left: left - 1,
+                        write,
+                    },
+                };
                 let value = byte_in;
-                (0, Some(Request::Write { address, value }))
+                let request = if write {
+                    Request::Write { address, value }
+                } else {
+                    Request::Read { address }
+                };
+                (0, Some(request))
             }
         }
     }
@@ -145,25 +148,15 @@ impl Serial {
             | Opcode::ReadData
             | Opcode::OffsetCalibration
                 if continuous => {}
-            Opcode::ReadRegisters(first) => {
-                let write = false;
-                self.phase = Phase::Count { first, write };
-            }
-            Opcode::WriteRegisters(first) => {
-                let write = true;
-                self.phase = Phase::Count { first, write };
-            }
+            Opcode::ReadRegisters(first) => self.count(first, false),
+            Opcode::WriteRegisters(first) => self.count(first, true),
             Opcode::ReadData => self.select(Some(*frame)),
             _ => return Some(Request::Command(opcode)),
         }
         None
     }
-}
 
-fn next_register(address: u8, left: u8, phase: impl Fn(u8, u8) -> Phase) -> Phase {
-    if left > 1 {
-        phase(address.saturating_add(1), left - 1)
-    } else {
-        Phase::Idle
+    const fn count(&mut self, first: u8, write: bool) {
+        self.phase = Phase::Count { first, write };
     }
 }

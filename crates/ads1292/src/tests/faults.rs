@@ -25,11 +25,7 @@ fn lead_off_comes_and_goes_and_drives_the_signal_to_the_rail() {
             let (time_ns, frame) = next(&mut driver, &mut drdy);
             let in2n = (1_000_000_000..1_500_000_000).contains(&time_ns);
             let in1p = (2_000_000_000..2_500_000_000).contains(&time_ns);
-            let expected = LeadOff {
-                in1p,
-                in2n,
-                ..LeadOff::default()
-            };
+            let expected = LeadOff::from_bits(u8::from(in1p) | u8::from(in2n) << 3);
             let at_rail = frame.codes.map(|code| code == rail);
             if frame.status.lead_off != expected || at_rail != [in1p, in2n] {
                 wrong.push((time_ns, frame));

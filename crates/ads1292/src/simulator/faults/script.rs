@@ -91,31 +91,24 @@ impl FaultScript {
     pub(crate) fn timeline(&self) -> Vec<(u64, Change)> {
         let mut timeline = Vec::with_capacity(self.faults.len() * 2);
         for it in &self.faults {
-            let lasts_one_conversion = matches!(
-                it.fault,
-                Fault::MissedDrdy | Fault::FlipBits(_) | Fault::Clip { .. }
-            );
-            match (it.fault, it.duration_ns) {
+            let duration_ns = match it.fault {
+                Fault::BrownOut => it.duration_ns.or(Some(0)),
+                _ => it.duration_ns,
+            };
+            match (it.fault, duration_ns) {
                 (Fault::GpuLost, _) => {}
-                (Fault::CorruptRegister { .. }, _) => {
-                    timeline.push((it.at_ns, Change::Once(it.fault)));
-                }
                 (Fault::LeadOn(electrode), _) => {
                     timeline.push((it.at_ns, Change::End(Fault::LeadOff(electrode))));
                 }
-                (fault, Some(duration_ns)) => {
+                (Fault::CorruptRegister { .. }, _)
+                | (Fault::MissedDrdy | Fault::FlipBits(_) | Fault::Clip { .. }, None) => {
+                    timeline.push((it.at_ns, Change::Once(it.fault)));
+                }
+                (fault, duration_ns) => {
                     timeline.push((it.at_ns, Change::Begin(fault)));
-                    let end_ns = it.at_ns.saturating_add(duration_ns);
-                    timeline.push((end_ns, Change::End(fault)));
+                    let end = duration_ns.map(|ns| it.at_ns.saturating_add(ns));
+                    timeline.extend(end.map(|end_ns| (end_ns, Change::End(fault))));
                 }
-                (fault, None) if lasts_one_conversion => {
-                    timeline.push((it.at_ns, Change::Once(fault)));
-                }
-                (Fault::BrownOut, None) => {
-                    timeline.push((it.at_ns, Change::Begin(Fault::BrownOut)));
-                    timeline.push((it.at_ns, Change::End(Fault::BrownOut)));
-                }
-                (fault, None) => timeline.push((it.at_ns, Change::Begin(fault))),
             }
         }
         // An end sorts before a beginning of the same instant, except that an instantaneous

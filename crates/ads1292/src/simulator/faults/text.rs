@@ -48,8 +48,23 @@ impl FromStr for FaultScript {
     }
 }
 
-const FAULT_NAMES: &str = "missed-drdy, flip-bits, clip, flat, noise, lead-off, lead-on, flip-register, corrupt-register, \
-     slow-clock, brown-out or gpu-lost";
+/// The faults and what follows their names.
+const FAULTS: [(&str, &str); 12] = [
+    ("missed-drdy", "takes nothing but `for TIME`"),
+    ("flip-bits", "takes bit numbers such as `0,5,71`"),
+    ("clip", "takes ch1 or ch2"),
+    ("flat", "takes ch1 or ch2"),
+    ("noise", "takes ch1 or ch2 and microvolts such as `ch1 50`"),
+    ("lead-off", TAKES_ELECTRODE),
+    ("lead-on", TAKES_ELECTRODE),
+    ("flip-register", TAKES_MASK),
+    ("corrupt-register", TAKES_MASK),
+    ("slow-clock", "takes percent"),
+    ("brown-out", "takes nothing but `for TIME`"),
+    ("gpu-lost", "takes nothing"),
+];
+const TAKES_ELECTRODE: &str = "takes an electrode: in1p, in1n, in2p, in2n or rld";
+const TAKES_MASK: &str = "takes a register and a mask such as `LOFF 0x04`";
 
 fn parse_line(words: &[&str]) -> Result<ScriptedFault, String> {
     let ["at", at, name, rest @ ..] = words else {
@@ -63,54 +78,32 @@ fn parse_line(words: &[&str]) -> Result<ScriptedFault, String> {
         [arguments @ .., "for", duration] => (arguments, Some(parse_time_ns(duration)?)),
         arguments => (arguments, None),
     };
-    let fault = match (*name, arguments) {
-        ("missed-drdy", []) => Fault::MissedDrdy,
-        ("flip-bits", [bits]) => Fault::FlipBits(parse_bits(bits)?),
-        ("clip", [name]) if channel(name).is_some() => Fault::Clip {
-            channel: channel(name).unwrap_or_default(),
-        },
-        ("flat", [name]) if channel(name).is_some() => Fault::Flat {
-            channel: channel(name).unwrap_or_default(),
-        },
-        ("noise", [name, peak]) if channel(name).is_some() => Fault::Noise {
-            channel: channel(name).unwrap_or_default(),
+    let channel = arguments.first().and_then(|name| channel(name));
+    let fault = match (*name, arguments, channel) {
+        ("missed-drdy", [], _) => Fault::MissedDrdy,
+        ("flip-bits", [bits], _) => Fault::FlipBits(parse_bits(bits)?),
+        ("clip", [_], Some(channel)) => Fault::Clip { channel },
+        ("flat", [_], Some(channel)) => Fault::Flat { channel },
+        ("noise", [_, peak], Some(channel)) => Fault::Noise {
+            channel,
             peak_uv: parse_number(peak, 100_000)?,
         },
-        ("slow-clock", [percent]) => Fault::SlowClock {
+        ("slow-clock", [percent], _) => Fault::SlowClock {
             percent: parse_number(percent, 1_000)?,
         },
-        ("corrupt-register", [register, mask]) => Fault::CorruptRegister {
+        ("lead-off", [electrode], _) => Fault::LeadOff(parse_electrode(electrode)?),
+        ("lead-on", [electrode], _) => Fault::LeadOn(parse_electrode(electrode)?),
+        ("flip-register", [register, mask], _) => Fault::FlipRegister {
             register: parse_register(register)?,
             mask: parse_mask(mask)?,
         },
-        ("lead-off", [electrode]) => Fault::LeadOff(parse_electrode(electrode)?),
-        ("lead-on", [electrode]) => Fault::LeadOn(parse_electrode(electrode)?),
-        ("flip-register", [register, mask]) => Fault::FlipRegister {
+        ("corrupt-register", [register, mask], _) => Fault::CorruptRegister {
             register: parse_register(register)?,
             mask: parse_mask(mask)?,
         },
-        ("brown-out", []) => Fault::BrownOut,
-        ("gpu-lost", []) => Fault::GpuLost,
-        (
-            "missed-drdy" | "flip-bits" | "clip" | "flat" | "noise" | "lead-off" | "lead-on"
-            | "flip-register" | "corrupt-register" | "slow-clock" | "brown-out" | "gpu-lost",
-            _,
-        ) => {
-            let shape = match *name {
-                "missed-drdy" | "brown-out" => "takes nothing but `for TIME`",
-                "gpu-lost" => "takes nothing",
-                "flip-bits" => "takes bit numbers such as `0,5,71`",
-                "clip" | "flat" => "takes ch1 or ch2",
-                "noise" => "takes ch1 or ch2 and microvolts such as `ch1 50`",
-                "slow-clock" => "takes percent",
-                "flip-register" | "corrupt-register" => {
-                    "takes a register and a mask such as `LOFF 0x04`"
-                }
-                _ => "takes an electrode: in1p, in1n, in2p, in2n or rld",
-            };
-            return Err(format!("{name} {shape}"));
-        }
-        _ => return Err(format!("`{name}` is no fault; expected {FAULT_NAMES}")),
+        ("brown-out", [], _) => Fault::BrownOut,
+        ("gpu-lost", [], _) => Fault::GpuLost,
+        _ => return Err(refusal(name)),
     };
     if duration_ns.is_some()
         && matches!(
@@ -125,6 +118,16 @@ fn parse_line(words: &[&str]) -> Result<ScriptedFault, String> {
         fault,
         duration_ns,
     })
+}
+
+/// Why `name` with what follows it is no fault.
+fn refusal(name: &str) -> String {
+    if let Some((_, takes)) = FAULTS.iter().find(|(known, _)| *known == name) {
+        return format!("{name} {takes}");
+    }
+    let [names @ .., last] = FAULTS.map(|(name, _)| name);
+    let names = names.join(", ");
+    format!("`{name}` is no fault; expected {names} or {last}")
 }
 
 fn channel(name: &str) -> Option<usize> {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use ads1292::simulator::{
-    BoardOptions, SimulatedBoard, SimulatedDrdy, SimulatedResetPin, SimulatedSpi, SimulatedStartPin,
+    BoardOptions, SimulatedBoard, SimulatedDrdy, SimulatedPin, SimulatedSpi,
 };
 use embedded_hal::digital::OutputPin;
 use embedded_hal::spi::{Operation, SpiDevice};
@@ -55,8 +55,8 @@ struct Powered {
     since: Instant,
     board: SimulatedBoard,
     spi: SimulatedSpi,
-    start: SimulatedStartPin,
-    reset: SimulatedResetPin,
+    start: SimulatedPin,
+    reset: SimulatedPin,
     drdy: SimulatedDrdy,
     /// Time and number of the newest conversion, and the time between two.
     last: (u64, u64),

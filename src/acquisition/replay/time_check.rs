@@ -23,14 +23,14 @@ const EDGES_AT_ONCE: u64 = 1_000;
 
 /// Follows the times of a trace's events.
 #[derive(Debug)]
-pub(super) struct Sense {
+pub(super) struct TimeCheck {
     start: MonotonicNs,
     last_edge: Option<DrdyEdge>,
     /// Of transactions, waits without an edge and pins.
     last_doing: Option<MonotonicNs>,
 }
 
-impl Sense {
+impl TimeCheck {
     /// `start` is the header's; `None` where no clock can have stood there.
     pub(super) fn new(start: MonotonicNs) -> Option<Self> {
         // Times are stored as signed numbers.
@@ -167,11 +167,11 @@ mod tests {
                 Some(1),
             ),
         ] {
-            let mut sense = Sense::new(MonotonicNs(start)).unwrap();
+            let mut times = TimeCheck::new(MonotonicNs(start)).unwrap();
             let found = edges.iter().position(|&(ns, sequence)| {
                 let time = MonotonicNs(ns);
                 let event = TraceEvent::Edge(DrdyEdge { time, sequence });
-                sense.check(&event).is_err()
+                times.check(&event).is_err()
             });
             if found != expected {
                 wrong.push(format!("{what}: {found:?}, expected {expected:?}"));
@@ -179,11 +179,11 @@ mod tests {
         }
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
         // A recording of eleven years, month by month.
-        let mut sense = Sense::new(MonotonicNs(0)).unwrap();
+        let mut times = TimeCheck::new(MonotonicNs(0)).unwrap();
         let months = (0..140).map(|month| MonotonicNs(day(30) * month));
-        let mut found = months.map(|time| sense.check(&TraceEvent::Timeout(time)).is_err());
+        let mut found = months.map(|time| times.check(&TraceEvent::Timeout(time)).is_err());
         assert_eq!(found.position(|wrong| wrong), Some(122));
-        assert!(Sense::new(MonotonicNs(1 << 63)).is_none());
-        assert!(Sense::new(MonotonicNs(u64::MAX)).is_none());
+        assert!(TimeCheck::new(MonotonicNs(1 << 63)).is_none());
+        assert!(TimeCheck::new(MonotonicNs(u64::MAX)).is_none());
     }
 }
