@@ -675,7 +675,7 @@ fn missing_devices_are_named() {
         drdy_line: 24,
         start_line: None,
         reset_line: None,
-        gpio_abi: GpioChoice::Auto,
+        gpio_abi: None,
     };
     let open = |options: &LiveOptions| {
         open_live(

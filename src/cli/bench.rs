@@ -38,7 +38,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         realtime: None,
     };
     if arguments.measures(Part::Chain) {
-        let chain = chain::measure(arguments, &model, live::session_options(&config), &stop)?;
+        let chain = chain::measure(arguments, &model, config.session(), &stop)?;
         if !arguments.json {
             output::text_line(&chain.to_string())?;
         }
@@ -52,7 +52,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         summary.classifier = Some(classifier);
     }
     if arguments.measures(Part::Realtime) {
-        let realtime = realtime::measure(arguments, &model, live::session_options(&config), &stop)?;
+        let realtime = realtime::measure(arguments, &model, config.session(), &stop)?;
         if !arguments.json {
             output::text_line(&realtime.to_string())?;
         }

@@ -94,13 +94,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut seconds = 0.0;
     for trace in DEMO_TRACES {
         let began = Instant::now();
-        let (beats, summary) = replay_one(
-            trace,
-            &gateway,
-            live::session_options(&config),
-            &model,
-            &stop,
-        )?;
+        let (beats, summary) = replay_one(trace, &gateway, config.session(), &model, &stop)?;
         seconds += began.elapsed().as_secs_f64();
         if !arguments.json {
             table::print(trace, &beats, &summary.compared)?;

@@ -21,10 +21,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             "--beat, --session: expected --db, whose ids they are",
         ));
     }
-    let mut collected = Collected::new(
-        arguments.method.method(),
-        arguments.class.map(ClassArgument::class),
-    );
+    let mut collected = Collected::new(arguments.method, arguments.class.map(ClassArgument::class));
     let stop = stop_on_signals().map_err(|error| other("signal handlers", error))?;
     source::collect(arguments, &stop, &mut collected)?;
     if let Some(folder) = &arguments.pictures {

@@ -54,10 +54,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let config = Config::load(&arguments.config)?;
     let stop = stop_on_signals().map_err(|error| other("signal handlers", error))?;
     let recorder = Recorder::new();
-    let chip = live::chip(&config.acquisition);
+    let chip = config.acquisition.chip;
     let mut written = None;
     let source = open_live(
-        &live::wiring(&config),
+        &config.device.wiring,
         chip,
         live::session(&config),
         Some(&recorder),
@@ -71,9 +71,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             recorder.begin(Box::new(sink), path, plain, (model, &chip), session)
         },
     )
-    .map_err(|error| Failure::from(error).of_device(&config.device.spi_path))?
+    .map_err(|error| Failure::from(error).of_device(&config.device.wiring.spi_device))?
     .with_recovery_policy(live::care(&config));
-    super::chip::require_chip(live::expected_chip(&config), source.info().chip, "the chip")?;
+    super::chip::require_chip(config.device.chip, source.info().chip, "the chip")?;
     let mut source = live::start(source, &config, &stop)?;
     let rate_hz = source.info().sample_rate_hz;
     let bar = progress::bar(0, "samples");
@@ -132,7 +132,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         ))?;
     }
     let ended = ended.and(stopped.map_err(Failure::from));
-    ended.map_err(|failure| failure.of_device(&config.device.spi_path))
+    ended.map_err(|failure| failure.of_device(&config.device.wiring.spi_device))
 }
 
 impl From<crate::config::ConfigError> for Failure {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use arrhythmianet::choose::EngineChoice;
 use clap::Args;
 use ecg_chain::{GapCause, Injection, PipelineEvent};
 use serde::Serialize;
@@ -17,7 +18,7 @@ use super::terminal::printable;
 use super::{live, progress};
 use crate::acquisition::{FrameSource, open_replay};
 use crate::api::{ApiOptions, ServiceState};
-use crate::config::{Config, EngineChoice};
+use crate::config::Config;
 use crate::service::{Gateway, GatewayOptions, stop_on_signals};
 use crate::store::StoreOptions;
 
@@ -190,7 +191,7 @@ fn replay_one(
     let (report, ended) = run_trace(
         gateway,
         trace,
-        (path, live::session_options(config)),
+        (path, config.session()),
         model,
         stop,
         &mut |event| match event {

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
+use ads1292::ChipModel;
 use ads1292::simulator::{BoardOptions, FaultScript};
 use clap::Args;
 use ecg_chain::WallUs;
 use serde::Serialize;
 
-use super::arguments::{ChipName, signal_number};
+use super::arguments::signal_number;
 use super::failure::{Cause, Failure, other};
 use super::injection;
 use super::simulated::fault_script;
@@ -43,7 +44,7 @@ pub(super) struct Arguments {
     gain: u8,
     /// The part to simulate.
     #[arg(long, value_enum, default_value = "ads1292r")]
-    chip: ChipName,
+    chip: ChipModel,
     /// Script of faults, one a line: `at 2.5s lead-off in2n for 1s`.
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
@@ -86,7 +87,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         annotator: arguments.annotator.clone(),
         config: chip::config(arguments.rate, arguments.gain)?,
         board: BoardOptions {
-            model: arguments.chip.model(),
+            model: arguments.chip,
             faults: chip_faults(arguments)?,
             ..BoardOptions::default()
         },

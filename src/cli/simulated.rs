@@ -62,9 +62,9 @@ impl SimulationArguments {
         let Some(name) = &self.simulated else {
             return Ok(None);
         };
-        let chip = live::chip(&config.acquisition);
+        let chip = config.acquisition.chip;
         let board = BoardOptions {
-            model: live::expected_chip(config).unwrap_or(ChipModel::Ads1292R),
+            model: config.device.chip.unwrap_or(ChipModel::Ads1292R),
             faults: fault_script(self.faults.as_deref())?,
             ..BoardOptions::default()
         };

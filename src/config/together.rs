@@ -3,15 +3,21 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::choices::EngineChoice;
+use arrhythmianet::choose::EngineChoice;
+
 use super::error::ConfigError;
-use super::settings::{Config, FRAME_BITS, INT8_SUFFIX};
+use super::settings::Config;
+
+/// Behind the name of a built-in model: its int8 variant.
+pub(super) const INT8_SUFFIX: &str = "-int8";
+/// Bits of a frame, all of which must be read in 4/5 of a sample's time.
+const FRAME_BITS: u32 = 72;
 
 /// Where the keys of a file stand: line by full name, such as `device.drdy_line`. Keys that keep their
 /// defaults are not there.
 pub(super) struct Lines<'a> {
     pub(super) file: &'a str,
-    pub(super) of: HashMap<String, usize>,
+    pub(super) by_key: HashMap<String, usize>,
 }
 
 /// A value that does not go with that of another key.
@@ -31,7 +37,7 @@ impl Lines<'_> {
             found,
             expected,
         } = contradiction;
-        let line = self.of.get(key).or_else(|| self.of.get(other));
+        let line = self.by_key.get(key).or_else(|| self.by_key.get(other));
         ConfigError::Value {
             file: self.file.to_owned(),
             line: line.copied().unwrap_or(1),
@@ -43,7 +49,7 @@ impl Lines<'_> {
 
     /// ` (its default)` behind a value that the file does not set.
     fn origin(&self, key: &str) -> &'static str {
-        if self.of.contains_key(key) {
+        if self.by_key.contains_key(key) {
             ""
         } else {
             " (its default)"
@@ -66,12 +72,13 @@ pub(super) fn check(config: &Config, lines: &Lines<'_>) -> Result<(), ConfigErro
 
 /// A frame must be read within a sample's time.
 fn clock(config: &Config) -> Option<Contradiction> {
-    let rate_hz = config.acquisition.sample_rate_hz;
+    let rate_hz = config.acquisition.chip.rate.hz();
+    let spi_hz = config.device.wiring.spi_hz;
     let needed_hz = rate_hz * FRAME_BITS * 5 / 4;
-    (config.device.spi_speed_hz < needed_hz).then(|| Contradiction {
+    (spi_hz < needed_hz).then(|| Contradiction {
         key: "device.spi_speed_hz",
         other: "acquisition.sample_rate_hz",
-        found: config.device.spi_speed_hz.to_string(),
+        found: spi_hz.to_string(),
         expected: format!(
             "at least {needed_hz} for acquisition.sample_rate_hz = {rate_hz} ({FRAME_BITS} bits in \
              4/5 of a sample's time)"
@@ -82,11 +89,11 @@ fn clock(config: &Config) -> Option<Contradiction> {
 /// Each pin of the chip has a line of its own: START or RESET on the line of DRDY would drive against
 /// the chip's output.
 fn pins(config: &Config, lines: &Lines<'_>) -> Option<Contradiction> {
-    let device = &config.device;
+    let wiring = &config.device.wiring;
     let pins = [
-        ("device.drdy_line", Some(device.drdy_line)),
-        ("device.start_line", device.start_line.0),
-        ("device.reset_line", device.reset_line.0),
+        ("device.drdy_line", Some(wiring.drdy_line)),
+        ("device.start_line", wiring.start_line),
+        ("device.reset_line", wiring.reset_line),
     ];
     for (place, (other, line)) in pins.iter().enumerate() {
         let same = |(_, found): &&(&str, Option<u32>)| found.is_some() && found == line;
@@ -109,11 +116,11 @@ fn pins(config: &Config, lines: &Lines<'_>) -> Option<Contradiction> {
 /// The two device nodes are two.
 fn nodes(config: &Config, lines: &Lines<'_>) -> Option<Contradiction> {
     let (key, other) = ("device.gpio_chip", "device.spi_path");
-    let device = &config.device;
-    (device.gpio_chip == device.spi_path).then(|| Contradiction {
+    let wiring = &config.device.wiring;
+    (wiring.gpio_chip == wiring.spi_device).then(|| Contradiction {
         key,
         other,
-        found: format!("{:?}{}", device.gpio_chip, lines.origin(key)),
+        found: format!("{:?}{}", wiring.gpio_chip, lines.origin(key)),
         expected: format!("another node than {other}{}", lines.origin(other)),
     })
 }
@@ -121,7 +128,7 @@ fn nodes(config: &Config, lines: &Lines<'_>) -> Option<Contradiction> {
 /// The socket is none of the database's files.
 fn paths(config: &Config, lines: &Lines<'_>) -> Option<Contradiction> {
     let (key, other) = ("api.socket_path", "store.path");
-    let [socket, database] = [&config.api.socket_path, &config.store.path];
+    let [socket, database] = [&config.api.path, &config.store.path];
     let files = [
         "", "-wal", "-shm", "-journal", ".lock", ".ids", ".ids.new", ".new",
     ];
@@ -154,7 +161,7 @@ fn engine(config: &Config) -> Option<Contradiction> {
     impossible.then(|| Contradiction {
         key,
         other,
-        found: format!("{:?}", model.engine.to_string()),
+        found: format!("{:?}", model.engine.name()),
         expected: format!(
             "\"auto\" or \"cpu\" for {other} = {:?}: int8 variants run on the CPU only",
             model.name

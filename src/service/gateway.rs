@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use ecg_chain::{ClockRelation, Pipeline, PipelineEvent, SessionInfo};
+use ecg_chain::{ClockRelation, ClockWatch, Pipeline, PipelineEvent, SessionInfo};
 
 use super::clock::ClockSource;
-use super::session::{Session, SessionOutcome};
+use super::session::{Progress, Session, SessionOutcome};
 use crate::acquisition::FrameSource;
 use crate::api::{
     ApiDeps, ApiOptions, ApiServer, ServiceState, SharedLiveStatus, SocketError, StreamHub,
@@ -144,8 +144,11 @@ impl Gateway {
             info,
             end_reason,
             clock: self.clock.as_ref(),
+            watch: ClockWatch::new(info.start),
+            observe,
+            progress: Progress::default(),
         }
-        .run(source, pipeline, observe)
+        .run(source, pipeline)
     }
 
     /// Shows the socket's clients what the service as a whole is doing.

@@ -22,7 +22,7 @@
 //! # }
 //! ```
 
-#![cfg_attr(not(any(test, feature = "simulator")), no_std)]
+#![cfg_attr(not(any(test, feature = "simulator", feature = "clap")), no_std)]
 
 mod config;
 mod driver;

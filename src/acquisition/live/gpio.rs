@@ -17,7 +17,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::super::clock::{Clock, SystemClock};
 use super::super::drdy::{DataReady, DrdyEdge, EdgeNumbers, WaitError};
 use super::super::error::AcquisitionError;
-use super::options::{GpioAbi, GpioChoice, LiveOptions};
+use super::options::{GpioAbi, LiveOptions};
 
 /// Who holds the GPIO lines, as other programs see it.
 const CONSUMER: &str = "ecg-gateway";
@@ -31,8 +31,8 @@ const OTHER_CLOCK_NS: u64 = 10_000_000_000;
 /// The interface to use.
 pub(super) fn abi(options: &LiveOptions) -> Result<GpioAbi, AcquisitionError> {
     match options.gpio_abi {
-        GpioChoice::Only(abi) => Ok(abi),
-        GpioChoice::Auto => {
+        Some(abi) => Ok(abi),
+        None => {
             let chip = gpiocdev::chip::Chip::from_path(&options.gpio_chip).map_err(|error| {
                 AcquisitionError::Device {
                     device: options.gpio_chip.display().to_string(),

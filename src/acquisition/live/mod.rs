@@ -16,7 +16,7 @@ use super::trace::ControlPin;
 
 use gpio::{LiveDrdy, LivePin};
 
-pub use options::{GpioAbi, GpioChoice, LiveOptions};
+pub use options::{GpioAbi, LiveOptions};
 
 /// The acquisition over the live chip.
 pub type Live = Acquisition<
