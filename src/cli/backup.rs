@@ -1,6 +1,5 @@
 //! `ecg-gateway backup`: a copy of the database, also while the daemon writes it.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -70,45 +69,23 @@ struct Summary {
     backup: PathBuf,
     database: PathBuf,
     #[serde(flatten)]
-    contents: ContentsJson,
+    contents: Contents,
     seconds: f64,
     deleted: Vec<PathBuf>,
 }
 
-/// What is in a database that was checked.
-#[derive(Serialize)]
-pub(super) struct ContentsJson {
-    epoch: Option<String>,
-    schema_version: i64,
-    bytes: u64,
-    rows: BTreeMap<String, u64>,
-}
-
-impl From<Contents> for ContentsJson {
-    fn from(contents: Contents) -> Self {
-        Self {
-            epoch: contents.epoch.map(|epoch| epoch.to_string()),
-            schema_version: contents.schema_version,
-            bytes: contents.bytes,
-            rows: contents.rows,
-        }
-    }
-}
-
-impl ContentsJson {
-    /// `2 sessions, 1042 beats, 3 gaps, 17 events, 41 blocks of ECG, 1.3 MiB`.
-    pub(super) fn line(&self) -> String {
-        let rows = |table: &str| self.rows.get(table).copied().unwrap_or(0);
-        format!(
-            "{} sessions, {} beats, {} gaps, {} events, {} blocks of ECG, {:.1} MiB",
-            rows("sessions"),
-            rows("beats"),
-            rows("gaps"),
-            rows("events"),
-            rows("ecg_blocks"),
-            self.bytes as f64 / f64::from(1 << 20)
-        )
-    }
+/// `2 sessions, 1042 beats, 3 gaps, 17 events, 41 blocks of ECG, 1.3 MiB`.
+pub(super) fn contents_line(contents: &Contents) -> String {
+    let rows = |table: &str| contents.rows.get(table).copied().unwrap_or(0);
+    format!(
+        "{} sessions, {} beats, {} gaps, {} events, {} blocks of ECG, {:.1} MiB",
+        rows("sessions"),
+        rows("beats"),
+        rows("gaps"),
+        rows("events"),
+        rows("ecg_blocks"),
+        contents.bytes as f64 / f64::from(1 << 20)
+    )
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -157,7 +134,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let summary = Summary {
         backup: target,
         database,
-        contents: contents.into(),
+        contents,
         seconds: began.elapsed().as_secs_f64(),
         deleted,
     };
@@ -167,7 +144,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     output::text_line(&format!(
         "{}: {}; checked, {:.1} s",
         summary.backup.display(),
-        summary.contents.line(),
+        contents_line(&summary.contents),
         summary.seconds
     ))?;
     for path in &summary.deleted {

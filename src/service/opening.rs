@@ -1,6 +1,6 @@
 //! What a session is made of beside its source and its engine.
 
-use ads1292::CODE_MAX;
+use ads1292::full_scale_uv;
 use arrhythmianet::choose::SessionEngine;
 use arrhythmianet::{Classifier, Rejection};
 use ecg_chain::{Details, LabelError, Pipeline, PipelineConfig, SessionInfo};
@@ -49,7 +49,7 @@ impl SessionOptions {
             chain: ChainConfig {
                 mains: self.mains,
                 channel: self.channel,
-                full_scale_uv: source.uv_per_code.map(full_scale_uv),
+                full_scale_uv: source.uv_per_code.map(|scale| Some(full_scale_uv(scale))),
                 ..ChainConfig::new(SampleRate::from_hz(source.sample_rate_hz)?)
             },
             uv_per_code: source.uv_per_code,
@@ -95,11 +95,4 @@ impl SessionOptions {
             engine: engine.engine().to_owned(),
         }
     }
-}
-
-/// The converter's limit on both sides of zero.
-fn full_scale_uv(uv_per_code: f64) -> Option<f32> {
-    #[expect(clippy::cast_possible_truncation, reason = "a few volts at most")]
-    let limit_uv = (f64::from(CODE_MAX) * uv_per_code) as f32;
-    Some(limit_uv)
 }

@@ -53,5 +53,5 @@ pub use registers::{
     RegisterError, RegisterImage, Respiration, RespirationClock, RespirationPhase, RightLegDrive,
     TestSignal,
 };
-pub use scale::{CODE_MAX, CODE_MIN, Reference, uv_per_code};
+pub use scale::{CODE_MAX, CODE_MIN, Reference, full_scale_uv, uv_per_code};
 pub use sync::FrameSync;
