@@ -6,10 +6,10 @@ use std::time::Instant;
 use clap::Args;
 use serde::Serialize;
 
-use super::failure::{Cause, Failure, other};
+use super::failure::{Cause, Failure};
+use super::wait::stop_on_signals;
 use super::{output, progress};
 use crate::config::Config;
-use crate::service::stop_on_signals;
 use crate::store::{BackupError, BackupOptions, Contents, KeepFree, NumberedBackups, back_up};
 
 /// Copy the database, also while the daemon writes it: one moment of it, checked before it gets its
@@ -118,7 +118,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
                 KeepFree::Bytes(u64::from(mib) << 20)
             }),
     };
-    let stop = stop_on_signals().map_err(|error| other("signal handlers", error))?;
+    let stop = stop_on_signals()?;
     let began = Instant::now();
     let bar = progress::bar(0, "bytes copied");
     let contents = back_up(&database, &target, &options, &stop, &mut |done, all| {

@@ -14,9 +14,9 @@ use serde::Serialize;
 
 pub(super) use self::arguments::Arguments;
 use self::arguments::Part;
-use super::failure::{Cause, Failure, other};
+use super::failure::{Cause, Failure};
+use super::wait::stop_on_signals;
 use super::{live, output};
-use crate::service::stop_on_signals;
 
 #[derive(Serialize)]
 struct Summary {
@@ -29,7 +29,7 @@ struct Summary {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let stop = stop_on_signals().map_err(|error| other("signal handlers", error))?;
+    let stop = stop_on_signals()?;
     let config = arguments.treatment.of_shipped_traces();
     let model = live::model(&config, Cause::Usage)?;
     let mut summary = Summary {

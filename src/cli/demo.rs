@@ -19,9 +19,10 @@ use super::live;
 use super::output::{self, ByClass, text_line};
 use super::session::{LoadedModel, run_trace};
 use super::traces::{DEMO_TRACES, DemoTrace};
+use super::wait::stop_on_signals;
 use crate::api::{ApiOptions, ServiceState};
 use crate::service::SessionOptions;
-use crate::service::{Gateway, GatewayOptions, stop_on_signals};
+use crate::service::{Gateway, GatewayOptions};
 use crate::store::StoreOptions;
 
 /// Replay the shipped ECG recordings through the driver, the signal chain, the classifier, the
@@ -81,7 +82,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let config = arguments.treatment.of_shipped_traces();
     let model = live::model(&config, Cause::Usage)?;
     let (database, socket) = places(arguments)?;
-    let stop = stop_on_signals().map_err(|error| other("signal handlers", error))?;
+    let stop = stop_on_signals()?;
     let gateway = Gateway::open(&GatewayOptions {
         database: database.clone(),
         store: StoreOptions::default(),
@@ -138,7 +139,7 @@ fn replay_one(
         (Path::new(trace.file), options),
         model,
         stop,
-        &mut |event| {
+        |event| {
             if let PipelineEvent::Beat(beat) = event {
                 by_class.add(beat.class);
                 beats.push(beat.clone());

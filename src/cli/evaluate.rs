@@ -23,10 +23,10 @@ use self::plan::Plan;
 use self::report::Report;
 use super::failure::{Cause, Failure, other};
 use super::output;
-use crate::service::stop_on_signals;
+use super::wait::stop_on_signals;
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let stop = stop_on_signals().map_err(|error| other("signal handlers", error))?;
+    let stop = stop_on_signals()?;
     let plan = Plan::new(arguments, stop)?;
     if let Some(folder) = &arguments.out {
         std::fs::create_dir_all(folder).map_err(|error| other(folder.display(), error))?;

@@ -6,15 +6,15 @@ use std::sync::atomic::Ordering;
 use clap::Args;
 use serde::Serialize;
 
-use super::failure::{Cause, Failure, other};
+use super::failure::{Cause, Failure};
 use super::simulate::{compression, file_length};
+use super::wait::stop_on_signals;
 use super::{live, output, progress};
 use crate::acquisition::trace::Compression;
 use crate::acquisition::{
     Acquired, BackgroundFile, FrameSource, Recorder, background_file, open_live,
 };
 use crate::config::Config;
-use crate::service::stop_on_signals;
 
 /// Record what the live chip and the driver say to each other into an SPI trace.
 ///
@@ -52,7 +52,7 @@ struct Summary {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let config = Config::load(&arguments.config)?;
-    let stop = stop_on_signals().map_err(|error| other("signal handlers", error))?;
+    let stop = stop_on_signals()?;
     let recorder = Recorder::new();
     let chip = config.acquisition.chip;
     let mut written = None;

@@ -11,15 +11,16 @@ use ecg_chain::{GapCause, Injection, PipelineEvent};
 use serde::Serialize;
 
 use super::arguments::{ChipArgument, TreatmentArguments};
-use super::failure::{Cause, Failure, other};
+use super::failure::{Cause, Failure};
 use super::output::{self, ByClass};
 use super::session::{LoadedModel, run_trace, trace_failure};
 use super::terminal::printable;
+use super::wait::stop_on_signals;
 use super::{live, progress};
 use crate::acquisition::{FrameSource, open_replay};
 use crate::api::{ApiOptions, ServiceState};
 use crate::config::Config;
-use crate::service::{Gateway, GatewayOptions, stop_on_signals};
+use crate::service::{Gateway, GatewayOptions};
 use crate::store::StoreOptions;
 
 /// Replay recorded SPI traces through the driver, the signal chain and the classifier into a
@@ -101,7 +102,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     };
     let mut model = live::model(&config, cause)?;
     model.injection = injection(arguments, &config)?;
-    let stop = stop_on_signals().map_err(|error| other("signal handlers", error))?;
+    let stop = stop_on_signals()?;
     let gateway = Gateway::open(&GatewayOptions {
         database: arguments.db.clone(),
         store: StoreOptions::default(),
@@ -194,7 +195,7 @@ fn replay_one(
         (path, config.session()),
         model,
         stop,
-        &mut |event| match event {
+        |event| match event {
             PipelineEvent::Beat(beat) => {
                 by_class.add(beat.class);
                 unclassifiable += u64::from(beat.unclassifiable.is_some());

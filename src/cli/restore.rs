@@ -6,9 +6,9 @@ use clap::Args;
 use serde::Serialize;
 
 use super::backup::{DatabaseArguments, contents_line};
-use super::failure::{Failure, other};
+use super::failure::Failure;
+use super::wait::stop_on_signals;
 use super::{output, progress};
-use crate::service::stop_on_signals;
 use crate::store::{Contents, Restored, check_backup, restore};
 
 /// Put a backup in the place of the database, which is renamed and kept. The daemon must not run.
@@ -60,7 +60,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         ));
     }
     let database = arguments.database.path()?;
-    let stop = stop_on_signals().map_err(|error| other("signal handlers", error))?;
+    let stop = stop_on_signals()?;
     let bar = progress::bar(0, "bytes copied");
     let restored = restore(&arguments.backup, &database, &stop, &mut |done, all| {
         bar.set_length(all);

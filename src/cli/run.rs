@@ -63,13 +63,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     .watching_clock(SystemClock::relation);
     let (kind, origin, source) = open_source(arguments, &config)?;
     super::chip::require_chip(config.device.chip, source.info().chip, "the chip")?;
-    let options = config.session();
-    let classifier = model.live_engine();
-    let info = options.info(kind, &origin, source.info(), &classifier);
-    let mut pipeline = options.pipeline(source.info(), classifier)?;
-    if let Some(injection) = arguments.simulation.injection()? {
-        pipeline.inject(injection, info.start.monotonic);
-    }
+    let session = config
+        .session()
+        .prepare((kind, &origin), source.info(), model.live_engine())?
+        .injecting(arguments.simulation.injection()?);
     let mut source = live::start(source, &config, &signals.stop)?;
     gateway.live().update(|live| {
         live.acquisition = Some(AcquisitionStatus {
@@ -81,19 +78,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let supervision = supervise(&arguments.config, &gateway, &source, &signals)
         .map_err(|error| other("supervision thread", error))?;
     tracing::info!(
-        chip = info.chip,
-        model = info.model,
-        engine = info.engine,
+        chip = session.info.chip,
+        model = session.info.model,
+        engine = session.info.engine,
         "recording"
     );
-    let outcome = gateway.run_session(
-        &mut source,
-        &mut pipeline,
-        &info,
-        &signals.stop,
-        &|| "completed",
-        &mut |_| {},
-    );
+    let outcome = gateway.run_session(&mut source, session, &signals.stop, |_| {});
     tracing::info!(
         samples = outcome.report.samples,
         missing_samples = outcome.report.missing_samples,

@@ -130,32 +130,23 @@ pub(super) fn run_trace(
     (path, options): (&Path, SessionOptions),
     model: &LoadedModel,
     stop: &AtomicBool,
-    observe: &mut impl FnMut(&PipelineEvent),
+    observe: impl FnMut(&PipelineEvent),
 ) -> Result<(SessionReport, Result<(), Failure>), Failure> {
-    let classifier = model.engine();
     let origin = path
         .file_name()
         .unwrap_or(path.as_os_str())
         .to_string_lossy();
-    let info = options.info("replay", &origin, source.info(), &classifier);
-    let mut pipeline = options
-        .pipeline(source.info(), classifier)
-        .map_err(|error| Failure::from(error).at_path(path))?;
-    if let Some(injection) = &model.injection {
-        pipeline.inject(Arc::clone(injection), info.start.monotonic);
-    }
+    let mut session = options
+        .prepare(("replay", &origin), source.info(), model.engine())
+        .map_err(|error| Failure::from(error).at_path(path))?
+        .injecting(model.injection.clone());
     let end_reason = || match handle.end() {
         Some(TraceEnd::Cut { .. }) => "truncated",
         _ => "completed",
     };
-    let SessionOutcome { report, ended } = gateway.run_session(
-        &mut source,
-        &mut pipeline,
-        &info,
-        stop,
-        &end_reason,
-        observe,
-    );
+    session.end_reason = &end_reason;
+    let SessionOutcome { report, ended } = gateway.run_session(&mut source, session, stop, observe);
+    let beats: u64 = report.beats_by_class.iter().sum();
     let ended = ended
         .map_err(|error| match error {
             SessionError::Source(error) => trace_failure(path, error),
@@ -170,7 +161,7 @@ pub(super) fn run_trace(
                  byte {readable} was read ({} samples, {} beats stored)",
                     path.display(),
                     report.samples,
-                    report.beats_by_class.iter().sum::<u64>()
+                    beats
                 ),
             )),
             None if stop.load(Ordering::Relaxed) => Err(Failure::new(
@@ -179,7 +170,7 @@ pub(super) fn run_trace(
                     "{}: interrupted by a signal after {} samples, {} beats stored",
                     path.display(),
                     report.samples,
-                    report.beats_by_class.iter().sum::<u64>()
+                    beats
                 ),
             )),
             _ => Ok(()),

@@ -13,10 +13,10 @@ use super::failure::{Cause, Failure, other};
 use super::injection;
 use super::simulated::fault_script;
 use super::terminal::printable;
+use super::wait::stop_on_signals;
 use super::{chip, output, progress};
 use crate::acquisition::trace::Compression;
 use crate::acquisition::{RecordExcerpt, RecordSimulation, simulate_record};
-use crate::service::stop_on_signals;
 
 /// Feed a WFDB record to the simulated chip, read it with the real driver and write the SPI trace,
 /// with the record's annotations beside it.
@@ -96,7 +96,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         trace_path: arguments.out.clone(),
         compression: compression(&arguments.out),
     };
-    let stop = stop_on_signals().map_err(|error| other("signal handlers", error))?;
+    let stop = stop_on_signals()?;
     let bar = progress::bar(0, "samples");
     bar.unset_length();
     let report = simulate_record(&simulation, &stop, |samples| bar.set_position(samples));

@@ -286,7 +286,7 @@ fn a_file_as_large_as_allowed_is_refused_at_once() {
     let expected = "c.toml:2: device.k0: unknown key, expected one of spi_path";
     assert!(found.starts_with(expected), "{}", &found[..100]);
     let took = began.elapsed();
-    assert!(took < std::time::Duration::from_secs(10), "{took:?}");
+    assert!(took < Duration::from_secs(10), "{took:?}");
 }
 
 #[test]
@@ -389,7 +389,7 @@ fn every_value_that_differs_from_its_default_is_read() {
         let input = InputMux::NormalElectrode;
         *channel = ChannelSettings::On { gain, input };
     }
-    let days = |days| Some(Duration::from_secs(days * 86_400));
+    let days = |days: u64| Some(Duration::from_secs(days * 86_400));
     let expected = Config {
         device: DeviceConfig {
             wiring: LiveOptions {

@@ -140,7 +140,7 @@ fn run(
             (Path::new(trace.file), options),
             model,
             stop,
-            &mut |event| beats += u64::from(matches!(event, PipelineEvent::Beat(_))),
+            |event| beats += u64::from(matches!(event, PipelineEvent::Beat(_))),
         )?;
         if stop.load(Ordering::Relaxed) {
             bar.finish_and_clear();
