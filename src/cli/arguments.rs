@@ -11,6 +11,9 @@ use ecg_signal::{ChannelChoice, Mains};
 use super::failure::Failure;
 use crate::config::Config;
 
+/// Where the configuration file is unless the command line says otherwise.
+pub(super) const CONFIG_FILE: &str = "/etc/ecg-gateway/ecg-gateway.toml";
+
 /// How the signal is treated and labelled. What is not given is as the daemon has it.
 #[derive(Debug, Clone, Args)]
 pub(super) struct TreatmentArguments {
@@ -78,7 +81,7 @@ impl TreatmentArguments {
     }
 
     /// For the shipped traces.
-    pub(super) fn of_shipped_traces(&self) -> Config {
+    pub(super) fn for_shipped_traces(&self) -> Config {
         let mut config = Config::default();
         config.signal.mains = SHIPPED_MAINS;
         self.over(config)

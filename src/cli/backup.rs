@@ -6,6 +6,7 @@ use std::time::Instant;
 use clap::Args;
 use serde::Serialize;
 
+use super::arguments::CONFIG_FILE;
 use super::failure::{Cause, Failure};
 use super::wait::stop_on_signals;
 use super::{output, progress};
@@ -47,11 +48,7 @@ pub(super) struct DatabaseArguments {
     #[arg(long, value_name = "FILE", conflicts_with = "config")]
     db: Option<PathBuf>,
     /// Configuration file that names the database.
-    #[arg(
-        long,
-        value_name = "FILE",
-        default_value = "/etc/ecg-gateway/ecg-gateway.toml"
-    )]
+    #[arg(long, value_name = "FILE", default_value = CONFIG_FILE)]
     config: PathBuf,
 }
 
@@ -151,18 +148,4 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         output::text_line(&format!("{}: deleted", path.display()))?;
     }
     Ok(())
-}
-
-impl From<BackupError> for Failure {
-    fn from(error: BackupError) -> Self {
-        let cause = match error {
-            BackupError::Store(error) => return error.into(),
-            BackupError::Exists { .. } | BackupError::SameFile { .. } => Cause::Usage,
-            BackupError::Busy { .. } => Cause::DatabaseLocked,
-            BackupError::NoRoom { .. } => Cause::Database,
-            BackupError::NotWhole { .. } => Cause::Backup,
-            BackupError::Stopped { .. } => Cause::Interrupted,
-        };
-        Self::new(cause, error)
-    }
 }

@@ -30,7 +30,7 @@ struct Summary {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let stop = stop_on_signals()?;
-    let config = arguments.treatment.of_shipped_traces();
+    let config = arguments.treatment.for_shipped_traces();
     let model = live::model(&config, Cause::Usage)?;
     let mut summary = Summary {
         chain: None,

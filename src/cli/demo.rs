@@ -79,7 +79,7 @@ struct TraceSummary {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let config = arguments.treatment.of_shipped_traces();
+    let config = arguments.treatment.for_shipped_traces();
     let model = live::model(&config, Cause::Usage)?;
     let (database, socket) = places(arguments)?;
     let stop = stop_on_signals()?;
@@ -119,7 +119,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     gateway
         .close()
-        .map_err(|error| Failure::from(error).of_database(&summary.database))
+        .map_err(|error| Failure::from(error).naming_database(&summary.database))
 }
 
 /// Replays one trace; returns its beats beside the summary. The store has them all when this
@@ -132,7 +132,6 @@ fn replay_one(
     stop: &AtomicBool,
 ) -> Result<(Vec<LabelledBeat>, TraceSummary), Failure> {
     let mut beats = Vec::new();
-    let mut by_class = ByClass::default();
     let (report, ended) = run_trace(
         gateway,
         trace.open()?,
@@ -141,23 +140,20 @@ fn replay_one(
         stop,
         |event| {
             if let PipelineEvent::Beat(beat) = event {
-                by_class.add(beat.class);
                 beats.push(beat.clone());
             }
         },
     )?;
     ended?;
     let compared = compare(&trace.annotations(), &beats);
+    let by_class = ByClass(report.beats_by_class);
     let summary = TraceSummary {
         name: trace.name,
         session: report.session,
         seconds: report.seconds_of_ecg,
         beats: by_class.total(),
         by_class,
-        unclassifiable: beats
-            .iter()
-            .map(|beat| u64::from(beat.unclassifiable.is_some()))
-            .sum(),
+        unclassifiable: report.unclassifiable,
         agreement: agreement(&compared),
         compared,
     };

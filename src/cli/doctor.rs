@@ -7,13 +7,13 @@ use ads1292::simulator::BoardOptions;
 use clap::Args;
 use serde::Serialize;
 
+use super::arguments::CONFIG_FILE;
 use super::failure::{Cause, Failure};
 use super::{live, output, simulated};
 use crate::acquisition::doctor::{Electrodes, Examination, Outcome, Step, examine};
 use crate::acquisition::{SyntheticEcg, connect_live, connect_simulated};
 use crate::config::Config;
 
-const DEFAULT_CONFIG: &str = "/etc/ecg-gateway/ecg-gateway.toml";
 /// Heart rate of the simulated board's signal.
 const SIMULATED_BPM: f64 = 60.0;
 
@@ -52,7 +52,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let config = match &arguments.config {
         Some(path) => Config::load(path)?,
         None if arguments.simulated => Config::default(),
-        None => Config::load(DEFAULT_CONFIG.as_ref())?,
+        None => Config::load(CONFIG_FILE.as_ref())?,
     };
     let what = Examination {
         config: config.acquisition.chip,

@@ -37,5 +37,5 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         text::print(&collected)?;
     }
     // What could be explained has been printed; that something could not is told by the exit code.
-    Failure::of_batch(collected.sources_failed)
+    Failure::first_of_batch(collected.sources_failed)
 }

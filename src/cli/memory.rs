@@ -62,7 +62,7 @@ impl Need {
 pub(super) fn check(file: &std::path::Path, config: &Config) -> Result<(), Failure> {
     let need = Need::from_config(config);
     match MemoryLimit::for_this_process() {
-        MemoryLimit::Bytes { bytes, file: of } => {
+        Ok(Some(MemoryLimit { bytes, file: of })) => {
             let limit_mib = bytes >> 20;
             if let Some(problem) = need.problem(limit_mib) {
                 let (file, of) = (file.display(), of.display());
@@ -79,8 +79,8 @@ pub(super) fn check(file: &std::path::Path, config: &Config) -> Result<(), Failu
                 "the memory that may be needed fits into the limit"
             );
         }
-        MemoryLimit::None => tracing::info!(most_needed_mib = need.mib(), "no memory limit"),
-        MemoryLimit::Unknown(why) => tracing::info!(
+        Ok(None) => tracing::info!(most_needed_mib = need.mib(), "no memory limit"),
+        Err(why) => tracing::info!(
             most_needed_mib = need.mib(),
             why,
             "whether that fits into the memory limit cannot be known"

@@ -6,8 +6,9 @@ use std::sync::atomic::Ordering;
 use clap::Args;
 use serde::Serialize;
 
+use super::arguments::CONFIG_FILE;
 use super::failure::{Cause, Failure};
-use super::simulate::{compression, file_length};
+use super::simulate::{TraceFigures, compression};
 use super::wait::stop_on_signals;
 use super::{live, output, progress};
 use crate::acquisition::trace::Compression;
@@ -22,11 +23,7 @@ use crate::config::Config;
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// Configuration file: wiring and chip set-up.
-    #[arg(
-        long,
-        value_name = "FILE",
-        default_value = "/etc/ecg-gateway/ecg-gateway.toml"
-    )]
+    #[arg(long, value_name = "FILE", default_value = CONFIG_FILE)]
     config: PathBuf,
     /// Trace to write; compressed if the name ends in .gz. An existing file is refused.
     #[arg(long, short, value_name = "TRACE")]
@@ -42,12 +39,8 @@ pub(super) struct Arguments {
 #[derive(Serialize)]
 struct Summary {
     trace: PathBuf,
-    frames: u64,
-    gaps: u64,
-    missing_samples: u64,
-    bytes: u64,
-    seconds_of_ecg: f64,
-    bytes_per_second: f64,
+    #[serde(flatten)]
+    figures: TraceFigures,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -71,7 +64,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             recorder.begin(Box::new(sink), path, plain, (model, &chip), session)
         },
     )
-    .map_err(|error| Failure::from(error).of_device(&config.device.wiring.spi_device))?
+    .map_err(|error| Failure::from(error).naming_device(&config.device.wiring.spi_device))?
     .with_recovery_policy(live::care(&config));
     super::chip::require_chip(config.device.chip, source.info().chip, "the chip")?;
     let mut source = live::start(source, &config, &stop)?;
@@ -112,31 +105,19 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     // Why the file could not be written says more than that nothing more could be put into it.
     written?;
     finished?;
-    let bytes = file_length(&arguments.out)?;
-    let seconds_of_ecg = (frames + missing_samples) as f64 / rate_hz;
     let summary = Summary {
         trace: arguments.out.clone(),
-        frames,
-        gaps,
-        missing_samples,
-        bytes,
-        seconds_of_ecg,
-        bytes_per_second: bytes as f64 / seconds_of_ecg,
+        figures: TraceFigures::new(&arguments.out, [frames, gaps, missing_samples], rate_hz)?,
     };
     if arguments.json {
         output::json(&summary)?;
     } else {
         output::text_line(&format!(
-            "{}: {frames} samples, {missing_samples} missing in {gaps} gaps, {bytes} bytes",
-            arguments.out.display()
+            "{}: {frames} samples, {missing_samples} missing in {gaps} gaps, {} bytes",
+            arguments.out.display(),
+            summary.figures.bytes
         ))?;
     }
     let ended = ended.and(stopped.map_err(Failure::from));
-    ended.map_err(|failure| failure.of_device(&config.device.wiring.spi_device))
-}
-
-impl From<crate::config::ConfigError> for Failure {
-    fn from(error: crate::config::ConfigError) -> Self {
-        Self::new(Cause::Configuration, error)
-    }
+    ended.map_err(|failure| failure.naming_device(&config.device.wiring.spi_device))
 }

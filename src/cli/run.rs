@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use super::arguments::CONFIG_FILE;
 use super::failure::{Cause, Failure, other};
 use super::live;
 use super::simulated;
@@ -20,11 +21,7 @@ use crate::service::{
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// Configuration file; `ecg-gateway.example.toml` documents every key.
-    #[arg(
-        long,
-        value_name = "FILE",
-        default_value = "/etc/ecg-gateway/ecg-gateway.toml"
-    )]
+    #[arg(long, value_name = "FILE", default_value = CONFIG_FILE)]
     config: PathBuf,
     /// Only check the configuration and the model's weights, then exit.
     #[arg(long)]
@@ -97,8 +94,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let ended = outcome.ended.map_err(Failure::from);
     ended.and(stored).and(closed).map_err(|failure| {
         failure
-            .of_database(&config.store.path)
-            .of_device(Path::new(&origin))
+            .naming_database(&config.store.path)
+            .naming_device(Path::new(&origin))
     })
 }
 

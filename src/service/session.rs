@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use arrhythmianet::CLASS_COUNT;
 use arrhythmianet::choose::EngineNotice;
 use ecg_chain::{
-    ClockRelation, ClockWatch, Episode, Event, LabelError, MonotonicNs, Pipeline, PipelineEvent,
-    RawSample, SessionInfo,
+    ClockRelation, ClockWatch, Episode, Event, GapCause, LabelError, MonotonicNs, Pipeline,
+    PipelineEvent, RawSample, SessionInfo,
 };
 
 use super::clock::ClockSource;
@@ -37,12 +37,16 @@ pub struct SessionReport {
     pub session: Option<i64>,
     /// Beats by class, in the order N L R A V.
     pub beats_by_class: [u64; CLASS_COUNT],
+    /// Beats among them that are unclassifiable.
+    pub unclassifiable: u64,
     /// Samples received.
     pub samples: u64,
     /// Gaps.
     pub gaps: u64,
     /// Samples missing in the gaps.
     pub missing_samples: u64,
+    /// Those of them whose frames came and were bad.
+    pub bad_frames: u64,
     /// Events.
     pub events: u64,
     /// Signal time from the first sample to the last, missing ones included, seconds.
@@ -309,12 +313,17 @@ impl<O: FnMut(&PipelineEvent)> Session<'_, O> {
     fn record_event(&mut self, event: PipelineEvent) {
         match &event {
             PipelineEvent::Beat(beat) => {
-                self.progress.report.beats_by_class[beat.class.index()] += 1;
+                let report = &mut self.progress.report;
+                report.beats_by_class[beat.class.index()] += 1;
+                report.unclassifiable += u64::from(beat.unclassifiable.is_some());
             }
             PipelineEvent::Gap(gap) => {
-                self.progress.report.gaps += 1;
-                let missing = &mut self.progress.report.missing_samples;
-                *missing = missing.saturating_add(gap.missing_samples);
+                let report = &mut self.progress.report;
+                report.gaps += 1;
+                report.missing_samples = report.missing_samples.saturating_add(gap.missing_samples);
+                if gap.cause == GapCause::BadFrame {
+                    report.bad_frames += gap.missing_samples;
+                }
                 tracing::warn!(
                     first_missing_sample = gap.first_missing_sample,
                     missing_samples = gap.missing_samples,

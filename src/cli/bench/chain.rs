@@ -147,7 +147,7 @@ fn run(
             gateway.close().map_err(Failure::from)?;
             return Err(interrupted("chain"));
         }
-        ended.map_err(|failure| failure.of_database(database))?;
+        ended.map_err(|failure| failure.naming_database(database))?;
         seconds_of_ecg += report.seconds_of_ecg;
         samples += report.samples;
         #[expect(

@@ -62,7 +62,7 @@ pub(super) fn collect(
         let explained = open_replay(path)
             .map_err(|error| trace_failure(path, error))
             .and_then(|(source, handle)| {
-                warn(model.stranger_warning_of(source.info(), &format!("that of {name}")));
+                warn(model.stranger_warning_for_source(source.info(), &format!("that of {name}")));
                 let mains = arguments.mains.unwrap_or_default();
                 session.trace(mains, &mut explainer, (source, &name), into)?;
                 match handle.end() {
@@ -353,15 +353,4 @@ fn stored(
         window_uv: seen.window_uv,
     });
     Ok(())
-}
-
-impl From<BeatExplainError> for Failure {
-    fn from(error: BeatExplainError) -> Self {
-        match error {
-            BeatExplainError::Store(error) => error.into(),
-            BeatExplainError::Model { .. } => Self::new(Cause::Weights, error),
-            BeatExplainError::Explain(_) => Self::new(Cause::Usage, error),
-            error => Self::new(Cause::Other, error),
-        }
-    }
 }
