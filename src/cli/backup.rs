@@ -11,7 +11,7 @@ use super::failure::{Cause, Failure};
 use super::wait::stop_on_signals;
 use super::{output, progress};
 use crate::config::Config;
-use crate::store::{BackupError, BackupOptions, Contents, KeepFree, NumberedBackups, back_up};
+use crate::store::{BackupOptions, Contents, KeepFree, NumberedBackups, back_up};
 
 /// Copy the database, also while the daemon writes it: one moment of it, checked before it gets its
 /// name, in one file that stands alone. `restore` puts it back.

@@ -7,7 +7,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::arguments::CONFIG_FILE;
-use super::failure::{Cause, Failure};
+use super::failure::Failure;
 use super::simulate::{TraceFigures, compression};
 use super::wait::stop_on_signals;
 use super::{live, output, progress};

@@ -4,23 +4,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ads1292::Error as ChipError;
 use arrhythmianet::choose::{
     AcceleratorSource, ChooseError, ChooseOptions, EngineChoice, Engines, SessionEngine,
 };
-use arrhythmianet::{InputDescription, Model, ModelError};
-use ecg_chain::{Injection, LabelError, PipelineEvent};
-use ecg_signal::{CONTEXT_VALUES, MODEL_RATE_HZ, R_INDEX, SignalError, WINDOW_SAMPLES};
+use arrhythmianet::{InputDescription, Model};
+use ecg_chain::{Injection, PipelineEvent};
+use ecg_signal::{CONTEXT_VALUES, MODEL_RATE_HZ, R_INDEX, WINDOW_SAMPLES};
 
 use super::failure::{Cause, Failure};
-use crate::acquisition::trace::{TraceEnd, TraceError};
+use crate::acquisition::trace::TraceEnd;
 use crate::acquisition::{AcquisitionError, FrameSource, ReplayHandle};
-use crate::api::SocketError;
-use crate::service::{
-    Gateway, GatewayError, PipelineError, SessionError, SessionOptions, SessionOutcome,
-    SessionReport,
-};
-use crate::store::StoreError;
+use crate::service::{Gateway, SessionError, SessionOptions, SessionOutcome, SessionReport};
 
 /// What the signal chain gives of a beat: the window, what differs in it from the usual beat, and
 /// the rhythm.
