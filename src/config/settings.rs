@@ -17,7 +17,7 @@ use crate::service::{GatewayOptions, SessionOptions};
 use crate::store::StoreOptions;
 
 /// The whole configuration.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Config {
     /// How the chip is wired.
     pub device: DeviceConfig,
@@ -80,7 +80,7 @@ pub struct ModelConfig {
 }
 
 /// `[store]`: the database.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct StoreConfig {
     /// SQLite file.
     pub path: PathBuf,
