@@ -20,27 +20,15 @@ fn replay(trace: &Path, database: &Path) -> Result<u64, Box<dyn Error>> {
         ecg_block_seconds: Some(10.0),
         ..SessionOptions::default()
     };
-    let info = options.info(
-        "replay",
-        &trace.display().to_string(),
-        source.info(),
-        &*engine,
-    );
-    let mut pipeline = options.pipeline(source.info(), engine)?;
+    let origin = trace.display().to_string();
+    let session = options.prepare(("replay", &origin), source.info(), engine)?;
     let gateway = Gateway::open(&GatewayOptions {
         database: database.to_owned(),
         store: StoreOptions::default(),
         socket: None,
     })?;
     let stop = AtomicBool::new(false);
-    let outcome = gateway.run_session(
-        &mut source,
-        &mut pipeline,
-        &info,
-        &stop,
-        &|| "completed",
-        &mut |_| {},
-    );
+    let outcome = gateway.run_session(&mut source, session, &stop, |_| {});
     gateway.close()?;
     outcome.ended?;
     Ok(outcome.report.beats_by_class.iter().sum())

@@ -414,17 +414,6 @@ fn one_user_and_all_users_together_leave_places_for_others() {
     assert_eq!(daemon.terminate().0, Some(0));
 }
 
-/// `MemoryMax=` of the shipped unit, KiB.
-fn unit_limit_kib() -> u64 {
-    let unit = fs::read_to_string(common::repository("systemd/ecg-gateway.service"));
-    let unit = unit.expect("the unit");
-    let line = unit
-        .lines()
-        .find_map(|line| line.strip_prefix("MemoryMax="));
-    let mib = line.and_then(|line| line.strip_suffix('M')?.parse::<u64>().ok());
-    mib.expect("MiB") << 10
-}
-
 /// 128 clients that read nothing of the largest answers and streams there are: they killed the daemon
 /// within the 256 MiB of its unit once.
 #[test]
@@ -511,7 +500,10 @@ fn answers_that_nobody_reads_fit_into_the_units_memory() {
     );
     assert!(whole.len() > 2 << 20, "{} bytes show nothing", whole.len());
     assert!(highest_answers > 16 << 20, "{highest_answers}");
-    assert!(with_kernel_kib < unit_limit_kib(), "{with_kernel_kib} KiB");
+    assert!(
+        with_kernel_kib < common::unit_memory_kib(),
+        "{with_kernel_kib} KiB"
+    );
     drop(held);
     // who reads is served again
     home.until("the memory is free again", |status| {

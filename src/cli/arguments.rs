@@ -4,12 +4,15 @@ use std::path::Path;
 
 use ads1292::ChipModel;
 use arrhythmianet::choose::EngineChoice;
-use arrhythmianet::explain::Method;
-use clap::{Args, ValueEnum};
-use ecg_signal::Mains;
+use arrhythmianet::explain::{ExplainWhich, Method};
+use clap::Args;
+use ecg_signal::{ChannelChoice, Mains};
 
 use super::failure::Failure;
-use crate::config::{self, Config};
+use crate::config::Config;
+
+/// Where the configuration file is unless the command line says otherwise.
+pub(super) const CONFIG_FILE: &str = "/etc/ecg-gateway/ecg-gateway.toml";
 
 /// How the signal is treated and labelled. What is not given is as the daemon has it.
 #[derive(Debug, Clone, Args)]
@@ -22,15 +25,15 @@ pub(super) struct TreatmentArguments {
     /// What runs the network: whatever is measured to be faster, the CPU, or the GPU (a software one
     /// too; needs a program built with GPU support) [default: auto].
     #[arg(long, value_name = "NAME", value_enum)]
-    engine: Option<EngineArgument>,
+    engine: Option<EngineChoice>,
     /// Mains frequency to take out [default: 50, but 60 for the shipped traces, which were recorded
     /// where it is 60].
     #[arg(long, value_name = "HZ", value_enum)]
-    mains: Option<MainsArgument>,
+    mains: Option<Mains>,
     /// Channel the beats are found in and cut from, counted from 1; `auto` takes the first unless the
     /// other is clearly better [default: auto].
     #[arg(long, value_name = "auto|1|2", value_parser = channel_choice)]
-    channel: Option<config::ChannelChoice>,
+    channel: Option<ChannelChoice>,
     /// Beats whose class is less probable than this are unclassifiable; 0 is no limit [default: the
     /// model's own limit, if it has one].
     #[arg(long, value_name = "PROBABILITY", value_parser = probability)]
@@ -41,62 +44,10 @@ pub(super) struct TreatmentArguments {
     /// Beats that get a map of why they were called what they were, stored with them [default:
     /// on-request].
     #[arg(long, value_name = "WHICH", value_enum)]
-    explain: Option<ExplainArgument>,
+    explain: Option<ExplainWhich>,
     /// How they are explained [default: gradcam].
     #[arg(long, value_name = "METHOD", value_enum)]
-    explain_method: Option<MethodArgument>,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(super) enum ExplainArgument {
-    /// None as they come; any stored beat later.
-    OnRequest,
-    /// Every beat.
-    All,
-    /// Those not called N, and unclassifiable ones.
-    Abnormal,
-    /// Those of a class less probable than 0.8 (or what the configuration says), and unclassifiable
-    /// ones.
-    LowConfidence,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum MethodArgument {
-    /// Grad-CAM over the last feature maps.
-    Gradcam,
-    /// Grad-CAM over an earlier, finer layer.
-    GradcamFine,
-    /// SHAP values against 32 real beats.
-    Shap,
-}
-
-impl ExplainArgument {
-    const fn configured(self) -> config::ExplainBeats {
-        match self {
-            Self::OnRequest => config::ExplainBeats::OnRequest,
-            Self::All => config::ExplainBeats::All,
-            Self::Abnormal => config::ExplainBeats::Abnormal,
-            Self::LowConfidence => config::ExplainBeats::LowConfidence,
-        }
-    }
-}
-
-impl MethodArgument {
-    const fn configured(self) -> config::ExplainMethod {
-        match self {
-            Self::Gradcam => config::ExplainMethod::GradCam,
-            Self::GradcamFine => config::ExplainMethod::GradCamFine,
-            Self::Shap => config::ExplainMethod::Shap,
-        }
-    }
-
-    pub(super) fn method(self) -> Method {
-        match self {
-            Self::Gradcam => Method::GradCam,
-            Self::GradcamFine => Method::GradCamFine,
-            Self::Shap => Method::Shap,
-        }
-    }
+    explain_method: Option<Method>,
 }
 
 pub(super) fn probability(text: &str) -> Result<f64, String> {
@@ -106,108 +57,33 @@ pub(super) fn probability(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "expected a number 0 to 1".to_owned())
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(super) enum MainsArgument {
-    /// 50 Hz.
-    #[value(name = "50")]
-    Hz50,
-    /// 60 Hz.
-    #[value(name = "60")]
-    Hz60,
-    /// Leave it in.
-    None,
-}
-
-impl MainsArgument {
-    /// As the configuration has it: 0 for none.
-    pub(super) const fn hz(self) -> u32 {
-        match self {
-            Self::Hz50 => 50,
-            Self::Hz60 => 60,
-            Self::None => 0,
-        }
-    }
-
-    pub(super) fn filter(self) -> Mains {
-        match self {
-            Self::Hz50 => Mains::Hz50,
-            Self::Hz60 => Mains::Hz60,
-            Self::None => Mains::None,
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum EngineArgument {
-    /// The faster one, measured at the start for single beats and for backlogs.
-    Auto,
-    /// The CPU.
-    Cpu,
-    /// The GPU.
-    Gpu,
-}
-
-impl EngineArgument {
-    const fn configured(self) -> config::EngineChoice {
-        match self {
-            Self::Auto => config::EngineChoice::Auto,
-            Self::Cpu => config::EngineChoice::Cpu,
-            Self::Gpu => config::EngineChoice::Gpu,
-        }
-    }
-
-    pub(super) fn choice(self) -> EngineChoice {
-        match self {
-            Self::Auto => EngineChoice::Auto,
-            Self::Cpu => EngineChoice::Cpu,
-            Self::Gpu => EngineChoice::Gpu,
-        }
-    }
-}
-
 impl TreatmentArguments {
     /// `base` with what the command line says instead.
-    pub(super) fn over(&self, base: Config) -> Config {
+    pub(super) fn over(&self, mut config: Config) -> Config {
         let Config {
-            mut signal,
-            mut model,
-            mut explain,
-            ..
-        } = base.clone();
-        if let Some(name) = &self.model {
-            model.name.clone_from(name);
-        }
-        if let Some(engine) = self.engine {
-            model.engine = engine.configured();
-        }
-        if let Some(probability) = self.unclassifiable_below {
-            model.unclassifiable_below = config::ConfidenceLimit::Below(probability);
-        }
-        model.novelty &= !self.ignore_novelty;
-        if let Some(mains) = self.mains {
-            signal.mains_hz = mains.hz();
-        }
-        if let Some(channel) = self.channel {
-            signal.channel = channel;
-        }
-        if let Some(beats) = self.explain {
-            explain.beats = beats.configured();
-        }
-        if let Some(method) = self.explain_method {
-            explain.method = method.configured();
-        }
-        Config {
             signal,
             model,
             explain,
-            ..base
+            ..
+        } = &mut config;
+        if let Some(name) = &self.model {
+            model.name.clone_from(name);
         }
+        model.engine = self.engine.unwrap_or(model.engine);
+        let confidence = &mut model.rejection.confidence;
+        *confidence = self.unclassifiable_below.or(*confidence);
+        model.rejection.novelty &= !self.ignore_novelty;
+        signal.mains = self.mains.unwrap_or(signal.mains);
+        signal.channel = self.channel.unwrap_or(signal.channel);
+        explain.which = self.explain.unwrap_or(explain.which);
+        explain.method = self.explain_method.unwrap_or(explain.method);
+        config
     }
 
     /// For the shipped traces.
-    pub(super) fn of_shipped_traces(&self) -> Config {
+    pub(super) fn for_shipped_traces(&self) -> Config {
         let mut config = Config::default();
-        config.signal.mains_hz = SHIPPED_MAINS.hz();
+        config.signal.mains = SHIPPED_MAINS;
         self.over(config)
     }
 
@@ -218,14 +94,14 @@ impl TreatmentArguments {
 }
 
 /// The mains frequency where the shipped traces were recorded.
-pub(super) const SHIPPED_MAINS: MainsArgument = MainsArgument::Hz60;
+pub(super) const SHIPPED_MAINS: Mains = Mains::Hz60;
 
 /// `auto`, `1` or `2`.
-fn channel_choice(text: &str) -> Result<config::ChannelChoice, String> {
+fn channel_choice(text: &str) -> Result<ChannelChoice, String> {
     match text {
-        "auto" => Ok(config::ChannelChoice::Auto),
-        "1" => Ok(config::ChannelChoice::Fixed(1)),
-        "2" => Ok(config::ChannelChoice::Fixed(2)),
+        "auto" => Ok(ChannelChoice::Auto),
+        "1" => Ok(ChannelChoice::Fixed(0)),
+        "2" => Ok(ChannelChoice::Fixed(1)),
         "0" => Err(COUNTED_FROM_1.to_owned()),
         _ => Err("expected auto, 1 or 2".to_owned()),
     }
@@ -248,28 +124,11 @@ const COUNTED_FROM_1: &str = "channels and signals are counted from 1: expected 
 pub(super) struct ChipArgument {
     /// Refuse traces of any other chip.
     #[arg(long, value_enum)]
-    chip: Option<ChipName>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum ChipName {
-    /// TI ADS1292.
-    Ads1292,
-    /// TI ADS1292R, the part with respiration.
-    Ads1292r,
-}
-
-impl ChipName {
-    pub(super) fn model(self) -> ChipModel {
-        match self {
-            Self::Ads1292 => ChipModel::Ads1292,
-            Self::Ads1292r => ChipModel::Ads1292R,
-        }
-    }
+    chip: Option<ChipModel>,
 }
 
 impl ChipArgument {
     pub(super) fn require(self, found: ChipModel, path: &Path) -> Result<(), Failure> {
-        super::chip::require_chip(self.chip.map(ChipName::model), found, path.display())
+        super::chip::require_chip(self.chip, found, path.display())
     }
 }

@@ -1,17 +1,17 @@
 //! `ecg-gateway backup`: a copy of the database, also while the daemon writes it.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
 use serde::Serialize;
 
-use super::failure::{Cause, Failure, other};
+use super::arguments::CONFIG_FILE;
+use super::failure::{Cause, Failure};
+use super::wait::stop_on_signals;
 use super::{output, progress};
 use crate::config::Config;
-use crate::service::stop_on_signals;
-use crate::store::{BackupError, BackupOptions, Contents, KeepFree, NumberedBackups, back_up};
+use crate::store::{BackupOptions, Contents, KeepFree, NumberedBackups, back_up};
 
 /// Copy the database, also while the daemon writes it: one moment of it, checked before it gets its
 /// name, in one file that stands alone. `restore` puts it back.
@@ -48,11 +48,7 @@ pub(super) struct DatabaseArguments {
     #[arg(long, value_name = "FILE", conflicts_with = "config")]
     db: Option<PathBuf>,
     /// Configuration file that names the database.
-    #[arg(
-        long,
-        value_name = "FILE",
-        default_value = "/etc/ecg-gateway/ecg-gateway.toml"
-    )]
+    #[arg(long, value_name = "FILE", default_value = CONFIG_FILE)]
     config: PathBuf,
 }
 
@@ -70,45 +66,23 @@ struct Summary {
     backup: PathBuf,
     database: PathBuf,
     #[serde(flatten)]
-    contents: ContentsJson,
+    contents: Contents,
     seconds: f64,
     deleted: Vec<PathBuf>,
 }
 
-/// What is in a database that was checked.
-#[derive(Serialize)]
-pub(super) struct ContentsJson {
-    epoch: Option<String>,
-    schema_version: i64,
-    bytes: u64,
-    rows: BTreeMap<String, u64>,
-}
-
-impl From<Contents> for ContentsJson {
-    fn from(contents: Contents) -> Self {
-        Self {
-            epoch: contents.epoch.map(|epoch| epoch.to_string()),
-            schema_version: contents.schema_version,
-            bytes: contents.bytes,
-            rows: contents.rows,
-        }
-    }
-}
-
-impl ContentsJson {
-    /// `2 sessions, 1042 beats, 3 gaps, 17 events, 41 blocks of ECG, 1.3 MiB`.
-    pub(super) fn line(&self) -> String {
-        let rows = |table: &str| self.rows.get(table).copied().unwrap_or(0);
-        format!(
-            "{} sessions, {} beats, {} gaps, {} events, {} blocks of ECG, {:.1} MiB",
-            rows("sessions"),
-            rows("beats"),
-            rows("gaps"),
-            rows("events"),
-            rows("ecg_blocks"),
-            self.bytes as f64 / f64::from(1 << 20)
-        )
-    }
+/// `2 sessions, 1042 beats, 3 gaps, 17 events, 41 blocks of ECG, 1.3 MiB`.
+pub(super) fn contents_line(contents: &Contents) -> String {
+    let rows = |table: &str| contents.rows.get(table).copied().unwrap_or(0);
+    format!(
+        "{} sessions, {} beats, {} gaps, {} events, {} blocks of ECG, {:.1} MiB",
+        rows("sessions"),
+        rows("beats"),
+        rows("gaps"),
+        rows("events"),
+        rows("ecg_blocks"),
+        contents.bytes as f64 / f64::from(1 << 20)
+    )
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -141,7 +115,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
                 KeepFree::Bytes(u64::from(mib) << 20)
             }),
     };
-    let stop = stop_on_signals().map_err(|error| other("signal handlers", error))?;
+    let stop = stop_on_signals()?;
     let began = Instant::now();
     let bar = progress::bar(0, "bytes copied");
     let contents = back_up(&database, &target, &options, &stop, &mut |done, all| {
@@ -157,7 +131,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let summary = Summary {
         backup: target,
         database,
-        contents: contents.into(),
+        contents,
         seconds: began.elapsed().as_secs_f64(),
         deleted,
     };
@@ -167,25 +141,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     output::text_line(&format!(
         "{}: {}; checked, {:.1} s",
         summary.backup.display(),
-        summary.contents.line(),
+        contents_line(&summary.contents),
         summary.seconds
     ))?;
     for path in &summary.deleted {
         output::text_line(&format!("{}: deleted", path.display()))?;
     }
     Ok(())
-}
-
-impl From<BackupError> for Failure {
-    fn from(error: BackupError) -> Self {
-        let cause = match error {
-            BackupError::Store(error) => return error.into(),
-            BackupError::Exists { .. } | BackupError::SameFile { .. } => Cause::Usage,
-            BackupError::Busy { .. } => Cause::DatabaseLocked,
-            BackupError::NoRoom { .. } => Cause::Database,
-            BackupError::NotWhole { .. } => Cause::Backup,
-            BackupError::Stopped { .. } => Cause::Interrupted,
-        };
-        Self::new(cause, error)
-    }
 }

@@ -14,9 +14,9 @@ use serde::Serialize;
 
 pub(super) use self::arguments::Arguments;
 use self::arguments::Part;
-use super::failure::{Cause, Failure, other};
+use super::failure::{Cause, Failure};
+use super::wait::stop_on_signals;
 use super::{live, output};
-use crate::service::stop_on_signals;
 
 #[derive(Serialize)]
 struct Summary {
@@ -29,8 +29,8 @@ struct Summary {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let stop = stop_on_signals().map_err(|error| other("signal handlers", error))?;
-    let config = arguments.treatment.of_shipped_traces();
+    let stop = stop_on_signals()?;
+    let config = arguments.treatment.for_shipped_traces();
     let model = live::model(&config, Cause::Usage)?;
     let mut summary = Summary {
         chain: None,
@@ -38,7 +38,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         realtime: None,
     };
     if arguments.measures(Part::Chain) {
-        let chain = chain::measure(arguments, &model, live::session_options(&config), &stop)?;
+        let chain = chain::measure(arguments, &model, config.session(), &stop)?;
         if !arguments.json {
             output::text_line(&chain.to_string())?;
         }
@@ -52,7 +52,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         summary.classifier = Some(classifier);
     }
     if arguments.measures(Part::Realtime) {
-        let realtime = realtime::measure(arguments, &model, live::session_options(&config), &stop)?;
+        let realtime = realtime::measure(arguments, &model, config.session(), &stop)?;
         if !arguments.json {
             output::text_line(&realtime.to_string())?;
         }

@@ -19,9 +19,10 @@ use super::live;
 use super::output::{self, ByClass, text_line};
 use super::session::{LoadedModel, run_trace};
 use super::traces::{DEMO_TRACES, DemoTrace};
+use super::wait::stop_on_signals;
 use crate::api::{ApiOptions, ServiceState};
 use crate::service::SessionOptions;
-use crate::service::{Gateway, GatewayOptions, stop_on_signals};
+use crate::service::{Gateway, GatewayOptions};
 use crate::store::StoreOptions;
 
 /// Replay the shipped ECG recordings through the driver, the signal chain, the classifier, the
@@ -78,10 +79,10 @@ struct TraceSummary {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let config = arguments.treatment.of_shipped_traces();
+    let config = arguments.treatment.for_shipped_traces();
     let model = live::model(&config, Cause::Usage)?;
     let (database, socket) = places(arguments)?;
-    let stop = stop_on_signals().map_err(|error| other("signal handlers", error))?;
+    let stop = stop_on_signals()?;
     let gateway = Gateway::open(&GatewayOptions {
         database: database.clone(),
         store: StoreOptions::default(),
@@ -94,13 +95,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut seconds = 0.0;
     for trace in DEMO_TRACES {
         let began = Instant::now();
-        let (beats, summary) = replay_one(
-            trace,
-            &gateway,
-            live::session_options(&config),
-            &model,
-            &stop,
-        )?;
+        let (beats, summary) = replay_one(trace, &gateway, config.session(), &model, &stop)?;
         seconds += began.elapsed().as_secs_f64();
         if !arguments.json {
             table::print(trace, &beats, &summary.compared)?;
@@ -124,7 +119,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     gateway
         .close()
-        .map_err(|error| Failure::from(error).of_database(&summary.database))
+        .map_err(|error| Failure::from(error).naming_database(&summary.database))
 }
 
 /// Replays one trace; returns its beats beside the summary. The store has them all when this
@@ -137,32 +132,28 @@ fn replay_one(
     stop: &AtomicBool,
 ) -> Result<(Vec<LabelledBeat>, TraceSummary), Failure> {
     let mut beats = Vec::new();
-    let mut by_class = ByClass::default();
     let (report, ended) = run_trace(
         gateway,
         trace.open()?,
         (Path::new(trace.file), options),
         model,
         stop,
-        &mut |event| {
+        |event| {
             if let PipelineEvent::Beat(beat) = event {
-                by_class.add(beat.class);
                 beats.push(beat.clone());
             }
         },
     )?;
     ended?;
     let compared = compare(&trace.annotations(), &beats);
+    let by_class = ByClass(report.beats_by_class);
     let summary = TraceSummary {
         name: trace.name,
         session: report.session,
         seconds: report.seconds_of_ecg,
         beats: by_class.total(),
         by_class,
-        unclassifiable: beats
-            .iter()
-            .map(|beat| u64::from(beat.unclassifiable.is_some()))
-            .sum(),
+        unclassifiable: report.unclassifiable,
         agreement: agreement(&compared),
         compared,
     };

@@ -4,16 +4,16 @@ use std::path::PathBuf;
 
 use ads1292::ChipModel;
 use ads1292::simulator::BoardOptions;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde::Serialize;
 
+use super::arguments::CONFIG_FILE;
 use super::failure::{Cause, Failure};
 use super::{live, output, simulated};
 use crate::acquisition::doctor::{Electrodes, Examination, Outcome, Step, examine};
 use crate::acquisition::{SyntheticEcg, connect_live, connect_simulated};
 use crate::config::Config;
 
-const DEFAULT_CONFIG: &str = "/etc/ecg-gateway/ecg-gateway.toml";
 /// Heart rate of the simulated board's signal.
 const SIMULATED_BPM: f64 = 60.0;
 
@@ -28,7 +28,7 @@ pub(super) struct Arguments {
     config: Option<PathBuf>,
     /// What the electrodes should be: attached (to a body or a patient simulator), detached, or any.
     #[arg(long, value_enum, default_value = "attached")]
-    electrodes: ElectrodesArgument,
+    electrodes: Electrodes,
     /// Examine the simulated board instead of the device.
     #[arg(long)]
     simulated: bool,
@@ -38,16 +38,6 @@ pub(super) struct Arguments {
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum ElectrodesArgument {
-    /// Each must be found on.
-    Attached,
-    /// Each must be found off.
-    Detached,
-    /// Only reported.
-    Any,
 }
 
 #[derive(Serialize)]
@@ -62,16 +52,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let config = match &arguments.config {
         Some(path) => Config::load(path)?,
         None if arguments.simulated => Config::default(),
-        None => Config::load(DEFAULT_CONFIG.as_ref())?,
+        None => Config::load(CONFIG_FILE.as_ref())?,
     };
     let what = Examination {
-        config: live::chip(&config.acquisition),
-        expected: live::expected_chip(&config),
-        electrodes: match arguments.electrodes {
-            ElectrodesArgument::Attached => Electrodes::Attached,
-            ElectrodesArgument::Detached => Electrodes::Detached,
-            ElectrodesArgument::Any => Electrodes::Any,
-        },
+        config: config.acquisition.chip,
+        expected: config.device.chip,
+        electrodes: arguments.electrodes,
     };
     let mut report = |step: &Step| {
         if !arguments.json {
@@ -90,7 +76,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let (mut driver, mut drdy, _) = connect_simulated(&board, heart, &session, None);
         examine(&mut driver, &mut drdy, &what, &mut report)
     } else {
-        match connect_live(&live::wiring(&config), None) {
+        match connect_live(&config.device.wiring, None) {
             Ok((mut driver, mut drdy)) => {
                 let step = Step::passed("devices", "SPI node and GPIO lines are open".to_owned());
                 report(&step);

@@ -23,10 +23,10 @@ use self::plan::Plan;
 use self::report::Report;
 use super::failure::{Cause, Failure, other};
 use super::output;
-use crate::service::stop_on_signals;
+use super::wait::stop_on_signals;
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let stop = stop_on_signals().map_err(|error| other("signal handlers", error))?;
+    let stop = stop_on_signals()?;
     let plan = Plan::new(arguments, stop)?;
     if let Some(folder) = &arguments.out {
         std::fs::create_dir_all(folder).map_err(|error| other(folder.display(), error))?;
@@ -79,30 +79,5 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         }
     }
     // What could be evaluated has been printed; that something could not is told by the exit code.
-    Failure::of_batch(worked.failed)
-}
-
-impl From<ecg_evaluate::RecordError> for Failure {
-    fn from(error: ecg_evaluate::RecordError) -> Self {
-        use ecg_evaluate::RecordError;
-        let cause = match &error {
-            RecordError::Stopped { .. } => Cause::Interrupted,
-            RecordError::Label { .. } => Cause::Other,
-            _ => Cause::Wfdb,
-        };
-        Self::new(cause, error)
-    }
-}
-
-impl From<ecg_evaluate::DegradeError> for Failure {
-    fn from(error: ecg_evaluate::DegradeError) -> Self {
-        use ecg_evaluate::DegradeError;
-        let cause = match &error {
-            DegradeError::Wfdb(_) | DegradeError::NoNoise { .. } | DegradeError::NoBeats { .. } => {
-                Cause::Wfdb
-            }
-            DegradeError::Share { .. } => Cause::Usage,
-        };
-        Self::new(cause, error)
-    }
+    Failure::first_of_batch(worked.failed)
 }

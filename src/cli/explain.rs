@@ -11,7 +11,7 @@ use self::arguments::ClassArgument;
 use self::collect::Collected;
 use super::failure::{Cause, Failure, other};
 use super::output;
-use crate::service::stop_on_signals;
+use super::wait::stop_on_signals;
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     // Told here: beside another source of the group clap does not ask for what an option requires.
@@ -21,11 +21,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             "--beat, --session: expected --db, whose ids they are",
         ));
     }
-    let mut collected = Collected::new(
-        arguments.method.method(),
-        arguments.class.map(ClassArgument::class),
-    );
-    let stop = stop_on_signals().map_err(|error| other("signal handlers", error))?;
+    let mut collected = Collected::new(arguments.method, arguments.class.map(ClassArgument::class));
+    let stop = stop_on_signals()?;
     source::collect(arguments, &stop, &mut collected)?;
     if let Some(folder) = &arguments.pictures {
         std::fs::create_dir_all(folder).map_err(|error| other(folder.display(), error))?;
@@ -40,5 +37,5 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         text::print(&collected)?;
     }
     // What could be explained has been printed; that something could not is told by the exit code.
-    Failure::of_batch(collected.sources_failed)
+    Failure::first_of_batch(collected.sources_failed)
 }

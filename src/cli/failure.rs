@@ -134,7 +134,7 @@ impl Failure {
     }
 
     /// As [`Self::at_path`] where the database is to blame.
-    pub(super) fn of_database(self, path: &Path) -> Self {
+    pub(super) fn naming_database(self, path: &Path) -> Self {
         if self.cause.is_database() {
             return self.at_path(path);
         }
@@ -142,7 +142,7 @@ impl Failure {
     }
 
     /// As [`Self::at_path`] where the front-end is to blame; `node` is its SPI device.
-    pub(super) fn of_device(self, node: &Path) -> Self {
+    pub(super) fn naming_device(self, node: &Path) -> Self {
         if matches!(
             self.cause,
             Cause::Device | Cause::UnknownId | Cause::OtherChip
@@ -153,7 +153,7 @@ impl Failure {
     }
 
     /// How a batch ends of which these items failed, each with its name: as the first of them.
-    pub(super) fn of_batch(failed: Vec<(String, Self)>) -> Result<(), Self> {
+    pub(super) fn first_of_batch(failed: Vec<(String, Self)>) -> Result<(), Self> {
         let others = failed.len().saturating_sub(1);
         match failed.into_iter().next() {
             None => Ok(()),

@@ -5,19 +5,13 @@ use std::sync::Arc;
 use ads1292::simulator::{Fault, FaultScript, parse_time_ns};
 use ecg_chain::Injection;
 
-/// A text that is no injection.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "found {found}, expected gpu-lost@TIME such as gpu-lost@90s, or gpu-lost@BEAT such as gpu-lost@5000"
-)]
-pub(super) struct InjectionError {
-    found: String,
-}
-
 /// `gpu-lost@TIME` or `gpu-lost@BEAT`.
-pub(super) fn parse(text: &str) -> Result<Arc<Injection>, InjectionError> {
-    let wrong = || InjectionError {
-        found: text.to_owned(),
+pub(super) fn parse(text: &str) -> Result<Arc<Injection>, String> {
+    let wrong = || {
+        format!(
+            "found {text}, expected gpu-lost@TIME such as gpu-lost@90s, or gpu-lost@BEAT such as \
+             gpu-lost@5000"
+        )
     };
     let when = text.strip_prefix("gpu-lost@").ok_or_else(wrong)?;
     Ok(Arc::new(match when.parse() {
@@ -63,7 +57,7 @@ mod tests {
             "lead-off@1s",
             "gpu-lost@-1s",
         ] {
-            let error = parse(text).unwrap_err().to_string();
+            let error = parse(text).unwrap_err();
             assert!(error.contains("gpu-lost@90s"), "{text}: {error}");
         }
     }

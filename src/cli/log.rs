@@ -3,6 +3,7 @@
 
 use std::sync::OnceLock;
 
+use tracing::Level;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -11,9 +12,9 @@ use tracing_subscriber::{Layer, Registry, reload};
 /// Changes the level of the running log.
 static LEVEL: OnceLock<reload::Handle<Targets, Registry>> = OnceLock::new();
 
-/// Starts the log at `level` (`error` to `trace`); `RUST_LOG` overrides it. Only the first call of
+/// Starts the log at `level`; `RUST_LOG` overrides it. Only the first call of
 /// a process counts.
-pub(super) fn start(level: &str) {
+pub(super) fn start(level: Level) {
     let filter = from_environment().unwrap_or_else(|| at(level));
     let (filter, handle) = reload::Layer::new(filter);
     // A second subscriber is refused, which is what we want.
@@ -28,7 +29,7 @@ pub(super) fn start(level: &str) {
 }
 
 /// Changes the level of the log from here on; `RUST_LOG`, where it is set, still overrides it.
-pub(super) fn set_level(level: &str) {
+pub(super) fn set_level(level: Level) {
     if let (Some(handle), None) = (LEVEL.get(), from_environment()) {
         // Only a log that is gone refuses.
         let _ = handle.reload(at(level));
@@ -42,10 +43,9 @@ fn from_environment() -> Option<Targets> {
 }
 
 /// Everything from this level up, and always the audit and the heads of the chain, which must not be
-/// silenced with the rest; the configuration knows no other words than levels.
-fn at(level: &str) -> Targets {
-    let level: tracing::Level = level.parse().unwrap_or(tracing::Level::INFO);
-    let always = level.max(tracing::Level::INFO);
+/// silenced with the rest.
+fn at(level: Level) -> Targets {
+    let always = level.max(Level::INFO);
     Targets::new()
         .with_default(level)
         .with_target("audit", always)
@@ -90,7 +90,13 @@ mod tests {
 
     #[test]
     fn no_level_silences_the_audit_or_the_heads_of_the_chain() {
-        for level in ["error", "warn", "info", "debug", "trace"] {
+        for level in [
+            Level::ERROR,
+            Level::WARN,
+            Level::INFO,
+            Level::DEBUG,
+            Level::TRACE,
+        ] {
             let targets = at(level);
             for target in ["audit", "chain"] {
                 assert!(
@@ -99,7 +105,7 @@ mod tests {
                 );
             }
         }
-        assert!(!at("warn").would_enable("ecg_gateway::store", &Level::INFO));
-        assert!(at("debug").would_enable("chain", &Level::DEBUG));
+        assert!(!at(Level::WARN).would_enable("ecg_gateway::store", &Level::INFO));
+        assert!(at(Level::DEBUG).would_enable("chain", &Level::DEBUG));
     }
 }

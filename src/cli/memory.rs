@@ -4,6 +4,7 @@ use super::failure::{Cause, Failure};
 use crate::api::{CONNECTION_BYTES, EXTRA_CONNECTIONS};
 use crate::config::Config;
 use crate::service::MemoryLimit;
+use crate::store::Outage;
 
 /// Everything else, MiB: program, model, stacks (locked as a whole), the database's caches, rows on
 /// their way. Some 35 MiB on a processor alone; a GPU driver takes more.
@@ -18,11 +19,15 @@ struct Need {
 }
 
 impl Need {
-    fn of(config: &Config) -> Self {
+    fn from_config(config: &Config) -> Self {
+        let outage_bytes = match config.store.options.outage {
+            Outage::Bridge { most_bytes, .. } => most_bytes,
+            Outage::GiveUpAfter(_) => 0,
+        };
         Self {
-            outage_mib: config.store.outage_mib.into(),
-            answers_mib: config.api.answers_mib.into(),
-            max_connections: config.api.max_connections.into(),
+            outage_mib: outage_bytes as u64 >> 20,
+            answers_mib: config.api.answer_bytes as u64 >> 20,
+            max_connections: config.api.max_connections as u64,
         }
     }
 
@@ -55,42 +60,33 @@ impl Need {
 
 /// Refuses what could only end with the kernel killing the daemon.
 pub(super) fn check(file: &std::path::Path, config: &Config) -> Result<(), Failure> {
-    let need = Need::of(config);
+    let need = Need::from_config(config);
     match MemoryLimit::for_this_process() {
-        MemoryLimit::Bytes {
-            bytes,
-            file: limit_file,
-        } => match need.problem(bytes >> 20) {
-            Some(problem) => Err(Failure::new(
-                Cause::Configuration,
-                format!(
-                    "{}: {problem} ({}): lower one of the three, or raise MemoryMax= of the unit",
-                    file.display(),
-                    limit_file.display()
-                ),
-            )),
-            None => {
-                tracing::info!(
-                    limit_mib = bytes >> 20,
-                    most_needed_mib = need.mib(),
-                    "the memory that may be needed fits into the limit"
-                );
-                Ok(())
+        Ok(Some(MemoryLimit { bytes, file: of })) => {
+            let limit_mib = bytes >> 20;
+            if let Some(problem) = need.problem(limit_mib) {
+                let (file, of) = (file.display(), of.display());
+                return Err(Failure::new(
+                    Cause::Configuration,
+                    format!(
+                        "{file}: {problem} ({of}): lower one of the three, or raise MemoryMax= of the unit"
+                    ),
+                ));
             }
-        },
-        MemoryLimit::None => {
-            tracing::info!(most_needed_mib = need.mib(), "no memory limit");
-            Ok(())
-        }
-        MemoryLimit::Unknown(why) => {
             tracing::info!(
+                limit_mib,
                 most_needed_mib = need.mib(),
-                why,
-                "whether that fits into the memory limit cannot be known"
+                "the memory that may be needed fits into the limit"
             );
-            Ok(())
         }
+        Ok(None) => tracing::info!(most_needed_mib = need.mib(), "no memory limit"),
+        Err(why) => tracing::info!(
+            most_needed_mib = need.mib(),
+            why,
+            "whether that fits into the memory limit cannot be known"
+        ),
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -109,7 +105,7 @@ mod tests {
     #[test]
     fn the_shipped_configuration_fits_into_the_shipped_unit_and_not_everything_does() {
         let limit_mib = unit_limit_mib();
-        let default = Need::of(&Config::default());
+        let default = Need::from_config(&Config::default());
         assert_eq!(default.problem(limit_mib), None);
         let raised = [
             Need {
@@ -139,7 +135,7 @@ mod tests {
     #[test]
     fn the_pages_name_the_figures() {
         let page = include_str!("../../docs/operations.md");
-        let default = Need::of(&Config::default());
+        let default = Need::from_config(&Config::default());
         for text in [
             format!("{OTHER_MIB} MiB for everything else"),
             format!("{} KiB each", CONNECTION_BYTES >> 10),

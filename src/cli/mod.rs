@@ -3,6 +3,7 @@
 mod arguments;
 mod backup;
 mod bench;
+mod causes;
 mod chip;
 mod demo;
 mod doctor;

@@ -23,10 +23,6 @@ pub(super) fn unclassifiable(beats: u64) -> String {
 }
 
 impl ByClass {
-    pub(super) fn add(&mut self, class: BeatClass) {
-        self.0[class.index()] += 1;
-    }
-
     pub(super) fn add_all(&mut self, others: Self) {
         for (count, more) in self.0.iter_mut().zip(others.0) {
             *count += more;

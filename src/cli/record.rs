@@ -6,15 +6,16 @@ use std::sync::atomic::Ordering;
 use clap::Args;
 use serde::Serialize;
 
-use super::failure::{Cause, Failure, other};
-use super::simulate::{compression, file_length};
+use super::arguments::CONFIG_FILE;
+use super::failure::Failure;
+use super::simulate::{TraceFigures, compression};
+use super::wait::stop_on_signals;
 use super::{live, output, progress};
 use crate::acquisition::trace::Compression;
 use crate::acquisition::{
     Acquired, BackgroundFile, FrameSource, Recorder, background_file, open_live,
 };
 use crate::config::Config;
-use crate::service::stop_on_signals;
 
 /// Record what the live chip and the driver say to each other into an SPI trace.
 ///
@@ -22,11 +23,7 @@ use crate::service::stop_on_signals;
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// Configuration file: wiring and chip set-up.
-    #[arg(
-        long,
-        value_name = "FILE",
-        default_value = "/etc/ecg-gateway/ecg-gateway.toml"
-    )]
+    #[arg(long, value_name = "FILE", default_value = CONFIG_FILE)]
     config: PathBuf,
     /// Trace to write; compressed if the name ends in .gz. An existing file is refused.
     #[arg(long, short, value_name = "TRACE")]
@@ -42,22 +39,18 @@ pub(super) struct Arguments {
 #[derive(Serialize)]
 struct Summary {
     trace: PathBuf,
-    frames: u64,
-    gaps: u64,
-    missing_samples: u64,
-    bytes: u64,
-    seconds_of_ecg: f64,
-    bytes_per_second: f64,
+    #[serde(flatten)]
+    figures: TraceFigures,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let config = Config::load(&arguments.config)?;
-    let stop = stop_on_signals().map_err(|error| other("signal handlers", error))?;
+    let stop = stop_on_signals()?;
     let recorder = Recorder::default();
-    let chip = live::chip(&config.acquisition);
+    let chip = config.acquisition.chip;
     let mut written = None;
     let source = open_live(
-        &live::wiring(&config),
+        &config.device.wiring,
         chip,
         live::session(&config),
         Some(&recorder),
@@ -71,9 +64,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             recorder.begin(Box::new(sink), path, plain, (model, &chip), session)
         },
     )
-    .map_err(|error| Failure::from(error).of_device(&config.device.spi_path))?
+    .map_err(|error| Failure::from(error).naming_device(&config.device.wiring.spi_device))?
     .with_recovery_policy(live::care(&config));
-    super::chip::require_chip(live::expected_chip(&config), source.info().chip, "the chip")?;
+    super::chip::require_chip(config.device.chip, source.info().chip, "the chip")?;
     let mut source = live::start(source, &config, &stop)?;
     let rate_hz = source.info().sample_rate_hz;
     let bar = progress::bar(0, "samples");
@@ -112,31 +105,19 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     // Why the file could not be written says more than that nothing more could be put into it.
     written?;
     finished?;
-    let bytes = file_length(&arguments.out)?;
-    let seconds_of_ecg = (frames + missing_samples) as f64 / rate_hz;
     let summary = Summary {
         trace: arguments.out.clone(),
-        frames,
-        gaps,
-        missing_samples,
-        bytes,
-        seconds_of_ecg,
-        bytes_per_second: bytes as f64 / seconds_of_ecg,
+        figures: TraceFigures::new(&arguments.out, [frames, gaps, missing_samples], rate_hz)?,
     };
     if arguments.json {
         output::json(&summary)?;
     } else {
         output::text_line(&format!(
-            "{}: {frames} samples, {missing_samples} missing in {gaps} gaps, {bytes} bytes",
-            arguments.out.display()
+            "{}: {frames} samples, {missing_samples} missing in {gaps} gaps, {} bytes",
+            arguments.out.display(),
+            summary.figures.bytes
         ))?;
     }
     let ended = ended.and(stopped.map_err(Failure::from));
-    ended.map_err(|failure| failure.of_device(&config.device.spi_path))
-}
-
-impl From<crate::config::ConfigError> for Failure {
-    fn from(error: crate::config::ConfigError) -> Self {
-        Self::new(Cause::Configuration, error)
-    }
+    ended.map_err(|failure| failure.naming_device(&config.device.wiring.spi_device))
 }

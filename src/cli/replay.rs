@@ -5,20 +5,22 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use arrhythmianet::choose::EngineChoice;
 use clap::Args;
-use ecg_chain::{GapCause, Injection, PipelineEvent};
+use ecg_chain::Injection;
 use serde::Serialize;
 
 use super::arguments::{ChipArgument, TreatmentArguments};
-use super::failure::{Cause, Failure, other};
+use super::failure::{Cause, Failure};
 use super::output::{self, ByClass};
 use super::session::{LoadedModel, run_trace, trace_failure};
 use super::terminal::printable;
+use super::wait::stop_on_signals;
 use super::{live, progress};
 use crate::acquisition::{FrameSource, open_replay};
 use crate::api::{ApiOptions, ServiceState};
-use crate::config::{Config, EngineChoice};
-use crate::service::{Gateway, GatewayOptions, stop_on_signals};
+use crate::config::Config;
+use crate::service::{Gateway, GatewayOptions};
 use crate::store::StoreOptions;
 
 /// Replay recorded SPI traces through the driver, the signal chain and the classifier into a
@@ -100,7 +102,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     };
     let mut model = live::model(&config, cause)?;
     model.injection = injection(arguments, &config)?;
-    let stop = stop_on_signals().map_err(|error| other("signal handlers", error))?;
+    let stop = stop_on_signals()?;
     let gateway = Gateway::open(&GatewayOptions {
         database: arguments.db.clone(),
         store: StoreOptions::default(),
@@ -126,7 +128,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
                 failed.push((path.display().to_string(), failure));
             }
             Err(failure) => {
-                ended = Err(failure.of_database(&arguments.db));
+                ended = Err(failure.naming_database(&arguments.db));
                 break;
             }
         }
@@ -142,13 +144,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             arguments.json,
         )?;
     }
-    let ended = ended.and_then(|()| Failure::of_batch(failed));
+    let ended = ended.and_then(|()| Failure::first_of_batch(failed));
     gateway.announce(ServiceState::Finished, None);
     if arguments.serve && ended.is_ok() {
         super::wait::serve_until_stopped(&stop);
     }
     let closed = gateway.close();
-    ended.and(closed.map_err(|error| Failure::from(error).of_database(&arguments.db)))
+    ended.and(closed.map_err(|error| Failure::from(error).naming_database(&arguments.db)))
 }
 
 /// What the daemon would do, changed by the command line.
@@ -182,37 +184,27 @@ fn replay_one(
     let trace = open_replay(path).map_err(|error| trace_failure(path, error))?;
     arguments.chip.require(trace.0.info().chip, path)?;
     let whose = format!("that of {}", path.display());
-    if let Some(warning) = model.stranger_warning_of(trace.0.info(), &whose) {
+    if let Some(warning) = model.stranger_warning_for_source(trace.0.info(), &whose) {
         output::warn(&warning);
     }
-    let mut by_class = ByClass::default();
-    let (mut bad_frames, mut unclassifiable) = (0, 0);
     let (report, ended) = run_trace(
         gateway,
         trace,
-        (path, live::session_options(config)),
+        (path, config.session()),
         model,
         stop,
-        &mut |event| match event {
-            PipelineEvent::Beat(beat) => {
-                by_class.add(beat.class);
-                unclassifiable += u64::from(beat.unclassifiable.is_some());
-            }
-            PipelineEvent::Gap(gap) if gap.cause == GapCause::BadFrame => {
-                bad_frames += gap.missing_samples;
-            }
-            _ => {}
-        },
+        |_| {},
     )?;
+    let by_class = ByClass(report.beats_by_class);
     let summary = SessionSummary {
         trace: path.to_owned(),
         session: report.session,
         beats: by_class.total(),
         by_class,
-        unclassifiable,
+        unclassifiable: report.unclassifiable,
         gaps: report.gaps,
         missing_samples: report.missing_samples,
-        bad_frames,
+        bad_frames: report.bad_frames,
         seconds_of_ecg: report.seconds_of_ecg,
     };
     Ok((summary, ended))

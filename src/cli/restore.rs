@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
-use super::backup::{ContentsJson, DatabaseArguments};
-use super::failure::{Failure, other};
+use super::backup::{DatabaseArguments, contents_line};
+use super::failure::Failure;
+use super::wait::stop_on_signals;
 use super::{output, progress};
-use crate::service::stop_on_signals;
-use crate::store::{Restored, check_backup, restore};
+use crate::store::{Contents, Restored, check_backup, restore};
 
 /// Put a backup in the place of the database, which is renamed and kept. The daemon must not run.
 ///
@@ -33,7 +33,7 @@ pub(super) struct Arguments {
 struct Checked {
     backup: PathBuf,
     #[serde(flatten)]
-    contents: ContentsJson,
+    contents: Contents,
 }
 
 #[derive(Serialize)]
@@ -41,17 +41,14 @@ struct Summary {
     backup: PathBuf,
     database: PathBuf,
     #[serde(flatten)]
-    contents: ContentsJson,
-    backup_schema_version: i64,
-    previous: Option<PathBuf>,
-    ids_guessed: bool,
+    restored: Restored,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if arguments.check {
         let checked = Checked {
             backup: arguments.backup.clone(),
-            contents: check_backup(&arguments.backup)?.into(),
+            contents: check_backup(&arguments.backup)?,
         };
         if arguments.json {
             return output::json(&checked);
@@ -59,30 +56,21 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         return output::text_line(&format!(
             "{}: whole; {}",
             checked.backup.display(),
-            checked.contents.line()
+            contents_line(&checked.contents)
         ));
     }
     let database = arguments.database.path()?;
-    let stop = stop_on_signals().map_err(|error| other("signal handlers", error))?;
+    let stop = stop_on_signals()?;
     let bar = progress::bar(0, "bytes copied");
     let restored = restore(&arguments.backup, &database, &stop, &mut |done, all| {
         bar.set_length(all);
         bar.set_position(done);
     });
     bar.finish_and_clear();
-    let Restored {
-        contents,
-        backup_schema_version,
-        previous,
-        ids_guessed,
-    } = restored?;
     let summary = Summary {
         backup: arguments.backup.clone(),
         database,
-        contents: contents.into(),
-        backup_schema_version,
-        previous,
-        ids_guessed,
+        restored: restored?,
     };
     if arguments.json {
         return output::json(&summary);
@@ -90,16 +78,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     output::text_line(&format!(
         "{}: restored; {}",
         summary.database.display(),
-        summary.contents.line()
+        contents_line(&summary.restored.contents)
     ))?;
-    match &summary.previous {
+    match &summary.restored.previous {
         Some(previous) => output::text_line(&format!(
             "the database that was there is now {}",
             previous.display()
         ))?,
         None => output::text_line("there was no database of this name before")?,
     }
-    if summary.ids_guessed {
+    if summary.restored.ids_guessed {
         output::text_line(
             "it did not tell how far its ids had come: they go on far behind those of the backup",
         )?;

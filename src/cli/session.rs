@@ -4,23 +4,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ads1292::Error as ChipError;
 use arrhythmianet::choose::{
     AcceleratorSource, ChooseError, ChooseOptions, EngineChoice, Engines, SessionEngine,
 };
-use arrhythmianet::{InputDescription, Model, ModelError};
-use ecg_chain::{Injection, LabelError, PipelineEvent};
-use ecg_signal::{CONTEXT_VALUES, MODEL_RATE_HZ, R_INDEX, SignalError, WINDOW_SAMPLES};
+use arrhythmianet::{InputDescription, Model};
+use ecg_chain::{Injection, PipelineEvent};
+use ecg_signal::{CONTEXT_VALUES, MODEL_RATE_HZ, R_INDEX, WINDOW_SAMPLES};
 
 use super::failure::{Cause, Failure};
-use crate::acquisition::trace::{TraceEnd, TraceError};
+use crate::acquisition::trace::TraceEnd;
 use crate::acquisition::{AcquisitionError, FrameSource, ReplayHandle};
-use crate::api::SocketError;
-use crate::service::{
-    Gateway, GatewayError, PipelineError, SessionError, SessionOptions, SessionOutcome,
-    SessionReport,
-};
-use crate::store::StoreError;
+use crate::service::{Gateway, SessionError, SessionOptions, SessionOutcome, SessionReport};
 
 /// What the signal chain gives of a beat: the window, what differs in it from the usual beat, and
 /// the rhythm.
@@ -130,32 +124,23 @@ pub(super) fn run_trace(
     (path, options): (&Path, SessionOptions),
     model: &LoadedModel,
     stop: &AtomicBool,
-    observe: &mut impl FnMut(&PipelineEvent),
+    observe: impl FnMut(&PipelineEvent),
 ) -> Result<(SessionReport, Result<(), Failure>), Failure> {
-    let classifier = model.engine();
     let origin = path
         .file_name()
         .unwrap_or(path.as_os_str())
         .to_string_lossy();
-    let info = options.info("replay", &origin, source.info(), &classifier);
-    let mut pipeline = options
-        .pipeline(source.info(), classifier)
-        .map_err(|error| Failure::from(error).at_path(path))?;
-    if let Some(injection) = &model.injection {
-        pipeline.inject(Arc::clone(injection), info.start.monotonic);
-    }
+    let mut session = options
+        .prepare(("replay", &origin), source.info(), model.engine())
+        .map_err(|error| Failure::from(error).at_path(path))?
+        .injecting(model.injection.clone());
     let end_reason = || match handle.end() {
         Some(TraceEnd::Cut { .. }) => "truncated",
         _ => "completed",
     };
-    let SessionOutcome { report, ended } = gateway.run_session(
-        &mut source,
-        &mut pipeline,
-        &info,
-        stop,
-        &end_reason,
-        observe,
-    );
+    session.end_reason = &end_reason;
+    let SessionOutcome { report, ended } = gateway.run_session(&mut source, session, stop, observe);
+    let beats: u64 = report.beats_by_class.iter().sum();
     let ended = ended
         .map_err(|error| match error {
             SessionError::Source(error) => trace_failure(path, error),
@@ -170,7 +155,7 @@ pub(super) fn run_trace(
                  byte {readable} was read ({} samples, {} beats stored)",
                     path.display(),
                     report.samples,
-                    report.beats_by_class.iter().sum::<u64>()
+                    beats
                 ),
             )),
             None if stop.load(Ordering::Relaxed) => Err(Failure::new(
@@ -179,7 +164,7 @@ pub(super) fn run_trace(
                     "{}: interrupted by a signal after {} samples, {} beats stored",
                     path.display(),
                     report.samples,
-                    report.beats_by_class.iter().sum::<u64>()
+                    beats
                 ),
             )),
             _ => Ok(()),
@@ -199,109 +184,4 @@ pub(super) fn trace_failure(path: &Path, error: AcquisitionError) -> Failure {
         failure.message = format!("{}: {}", path.display(), failure.message);
     }
     failure
-}
-
-impl From<AcquisitionError> for Failure {
-    fn from(error: AcquisitionError) -> Self {
-        let cause = match &error {
-            AcquisitionError::Trace { source, .. } => match source {
-                TraceError::UnknownChip { .. } => Cause::OtherChip,
-                TraceError::CutInHeader { .. } | TraceError::CutInSetUp { .. } => {
-                    Cause::TraceTruncated
-                }
-                TraceError::Io(_) => Cause::Other,
-                _ => Cause::TraceDamaged,
-            },
-            AcquisitionError::Chip(error) if matches!(**error, ChipError::Id(_)) => {
-                Cause::UnknownId
-            }
-            AcquisitionError::Device { .. }
-            | AcquisitionError::Bus(_)
-            | AcquisitionError::Chip(_)
-            | AcquisitionError::ChipSilent { .. } => Cause::Device,
-            AcquisitionError::Wfdb(_) | AcquisitionError::Signal { .. } => Cause::Wfdb,
-            AcquisitionError::SourceEnded => Cause::TraceTruncated,
-            AcquisitionError::Io { .. } => Cause::Other,
-            AcquisitionError::Stopped { .. } => Cause::Interrupted,
-        };
-        Self::new(cause, error)
-    }
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        let cause = match &error {
-            StoreError::Locked { .. }
-            | StoreError::InUse { .. }
-            | StoreError::WriterStopped { locked: true, .. } => Cause::DatabaseLocked,
-            _ => Cause::Database,
-        };
-        Self::new(cause, error)
-    }
-}
-
-impl From<SocketError> for Failure {
-    fn from(error: SocketError) -> Self {
-        let cause = match &error {
-            SocketError::InUse { .. } => Cause::SocketInUse,
-            _ => Cause::Socket,
-        };
-        Self::new(cause, error)
-    }
-}
-
-impl From<GatewayError> for Failure {
-    fn from(error: GatewayError) -> Self {
-        match error {
-            GatewayError::Store(error) => error.into(),
-            GatewayError::Socket(error) => error.into(),
-        }
-    }
-}
-
-impl From<LabelError> for Failure {
-    fn from(error: LabelError) -> Self {
-        let cause = match &error {
-            LabelError::Explain(_) => Cause::Usage,
-            _ => Cause::Other,
-        };
-        Self::new(cause, error)
-    }
-}
-
-impl From<PipelineError> for Failure {
-    fn from(error: PipelineError) -> Self {
-        match error {
-            PipelineError::Signal(error) => error.into(),
-            PipelineError::Label(error) => error.into(),
-        }
-    }
-}
-
-impl From<SessionError> for Failure {
-    fn from(error: SessionError) -> Self {
-        match error {
-            SessionError::Source(error) => error.into(),
-            SessionError::Store(error) => error.into(),
-            SessionError::Label(error) => error.into(),
-        }
-    }
-}
-
-impl From<ModelError> for Failure {
-    fn from(error: ModelError) -> Self {
-        Self::new(Cause::Weights, error)
-    }
-}
-
-impl From<SignalError> for Failure {
-    fn from(error: SignalError) -> Self {
-        Self::new(Cause::Other, error)
-    }
-}
-
-impl From<wfdb_io::WfdbError> for Failure {
-    fn from(error: wfdb_io::WfdbError) -> Self {
-        Self::new(Cause::Wfdb, error)
-    }
 }

@@ -1,21 +1,22 @@
 //! `ecg-gateway simulate`: a WFDB record through the simulated chip into a trace.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use ads1292::ChipModel;
 use ads1292::simulator::{BoardOptions, FaultScript};
 use clap::Args;
 use ecg_chain::WallUs;
 use serde::Serialize;
 
-use super::arguments::{ChipName, signal_number};
+use super::arguments::signal_number;
 use super::failure::{Cause, Failure, other};
 use super::injection;
 use super::simulated::fault_script;
 use super::terminal::printable;
+use super::wait::stop_on_signals;
 use super::{chip, output, progress};
 use crate::acquisition::trace::Compression;
 use crate::acquisition::{RecordExcerpt, RecordSimulation, simulate_record};
-use crate::service::stop_on_signals;
 
 /// Feed a WFDB record to the simulated chip, read it with the real driver and write the SPI trace,
 /// with the record's annotations beside it.
@@ -43,7 +44,7 @@ pub(super) struct Arguments {
     gain: u8,
     /// The part to simulate.
     #[arg(long, value_enum, default_value = "ads1292r")]
-    chip: ChipName,
+    chip: ChipModel,
     /// Script of faults, one a line: `at 2.5s lead-off in2n for 1s`.
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
@@ -66,13 +67,39 @@ struct Summary {
     trace: PathBuf,
     annotations: Option<usize>,
     files: Vec<PathBuf>,
-    frames: u64,
-    gaps: u64,
-    missing_samples: u64,
-    bytes: u64,
+    #[serde(flatten)]
+    figures: TraceFigures,
+    notes: Vec<String>,
+}
+
+/// What is in a trace that was written.
+#[derive(Serialize)]
+pub(super) struct TraceFigures {
+    pub(super) frames: u64,
+    pub(super) gaps: u64,
+    pub(super) missing_samples: u64,
+    pub(super) bytes: u64,
     seconds_of_ecg: f64,
     bytes_per_second: f64,
-    notes: Vec<String>,
+}
+
+impl TraceFigures {
+    pub(super) fn new(
+        path: &Path,
+        [frames, gaps, missing_samples]: [u64; 3],
+        rate_hz: f64,
+    ) -> Result<Self, Failure> {
+        let file = std::fs::metadata(path).map_err(|error| other(path.display(), error))?;
+        let seconds_of_ecg = (frames + missing_samples) as f64 / rate_hz;
+        Ok(Self {
+            frames,
+            gaps,
+            missing_samples,
+            bytes: file.len(),
+            seconds_of_ecg,
+            bytes_per_second: file.len() as f64 / seconds_of_ecg,
+        })
+    }
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -86,7 +113,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         annotator: arguments.annotator.clone(),
         config: chip::config(arguments.rate, arguments.gain)?,
         board: BoardOptions {
-            model: arguments.chip.model(),
+            model: arguments.chip,
             faults: chip_faults(arguments)?,
             ..BoardOptions::default()
         },
@@ -95,36 +122,32 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         trace_path: arguments.out.clone(),
         compression: compression(&arguments.out),
     };
-    let stop = stop_on_signals().map_err(|error| other("signal handlers", error))?;
+    let stop = stop_on_signals()?;
     let bar = progress::bar(0, "samples");
     bar.unset_length();
     let report = simulate_record(&simulation, &stop, |samples| bar.set_position(samples));
     bar.finish_and_clear();
     let report = report?;
-    let bytes = file_length(&arguments.out)?;
-    let seconds_of_ecg =
-        (report.samples + report.missing_samples) as f64 / f64::from(arguments.rate);
+    let counts = [report.samples, report.gaps, report.missing_samples];
+    let figures = TraceFigures::new(&arguments.out, counts, arguments.rate.into())?;
     let summary = Summary {
         trace: arguments.out.clone(),
         annotations: report.annotations,
         files: report.files,
-        frames: report.samples,
-        gaps: report.gaps,
-        missing_samples: report.missing_samples,
-        bytes,
-        seconds_of_ecg,
-        bytes_per_second: bytes as f64 / seconds_of_ecg,
+        figures,
         notes: report.notes,
     };
     if arguments.json {
         return output::json(&summary);
     }
     output::text_line(&format!(
-        "{}: {seconds_of_ecg:.1} s of ECG, {} samples, {} missing, {bytes} bytes ({:.0} a second)",
+        "{}: {:.1} s of ECG, {} samples, {} missing, {} bytes ({:.0} a second)",
         arguments.out.display(),
-        summary.frames,
-        summary.missing_samples,
-        summary.bytes_per_second
+        summary.figures.seconds_of_ecg,
+        summary.figures.frames,
+        summary.figures.missing_samples,
+        summary.figures.bytes,
+        summary.figures.bytes_per_second
     ))?;
     for file in summary.files.iter().filter(|file| **file != arguments.out) {
         output::text_line(&format!("{}", file.display()))?;
@@ -149,18 +172,12 @@ fn chip_faults(arguments: &Arguments) -> Result<FaultScript, Failure> {
 }
 
 /// gzip for names that say so.
-pub(super) fn compression(path: &std::path::Path) -> Compression {
+pub(super) fn compression(path: &Path) -> Compression {
     if path.extension().is_some_and(|extension| extension == "gz") {
         Compression::Gzip
     } else {
         Compression::None
     }
-}
-
-pub(super) fn file_length(path: &std::path::Path) -> Result<u64, Failure> {
-    std::fs::metadata(path)
-        .map(|file| file.len())
-        .map_err(|error| other(path.display(), error))
 }
 
 /// `1,2`: a signal for each channel.

@@ -1,11 +1,12 @@
 //! `run --simulated`: the daemon without a chip.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ads1292::ChipModel;
-use ads1292::simulator::{BoardOptions, FaultScript};
+use ads1292::simulator::{BoardOptions, FaultScript, FaultScriptError};
 use clap::Args;
 use ecg_chain::Injection;
 use ecg_files::read_text;
@@ -62,9 +63,9 @@ impl SimulationArguments {
         let Some(name) = &self.simulated else {
             return Ok(None);
         };
-        let chip = live::chip(&config.acquisition);
+        let chip = config.acquisition.chip;
         let board = BoardOptions {
-            model: live::expected_chip(config).unwrap_or(ChipModel::Ads1292R),
+            model: config.device.chip.unwrap_or(ChipModel::Ads1292R),
             faults: fault_script(self.faults.as_deref())?,
             ..BoardOptions::default()
         };
@@ -102,11 +103,12 @@ pub(super) fn fault_script(path: Option<&Path>) -> Result<FaultScript, Failure> 
     let Some(path) = path else {
         return Ok(FaultScript::default());
     };
-    let text = read_text(path, MAX_FAULT_BYTES).map_err(|error| {
+    let refused = |error: &dyn Display| {
         Failure::new(Cause::Configuration, format!("{}: {error}", path.display()))
-    })?;
+    };
+    let text = read_text(path, MAX_FAULT_BYTES).map_err(|error| refused(&error))?;
     text.parse()
-        .map_err(|error| Failure::new(Cause::Configuration, format!("{}: {error}", path.display())))
+        .map_err(|error: FaultScriptError| refused(&error))
 }
 
 fn speed(text: &str) -> Result<f64, String> {

@@ -6,22 +6,30 @@ use std::borrow::Cow;
 /// and may hold sequences that move the cursor, hide text or change the window's title. Control
 /// characters and those that turn or hide text are shown as escapes (`\u{1b}`).
 pub(super) fn printable(text: &str) -> Cow<'_, str> {
-    escaped(text, commands_a_terminal)
+    escaped(text, commands_a_terminal, |c| c.escape_default().collect())
 }
 
 /// As [`printable`], but line feeds stay: for text that this program has put together from lines.
 pub(super) fn printable_lines(text: &str) -> Cow<'_, str> {
-    escaped(text, |c| c != '\n' && commands_a_terminal(c))
+    escaped(
+        text,
+        |c| c != '\n' && commands_a_terminal(c),
+        |c| c.escape_default().collect(),
+    )
 }
 
-fn escaped(text: &str, is_escaped: impl Fn(char) -> bool) -> Cow<'_, str> {
+fn escaped(
+    text: &str,
+    is_escaped: impl Fn(char) -> bool,
+    escape: impl Fn(char) -> String,
+) -> Cow<'_, str> {
     if !text.contains(&is_escaped) {
         return Cow::Borrowed(text);
     }
     let mut shown = String::with_capacity(text.len() + 16);
     for c in text.chars() {
         if is_escaped(c) {
-            shown.extend(c.escape_default());
+            shown.push_str(&escape(c));
         } else {
             shown.push(c);
         }
@@ -45,18 +53,9 @@ fn commands_a_terminal(c: char) -> bool {
 /// JSON text in which what a terminal would obey is escaped, too: such characters stand only inside
 /// its strings, and all of them are below U+10000.
 pub(super) fn json_escaped(text: &str) -> Cow<'_, str> {
-    if !text.contains(commands_a_terminal) {
-        return Cow::Borrowed(text);
-    }
-    let mut shown = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        if commands_a_terminal(c) {
-            shown.push_str(&format!("\\u{:04x}", u32::from(c)));
-        } else {
-            shown.push(c);
-        }
-    }
-    Cow::Owned(shown)
+    escaped(text, commands_a_terminal, |c| {
+        format!("\\u{:04x}", u32::from(c))
+    })
 }
 
 #[cfg(test)]

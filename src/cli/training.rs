@@ -80,7 +80,11 @@ impl LoadedModel {
     }
 
     /// As [`Self::stranger_warning`], of a source of samples.
-    pub(super) fn stranger_warning_of(&self, source: &SourceInfo, name: &str) -> Option<String> {
+    pub(super) fn stranger_warning_for_source(
+        &self,
+        source: &SourceInfo,
+        name: &str,
+    ) -> Option<String> {
         match mitdb_source(source) {
             Some(_) => None,
             None => self.stranger_warning(name),

@@ -1,7 +1,6 @@
 //! `ecg-gateway verify`: whether a database is as it was written.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
 
@@ -38,16 +37,17 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let found = StoreReader::open(&arguments.database)?.verify(&arguments.head)?;
     if arguments.json {
-        output::json(&Summary::new(arguments, &found))?;
+        output::json(&Summary {
+            database: arguments.database.to_string_lossy(),
+            sound: found.is_sound(),
+            found: &found,
+        })?;
     } else {
         output::text_line(&text(&found))?;
     }
     if found.is_sound() {
         return Ok(());
     }
-    let heads = found.heads.iter();
-    let heads =
-        heads.filter(|(_, verdict)| word(*verdict) != "holds" && word(*verdict) != "removed");
     Err(Failure::new(
         Cause::NotAsWritten,
         format!(
@@ -55,18 +55,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             arguments.database.display(),
             found.damage.len(),
             found.findings_total,
-            heads.count()
+            found.wrong_heads()
         ),
     ))
-}
-
-const fn word(verdict: HeadVerdict) -> &'static str {
-    match verdict {
-        HeadVerdict::Holds => "holds",
-        HeadVerdict::Differs => "differs",
-        HeadVerdict::Missing => "missing",
-        HeadVerdict::Removed => "removed",
-    }
 }
 
 fn text(found: &Verification) -> String {
@@ -117,10 +108,11 @@ fn text(found: &Verification) -> String {
         let more = found.findings_total - MOST_LINES as u64;
         line(format_args!("and {more} more"));
     }
-    for (head, verdict) in &found.heads {
+    for check in &found.heads {
         line(format_args!(
-            "{head}: {}",
-            match verdict {
+            "{}: {}",
+            check.head,
+            match check.verdict {
                 HeadVerdict::Holds => "the chain has it",
                 HeadVerdict::Differs =>
                     "WRONG: the chain has another hash or session there: it was computed anew",
@@ -149,97 +141,9 @@ fn text(found: &Verification) -> String {
 }
 
 #[derive(Serialize)]
-struct Summary {
-    database: String,
+struct Summary<'a> {
+    database: Cow<'a, str>,
     sound: bool,
-    links: u64,
-    head: Option<String>,
-    tables: BTreeMap<&'static str, Rows>,
-    anchors: Vec<Anchor>,
-    damage: Vec<String>,
-    findings: Vec<FindingJson>,
-    findings_total: u64,
-    heads: Vec<Head>,
-}
-
-#[derive(Serialize)]
-struct Rows {
-    protected: u64,
-    unprotected: u64,
-    deleted: u64,
-}
-
-#[derive(Serialize)]
-struct Anchor {
-    what: String,
-    first_id: i64,
-    last_id: i64,
-    rows: i64,
-    reason: String,
-}
-
-#[derive(Serialize)]
-struct FindingJson {
-    table: &'static str,
-    id: i64,
-    problem: String,
-}
-
-#[derive(Serialize)]
-struct Head {
-    head: String,
-    verdict: &'static str,
-}
-
-impl Summary {
-    fn new(arguments: &Arguments, found: &Verification) -> Self {
-        Self {
-            database: arguments.database.display().to_string(),
-            sound: found.is_sound(),
-            links: found.links,
-            head: found.head.map(|head| head.to_string()),
-            tables: found
-                .tables
-                .iter()
-                .map(|(table, rows)| {
-                    let rows = Rows {
-                        protected: rows.protected,
-                        unprotected: rows.unprotected,
-                        deleted: rows.deleted,
-                    };
-                    (*table, rows)
-                })
-                .collect(),
-            anchors: found
-                .anchors
-                .iter()
-                .map(|anchor| Anchor {
-                    what: anchor.what.clone(),
-                    first_id: anchor.first_id,
-                    last_id: anchor.last_id,
-                    rows: anchor.rows,
-                    reason: anchor.reason.clone(),
-                })
-                .collect(),
-            damage: found.damage.clone(),
-            findings: found
-                .findings
-                .iter()
-                .map(|finding| FindingJson {
-                    table: finding.table,
-                    id: finding.id,
-                    problem: finding.problem.clone(),
-                })
-                .collect(),
-            findings_total: found.findings_total,
-            heads: found
-                .heads
-                .iter()
-                .map(|(head, verdict)| Head {
-                    head: head.to_string(),
-                    verdict: word(*verdict),
-                })
-                .collect(),
-        }
-    }
+    #[serde(flatten)]
+    found: &'a Verification,
 }

@@ -4,7 +4,6 @@
 //! its unit in its name. A key this program does not know is refused, and so is a value it cannot
 //! work with; the error names file, line, key, what was found and what is allowed.
 
-mod choices;
 mod error;
 mod read;
 mod section;
@@ -15,14 +14,9 @@ mod together;
 
 use std::path::Path;
 
-pub use choices::{
-    ChannelChoice, ChipExpected, ConfidenceLimit, EngineChoice, ExplainBeats, ExplainMethod,
-    GpioAbi, GpioLine, LeadOffMode, LogLevel, SocketMode, Synchronous,
-};
 pub use error::ConfigError;
 pub use settings::{
-    AcquisitionConfig, ApiConfig, Config, DeviceConfig, ExplainConfig, LogConfig, ModelConfig,
-    RealtimeConfig, SignalConfig, StoreConfig,
+    AcquisitionConfig, Config, DeviceConfig, ModelConfig, SignalConfig, StoreConfig,
 };
 
 /// Largest configuration file that is read: a hundred times the example with all its comments. A

@@ -1,27 +1,29 @@
-//! From TOML to a checked [`Config`]: every key with what is allowed.
+//! From TOML to a checked [`Config`]: every key with its default and what is allowed.
 
-use toml::de::{DeTable, DeValue};
+use std::time::Duration;
 
-use super::choices::{ChannelChoice, ConfidenceLimit, GpioLine, SocketMode};
-use super::error::ConfigError;
-use super::section::{Section, Source, integer, line_ends, number, text};
-use super::settings::{
-    AcquisitionConfig, ApiConfig, Config, DeviceConfig, ExplainConfig, INT8_SUFFIX, LogConfig,
-    ModelConfig, RealtimeConfig, SignalConfig, StoreConfig,
+use ads1292::{
+    ChannelSettings, ChipConfig, DataRate, Gain, InputMux, LeadOffCurrent, LeadOffSense,
+    LeadOffThreshold, Loff, Reference, RightLegDrive,
 };
-use super::together::{Lines, check};
-use crate::mapped::OverflowIds;
+use arrhythmianet::choose::EngineChoice;
+use arrhythmianet::explain::{ExplainPolicy, ExplainWhich, Method};
+use arrhythmianet::{DEFAULT_MODEL, Rejection};
+use ecg_signal::{ChannelChoice, Mains};
+use toml::de::{DeTable, DeValue};
+use tracing::Level;
 
-/// Data rates of the chip (SBAS502, register CONFIG1, bits DR).
-const SAMPLE_RATES_HZ: [u32; 7] = [125, 250, 500, 1000, 2000, 4000, 8000];
-/// Gains of the chip (SBAS502, registers CH1SET and CH2SET, bits GAIN).
-const GAINS: [u8; 7] = [1, 2, 3, 4, 6, 8, 12];
-/// Internal references of the chip (SBAS502, register CONFIG2, bit VREF_4V).
-const REFERENCES_VOLTS: [f64; 2] = [2.42, 4.033];
-/// Lead-off currents of the chip (SBAS502, register LOFF, bits ILEAD_OFF).
-const LEAD_OFF_CURRENTS_NA: [u32; 4] = [6, 22, 6000, 22_000];
-/// Lead-off thresholds of the chip (SBAS502, register LOFF, bits COMP_TH).
-const LEAD_OFF_THRESHOLDS_PERCENT: [f64; 8] = [95.0, 92.5, 90.0, 87.5, 85.0, 80.0, 75.0, 70.0];
+use super::error::ConfigError;
+use super::section::{Section, Source, integer, line_ends, number, probability, text, word_or};
+use super::settings::{
+    AcquisitionConfig, Config, DeviceConfig, ModelConfig, SignalConfig, StoreConfig,
+};
+use super::together::{INT8_SUFFIX, Lines, check};
+use crate::acquisition::{LiveOptions, Realtime};
+use crate::api::{Access, ApiOptions, Named};
+use crate::mapped::OverflowIds;
+use crate::store::{Checkup, MinFree, Outage, Retention, StoreOptions, Synchronous};
+
 /// The built-in models; with [`INT8_SUFFIX`] behind the name their int8 variants.
 const MODELS: [&str; 4] = ["v1", "v2", "v1-context", "v2-context"];
 /// Lines a GPIO chip may have.
@@ -36,6 +38,18 @@ const MAX_CHANNEL_NAME: usize = 16;
 const MAX_ID: u32 = u32::MAX - 1;
 /// Most ids in one list.
 const MAX_IDS: usize = 64;
+/// Most MiB of a limit on the medium.
+const MAX_MIB: u64 = 16_777_216;
+/// Longest time anything is kept, days.
+const MAX_DAYS: u64 = 36_500;
+/// Seconds of a day.
+const DAY_S: u64 = 86_400;
+/// The database is checked once a day, and soon after the start: a power cut may have been the reason
+/// for it.
+const CHECKUP: Checkup = Checkup {
+    first: Duration::from_secs(600),
+    every: Duration::from_secs(DAY_S),
+};
 
 pub(super) fn read(name: &str, text: &str) -> Result<Config, ConfigError> {
     let line_ends = line_ends(text);
@@ -48,104 +62,147 @@ pub(super) fn read(name: &str, text: &str) -> Result<Config, ConfigError> {
         line: source.line(error.span().map_or(0, |span| span.start)),
         message: error.message().replace('\n', ", "),
     })?;
-    let mut top = Section::new(source, "", table.into_inner());
+    let mut top = Section::new(source, String::new(), table.into_inner());
     let lines = Lines {
         file: name,
-        of: top.lines(),
+        by_key: top.lines(),
     };
-    let mut config = Config::default();
-    device(top.section("device")?, &mut config.device)?;
-    realtime(top.section("realtime")?, &mut config.realtime)?;
-    acquisition(top.section("acquisition")?, &mut config.acquisition)?;
-    signal(top.section("signal")?, &mut config.signal)?;
-    model(top.section("model")?, &mut config.model)?;
-    explain(top.section("explain")?, &mut config.explain)?;
-    store(top.section("store")?, &mut config.store)?;
-    api(top.section("api")?, &mut config.api)?;
-    log(top.section("log")?, &mut config.log)?;
+    let config = config(&mut top);
     top.finish()?;
     check(&config, &lines)?;
     Ok(config)
 }
 
-fn device(mut section: Section<'_>, config: &mut DeviceConfig) -> Result<(), ConfigError> {
-    section.path("spi_path", &mut config.spi_path, MAX_PATH_BYTES)?;
-    section.integer(
-        "spi_speed_hz",
-        &mut config.spi_speed_hz,
-        100_000..=20_000_000,
-    )?;
-    section.path("gpio_chip", &mut config.gpio_chip, MAX_PATH_BYTES)?;
-    section.integer("drdy_line", &mut config.drdy_line, 0..=MAX_LINE)?;
-    line(&mut section, "start_line", &mut config.start_line)?;
-    line(&mut section, "reset_line", &mut config.reset_line)?;
-    section.choice("gpio_abi", &mut config.gpio_abi)?;
-    section.choice("chip", &mut config.chip)?;
-    section.finish()
+impl Default for Config {
+    /// What an empty file gives.
+    fn default() -> Self {
+        let source = Source {
+            name: "",
+            line_ends: &[],
+        };
+        config(&mut Section::new(source, String::new(), DeTable::new()))
+    }
 }
 
-fn realtime(mut section: Section<'_>, config: &mut RealtimeConfig) -> Result<(), ConfigError> {
-    section.integer("priority", &mut config.priority, 0..=99)?;
-    section.boolean("lock_memory", &mut config.lock_memory)?;
-    section.finish()
+fn config(top: &mut Section<'_>) -> Config {
+    Config {
+        device: top.section("device", device),
+        realtime: top.section("realtime", |section| Realtime {
+            priority: section.integer("priority", 50, 0..=99),
+            lock_memory: section.boolean("lock_memory", true),
+        }),
+        acquisition: top.section("acquisition", acquisition),
+        signal: top.section("signal", signal),
+        model: top.section("model", model),
+        explain: top.section("explain", |section| ExplainPolicy {
+            which: section.choice("beats", ExplainWhich::OnRequest),
+            method: section.choice("method", Method::GradCam),
+            low_confidence: section.probability("low_confidence_below", 0.8),
+        }),
+        store: top.section("store", store),
+        api: top.section("api", api),
+        log_level: top.section("log", |section| {
+            let levels = [
+                Level::ERROR,
+                Level::WARN,
+                Level::INFO,
+                Level::DEBUG,
+                Level::TRACE,
+            ];
+            let named = levels.map(|level| (level.as_str().to_lowercase(), level));
+            section.named("level", Level::INFO, &named)
+        }),
+    }
 }
 
-fn line(
-    section: &mut Section<'_>,
-    key: &'static str,
-    target: &mut GpioLine,
-) -> Result<(), ConfigError> {
+fn device(section: &mut Section<'_>) -> DeviceConfig {
+    DeviceConfig {
+        wiring: LiveOptions {
+            spi_device: section.path("spi_path", "/dev/spidev0.0", MAX_PATH_BYTES),
+            // SBAS502, serial interface timing: tSCLK at least 50 ns
+            spi_hz: section.integer("spi_speed_hz", 1_000_000, 100_000..=20_000_000),
+            gpio_chip: section.path("gpio_chip", "/dev/gpiochip0", MAX_PATH_BYTES),
+            drdy_line: section.integer("drdy_line", 25, 0..=MAX_LINE),
+            start_line: line(section, "start_line", 24),
+            reset_line: line(section, "reset_line", 23),
+            gpio_abi: section.choice_or("gpio_abi", "auto"),
+        },
+        chip: section.choice_or("chip", "any"),
+    }
+}
+
+/// A GPIO line, or none where the pin is tied in hardware.
+fn line(section: &mut Section<'_>, key: &'static str, default: u32) -> Option<u32> {
     let expected = format!("an integer 0 to {MAX_LINE} or \"none\"");
-    section.read(key, target, &expected, |value| match text(value) {
-        Some("none") => Some(GpioLine(None)),
-        Some(_) => None,
-        None => integer(value)
-            .filter(|line| *line <= MAX_LINE)
-            .map(|line| GpioLine(Some(line))),
+    section.read(key, Some(default), &expected, |value| {
+        word_or(value, "none", |value| {
+            integer(value).filter(|line| *line <= MAX_LINE)
+        })
     })
 }
 
-fn acquisition(
-    mut section: Section<'_>,
-    config: &mut AcquisitionConfig,
-) -> Result<(), ConfigError> {
-    section.integer_of(
+fn acquisition(section: &mut Section<'_>) -> AcquisitionConfig {
+    let mut chip = ChipConfig::default();
+    chip.rate = section.one_of(
         "sample_rate_hz",
-        &mut config.sample_rate_hz,
-        &SAMPLE_RATES_HZ,
-    )?;
-    section.integer_of("gain_ch1", &mut config.gain_ch1, &GAINS)?;
-    section.integer_of("gain_ch2", &mut config.gain_ch2, &GAINS)?;
-    section.number_of(
+        chip.rate,
+        &DataRate::ALL,
+        integer,
+        DataRate::hz,
+    );
+    let mut gains = Gain::ALL;
+    gains.sort_by_key(|gain| gain.factor());
+    for (channel, key) in chip.channels.iter_mut().zip(["gain_ch1", "gain_ch2"]) {
+        *channel = ChannelSettings::On {
+            gain: section.one_of(key, channel.gain(), &gains, integer, Gain::factor),
+            input: InputMux::NormalElectrode,
+        };
+    }
+    chip.reference = section.one_of(
         "reference_volts",
-        &mut config.reference_volts,
-        &REFERENCES_VOLTS,
-    )?;
-    section.read(
+        chip.reference,
+        &[Reference::Internal2V42, Reference::Internal4V033],
+        number,
+        |reference| f64::from(reference.microvolts()) / 1e6,
+    );
+    let channel_names = section.read(
         "channel_names",
-        &mut config.channel_names,
+        ["I".to_owned(), "II".to_owned()],
         &format!("two different names of 1 to {MAX_CHANNEL_NAME} printable ASCII characters"),
         channel_names,
-    )?;
-    section.boolean("right_leg_drive", &mut config.right_leg_drive)?;
-    section.boolean("lead_off_detection", &mut config.lead_off_detection)?;
-    section.choice("lead_off_mode", &mut config.lead_off_mode)?;
-    section.integer_of(
-        "lead_off_current_na",
-        &mut config.lead_off_current_na,
-        &LEAD_OFF_CURRENTS_NA,
-    )?;
-    section.number_of(
-        "lead_off_threshold_percent",
-        &mut config.lead_off_threshold_percent,
-        &LEAD_OFF_THRESHOLDS_PERCENT,
-    )?;
-    section.integer(
-        "register_check_seconds",
-        &mut config.register_check_seconds,
-        0..=86_400,
-    )?;
-    section.finish()
+    );
+    if !section.boolean("right_leg_drive", true) {
+        chip.right_leg = RightLegDrive::default();
+    }
+    chip.lead_off_comparators = section.boolean("lead_off_detection", true);
+    if !chip.lead_off_comparators {
+        chip.lead_off_sense = LeadOffSense::default();
+    }
+    chip.lead_off = Loff {
+        mode: section.choice("lead_off_mode", chip.lead_off.mode),
+        current: section.one_of(
+            "lead_off_current_na",
+            chip.lead_off.current,
+            &LeadOffCurrent::ALL,
+            integer,
+            LeadOffCurrent::nanoamperes,
+        ),
+        threshold: section.one_of(
+            "lead_off_threshold_percent",
+            chip.lead_off.threshold,
+            &LeadOffThreshold::ALL,
+            number,
+            |threshold| threshold.percent().into(),
+        ),
+    };
+    AcquisitionConfig {
+        chip,
+        channel_names,
+        register_check: match section.integer("register_check_seconds", 60, 0..=DAY_S) {
+            0 => None,
+            seconds => Some(Duration::from_secs(seconds)),
+        },
+    }
 }
 
 fn channel_names(value: &DeValue<'_>) -> Option<[String; 2]> {
@@ -165,149 +222,146 @@ fn channel_names(value: &DeValue<'_>) -> Option<[String; 2]> {
         .filter(|[first, second]| all_good && first != second)
 }
 
-fn signal(mut section: Section<'_>, config: &mut SignalConfig) -> Result<(), ConfigError> {
-    section.integer_of("mains_hz", &mut config.mains_hz, &[50, 60, 0])?;
-    section.read(
-        "channel",
-        &mut config.channel,
-        "\"auto\", 1 or 2",
-        |value| match text(value) {
-            Some("auto") => Some(ChannelChoice::Auto),
-            Some(_) => None,
-            None => integer(value)
-                .filter(|channel| (1..=2).contains(channel))
-                .map(ChannelChoice::Fixed),
+fn signal(section: &mut Section<'_>) -> SignalConfig {
+    let filters = [Mains::Hz50, Mains::Hz60, Mains::None];
+    SignalConfig {
+        mains: section.one_of("mains_hz", Mains::Hz50, &filters, integer, Mains::hz),
+        channel: section.read(
+            "channel",
+            ChannelChoice::Auto,
+            "\"auto\", 1 or 2",
+            |value| match word_or(value, "auto", integer)? {
+                None => Some(ChannelChoice::Auto),
+                Some(number @ 1..=2) => Some(ChannelChoice::Fixed(number - 1)),
+                Some(_) => None,
+            },
+        ),
+    }
+}
+
+fn model(section: &mut Section<'_>) -> ModelConfig {
+    ModelConfig {
+        name: section.read(
+            "name",
+            DEFAULT_MODEL.to_owned(),
+            "\"v1\", \"v2\", \"v1-context\", \"v2-context\", one of them with -int8 behind it, or \
+             the path of a weights file ending in .safetensors",
+            |value| {
+                text(value)
+                    .filter(|name| {
+                        let base = name.strip_suffix(INT8_SUFFIX).unwrap_or(name);
+                        MODELS.contains(&base) || name.ends_with(".safetensors")
+                    })
+                    .map(str::to_owned)
+            },
+        ),
+        engine: section.choice("engine", EngineChoice::Auto),
+        rejection: Rejection {
+            confidence: section.read(
+                "unclassifiable_below",
+                None,
+                "\"model\" or a number 0 to 1",
+                |value| word_or(value, "model", probability),
+            ),
+            novelty: section.boolean("novelty", true),
         },
-    )?;
-    section.finish()
+    }
 }
 
-fn model(mut section: Section<'_>, config: &mut ModelConfig) -> Result<(), ConfigError> {
-    section.read(
-        "name",
-        &mut config.name,
-        "\"v1\", \"v2\", \"v1-context\", \"v2-context\", one of them with -int8 behind it, or the \
-         path of a weights file ending in .safetensors",
-        |value| {
-            text(value)
-                .filter(|name| {
-                    let base = name.strip_suffix(INT8_SUFFIX).unwrap_or(name);
-                    MODELS.contains(&base) || name.ends_with(".safetensors")
-                })
-                .map(str::to_owned)
+fn store(section: &mut Section<'_>) -> StoreConfig {
+    let path = section.path("path", "/var/lib/ecg-gateway/ecg.db", MAX_PATH_BYTES);
+    let synchronous = section.choice("synchronous", Synchronous::Full);
+    let commit_after = Duration::from_millis(section.integer("batch_ms", 1000, 10..=60_000));
+    let ecg_kept = section.boolean("keep_ecg", true);
+    let ecg_block_seconds = section.integer("ecg_block_seconds", 10, 1..=60);
+    let outage = Outage::Bridge {
+        longest: Duration::from_secs(section.integer("outage_minutes", 60, 1..=10_080) * 60),
+        most_bytes: section.integer("outage_mib", 32, 1..=1024) << 20,
+    };
+    let mut days = |key| {
+        let days = section.integer(key, 0, 0..=MAX_DAYS);
+        (days > 0).then(|| Duration::from_secs(days * DAY_S))
+    };
+    let (rows, ecg) = (days("keep_days"), days("keep_ecg_days"));
+    let most_mib = section.integer("max_mib", 0, 0..=MAX_MIB);
+    let min_free = MinFree {
+        percent: section.integer("min_free_percent", 10, 0..=50),
+        bytes: section.integer("min_free_mib", 1024, 0..=MAX_MIB) << 20,
+    };
+    StoreConfig {
+        path,
+        options: StoreOptions {
+            synchronous,
+            commit_after,
+            outage,
+            ecg_kept,
+            retention: Retention {
+                rows,
+                ecg,
+                most_bytes: (most_mib > 0).then_some(most_mib << 20),
+                min_free: (min_free.percent > 0 || min_free.bytes > 0).then_some(min_free),
+            },
+            checkup: Some(CHECKUP),
+            ..StoreOptions::default()
         },
-    )?;
-    section.choice("engine", &mut config.engine)?;
-    section.read(
-        "unclassifiable_below",
-        &mut config.unclassifiable_below,
-        "\"model\" or a number 0 to 1",
-        |value| match text(value) {
-            Some("model") => Some(ConfidenceLimit::OfModel),
-            Some(_) => None,
-            None => number(value)
-                .filter(|probability| (0.0..=1.0).contains(probability))
-                .map(ConfidenceLimit::Below),
-        },
-    )?;
-    section.boolean("novelty", &mut config.novelty)?;
-    section.finish()
+        ecg_block_seconds,
+    }
 }
 
-fn explain(mut section: Section<'_>, config: &mut ExplainConfig) -> Result<(), ConfigError> {
-    section.choice("beats", &mut config.beats)?;
-    section.choice("method", &mut config.method)?;
-    section.read(
-        "low_confidence_below",
-        &mut config.low_confidence_below,
-        "a number 0 to 1",
-        |value| number(value).filter(|probability| (0.0..=1.0).contains(probability)),
-    )?;
-    section.finish()
-}
-
-fn store(mut section: Section<'_>, config: &mut StoreConfig) -> Result<(), ConfigError> {
-    section.path("path", &mut config.path, MAX_PATH_BYTES)?;
-    section.choice("synchronous", &mut config.synchronous)?;
-    section.integer("batch_ms", &mut config.batch_ms, 10..=60_000)?;
-    section.boolean("keep_ecg", &mut config.keep_ecg)?;
-    section.integer("ecg_block_seconds", &mut config.ecg_block_seconds, 1..=60)?;
-    section.integer("outage_minutes", &mut config.outage_minutes, 1..=10_080)?;
-    section.integer("outage_mib", &mut config.outage_mib, 1..=1024)?;
-    section.integer("keep_days", &mut config.keep_days, 0..=36_500)?;
-    section.integer("keep_ecg_days", &mut config.keep_ecg_days, 0..=36_500)?;
-    section.integer("max_mib", &mut config.max_mib, 0..=16_777_216)?;
-    section.integer("min_free_percent", &mut config.min_free_percent, 0..=50)?;
-    section.integer("min_free_mib", &mut config.min_free_mib, 0..=16_777_216)?;
-    section.finish()
-}
-
-fn api(mut section: Section<'_>, config: &mut ApiConfig) -> Result<(), ConfigError> {
-    section.path(
+fn api(section: &mut Section<'_>) -> ApiOptions {
+    let path = section.path(
         "socket_path",
-        &mut config.socket_path,
+        "/run/ecg-gateway/api.sock",
         MAX_SOCKET_PATH_BYTES,
-    )?;
-    section.read(
-        "mode",
-        &mut config.mode,
-        "an octal string \"0600\" to \"0777\" that lets the owner read and write",
-        |value| text(value).and_then(socket_mode),
-    )?;
-    section.integer("max_connections", &mut config.max_connections, 1..=1024)?;
-    section.integer("answers_mib", &mut config.answers_mib, 4..=1024)?;
+    );
     let unmapped = OverflowIds::from_kernel();
-    let users = ("user", unmapped.uid);
-    let groups = ("group", unmapped.gid);
-    ids(&mut section, "read_uids", &mut config.read_uids, users)?;
-    ids(&mut section, "read_gids", &mut config.read_gids, groups)?;
-    ids(
-        &mut section,
-        "control_uids",
-        &mut config.control_uids,
-        users,
-    )?;
-    ids(
-        &mut section,
-        "control_gids",
-        &mut config.control_gids,
-        groups,
-    )?;
-    section.finish()
+    ApiOptions {
+        mode: section.read(
+            "mode",
+            0o660,
+            "an octal string \"0600\" to \"0777\" that lets the owner read and write",
+            |value| text(value).and_then(socket_mode),
+        ),
+        max_connections: section.integer("max_connections", 64, 1..=1024),
+        answer_bytes: section.integer("answers_mib", 32, 4..=1024) << 20,
+        access: Access {
+            read: Named {
+                uids: ids(section, "read_uids", ("user", unmapped.uid)),
+                gids: ids(section, "read_gids", ("group", unmapped.gid)),
+            },
+            control: Named {
+                uids: ids(section, "control_uids", ("user", unmapped.uid)),
+                gids: ids(section, "control_gids", ("group", unmapped.gid)),
+            },
+            unmapped,
+        },
+        ..ApiOptions::at(path)
+    }
 }
 
 /// User or group ids, none of them the one that stands for all of them that are not mapped.
-fn ids(
-    section: &mut Section<'_>,
-    key: &'static str,
-    target: &mut Vec<u32>,
-    (what, unmapped): (&str, u32),
-) -> Result<(), ConfigError> {
-    let line = section.line(key);
+fn ids(section: &mut Section<'_>, key: &'static str, (what, unmapped): (&str, u32)) -> Vec<u32> {
+    let line = section.line(key).unwrap_or(1);
     let expected = format!("an array of at most {MAX_IDS} integers 0 to {MAX_ID}");
-    section.read(key, target, &expected, |value| match value {
+    let ids: Vec<u32> = section.read(key, Vec::new(), &expected, |value| match value {
         DeValue::Array(values) if values.len() <= MAX_IDS => values
             .iter()
             .map(|value| integer(value.get_ref()).filter(|id| *id <= MAX_ID))
             .collect(),
         _ => None,
-    })?;
-    if target.contains(&unmapped) {
-        return Err(section.refuse(
-            key,
-            line.unwrap_or(1),
-            unmapped.to_string(),
-            format!(
-                "ids of single {what}s: {unmapped} is the kernel's overflow id, which stands for \
-                 every {what} that is not mapped where the gateway runs, so it would let anybody in"
-            ),
-        ));
+    });
+    if ids.contains(&unmapped) {
+        let expected = format!(
+            "ids of single {what}s: {unmapped} is the kernel's overflow id, which stands for every \
+             {what} that is not mapped where the gateway runs, so it would let anybody in"
+        );
+        section.refuse(key, line, unmapped.to_string(), &expected);
     }
-    Ok(())
+    ids
 }
 
 /// Three octal digits, or four of which the first is 0.
-fn socket_mode(text: &str) -> Option<SocketMode> {
+fn socket_mode(text: &str) -> Option<u32> {
     let digits = match text.len() {
         4 => text.strip_prefix('0')?,
         3 => text,
@@ -317,10 +371,5 @@ fn socket_mode(text: &str) -> Option<SocketMode> {
         return None;
     }
     let mode = u32::from_str_radix(digits, 8).ok()?;
-    (mode & 0o600 == 0o600).then_some(SocketMode(mode))
-}
-
-fn log(mut section: Section<'_>, config: &mut LogConfig) -> Result<(), ConfigError> {
-    section.choice("level", &mut config.level)?;
-    section.finish()
+    (mode & 0o600 == 0o600).then_some(mode)
 }

@@ -5,10 +5,10 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
+use clap::ValueEnum;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::choices::Choice;
 use super::error::ConfigError;
 
 /// The name of a configuration, and where the lines of its text end.
@@ -28,11 +28,7 @@ impl Source<'_> {
 
 /// The offsets of a text's line feeds.
 pub(super) fn line_ends(text: &str) -> Vec<usize> {
-    let bytes = text.bytes().enumerate();
-    bytes
-        .filter(|(_, byte)| *byte == b'\n')
-        .map(|(at, _)| at)
-        .collect()
+    text.match_indices('\n').map(|(at, _)| at).collect()
 }
 
 struct Entry<'a> {
@@ -42,17 +38,19 @@ struct Entry<'a> {
     value: DeValue<'a>,
 }
 
-/// A table whose keys are read one by one; what is left at the end is refused.
+/// A table whose keys are read one by one. A key that is missing, or that holds what is not allowed,
+/// gives its default; the first problem and what is left at the end come out of [`Section::finish`].
 pub(super) struct Section<'a> {
     source: Source<'a>,
     /// Name of the section with a trailing dot, empty at the top.
     prefix: String,
     entries: Vec<Entry<'a>>,
     known: Vec<&'static str>,
+    problem: Option<ConfigError>,
 }
 
 impl<'a> Section<'a> {
-    pub(super) fn new(source: Source<'a>, prefix: &str, table: DeTable<'a>) -> Self {
+    pub(super) fn new(source: Source<'a>, prefix: String, table: DeTable<'a>) -> Self {
         let entry = |(key, value): (Spanned<_>, Spanned<DeValue<'a>>)| Entry {
             key_line: source.line(key.span().start),
             value_line: source.line(value.span().start),
@@ -61,9 +59,10 @@ impl<'a> Section<'a> {
         };
         Self {
             source,
-            prefix: prefix.to_owned(),
+            prefix,
             entries: table.into_iter().map(entry).collect(),
             known: Vec::new(),
+            problem: None,
         }
     }
 
@@ -89,32 +88,26 @@ impl<'a> Section<'a> {
         Some(entry.value_line)
     }
 
-    /// The error for a value that makes no sense.
-    pub(super) fn refuse(
-        &self,
-        key: &str,
-        line: usize,
-        found: String,
-        expected: String,
-    ) -> ConfigError {
-        ConfigError::Value {
+    /// Notes the problem of a value that makes no sense, unless there was one before.
+    pub(super) fn refuse(&mut self, key: &str, line: usize, found: String, expected: &str) {
+        self.problem.get_or_insert_with(|| ConfigError::Value {
             file: self.source.name.to_owned(),
             line,
             key: format!("{}{key}", self.prefix),
             found,
-            expected,
-        }
+            expected: expected.to_owned(),
+        });
     }
 
-    fn take(&mut self, key: &'static str) -> Option<Entry<'a>> {
+    fn remove(&mut self, key: &'static str) -> Option<Entry<'a>> {
         self.known.push(key);
         let index = self.entries.iter().position(|entry| entry.key == key)?;
         Some(self.entries.swap_remove(index))
     }
 
-    /// The table `key` inside this one; empty where it is missing.
-    pub(super) fn section(&mut self, key: &'static str) -> Result<Self, ConfigError> {
-        let table = match self.take(key) {
+    /// What `read` makes of the table `key` inside this one; of an empty one where it is missing.
+    pub(super) fn section<T>(&mut self, key: &'static str, read: impl FnOnce(&mut Self) -> T) -> T {
+        let table = match self.remove(key) {
             None => DeTable::new(),
             Some(Entry {
                 value: DeValue::Table(table),
@@ -122,113 +115,124 @@ impl<'a> Section<'a> {
             }) => table,
             Some(entry) => {
                 let expected = format!("a table [{key}]");
-                return Err(self.refuse(key, entry.key_line, found(&entry.value), expected));
+                self.refuse(key, entry.key_line, found(&entry.value), &expected);
+                DeTable::new()
             }
         };
-        Ok(Self::new(self.source, &format!("{key}."), table))
+        let mut section = Self::new(self.source, format!("{key}."), table);
+        let value = read(&mut section);
+        self.problem = self.problem.take().or(section.finish().err());
+        value
     }
 
-    /// Reads `key` into `target` if it is there; `parse` says `None` to what is not `expected`.
+    /// The value of `key`; `parse` says `None` to what is not `expected`.
     pub(super) fn read<T>(
         &mut self,
         key: &'static str,
-        target: &mut T,
+        default: T,
         expected: &str,
         parse: impl FnOnce(&DeValue<'_>) -> Option<T>,
-    ) -> Result<(), ConfigError> {
-        let Some(entry) = self.take(key) else {
-            return Ok(());
+    ) -> T {
+        let Some(entry) = self.remove(key) else {
+            return default;
         };
-        match parse(&entry.value) {
-            Some(value) => {
-                *target = value;
-                Ok(())
-            }
-            None => Err(self.refuse(
-                key,
-                entry.value_line,
-                found(&entry.value),
-                expected.to_owned(),
-            )),
-        }
+        parse(&entry.value).unwrap_or_else(|| {
+            self.refuse(key, entry.value_line, found(&entry.value), expected);
+            default
+        })
     }
 
     pub(super) fn integer<T: Copy + PartialOrd + Display + TryFrom<i128>>(
         &mut self,
         key: &'static str,
-        target: &mut T,
+        default: T,
         range: RangeInclusive<T>,
-    ) -> Result<(), ConfigError> {
+    ) -> T {
         let expected = format!("an integer {} to {}", range.start(), range.end());
-        self.read(key, target, &expected, |value| {
+        self.read(key, default, &expected, |value| {
             integer(value).filter(|number| range.contains(number))
         })
     }
 
-    pub(super) fn integer_of<T: Copy + PartialEq + Display + TryFrom<i128>>(
+    /// One of `allowed`, which `parse` and `plain` make comparable: [`integer`] or [`number`], and the
+    /// number that stands for it in the file.
+    pub(super) fn one_of<T: Copy, N: Display + PartialEq>(
         &mut self,
         key: &'static str,
-        target: &mut T,
+        default: T,
         allowed: &[T],
-    ) -> Result<(), ConfigError> {
-        self.read(key, target, &one_of(allowed), |value| {
-            integer(value).filter(|number| allowed.contains(number))
+        parse: fn(&DeValue<'_>) -> Option<N>,
+        plain: impl Fn(T) -> N,
+    ) -> T {
+        let expected = one_of(allowed.iter().map(|&it| plain(it).to_string()));
+        self.read(key, default, &expected, |value| {
+            let number = parse(value)?;
+            allowed.iter().copied().find(|&it| plain(it) == number)
         })
     }
 
-    pub(super) fn number_of(
-        &mut self,
-        key: &'static str,
-        target: &mut f64,
-        allowed: &[f64],
-    ) -> Result<(), ConfigError> {
-        self.read(key, target, &one_of(allowed), |value| {
-            let number = number(value)?;
-            let equal = |allowed: &f64| allowed.total_cmp(&number).is_eq();
-            allowed.iter().copied().find(equal)
-        })
-    }
-
-    pub(super) fn boolean(
-        &mut self,
-        key: &'static str,
-        target: &mut bool,
-    ) -> Result<(), ConfigError> {
-        self.read(key, target, "true or false", |value| match value {
+    pub(super) fn boolean(&mut self, key: &'static str, default: bool) -> bool {
+        self.read(key, default, "true or false", |value| match value {
             DeValue::Boolean(value) => Some(*value),
             _ => None,
         })
     }
 
-    pub(super) fn choice<T: Choice>(
+    /// A number 0 to 1.
+    pub(super) fn probability(&mut self, key: &'static str, default: f64) -> f64 {
+        self.read(key, default, "a number 0 to 1", probability)
+    }
+
+    /// One of `choices`, by name.
+    pub(super) fn named<T: Copy>(
         &mut self,
         key: &'static str,
-        target: &mut T,
-    ) -> Result<(), ConfigError> {
-        let names: Vec<String> = T::ALL.iter().map(|c| format!("{:?}", c.name())).collect();
-        self.read(key, target, &one_of(&names), |value| {
-            let name = text(value)?;
-            T::ALL.iter().copied().find(|choice| choice.name() == name)
+        default: T,
+        choices: &[(String, T)],
+    ) -> T {
+        let expected = one_of(choices.iter().map(|(name, _)| format!("{name:?}")));
+        self.read(key, default, &expected, |value| {
+            let text = text(value)?;
+            let chosen = choices.iter().find(|(name, _)| name == text);
+            chosen.map(|(_, choice)| *choice)
         })
     }
 
-    /// A path of 1 to `max_bytes` bytes without a NUL.
-    pub(super) fn path(
+    /// A value as the command line spells it.
+    pub(super) fn choice<T: ValueEnum + Copy + 'static>(
         &mut self,
         key: &'static str,
-        target: &mut PathBuf,
-        max_bytes: usize,
-    ) -> Result<(), ConfigError> {
+        default: T,
+    ) -> T {
+        self.named(key, default, &spelt().collect::<Vec<_>>())
+    }
+
+    /// As [`Section::choice`], or `none`, which is the default.
+    pub(super) fn choice_or<T: ValueEnum + Copy + 'static>(
+        &mut self,
+        key: &'static str,
+        none: &str,
+    ) -> Option<T> {
+        let some = spelt().map(|(name, choice)| (name, Some(choice)));
+        let choices: Vec<_> = [(none.to_owned(), None)].into_iter().chain(some).collect();
+        self.named(key, None, &choices)
+    }
+
+    /// A path of 1 to `max_bytes` bytes without a NUL.
+    pub(super) fn path(&mut self, key: &'static str, default: &str, max_bytes: usize) -> PathBuf {
         let expected = format!("a path of 1 to {max_bytes} bytes");
-        self.read(key, target, &expected, |value| {
+        self.read(key, default.into(), &expected, |value| {
             text(value)
                 .filter(|path| (1..=max_bytes).contains(&path.len()) && !path.contains('\0'))
                 .map(PathBuf::from)
         })
     }
 
-    /// Refuses what nobody read.
+    /// Refuses what made no sense, and what nobody read.
     pub(super) fn finish(self) -> Result<(), ConfigError> {
+        if let Some(problem) = self.problem {
+            return Err(problem);
+        }
         match self.entries.iter().min_by_key(|entry| entry.key_line) {
             None => Ok(()),
             Some(entry) => Err(ConfigError::UnknownKey {
@@ -260,6 +264,10 @@ pub(super) fn number(value: &DeValue<'_>) -> Option<f64> {
     .ok()
 }
 
+pub(super) fn probability(value: &DeValue<'_>) -> Option<f64> {
+    number(value).filter(|probability| (0.0..=1.0).contains(probability))
+}
+
 pub(super) fn text<'v>(value: &'v DeValue<'_>) -> Option<&'v str> {
     match value {
         DeValue::String(text) => Some(text),
@@ -267,12 +275,28 @@ pub(super) fn text<'v>(value: &'v DeValue<'_>) -> Option<&'v str> {
     }
 }
 
-fn one_of<T: Display>(allowed: &[T]) -> String {
-    let names: Vec<String> = allowed.iter().map(ToString::to_string).collect();
-    match names.as_slice() {
-        [only] => only.clone(),
-        names => format!("one of {}", names.join(", ")),
+/// `word` gives `None`, anything that `parse` takes `Some`.
+pub(super) fn word_or<T>(
+    value: &DeValue<'_>,
+    word: &str,
+    parse: impl FnOnce(&DeValue<'_>) -> Option<T>,
+) -> Option<Option<T>> {
+    if text(value) == Some(word) {
+        return Some(None);
     }
+    parse(value).map(Some)
+}
+
+/// All values of a type with their names on the command line.
+fn spelt<T: ValueEnum + Copy + 'static>() -> impl Iterator<Item = (String, T)> {
+    T::value_variants().iter().filter_map(|&choice| {
+        let name = choice.to_possible_value()?.get_name().to_owned();
+        Some((name, choice))
+    })
+}
+
+fn one_of(allowed: impl Iterator<Item = String>) -> String {
+    format!("one of {}", allowed.collect::<Vec<_>>().join(", "))
 }
 
 /// The value as an error quotes it.

@@ -1,13 +1,34 @@
 use std::collections::BTreeSet;
 
+use std::time::Duration;
+
+use ads1292::{
+    ChannelSettings, ChipConfig, ChipModel, DataRate, Gain, InputMux, LeadOffCurrent, LeadOffMode,
+    LeadOffSense, LeadOffThreshold, Loff, Reference, RightLegDrive,
+};
+use arrhythmianet::Rejection;
+use arrhythmianet::choose::EngineChoice;
+use arrhythmianet::explain::{ExplainPolicy, ExplainWhich, Method};
+use clap::ValueEnum;
+use ecg_signal::{ChannelChoice, Mains};
 use proptest::prelude::*;
+use tracing::Level;
 
 use super::*;
+use crate::acquisition::{GpioAbi, LiveOptions, Realtime};
+use crate::api::{Access, ApiOptions, Named};
+use crate::mapped::OverflowIds;
+use crate::store::{MinFree, Outage, Retention, StoreOptions, Synchronous};
 
 const EXAMPLE: &str = include_str!("../../ecg-gateway.example.toml");
 
 fn error(text: &str) -> String {
     Config::from_str("c.toml", text).map_or_else(|error| error.to_string(), |_| "accepted".into())
+}
+
+/// All values: where the store asks for room compares by identity.
+fn shown(config: &Config) -> String {
+    format!("{config:#?}")
 }
 
 fn keys(text: &str) -> BTreeSet<String> {
@@ -26,14 +47,19 @@ fn keys(text: &str) -> BTreeSet<String> {
 #[test]
 fn the_example_is_the_default_and_lists_every_key() {
     let example = Config::from_str("example", EXAMPLE).unwrap();
-    assert_eq!(example, Config::default());
-    let serialised = toml::to_string(&Config::default()).unwrap();
-    assert_eq!(keys(EXAMPLE), keys(&serialised));
-    assert_eq!(
-        Config::from_str("serialised", &serialised).unwrap(),
-        example
-    );
-    assert_eq!(Config::from_str("empty", "").unwrap(), example);
+    assert_eq!(shown(&example), shown(&Config::default()));
+    let empty = Config::from_str("empty", "").unwrap();
+    assert_eq!(shown(&empty), shown(&example));
+    // What may stand in a section is told where something else does.
+    let sections = EXAMPLE.lines().filter(|line| line.starts_with('['));
+    let known = sections.flat_map(|section| {
+        let unknown = error(&format!("{section}\nother = 1"));
+        let (_, known) = unknown.split_once("unknown key, expected one of ").unwrap();
+        let section = section.trim_matches(['[', ']']);
+        let names = known.split(", ").map(|key| format!("{section}.{key}"));
+        names.collect::<Vec<_>>()
+    });
+    assert_eq!(keys(EXAMPLE), known.collect());
 }
 
 /// Replaces every value of the example by one that no key takes: the error must name the line and
@@ -266,7 +292,7 @@ fn a_file_as_large_as_allowed_is_refused_at_once() {
     let expected = "c.toml:2: device.k0: unknown key, expected one of spi_path";
     assert!(found.starts_with(expected), "{}", &found[..100]);
     let took = began.elapsed();
-    assert!(took < std::time::Duration::from_secs(10), "{took:?}");
+    assert!(took < Duration::from_secs(10), "{took:?}");
 }
 
 #[test]
@@ -352,83 +378,170 @@ fn every_value_that_differs_from_its_default_is_read() {
         "#,
     )
     .unwrap();
+    let mut chip = ChipConfig {
+        rate: DataRate::Sps8000,
+        reference: Reference::Internal4V033,
+        lead_off_comparators: false,
+        lead_off: Loff {
+            threshold: LeadOffThreshold::Percent70,
+            current: LeadOffCurrent::Ua22,
+            mode: LeadOffMode::Ac,
+        },
+        lead_off_sense: LeadOffSense::default(),
+        right_leg: RightLegDrive::default(),
+        ..ChipConfig::default()
+    };
+    for (channel, gain) in chip.channels.iter_mut().zip([Gain::X12, Gain::X1]) {
+        let input = InputMux::NormalElectrode;
+        *channel = ChannelSettings::On { gain, input };
+    }
+    let days = |days: u64| Some(Duration::from_secs(days * 86_400));
     let expected = Config {
         device: DeviceConfig {
-            spi_path: "/dev/spidev1.1".into(),
-            spi_speed_hz: 2_000_000,
-            gpio_chip: "/dev/gpiochip4".into(),
-            drdy_line: 5,
-            start_line: GpioLine(None),
-            reset_line: GpioLine(Some(6)),
-            gpio_abi: GpioAbi::V1,
-            chip: ChipExpected::Ads1292r,
+            wiring: LiveOptions {
+                spi_device: "/dev/spidev1.1".into(),
+                spi_hz: 2_000_000,
+                gpio_chip: "/dev/gpiochip4".into(),
+                drdy_line: 5,
+                start_line: None,
+                reset_line: Some(6),
+                gpio_abi: Some(GpioAbi::V1),
+            },
+            chip: Some(ChipModel::Ads1292R),
         },
-        realtime: RealtimeConfig {
+        realtime: Realtime {
             priority: 0,
             lock_memory: false,
         },
         acquisition: AcquisitionConfig {
-            sample_rate_hz: 8000,
-            gain_ch1: 12,
-            gain_ch2: 1,
-            reference_volts: 4.033,
+            chip,
             channel_names: ["MLII".to_owned(), "V1".to_owned()],
-            right_leg_drive: false,
-            lead_off_detection: false,
-            lead_off_mode: LeadOffMode::Ac,
-            lead_off_current_na: 22_000,
-            lead_off_threshold_percent: 70.0,
-            register_check_seconds: 5,
+            register_check: Some(Duration::from_secs(5)),
         },
         signal: SignalConfig {
-            mains_hz: 0,
-            channel: ChannelChoice::Fixed(2),
+            mains: Mains::None,
+            channel: ChannelChoice::Fixed(1),
         },
         model: ModelConfig {
             name: "mine.safetensors".to_owned(),
             engine: EngineChoice::Cpu,
-            unclassifiable_below: ConfidenceLimit::Below(0.85),
-            novelty: false,
+            rejection: Rejection {
+                confidence: Some(0.85),
+                novelty: false,
+            },
         },
-        explain: ExplainConfig {
-            beats: ExplainBeats::LowConfidence,
-            method: ExplainMethod::Shap,
-            low_confidence_below: 0.5,
+        explain: ExplainPolicy {
+            which: ExplainWhich::LowConfidence,
+            method: Method::Shap,
+            low_confidence: 0.5,
         },
         store: StoreConfig {
             path: "ecg.db".into(),
-            synchronous: Synchronous::Full,
-            batch_ms: 10,
-            keep_ecg: false,
+            options: StoreOptions {
+                synchronous: Synchronous::Full,
+                commit_after: Duration::from_millis(10),
+                outage: Outage::Bridge {
+                    longest: Duration::from_secs(300),
+                    most_bytes: 64 << 20,
+                },
+                ecg_kept: false,
+                retention: Retention {
+                    rows: days(365),
+                    ecg: days(30),
+                    most_bytes: Some(4096 << 20),
+                    min_free: Some(MinFree {
+                        percent: 5,
+                        bytes: 0,
+                    }),
+                },
+                ..Config::default().store.options
+            },
             ecg_block_seconds: 60,
-            outage_minutes: 5,
-            outage_mib: 64,
-            keep_days: 365,
-            keep_ecg_days: 30,
-            max_mib: 4_096,
-            min_free_percent: 5,
-            min_free_mib: 0,
         },
-        api: ApiConfig {
-            socket_path: "api.sock".into(),
-            mode: SocketMode(0o600),
+        api: ApiOptions {
+            mode: 0o600,
             max_connections: 1,
-            answers_mib: 4,
-            read_uids: vec![1_000, 1_001],
-            read_gids: vec![100],
-            control_uids: vec![u32::MAX - 1],
-            control_gids: vec![0],
+            answer_bytes: 4 << 20,
+            access: Access {
+                read: Named {
+                    uids: vec![1_000, 1_001],
+                    gids: vec![100],
+                },
+                control: Named {
+                    uids: vec![u32::MAX - 1],
+                    gids: vec![0],
+                },
+                unmapped: OverflowIds::from_kernel(),
+            },
+            ..ApiOptions::at("api.sock")
         },
-        log: LogConfig {
-            level: LogLevel::Trace,
-        },
+        log_level: Level::TRACE,
     };
-    assert_eq!(config, expected);
-    let serialised = toml::to_string(&expected).unwrap();
+    assert_eq!(shown(&config), shown(&expected));
+    assert_eq!(config.session().ecg_block_seconds, None);
+}
+
+#[test]
+fn zero_stands_for_none() {
+    let text = "[acquisition]\nregister_check_seconds = 0\n[store]\nkeep_days = 0\nmax_mib = 0\n\
+                min_free_percent = 0\nmin_free_mib = 0";
+    let config = Config::from_str("c", text).unwrap();
+    assert_eq!(config.acquisition.register_check, None);
+    assert_eq!(config.store.options.retention, Retention::default());
+}
+
+#[test]
+fn every_acquisition_key_reaches_the_chip() {
+    let mut seen = vec![Config::default().acquisition.chip];
+    for line in [
+        "sample_rate_hz = 1000",
+        "gain_ch1 = 12",
+        "gain_ch2 = 12",
+        "reference_volts = 4.033",
+        "right_leg_drive = false",
+        "lead_off_detection = false",
+        "lead_off_mode = \"ac\"",
+        "lead_off_current_na = 22000",
+        "lead_off_threshold_percent = 70",
+    ] {
+        let config = Config::from_str("c", &format!("[acquisition]\n{line}")).unwrap();
+        let chip = config.acquisition.chip;
+        assert!(!seen.contains(&chip), "{line} does not reach the chip");
+        seen.push(chip);
+    }
+}
+
+/// Each key that can be one of a few takes each of them, spelt as in the library and on the command line.
+#[test]
+fn every_choice_is_spelt_as_its_type_spells_it() {
+    let engines = EngineChoice::value_variants();
+    for engine in engines {
+        let text = format!("[model]\nengine = \"{}\"", engine.name());
+        assert_eq!(Config::from_str("c", &text).unwrap().model.engine, *engine);
+    }
+    for method in Method::ALL {
+        let text = format!("[explain]\nmethod = \"{}\"", method.name());
+        let config = Config::from_str("c", &text).unwrap();
+        assert_eq!(config.explain.method, method);
+    }
+    for mains in [Mains::Hz50, Mains::Hz60, Mains::None] {
+        let text = format!("[signal]\nmains_hz = {}", mains.hz());
+        assert_eq!(Config::from_str("c", &text).unwrap().signal.mains, mains);
+    }
+    for (text, synchronous) in [("normal", Synchronous::Normal), ("full", Synchronous::Full)] {
+        let text = format!("[store]\nsynchronous = \"{text}\"");
+        let config = Config::from_str("c", &text).unwrap();
+        assert_eq!(config.store.options.synchronous, synchronous);
+    }
     assert_eq!(
-        Config::from_str("serialised", &serialised).unwrap(),
-        expected
+        error("[store]\nsynchronous = \"off\""),
+        "c.toml:2: store.synchronous: found \"off\", expected one of \"normal\", \"full\""
     );
+}
+
+#[test]
+fn the_default_configuration_is_the_chips_default_set_up() {
+    assert_eq!(Config::default().acquisition.chip, ChipConfig::default());
 }
 
 #[test]

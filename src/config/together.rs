@@ -3,35 +3,28 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::choices::EngineChoice;
+use arrhythmianet::choose::EngineChoice;
+
 use super::error::ConfigError;
-use super::settings::{Config, FRAME_BITS, INT8_SUFFIX};
+use super::settings::Config;
+
+/// Behind the name of a built-in model: its int8 variant.
+pub(super) const INT8_SUFFIX: &str = "-int8";
+/// Bits of a frame, all of which must be read in 4/5 of a sample's time.
+const FRAME_BITS: u32 = 72;
 
 /// Where the keys of a file stand: line by full name, such as `device.drdy_line`. Keys that keep their
 /// defaults are not there.
 pub(super) struct Lines<'a> {
     pub(super) file: &'a str,
-    pub(super) of: HashMap<String, usize>,
-}
-
-/// A value that does not go with that of another key.
-struct Contradiction {
-    key: &'static str,
-    /// The other key: the error names its line where `key` keeps its default.
-    other: &'static str,
-    found: String,
-    expected: String,
+    pub(super) by_key: HashMap<String, usize>,
 }
 
 impl Lines<'_> {
-    fn refuse(&self, contradiction: Contradiction) -> ConfigError {
-        let Contradiction {
-            key,
-            other,
-            found,
-            expected,
-        } = contradiction;
-        let line = self.of.get(key).or_else(|| self.of.get(other));
+    /// A value that does not go with that of another key; the error names the line of `other` where
+    /// `key` keeps its default.
+    fn refuse(&self, (key, other): (&str, &str), found: String, expected: String) -> ConfigError {
+        let line = self.by_key.get(key).or_else(|| self.by_key.get(other));
         ConfigError::Value {
             file: self.file.to_owned(),
             line: line.copied().unwrap_or(1),
@@ -43,7 +36,7 @@ impl Lines<'_> {
 
     /// ` (its default)` behind a value that the file does not set.
     fn origin(&self, key: &str) -> &'static str {
-        if self.of.contains_key(key) {
+        if self.by_key.contains_key(key) {
             ""
         } else {
             " (its default)"
@@ -56,72 +49,73 @@ impl Lines<'_> {
 /// # Errors
 /// [`ConfigError::Value`].
 pub(super) fn check(config: &Config, lines: &Lines<'_>) -> Result<(), ConfigError> {
-    let contradiction = clock(config)
+    let contradiction = clock(config, lines)
         .or_else(|| pins(config, lines))
         .or_else(|| nodes(config, lines))
         .or_else(|| paths(config, lines))
-        .or_else(|| engine(config));
-    contradiction.map_or(Ok(()), |found| Err(lines.refuse(found)))
+        .or_else(|| engine(config, lines));
+    contradiction.map_or(Ok(()), Err)
 }
 
 /// A frame must be read within a sample's time.
-fn clock(config: &Config) -> Option<Contradiction> {
-    let rate_hz = config.acquisition.sample_rate_hz;
+fn clock(config: &Config, lines: &Lines<'_>) -> Option<ConfigError> {
+    let rate_hz = config.acquisition.chip.rate.hz();
+    let spi_hz = config.device.wiring.spi_hz;
     let needed_hz = rate_hz * FRAME_BITS * 5 / 4;
-    (config.device.spi_speed_hz < needed_hz).then(|| Contradiction {
-        key: "device.spi_speed_hz",
-        other: "acquisition.sample_rate_hz",
-        found: config.device.spi_speed_hz.to_string(),
-        expected: format!(
+    (spi_hz < needed_hz).then(|| {
+        lines.refuse(("device.spi_speed_hz", "acquisition.sample_rate_hz"),
+        spi_hz.to_string(),
+        format!(
             "at least {needed_hz} for acquisition.sample_rate_hz = {rate_hz} ({FRAME_BITS} bits in \
              4/5 of a sample's time)"
         ),
+    )
     })
 }
 
 /// Each pin of the chip has a line of its own: START or RESET on the line of DRDY would drive against
 /// the chip's output.
-fn pins(config: &Config, lines: &Lines<'_>) -> Option<Contradiction> {
-    let device = &config.device;
+fn pins(config: &Config, lines: &Lines<'_>) -> Option<ConfigError> {
+    let wiring = &config.device.wiring;
     let pins = [
-        ("device.drdy_line", Some(device.drdy_line)),
-        ("device.start_line", device.start_line.0),
-        ("device.reset_line", device.reset_line.0),
+        ("device.drdy_line", Some(wiring.drdy_line)),
+        ("device.start_line", wiring.start_line),
+        ("device.reset_line", wiring.reset_line),
     ];
     for (place, (other, line)) in pins.iter().enumerate() {
         let same = |(_, found): &&(&str, Option<u32>)| found.is_some() && found == line;
         if let Some((key, _)) = pins.iter().skip(place + 1).find(same) {
             let line = line.unwrap_or_default();
-            return Some(Contradiction {
-                key,
-                other,
-                found: format!("{line}{}", lines.origin(key)),
-                expected: format!(
+            return Some(lines.refuse(
+                (key, other),
+                format!("{line}{}", lines.origin(key)),
+                format!(
                     "another line than {other} = {line}{}: each pin has its own",
                     lines.origin(other)
                 ),
-            });
+            ));
         }
     }
     None
 }
 
 /// The two device nodes are two.
-fn nodes(config: &Config, lines: &Lines<'_>) -> Option<Contradiction> {
+fn nodes(config: &Config, lines: &Lines<'_>) -> Option<ConfigError> {
     let (key, other) = ("device.gpio_chip", "device.spi_path");
-    let device = &config.device;
-    (device.gpio_chip == device.spi_path).then(|| Contradiction {
-        key,
-        other,
-        found: format!("{:?}{}", device.gpio_chip, lines.origin(key)),
-        expected: format!("another node than {other}{}", lines.origin(other)),
+    let wiring = &config.device.wiring;
+    (wiring.gpio_chip == wiring.spi_device).then(|| {
+        lines.refuse(
+            (key, other),
+            format!("{:?}{}", wiring.gpio_chip, lines.origin(key)),
+            format!("another node than {other}{}", lines.origin(other)),
+        )
     })
 }
 
 /// The socket is none of the database's files.
-fn paths(config: &Config, lines: &Lines<'_>) -> Option<Contradiction> {
+fn paths(config: &Config, lines: &Lines<'_>) -> Option<ConfigError> {
     let (key, other) = ("api.socket_path", "store.path");
-    let [socket, database] = [&config.api.socket_path, &config.store.path];
+    let [socket, database] = [&config.api.path, &config.store.path];
     let files = [
         "", "-wal", "-shm", "-journal", ".lock", ".ids", ".ids.new", ".new",
     ];
@@ -130,11 +124,10 @@ fn paths(config: &Config, lines: &Lines<'_>) -> Option<Contradiction> {
         file.push(ending);
         Path::new(&file) == socket
     })?;
-    Some(Contradiction {
-        key,
-        other,
-        found: format!("{socket:?}{}", lines.origin(key)),
-        expected: format!(
+    Some(lines.refuse(
+        (key, other),
+        format!("{socket:?}{}", lines.origin(key)),
+        format!(
             "another file than the database's ({other} = {database:?}{}{})",
             lines.origin(other),
             if taken.is_empty() {
@@ -143,21 +136,22 @@ fn paths(config: &Config, lines: &Lines<'_>) -> Option<Contradiction> {
                 format!(", and {taken} behind it")
             }
         ),
-    })
+    ))
 }
 
 /// int8 variants run on the CPU only.
-fn engine(config: &Config) -> Option<Contradiction> {
+fn engine(config: &Config, lines: &Lines<'_>) -> Option<ConfigError> {
     let (key, other) = ("model.engine", "model.name");
     let model = &config.model;
     let impossible = model.engine == EngineChoice::Gpu && model.name.ends_with(INT8_SUFFIX);
-    impossible.then(|| Contradiction {
-        key,
-        other,
-        found: format!("{:?}", model.engine.to_string()),
-        expected: format!(
-            "\"auto\" or \"cpu\" for {other} = {:?}: int8 variants run on the CPU only",
-            model.name
-        ),
+    impossible.then(|| {
+        lines.refuse(
+            (key, other),
+            format!("{:?}", model.engine.name()),
+            format!(
+                "\"auto\" or \"cpu\" for {other} = {:?}: int8 variants run on the CPU only",
+                model.name
+            ),
+        )
     })
 }

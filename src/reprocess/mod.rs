@@ -11,7 +11,7 @@ mod tests;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use ads1292::CODE_MAX;
+use ads1292::full_scale_uv;
 use arrhythmianet::explain::{ExplainError, Explainer, Method, WaveShares};
 use arrhythmianet::{BeatClass, Model, ModelError};
 use ecg_chain::{
@@ -152,7 +152,7 @@ impl BeatExplainer {
         };
         let recorded = RecordedBeat {
             config: ChainConfig {
-                full_scale_uv: info.uv_per_code.map(full_scale_uv),
+                full_scale_uv: info.uv_per_code.map(|scale| Some(full_scale_uv(scale))),
                 ..ChainConfig::new(SampleRate::from_hz(info.sample_rate_hz)?)
             },
             uv_per_code: info.uv_per_code,
@@ -244,13 +244,6 @@ fn beats_before(reader: &StoreReader, beat: &StoredBeat) -> Result<Vec<LabelledB
     })?;
     let before = rows.into_iter().filter(|row| row.id < beat.id);
     Ok(before.map(|row| row.beat).collect())
-}
-
-/// The converter's limit on both sides of zero.
-fn full_scale_uv(uv_per_code: f64) -> Option<f32> {
-    #[expect(clippy::cast_possible_truncation, reason = "a few volts at most")]
-    let limit_uv = (f64::from(CODE_MAX) * uv_per_code) as f32;
-    Some(limit_uv)
 }
 
 /// Samples of the beat's window that are not stored, and how many it has; `None` where all are there

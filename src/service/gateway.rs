@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use ecg_chain::{ClockRelation, Pipeline, PipelineEvent, SessionInfo};
+use ecg_chain::{ClockRelation, ClockWatch, PipelineEvent};
 
 use super::clock::ClockSource;
-use super::session::{Session, SessionOutcome};
+use super::opening::PreparedSession;
+use super::session::{Progress, Session, SessionOutcome};
 use crate::acquisition::FrameSource;
 use crate::api::{
     ApiDeps, ApiOptions, ApiServer, ServiceState, SharedLiveStatus, SocketError, StreamHub,
@@ -125,27 +126,32 @@ impl Gateway {
         threads
     }
 
-    /// Runs `source` through `pipeline` into the store until it ends, fails or `stop` is set.
-    /// `observe` sees every event on its way; `end_reason` names the end of a source that ended by
-    /// itself, e.g. `completed` or `truncated`.
+    /// Runs `source` through the session's pipeline into the store until it ends, fails or `stop` is
+    /// set. `observe` sees every event on its way.
     pub fn run_session(
         &self,
         source: &mut impl FrameSource,
-        pipeline: &mut Pipeline,
-        info: &SessionInfo,
+        session: PreparedSession<'_>,
         stop: &AtomicBool,
-        end_reason: &dyn Fn() -> &'static str,
-        observe: &mut impl FnMut(&PipelineEvent),
+        observe: impl FnMut(&PipelineEvent),
     ) -> SessionOutcome {
+        let PreparedSession {
+            info,
+            mut pipeline,
+            end_reason,
+        } = session;
         Session {
             writer: &self.writer,
             live: &self.live,
             stop,
-            info,
+            info: &info,
             end_reason,
             clock: self.clock.as_ref(),
+            watch: ClockWatch::new(info.start),
+            observe,
+            progress: Progress::default(),
         }
-        .run(source, pipeline, observe)
+        .run(source, &mut pipeline)
     }
 
     /// Shows the socket's clients what the service as a whole is doing.

@@ -1,9 +1,11 @@
 //! What a session is made of beside its source and its engine.
 
-use ads1292::CODE_MAX;
+use std::sync::Arc;
+
+use ads1292::full_scale_uv;
 use arrhythmianet::choose::SessionEngine;
 use arrhythmianet::{Classifier, Rejection};
-use ecg_chain::{Details, LabelError, Pipeline, PipelineConfig, SessionInfo};
+use ecg_chain::{Details, Injection, LabelError, Pipeline, PipelineConfig, SessionInfo};
 use ecg_signal::{ChainConfig, ChannelChoice, Mains, SampleRate, SignalError};
 
 use crate::acquisition::SourceInfo;
@@ -21,6 +23,27 @@ pub struct SessionOptions {
     pub rejection: Rejection,
     /// What is told of the beats beyond their labels.
     pub details: Details,
+}
+
+/// A session that is ready to run.
+pub struct PreparedSession<'a> {
+    /// What the store keeps about it.
+    pub info: SessionInfo,
+    /// Labels the beats.
+    pub pipeline: Pipeline,
+    /// How a source ended that ended by itself, e.g. `completed` or `truncated`.
+    pub end_reason: &'a dyn Fn() -> &'static str,
+}
+
+impl PreparedSession<'_> {
+    /// The same session that loses its accelerator as `injection` says, if there is one.
+    #[must_use]
+    pub fn injecting(mut self, injection: Option<Arc<Injection>>) -> Self {
+        if let Some(injection) = injection {
+            self.pipeline.inject(injection, self.info.start.monotonic);
+        }
+        self
+    }
 }
 
 /// Why there is no pipeline for a source.
@@ -49,7 +72,7 @@ impl SessionOptions {
             chain: ChainConfig {
                 mains: self.mains,
                 channel: self.channel,
-                full_scale_uv: source.uv_per_code.map(full_scale_uv),
+                full_scale_uv: source.uv_per_code.map(|scale| Some(full_scale_uv(scale))),
                 ..ChainConfig::new(SampleRate::from_hz(source.sample_rate_hz)?)
             },
             uv_per_code: source.uv_per_code,
@@ -71,35 +94,34 @@ impl SessionOptions {
         Ok(pipeline)
     }
 
-    /// What the store keeps about the session. `kind` is `live`, `replay` or `simulation`; `origin` the trace file, WFDB
-    /// record or device node.
-    #[must_use]
-    pub fn info(
+    /// A session over `source`. `kind` is `live`, `replay` or `simulation`; `origin` the trace file, WFDB record or
+    /// device node.
+    ///
+    /// # Errors
+    /// [`PipelineError`].
+    pub fn prepare(
         &self,
-        kind: &str,
-        origin: &str,
+        (kind, origin): (&str, &str),
         source: &SourceInfo,
-        engine: &dyn Classifier,
-    ) -> SessionInfo {
-        SessionInfo {
-            source: kind.to_owned(),
-            origin: origin.to_owned(),
-            chip: source.chip.to_string(),
-            sample_rate_hz: source.sample_rate_hz,
-            uv_per_code: source.uv_per_code,
-            leads: source.leads.clone(),
-            mains: Some(self.mains),
-            channel: Some(self.channel),
-            start: source.start,
-            model: engine.model().description().name.clone(),
-            engine: engine.engine().to_owned(),
-        }
+        engine: impl Into<SessionEngine>,
+    ) -> Result<PreparedSession<'static>, PipelineError> {
+        let engine = engine.into();
+        Ok(PreparedSession {
+            info: SessionInfo {
+                source: kind.to_owned(),
+                origin: origin.to_owned(),
+                chip: source.chip.to_string(),
+                sample_rate_hz: source.sample_rate_hz,
+                uv_per_code: source.uv_per_code,
+                leads: source.leads.clone(),
+                mains: Some(self.mains),
+                channel: Some(self.channel),
+                start: source.start,
+                model: engine.model().description().name.clone(),
+                engine: engine.engine().to_owned(),
+            },
+            pipeline: self.pipeline(source, engine)?,
+            end_reason: &|| "completed",
+        })
     }
-}
-
-/// The converter's limit on both sides of zero.
-fn full_scale_uv(uv_per_code: f64) -> Option<f32> {
-    #[expect(clippy::cast_possible_truncation, reason = "a few volts at most")]
-    let limit_uv = (f64::from(CODE_MAX) * uv_per_code) as f32;
-    Some(limit_uv)
 }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use arrhythmianet::CLASS_COUNT;
 use arrhythmianet::choose::EngineNotice;
 use ecg_chain::{
-    ClockRelation, ClockWatch, Episode, Event, LabelError, MonotonicNs, Pipeline, PipelineEvent,
-    RawSample, SessionInfo,
+    ClockRelation, ClockWatch, Episode, Event, GapCause, LabelError, MonotonicNs, Pipeline,
+    PipelineEvent, RawSample, SessionInfo,
 };
 
 use super::clock::ClockSource;
@@ -37,12 +37,16 @@ pub struct SessionReport {
     pub session: Option<i64>,
     /// Beats by class, in the order N L R A V.
     pub beats_by_class: [u64; CLASS_COUNT],
+    /// Beats among them that are unclassifiable.
+    pub unclassifiable: u64,
     /// Samples received.
     pub samples: u64,
     /// Gaps.
     pub gaps: u64,
     /// Samples missing in the gaps.
     pub missing_samples: u64,
+    /// Those of them whose frames came and were bad.
+    pub bad_frames: u64,
     /// Events.
     pub events: u64,
     /// Signal time from the first sample to the last, missing ones included, seconds.
@@ -72,7 +76,8 @@ pub struct SessionOutcome {
     pub ended: Result<(), SessionError>,
 }
 
-pub(super) struct Session<'a> {
+/// A running session: what it works with and what it counts.
+pub(super) struct Session<'a, O> {
     pub(super) writer: &'a StoreWriter,
     pub(super) live: &'a SharedLiveStatus,
     pub(super) stop: &'a AtomicBool,
@@ -81,11 +86,16 @@ pub(super) struct Session<'a> {
     pub(super) end_reason: &'a dyn Fn() -> &'static str,
     /// Both clocks of the machine, where they are watched.
     pub(super) clock: Option<&'a ClockSource>,
+    /// How they stood to each other the last time.
+    pub(super) watch: ClockWatch,
+    /// Sees every event on its way to the store.
+    pub(super) observe: O,
+    pub(super) progress: Progress,
 }
 
 /// What the running session counts.
 #[derive(Default)]
-struct Progress {
+pub(super) struct Progress {
     report: SessionReport,
     first_index: Option<u64>,
     newest: Option<(u64, MonotonicNs)>,
@@ -93,39 +103,30 @@ struct Progress {
     recovering: bool,
     engine_changed: bool,
     pending_since: Option<Instant>,
-    /// The clocks, once the session runs.
-    watch: Option<ClockWatch>,
-    /// When to compare them again.
+    /// When to compare the clocks again.
     check_after_ns: u64,
     store_failure: Option<StoreError>,
 }
 
-impl Session<'_> {
+impl<O: FnMut(&PipelineEvent)> Session<'_, O> {
     pub(super) fn run(
-        &self,
+        mut self,
         source: &mut impl FrameSource,
         pipeline: &mut Pipeline,
-        observe: &mut impl FnMut(&PipelineEvent),
     ) -> SessionOutcome {
-        let mut progress = Progress {
-            watch: Some(ClockWatch::new(self.info.start)),
-            ..Progress::default()
-        };
-        let ended = self.record(source, pipeline, observe, &mut progress);
+        let ended = self.record(source, pipeline);
         SessionOutcome {
-            report: self.finish_report(progress),
+            report: self.finish_report(),
             ended,
         }
     }
 
     fn record(
-        &self,
+        &mut self,
         source: &mut impl FrameSource,
         pipeline: &mut Pipeline,
-        observe: &mut impl FnMut(&PipelineEvent),
-        progress: &mut Progress,
     ) -> Result<(), SessionError> {
-        progress.report.session = self.writer.begin_session(self.info)?;
+        self.progress.report.session = self.writer.begin_session(self.info)?;
         self.live.update(|live| {
             live.state = ServiceState::Recording;
             live.detail = None;
@@ -135,23 +136,19 @@ impl Session<'_> {
             live.engine = Some(self.info.engine.clone());
         });
         self.show_engines(pipeline);
-        let ran = self.pump(source, pipeline, observe, progress);
+        let ran = self.pump(source, pipeline);
         let reason = match &ran {
             Err(_) => "failed",
             Ok(()) if self.stop.load(Ordering::Relaxed) => "stopped",
             Ok(()) => (self.end_reason)(),
         };
-        let end = progress
-            .newest
-            .map_or(self.info.start.monotonic, |(_, time)| time);
+        let newest = self.progress.newest;
+        let end = newest.map_or(self.info.start.monotonic, |(_, time)| time);
         let at = ClockRelation {
             monotonic: end,
-            wall: progress
-                .watch
-                .map_or(self.info.start, |watch| watch.relation())
-                .wall_at(end),
+            wall: self.watch.relation().wall_at(end),
         };
-        self.show_live(progress);
+        self.show_live();
         self.live.update(LiveStatus::end_session);
         let closed = self.writer.end_session(at, reason);
         // The first failure tells why; a store that cannot close the session is the second.
@@ -163,11 +160,9 @@ impl Session<'_> {
     /// Moves everything the source has through the pipeline; pending beats are labelled and queued
     /// also when the source fails.
     fn pump(
-        &self,
+        &mut self,
         source: &mut impl FrameSource,
         pipeline: &mut Pipeline,
-        observe: &mut impl FnMut(&PipelineEvent),
-        progress: &mut Progress,
     ) -> Result<(), SessionError> {
         let mut stopped_at = None;
         let ended = loop {
@@ -177,15 +172,15 @@ impl Session<'_> {
                     break Ok(());
                 }
             }
-            match self.step(source, pipeline, observe, progress) {
+            match self.step(source, pipeline) {
                 Ok(true) => {}
                 Ok(false) => break Ok(()),
                 Err(error) => break Err(error),
             }
         };
-        let finished = pipeline.finish(&mut |event| self.record_event(event, observe, progress));
-        self.show_engines_if_changed(pipeline, progress);
-        let stored = progress.store_failure.take().map_or(Ok(()), Err);
+        let finished = pipeline.finish(&mut |event| self.record_event(event));
+        self.show_engines_if_changed(pipeline);
+        let stored = self.progress.store_failure.take().map_or(Ok(()), Err);
         // The first failure tells why.
         ended?;
         finished?;
@@ -195,84 +190,83 @@ impl Session<'_> {
 
     /// Moves one thing through the pipeline; false where the source has ended.
     fn step(
-        &self,
+        &mut self,
         source: &mut impl FrameSource,
         pipeline: &mut Pipeline,
-        observe: &mut impl FnMut(&PipelineEvent),
-        progress: &mut Progress,
     ) -> Result<bool, SessionError> {
         if !pipeline.has_pending_beats() {
-            progress.pending_since = None;
-        } else if self.is_time_to_label(source.pace(), progress) {
-            progress.pending_since = None;
-            pipeline.label_pending(&mut |event| self.record_event(event, observe, progress))?;
+            self.progress.pending_since = None;
+        } else if self.is_time_to_label(source.pace()) {
+            self.progress.pending_since = None;
+            pipeline.label_pending(&mut |event| self.record_event(event))?;
         }
-        self.check_clock(observe, progress);
+        self.check_clock();
         let Some(acquired) = source.next()? else {
             return Ok(false);
         };
         if let Acquired::Sample(sample) = &acquired {
-            self.count(sample, pipeline, progress);
+            self.count(sample, pipeline);
         }
-        let mut sink = |event: PipelineEvent| self.record_event(event, observe, progress);
+        let mut sink = |event: PipelineEvent| self.record_event(event);
         match acquired {
             Acquired::Sample(sample) => pipeline.push(&sample, &mut sink)?,
             Acquired::Gap(gap) => pipeline.gap(&gap, &mut sink)?,
             Acquired::Event(event) => pipeline.event(event, &mut sink)?,
             Acquired::Idle => {}
         }
-        self.show_engines_if_changed(pipeline, progress);
-        match progress.store_failure.take() {
+        self.show_engines_if_changed(pipeline);
+        match self.progress.store_failure.take() {
             Some(failure) => Err(failure.into()),
             None => Ok(true),
         }
     }
 
     /// Twice a second of signal at most: a step is stored before the samples that come after it.
-    fn check_clock(&self, observe: &mut impl FnMut(&PipelineEvent), progress: &mut Progress) {
+    fn check_clock(&mut self) {
         let Some(clock) = self.clock else { return };
-        let newest = progress.newest.map_or(MonotonicNs(0), |(_, time)| time);
-        if newest.0 < progress.check_after_ns {
+        let newest = self
+            .progress
+            .newest
+            .map_or(MonotonicNs(0), |(_, time)| time);
+        if newest.0 < self.progress.check_after_ns {
             return;
         }
-        progress.check_after_ns = newest.0.saturating_add(CHECK_CLOCK_EVERY_NS);
+        self.progress.check_after_ns = newest.0.saturating_add(CHECK_CLOCK_EVERY_NS);
         let now = clock.now();
-        let Some(watch) = &mut progress.watch else {
+        let Some(step_us) = self.watch.update(now) else {
             return;
         };
-        let Some(step_us) = watch.update(now) else {
-            return;
-        };
-        let (sample, time) = progress.newest.unwrap_or((0, self.info.start.monotonic));
-        let relation = now;
-        self.record_event(
-            PipelineEvent::Clock { relation, step_us },
-            observe,
-            progress,
-        );
+        let (sample, time) = self
+            .progress
+            .newest
+            .unwrap_or((0, self.info.start.monotonic));
+        self.record_event(PipelineEvent::Clock {
+            relation: now,
+            step_us,
+        });
         let direction = if step_us < 0 { "back" } else { "forward" };
         let detail = format!(
             "the wall clock went {direction} by {:.3} s",
             step_us.unsigned_abs() as f64 / 1e6
         );
         let event = Event::momentary(sample, time, "clock_stepped", detail);
-        self.record_event(PipelineEvent::Event(event), observe, progress);
+        self.record_event(PipelineEvent::Event(event));
     }
 
     /// Whether pending beats have waited long enough for others to be classified with.
-    fn is_time_to_label(&self, pace: Pace, progress: &mut Progress) -> bool {
+    fn is_time_to_label(&mut self, pace: Pace) -> bool {
         match pace {
             Pace::Recorded => false,
             Pace::Live => true,
             Pace::Behind => {
-                let since = *progress.pending_since.get_or_insert_with(Instant::now);
+                let since = *self.progress.pending_since.get_or_insert_with(Instant::now);
                 since.elapsed() > LONGEST_PENDING
             }
         }
     }
 
-    fn show_engines_if_changed(&self, pipeline: &Pipeline, progress: &mut Progress) {
-        if std::mem::take(&mut progress.engine_changed) {
+    fn show_engines_if_changed(&mut self, pipeline: &Pipeline) {
+        if std::mem::take(&mut self.progress.engine_changed) {
             self.show_engines(pipeline);
         }
     }
@@ -285,19 +279,19 @@ impl Session<'_> {
         });
     }
 
-    fn count(&self, sample: &RawSample, pipeline: &Pipeline, progress: &mut Progress) {
-        progress.report.samples += 1;
-        progress.first_index.get_or_insert(sample.index);
-        progress.newest = Some((sample.index, sample.time));
-        if std::mem::take(&mut progress.recovering) {
+    fn count(&mut self, sample: &RawSample, pipeline: &Pipeline) {
+        self.progress.report.samples += 1;
+        self.progress.first_index.get_or_insert(sample.index);
+        self.progress.newest = Some((sample.index, sample.time));
+        if std::mem::take(&mut self.progress.recovering) {
             self.live.update(|live| {
                 live.state = ServiceState::Recording;
                 live.detail = None;
             });
         }
-        if sample.time.0 >= progress.live_after_ns {
-            progress.live_after_ns = sample.time.0.saturating_add(LIVE_STATUS_EVERY_NS);
-            self.show_live(progress);
+        if sample.time.0 >= self.progress.live_after_ns {
+            self.progress.live_after_ns = sample.time.0.saturating_add(LIVE_STATUS_EVERY_NS);
+            self.show_live();
             self.live.update(|live| {
                 live.lead_off = Some(sample.lead_off.channels());
                 live.signal_quality = Some(pipeline.signal_quality());
@@ -305,10 +299,10 @@ impl Session<'_> {
         }
     }
 
-    fn show_live(&self, progress: &Progress) {
+    fn show_live(&self) {
         self.live.update(|live| {
-            live.samples_received = progress.report.samples;
-            let newest = progress.newest.map(|(_, time)| time);
+            live.samples_received = self.progress.report.samples;
+            let newest = self.progress.newest.map(|(_, time)| time);
             if newest != live.newest_sample {
                 live.newest_received = Some(Instant::now());
             }
@@ -316,20 +310,20 @@ impl Session<'_> {
         });
     }
 
-    fn record_event(
-        &self,
-        event: PipelineEvent,
-        observe: &mut impl FnMut(&PipelineEvent),
-        progress: &mut Progress,
-    ) {
+    fn record_event(&mut self, event: PipelineEvent) {
         match &event {
             PipelineEvent::Beat(beat) => {
-                progress.report.beats_by_class[beat.class.index()] += 1;
+                let report = &mut self.progress.report;
+                report.beats_by_class[beat.class.index()] += 1;
+                report.unclassifiable += u64::from(beat.unclassifiable.is_some());
             }
             PipelineEvent::Gap(gap) => {
-                progress.report.gaps += 1;
-                let missing = &mut progress.report.missing_samples;
-                *missing = missing.saturating_add(gap.missing_samples);
+                let report = &mut self.progress.report;
+                report.gaps += 1;
+                report.missing_samples = report.missing_samples.saturating_add(gap.missing_samples);
+                if gap.cause == GapCause::BadFrame {
+                    report.bad_frames += gap.missing_samples;
+                }
                 tracing::warn!(
                     first_missing_sample = gap.first_missing_sample,
                     missing_samples = gap.missing_samples,
@@ -338,11 +332,11 @@ impl Session<'_> {
                 );
             }
             PipelineEvent::Event(event) => {
-                progress.report.events += 1;
-                progress.engine_changed |= EngineNotice::is_kind(event.kind);
+                self.progress.report.events += 1;
+                self.progress.engine_changed |= EngineNotice::is_kind(event.kind);
                 let chip = matches!(event.episode, Episode::Begins { subject: CHIP });
                 let chip = chip || [CHIP_RESTARTED, RESTART_FAILED].contains(&event.kind);
-                progress.recovering |= chip;
+                self.progress.recovering |= chip;
                 if chip {
                     self.live.update(|live| {
                         live.state = ServiceState::Recovering;
@@ -351,19 +345,20 @@ impl Session<'_> {
                 }
                 tracing::info!(kind = event.kind, sample = event.sample, "{}", event.detail);
             }
-            PipelineEvent::Engine(_) => progress.engine_changed = true,
+            PipelineEvent::Engine(_) => self.progress.engine_changed = true,
             _ => {}
         }
         if !matches!(event, PipelineEvent::Ecg(_) | PipelineEvent::Detail(_)) {
             self.live.update(|live| live.observe(&event));
         }
-        observe(&event);
+        (self.observe)(&event);
         if let Err(error) = self.writer.record(event) {
-            progress.store_failure.get_or_insert(error);
+            self.progress.store_failure.get_or_insert(error);
         }
     }
 
-    fn finish_report(&self, progress: Progress) -> SessionReport {
+    fn finish_report(self) -> SessionReport {
+        let progress = self.progress;
         let mut report = progress.report;
         if let (Some(first), Some((newest, _))) = (progress.first_index, progress.newest) {
             report.seconds_of_ecg = (newest - first + 1) as f64 / self.info.sample_rate_hz;

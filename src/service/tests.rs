@@ -12,7 +12,7 @@ use ecg_chain::{
 };
 use ecg_signal::{ChainConfig, SampleRate};
 
-use super::{Gateway, GatewayOptions, SessionError, SessionOutcome};
+use super::{Gateway, GatewayOptions, PreparedSession, SessionError, SessionOutcome};
 use crate::acquisition::{
     Acquired, AcquisitionError, FrameSource, Pace, QueuedSource, Realtime, SourceInfo, open_replay,
 };
@@ -159,16 +159,15 @@ impl House {
             model: "v2".to_owned(),
             engine: "observed".to_owned(),
         };
-        let mut pipeline = Pipeline::new(&config, classifier).unwrap();
+        let session = PreparedSession {
+            info,
+            pipeline: Pipeline::new(&config, classifier).unwrap(),
+            end_reason: &|| "completed",
+        };
         let mut seen = Vec::new();
-        let outcome = self.gateway.run_session(
-            source,
-            &mut pipeline,
-            &info,
-            stop,
-            &|| "completed",
-            &mut |event| seen.push(event.clone()),
-        );
+        let outcome = self
+            .gateway
+            .run_session(source, session, stop, |event| seen.push(event.clone()));
         (outcome, seen)
     }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use rusqlite::Connection;
+use serde::{Serialize, Serializer};
 
 use super::error::{RowError, StoreError};
 
@@ -27,6 +28,12 @@ impl Epoch {
 impl fmt::Display for Epoch {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{:032x}", self.0)
+    }
+}
+
+impl Serialize for Epoch {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -49,7 +49,9 @@ pub use backup::{
     check_backup, restore,
 };
 pub use beat_query::BeatFilter;
-pub use chain::{AnchorSummary, ChainHead, Finding, HeadVerdict, Protection, Verification};
+pub use chain::{
+    AnchorSummary, ChainHead, Finding, HeadCheck, HeadVerdict, Protection, Verification,
+};
 pub use codec::{BlockEncoder, CodecError, MAX_BLOCK_SAMPLES, MAX_COMPRESSION_LEVEL, decode};
 pub use error::StoreError;
 pub use identity::{Epoch, StoreMark};

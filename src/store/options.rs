@@ -13,9 +13,11 @@ pub(super) const READ_WRITE: OpenFlags =
     OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
 
 /// How hard a commit is pressed onto the disk (`PRAGMA synchronous`, always with WAL).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Synchronous {
-    /// No fsync at all: a power cut may damage the database. For throw-away databases only.
+    /// No fsync at all: a power cut may damage the database. For throw-away databases only, and no
+    /// choice of the configuration.
+    #[value(skip)]
     Off,
     /// fsync at checkpoints only: a power cut never damages the database but may take back the last
     /// commits, and their beat ids are then given to other beats. For replays, which can be redone.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::account::{account, databases};
 use super::common::daemon::{Dice, Home, ask};
-use super::common::{integers, repository, run as run_command, scratch};
+use super::common::{integers, repository, run as run_command, scratch, unit_memory_kib};
 use super::order;
 use super::row::{Row, last_words, within_ms};
 
@@ -179,19 +179,14 @@ impl Probe {
 
 /// The most memory the daemon had, against what its unit lets it have.
 fn memory(peak_kib: u64) -> Row {
-    let unit = include_str!("../../systemd/ecg-gateway.service");
-    let limit = unit
-        .lines()
-        .find_map(|line| line.strip_prefix("MemoryMax="));
-    let mib: u64 = limit
-        .and_then(|limit| limit.strip_suffix('M')?.parse().ok())
-        .expect("the unit has MemoryMax in MiB");
+    let limit_kib = unit_memory_kib();
+    let mib = limit_kib >> 10;
     let mut row = Row::new("memory");
     row.saw(format!(
         "VmHWM {} MiB of MemoryMax {mib} MiB",
         peak_kib.div_ceil(1 << 10)
     ));
-    row.expect(peak_kib > 0 && peak_kib < mib << 10, || {
+    row.expect(peak_kib > 0 && peak_kib < limit_kib, || {
         "more than the unit's MemoryMax: the kernel would have ended it".to_owned()
     });
     row

@@ -109,6 +109,15 @@ pub(crate) fn scratch() -> tempfile::TempDir {
         .expect("a folder for temporary files")
 }
 
+/// `MemoryMax=` of the shipped unit, KiB.
+pub(crate) fn unit_memory_kib() -> u64 {
+    let unit = include_str!("../../systemd/ecg-gateway.service");
+    let mut lines = unit.lines();
+    let limit = lines.find_map(|line| line.strip_prefix("MemoryMax="));
+    let mib = limit.and_then(|limit| limit.strip_suffix('M')?.parse::<u64>().ok());
+    mib.expect("the unit has MemoryMax in MiB") << 10
+}
+
 /// A file of this repository.
 pub(crate) fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)

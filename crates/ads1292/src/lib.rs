@@ -2,7 +2,8 @@
 //!
 //! Written against the datasheet SBAS502C (December 2011, revised April 2020), whose sections and tables
 //! are cited by their titles. [`Ads1292`] runs on any `embedded-hal` SPI bus without the standard library.
-//! The feature `simulator` adds the module `simulator`: the chip as software, in virtual time.
+//! The feature `simulator` adds the module `simulator`: the chip as software, in virtual time. The feature
+//! `clap` makes what can be chosen values of a command line (`clap::ValueEnum`). Both need std.
 //!
 //! ```
 //! use ads1292::simulator::{BoardOptions, SampleTime, SimulatedBoard};
@@ -22,7 +23,7 @@
 //! # }
 //! ```
 
-#![cfg_attr(not(any(test, feature = "simulator")), no_std)]
+#![cfg_attr(not(any(test, feature = "simulator", feature = "clap")), no_std)]
 
 mod config;
 mod driver;
@@ -53,5 +54,5 @@ pub use registers::{
     RegisterError, RegisterImage, Respiration, RespirationClock, RespirationPhase, RightLegDrive,
     TestSignal,
 };
-pub use scale::{CODE_MAX, CODE_MIN, Reference, uv_per_code};
+pub use scale::{CODE_MAX, CODE_MIN, Reference, full_scale_uv, uv_per_code};
 pub use sync::FrameSync;

@@ -51,6 +51,14 @@ pub fn uv_per_code(gain: Gain, reference: Reference) -> f64 {
     f64::from(reference.microvolts()) / f64::from(gain.factor()) / f64::from(CODE_MAX)
 }
 
+/// The converter's limit on both sides of zero, microvolts, at this scale ([`uv_per_code`]).
+#[must_use]
+pub fn full_scale_uv(uv_per_code: f64) -> f32 {
+    #[expect(clippy::cast_possible_truncation, reason = "a few volts at most")]
+    let limit_uv = (f64::from(CODE_MAX) * uv_per_code) as f32;
+    limit_uv
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -66,6 +66,7 @@
 //! None is on by default.
 //! - `gpu`: the engine on GPUs, by `wgpu` on Vulkan and OpenGL ES.
 //! - `serde`: serialisation of the classes.
+//! - `clap`: what can be chosen as values of a command line (`clap::ValueEnum`).
 //!
 //! This is an engineering and research library, not a certified medical device.
 

@@ -12,17 +12,34 @@ use super::resample::{Kernel, Resampled, Resampler};
 /// The mains frequency to remove.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(Serialize, Deserialize))]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum Mains {
-    /// No notch: a battery-powered unit far from mains.
-    #[cfg_attr(feature = "serde", serde(rename = "none"))]
-    None,
     /// 50 Hz.
     #[default]
     #[cfg_attr(feature = "serde", serde(rename = "50"))]
+    #[cfg_attr(feature = "clap", value(name = "50"))]
     Hz50,
     /// 60 Hz.
     #[cfg_attr(feature = "serde", serde(rename = "60"))]
+    #[cfg_attr(feature = "clap", value(name = "60"))]
     Hz60,
+    /// Leave it in.
+    ///
+    /// No notch: a battery-powered unit far from mains.
+    #[cfg_attr(feature = "serde", serde(rename = "none"))]
+    None,
+}
+
+impl Mains {
+    /// The frequency, 0 for none.
+    #[must_use]
+    pub const fn hz(self) -> u32 {
+        match self {
+            Self::Hz50 => 50,
+            Self::Hz60 => 60,
+            Self::None => 0,
+        }
+    }
 }
 
 /// One sample of the conditioned signal.

@@ -7,12 +7,16 @@ use super::collect::Collected;
 use super::step::{DRDY_RATE, FRAMES, NOISE, Step, TEST_SIGNAL};
 
 /// What the electrodes should be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Electrodes {
-    /// On a body or a patient simulator: each must be found on.
+    /// Each must be found on.
+    ///
+    /// On a body or a patient simulator.
     #[default]
     Attached,
-    /// None connected: each must be found off. A detection that never changes shows here.
+    /// Each must be found off.
+    ///
+    /// None connected: a detection that never changes shows here.
     Detached,
     /// Only reported.
     Any,

@@ -17,12 +17,12 @@ pub struct LiveOptions {
     pub start_line: Option<u32>,
     /// Line of PWDN/RESET; `None` where it is tied high.
     pub reset_line: Option<u32>,
-    /// Which of the kernel's GPIO interfaces to use; `None` takes v2 where the kernel has it.
+    /// Which of the kernel's GPIO interfaces to use, or fail; `None` takes v2 where the kernel has it.
     pub gpio_abi: Option<GpioAbi>,
 }
 
 /// One of the kernel's GPIO interfaces.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum GpioAbi {
     /// Edges without numbers.
     V1,

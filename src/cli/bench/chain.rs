@@ -140,14 +140,14 @@ fn run(
             (Path::new(trace.file), options),
             model,
             stop,
-            &mut |event| beats += u64::from(matches!(event, PipelineEvent::Beat(_))),
+            |event| beats += u64::from(matches!(event, PipelineEvent::Beat(_))),
         )?;
         if stop.load(Ordering::Relaxed) {
             bar.finish_and_clear();
             gateway.close().map_err(Failure::from)?;
             return Err(interrupted("chain"));
         }
-        ended.map_err(|failure| failure.of_database(database))?;
+        ended.map_err(|failure| failure.naming_database(database))?;
         seconds_of_ecg += report.seconds_of_ecg;
         samples += report.samples;
         #[expect(

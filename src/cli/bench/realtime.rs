@@ -131,17 +131,9 @@ fn run(
         Arc::clone(stop),
     )
     .map_err(|error| other("acquisition thread", error))?;
-    let classifier = model.live_engine();
-    let info = options.info("simulation", "synthetic", source.info(), &classifier);
-    let mut pipeline = options.pipeline(source.info(), classifier)?;
-    let outcome = gateway.run_session(
-        &mut source,
-        &mut pipeline,
-        &info,
-        stop,
-        &|| "completed",
-        &mut |_| {},
-    );
+    let named = ("simulation", "synthetic");
+    let session = options.prepare(named, source.info(), model.live_engine())?;
+    let outcome = gateway.run_session(&mut source, session, stop, |_| {});
     // The last beats are labelled and committed at the end; their events are on their way.
     std::thread::sleep(Duration::from_millis(500));
     let report = outcome.report;

@@ -4,12 +4,13 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use arrhythmianet::DEFAULT_MODEL;
+use arrhythmianet::choose::EngineChoice;
 use clap::{Args, ValueEnum};
 use ecg_evaluate::NoisePower;
 use ecg_evaluate::SignalChoice;
-use ecg_signal::DetectorWeights;
+use ecg_signal::{DetectorWeights, Mains};
 
-use crate::cli::arguments::{EngineArgument, MainsArgument, probability, signal_number};
+use crate::cli::arguments::{probability, signal_number};
 
 /// Evaluate networks and the whole chain on the records of a WFDB database, against its annotations.
 ///
@@ -49,10 +50,10 @@ pub(in crate::cli) struct Arguments {
     /// What runs the networks: whatever is measured to be faster, the CPU, or the GPU (a software one
     /// too; needs a program built with GPU support).
     #[arg(long, value_name = "NAME", value_enum, default_value = "auto")]
-    pub(super) engine: EngineArgument,
+    pub(super) engine: EngineChoice,
     /// Mains frequency to take out.
     #[arg(long, value_name = "HZ", value_enum, default_value = "60")]
-    pub(super) mains: MainsArgument,
+    pub(super) mains: Mains,
     /// Signal to read, counted from 1; `auto` takes lead II where the record names one, else the first that is not aVR, aVL or III; on the whole chain with one further signal as
     /// its stand-in.
     #[arg(long, value_name = "auto|N", default_value = "auto", value_parser = signal_choice)]

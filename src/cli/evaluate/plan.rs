@@ -33,7 +33,7 @@ impl<'a> Plan<'a> {
         let models = arguments
             .model
             .iter()
-            .map(|name| LoadedModel::load(name, arguments.engine.choice(), Cause::Usage))
+            .map(|name| LoadedModel::load(name, arguments.engine, Cause::Usage))
             .collect::<Result<_, _>>()?;
         let (records, set) = records(arguments)?;
         let split = (arguments.protocol == Protocol::Intra)

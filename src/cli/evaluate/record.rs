@@ -109,7 +109,7 @@ pub(super) fn evaluate_record(
     };
     let settings = RecordSettings {
         signals,
-        mains: arguments.mains.filter(),
+        mains: arguments.mains,
         beats,
         degradation: degradation(plan, &record, signals, reference.as_ref())?,
         detector: arguments.detector.weights(),

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
+use arrhythmianet::explain::Method;
 use arrhythmianet::{BeatClass, DEFAULT_MODEL};
 use clap::{Args, ValueEnum};
-
-use crate::cli::arguments::{MainsArgument, MethodArgument};
+use ecg_signal::Mains;
 
 /// Explain why beats were called what they were: Grad-CAM or SHAP maps of single beats, and their mean
 /// and spread a class, as tables, JSON and pictures.
@@ -39,7 +39,7 @@ pub(in crate::cli) struct Arguments {
     pub(super) limit: u32,
     /// How beats are explained.
     #[arg(long, value_name = "METHOD", value_enum, default_value = "gradcam")]
-    pub(super) method: MethodArgument,
+    pub(super) method: Method,
     /// Class the maps speak for [default: the one each beat was called].
     #[arg(long, value_name = "CLASS", value_enum)]
     pub(super) class: Option<ClassArgument>,
@@ -49,7 +49,7 @@ pub(in crate::cli) struct Arguments {
     /// Mains frequency to take out of traces and records [default: 50 for traces as in `replay`, 60 for
     /// the shipped ones as in `demo` and for records as in `evaluate`].
     #[arg(long, value_name = "HZ", value_enum, conflicts_with = "db")]
-    pub(super) mains: Option<MainsArgument>,
+    pub(super) mains: Option<Mains>,
     /// Draw pictures (SVG) into this directory: the beat with the map over it, one of each class; and
     /// each class's mean map with its spread.
     #[arg(long, value_name = "DIR")]

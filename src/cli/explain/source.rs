@@ -17,7 +17,7 @@ use super::arguments::Arguments;
 use super::collect::{Collected, Explained};
 use crate::acquisition::trace::TraceEnd;
 use crate::acquisition::{Acquired, FrameSource, open_replay};
-use crate::cli::arguments::{MainsArgument, SHIPPED_MAINS};
+use crate::cli::arguments::SHIPPED_MAINS;
 use crate::cli::evaluate::database::record_names;
 use crate::cli::failure::{Cause, Failure};
 use crate::cli::output;
@@ -62,10 +62,8 @@ pub(super) fn collect(
         let explained = open_replay(path)
             .map_err(|error| trace_failure(path, error))
             .and_then(|(source, handle)| {
-                warn(model.stranger_warning_of(source.info(), &format!("that of {name}")));
-                let mains = arguments
-                    .mains
-                    .map_or_else(Mains::default, MainsArgument::filter);
+                warn(model.stranger_warning_for_source(source.info(), &format!("that of {name}")));
+                let mains = arguments.mains.unwrap_or_default();
                 session.trace(mains, &mut explainer, (source, &name), into)?;
                 match handle.end() {
                     Some(TraceEnd::Cut { offset, .. }) => Err(Failure::new(
@@ -84,7 +82,7 @@ pub(super) fn collect(
     if arguments.demo {
         for demo in DEMO_TRACES {
             let (source, _) = demo.open()?;
-            let mains = arguments.mains.unwrap_or(SHIPPED_MAINS).filter();
+            let mains = arguments.mains.unwrap_or(SHIPPED_MAINS);
             let explained = session.trace(mains, &mut explainer, (source, demo.name), into);
             session.settle(demo.name, explained, into)?;
         }
@@ -148,7 +146,7 @@ impl Session<'_> {
             warn(self.model.stranger_warning(&whose));
         }
         let settings = RecordSettings {
-            mains: self.arguments.mains.unwrap_or(MainsArgument::Hz60).filter(),
+            mains: self.arguments.mains.unwrap_or(Mains::Hz60),
             details: DETAILS,
             stop: Some(Arc::clone(self.stop)),
             ..RecordSettings::default()
@@ -355,15 +353,4 @@ fn stored(
         window_uv: seen.window_uv,
     });
     Ok(())
-}
-
-impl From<BeatExplainError> for Failure {
-    fn from(error: BeatExplainError) -> Self {
-        match error {
-            BeatExplainError::Store(error) => error.into(),
-            BeatExplainError::Model { .. } => Self::new(Cause::Weights, error),
-            BeatExplainError::Explain(_) => Self::new(Cause::Usage, error),
-            error => Self::new(Cause::Other, error),
-        }
-    }
 }

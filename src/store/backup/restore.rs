@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use rusqlite::Connection;
+use serde::Serialize;
 
 use super::super::chain::note_ids_passed_over;
 use super::super::descriptor::inode;
@@ -29,9 +30,10 @@ use super::source::{BUSY_TIMEOUT, Contents, compare, contents, snapshot};
 const BEYOND_ANY: i64 = 1 << 42;
 
 /// A backup that is in its place.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub struct Restored {
     /// What the database holds now; its epoch is a new one.
+    #[serde(flatten)]
     pub contents: Contents,
     /// Schema version of the backup; the database's is the newest.
     pub backup_schema_version: i64,

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::Connection;
+use serde::Serialize;
 
 use super::super::error::{Context, StoreError};
 use super::super::file::check_version;
@@ -17,16 +18,16 @@ pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const EPOCH_SINCE: i64 = 5;
 
 /// A database as it was checked: what is in it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Contents {
     /// Which database it is of; `None` before schema version 5.
     pub epoch: Option<Epoch>,
     /// Its schema version.
     pub schema_version: i64,
-    /// Rows by table.
-    pub rows: BTreeMap<String, u64>,
     /// Size of the file, bytes.
     pub bytes: u64,
+    /// Rows by table.
+    pub rows: BTreeMap<String, u64>,
 }
 
 /// From here on the connection sees one state of the database only; its size in bytes.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use rusqlite::{Connection, OptionalExtension, params};
+use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use super::digest::{Canonical, stored};
@@ -27,6 +28,12 @@ impl fmt::Display for ChainHead {
         self.hash
             .iter()
             .try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl Serialize for ChainHead {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

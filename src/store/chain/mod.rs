@@ -17,4 +17,4 @@ pub(super) use digest::{beat, clock, ecg, event, gap, session};
 pub(super) use kind::{Hash, Kind};
 pub use links::ChainHead;
 pub(super) use links::{Chain, Interrupted};
-pub use verify::{AnchorSummary, Finding, HeadVerdict, Protection, Verification};
+pub use verify::{AnchorSummary, Finding, HeadCheck, HeadVerdict, Protection, Verification};

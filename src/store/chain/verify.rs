@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use rusqlite::{Connection, OptionalExtension, Rows};
+use serde::Serialize;
 
 use super::super::error::StoreError;
 use super::super::reader::StoreReader;
@@ -19,7 +20,7 @@ const MOST_OF_SQLITE: u32 = 100;
 const WALKED: [Kind; 5] = [Kind::Beat, Kind::Gap, Kind::Event, Kind::Clock, Kind::Ecg];
 
 /// Something that is not as it was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// The table.
     pub table: &'static str,
@@ -35,7 +36,8 @@ fn is_of_retention(anchor: &AnchorSummary) -> bool {
 }
 
 /// What becomes of a head that was written down before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum HeadVerdict {
     /// The chain has this link with this hash.
     Holds,
@@ -48,7 +50,7 @@ pub enum HeadVerdict {
 }
 
 /// How many rows of a table the chain protects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Protection {
     /// Rows with a link that fits them.
     pub protected: u64,
@@ -59,7 +61,7 @@ pub struct Protection {
 }
 
 /// What is rightly missing, or was never protected.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AnchorSummary {
     /// The table; `chain` for links.
     pub what: String,
@@ -73,40 +75,53 @@ pub struct AnchorSummary {
     /// were passed over.
     pub reason: String,
     /// The hash from which verification went on, of an anchor of links.
+    #[serde(skip)]
     pub hash: Option<[u8; 32]>,
 }
 
+/// A head that was asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct HeadCheck {
+    /// The head.
+    pub head: ChainHead,
+    /// What became of it.
+    pub verdict: HeadVerdict,
+}
+
 /// What a verification has come to.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Verification {
-    /// What SQLite's own `integrity_check` found; empty where it found nothing.
-    pub damage: Vec<String>,
     /// Links whose hash was computed again.
     pub links: u64,
+    /// The newest link.
+    pub head: Option<ChainHead>,
     /// By table.
     pub tables: BTreeMap<&'static str, Protection>,
     /// What retention and the migration left.
     pub anchors: Vec<AnchorSummary>,
-    /// The newest link.
-    pub head: Option<ChainHead>,
+    /// What SQLite's own `integrity_check` found; empty where it found nothing.
+    pub damage: Vec<String>,
     /// What is wrong, the first thousand.
     pub findings: Vec<Finding>,
     /// How much is wrong.
     pub findings_total: u64,
     /// The heads asked about, in their order.
-    pub heads: Vec<(ChainHead, HeadVerdict)>,
+    pub heads: Vec<HeadCheck>,
 }
 
 impl Verification {
+    /// How many of the heads asked about the chain contradicts.
+    #[must_use]
+    pub fn wrong_heads(&self) -> usize {
+        let wrong =
+            |head: &&HeadCheck| !matches!(head.verdict, HeadVerdict::Holds | HeadVerdict::Removed);
+        self.heads.iter().filter(wrong).count()
+    }
+
     /// Whether nothing is wrong.
     #[must_use]
     pub fn is_sound(&self) -> bool {
-        self.damage.is_empty()
-            && self.findings_total == 0
-            && self
-                .heads
-                .iter()
-                .all(|(_, verdict)| matches!(verdict, HeadVerdict::Holds | HeadVerdict::Removed))
+        self.damage.is_empty() && self.findings_total == 0 && self.wrong_heads() == 0
     }
 
     fn find(&mut self, table: &'static str, id: i64, problem: impl Into<String>) {
@@ -670,7 +685,8 @@ impl<'a> Walk<'a> {
                     Some(_) => HeadVerdict::Differs,
                 }
             };
-            found.heads.push((head, verdict.unwrap_or_else(removed)));
+            let verdict = verdict.unwrap_or_else(removed);
+            found.heads.push(HeadCheck { head, verdict });
         }
     }
 }

@@ -327,7 +327,7 @@ fn a_head_shows_a_chain_that_was_computed_anew_or_cut() {
     assert_eq!(head.session, 3);
     let ask = |path: &Path, head: ChainHead| {
         let verification = StoreReader::open(path).unwrap().verify(&[head]).unwrap();
-        (verification.heads[0].1, verification.is_sound())
+        (verification.heads[0].verdict, verification.is_sound())
     };
     assert_eq!(ask(&chained.path, head), (HeadVerdict::Holds, true));
     let other = ChainHead {
@@ -437,8 +437,8 @@ fn verification_goes_on_after_retention() {
         .unwrap()
         .verify(&[early, late])
         .unwrap();
-    assert_eq!(verification.heads[0].1, HeadVerdict::Removed);
-    assert_eq!(verification.heads[1].1, HeadVerdict::Holds);
+    assert_eq!(verification.heads[0].verdict, HeadVerdict::Removed);
+    assert_eq!(verification.heads[1].verdict, HeadVerdict::Holds);
     assert!(verification.is_sound(), "{:#?}", verification.findings);
     assert!(
         verification.links < before.links * 6 / 10,

@@ -4,11 +4,16 @@ use core::fmt;
 
 /// A part this driver knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum), value(rename_all = "lower"))]
 pub enum ChipModel {
-    /// ADS1292, ID 53h.
+    /// TI ADS1292.
+    ///
+    /// ID 53h.
     #[default]
     Ads1292 = 0x53,
-    /// ADS1292R, ID 73h: with respiration impedance measurement.
+    /// TI ADS1292R, the part with respiration.
+    ///
+    /// ID 73h; measures the impedance of the chest.
     Ads1292R = 0x73,
 }
 

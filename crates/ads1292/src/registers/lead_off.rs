@@ -158,6 +158,7 @@ impl LeadOffCurrent {
 
 /// DC or AC lead-off detection, FLEAD_OFF.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum LeadOffMode {
     /// Direct current, judged by the comparators; the reset value.
     #[default]

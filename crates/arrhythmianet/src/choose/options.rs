@@ -4,13 +4,16 @@ use std::time::Duration;
 
 /// What is to classify.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum EngineChoice {
-    /// Whatever is faster, for single beats and for backlogs.
+    /// The faster one, measured at the start for single beats and for backlogs.
     #[default]
     Auto,
     /// The CPU.
     Cpu,
-    /// The GPU, also a software one; the CPU only while the GPU is lost.
+    /// The GPU.
+    ///
+    /// Also a software one; the CPU only while the GPU is lost.
     Gpu,
 }
 

@@ -5,12 +5,17 @@ use crate::{BeatClass, CLASS_COUNT};
 
 /// How a beat is explained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum Method {
     /// Grad-CAM over the last feature maps.
+    #[cfg_attr(feature = "clap", value(name = "gradcam"))]
     GradCam,
     /// Grad-CAM over an earlier, finer layer.
+    #[cfg_attr(feature = "clap", value(name = "gradcam-fine"))]
     GradCamFine,
-    /// `DeepSHAP` against the background.
+    /// SHAP values against 32 real beats.
+    ///
+    /// Those beats are the background of `DeepSHAP`.
     Shap,
 }
 

@@ -5,15 +5,23 @@ use crate::{BeatClass, Unclassifiable};
 
 /// Which beats get a map as they come; any stored beat can be explained later on request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum ExplainWhich {
-    /// None.
+    /// None as they come; any stored beat later.
     #[default]
     OnRequest,
     /// Every beat.
     All,
-    /// Those not called N, and those that are unclassifiable.
+    /// Those not called N, and unclassifiable ones.
     Abnormal,
-    /// Those that are not probable enough, and those that are unclassifiable.
+    /// Those of a class less probable than [`ExplainPolicy::low_confidence`], and unclassifiable ones.
+    #[cfg_attr(
+        feature = "clap",
+        value(
+            help = "Those of a class less probable than 0.8 (or what the configuration says), and \
+                      unclassifiable ones"
+        )
+    )]
     LowConfidence,
 }
 
