@@ -263,10 +263,7 @@ mod tests {
 
     #[test]
     fn what_waits_and_what_is_kept_is_bounded_and_reading_pushes_out_no_refusal() {
-        let context = Context {
-            path: std::path::Path::new("x"),
-            busy_timeout: std::time::Duration::ZERO,
-        };
+        let context = Context::new(std::path::Path::new("x"), std::time::Duration::ZERO);
         let connection = table();
         let mut queue = AuditQueue::default();
         queue.push(row(AuditKind::Refused, 1));
@@ -296,10 +293,7 @@ mod tests {
 
     #[test]
     fn every_kind_can_be_stored() {
-        let context = Context {
-            path: std::path::Path::new("x"),
-            busy_timeout: std::time::Duration::ZERO,
-        };
+        let context = Context::new(std::path::Path::new("x"), std::time::Duration::ZERO);
         let connection = table();
         let mut queue = AuditQueue::default();
         for kind in AuditKind::ALL {

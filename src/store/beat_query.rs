@@ -18,7 +18,7 @@ use ecg_chain::WallUs;
 use rusqlite::{OptionalExtension, params, params_from_iter, types::Value};
 
 use super::error::StoreError;
-use super::parse::{BEAT_COLUMNS, beat};
+use super::parse::{beat, beat_columns};
 use super::reader::StoreReader;
 use super::rows::{StoredBeat, class_to_sql};
 
@@ -236,6 +236,7 @@ impl StoreReader {
 /// unless that is NULL, of the `classes` classes named by the parameters from ?7 on, or of all for 0;
 /// only unclassifiable ones or only the others where `unclassifiable` says so.
 pub(super) fn sql(classes: usize, unclassifiable: Option<bool>) -> String {
+    let columns = beat_columns();
     let outcome = match unclassifiable {
         None => "",
         Some(true) => " AND b.unclassifiable IS NOT NULL",
@@ -259,7 +260,7 @@ pub(super) fn sql(classes: usize, unclassifiable: Option<bool>) -> String {
             _ => format!(" AND b.class IN ({})", names.join(", ")),
         };
         return format!(
-            "SELECT {BEAT_COLUMNS} FROM beats b {by_id} JOIN deciders d ON d.id = b.decider \
+            "SELECT {columns} FROM beats b {by_id} JOIN deciders d ON d.id = b.decider \
              WHERE {bounds}{named} ORDER BY b.id LIMIT ?5"
         );
     }
@@ -267,7 +268,7 @@ pub(super) fn sql(classes: usize, unclassifiable: Option<bool>) -> String {
     let parts: Vec<_> = numbers
         .map(|number| {
             format!(
-                "SELECT {BEAT_COLUMNS} FROM beats b INDEXED BY beats_by_class \
+                "SELECT {columns} FROM beats b INDEXED BY beats_by_class \
                  JOIN deciders d ON d.id = b.decider WHERE b.class = ?{number} AND {bounds}"
             )
         })

@@ -133,10 +133,7 @@ pub(super) fn check(
     longest: Duration,
 ) -> Result<Option<Checked>, StoreError> {
     let mut reader = StoreReader::open(path)?;
-    let context = Context {
-        path,
-        busy_timeout: Duration::ZERO,
-    };
+    let context = Context::new(path, Duration::ZERO);
     let explain = |error| context.explain("checking", error);
     let connection = &mut reader.connection;
     let tables: Vec<String> = connection

@@ -149,10 +149,7 @@ impl Database {
             self.reopen()?;
         }
         self.reserve()?;
-        let context = Context {
-            path: &self.path,
-            busy_timeout: self.options.busy_timeout,
-        };
+        let context = Context::new(&self.path, self.options.busy_timeout);
         match &mut self.connection {
             Some(connection) => Ok((connection, context)),
             None => Err(io(&self.path)(std::io::ErrorKind::NotConnected.into())),
@@ -385,10 +382,7 @@ impl Database {
     /// Opens the file and makes it ready to be written, having made it where there is none.
     fn reopen(&mut self) -> Result<(), StoreError> {
         self.open_file()?;
-        let context = Context {
-            path: &self.path,
-            busy_timeout: self.options.busy_timeout,
-        };
+        let context = Context::new(&self.path, self.options.busy_timeout);
         let known = self.epoch.as_ref().map(|epoch| (epoch, &self.given));
         let mut connection = connect(&context, &self.options, known)?;
         let preparing = |error| context.explain("preparing for writing", error);
@@ -521,10 +515,7 @@ impl Database {
             connection.close().map_err(|(_, error)| error)?;
             Ok(epoch)
         };
-        let context = Context {
-            path: &self.path,
-            busy_timeout: self.options.busy_timeout,
-        };
+        let context = Context::new(&self.path, self.options.busy_timeout);
         build().map_err(|error| context.explain("creating", error))
     }
 

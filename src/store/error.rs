@@ -175,7 +175,11 @@ pub(super) struct Context<'a> {
     pub(super) busy_timeout: std::time::Duration,
 }
 
-impl Context<'_> {
+impl<'a> Context<'a> {
+    pub(super) const fn new(path: &'a std::path::Path, busy_timeout: std::time::Duration) -> Self {
+        Self { path, busy_timeout }
+    }
+
     pub(super) fn explain(&self, doing: &'static str, source: rusqlite::Error) -> StoreError {
         use rusqlite::ErrorCode;
         let path = self.path.to_owned();

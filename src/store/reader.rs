@@ -9,13 +9,16 @@ use ecg_chain::WallUs;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, InterruptHandle, Row, params};
 
+use super::chain::Kind;
 use super::descriptor::SharedFile;
 use super::error::{Context, RowError, StoreError};
 use super::file::{check_file, check_version, io, open_shared, resolve};
 use super::identity::{Epoch, StoreMark};
 use super::migrate::SCHEMA_VERSION;
 use super::options::READ_ONLY;
-use super::parse::{BEAT_COLUMNS, SESSION_COLUMNS, TOTALS, beat, event, gap, session, totals};
+use super::parse::{
+    beat, beat_columns, event, gap, session, session_columns, totals, totals_columns,
+};
 use super::rows::{StoredBeat, StoredEvent, StoredGap, StoredSession, Totals};
 
 /// Readers wait this long at most: in WAL mode only a checkpoint's end or recovery makes them wait.
@@ -126,10 +129,7 @@ impl StoreReader {
     /// [`StoreError::Sqlite`].
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let path = &resolve(path)?;
-        let context = Context {
-            path,
-            busy_timeout: READER_BUSY_TIMEOUT,
-        };
+        let context = Context::new(path, READER_BUSY_TIMEOUT);
         let ReadFile {
             connection,
             _file,
@@ -273,12 +273,8 @@ impl StoreReader {
     /// # Errors
     /// [`StoreError`] of the read.
     pub fn gaps(&self, filter: &RowFilter) -> Result<Vec<StoredGap>, StoreError> {
-        self.filtered(
-            "SELECT id, session, first_missing_sample, missing_samples, monotonic_ns, wall_us, \
-             cause, after_beat FROM gaps",
-            filter,
-            gap,
-        )
+        let sql = format!("SELECT {} FROM gaps", Kind::Gap.select("gaps"));
+        self.filtered(&sql, filter, gap)
     }
 
     /// Events that pass `filter`, ascending by id.
@@ -286,14 +282,12 @@ impl StoreReader {
     /// # Errors
     /// [`StoreError`] of the read.
     pub fn events(&self, filter: &RowFilter) -> Result<Vec<StoredEvent>, StoreError> {
-        self.filtered(
-            "SELECT id, session, sample, monotonic_ns, wall_us, kind, detail, after_beat, phase, \
-             subject, began_sample, began_monotonic_ns, \
-             (SELECT n.lead_0 FROM sessions n WHERE n.id = events.session), \
+        let sql = format!(
+            "SELECT {}, (SELECT n.lead_0 FROM sessions n WHERE n.id = events.session), \
              (SELECT n.lead_1 FROM sessions n WHERE n.id = events.session) FROM events",
-            filter,
-            event,
-        )
+            Kind::Event.select("events")
+        );
+        self.filtered(&sql, filter, event)
     }
 
     /// The newest gap and the newest event recorded before this beat was the newest; 0 where there is none.
@@ -316,7 +310,8 @@ impl StoreReader {
     /// # Errors
     /// [`StoreError`] of the read.
     pub fn totals(&self) -> Result<Totals, StoreError> {
-        let rows = self.rows(&format!("SELECT {TOTALS} FROM sessions"), [], totals)?;
+        let sql = format!("SELECT {} FROM sessions", totals_columns());
+        let rows = self.rows(&sql, [], totals)?;
         Ok(rows.first().copied().unwrap_or_default())
     }
 
@@ -335,14 +330,16 @@ impl StoreReader {
         which: &str,
         values: impl rusqlite::Params,
     ) -> Result<Vec<StoredSession>, StoreError> {
+        let columns = session_columns();
         let from = "sessions s JOIN deciders d ON d.id = s.decider";
-        let sql = format!("SELECT {SESSION_COLUMNS} FROM {from} {which}");
+        let sql = format!("SELECT {columns} FROM {from} {which}");
         self.rows(&sql, values, session)
     }
 
     fn select_beats(&self, which: &str, value: i64) -> Result<Vec<StoredBeat>, StoreError> {
+        let columns = beat_columns();
         let from = "beats b JOIN deciders d ON d.id = b.decider";
-        let sql = format!("SELECT {BEAT_COLUMNS} FROM {from} {which}");
+        let sql = format!("SELECT {columns} FROM {from} {which}");
         self.rows(&sql, [value], beat)
     }
 
@@ -384,9 +381,6 @@ impl StoreReader {
     }
 
     pub(super) fn context(&self) -> Context<'_> {
-        Context {
-            path: &self.path,
-            busy_timeout: READER_BUSY_TIMEOUT,
-        }
+        Context::new(&self.path, READER_BUSY_TIMEOUT)
     }
 }

@@ -123,6 +123,23 @@ pub struct StoredEvent {
     pub began: Option<(u64, MonotonicNs)>,
 }
 
+/// Who labels beats: the table `deciders`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct LabelSource {
+    pub(super) model: Arc<str>,
+    pub(super) engine: Arc<str>,
+}
+
+impl LabelSource {
+    /// Who labels the first beats of a session.
+    pub(super) fn of(info: &SessionInfo) -> Self {
+        Self {
+            model: (&*info.model).into(),
+            engine: (&*info.engine).into(),
+        }
+    }
+}
+
 /// A raw ECG block ready to be stored.
 #[derive(Debug)]
 pub(super) struct EncodedBlock {
@@ -153,6 +170,37 @@ pub struct Commit {
 }
 
 impl SessionCounts {
+    /// The columns of [`Self::values`].
+    pub(super) const COLUMNS: [&str; 10] = [
+        "sessions.samples",
+        "sessions.beats_n",
+        "sessions.beats_l",
+        "sessions.beats_r",
+        "sessions.beats_a",
+        "sessions.beats_v",
+        "sessions.gaps",
+        "sessions.missing_samples",
+        "sessions.events",
+        "sessions.beats_unclassifiable",
+    ];
+
+    pub(super) const fn values(&self) -> [u64; 10] {
+        let [n, l, r, a, v] = self.beats_by_class;
+        let (gaps, missing, events) = (self.gaps, self.missing_samples, self.events);
+        [
+            self.samples,
+            n,
+            l,
+            r,
+            a,
+            v,
+            gaps,
+            missing,
+            events,
+            self.unclassifiable,
+        ]
+    }
+
     /// Beats of all classes.
     #[must_use]
     pub fn beats(&self) -> u64 {
@@ -293,11 +341,11 @@ pub(super) const fn class_to_sql(class: BeatClass) -> &'static str {
 }
 
 pub(super) fn unclassifiable_from_sql(text: &str) -> Result<Unclassifiable, StoreError> {
-    Unclassifiable::from_name(text).ok_or_else(|| StoreError::Value {
-        column: "beats.unclassifiable",
-        found: text.to_owned(),
-        expected: "poor_signal, out_of_class or low_confidence",
-    })
+    let column = (
+        "beats.unclassifiable",
+        "poor_signal, out_of_class or low_confidence",
+    );
+    named(&Unclassifiable::ALL, Unclassifiable::name, text, column)
 }
 
 pub(super) fn quality_from_sql(text: &str) -> Result<SignalQuality, StoreError> {

@@ -136,10 +136,7 @@ impl Seen {
         connection: &Connection,
     ) -> Result<Self, StoreError> {
         // before the look at the file: what is checkpointed later shows in both
-        let context = Context {
-            path,
-            busy_timeout: Duration::ZERO,
-        };
+        let context = Context::new(path, Duration::ZERO);
         let log =
             Log::read(connection).map_err(|error| context.explain("looking at the log", error))?;
         let metadata = look(path)?.filter(|metadata| inode(metadata) == shared.inode());

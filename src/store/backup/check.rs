@@ -25,10 +25,7 @@ pub fn check_backup(path: &Path) -> Result<Contents, BackupError> {
 
 /// As [`check_backup`], for a file at `path` that is spoken of as `name`.
 pub(super) fn check(path: &Path, name: &Path) -> Result<Contents, BackupError> {
-    let context = Context {
-        path,
-        busy_timeout: BUSY_TIMEOUT,
-    };
+    let context = Context::new(path, BUSY_TIMEOUT);
     let opened = ReadFile::open(&context).map_err(|error| in_a_backup(error.into(), name))?;
     examine(&opened.connection, &context, name)
 }

@@ -69,10 +69,7 @@ pub fn restore(
     refuse_full(database, before.bytes, 0)?;
 
     let fresh = Fresh::create(beside(database, ".restoring"), database)?;
-    let context = Context {
-        path: backup,
-        busy_timeout: BUSY_TIMEOUT,
-    };
+    let context = Context::new(backup, BUSY_TIMEOUT);
     let source = ReadFile::open(&context)?;
     snapshot(&source.connection).map_err(|error| context.explain("reading", error))?;
     copy(&source.connection, &context, &fresh, None, stop, progress)?;

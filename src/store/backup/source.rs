@@ -47,10 +47,7 @@ fn size(connection: &Connection) -> rusqlite::Result<u64> {
 
 /// What is in the database at `path`.
 pub(super) fn contents(connection: &Connection, path: &Path) -> Result<Contents, StoreError> {
-    let context = Context {
-        path,
-        busy_timeout: BUSY_TIMEOUT,
-    };
+    let context = Context::new(path, BUSY_TIMEOUT);
     let explain = |error| context.explain("counting rows", error);
     let schema_version = check_version(&context, connection)?;
     let mut names = connection

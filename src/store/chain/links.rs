@@ -3,10 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, ToSql, params};
 use sha2::{Digest, Sha256};
 
-use super::digest::{Canonical, stored};
+use super::digest::{Canonical, new_row, stored};
 use super::kind::{BEGINNING, Hash, Kind};
 
 /// The newest link of a chain, to be written down where nobody who can change the database can
@@ -106,18 +106,41 @@ impl<'a> Chain<'a> {
         self.head
     }
 
-    /// Appends the link of a row of `session`.
-    pub(in super::super) fn link(
+    /// Appends the link of a row that has been stored with these values: see [`new_row`].
+    pub(in super::super) fn link_new(
         &mut self,
         session: i64,
         kind: Kind,
         row: i64,
-        digest: impl FnOnce() -> Hash,
+        values: &[&dyn ToSql],
+        source: Option<[&str; 2]>,
+    ) -> rusqlite::Result<()> {
+        self.link(session, kind, row, |_| new_row(kind, row, values, source))
+    }
+
+    /// Appends the link of a row as it is stored.
+    pub(in super::super) fn link_stored(
+        &mut self,
+        session: i64,
+        kind: Kind,
+        row: i64,
+    ) -> rusqlite::Result<()> {
+        self.link(session, kind, row, |connection| {
+            stored(connection, kind, row)
+        })
+    }
+
+    fn link(
+        &mut self,
+        session: i64,
+        kind: Kind,
+        row: i64,
+        digest: impl FnOnce(&Connection) -> rusqlite::Result<Hash>,
     ) -> rusqlite::Result<()> {
         if !self.on {
             return Ok(());
         }
-        let digest = digest();
+        let digest = digest(self.connection)?;
         let first = self.head.is_none();
         let (before, link) = self
             .head
@@ -139,20 +162,6 @@ impl<'a> Chain<'a> {
             self.link_anchors_of_the_migration(session)?;
         }
         Ok(())
-    }
-
-    /// Appends the link of a row as it is stored.
-    pub(in super::super) fn link_stored(
-        &mut self,
-        session: i64,
-        kind: Kind,
-        row: i64,
-    ) -> rusqlite::Result<()> {
-        if !self.on {
-            return Ok(());
-        }
-        let digest = stored(self.connection, kind, row)?;
-        self.link(session, kind, row, || digest)
     }
 
     /// The migration could not hash: what it noted gets its links with the first other one.

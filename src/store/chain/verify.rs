@@ -309,8 +309,7 @@ impl<'a> Walk<'a> {
         let mut statements = WALKED
             .into_iter()
             .map(|kind| {
-                let (columns, tables) = select(kind);
-                let sql = format!("SELECT {columns} FROM {tables} ORDER BY t.id");
+                let sql = format!("{} ORDER BY t.id", select(kind));
                 Ok((kind, self.connection.prepare(&sql)?))
             })
             .collect::<rusqlite::Result<Vec<_>>>()?;

@@ -14,8 +14,8 @@ use super::super::housekeeping::Housekeeping;
 use super::super::monitor::{Command, CommitHook, WriterMonitor};
 use super::super::open::Store;
 use super::super::options::StoreOptions;
-use super::super::pending::{Backlog, LabelSource, PendingMaps, PendingRow};
-use super::super::rows::EncodedBlock;
+use super::super::pending::{Backlog, PendingMaps, PendingRow};
+use super::super::rows::{EncodedBlock, LabelSource};
 use super::super::saliency::StoredSaliency;
 
 /// Longest wait of an idle turn: whoever watches the thread's pulse sees it alive.
@@ -85,7 +85,7 @@ impl WriterThread {
             monitor,
             on_commit,
             session: None,
-            backlog: Backlog::new(),
+            backlog: Backlog::default(),
             maps: PendingMaps::default(),
             due: None,
             trouble: None,
@@ -203,27 +203,18 @@ impl WriterThread {
             self.monitor.lock().rows_refused += 1;
             return Ok(());
         };
-        let (row, timeout) = match event {
-            PipelineEvent::Beat(beat) => (
-                PendingRow::Beat(beat, session.label_source.clone()),
-                self.options.commit_after,
-            ),
-            PipelineEvent::Gap(gap) => (PendingRow::Gap(gap), self.options.commit_after),
-            PipelineEvent::Event(event) => (PendingRow::Event(event), self.options.commit_after),
+        let row = match event {
+            PipelineEvent::Beat(beat) => PendingRow::Beat(beat, session.label_source.clone()),
+            PipelineEvent::Gap(gap) => PendingRow::Gap(gap),
+            PipelineEvent::Event(event) => PendingRow::Event(event),
             PipelineEvent::Engine(engine) => {
                 session.label_source.engine = engine.into();
                 return Ok(());
             }
-            PipelineEvent::Clock { relation, step_us } => (
-                PendingRow::Clock(relation, step_us),
-                self.options.commit_after,
-            ),
+            PipelineEvent::Clock { relation, step_us } => PendingRow::Clock(relation, step_us),
             PipelineEvent::Detail(detail) => match StoredSaliency::from_detail(&detail) {
                 None => return Ok(()),
-                Some(row) => (
-                    PendingRow::Saliency(Box::new(row)),
-                    self.options.commit_after,
-                ),
+                Some(row) => PendingRow::Saliency(Box::new(row)),
             },
             PipelineEvent::Ecg(_) if self.no_room => {
                 self.monitor.lock().blocks_not_stored += 1;
@@ -239,7 +230,7 @@ impl WriterThread {
                 return Ok(());
             }
         };
-        self.push_pending(row, timeout);
+        self.push_pending(row, self.options.commit_after);
         Ok(())
     }
 
@@ -304,15 +295,11 @@ impl WriterThread {
 
     fn begin(&mut self, info: SessionInfo) -> Result<Option<i64>, StoreError> {
         self.newest = (0, info.start.monotonic);
-        let label_source = LabelSource {
-            model: (&*info.model).into(),
-            engine: (&*info.engine).into(),
-        };
         self.session = Some(OpenSession {
             row: None,
             clocks: Clocks::new(info.start),
+            label_source: LabelSource::of(&info),
             info,
-            label_source,
             ended: false,
         });
         self.show_again();
