@@ -21,6 +21,7 @@ use super::ids::{GivenIds, Reserved, after_all_before};
 use super::migrate::{APPLICATION_ID, STEPS, migrate};
 use super::options::{READ_ONLY, READ_WRITE, StoreOptions, Synchronous};
 use super::quarantine::{DAMAGED, Quarantined, copy, free_name, move_to_quarantine};
+use super::query::{faults, one};
 use super::watch::{Replaced, Seen};
 
 /// Not more often than this is a database quarantined: a medium that damages every file is no reason to
@@ -210,8 +211,7 @@ impl Database {
             connection.progress_handler(STEPS_BETWEEN_BEATS, Some(alive))?;
             let ours = Some(epoch(&connection)?) == self.epoch
                 && GivenIds::read(&connection)?.reaches(&self.given);
-            let checked = "PRAGMA integrity_check(1)";
-            Ok(ours && connection.query_row(checked, [], |row| row.get::<_, String>(0))? == "ok")
+            Ok(ours && faults(&connection, "integrity_check(1)")?.is_empty())
         };
         look().unwrap_or(false)
     }
@@ -560,8 +560,8 @@ fn medium_gone(path: &Path) -> StoreError {
     ))
 }
 
-fn epoch(connection: &Connection) -> rusqlite::Result<String> {
-    connection.query_row("SELECT epoch FROM store_identity", [], |row| row.get(0))
+pub(super) fn epoch(connection: &Connection) -> rusqlite::Result<String> {
+    one(connection, "SELECT epoch FROM store_identity")
 }
 
 /// Compares a database that was there with what is known of the one that was written here before, and lets

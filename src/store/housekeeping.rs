@@ -10,7 +10,7 @@ use super::database::Database;
 use super::deletion_delay::{DeletionDelay, Waits};
 use super::monitor::WriterMonitor;
 use super::options::{Retention, StoreOptions};
-use super::retention::{Leave, free_bytes};
+use super::retention::{Leave, used_and_free_bytes};
 use super::space::{Space, SpaceSource};
 use super::volume::VolumeMeter;
 
@@ -188,7 +188,9 @@ impl Housekeeping {
             None => None,
             Some((space, wanted)) => Some(Room {
                 // rows to come take the free pages of the file first
-                free: space.free.saturating_add(free_bytes(connection)?),
+                free: space
+                    .free
+                    .saturating_add(used_and_free_bytes(connection)?[1]),
                 wanted,
             }),
         };

@@ -28,6 +28,7 @@ mod packed;
 mod parse;
 mod pending;
 mod quarantine;
+mod query;
 mod reader;
 mod retention;
 mod rows;

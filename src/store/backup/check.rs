@@ -5,6 +5,7 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::super::error::{Context, StoreError};
+use super::super::query::faults;
 use super::super::reader::ReadFile;
 use super::copy::Fresh;
 use super::error::BackupError;
@@ -75,8 +76,7 @@ pub(super) fn fault(
     connection: &Connection,
     context: &Context<'_>,
 ) -> Result<Option<String>, StoreError> {
-    let found: String = connection
-        .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
-        .map_err(|error| context.explain("checking", error))?;
-    Ok((found != "ok").then_some(found))
+    faults(connection, "integrity_check(1)")
+        .map(|found| found.into_iter().next())
+        .map_err(|error| context.explain("checking", error))
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicBool;
 use rusqlite::Connection;
 
 use super::super::chain::note_ids_passed_over;
+use super::super::database::epoch;
 use super::super::descriptor::inode;
 use super::super::error::{Context, StoreError};
 use super::super::file::{
@@ -222,9 +223,7 @@ fn read_ids(database: &Path) -> rusqlite::Result<(Option<String>, GivenIds)> {
     let connection = Connection::open_with_flags(database, READ_WRITE)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     let ids = GivenIds::read_any_version(&connection)?;
-    let epoch = connection
-        .query_row("SELECT epoch FROM store_identity", [], |row| row.get(0))
-        .ok(); // older schemas have none
+    let epoch = epoch(&connection).ok(); // older schemas have none
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
     Ok((epoch, ids))
 }

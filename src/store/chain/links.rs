@@ -6,6 +6,7 @@ use std::str::FromStr;
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
 use sha2::{Digest, Sha256};
 
+use super::super::query::{column, one};
 use super::digest::{Canonical, new_row, stored};
 use super::kind::{BEGINNING, Hash, Kind};
 
@@ -166,11 +167,8 @@ impl<'a> Chain<'a> {
 
     /// The migration could not hash: what it noted gets its links with the first other one.
     fn link_anchors_of_the_migration(&mut self, session: i64) -> rusqlite::Result<()> {
-        let anchors: Vec<i64> = self
-            .connection
-            .prepare("SELECT id FROM chain_anchors ORDER BY id")?
-            .query_map([], |row| row.get(0))?
-            .collect::<Result<_, _>>()?;
+        let anchors = "SELECT id FROM chain_anchors ORDER BY id";
+        let anchors: Vec<i64> = column(self.connection, anchors, [])?;
         anchors
             .into_iter()
             .try_for_each(|anchor| self.link_stored(session, Kind::Anchor, anchor))
@@ -210,14 +208,9 @@ pub(in super::super) struct Interrupted {
 
 impl Interrupted {
     pub(in super::super) fn before(connection: &Connection) -> rusqlite::Result<Self> {
-        let sessions = connection
-            .prepare("SELECT id FROM sessions WHERE end_reason IS NULL ORDER BY id")?
-            .query_map([], |row| row.get(0))?
-            .collect::<Result<_, _>>()?;
-        let newest_gap =
-            connection.query_row("SELECT coalesce(max(id), 0) FROM gaps", [], |row| {
-                row.get(0)
-            })?;
+        let open = "SELECT id FROM sessions WHERE end_reason IS NULL ORDER BY id";
+        let sessions = column(connection, open, [])?;
+        let newest_gap = one(connection, "SELECT coalesce(max(id), 0) FROM gaps")?;
         Ok(Self {
             sessions,
             newest_gap,

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use rusqlite::{Connection, OptionalExtension, Rows};
 
 use super::super::error::StoreError;
+use super::super::query::faults;
 use super::super::reader::StoreReader;
 use super::digest::{digest_row, select, stored};
 use super::kind::{BEGINNING, Hash, Kind};
@@ -137,7 +138,7 @@ impl StoreReader {
         let explain = |error| self.context().explain("verifying", error);
         let snapshot = self.connection.unchecked_transaction().map_err(explain)?;
         let mut found = Verification::default();
-        match integrity(&snapshot) {
+        match faults(&snapshot, &format!("integrity_check({MOST_OF_SQLITE})")) {
             Ok(damage) => found.damage = damage,
             Err(error) => found.damage.push(error.to_string()),
         }
@@ -152,14 +153,6 @@ impl StoreReader {
         }
         Ok(found)
     }
-}
-
-fn integrity(connection: &Connection) -> rusqlite::Result<Vec<String>> {
-    let mut statement = connection.prepare(&format!("PRAGMA integrity_check({MOST_OF_SQLITE})"))?;
-    let lines: Vec<String> = statement
-        .query_map([], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
-    Ok(lines.into_iter().filter(|line| line != "ok").collect())
 }
 
 /// A link as it is stored.
