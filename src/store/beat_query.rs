@@ -13,13 +13,12 @@
 //! more are taken on both sides, because two beats on either side of a step may be labelled the wrong
 //! way round.
 
-use arrhythmianet::{BeatClass, CLASS_COUNT};
-use ecg_chain::WallUs;
+use arrhythmianet::CLASS_COUNT;
 use rusqlite::{OptionalExtension, params, params_from_iter, types::Value};
 
 use super::error::StoreError;
 use super::parse::{beat, beat_columns};
-use super::reader::StoreReader;
+use super::reader::{RowFilter, StoreReader};
 use super::rows::{StoredBeat, class_to_sql};
 
 /// Beats may be labelled out of the order of their R peaks by no more than this. Labels are at most
@@ -29,55 +28,12 @@ const LABELLING_DISORDER_US: i64 = 5_000_000;
 /// Beats labelled out of the order of their R peaks have ids nearer to each other than this.
 const LABELLING_DISORDER_IDS: i64 = 64;
 
-/// Which beats to read, in ascending order of id.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BeatFilter {
-    /// Only this session.
-    pub session: Option<i64>,
-    /// Only these classes; all if empty.
-    pub classes: Vec<BeatClass>,
-    /// Only unclassifiable beats, or only the others.
-    pub unclassifiable: Option<bool>,
-    /// R peak not before this wall time.
-    pub from: Option<WallUs>,
-    /// R peak before this wall time.
-    pub until: Option<WallUs>,
-    /// Only beats with a larger id.
-    pub after_id: i64,
-    /// At most this many.
-    pub limit: u32,
-}
-
-impl Default for BeatFilter {
-    fn default() -> Self {
-        Self {
-            session: None,
-            classes: Vec::new(),
-            unclassifiable: None,
-            from: None,
-            until: None,
-            after_id: 0,
-            limit: 1_000,
-        }
-    }
-}
-
-impl BeatFilter {
-    /// The time range, microseconds; the end exclusive.
-    fn wall_us(&self) -> (i64, i64) {
-        (
-            self.from.map_or(i64::MIN, |from| from.0),
-            self.until.map_or(i64::MAX, |until| until.0),
-        )
-    }
-}
-
 impl StoreReader {
     /// Beats that pass `filter`, ascending by id.
     ///
     /// # Errors
     /// [`StoreError`] of the read.
-    pub fn beats(&self, filter: &BeatFilter) -> Result<Vec<StoredBeat>, StoreError> {
+    pub fn beats(&self, filter: &RowFilter) -> Result<Vec<StoredBeat>, StoreError> {
         if filter.session.is_none() && filter.from.is_none() && filter.until.is_none() {
             let ids = (filter.after_id.saturating_add(1), i64::MAX);
             return self.beats_in(filter, None, ids, filter.limit);
@@ -130,7 +86,7 @@ impl StoreReader {
     fn next_session_with_beats(
         &self,
         session: i64,
-        filter: &BeatFilter,
+        filter: &RowFilter,
     ) -> Result<Option<i64>, StoreError> {
         let (from, until) = filter.wall_us();
         let rows = self.rows(
@@ -156,11 +112,7 @@ impl StoreReader {
     }
 
     /// The ids between which the session's beats in the time range lie.
-    fn id_range(
-        &self,
-        session: i64,
-        filter: &BeatFilter,
-    ) -> Result<Option<(i64, i64)>, StoreError> {
+    fn id_range(&self, session: i64, filter: &RowFilter) -> Result<Option<(i64, i64)>, StoreError> {
         let (from, until) = filter.wall_us();
         let disorder_us = self.disorder_us(session)?;
         let ask = |sql: &str, (from, until): (i64, i64)| {
@@ -205,7 +157,7 @@ impl StoreReader {
 
     fn beats_in(
         &self,
-        filter: &BeatFilter,
+        filter: &RowFilter,
         session: Option<i64>,
         (first, last): (i64, i64),
         limit: u32,

@@ -49,7 +49,6 @@ pub use backup::{
     BackupError, BackupOptions, Contents, KeepFree, NumberedBackups, Progress, Restored, back_up,
     check_backup, restore,
 };
-pub use beat_query::BeatFilter;
 pub use chain::{AnchorSummary, ChainHead, Finding, HeadVerdict, Protection, Verification};
 pub use codec::{BlockEncoder, CodecError, MAX_BLOCK_SAMPLES, MAX_COMPRESSION_LEVEL, decode};
 pub use error::StoreError;

@@ -1,7 +1,5 @@
 //! From rows of the tables to Rust types, trusting nothing.
 
-use std::sync::Arc;
-
 use arrhythmianet::CLASS_COUNT;
 use ecg_chain::{ClockRelation, MonotonicNs, WallUs};
 use ecg_chain::{Gap, LabelledBeat, SessionInfo, channel_of_subject};
@@ -37,11 +35,6 @@ pub(super) fn unsigned(row: &Row<'_>, index: usize, column: &'static str) -> Res
     Ok(from_sql(row.get(index)?, column)?)
 }
 
-#[allow(clippy::cast_possible_truncation)] // REAL columns that were written from f32
-fn float(row: &Row<'_>, index: usize) -> Result<f32, RowError> {
-    Ok(row.get::<_, f64>(index)? as f32)
-}
-
 pub(super) fn text<'row>(row: &'row Row<'_>, index: usize) -> rusqlite::Result<&'row str> {
     Ok(row.get_ref(index)?.as_str()?)
 }
@@ -50,23 +43,22 @@ fn optional_text<'row>(row: &'row Row<'_>, index: usize) -> rusqlite::Result<Opt
     Ok(row.get_ref(index)?.as_str_or_null()?)
 }
 
-#[allow(clippy::cast_possible_truncation)] // as above
 pub(super) fn beat(row: &Row<'_>) -> Result<StoredBeat, RowError> {
     let mut probabilities = [0.0; CLASS_COUNT];
     for (index, probability) in (7..).zip(&mut probabilities) {
-        *probability = float(row, index)?;
+        *probability = row.get(index)?;
     }
     Ok(StoredBeat {
         id: row.get(0)?,
         session: row.get(1)?,
         r_wall: WallUs(row.get(4)?),
-        model: Arc::from(text(row, 16)?),
-        engine: Arc::from(text(row, 17)?),
-        lead: optional_text(row, 19)?.map(Arc::from),
+        model: row.get(16)?,
+        engine: row.get(17)?,
+        lead: row.get(19)?,
         beat: LabelledBeat {
             r_sample: unsigned(row, 2, "beats.r_sample")?,
             r_time: MonotonicNs(unsigned(row, 3, "beats.r_monotonic_ns")?),
-            rr_ms: row.get::<_, Option<f64>>(5)?.map(|rr_ms| rr_ms as f32),
+            rr_ms: row.get(5)?,
             class: class_from_sql(text(row, 6)?)?,
             unclassifiable: optional_text(row, 18)?
                 .map(unclassifiable_from_sql)
@@ -75,7 +67,7 @@ pub(super) fn beat(row: &Row<'_>) -> Result<StoredBeat, RowError> {
             channel: row.get(12)?,
             quality: quality_from_sql(text(row, 13)?)?,
             window_complete: row.get(14)?,
-            label_delay_ms: float(row, 15)?,
+            label_delay_ms: row.get(15)?,
         },
     })
 }
@@ -168,7 +160,7 @@ pub(super) fn gap(row: &Row<'_>) -> Result<StoredGap, RowError> {
 pub(super) fn event(row: &Row<'_>) -> Result<StoredEvent, RowError> {
     let subject: Option<String> = row.get(9)?;
     let lead = match subject.as_deref().and_then(channel_of_subject) {
-        Some(channel) => optional_text(row, 12 + usize::from(channel))?.map(Arc::from),
+        Some(channel) => row.get(12 + usize::from(channel))?,
         None => None,
     };
     Ok(StoredEvent {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use arrhythmianet::BeatClass;
 use ecg_chain::WallUs;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, InterruptHandle, Row, params};
@@ -24,12 +25,16 @@ use super::rows::{StoredBeat, StoredEvent, StoredGap, StoredSession, Totals};
 /// Readers wait this long at most: in WAL mode only a checkpoint's end or recovery makes them wait.
 const READER_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Which gaps or events to read, in ascending order of id.
+/// Which rows to read, in ascending order of id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowFilter {
     /// Only this session.
     pub session: Option<i64>,
-    /// Not before this wall time.
+    /// Of beats only these classes; all if empty.
+    pub classes: Vec<BeatClass>,
+    /// Of beats only the unclassifiable, or only the others.
+    pub unclassifiable: Option<bool>,
+    /// Not before this wall time (of a beat's R peak, of a gap's or an event's sample).
     pub from: Option<WallUs>,
     /// Before this wall time.
     pub until: Option<WallUs>,
@@ -51,6 +56,8 @@ impl Default for RowFilter {
     fn default() -> Self {
         Self {
             session: None,
+            classes: Vec::new(),
+            unclassifiable: None,
             from: None,
             until: None,
             after_id: 0,

@@ -3,7 +3,7 @@ use std::time::Duration;
 use ecg_chain::PipelineEvent;
 use ecg_chain::{MonotonicNs, WallUs};
 
-use super::super::{AuditKind, AuditRow, RowFilter, StoreReader};
+use super::super::{AuditKind, AuditRow, RowFilter, StoreReader, StoredAudit};
 use super::{event, options, session_info, writer};
 
 #[test]
@@ -44,7 +44,8 @@ fn notes_go_along_with_the_next_commit_and_cause_none() {
     let [row] = &*stored() else {
         panic!("{:?}", stored());
     };
-    let found = (row.id, row.uid, row.gid, row.pid, row.count);
+    let StoredAudit { id, row } = row;
+    let found = (*id, row.uid, row.gid, row.pid, row.count);
     assert_eq!(found, (1, Some(1), Some(2), None, 3));
     assert_eq!(
         (&*row.kind, &*row.what, &*row.outcome, row.wall, row.time),
@@ -59,7 +60,7 @@ fn notes_go_along_with_the_next_commit_and_cause_none() {
     // what comes after the last row there is, is stored at the end
     assert!(monitor.audit(note(9)));
     writer.close().unwrap();
-    let uids: Vec<_> = stored().iter().map(|row| row.uid).collect();
+    let uids: Vec<_> = stored().iter().map(|stored| stored.row.uid).collect();
     assert_eq!(uids, [Some(1), Some(9)]);
     assert!(!monitor.audit(note(10)), "there is nobody to write it");
 }

@@ -503,9 +503,22 @@ fn the_digest_of_a_session_has_its_treatment_only_where_it_is_known() {
             "2fa6fcda4905c1ceb18c940db17aee18cead5c49e8b3bb154bb2427f7da910bd",
         ),
     ] {
-        let digest = super::super::chain::session(7, &info);
-        let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(digits, expected);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("beats.db");
+        drop(Store::open(&path, options()).unwrap());
+        let connection = Connection::open(&path).unwrap();
+        let before = "INSERT INTO sqlite_sequence (name, seq) VALUES ('sessions', 6)";
+        connection.execute_batch(before).unwrap();
+        drop(connection);
+        let written = writer(&path);
+        assert_eq!(written.begin_session(&info).unwrap(), Some(7));
+        written.close().unwrap();
+        let digest: String = Connection::open(&path)
+            .unwrap()
+            .query_row("SELECT lower(hex(digest)) FROM chain", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(digest, expected);
+        assert!(verify(&path).is_sound());
     }
 }
 

@@ -9,7 +9,7 @@ use ecg_chain::{GapCause, PipelineEvent, SessionInfo};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use super::super::{BeatFilter, Outage, RowFilter, Store, StoreError, StoreOptions, StoreReader};
+use super::super::{Outage, RowFilter, Store, StoreError, StoreOptions, StoreReader};
 use super::{beat, block, event, gap, options, session_info, start, until};
 use crate::store::StoreWriter;
 
@@ -68,7 +68,7 @@ fn record_block(written: &StoreWriter, info: &SessionInfo, first_sample: u64) {
 }
 
 pub(super) fn beat_ids(reader: &StoreReader) -> Vec<i64> {
-    let beats = reader.beats(&BeatFilter::default()).unwrap();
+    let beats = reader.beats(&RowFilter::default()).unwrap();
     beats.iter().map(|row| row.id).collect()
 }
 
@@ -146,7 +146,7 @@ fn an_outage_is_bridged_and_its_rows_are_written_in_order() {
     let Recording { written, path, .. } = recording;
     written.close().unwrap();
     let reader = StoreReader::open(&path).unwrap();
-    let beats = reader.beats(&BeatFilter::default()).unwrap();
+    let beats = reader.beats(&RowFilter::default()).unwrap();
     let order: Vec<_> = beats
         .iter()
         .map(|row| (row.id, row.beat.r_sample))
@@ -198,7 +198,7 @@ fn what_memory_cannot_hold_is_one_counted_stored_gap() {
             end = end.max(first + samples);
         }
         assert_eq!(end, 40_400, "{name}");
-        let beats = reader.beats(&BeatFilter::default()).unwrap();
+        let beats = reader.beats(&RowFilter::default()).unwrap();
         let session = reader.latest_session().unwrap().unwrap();
         assert_eq!(
             session.counts.missing_samples,
@@ -325,7 +325,7 @@ fn a_damaged_database_is_quarantined_and_a_fresh_one_begun() {
         let files = quarantined_files(&home);
         assert_eq!(fs::read(&files[0]).unwrap().len(), before.len(), "{part}");
         let reader = StoreReader::open(&path).unwrap();
-        let beats = reader.beats(&BeatFilter::default()).unwrap();
+        let beats = reader.beats(&RowFilter::default()).unwrap();
         // ids go on, so that no client takes these for the old ones: after those that are known to have
         // been given, or after all that may have been
         let ids = beat_ids(&reader);

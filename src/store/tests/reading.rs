@@ -4,7 +4,7 @@ use ecg_chain::{ClockRelation, WallUs};
 use rusqlite::Connection;
 
 use super::super::beat_query;
-use super::super::{BeatFilter, RowFilter, StoreError, StoreReader, StoredBeat, WaveformRange};
+use super::super::{RowFilter, StoreError, StoreReader, StoredBeat, WaveformRange};
 use super::{START_WALL_US, beat, block, event, fill, gap, session_info, writer};
 
 /// Three sessions of 100, 0 and 60 beats; the third starts 40 s before the first on the wall clock.
@@ -17,7 +17,7 @@ fn three_sessions(path: &std::path::Path) -> StoreReader {
     StoreReader::open(path).unwrap()
 }
 
-fn all_pages(reader: &StoreReader, filter: &BeatFilter) -> Vec<StoredBeat> {
+fn all_pages(reader: &StoreReader, filter: &RowFilter) -> Vec<StoredBeat> {
     let mut filter = filter.clone();
     let mut all = Vec::new();
     loop {
@@ -35,7 +35,7 @@ fn all_pages(reader: &StoreReader, filter: &BeatFilter) -> Vec<StoredBeat> {
 fn paging_under_any_filter_covers_exactly_the_matching_rows_in_order() {
     let folder = tempfile::tempdir().unwrap();
     let reader = three_sessions(&folder.path().join("beats.db"));
-    let everything = all_pages(&reader, &BeatFilter::default());
+    let everything = all_pages(&reader, &RowFilter::default());
     assert_eq!(everything.len(), 160);
     let wall = |second: i64| Some(WallUs(START_WALL_US + second * 1_000_000));
     let mut failures = Vec::new();
@@ -56,7 +56,7 @@ fn paging_under_any_filter_covers_exactly_the_matching_rows_in_order() {
                 (wall(1_004), wall(1_000)),
             ] {
                 for limit in [1, 7, 1_000] {
-                    let filter = BeatFilter {
+                    let filter = RowFilter {
                         session,
                         classes: classes.clone(),
                         unclassifiable: None,
@@ -156,7 +156,7 @@ proptest::proptest! {
     ) {
         let folder = tempfile::tempdir().unwrap();
         let reader = stepping_sessions(&folder.path().join("beats.db"), &sessions);
-        let beats = all_pages(&reader, &BeatFilter::default());
+        let beats = all_pages(&reader, &RowFilter::default());
         let every = RowFilter { limit: u32::MAX, ..RowFilter::default() };
         let events = reader.events(&every).unwrap();
         let gaps = reader.gaps(&every).unwrap();
@@ -173,12 +173,12 @@ proptest::proptest! {
                 .filter(|row| classes.is_empty() || classes.contains(&row.beat.class))
                 .map(|row| row.id)
                 .collect();
-            let range = BeatFilter {
+            let range = RowFilter {
                 classes,
                 from: Some(from),
                 until: Some(until),
                 limit,
-                ..BeatFilter::default()
+                ..RowFilter::default()
             };
             let found = all_pages(&reader, &range);
             let ids: Vec<_> = found.iter().map(|row| row.id).collect();
@@ -204,14 +204,14 @@ fn a_clock_that_goes_back_hides_no_beat() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("beats.db");
         let reader = stepping_sessions(&path, &[(count, vec![step])]);
-        let beats = all_pages(&reader, &BeatFilter::default());
+        let beats = all_pages(&reader, &RowFilter::default());
         let mut wrong = 0;
         for row in &beats {
             let until = WallUs(row.r_wall.0 + length_s * 1_000_000);
-            let range = BeatFilter {
+            let range = RowFilter {
                 from: Some(row.r_wall),
                 until: Some(until),
-                ..BeatFilter::default()
+                ..RowFilter::default()
             };
             let expected = beats
                 .iter()
@@ -277,11 +277,11 @@ fn unclassifiable_beats_are_found_and_left_out() {
     written.close().unwrap();
     let reader = StoreReader::open(&path).unwrap();
     let ids = |classes: &[BeatClass], unclassifiable, session| -> Vec<i64> {
-        let filter = BeatFilter {
+        let filter = RowFilter {
             classes: classes.to_vec(),
             unclassifiable,
             session,
-            ..BeatFilter::default()
+            ..RowFilter::default()
         };
         let beats = reader.beats(&filter).unwrap();
         for row in &beats {
@@ -567,9 +567,9 @@ fn beats_of_the_session_with_the_largest_id_are_read() {
              UPDATE beats SET session = 9223372036854775807",
         )
         .unwrap();
-    let filter = BeatFilter {
+    let filter = RowFilter {
         session: Some(i64::MAX),
-        ..BeatFilter::default()
+        ..RowFilter::default()
     };
     let reader = StoreReader::open(&path).unwrap();
     assert_eq!(reader.beats(&filter).unwrap().len(), 3);
@@ -605,9 +605,9 @@ fn a_read_in_progress_is_ended_from_another_thread() {
             "{outcome:?}"
         );
         // what comes next is ended, too, until reading is taken up again
-        let next = reader.beats(&BeatFilter::default());
+        let next = reader.beats(&RowFilter::default());
         assert!(matches!(next, Err(StoreError::Interrupted)), "{next:?}");
         reader.resume();
-        assert_eq!(reader.beats(&BeatFilter::default()).unwrap().len(), 3);
+        assert_eq!(reader.beats(&RowFilter::default()).unwrap().len(), 3);
     });
 }

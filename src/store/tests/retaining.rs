@@ -8,7 +8,7 @@ use ecg_chain::WallUs;
 use rusqlite::Connection;
 
 use super::super::retention::{Deleted, Leave};
-use super::super::{BeatFilter, Retention, StoreOptions, StoreReader};
+use super::super::{Retention, RowFilter, StoreOptions, StoreReader};
 use super::{beat, block, event, fill, gap, options, session_info, start, writer};
 
 const HOUR_S: u64 = 3_600;
@@ -93,7 +93,7 @@ fn age_takes_the_oldest_and_the_counts_stay() {
     assert_eq!((deleted.blocks, deleted.rows), (10, 22)); // hour 2's ECG; hour 0's rows
     let reader = StoreReader::open(&path).unwrap();
     assert_eq!(reader.totals().unwrap(), totals);
-    let beats = reader.beats(&BeatFilter::default()).unwrap();
+    let beats = reader.beats(&RowFilter::default()).unwrap();
     assert_eq!((beats[0].id, beats.len()), (21, 60));
     assert_eq!(count(&path, "sessions"), 4);
     assert_eq!(work(&path, retention, now(4)), Deleted::default());

@@ -8,9 +8,7 @@ use ecg_chain::{ClockRelation, WallUs};
 use ecg_chain::{Episode, Event, LabelledBeat, PipelineEvent, SessionInfo};
 use rusqlite::Connection;
 
-use super::super::{
-    BeatFilter, CommittedRow, Outage, RowFilter, Store, StoreError, StoreOptions, StoreReader,
-};
+use super::super::{CommittedRow, Outage, RowFilter, Store, StoreError, StoreOptions, StoreReader};
 use super::{beat, block, event, fill, gap, options, session_info, start, writer};
 
 #[test]
@@ -65,7 +63,7 @@ fn the_channels_have_the_names_of_their_session() {
         events.extend([name(first), name(second), None]);
         all.extend([name(first), name(second), name(first), name(second), None]);
     }
-    let read = reader.beats(&BeatFilter::default()).unwrap();
+    let read = reader.beats(&RowFilter::default()).unwrap();
     assert_eq!(
         read.into_iter().map(|row| row.lead).collect::<Vec<_>>(),
         beats
@@ -104,7 +102,7 @@ fn everything_recorded_is_read_back() {
     written.close().unwrap();
 
     let reader = StoreReader::open(&path).unwrap();
-    let beats = reader.beats(&BeatFilter::default()).unwrap();
+    let beats = reader.beats(&RowFilter::default()).unwrap();
     assert_eq!(beats.iter().map(|row| row.id).collect::<Vec<_>>(), [1, 2]);
     assert_eq!(beats[0].beat, first);
     assert_eq!(beats[1].beat, second);
@@ -155,7 +153,7 @@ fn the_same_input_gives_the_same_beat_rows() {
         written.close().unwrap();
         StoreReader::open(path)
             .unwrap()
-            .beats(&BeatFilter::default())
+            .beats(&RowFilter::default())
             .unwrap()
     };
     let folder = tempfile::tempdir().unwrap();
@@ -299,7 +297,7 @@ fn committed_rows_survive_a_kill() {
         found.push((
             case,
             integrity,
-            reader.beats(&BeatFilter::default()).unwrap().len(),
+            reader.beats(&RowFilter::default()).unwrap().len(),
             session.counts.beats(),
             session.end.map(|end| (end.at, end.reason)),
         ));
@@ -618,7 +616,7 @@ fn wall_times_follow_the_relation_of_the_session() {
     fill(&written, 100, 3);
     written.close().unwrap();
     let reader = StoreReader::open(&path).unwrap();
-    let beats = reader.beats(&BeatFilter::default()).unwrap();
+    let beats = reader.beats(&RowFilter::default()).unwrap();
     assert_eq!(
         beats.iter().map(|row| row.session).collect::<Vec<_>>(),
         [1, 1, 1, 2, 2, 2]
