@@ -123,13 +123,7 @@ impl BeatExplainer {
         beat: &StoredBeat,
         given_up: &dyn Fn() -> bool,
     ) -> Result<ReprocessedBeat, BeatExplainError> {
-        if let Some((missing, expected)) = missing_samples(reader, beat)? {
-            return Err(BeatExplainError::NotStored {
-                beat: beat.id,
-                missing,
-                expected,
-            });
-        }
+        require_stored(reader, beat)?;
         let session = reader.session_of_beat(beat)?;
         let info = &session.info;
         let recognised = self.recognised.get(&beat.session).copied();
@@ -230,12 +224,8 @@ fn full_scale_uv(uv_per_code: f64) -> Option<f32> {
     Some(limit_uv)
 }
 
-/// Samples of the beat's window that are not stored, and how many it has; `None` where all are there
-/// or the window was incomplete from the beginning.
-fn missing_samples(
-    reader: &StoreReader,
-    beat: &StoredBeat,
-) -> Result<Option<(usize, usize)>, BeatExplainError> {
+/// Refuses a beat of whose window samples are not stored, unless it was incomplete from the beginning.
+fn require_stored(reader: &StoreReader, beat: &StoredBeat) -> Result<(), BeatExplainError> {
     let waveform = reader.waveform(beat, WaveformRange::default())?;
     let [first, _] = &waveform.uv;
     let missing = waveform.missing_samples();
@@ -245,5 +235,12 @@ fn missing_samples(
     } else {
         first.len() as f64 - 1.0
     };
-    Ok((missing as f64 > tolerated).then_some((missing, first.len())))
+    if missing as f64 > tolerated {
+        return Err(BeatExplainError::NotStored {
+            beat: beat.id,
+            missing,
+            expected: first.len(),
+        });
+    }
+    Ok(())
 }

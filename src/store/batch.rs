@@ -10,6 +10,7 @@ use rusqlite::{Connection, ToSql, TransactionBehavior, params};
 use super::audit::AuditQueue;
 use super::chain::{Chain, ChainHead, Kind};
 use super::error::{Context, StoreError};
+use super::identity::StoreMark;
 use super::pending::{Backlog, PendingMaps, PendingRow};
 use super::rows::{
     Commit, CommittedRow, LabelSource, Leads, SessionCounts, StoredBeat, StoredEvent, StoredGap,
@@ -129,7 +130,8 @@ pub(super) fn commit_batch(
     };
     let chain = Chain::open(&transaction, batch.chained)
         .map_err(|error| context.explain("reading the chain", error))?;
-    let before = statements.mark()?;
+    let before = StoreMark::read(&transaction)
+        .map_err(|error| context.explain_row("reading the newest ids", error))?;
     let backlog = batch.backlog;
     let rows = backlog.len().min(batch.most);
     let mut progress = Progress {

@@ -14,7 +14,7 @@
 //! way round.
 
 use arrhythmianet::CLASS_COUNT;
-use rusqlite::{OptionalExtension, params, params_from_iter, types::Value};
+use rusqlite::{params, params_from_iter, types::Value};
 
 use super::error::StoreError;
 use super::parse::{beat, beat_columns};
@@ -40,9 +40,10 @@ impl StoreReader {
         }
         // one state for all that is asked: a step of the clock may be committed in between
         let _snapshot = self
+            .file
             .connection
             .is_autocommit()
-            .then(|| self.connection.unchecked_transaction())
+            .then(|| self.file.connection.unchecked_transaction())
             .transpose()
             .map_err(|error| self.context().explain("reading", error))?;
         let mut found = Vec::new();
@@ -74,12 +75,8 @@ impl StoreReader {
 
     /// The session in which beats after this one begin: there are none in an earlier one.
     fn session_after(&self, beat: i64) -> Result<i64, StoreError> {
-        let rows = self.rows(
-            "SELECT session FROM beats WHERE id <= ?1 ORDER BY id DESC LIMIT 1",
-            [beat],
-            |row| Ok(row.get(0)?),
-        )?;
-        Ok(rows.first().copied().unwrap_or(0))
+        let sql = "SELECT session FROM beats WHERE id <= ?1 ORDER BY id DESC LIMIT 1";
+        Ok(self.first(sql, [beat])?.unwrap_or(0))
     }
 
     /// The first session from `session` on that has beats in the time range.
@@ -89,14 +86,12 @@ impl StoreReader {
         filter: &RowFilter,
     ) -> Result<Option<i64>, StoreError> {
         let (from, until) = filter.wall_us();
-        let rows = self.rows(
+        self.first(
             "SELECT id FROM sessions s WHERE id >= ?1 AND (?2 IS NULL OR id = ?2) AND EXISTS \
              (SELECT 1 FROM beats WHERE session = s.id AND r_wall_us >= ?3 AND r_wall_us < ?4) \
              ORDER BY id LIMIT 1",
             params![session, filter.session, from, until],
-            |row| Ok(row.get(0)?),
-        )?;
-        Ok(rows.first().copied())
+        )
     }
 
     /// How far a beat's wall time may lie before that of an earlier beat of the session, microseconds.
@@ -115,23 +110,12 @@ impl StoreReader {
     fn id_range(&self, session: i64, filter: &RowFilter) -> Result<Option<(i64, i64)>, StoreError> {
         let (from, until) = filter.wall_us();
         let disorder_us = self.disorder_us(session)?;
-        let ask = |sql: &str, (from, until): (i64, i64)| {
-            self.connection
-                .prepare_cached(sql)
-                .and_then(|mut statement| {
-                    statement
-                        .query_row([session, from, until], |row| row.get::<_, Option<i64>>(0))
-                        .optional()
-                })
-                .map(Option::flatten)
-                .map_err(|error| self.context().explain("reading", error))
-        };
         let edge = |order: &str| {
             let sql = format!(
                 "SELECT r_wall_us FROM beats INDEXED BY beats_by_time WHERE session = ?1 \
                  AND r_wall_us >= ?2 AND r_wall_us < ?3 ORDER BY r_wall_us {order} LIMIT 1"
             );
-            ask(&sql, (from, until))
+            self.first(&sql, [session, from, until])
         };
         let (Some(earliest), Some(latest)) = (edge("ASC")?, edge("DESC")?) else {
             return Ok(None);
@@ -141,7 +125,7 @@ impl StoreReader {
                 "SELECT {which}(id) FROM beats INDEXED BY beats_by_time WHERE session = ?1 \
                  AND r_wall_us >= ?2 AND r_wall_us < ?3"
             );
-            ask(&sql, (from, until))
+            self.first(&sql, [session, from, until])
         };
         let after_earliest = earliest.saturating_add(disorder_us).saturating_add(1);
         let first = extreme("min", earliest, after_earliest.min(until))?;
@@ -198,32 +182,32 @@ pub(super) fn sql(classes: usize, unclassifiable: Option<bool>) -> String {
         "b.id BETWEEN ?1 AND ?2 AND b.r_wall_us >= ?3 AND b.r_wall_us < ?4 \
          AND (?6 IS NULL OR b.session = ?6){outcome}"
     );
-    // the few unclassifiable beats have an index by id of their own
-    let by_id = if unclassifiable == Some(true) {
-        "INDEXED BY beats_unclassifiable"
-    } else {
-        "NOT INDEXED"
+    let select = |index: &str, named: &str| {
+        format!(
+            "SELECT {columns} FROM beats b {index} JOIN deciders d ON d.id = b.decider \
+             WHERE {bounds}{named}"
+        )
     };
-    let numbers = 7..7 + classes;
-    if classes == 0 || unclassifiable == Some(true) {
-        let names: Vec<_> = numbers.map(|number| format!("?{number}")).collect();
-        let named = match names.len() {
+    let numbers = (7..7 + classes).map(|number| format!("?{number}"));
+    let parts = if unclassifiable == Some(true) {
+        // the few unclassifiable beats have an index by id of their own
+        let named = match classes {
             0 => String::new(),
-            _ => format!(" AND b.class IN ({})", names.join(", ")),
+            _ => format!(
+                " AND b.class IN ({})",
+                numbers.collect::<Vec<_>>().join(", ")
+            ),
         };
-        return format!(
-            "SELECT {columns} FROM beats b {by_id} JOIN deciders d ON d.id = b.decider \
-             WHERE {bounds}{named} ORDER BY b.id LIMIT ?5"
-        );
-    }
-    // one index walk per class, merged by id: a rare class costs what it returns
-    let parts: Vec<_> = numbers
-        .map(|number| {
-            format!(
-                "SELECT {columns} FROM beats b INDEXED BY beats_by_class \
-                 JOIN deciders d ON d.id = b.decider WHERE b.class = ?{number} AND {bounds}"
-            )
-        })
-        .collect();
-    format!("{} ORDER BY 1 LIMIT ?5", parts.join(" UNION ALL "))
+        select("INDEXED BY beats_unclassifiable", &named)
+    } else if classes == 0 {
+        select("NOT INDEXED", "")
+    } else {
+        // one index walk per class, merged by id: a rare class costs what it returns
+        let part = |number| {
+            let named = format!(" AND b.class = {number}");
+            select("INDEXED BY beats_by_class", &named)
+        };
+        numbers.map(part).collect::<Vec<_>>().join(" UNION ALL ")
+    };
+    format!("{parts} ORDER BY 1 LIMIT ?5")
 }

@@ -136,7 +136,7 @@ pub(super) fn check(
     let mut reader = StoreReader::open(path)?;
     let context = Context::new(path, Duration::ZERO);
     let explain = |error| context.explain("checking", error);
-    let connection = &mut reader.connection;
+    let connection = &mut reader.file.connection;
     let mut checked = Checked::default();
     for table in tables(connection).map_err(explain)? {
         let began = Instant::now();

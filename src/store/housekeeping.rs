@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use ecg_chain::WallUs;
 use rusqlite::Connection;
 
-use super::database::Database;
+use super::database::Store;
 use super::deletion_delay::{DeletionDelay, Waits};
 use super::monitor::WriterMonitor;
 use super::options::{Retention, StoreOptions};
@@ -89,7 +89,7 @@ impl Housekeeping {
     /// One turn; what fails is tried again at a later one. `now` is the newest row's wall time.
     pub(super) fn turn(
         &mut self,
-        database: &mut Database,
+        database: &mut Store,
         now: Option<WallUs>,
         monitor: &WriterMonitor,
     ) -> Option<Standing> {
@@ -131,7 +131,7 @@ impl Housekeeping {
 
     fn retain(
         &mut self,
-        database: &mut Database,
+        database: &mut Store,
         now: WallUs,
         monitor: &WriterMonitor,
     ) -> Option<Standing> {

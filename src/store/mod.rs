@@ -22,7 +22,6 @@ mod identity;
 mod ids;
 mod migrate;
 mod monitor;
-mod open;
 mod options;
 mod packed;
 mod parse;
@@ -51,11 +50,11 @@ pub use backup::{
 };
 pub use chain::{AnchorSummary, ChainHead, Finding, HeadVerdict, Protection, Verification};
 pub use codec::{BlockEncoder, CodecError, MAX_BLOCK_SAMPLES, MAX_COMPRESSION_LEVEL, decode};
+pub use database::Store;
 pub use error::StoreError;
 pub use identity::{Epoch, StoreMark};
 pub use migrate::{APPLICATION_ID, SCHEMA_VERSION};
 pub use monitor::WriterMonitor;
-pub use open::Store;
 pub use options::{Checkup, Outage, Retention, StoreOptions, Synchronous};
 pub use reader::{Interrupter, RowFilter, StoreReader};
 pub use rows::{

@@ -68,6 +68,7 @@ impl Default for RowFilter {
 
 /// A database of any schema version up to this program's, opened to be read. Fields are dropped in this
 /// order: the connection before the descriptor.
+#[derive(Debug)]
 pub(super) struct ReadFile {
     pub(super) connection: Connection,
     _file: SharedFile,
@@ -100,9 +101,7 @@ impl ReadFile {
 #[derive(Debug)]
 pub struct StoreReader {
     pub(super) path: PathBuf,
-    pub(super) connection: Connection,
-    /// Dropped after the connection, as it must be.
-    _file: SharedFile,
+    pub(super) file: ReadFile,
     interrupted: Arc<AtomicBool>,
 }
 
@@ -132,28 +131,23 @@ impl StoreReader {
     ///
     /// # Errors
     /// [`StoreError::Io`] if there is no such file, [`StoreError::NotADatabase`],
-    /// [`StoreError::OtherApplication`], [`StoreError::NewerSchema`], [`StoreError::OlderSchema`],
-    /// [`StoreError::Sqlite`].
+    /// [`StoreError::Refused`], [`StoreError::NewerSchema`], [`StoreError::Sqlite`].
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let path = &resolve(path)?;
         let context = Context::new(path, READER_BUSY_TIMEOUT);
-        let ReadFile {
-            connection,
-            _file,
-            version: found,
-        } = ReadFile::open(&context)?;
-        connection.set_prepared_statement_cache_capacity(32);
-        if found < SCHEMA_VERSION {
-            return Err(StoreError::OlderSchema {
-                path: path.clone(),
-                found,
-                known: SCHEMA_VERSION,
-            });
+        let file = ReadFile::open(&context)?;
+        file.connection.set_prepared_statement_cache_capacity(32);
+        if file.version < SCHEMA_VERSION {
+            let detail = format!(
+                "schema version {}, expected {SCHEMA_VERSION}: it is migrated when it is next \
+                 written to",
+                file.version
+            );
+            return Err(StoreError::refused(path, detail));
         }
         Ok(Self {
             path: path.clone(),
-            connection,
-            _file,
+            file,
             interrupted: Arc::default(),
         })
     }
@@ -162,7 +156,7 @@ impl StoreReader {
     #[must_use]
     pub fn interrupter(&self) -> Interrupter {
         Interrupter {
-            handle: self.connection.get_interrupt_handle(),
+            handle: self.file.connection.get_interrupt_handle(),
             interrupted: Arc::clone(&self.interrupted),
         }
     }
@@ -201,11 +195,11 @@ impl StoreReader {
     /// # Errors
     /// [`StoreError`] of the read, [`StoreError::Value`] where there is none.
     pub fn session_of_beat(&self, beat: &StoredBeat) -> Result<StoredSession, StoreError> {
-        self.session(beat.session)?.ok_or(StoreError::Value {
-            column: "beats.session",
-            found: beat.session.to_string(),
-            expected: "the id of a session",
-        })
+        self.session(beat.session)?.ok_or(StoreError::value(
+            "beats.session",
+            &beat.session,
+            "the id of a session",
+        ))
     }
 
     /// The session that started last.
@@ -239,7 +233,7 @@ impl StoreReader {
     /// # Errors
     /// [`StoreError`] of the read.
     pub fn mark(&self) -> Result<StoreMark, StoreError> {
-        StoreMark::read(&self.connection)
+        StoreMark::read(&self.file.connection)
             .map_err(|error| self.context().explain_row("reading", error))
     }
 
@@ -261,6 +255,7 @@ impl StoreReader {
     ) -> Result<T, E> {
         // Rolled back when dropped, which ends a reading transaction like any other.
         let _transaction = self
+            .file
             .connection
             .unchecked_transaction()
             .map_err(|error| self.context().explain("reading", error))?;
@@ -302,10 +297,7 @@ impl StoreReader {
     /// # Errors
     /// [`StoreError`] of the read.
     pub fn newest_rows_before(&self, beat: i64) -> Result<(i64, i64), StoreError> {
-        let newest = |sql| {
-            let rows = self.rows(sql, [beat], |row| Ok(row.get(0)?))?;
-            Ok(rows.first().copied().unwrap_or(0))
-        };
+        let newest = |sql| self.first(sql, [beat]).map(|id| id.unwrap_or(0));
         Ok((
             newest("SELECT id FROM gaps WHERE after_beat < ?1 ORDER BY id DESC LIMIT 1")?,
             newest("SELECT id FROM events WHERE after_beat < ?1 ORDER BY id DESC LIMIT 1")?,
@@ -367,6 +359,16 @@ impl StoreReader {
         )
     }
 
+    /// The first column of the first row; `None` also for NULL.
+    pub(super) fn first(
+        &self,
+        sql: &str,
+        values: impl rusqlite::Params,
+    ) -> Result<Option<i64>, StoreError> {
+        let rows: Vec<Option<i64>> = self.rows(sql, values, |row| Ok(row.get(0)?))?;
+        Ok(rows.into_iter().next().flatten())
+    }
+
     pub(super) fn rows<T>(
         &self,
         sql: &str,
@@ -374,7 +376,7 @@ impl StoreReader {
         read: fn(&Row<'_>) -> Result<T, RowError>,
     ) -> Result<Vec<T>, StoreError> {
         let explain = |error| self.context().explain("reading", error);
-        let mut statement = self.connection.prepare_cached(sql).map_err(explain)?;
+        let mut statement = self.file.connection.prepare_cached(sql).map_err(explain)?;
         let mut rows = statement.query(values).map_err(explain)?;
         let mut found = Vec::new();
         while let Some(row) = rows.next().map_err(explain)? {

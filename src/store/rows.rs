@@ -294,19 +294,11 @@ pub(super) fn channel_from_sql(text: &str) -> Result<ChannelChoice, StoreError> 
 
 /// Non-negative numbers as SQLite keeps them (signed 64 bits).
 pub(super) fn to_sql(value: u64, column: &'static str) -> Result<i64, StoreError> {
-    i64::try_from(value).map_err(|_| StoreError::Value {
-        column,
-        found: value.to_string(),
-        expected: "at most 2^63 - 1",
-    })
+    i64::try_from(value).map_err(|_| StoreError::value(column, &value, "at most 2^63 - 1"))
 }
 
 pub(super) fn from_sql(value: i64, column: &'static str) -> Result<u64, StoreError> {
-    u64::try_from(value).map_err(|_| StoreError::Value {
-        column,
-        found: value.to_string(),
-        expected: "at least 0",
-    })
+    u64::try_from(value).map_err(|_| StoreError::value(column, &value, "at least 0"))
 }
 
 /// The value that `text` is the name of.
@@ -318,11 +310,7 @@ fn named<T: Copy>(
 ) -> Result<T, StoreError> {
     let mut all = all.iter().copied();
     all.find(|value| name(*value) == text)
-        .ok_or_else(|| StoreError::Value {
-            column,
-            found: text.to_owned(),
-            expected,
-        })
+        .ok_or_else(|| StoreError::value(column, text, expected))
 }
 
 pub(super) fn class_from_sql(text: &str) -> Result<BeatClass, StoreError> {
@@ -331,13 +319,7 @@ pub(super) fn class_from_sql(text: &str) -> Result<BeatClass, StoreError> {
 }
 
 pub(super) const fn class_to_sql(class: BeatClass) -> &'static str {
-    match class {
-        BeatClass::N => "N",
-        BeatClass::L => "L",
-        BeatClass::R => "R",
-        BeatClass::A => "A",
-        BeatClass::V => "V",
-    }
+    ["N", "L", "R", "A", "V"][class.index()]
 }
 
 pub(super) fn unclassifiable_from_sql(text: &str) -> Result<Unclassifiable, StoreError> {
@@ -356,12 +338,8 @@ pub(super) fn quality_from_sql(text: &str) -> Result<SignalQuality, StoreError> 
 pub(super) fn cause_from_sql(text: &str) -> Result<GapCause, StoreError> {
     let expected = "missed_drdy, bad_frame, chip_restart, register_check, source, overrun, not_stored or \
                     interrupted";
-    named(
-        &GapCause::ALL,
-        GapCause::name,
-        text,
-        ("gaps.cause", expected),
-    )
+    let column = ("gaps.cause", expected);
+    named(&GapCause::ALL, GapCause::name, text, column)
 }
 
 /// Phase, subject and beginning of an episode.

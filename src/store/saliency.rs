@@ -144,20 +144,14 @@ impl StoreReader {
 /// A row in the order of the columns of the table.
 fn read(row: &Row<'_>) -> Result<StoredSaliency, RowError> {
     let blob = row.get_ref(12)?.as_blob().map_err(rusqlite::Error::from)?;
-    let map = unpack(blob).map_err(|error| StoreError::Value {
-        column: "saliency.map",
-        found: error.to_string(),
-        expected: "a packed map",
-    })?;
+    let map =
+        unpack(blob).map_err(|error| StoreError::value("saliency.map", &error, "a packed map"))?;
     let method: String = row.get(1)?;
     let class = class_from_sql(text(row, 2)?)?;
     if map.method.name() != method || map.class != class {
-        return Err(StoreError::Value {
-            column: "saliency.map",
-            found: format!("{} of {}", map.method.name(), map.class.symbol()),
-            expected: "the method and class of its row",
-        }
-        .into());
+        let found = format!("{} of {}", map.method.name(), map.class.symbol());
+        let expected = "the method and class of its row";
+        return Err(StoreError::value("saliency.map", &found, expected).into());
     }
     let shares = match (row.get(3)?, row.get(4)?, row.get(5)?) {
         (Some(p), Some(qrs), Some(t)) => Some(WaveShares { p, qrs, t }),

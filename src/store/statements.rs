@@ -7,7 +7,6 @@ use rusqlite::{Connection, ToSql, params, params_from_iter};
 
 use super::chain::{Chain, Kind};
 use super::error::{Context, StoreError};
-use super::identity::StoreMark;
 use super::rows::{LabelSource, SessionCounts, to_sql};
 
 /// One connection's statements, inside whatever transaction is open.
@@ -85,11 +84,6 @@ impl Statements<'_> {
                 |row| row.get(0),
             )
             .map_err(|error| self.context.explain("storing a model and engine", error))
-    }
-
-    pub(super) fn mark(&self) -> Result<StoreMark, StoreError> {
-        StoreMark::read(self.connection)
-            .map_err(|error| self.context.explain_row("reading the newest ids", error))
     }
 
     pub(super) fn end_session(

@@ -48,10 +48,7 @@ fn examine(
             .unchecked_transaction()
             .map_err(|error| context.explain("checking", error))?;
         match fault(&transaction, context)? {
-            Some(detail) => Err(BackupError::NotWhole {
-                path: name.to_owned(),
-                detail,
-            }),
+            Some(detail) => Err(BackupError::not_whole(name, detail)),
             None => Ok(contents(&transaction, context.path)?),
         }
     };
@@ -65,10 +62,7 @@ fn in_a_backup(error: BackupError, name: &Path) -> BackupError {
         BackupError::Store(StoreError::NotADatabase { .. }) => "not an SQLite database".to_owned(),
         other => return other,
     };
-    BackupError::NotWhole {
-        path: name.to_owned(),
-        detail,
-    }
+    BackupError::not_whole(name, detail)
 }
 
 /// The first thing `PRAGMA integrity_check` finds wrong.

@@ -176,10 +176,7 @@ fn finish(
     };
     set_up().map_err(explain)?;
     if let Some(detail) = fault(&connection, &context)? {
-        return Err(BackupError::NotWhole {
-            path: backup.to_owned(),
-            detail,
-        });
+        return Err(BackupError::not_whole(backup, detail));
     }
     let after = contents(&connection, fresh.path())?;
     let lost = copied.rows.iter().find(|(name, count)| {
@@ -187,10 +184,10 @@ fn finish(
         now < **count // a migration may add rows
     });
     if let Some((name, count)) = lost {
-        return Err(BackupError::NotWhole {
-            path: backup.to_owned(),
-            detail: format!("table {name}: fewer than {count} rows after the migration"),
-        });
+        return Err(BackupError::not_whole(
+            backup,
+            format!("table {name}: fewer than {count} rows after the migration"),
+        ));
     }
     let ids = GivenIds::read(&connection).map_err(explain)?;
     connection.close().map_err(|(_, error)| explain(error))?;

@@ -92,8 +92,5 @@ pub(super) fn compare(
         }
         None => return Ok(()),
     };
-    Err(BackupError::NotWhole {
-        path: path.to_owned(),
-        detail,
-    })
+    Err(BackupError::not_whole(path, detail))
 }

@@ -40,7 +40,7 @@ impl Kind {
     }
 
     /// Those whose tables give each id once: no row of them lacks a link.
-    pub(super) const NUMBERED: [Self; 6] = [
+    pub(in super::super) const NUMBERED: [Self; 6] = [
         Self::Session,
         Self::Beat,
         Self::Gap,

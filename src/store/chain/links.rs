@@ -199,37 +199,26 @@ pub(super) fn newest_given(connection: &Connection, table: &str) -> rusqlite::Re
     )
 }
 
-/// The sessions that a crash has left open, taken down before they are closed, so that what closing
-/// them adds can be chained.
-pub(in super::super) struct Interrupted {
-    sessions: Vec<i64>,
-    newest_gap: i64,
-}
-
-impl Interrupted {
-    pub(in super::super) fn before(connection: &Connection) -> rusqlite::Result<Self> {
-        let open = "SELECT id FROM sessions WHERE end_reason IS NULL ORDER BY id";
-        let sessions = column(connection, open, [])?;
-        let newest_gap = one(connection, "SELECT coalesce(max(id), 0) FROM gaps")?;
-        Ok(Self {
-            sessions,
-            newest_gap,
-        })
+/// Lets `close` close the sessions that a crash has left open, and chains the gaps that it adds and the ends.
+pub(in super::super) fn chain_interrupted(
+    connection: &Connection,
+    on: bool,
+    close: impl FnOnce() -> rusqlite::Result<()>,
+) -> rusqlite::Result<()> {
+    let open = "SELECT id FROM sessions WHERE end_reason IS NULL ORDER BY id";
+    let sessions: Vec<i64> = column(connection, open, [])?;
+    let newest_gap: i64 = one(connection, "SELECT coalesce(max(id), 0) FROM gaps")?;
+    close()?;
+    let gaps: Vec<(i64, i64)> = connection
+        .prepare("SELECT session, id FROM gaps WHERE id > ?1 ORDER BY id")?
+        .query_map([newest_gap], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    let mut chain = Chain::open(connection, on)?;
+    for (session, gap) in gaps {
+        chain.link_stored(session, Kind::Gap, gap)?;
     }
-
-    /// Chains the gaps that were added and the ends.
-    pub(in super::super) fn chain(self, connection: &Connection, on: bool) -> rusqlite::Result<()> {
-        let gaps: Vec<(i64, i64)> = connection
-            .prepare("SELECT session, id FROM gaps WHERE id > ?1 ORDER BY id")?
-            .query_map([self.newest_gap], |row| Ok((row.get(0)?, row.get(1)?)))?
-            .collect::<Result<_, _>>()?;
-        let mut chain = Chain::open(connection, on)?;
-        for (session, gap) in gaps {
-            chain.link_stored(session, Kind::Gap, gap)?;
-        }
-        for session in self.sessions {
-            chain.link_stored(session, Kind::End, session)?;
-        }
-        Ok(())
+    for session in sessions {
+        chain.link_stored(session, Kind::End, session)?;
     }
+    Ok(())
 }

@@ -15,5 +15,5 @@ mod verify;
 pub(super) use anchors::{Reason, Removed, anchor_rows, note_ids_passed_over, prune};
 pub(super) use kind::Kind;
 pub use links::ChainHead;
-pub(super) use links::{Chain, Interrupted};
+pub(super) use links::{Chain, chain_interrupted};
 pub use verify::{AnchorSummary, Finding, HeadVerdict, Protection, Verification};

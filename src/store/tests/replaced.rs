@@ -506,15 +506,15 @@ fn a_database_taken_away_while_it_cannot_be_opened_is_an_error_not_a_mix() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ecg.db");
     let mut store = Store::open(&path, options()).unwrap();
-    store.database.forget();
+    store.forget();
     let other = folder.path().join("other.db");
     drop(Store::open(&other, options()).unwrap());
     cp(&other, &path); // the same file to the kernel, another database
-    let error = store.database.connection().map(drop).unwrap_err();
+    let error = store.connection().map(drop).unwrap_err();
     assert!(matches!(error, StoreError::Replaced { .. }), "{error}");
-    store.database.forget();
+    store.forget();
     fs::rename(&other, &path).unwrap();
-    let error = store.database.connection().map(drop).unwrap_err();
+    let error = store.connection().map(drop).unwrap_err();
     assert!(matches!(error, StoreError::Replaced { .. }), "{error}");
 }
 
@@ -528,13 +528,13 @@ fn a_whole_copy_in_its_place_is_taken() {
     fill(&written, 0, 3);
     written.close().unwrap();
     let mut store = Store::open(&path, options()).unwrap();
-    store.database.forget();
+    store.forget();
     let copy = folder.path().join("copy");
     for suffix in ["", "-wal"] {
         fs::copy(beside(&path, suffix), beside(&copy, suffix)).unwrap();
         fs::rename(beside(&copy, suffix), beside(&path, suffix)).unwrap();
     }
-    store.database.connection().unwrap();
+    store.connection().unwrap();
     assert!(matches!(
         Store::open(&path, options()),
         Err(StoreError::InUse { .. })

@@ -8,11 +8,10 @@ use ecg_chain::{ClockRelation, EcgBlock, Event, MonotonicNs, PipelineEvent, Sess
 use super::super::audit::AuditQueue;
 use super::super::batch::{Clocks, OpenSession, end_session};
 use super::super::codec::{BlockEncoder, MAX_BLOCK_SAMPLES};
-use super::super::database::Database;
+use super::super::database::Store;
 use super::super::error::StoreError;
 use super::super::housekeeping::Housekeeping;
 use super::super::monitor::{Command, CommitHook, WriterMonitor};
-use super::super::open::Store;
 use super::super::options::StoreOptions;
 use super::super::pending::{Backlog, PendingMaps, PendingRow};
 use super::super::rows::{EncodedBlock, LabelSource};
@@ -40,7 +39,7 @@ pub(super) struct Trouble {
 
 pub(in super::super) struct WriterThread {
     pub(super) options: StoreOptions,
-    pub(super) database: Database,
+    pub(super) database: Store,
     pub(super) monitor: WriterMonitor,
     pub(super) on_commit: CommitHook,
     pub(super) encoder: BlockEncoder,
@@ -65,21 +64,17 @@ pub(in super::super) struct WriterThread {
 
 impl WriterThread {
     pub(in super::super) fn new(
-        store: Store,
+        mut database: Store,
         monitor: WriterMonitor,
         on_commit: CommitHook,
     ) -> Self {
-        let Store {
-            mut database,
-            notes,
-            quarantined,
-        } = store;
         database.set_pulse(monitor.liveness().clone());
         let options = database.options().clone();
-        monitor.lock().quarantined += u64::from(quarantined);
+        monitor.lock().quarantined += u64::from(database.is_fresh());
         Self {
             encoder: BlockEncoder::new(options.ecg_compression_level),
             housekeeping: Housekeeping::new(&options),
+            notes: database.take_notes(),
             database,
             options,
             monitor,
@@ -90,7 +85,6 @@ impl WriterThread {
             due: None,
             trouble: None,
             newest: (0, MonotonicNs(0)),
-            notes,
             audit: AuditQueue::default(),
             next_head: Instant::now() + HEAD_EVERY,
             no_room: false,
