@@ -4,12 +4,11 @@ use ecg_chain::PipelineEvent;
 use ecg_chain::{MonotonicNs, WallUs};
 
 use super::super::{AuditKind, AuditRow, RowFilter, StoreReader, StoredAudit};
-use super::{event, options, session_info, writer};
+use super::{event, options, place, put, session_info, writer};
 
 #[test]
 fn notes_go_along_with_the_next_commit_and_cause_none() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
+    let (_folder, path) = place("beats.db");
     let writer = writer(&path);
     let info = session_info(0);
     writer.begin_session(&info).unwrap();
@@ -37,9 +36,7 @@ fn notes_go_along_with_the_next_commit_and_cause_none() {
     let reader = StoreReader::open(&path).unwrap();
     let stored = || reader.audit(&RowFilter::default()).unwrap();
     assert_eq!(stored(), []);
-    writer
-        .record(PipelineEvent::Event(event(&info, 5)))
-        .unwrap();
+    put(&writer, PipelineEvent::Event(event(&info, 5)));
     writer.flush().unwrap();
     let [row] = &*stored() else {
         panic!("{:?}", stored());

@@ -5,7 +5,9 @@ use rusqlite::Connection;
 
 use super::super::beat_query;
 use super::super::{RowFilter, StoreError, StoreReader, StoredBeat, WaveformRange};
-use super::{START_WALL_US, beat, block, event, fill, gap, session_info, writer};
+use super::{
+    START_WALL_US, beat, block, event, fill, filled, gap, place, put, session_info, writer,
+};
 
 /// Three sessions of 100, 0 and 60 beats; the third starts 40 s before the first on the wall clock.
 fn three_sessions(path: &std::path::Path) -> StoreReader {
@@ -112,15 +114,11 @@ fn stepping_sessions(path: &std::path::Path, sessions: &[(u64, Vec<(u64, i64)>)]
                     .record(PipelineEvent::Clock { relation, step_us })
                     .unwrap();
             }
-            written.record(PipelineEvent::Beat(beat(&info, k))).unwrap();
+            put(&written, PipelineEvent::Beat(beat(&info, k)));
             if k % 10 == 0 {
                 let sample = 400 + 400 * k;
-                written
-                    .record(PipelineEvent::Event(event(&info, sample)))
-                    .unwrap();
-                written
-                    .record(PipelineEvent::Gap(gap(&info, sample, 1)))
-                    .unwrap();
+                put(&written, PipelineEvent::Event(event(&info, sample)));
+                put(&written, PipelineEvent::Gap(gap(&info, sample, 1)));
             }
         }
         start_s += beats;
@@ -201,8 +199,7 @@ proptest::proptest! {
 #[test]
 fn a_clock_that_goes_back_hides_no_beat() {
     for (count, step, length_s) in [(160, (80, -30), 2), (300, (200, -170), 30)] {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("beats.db");
+        let (_folder, path) = place("beats.db");
         let reader = stepping_sessions(&path, &[(count, vec![step])]);
         let beats = all_pages(&reader, &RowFilter::default());
         let mut wrong = 0;
@@ -224,8 +221,7 @@ fn a_clock_that_goes_back_hides_no_beat() {
 
 #[test]
 fn a_page_of_beats_never_sorts_or_scans_the_table() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
+    let (_folder, path) = place("beats.db");
     let reader = three_sessions(&path);
     let connection = Connection::open(&path).unwrap();
     let plan = |sql: &str| -> String {
@@ -270,8 +266,7 @@ fn a_page_of_beats_never_sorts_or_scans_the_table() {
 
 #[test]
 fn unclassifiable_beats_are_found_and_left_out() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
+    let (_folder, path) = place("beats.db");
     let written = writer(&path);
     let session = fill(&written, 0, 64);
     written.close().unwrap();
@@ -310,20 +305,15 @@ fn unclassifiable_beats_are_found_and_left_out() {
 
 #[test]
 fn gaps_and_events_pass_the_same_filters() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
+    let (_folder, path) = place("beats.db");
     let written = writer(&path);
     for start_s in [0, 100] {
         let info = session_info(start_s);
         written.begin_session(&info).unwrap();
         for k in 0..10 {
-            written.record(PipelineEvent::Beat(beat(&info, k))).unwrap();
-            written
-                .record(PipelineEvent::Gap(gap(&info, 500 * k, 2)))
-                .unwrap();
-            written
-                .record(PipelineEvent::Event(event(&info, 500 * k)))
-                .unwrap();
+            put(&written, PipelineEvent::Beat(beat(&info, k)));
+            put(&written, PipelineEvent::Gap(gap(&info, 500 * k, 2)));
+            put(&written, PipelineEvent::Event(event(&info, 500 * k)));
         }
     }
     written.close().unwrap();
@@ -402,24 +392,21 @@ fn gaps_and_events_pass_the_same_filters() {
 
 #[test]
 fn a_waveform_shows_what_is_stored_and_null_where_nothing_is() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
+    let (_folder, path) = place("beats.db");
     let written = writer(&path);
     let info = session_info(0);
     written.begin_session(&info).unwrap();
     // samples 0..450 and 470..2000: 20 missing
     for (first, samples) in [(0, 300), (300, 150), (470, 30), (500, 1_500)] {
-        written
-            .record(PipelineEvent::Ecg(block(&info, first, samples)))
-            .unwrap();
+        put(&written, PipelineEvent::Ecg(block(&info, first, samples)));
     }
     written.record(PipelineEvent::Beat(beat(&info, 0))).unwrap(); // R at 400
     let mut early = beat(&info, 0);
     early.r_sample = 10;
-    written.record(PipelineEvent::Beat(early)).unwrap();
+    put(&written, PipelineEvent::Beat(early));
     let mut late = beat(&info, 0);
     late.r_sample = 1_990;
-    written.record(PipelineEvent::Beat(late)).unwrap();
+    put(&written, PipelineEvent::Beat(late));
     written.close().unwrap();
     let reader = StoreReader::open(&path).unwrap();
     let shown = |id| {
@@ -458,18 +445,15 @@ fn a_waveform_shows_what_is_stored_and_null_where_nothing_is() {
 
 #[test]
 fn a_damaged_block_is_named_and_spares_the_other_blocks() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
+    let (_folder, path) = place("beats.db");
     let written = writer(&path);
     let info = session_info(0);
     written.begin_session(&info).unwrap();
     for k in 0..4 {
-        written
-            .record(PipelineEvent::Ecg(block(&info, 1_000 * k, 1_000)))
-            .unwrap();
+        put(&written, PipelineEvent::Ecg(block(&info, 1_000 * k, 1_000)));
         let mut beat = beat(&info, k);
         beat.r_sample = 1_000 * k + 500;
-        written.record(PipelineEvent::Beat(beat)).unwrap();
+        put(&written, PipelineEvent::Beat(beat));
     }
     written.close().unwrap();
     let damage = Connection::open(&path).unwrap();
@@ -516,11 +500,8 @@ fn a_damaged_block_is_named_and_spares_the_other_blocks() {
 
 #[test]
 fn values_no_program_of_ours_writes_are_errors() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
-    let written = writer(&path);
-    fill(&written, 0, 1);
-    written.close().unwrap();
+    let (_folder, path) = place("beats.db");
+    filled(&path, 0, 1);
     let damage = Connection::open(&path).unwrap();
     let reader = StoreReader::open(&path).unwrap();
     let mut failures = Vec::new();
@@ -555,11 +536,8 @@ fn values_no_program_of_ours_writes_are_errors() {
 /// A file that is not ours may have the largest id there is.
 #[test]
 fn beats_of_the_session_with_the_largest_id_are_read() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
-    let written = writer(&path);
-    fill(&written, 0, 3);
-    written.close().unwrap();
+    let (_folder, path) = place("beats.db");
+    filled(&path, 0, 3);
     Connection::open(&path)
         .unwrap()
         .execute_batch(
@@ -577,8 +555,7 @@ fn beats_of_the_session_with_the_largest_id_are_read() {
 
 #[test]
 fn a_read_in_progress_is_ended_from_another_thread() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
+    let (_folder, path) = place("beats.db");
     let written = writer(&path);
     fill(&written, 10, 3);
     let reader = StoreReader::open(&path).unwrap();
