@@ -112,30 +112,22 @@ pub(super) struct Batch<'a> {
     pub(super) chained: bool,
 }
 
-/// Commits the oldest rows of a batch, what was dropped before them, the session's row if it has none
-/// yet, its counts, maps and audit together, or none of it.
-pub(super) fn commit_batch(
-    connection: &mut Connection,
-    context: &Context<'_>,
+/// Writes the oldest rows of a batch, what was dropped before them, the session's row if it has none
+/// yet, its counts, maps and audit, inside the transaction that is open.
+pub(super) fn write_batch(
+    statements: &Statements<'_>,
     session: &OpenSession,
     batch: &Batch<'_>,
 ) -> Result<Committed, StoreError> {
-    // dropped without `commit` on every error below, which rolls it back
-    let transaction = connection
-        .transaction_with_behavior(TransactionBehavior::Immediate)
-        .map_err(|error| context.explain("beginning a transaction", error))?;
-    let statements = Statements {
-        connection: &transaction,
-        context,
-    };
-    let chain = Chain::open(&transaction, batch.chained)
+    let (connection, context) = (statements.connection, statements.context);
+    let chain = Chain::open(connection, batch.chained)
         .map_err(|error| context.explain("reading the chain", error))?;
-    let before = StoreMark::read(&transaction)
+    let before = StoreMark::read(connection)
         .map_err(|error| context.explain_row("reading the newest ids", error))?;
     let backlog = batch.backlog;
     let rows = backlog.len().min(batch.most);
     let mut progress = Progress {
-        statements: &statements,
+        statements,
         chain,
         session: 0,
         leads: Leads::new(&session.info),
@@ -160,7 +152,7 @@ pub(super) fn commit_batch(
     }
     let row = progress.session;
     statements.add_counts(row, &progress.counts)?;
-    batch.audit.write(&transaction, context)?;
+    batch.audit.write(connection, context)?;
     if session.ended {
         // its end has a link with the counts of before
         statements.link_end(&mut progress.chain, row)?;
@@ -170,15 +162,11 @@ pub(super) fn commit_batch(
         before,
         rows: progress.rows,
     };
-    let maps = statements.maps(batch.maps)?;
-    transaction
-        .commit()
-        .map_err(|error| context.explain("committing", error))?;
     Ok(Committed {
         commit,
         session: row,
         rows,
-        maps,
+        maps: statements.maps(batch.maps)?,
         clocks,
         head,
     })

@@ -233,9 +233,7 @@ impl StoredEvent {
             began,
         }
     }
-}
 
-impl StoredEvent {
     /// The channel it happens to, counted from 0, where it happens to one.
     #[must_use]
     pub fn channel(&self) -> Option<u8> {

@@ -3,7 +3,7 @@
 use std::iter;
 
 use ecg_chain::ClockRelation;
-use rusqlite::{Connection, ToSql, params, params_from_iter};
+use rusqlite::{Connection, ToSql, TransactionBehavior, params, params_from_iter};
 
 use super::chain::{Chain, Kind};
 use super::error::{Context, StoreError};
@@ -16,6 +16,26 @@ pub(super) struct Statements<'a> {
 }
 
 impl Statements<'_> {
+    /// Does `write` in a transaction, all of it or nothing.
+    pub(super) fn transact<T>(
+        connection: &mut Connection,
+        context: &Context<'_>,
+        write: impl FnOnce(&Statements<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        // dropped without `commit` on every error, which rolls it back
+        let transaction = connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(|error| context.explain("beginning a transaction", error))?;
+        let done = write(&Statements {
+            connection: &transaction,
+            context,
+        })?;
+        transaction
+            .commit()
+            .map_err(|error| context.explain("committing", error))?;
+        Ok(done)
+    }
+
     /// Stores a new row with its link of the chain; its id. `values` are in the order of [`Kind::columns`],
     /// the id of `source` among them. `session` is `None` for a session, whose links begin with it.
     pub(super) fn store(

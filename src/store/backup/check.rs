@@ -21,14 +21,9 @@ use super::source::{BUSY_TIMEOUT, Contents, contents};
 /// [`BackupError::NotWhole`] where anything in it is damaged, [`BackupError::Store`] where it is no database
 /// of this program, or of a later version of it.
 pub fn check_backup(path: &Path) -> Result<Contents, BackupError> {
-    check(path, path)
-}
-
-/// As [`check_backup`], for a file at `path` that is spoken of as `name`.
-pub(super) fn check(path: &Path, name: &Path) -> Result<Contents, BackupError> {
     let context = Context::new(path, BUSY_TIMEOUT);
-    let opened = ReadFile::open(&context).map_err(|error| in_a_backup(error.into(), name))?;
-    examine(&opened.connection, &context, name)
+    let opened = ReadFile::open(&context).map_err(|error| in_a_backup(error.into(), path))?;
+    examine(&opened.connection, &context, path)
 }
 
 /// As [`check_backup`], for a copy of our own: it may be opened for writing, without which SQLite does not

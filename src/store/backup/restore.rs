@@ -19,7 +19,7 @@ use super::super::migrate::{STEPS, migrate};
 use super::super::options::READ_WRITE;
 use super::super::quarantine::free_name;
 use super::super::reader::ReadFile;
-use super::check::{check, check_fresh, fault};
+use super::check::{check_backup, check_fresh, fault};
 use super::copy::{Fresh, Progress, copy};
 use super::error::BackupError;
 use super::medium::{folder_of, metadata, refuse_full, refuse_same};
@@ -66,7 +66,7 @@ pub fn restore(
     let lock_file = take_lock_file(database)?;
     // What root made belongs to whom the database belonged: the daemon must be able to open both.
     let _ = lchown(beside(database, ".lock"), Some(owner.0), Some(owner.1));
-    let before = check(backup, backup)?;
+    let before = check_backup(backup)?;
     refuse_full(database, before.bytes, 0)?;
 
     let fresh = Fresh::create(beside(database, ".restoring"), database)?;

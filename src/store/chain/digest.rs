@@ -88,7 +88,7 @@ pub(super) fn new_row(
     values: &[&dyn ToSql],
     source: Option<[&str; 2]>,
 ) -> rusqlite::Result<Hash> {
-    let given = values.iter().map(|value| value.to_sql());
+    let given = values.iter().map(ToSql::to_sql);
     let given: Vec<ToSqlOutput<'_>> = given.collect::<rusqlite::Result<_>>()?;
     let mut hashed = vec![ValueRef::Integer(id)];
     for (column, value) in kind.columns().split(", ").zip(&given) {

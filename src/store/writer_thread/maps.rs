@@ -3,8 +3,6 @@
 
 use std::time::Instant;
 
-use rusqlite::TransactionBehavior;
-
 use super::super::error::StoreError;
 use super::super::pending::PendingMaps;
 use super::super::saliency::StoredSaliency;
@@ -60,18 +58,9 @@ impl WriterThread {
 
     fn transact_maps(&mut self) -> Result<usize, StoreError> {
         let (connection, context) = self.database.connection()?;
-        let transaction = connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(|error| context.explain("beginning a transaction", error))?;
-        let statements = Statements {
-            connection: &transaction,
-            context: &context,
-        };
-        let stored = statements.maps(&self.maps)?;
-        transaction
-            .commit()
-            .map_err(|error| context.explain("committing", error))?;
-        Ok(stored)
+        Statements::transact(connection, &context, |statements| {
+            statements.maps(&self.maps)
+        })
     }
 
     /// The database was exchanged: its beats are not the maps' beats.

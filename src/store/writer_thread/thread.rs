@@ -16,6 +16,7 @@ use super::super::options::StoreOptions;
 use super::super::pending::{Backlog, PendingMaps, PendingRow};
 use super::super::rows::{EncodedBlock, LabelSource};
 use super::super::saliency::StoredSaliency;
+use super::super::statements::Statements;
 
 /// Longest wait of an idle turn: whoever watches the thread's pulse sees it alive.
 const IDLE_TURN: Duration = Duration::from_secs(1);
@@ -233,18 +234,12 @@ impl WriterThread {
         if self.audit.is_empty() || self.trouble.is_some() {
             return;
         }
-        let written = self
-            .database
-            .connection()
-            .and_then(|(connection, context)| {
-                let transaction = connection
-                    .transaction()
-                    .map_err(|error| context.explain("beginning a transaction", error))?;
-                self.audit.write(&transaction, &context)?;
-                transaction
-                    .commit()
-                    .map_err(|error| context.explain("committing", error))
-            });
+        let opened = self.database.connection();
+        let written = opened.and_then(|(connection, context)| {
+            Statements::transact(connection, &context, |statements| {
+                self.audit.write(statements.connection, &context)
+            })
+        });
         if let Err(error) = written {
             tracing::warn!(%error, "who asked for what in the last seconds is in the log alone");
         }
