@@ -81,7 +81,7 @@ impl Desk {
             }
         };
         let given_up = || ticket.is_given_up();
-        let explained = explainer.explain_unless(&reader, beat, method, class, &given_up);
+        let explained = explainer.explain(&reader, beat, method, class, &given_up);
         if self.explainers.len() >= MOST_MODELS {
             self.explainers.clear();
         }

@@ -273,10 +273,11 @@ pub(super) struct Audit {
 }
 
 impl From<&StoredAudit> for Audit {
-    fn from(row: &StoredAudit) -> Self {
+    fn from(stored: &StoredAudit) -> Self {
+        let row = &stored.row;
         let Instant { text, us } = Instant::new(Some(row.wall));
         Self {
-            id: row.id,
+            id: stored.id,
             time: text,
             time_us: us,
             monotonic_us: monotonic_us(row.time),

@@ -20,7 +20,7 @@ use super::query::{List, Parameters, parse_id};
 use super::shared::Shared;
 use super::stream::Seen;
 use super::{json, metrics, pass, saliency, status, stream};
-use crate::store::{BeatFilter, RowFilter, StoreReader, WaveformRange, WriterMonitor};
+use crate::store::{RowFilter, StoreReader, WaveformRange, WriterMonitor};
 
 /// Rows in a page, and ECG of a beat in milliseconds, beyond which a question is a wide one.
 const WIDE_ROWS: u32 = 1_000;
@@ -234,7 +234,7 @@ async fn get_beats(State(shared): Api, uri: Uri) -> Response {
         ];
         let parameters = Parameters::parse(&uri, &known)?;
         let limit = parameters.limit()?;
-        let filter = BeatFilter {
+        let filter = RowFilter {
             session: parameters.id("session")?,
             classes: parameters.classes()?,
             unclassifiable: parameters.unclassifiable()?,
@@ -379,6 +379,7 @@ async fn filtered<T: Send + 'static>(
         until: parameters.time("to")?,
         after_id: parameters.cursor(list)?,
         limit: limit + 1,
+        ..RowFilter::default()
     };
     shared
         .read(pool_of_page(limit), move |reader| {

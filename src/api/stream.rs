@@ -16,7 +16,7 @@ use super::pools::Pool;
 use super::problem::Problem;
 use super::query::PAGE_ROWS;
 use super::shared::Shared;
-use crate::store::{BeatFilter, CommittedRow, Epoch, RowFilter, StoreMark, StoreReader};
+use crate::store::{CommittedRow, Epoch, RowFilter, StoreMark, StoreReader};
 
 /// Events handed to a connection before it has taken them.
 const HANDED_OVER: usize = 32;
@@ -161,16 +161,12 @@ fn read_on(position: &StoreMark, reader: &StoreReader) -> Result<Page, Problem> 
     if newest.epoch != position.epoch {
         return Ok(Page::Replaced(newest));
     }
-    let beats = reader.beats(&BeatFilter {
-        after_id: position.beat,
-        limit: PAGE_ROWS,
-        ..BeatFilter::default()
-    })?;
     let filter = |after_id| RowFilter {
         after_id,
         limit: PAGE_ROWS,
         ..RowFilter::default()
     };
+    let beats = reader.beats(&filter(position.beat))?;
     let gaps = reader.gaps(&filter(position.gap))?;
     let events = reader.events(&filter(position.event))?;
     let full = |rows: usize| rows >= usize::try_from(PAGE_ROWS).unwrap_or(usize::MAX);

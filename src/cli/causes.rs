@@ -65,8 +65,7 @@ impl Ending for AcquisitionError {
                 TraceError::Io(_) => Cause::Other,
                 _ => Cause::TraceDamaged,
             },
-            Self::SetUp { .. } | Self::Replay { .. } => Cause::TraceDamaged,
-            Self::Chip(ChipError::Id(_)) => Cause::UnknownId,
+            Self::Chip(error) if matches!(**error, ChipError::Id(_)) => Cause::UnknownId,
             Self::Device { .. } | Self::Bus(_) | Self::Chip(_) | Self::ChipSilent { .. } => {
                 Cause::Device
             }

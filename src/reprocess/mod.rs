@@ -20,9 +20,7 @@ use ecg_chain::{
 };
 use ecg_signal::{ChainConfig, SampleRate, SignalError};
 
-use crate::store::{
-    BeatFilter, StoreError, StoreReader, StoredBeat, StoredSaliency, WaveformRange,
-};
+use crate::store::{RowFilter, StoreError, StoreReader, StoredBeat, StoredSaliency, WaveformRange};
 
 /// Beats up to the one asked for that a treatment is recognised by.
 const COMPARED: i64 = 16;
@@ -114,31 +112,18 @@ impl BeatExplainer {
         }
     }
 
-    /// The beat as it was seen.
+    /// The beat as it was seen. `given_up` is asked before each piece of ECG (65,536 samples) whether
+    /// anybody still waits for the answer.
     ///
     /// # Errors
-    /// [`BeatExplainError`].
+    /// [`BeatExplainError`], [`BeatExplainError::GivenUp`] where nobody does.
     pub fn find(
-        &mut self,
-        reader: &StoreReader,
-        beat: &StoredBeat,
-    ) -> Result<ReprocessedBeat, BeatExplainError> {
-        self.find_unless(reader, beat, &|| false)
-    }
-
-    fn find_unless(
         &mut self,
         reader: &StoreReader,
         beat: &StoredBeat,
         given_up: &dyn Fn() -> bool,
     ) -> Result<ReprocessedBeat, BeatExplainError> {
-        if let Some((missing, expected)) = missing_samples(reader, beat)? {
-            return Err(BeatExplainError::NotStored {
-                beat: beat.id,
-                missing,
-                expected,
-            });
-        }
+        require_stored(reader, beat)?;
         let session = reader.session_of_beat(beat)?;
         let info = &session.info;
         let recognised = self.recognised.get(&beat.session).copied();
@@ -191,26 +176,12 @@ impl BeatExplainer {
         Ok(seen)
     }
 
-    /// Why the beat was called what it was, or why it might have been `class`.
+    /// Why the beat was called what it was, or why it might have been `class`; `given_up` as in
+    /// [`BeatExplainer::find`].
     ///
     /// # Errors
-    /// [`BeatExplainError`].
+    /// As [`BeatExplainer::find`].
     pub fn explain(
-        &mut self,
-        reader: &StoreReader,
-        beat: &StoredBeat,
-        method: Method,
-        class: BeatClass,
-    ) -> Result<(StoredSaliency, ReprocessedBeat), BeatExplainError> {
-        self.explain_unless(reader, beat, method, class, &|| false)
-    }
-
-    /// As [`BeatExplainer::explain`]; `given_up` is asked before each piece of ECG (65,536 samples)
-    /// whether anybody still waits for the answer.
-    ///
-    /// # Errors
-    /// [`BeatExplainError`], [`BeatExplainError::GivenUp`] where nobody does.
-    pub fn explain_unless(
         &mut self,
         reader: &StoreReader,
         beat: &StoredBeat,
@@ -219,7 +190,7 @@ impl BeatExplainer {
         given_up: &dyn Fn() -> bool,
     ) -> Result<(StoredSaliency, ReprocessedBeat), BeatExplainError> {
         self.explainer.require(method)?;
-        let seen = self.find_unless(reader, beat, given_up)?;
+        let seen = self.find(reader, beat, given_up)?;
         if given_up() {
             return Err(BeatExplainError::GivenUp { beat: beat.id });
         }
@@ -236,22 +207,18 @@ impl BeatExplainer {
 
 /// The last beats of the session before this one.
 fn beats_before(reader: &StoreReader, beat: &StoredBeat) -> Result<Vec<LabelledBeat>, StoreError> {
-    let rows = reader.beats(&BeatFilter {
+    let rows = reader.beats(&RowFilter {
         session: Some(beat.session),
         after_id: beat.id.saturating_sub(COMPARED),
         limit: u32::try_from(COMPARED).unwrap_or(u32::MAX),
-        ..BeatFilter::default()
+        ..RowFilter::default()
     })?;
     let before = rows.into_iter().filter(|row| row.id < beat.id);
     Ok(before.map(|row| row.beat).collect())
 }
 
-/// Samples of the beat's window that are not stored, and how many it has; `None` where all are there
-/// or the window was incomplete from the beginning.
-fn missing_samples(
-    reader: &StoreReader,
-    beat: &StoredBeat,
-) -> Result<Option<(usize, usize)>, BeatExplainError> {
+/// Refuses a beat of whose window samples are not stored, unless it was incomplete from the beginning.
+fn require_stored(reader: &StoreReader, beat: &StoredBeat) -> Result<(), BeatExplainError> {
     let waveform = reader.waveform(beat, WaveformRange::default())?;
     let [first, _] = &waveform.uv;
     let missing = waveform.missing_samples();
@@ -261,5 +228,12 @@ fn missing_samples(
     } else {
         first.len() as f64 - 1.0
     };
-    Ok((missing as f64 > tolerated).then_some((missing, first.len())))
+    if missing as f64 > tolerated {
+        return Err(BeatExplainError::NotStored {
+            beat: beat.id,
+            missing,
+            expected: first.len(),
+        });
+    }
+    Ok(())
 }

@@ -11,7 +11,7 @@ use ecg_signal::{ChainConfig, ChannelChoice, Mains, SampleRate};
 
 use super::*;
 use crate::acquisition::{Acquired, FrameSource, open_replay};
-use crate::store::{BeatFilter, SaliencyFilter, Store, StoreOptions};
+use crate::store::{RowFilter, SaliencyFilter, Store, StoreOptions};
 
 struct Session {
     _folder: tempfile::TempDir,
@@ -99,7 +99,7 @@ fn session(model: &str, mains: Mains, seconds: u64, keep_ecg: bool) -> Session {
     writer.close().unwrap();
     drop(commits);
     let reader = StoreReader::open(&database).unwrap();
-    let beats = reader.beats(&BeatFilter::default()).unwrap();
+    let beats = reader.beats(&RowFilter::default()).unwrap();
     assert!(beats.len() > 30 && beats.len() == details.len());
     Session {
         _folder: folder,
@@ -139,7 +139,7 @@ fn beats_are_seen_again(session: &Session, name: &str) {
     for (beat, detail) in session.beats.iter().zip(&session.details).step_by(11) {
         let method = Method::GradCam;
         let (found, seen) = explainer
-            .explain(&session.reader, beat, method, beat.beat.class)
+            .explain(&session.reader, beat, method, beat.beat.class, &|| false)
             .unwrap();
         let was = detail.network_view.as_ref().unwrap();
         let apart = |a: &[f32], b: &[f32]| {
@@ -176,7 +176,7 @@ fn an_explanation_is_given_up_between_two_pieces() {
         let asked = std::cell::Cell::new(0);
         let given_up = || asked.replace(asked.get() + 1) >= pieces;
         let error = explainer
-            .explain_unless(
+            .explain(
                 &session.reader,
                 &session.beats[9],
                 Method::GradCam,
@@ -204,7 +204,7 @@ fn where_the_session_says_how_its_signal_was_treated_the_chain_runs_once() {
         };
         let (beat, method) = (&session.beats[9], Method::GradCam);
         explainer
-            .explain_unless(&session.reader, beat, method, beat.beat.class, &given_up)
+            .explain(&session.reader, beat, method, beat.beat.class, &given_up)
             .unwrap();
         // before the one piece of each run, and before the map is made
         assert_eq!(asked.get(), expected);
@@ -216,7 +216,7 @@ fn what_is_not_stored_is_not_guessed() {
     let without = session("v1", Mains::Hz60, 30, false);
     let mut explainer = BeatExplainer::for_beat(&without.beats[0]).unwrap();
     let error = explainer
-        .find(&without.reader, &without.beats[9])
+        .find(&without.reader, &without.beats[9], &|| false)
         .unwrap_err();
     assert!(
         matches!(error, BeatExplainError::NotStored { .. }),
@@ -226,14 +226,14 @@ fn what_is_not_stored_is_not_guessed() {
     let with = session("v1", Mains::Hz60, 30, true);
     let mut moved = with.beats[9].clone();
     moved.beat.r_sample += 100;
-    let error = explainer.find(&with.reader, &moved).unwrap_err();
+    let error = explainer.find(&with.reader, &moved, &|| false).unwrap_err();
     assert!(
         matches!(error, BeatExplainError::NotReproduced { .. }),
         "{error}"
     );
     let mut other = with.beats[9].clone();
     other.beat.probabilities.rotate_left(1);
-    let error = explainer.find(&with.reader, &other).unwrap_err();
+    let error = explainer.find(&with.reader, &other, &|| false).unwrap_err();
     assert!(error.to_string().contains("apart"), "{error}");
     other.model = "none-such".into();
     let error = BeatExplainer::for_beat(&other).unwrap_err();

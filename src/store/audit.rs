@@ -8,7 +8,7 @@ use rusqlite::{Connection, Row, params};
 use super::error::{Context, RowError, StoreError};
 use super::parse::unsigned;
 use super::reader::{RowFilter, StoreReader};
-use super::rows::{from_sql, to_sql};
+use super::rows::to_sql;
 
 /// Rows that wait in memory at most; beyond it the oldest are dropped, and counted.
 const MOST_WAITING: usize = 1_000;
@@ -47,34 +47,9 @@ impl AuditKind {
     }
 }
 
-/// What a client did, to be stored.
+/// What a client did, in words fixed here where it is to be stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AuditRow {
-    /// When it was noted.
-    pub wall: WallUs,
-    /// The same instant on the monotonic clock.
-    pub time: MonotonicNs,
-    /// The client's user; `None` of several.
-    pub uid: Option<u32>,
-    /// Its own group.
-    pub gid: Option<u32>,
-    /// Its process; `None` where several are counted.
-    pub pid: Option<u32>,
-    /// What it did.
-    pub kind: AuditKind,
-    /// To what: `socket` or the endpoint.
-    pub what: &'static str,
-    /// `done`, or the name of the problem.
-    pub outcome: &'static str,
-    /// How often.
-    pub count: u64,
-}
-
-/// A row of the table `audit`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredAudit {
-    /// Row id, ascending.
-    pub id: i64,
+pub struct AuditRow<Kind = AuditKind, Word = &'static str> {
     /// When it was noted.
     pub wall: WallUs,
     /// The same instant on the monotonic clock of the machine at that time.
@@ -85,14 +60,23 @@ pub struct StoredAudit {
     pub gid: Option<u32>,
     /// Its process; `None` where several are counted.
     pub pid: Option<u32>,
-    /// What it did: a name of [`AuditKind`], or `lost`: rows that found no room in memory.
-    pub kind: String,
-    /// To what.
-    pub what: String,
-    /// How that went.
-    pub outcome: String,
+    /// What it did.
+    pub kind: Kind,
+    /// To what: `socket` or the endpoint.
+    pub what: Word,
+    /// `done`, or the name of the problem.
+    pub outcome: Word,
     /// How often.
     pub count: u64,
+}
+
+/// A row of the table `audit`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredAudit {
+    /// Row id, ascending.
+    pub id: i64,
+    /// What was done. The kind is a name of [`AuditKind`], or `lost`: rows that found no room in memory.
+    pub row: AuditRow<String, String>,
 }
 
 /// Rows that wait for a commit. They never make one due.
@@ -135,19 +119,20 @@ impl AuditQueue {
                  count) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             )
             .map_err(failed)?;
-        if let Some((count, wall, time)) = self.lost {
-            let (time, count) = (
-                to_sql(time.0, "audit.monotonic_ns")?,
-                to_sql(count, "audit.count")?,
-            );
-            let none: Option<u32> = None;
-            insert
-                .execute(params![
-                    wall.0, time, none, none, none, "lost", "audit", "no_room", count
-                ])
-                .map_err(failed)?;
-        }
-        for row in &self.rows {
+        let lost = self.lost.map(|(count, wall, time)| AuditRow {
+            wall,
+            time,
+            uid: None,
+            gid: None,
+            pid: None,
+            kind: AuditKind::Refused, // stored as lost
+            what: "audit",
+            outcome: "no_room",
+            count,
+        });
+        let lost = lost.iter().map(|row| ("lost", row));
+        let rows = self.rows.iter().map(|row| (row.kind.name(), row));
+        for (kind, row) in lost.chain(rows) {
             insert
                 .execute(params![
                     row.wall.0,
@@ -155,7 +140,7 @@ impl AuditQueue {
                     row.uid,
                     row.gid,
                     row.pid,
-                    row.kind.name(),
+                    kind,
                     row.what,
                     row.outcome,
                     to_sql(row.count, "audit.count")?,
@@ -210,8 +195,8 @@ impl StoreReader {
 }
 
 fn stored(row: &Row<'_>) -> Result<StoredAudit, RowError> {
-    Ok(StoredAudit {
-        id: row.get(0)?,
+    let id = row.get(0)?;
+    let row = AuditRow {
         wall: WallUs(row.get(1)?),
         time: MonotonicNs(unsigned(row, 2, "audit.monotonic_ns")?),
         uid: row.get(3)?,
@@ -220,8 +205,9 @@ fn stored(row: &Row<'_>) -> Result<StoredAudit, RowError> {
         kind: row.get(6)?,
         what: row.get(7)?,
         outcome: row.get(8)?,
-        count: from_sql(row.get(9)?, "audit.count")?,
-    })
+        count: unsigned(row, 9, "audit.count")?,
+    };
+    Ok(StoredAudit { id, row })
 }
 
 #[cfg(test)]
@@ -263,10 +249,7 @@ mod tests {
 
     #[test]
     fn what_waits_and_what_is_kept_is_bounded_and_reading_pushes_out_no_refusal() {
-        let context = Context {
-            path: std::path::Path::new("x"),
-            busy_timeout: std::time::Duration::ZERO,
-        };
+        let context = Context::new(std::path::Path::new("x"), std::time::Duration::ZERO);
         let connection = table();
         let mut queue = AuditQueue::default();
         queue.push(row(AuditKind::Refused, 1));
@@ -296,10 +279,7 @@ mod tests {
 
     #[test]
     fn every_kind_can_be_stored() {
-        let context = Context {
-            path: std::path::Path::new("x"),
-            busy_timeout: std::time::Duration::ZERO,
-        };
+        let context = Context::new(std::path::Path::new("x"), std::time::Duration::ZERO);
         let connection = table();
         let mut queue = AuditQueue::default();
         for kind in AuditKind::ALL {

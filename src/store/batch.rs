@@ -2,14 +2,20 @@
 
 use std::sync::Arc;
 
-use ecg_chain::{ClockRelation, MonotonicNs, SessionInfo, WallUs};
-use rusqlite::{Connection, TransactionBehavior};
+use arrhythmianet::Unclassifiable;
+use ecg_chain::{ClockRelation, MonotonicNs, WallUs};
+use ecg_chain::{Event, Gap, LabelledBeat, SessionInfo};
+use rusqlite::{Connection, ToSql, TransactionBehavior, params};
 
 use super::audit::AuditQueue;
-use super::chain::{self, Chain, ChainHead, Kind};
+use super::chain::{Chain, ChainHead, Kind};
 use super::error::{Context, StoreError};
-use super::pending::{Backlog, LabelSource, PendingMaps, PendingRow};
-use super::rows::{Commit, CommittedRow, Leads, SessionCounts, StoredBeat, StoredEvent, StoredGap};
+use super::identity::StoreMark;
+use super::pending::{Backlog, PendingMaps, PendingRow};
+use super::rows::{
+    Commit, CommittedRow, LabelSource, Leads, SessionCounts, StoredBeat, StoredEvent, StoredGap,
+    channel_to_sql, class_to_sql, episode_to_sql, lead_to_sql, mains_to_sql, to_sql,
+};
 use super::statements::Statements;
 
 /// The session being recorded.
@@ -106,49 +112,24 @@ pub(super) struct Batch<'a> {
     pub(super) chained: bool,
 }
 
-/// Commits the oldest rows of a batch, what was dropped before them, the session's row if it has none
-/// yet, its counts, maps and audit together, or none of it.
-pub(super) fn commit_batch(
-    connection: &mut Connection,
-    context: &Context<'_>,
+/// Writes the oldest rows of a batch, what was dropped before them, the session's row if it has none
+/// yet, its counts, maps and audit, inside the transaction that is open.
+pub(super) fn write_batch(
+    statements: &Statements<'_>,
     session: &OpenSession,
     batch: &Batch<'_>,
 ) -> Result<Committed, StoreError> {
-    // dropped without `commit` on every error below, which rolls it back
-    let transaction = connection
-        .transaction_with_behavior(TransactionBehavior::Immediate)
-        .map_err(|error| context.explain("beginning a transaction", error))?;
-    let statements = Statements {
-        connection: &transaction,
-        context,
-    };
-    let mut chain = Chain::open(&transaction, batch.chained)
+    let (connection, context) = (statements.connection, statements.context);
+    let chain = Chain::open(connection, batch.chained)
         .map_err(|error| context.explain("reading the chain", error))?;
-    let row = match session.row {
-        Some(row) => row,
-        None => {
-            let source = statements.label_source(&session.info.model, &session.info.engine)?;
-            let row = statements.session(&session.info, source)?;
-            statements.link(&mut chain, row, Kind::Session, row, || {
-                chain::session(row, &session.info)
-            })?;
-            // a session that goes on in a fresh database
-            if let Some((relation, step_us)) = session.clocks.since(session.info.start) {
-                let id = statements.clock_relation(row, relation, step_us)?;
-                statements.link(&mut chain, row, Kind::Clock, id, || {
-                    chain::clock(id, row, relation, step_us)
-                })?;
-            }
-            row
-        }
-    };
+    let before = StoreMark::read(connection)
+        .map_err(|error| context.explain_row("reading the newest ids", error))?;
     let backlog = batch.backlog;
     let rows = backlog.len().min(batch.most);
-    let before = statements.mark()?;
     let mut progress = Progress {
-        statements: &statements,
+        statements,
         chain,
-        session: row,
+        session: 0,
         leads: Leads::new(&session.info),
         label_source: None,
         newest_beat: before.beat,
@@ -156,6 +137,10 @@ pub(super) fn commit_batch(
         counts: SessionCounts::default(),
         rows: Vec::with_capacity(rows),
     };
+    match session.row {
+        Some(row) => progress.session = row,
+        None => progress.begin(session)?,
+    }
     if let Some(row) = backlog.dropped().clock() {
         progress.write(&row)?;
     }
@@ -165,8 +150,9 @@ pub(super) fn commit_batch(
     for row in backlog.oldest(rows) {
         progress.write(row)?;
     }
+    let row = progress.session;
     statements.add_counts(row, &progress.counts)?;
-    batch.audit.write(&transaction, context)?;
+    batch.audit.write(connection, context)?;
     if session.ended {
         // its end has a link with the counts of before
         statements.link_end(&mut progress.chain, row)?;
@@ -176,15 +162,11 @@ pub(super) fn commit_batch(
         before,
         rows: progress.rows,
     };
-    let maps = statements.maps(batch.maps)?;
-    transaction
-        .commit()
-        .map_err(|error| context.explain("committing", error))?;
     Ok(Committed {
         commit,
         session: row,
         rows,
-        maps,
+        maps: statements.maps(batch.maps)?,
         clocks,
         head,
     })
@@ -217,96 +199,180 @@ pub(super) fn end_session(
 }
 
 impl Progress<'_> {
+    /// Begins a session that has no row yet.
+    fn begin(&mut self, session: &OpenSession) -> Result<(), StoreError> {
+        let info = &session.info;
+        let source = LabelSource::of(info);
+        let source_row = self.label_source(&source)?;
+        let [uv_per_code_0, uv_per_code_1] = info.uv_per_code;
+        let [lead_0, lead_1] = info.leads.each_ref().map(|lead| lead_to_sql(lead));
+        let values = params![
+            info.source,
+            info.origin,
+            info.chip,
+            info.sample_rate_hz,
+            uv_per_code_0,
+            uv_per_code_1,
+            to_sql(info.start.monotonic.0, "sessions.start_monotonic_ns")?,
+            info.start.wall.0,
+            source_row,
+            lead_0,
+            lead_1,
+            info.mains.map(mains_to_sql),
+            info.channel.map(channel_to_sql),
+        ];
+        let (statements, chain) = (self.statements, &mut self.chain);
+        self.session = statements.store(chain, None, Kind::Session, values, Some(&source))?;
+        // one that goes on in a fresh database
+        if let Some((relation, step_us)) = session.clocks.since(info.start) {
+            self.clock(relation, step_us)?;
+        }
+        Ok(())
+    }
+
+    /// The row of a label source.
     fn label_source(&mut self, source: &LabelSource) -> Result<i64, StoreError> {
         match &self.label_source {
             Some((known, row)) if known == source => Ok(*row),
             _ => {
-                let row = self
-                    .statements
-                    .label_source(&source.model, &source.engine)?;
+                let row = self.statements.label_source(source)?;
                 self.label_source = Some((source.clone(), row));
                 Ok(row)
             }
         }
     }
 
-    fn link(
-        &mut self,
-        kind: Kind,
-        row: i64,
-        digest: impl FnOnce() -> chain::Hash,
-    ) -> Result<(), StoreError> {
+    /// Stores a row of the session with its link; its id.
+    fn store(&mut self, kind: Kind, values: &[&dyn ToSql]) -> Result<i64, StoreError> {
+        let session = Some(self.session);
         self.statements
-            .link(&mut self.chain, self.session, kind, row, digest)
+            .store(&mut self.chain, session, kind, values, None)
+    }
+
+    fn clock(&mut self, relation: ClockRelation, step_us: i64) -> Result<(), StoreError> {
+        let monotonic_ns = to_sql(relation.monotonic.0, "clock_relations.monotonic_ns")?;
+        let session = self.session;
+        let values = params![session, monotonic_ns, relation.wall.0, step_us];
+        self.store(Kind::Clock, values).map(drop)
     }
 
     fn write(&mut self, row: &PendingRow) -> Result<(), StoreError> {
-        let (statements, session) = (self.statements, self.session);
         match row {
-            PendingRow::Beat(beat, source) => {
-                let r_wall = self.clocks.wall_at(beat.r_time);
-                let source_row = self.label_source(source)?;
-                self.newest_beat = statements.beat(session, r_wall, source_row, beat)?;
-                self.counts.beats_by_class[beat.class.index()] += 1;
-                self.counts.unclassifiable += u64::from(beat.unclassifiable.is_some());
-                let stored = StoredBeat {
-                    id: self.newest_beat,
-                    session,
-                    r_wall,
-                    model: Arc::clone(&source.model),
-                    engine: Arc::clone(&source.engine),
-                    lead: self.leads.lead(beat.channel),
-                    beat: beat.clone(),
-                };
-                self.link(Kind::Beat, stored.id, || chain::beat(&stored))?;
-                self.rows.push(CommittedRow::Beat(stored));
-            }
-            PendingRow::Gap(gap) => {
-                let wall = self.clocks.wall_at(gap.time);
-                let id = statements.gap(session, wall, self.newest_beat, gap)?;
-                self.counts.gaps += 1;
-                self.counts.missing_samples = self
-                    .counts
-                    .missing_samples
-                    .saturating_add(gap.missing_samples);
-                let stored = StoredGap {
-                    id,
-                    session,
-                    wall,
-                    after_beat: self.newest_beat,
-                    gap: *gap,
-                };
-                self.link(Kind::Gap, id, || chain::gap(&stored))?;
-                self.rows.push(CommittedRow::Gap(stored));
-            }
-            PendingRow::Event(event) => {
-                let wall = self.clocks.wall_at(event.time);
-                let id = statements.event(session, wall, self.newest_beat, event)?;
-                self.counts.events += 1;
-                let stored = StoredEvent::new(
-                    id,
-                    (session, &self.leads),
-                    wall,
-                    self.newest_beat,
-                    event.clone(),
-                );
-                self.link(Kind::Event, id, || chain::event(&stored))?;
-                self.rows.push(CommittedRow::Event(stored));
-            }
+            PendingRow::Beat(beat, source) => self.beat(beat, source),
+            PendingRow::Gap(gap) => self.gap(gap),
+            PendingRow::Event(event) => self.event(event),
             PendingRow::Clock(relation, step_us) => {
-                let id = statements.clock_relation(session, *relation, *step_us)?;
-                self.link(Kind::Clock, id, || {
-                    chain::clock(id, session, *relation, *step_us)
-                })?;
+                self.clock(*relation, *step_us)?;
                 self.clocks.step(*relation);
+                Ok(())
             }
-            PendingRow::Saliency(row) => statements.saliency(self.newest_beat, row)?,
+            PendingRow::Saliency(row) => self.statements.saliency(self.newest_beat, row),
             PendingRow::Block(block) => {
-                let id = statements.block(session, block)?;
-                self.link(Kind::Ecg, id, || chain::ecg(id, session, block))?;
+                let session = self.session;
+                let values = params![
+                    session,
+                    to_sql(block.first_sample, "ecg_blocks.first_sample")?,
+                    to_sql(block.samples, "ecg_blocks.samples")?,
+                    to_sql(block.first_time.0, "ecg_blocks.first_monotonic_ns")?,
+                    block.blob,
+                ];
+                self.store(Kind::Ecg, values)?;
                 self.counts.samples += block.samples;
+                Ok(())
             }
         }
+    }
+
+    fn beat(&mut self, beat: &LabelledBeat, source: &LabelSource) -> Result<(), StoreError> {
+        let (session, r_wall) = (self.session, self.clocks.wall_at(beat.r_time));
+        let source_row = self.label_source(source)?;
+        let [n, l, r, a, v] = beat.probabilities;
+        let values = params![
+            session,
+            to_sql(beat.r_sample, "beats.r_sample")?,
+            to_sql(beat.r_time.0, "beats.r_monotonic_ns")?,
+            r_wall.0,
+            beat.rr_ms,
+            class_to_sql(beat.class),
+            n,
+            l,
+            r,
+            a,
+            v,
+            beat.channel,
+            beat.quality.name(),
+            beat.window_complete,
+            beat.label_delay_ms,
+            source_row,
+            beat.unclassifiable.map(Unclassifiable::name),
+        ];
+        let (statements, chain) = (self.statements, &mut self.chain);
+        let id = statements.store(chain, Some(session), Kind::Beat, values, Some(source))?;
+        self.newest_beat = id;
+        self.counts.beats_by_class[beat.class.index()] += 1;
+        self.counts.unclassifiable += u64::from(beat.unclassifiable.is_some());
+        self.rows.push(CommittedRow::Beat(StoredBeat {
+            id,
+            session,
+            r_wall,
+            model: Arc::clone(&source.model),
+            engine: Arc::clone(&source.engine),
+            lead: self.leads.lead(beat.channel),
+            beat: beat.clone(),
+        }));
+        Ok(())
+    }
+
+    fn gap(&mut self, gap: &Gap) -> Result<(), StoreError> {
+        let (session, after_beat) = (self.session, self.newest_beat);
+        let wall = self.clocks.wall_at(gap.time);
+        let values = params![
+            session,
+            to_sql(gap.first_missing_sample, "gaps.first_missing_sample")?,
+            to_sql(gap.missing_samples, "gaps.missing_samples")?,
+            to_sql(gap.time.0, "gaps.monotonic_ns")?,
+            wall.0,
+            gap.cause.name(),
+            after_beat,
+        ];
+        let id = self.store(Kind::Gap, values)?;
+        self.counts.gaps += 1;
+        let missing_samples = &mut self.counts.missing_samples;
+        *missing_samples = missing_samples.saturating_add(gap.missing_samples);
+        self.rows.push(CommittedRow::Gap(StoredGap {
+            id,
+            session,
+            wall,
+            after_beat,
+            gap: *gap,
+        }));
+        Ok(())
+    }
+
+    fn event(&mut self, event: &Event) -> Result<(), StoreError> {
+        let (session, after_beat) = (self.session, self.newest_beat);
+        let wall = self.clocks.wall_at(event.time);
+        let (phase, subject, began) = episode_to_sql(event.episode);
+        let began_sql =
+            |value: Option<u64>, column| value.map(|value| to_sql(value, column)).transpose();
+        let values = params![
+            session,
+            to_sql(event.sample, "events.sample")?,
+            to_sql(event.time.0, "events.monotonic_ns")?,
+            wall.0,
+            event.kind,
+            event.detail,
+            after_beat,
+            phase,
+            subject,
+            began_sql(began.map(|(sample, _)| sample), "events.began_sample")?,
+            began_sql(began.map(|(_, time)| time.0), "events.began_monotonic_ns")?,
+        ];
+        let id = self.store(Kind::Event, values)?;
+        self.counts.events += 1;
+        let place = (session, &self.leads);
+        let stored = StoredEvent::new(id, place, wall, after_beat, event.clone());
+        self.rows.push(CommittedRow::Event(stored));
         Ok(())
     }
 }

@@ -13,13 +13,12 @@
 //! more are taken on both sides, because two beats on either side of a step may be labelled the wrong
 //! way round.
 
-use arrhythmianet::{BeatClass, CLASS_COUNT};
-use ecg_chain::WallUs;
-use rusqlite::{OptionalExtension, params, params_from_iter, types::Value};
+use arrhythmianet::CLASS_COUNT;
+use rusqlite::{params, params_from_iter, types::Value};
 
 use super::error::StoreError;
-use super::parse::{BEAT_COLUMNS, beat};
-use super::reader::StoreReader;
+use super::parse::{beat, beat_columns};
+use super::reader::{RowFilter, StoreReader};
 use super::rows::{StoredBeat, class_to_sql};
 
 /// Beats may be labelled out of the order of their R peaks by no more than this. Labels are at most
@@ -29,64 +28,22 @@ const LABELLING_DISORDER_US: i64 = 5_000_000;
 /// Beats labelled out of the order of their R peaks have ids nearer to each other than this.
 const LABELLING_DISORDER_IDS: i64 = 64;
 
-/// Which beats to read, in ascending order of id.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BeatFilter {
-    /// Only this session.
-    pub session: Option<i64>,
-    /// Only these classes; all if empty.
-    pub classes: Vec<BeatClass>,
-    /// Only unclassifiable beats, or only the others.
-    pub unclassifiable: Option<bool>,
-    /// R peak not before this wall time.
-    pub from: Option<WallUs>,
-    /// R peak before this wall time.
-    pub until: Option<WallUs>,
-    /// Only beats with a larger id.
-    pub after_id: i64,
-    /// At most this many.
-    pub limit: u32,
-}
-
-impl Default for BeatFilter {
-    fn default() -> Self {
-        Self {
-            session: None,
-            classes: Vec::new(),
-            unclassifiable: None,
-            from: None,
-            until: None,
-            after_id: 0,
-            limit: 1_000,
-        }
-    }
-}
-
-impl BeatFilter {
-    /// The time range, microseconds; the end exclusive.
-    fn wall_us(&self) -> (i64, i64) {
-        (
-            self.from.map_or(i64::MIN, |from| from.0),
-            self.until.map_or(i64::MAX, |until| until.0),
-        )
-    }
-}
-
 impl StoreReader {
     /// Beats that pass `filter`, ascending by id.
     ///
     /// # Errors
     /// [`StoreError`] of the read.
-    pub fn beats(&self, filter: &BeatFilter) -> Result<Vec<StoredBeat>, StoreError> {
+    pub fn beats(&self, filter: &RowFilter) -> Result<Vec<StoredBeat>, StoreError> {
         if filter.session.is_none() && filter.from.is_none() && filter.until.is_none() {
             let ids = (filter.after_id.saturating_add(1), i64::MAX);
             return self.beats_in(filter, None, ids, filter.limit);
         }
         // one state for all that is asked: a step of the clock may be committed in between
         let _snapshot = self
+            .file
             .connection
             .is_autocommit()
-            .then(|| self.connection.unchecked_transaction())
+            .then(|| self.file.connection.unchecked_transaction())
             .transpose()
             .map_err(|error| self.context().explain("reading", error))?;
         let mut found = Vec::new();
@@ -118,29 +75,23 @@ impl StoreReader {
 
     /// The session in which beats after this one begin: there are none in an earlier one.
     fn session_after(&self, beat: i64) -> Result<i64, StoreError> {
-        let rows = self.rows(
-            "SELECT session FROM beats WHERE id <= ?1 ORDER BY id DESC LIMIT 1",
-            [beat],
-            |row| Ok(row.get(0)?),
-        )?;
-        Ok(rows.first().copied().unwrap_or(0))
+        let sql = "SELECT session FROM beats WHERE id <= ?1 ORDER BY id DESC LIMIT 1";
+        Ok(self.first(sql, [beat])?.unwrap_or(0))
     }
 
     /// The first session from `session` on that has beats in the time range.
     fn next_session_with_beats(
         &self,
         session: i64,
-        filter: &BeatFilter,
+        filter: &RowFilter,
     ) -> Result<Option<i64>, StoreError> {
         let (from, until) = filter.wall_us();
-        let rows = self.rows(
+        self.first(
             "SELECT id FROM sessions s WHERE id >= ?1 AND (?2 IS NULL OR id = ?2) AND EXISTS \
              (SELECT 1 FROM beats WHERE session = s.id AND r_wall_us >= ?3 AND r_wall_us < ?4) \
              ORDER BY id LIMIT 1",
             params![session, filter.session, from, until],
-            |row| Ok(row.get(0)?),
-        )?;
-        Ok(rows.first().copied())
+        )
     }
 
     /// How far a beat's wall time may lie before that of an earlier beat of the session, microseconds.
@@ -156,30 +107,15 @@ impl StoreReader {
     }
 
     /// The ids between which the session's beats in the time range lie.
-    fn id_range(
-        &self,
-        session: i64,
-        filter: &BeatFilter,
-    ) -> Result<Option<(i64, i64)>, StoreError> {
+    fn id_range(&self, session: i64, filter: &RowFilter) -> Result<Option<(i64, i64)>, StoreError> {
         let (from, until) = filter.wall_us();
         let disorder_us = self.disorder_us(session)?;
-        let ask = |sql: &str, (from, until): (i64, i64)| {
-            self.connection
-                .prepare_cached(sql)
-                .and_then(|mut statement| {
-                    statement
-                        .query_row([session, from, until], |row| row.get::<_, Option<i64>>(0))
-                        .optional()
-                })
-                .map(Option::flatten)
-                .map_err(|error| self.context().explain("reading", error))
-        };
         let edge = |order: &str| {
             let sql = format!(
                 "SELECT r_wall_us FROM beats INDEXED BY beats_by_time WHERE session = ?1 \
                  AND r_wall_us >= ?2 AND r_wall_us < ?3 ORDER BY r_wall_us {order} LIMIT 1"
             );
-            ask(&sql, (from, until))
+            self.first(&sql, [session, from, until])
         };
         let (Some(earliest), Some(latest)) = (edge("ASC")?, edge("DESC")?) else {
             return Ok(None);
@@ -189,7 +125,7 @@ impl StoreReader {
                 "SELECT {which}(id) FROM beats INDEXED BY beats_by_time WHERE session = ?1 \
                  AND r_wall_us >= ?2 AND r_wall_us < ?3"
             );
-            ask(&sql, (from, until))
+            self.first(&sql, [session, from, until])
         };
         let after_earliest = earliest.saturating_add(disorder_us).saturating_add(1);
         let first = extreme("min", earliest, after_earliest.min(until))?;
@@ -205,7 +141,7 @@ impl StoreReader {
 
     fn beats_in(
         &self,
-        filter: &BeatFilter,
+        filter: &RowFilter,
         session: Option<i64>,
         (first, last): (i64, i64),
         limit: u32,
@@ -236,6 +172,7 @@ impl StoreReader {
 /// unless that is NULL, of the `classes` classes named by the parameters from ?7 on, or of all for 0;
 /// only unclassifiable ones or only the others where `unclassifiable` says so.
 pub(super) fn sql(classes: usize, unclassifiable: Option<bool>) -> String {
+    let columns = beat_columns();
     let outcome = match unclassifiable {
         None => "",
         Some(true) => " AND b.unclassifiable IS NOT NULL",
@@ -245,32 +182,32 @@ pub(super) fn sql(classes: usize, unclassifiable: Option<bool>) -> String {
         "b.id BETWEEN ?1 AND ?2 AND b.r_wall_us >= ?3 AND b.r_wall_us < ?4 \
          AND (?6 IS NULL OR b.session = ?6){outcome}"
     );
-    // the few unclassifiable beats have an index by id of their own
-    let by_id = if unclassifiable == Some(true) {
-        "INDEXED BY beats_unclassifiable"
-    } else {
-        "NOT INDEXED"
+    let select = |index: &str, named: &str| {
+        format!(
+            "SELECT {columns} FROM beats b {index} JOIN deciders d ON d.id = b.decider \
+             WHERE {bounds}{named}"
+        )
     };
-    let numbers = 7..7 + classes;
-    if classes == 0 || unclassifiable == Some(true) {
-        let names: Vec<_> = numbers.map(|number| format!("?{number}")).collect();
-        let named = match names.len() {
+    let numbers = (7..7 + classes).map(|number| format!("?{number}"));
+    let parts = if unclassifiable == Some(true) {
+        // the few unclassifiable beats have an index by id of their own
+        let named = match classes {
             0 => String::new(),
-            _ => format!(" AND b.class IN ({})", names.join(", ")),
+            _ => format!(
+                " AND b.class IN ({})",
+                numbers.collect::<Vec<_>>().join(", ")
+            ),
         };
-        return format!(
-            "SELECT {BEAT_COLUMNS} FROM beats b {by_id} JOIN deciders d ON d.id = b.decider \
-             WHERE {bounds}{named} ORDER BY b.id LIMIT ?5"
-        );
-    }
-    // one index walk per class, merged by id: a rare class costs what it returns
-    let parts: Vec<_> = numbers
-        .map(|number| {
-            format!(
-                "SELECT {BEAT_COLUMNS} FROM beats b INDEXED BY beats_by_class \
-                 JOIN deciders d ON d.id = b.decider WHERE b.class = ?{number} AND {bounds}"
-            )
-        })
-        .collect();
-    format!("{} ORDER BY 1 LIMIT ?5", parts.join(" UNION ALL "))
+        select("INDEXED BY beats_unclassifiable", &named)
+    } else if classes == 0 {
+        select("NOT INDEXED", "")
+    } else {
+        // one index walk per class, merged by id: a rare class costs what it returns
+        let part = |number| {
+            let named = format!(" AND b.class = {number}");
+            select("INDEXED BY beats_by_class", &named)
+        };
+        numbers.map(part).collect::<Vec<_>>().join(" UNION ALL ")
+    };
+    format!("{parts} ORDER BY 1 LIMIT ?5")
 }

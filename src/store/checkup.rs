@@ -12,6 +12,7 @@ use ecg_chain::WallUs;
 use super::error::{Context, StoreError};
 use super::monitor::WriterMonitor;
 use super::options::Checkup;
+use super::query::{faults, quoted, tables};
 use super::reader::StoreReader;
 
 /// Longest sleep between two looks at whether it is to stop.
@@ -24,7 +25,7 @@ const REST: Duration = Duration::from_millis(20);
 /// A table that takes longer is left out: the log cannot begin anew meanwhile.
 const LONGEST_TABLE: Duration = Duration::from_secs(3_600);
 /// Findings that are told.
-const MOST_FINDINGS: u32 = 5;
+const MOST_FINDINGS: usize = 5;
 
 /// The thread that checks; it ends when this is dropped.
 #[derive(Debug)]
@@ -133,22 +134,11 @@ pub(super) fn check(
     longest: Duration,
 ) -> Result<Option<Checked>, StoreError> {
     let mut reader = StoreReader::open(path)?;
-    let context = Context {
-        path,
-        busy_timeout: Duration::ZERO,
-    };
+    let context = Context::new(path, Duration::ZERO);
     let explain = |error| context.explain("checking", error);
-    let connection = &mut reader.connection;
-    let tables: Vec<String> = connection
-        .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
-        .and_then(|mut statement| {
-            statement
-                .query_map([], |row| row.get(0))?
-                .collect::<rusqlite::Result<_>>()
-        })
-        .map_err(explain)?;
+    let connection = &mut reader.file.connection;
     let mut checked = Checked::default();
-    for table in tables {
+    for table in tables(connection).map_err(explain)? {
         let began = Instant::now();
         let (told, watched) = (Arc::clone(stop), monitor.clone());
         let mut burst = began;
@@ -167,23 +157,11 @@ pub(super) fn check(
                 }),
             )
             .map_err(explain)?;
-        let found = connection
-            .prepare(&format!(
-                "PRAGMA quick_check(\"{}\")",
-                table.replace('"', "\"\"")
-            ))
-            .and_then(|mut statement| {
-                statement
-                    .query_map([], |row| row.get(0))?
-                    .collect::<rusqlite::Result<Vec<String>>>()
-            });
-        match found {
-            Ok(lines) => checked.findings.extend(
-                lines
-                    .into_iter()
-                    .filter(|line| line != "ok")
-                    .map(|line| format!("{table}: {line}")),
-            ),
+        match faults(connection, &format!("quick_check({})", quoted(&table))) {
+            Ok(lines) => {
+                let lines = lines.into_iter().map(|line| format!("{table}: {line}"));
+                checked.findings.extend(lines);
+            }
             Err(error)
                 if error.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted) =>
             {
@@ -194,9 +172,7 @@ pub(super) fn check(
             }
             Err(error) => return Err(explain(error)),
         }
-        checked
-            .findings
-            .truncate(usize::try_from(MOST_FINDINGS).unwrap_or(usize::MAX));
+        checked.findings.truncate(MOST_FINDINGS);
     }
     Ok(Some(checked))
 }

@@ -13,6 +13,8 @@
 //! protobuf `sint32`) and written as LEB128. Differences wrap at 32 bits, so every `i32` comes back
 //! exactly. An encoding byte of any other value belongs to a later version and is refused.
 
+use std::iter;
+
 use ecg_chain::CHANNEL_COUNT;
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
@@ -27,53 +29,30 @@ const ENCODING_DEFLATE: u8 = 2;
 /// An `i32` takes at most five LEB128 bytes.
 const MAX_VARINT_BYTES: usize = 5;
 
-/// Why a blob is not an ECG block.
+/// Why a blob is not an ECG block, or a block too long for one blob.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CodecError {
-    /// More samples than one blob may hold: split the block.
-    #[error("{found} samples per channel, at most {MAX_BLOCK_SAMPLES} fit one block")]
-    TooLong {
-        /// Samples per channel asked for or claimed.
-        found: usize,
-    },
-    /// The first byte names no encoding this version knows.
-    #[error("encoding {found}, expected {ENCODING_PLAIN} or {ENCODING_DEFLATE}")]
-    UnknownEncoding {
-        /// The encoding byte.
-        found: u8,
-    },
-    /// The blob ends in the middle of a value.
-    #[error("the block ends in the middle of its {field}")]
-    Truncated {
-        /// What was being read.
-        field: &'static str,
-    },
-    /// A channel's order byte is neither 1 nor 2.
-    #[error("difference order {found} of channel {number}, expected 1 or 2", number = channel + 1)]
-    UnknownOrder {
-        /// 0 or 1.
-        channel: usize,
-        /// The order byte.
-        found: u8,
-    },
-    /// A value does not fit 32 bits.
-    #[error("a value of the {field} takes more than 32 bits")]
-    Overflow {
-        /// What was being read.
-        field: &'static str,
-    },
-    /// The deflate stream is damaged or inflates to more than its samples can need.
-    #[error("the deflate stream is damaged: {detail}")]
-    Deflate {
-        /// What the inflater found.
-        detail: String,
-    },
-    /// Bytes are left over after the last channel.
-    #[error("{count} bytes too many")]
-    TrailingBytes {
-        /// Number of surplus bytes.
-        count: usize,
-    },
+#[error("{0}")]
+pub struct CodecError(String);
+
+impl CodecError {
+    fn too_long(found: usize) -> Self {
+        Self(format!(
+            "{found} samples per channel, at most {MAX_BLOCK_SAMPLES} fit one block"
+        ))
+    }
+
+    fn truncated(field: &str) -> Self {
+        Self(format!("the block ends in the middle of its {field}"))
+    }
+
+    fn deflate(detail: impl std::fmt::Display) -> Self {
+        Self(format!("the deflate stream is damaged: {detail}"))
+    }
+
+    /// Bytes are left over.
+    fn trailing(count: usize) -> Self {
+        Self(format!("{count} bytes too many"))
+    }
 }
 
 /// Writes blobs; keeps its compressor and buffers between blocks.
@@ -98,10 +77,10 @@ impl BlockEncoder {
     /// The blob of `codes`.
     ///
     /// # Errors
-    /// [`CodecError::TooLong`] above [`MAX_BLOCK_SAMPLES`].
+    /// [`CodecError`] above [`MAX_BLOCK_SAMPLES`].
     pub fn encode(&mut self, codes: &[[i32; CHANNEL_COUNT]]) -> Result<Vec<u8>, CodecError> {
         if codes.len() > MAX_BLOCK_SAMPLES {
-            return Err(CodecError::TooLong { found: codes.len() });
+            return Err(CodecError::too_long(codes.len()));
         }
         self.body.clear();
         self.body.reserve(codes.len() * 5);
@@ -153,12 +132,14 @@ pub fn decode(blob: &[u8]) -> Result<Vec<[i32; CHANNEL_COUNT]>, CodecError> {
     let mut header = Bytes { left: blob };
     let encoding = header.byte("encoding")?;
     if encoding != ENCODING_PLAIN && encoding != ENCODING_DEFLATE {
-        return Err(CodecError::UnknownEncoding { found: encoding });
+        return Err(CodecError(format!(
+            "encoding {encoding}, expected {ENCODING_PLAIN} or {ENCODING_DEFLATE}"
+        )));
     }
     let claimed = header.varint("sample count")?;
     let count = usize::try_from(claimed).unwrap_or(usize::MAX);
     if count > MAX_BLOCK_SAMPLES {
-        return Err(CodecError::TooLong { found: count });
+        return Err(CodecError::too_long(count));
     }
     let inflated;
     let mut body = if encoding == ENCODING_DEFLATE {
@@ -169,7 +150,7 @@ pub fn decode(blob: &[u8]) -> Result<Vec<[i32; CHANNEL_COUNT]>, CodecError> {
     };
     // every sample takes at least one byte per channel: refuse before allocating for a lie
     if body.left.len() < count.saturating_mul(CHANNEL_COUNT) {
-        return Err(CodecError::Truncated { field: "samples" });
+        return Err(CodecError::truncated("samples"));
     }
     let mut codes = vec![[0; CHANNEL_COUNT]; count];
     for channel in 0..CHANNEL_COUNT {
@@ -178,22 +159,19 @@ pub fn decode(blob: &[u8]) -> Result<Vec<[i32; CHANNEL_COUNT]>, CodecError> {
     if body.left.is_empty() {
         Ok(codes)
     } else {
-        Err(CodecError::TrailingBytes {
-            count: body.left.len(),
-        })
+        Err(CodecError::trailing(body.left.len()))
     }
 }
 
 fn inflate(deflated: &[u8], count: usize) -> Result<Vec<u8>, CodecError> {
-    let damaged = |detail: String| CodecError::Deflate { detail };
     let limit = CHANNEL_COUNT * (1 + MAX_VARINT_BYTES * count);
     let mut body = Vec::with_capacity(limit);
     let mut decompress = Decompress::new(false);
     let status = decompress
         .decompress_vec(deflated, &mut body, FlushDecompress::Finish)
-        .map_err(|error| damaged(error.to_string()))?;
+        .map_err(CodecError::deflate)?;
     if !matches!(status, Status::StreamEnd) {
-        return Err(damaged(format!(
+        return Err(CodecError::deflate(format_args!(
             "no end after {} bytes in and {} bytes out",
             decompress.total_in(),
             decompress.total_out()
@@ -202,37 +180,35 @@ fn inflate(deflated: &[u8], count: usize) -> Result<Vec<u8>, CodecError> {
     let used = usize::try_from(decompress.total_in()).unwrap_or(usize::MAX);
     match deflated.len().saturating_sub(used) {
         0 => Ok(body),
-        count => Err(CodecError::TrailingBytes { count }),
+        count => Err(CodecError::trailing(count)),
     }
 }
 
 fn encode_channel(codes: &[[i32; CHANNEL_COUNT]], channel: usize, out: &mut Vec<u8>) {
-    let code = |sample: &[i32; CHANNEL_COUNT]| sample[channel];
-    let Some(first) = codes.first().map(code) else {
+    let Some(first) = codes.first() else {
         out.push(1);
         return;
     };
-    let (mut cost_1, mut cost_2) = (0_u64, 0_u64);
-    let (mut previous, mut previous_delta) = (first, 0_i32);
-    for sample in codes.iter().skip(1) {
-        let delta = code(sample).wrapping_sub(previous);
-        cost_1 += u64::from(zigzag(delta));
-        cost_2 += u64::from(zigzag(delta.wrapping_sub(previous_delta)));
-        (previous, previous_delta) = (code(sample), delta);
-    }
+    let deltas = || {
+        codes
+            .windows(2)
+            .map(|pair| pair[1][channel].wrapping_sub(pair[0][channel]))
+    };
+    let second_deltas = || {
+        let before = iter::once(0).chain(deltas());
+        deltas()
+            .zip(before)
+            .map(|(delta, before)| delta.wrapping_sub(before))
+    };
+    let cost_1: u64 = deltas().map(zigzag).map(u64::from).sum();
+    let cost_2: u64 = second_deltas().map(zigzag).map(u64::from).sum();
     let second_order = cost_2 < cost_1;
     out.push(if second_order { 2 } else { 1 });
-    push_varint(out, zigzag(first));
-    let (mut previous, mut previous_delta) = (first, 0_i32);
-    for sample in codes.iter().skip(1) {
-        let delta = code(sample).wrapping_sub(previous);
-        let residual = if second_order {
-            delta.wrapping_sub(previous_delta)
-        } else {
-            delta
-        };
-        push_varint(out, zigzag(residual));
-        (previous, previous_delta) = (code(sample), delta);
+    push_varint(out, zigzag(first[channel]));
+    if second_order {
+        second_deltas().for_each(|delta| push_varint(out, zigzag(delta)));
+    } else {
+        deltas().for_each(|delta| push_varint(out, zigzag(delta)));
     }
 }
 
@@ -249,7 +225,10 @@ fn decode_channel(
     let second_order = match body.byte(field)? {
         1 => false,
         2 => true,
-        found => return Err(CodecError::UnknownOrder { channel, found }),
+        found => {
+            let problem = format!("difference order {found} of {field}, expected 1 or 2");
+            return Err(CodecError(problem));
+        }
     };
     let Some((first, rest)) = codes.split_first_mut() else {
         return Ok(());
@@ -295,7 +274,7 @@ impl Bytes<'_> {
         let (first, rest) = self
             .left
             .split_first()
-            .ok_or(CodecError::Truncated { field })?;
+            .ok_or_else(|| CodecError::truncated(field))?;
         self.left = rest;
         Ok(*first)
     }
@@ -311,7 +290,9 @@ impl Bytes<'_> {
         }
         match self.byte(field)? {
             last @ 0..=0x0f => Ok(value | u32::from(last) << 28),
-            _ => Err(CodecError::Overflow { field }),
+            _ => Err(CodecError(format!(
+                "a value of the {field} takes more than 32 bits"
+            ))),
         }
     }
 }
@@ -388,9 +369,7 @@ mod tests {
         let codes = vec![[0, 0]; MAX_BLOCK_SAMPLES + 1];
         assert_eq!(
             BlockEncoder::new(1).encode(&codes),
-            Err(CodecError::TooLong {
-                found: MAX_BLOCK_SAMPLES + 1
-            })
+            Err(CodecError::too_long(MAX_BLOCK_SAMPLES + 1))
         );
     }
 

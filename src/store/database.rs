@@ -1,4 +1,4 @@
-//! The writer's hold on the file: locks, connection, creation, and what becomes of a damaged or replaced
+//! A database taken for writing: locks, connection, creation, and what becomes of a damaged or replaced
 //! one.
 
 use std::fs::File;
@@ -10,17 +10,22 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use crate::liveness::Liveness;
 
-use super::chain::{Interrupted, note_ids_passed_over};
+use super::chain::{chain_interrupted, note_ids_passed_over};
 use super::descriptor::{Inode, SharedFile, inode};
 use super::error::{Context, StoreError};
 use super::file::{
     Fresh, beside, check_file, check_header, check_version, io, lock, open_shared, resolve,
     take_lock_file,
 };
+use super::identity::StoreMark;
 use super::ids::{GivenIds, Reserved, after_all_before};
 use super::migrate::{APPLICATION_ID, STEPS, migrate};
 use super::options::{READ_ONLY, READ_WRITE, StoreOptions, Synchronous};
-use super::quarantine::{DAMAGED, Quarantined, copy, free_name, move_to_quarantine};
+use super::quarantine::{
+    DAMAGED, QUARANTINED, Quarantined, copy, free_name, move_to_quarantine, quarantine_note,
+};
+use super::query::{faults, one};
+use super::reader::StoreReader;
 use super::watch::{Replaced, Seen};
 
 /// Not more often than this is a database quarantined: a medium that damages every file is no reason to
@@ -34,7 +39,7 @@ const STEPS_BETWEEN_BEATS: i32 = 100_000;
 /// A database taken by this process, with or without an open connection. Fields are dropped in this
 /// order: locks after the connection.
 #[derive(Debug)]
-pub(super) struct Database {
+pub struct Store {
     path: PathBuf,
     /// The folder it lies in: another one at its path means that a medium was taken away.
     folder: Option<Inode>,
@@ -68,12 +73,22 @@ pub(super) struct Database {
 /// Kind of the event that says that a database lacks rows it once had.
 const ROWS_MISSING: &str = "store_rows_missing";
 
-impl Database {
-    /// See [`super::Store::open`]. What became of a damaged file that was quarantined comes back too.
-    pub(super) fn open(
-        path: &Path,
-        options: StoreOptions,
-    ) -> Result<(Self, Option<(Quarantined, StoreError)>), StoreError> {
+impl Store {
+    /// Takes the database at `path`, creating or migrating it. A missing or empty file becomes a new
+    /// database in one atomic step. Sessions that a crash left open are marked `interrupted`.
+    ///
+    /// Links in the path are followed once, now: everything later happens to the file they lead to.
+    ///
+    /// With [`super::Outage::Bridge`] a damaged database is quarantined for a fresh one (one whose header is
+    /// unreadable only where a lock file shows that it was ours), and one that cannot be written for
+    /// a passing reason is tried again later.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] if another process has taken it, by whatever name,
+    /// [`StoreError::Refused`], [`StoreError::NotADatabase`] and [`StoreError::NewerSchema`] for files
+    /// that are not ours to write (they stay as they are), [`StoreError::Locked`],
+    /// [`StoreError::Corrupt`], [`StoreError::Io`], [`StoreError::Sqlite`].
+    pub fn open(path: &Path, options: StoreOptions) -> Result<Self, StoreError> {
         let bridges = options.outage.bridges();
         let path = resolve(path)?;
         // A file without a readable header is ours to quarantine only if we have been here before.
@@ -102,7 +117,7 @@ impl Database {
             notes: Vec::new(),
         };
         let error = match database.reopen() {
-            Ok(()) => return Ok((database, None)),
+            Ok(()) => return Ok(database),
             Err(error) => error,
         };
         if !bridges || !(error.is_transient() || error.is_damage()) {
@@ -110,21 +125,46 @@ impl Database {
         }
         if database.file.is_some() && database.lock_file.is_some() && error.is_damage() {
             match database.quarantine() {
-                Ok(quarantined) => return Ok((database, Some((quarantined, error)))),
+                Ok(quarantined) => {
+                    let note = (QUARANTINED, quarantine_note(&quarantined, &error));
+                    database.notes.insert(0, note);
+                    return Ok(database);
+                }
                 Err(error) if error.is_transient() => {}
                 Err(error) => return Err(error),
             }
         }
         tracing::warn!(%error, "the database cannot be written yet: rows are collected in memory");
-        Ok((database, None))
+        Ok(database)
     }
 
-    pub(super) fn path(&self) -> &Path {
+    /// The database file, links in its path followed.
+    #[must_use]
+    pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Where it stands; `None` while it cannot be read.
+    #[must_use]
+    pub fn mark(&self) -> Option<StoreMark> {
+        StoreMark::read(self.connection.as_ref()?).ok()
+    }
+
+    /// A reader of this database.
+    ///
+    /// # Errors
+    /// As [`StoreReader::open`].
+    pub fn reader(&self) -> Result<StoreReader, StoreError> {
+        StoreReader::open(&self.path)
     }
 
     pub(super) fn options(&self) -> &StoreOptions {
         &self.options
+    }
+
+    /// Whether it was quarantined since it was opened.
+    pub(super) const fn is_fresh(&self) -> bool {
+        self.quarantined_at.is_some()
     }
 
     /// Beats this pulse from now on, while something takes long.
@@ -142,17 +182,14 @@ impl Database {
     ///
     /// # Errors
     /// [`StoreError::Replaced`] where the files are not those that were opened, and everything
-    /// [`super::Store::open`] may answer.
+    /// [`Store::open`] may answer.
     pub(super) fn connection(&mut self) -> Result<(&mut Connection, Context<'_>), StoreError> {
         self.check()?;
         if self.connection.is_none() {
             self.reopen()?;
         }
         self.reserve()?;
-        let context = Context {
-            path: &self.path,
-            busy_timeout: self.options.busy_timeout,
-        };
+        let context = Context::new(&self.path, self.options.busy_timeout);
         match &mut self.connection {
             Some(connection) => Ok((connection, context)),
             None => Err(io(&self.path)(std::io::ErrorKind::NotConnected.into())),
@@ -193,10 +230,7 @@ impl Database {
             self.forget(); // its cached pages may be outdated
             return self.reopen();
         }
-        Err(StoreError::Replaced {
-            path: self.path.clone(),
-            detail: replaced.detail.clone(),
-        })
+        Err(StoreError::replaced(&self.path, &replaced.detail))
     }
 
     /// Whether a connection that knows nothing yet finds this database, in order, with the newest rows. Of
@@ -213,8 +247,7 @@ impl Database {
             connection.progress_handler(STEPS_BETWEEN_BEATS, Some(alive))?;
             let ours = Some(epoch(&connection)?) == self.epoch
                 && GivenIds::read(&connection)?.reaches(&self.given);
-            let checked = "PRAGMA integrity_check(1)";
-            Ok(ours && connection.query_row(checked, [], |row| row.get::<_, String>(0))? == "ok")
+            Ok(ours && faults(&connection, "integrity_check(1)")?.is_empty())
         };
         look().unwrap_or(false)
     }
@@ -277,7 +310,7 @@ impl Database {
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] where that was done a moment ago, the error of the copying or renaming, and
-    /// everything [`super::Store::open`] may answer. What the connection has it still has then.
+    /// everything [`Store::open`] may answer. What the connection has it still has then.
     pub(super) fn quarantine(&mut self) -> Result<Quarantined, StoreError> {
         if self
             .quarantined_at
@@ -385,10 +418,7 @@ impl Database {
     /// Opens the file and makes it ready to be written, having made it where there is none.
     fn reopen(&mut self) -> Result<(), StoreError> {
         self.open_file()?;
-        let context = Context {
-            path: &self.path,
-            busy_timeout: self.options.busy_timeout,
-        };
+        let context = Context::new(&self.path, self.options.busy_timeout);
         let known = self.epoch.as_ref().map(|epoch| (epoch, &self.given));
         let mut connection = connect(&context, &self.options, known)?;
         let preparing = |error| context.explain("preparing for writing", error);
@@ -428,10 +458,8 @@ impl Database {
                     if folder_of(&self.path) != self.folder {
                         return Err(medium_gone(&self.path));
                     }
-                    return Err(StoreError::Replaced {
-                        path: self.path.clone(),
-                        detail: "removed by another program while it was closed".to_owned(),
-                    });
+                    let detail = "removed by another program while it was closed";
+                    return Err(StoreError::replaced(&self.path, detail));
                 }
                 (None, Err(StoreError::Io { source, .. }))
                     if source.kind() == std::io::ErrorKind::NotFound =>
@@ -465,10 +493,11 @@ impl Database {
                 std::os::unix::fs::MetadataExt::nlink(&metadata)
             });
             if names > 1 && !self.was_here {
-                return Err(StoreError::OtherNames {
-                    path: self.path.clone(),
-                    names,
-                });
+                let detail = format!(
+                    "a file with {names} names (hard links) that was never written to by this one: \
+                     what its write-ahead log holds may lie beside another name; keep one name"
+                );
+                return Err(StoreError::refused(&self.path, detail));
             }
             self.file = Some(file);
             self.folder = folder_of(&self.path);
@@ -521,10 +550,7 @@ impl Database {
             connection.close().map_err(|(_, error)| error)?;
             Ok(epoch)
         };
-        let context = Context {
-            path: &self.path,
-            busy_timeout: self.options.busy_timeout,
-        };
+        let context = Context::new(&self.path, self.options.busy_timeout);
         build().map_err(|error| context.explain("creating", error))
     }
 
@@ -569,8 +595,8 @@ fn medium_gone(path: &Path) -> StoreError {
     ))
 }
 
-fn epoch(connection: &Connection) -> rusqlite::Result<String> {
-    connection.query_row("SELECT epoch FROM store_identity", [], |row| row.get(0))
+pub(super) fn epoch(connection: &Connection) -> rusqlite::Result<String> {
+    one(connection, "SELECT epoch FROM store_identity")
 }
 
 /// Compares a database that was there with what is known of the one that was written here before, and lets
@@ -614,17 +640,17 @@ fn connect(
     options: &StoreOptions,
     known: Option<(&String, &GivenIds)>,
 ) -> Result<Connection, StoreError> {
-    let mut connection = Connection::open_with_flags(context.path, READ_WRITE)
-        .map_err(|error| context.explain("opening", error))?;
+    let opening = |error| context.explain("opening", error);
+    let mut connection = Connection::open_with_flags(context.path, READ_WRITE).map_err(opening)?;
     connection
         .busy_timeout(options.busy_timeout)
-        .map_err(|error| context.explain("opening", error))?;
+        .map_err(opening)?;
     // A refused database keeps its write-ahead log too: without this the last connection to
     // close would write the log into the file.
     let keep_log = |keep| {
         connection
             .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep)
-            .map_err(|error| context.explain("opening", error))
+            .map_err(opening)
     };
     keep_log(true)?;
     check_version(context, &connection)?;
@@ -632,10 +658,8 @@ fn connect(
         let found = epoch(&connection).and_then(|epoch| Ok((epoch, GivenIds::read(&connection)?)));
         let (epoch, ids) = found.map_err(|error| context.explain("reading", error))?;
         if epoch != *known || !ids.reaches(given) {
-            return Err(StoreError::Replaced {
-                path: context.path.to_owned(),
-                detail: "another database, or an older copy of it, was put in its place".to_owned(),
-            });
+            let detail = "another database, or an older copy of it, was put in its place";
+            return Err(StoreError::replaced(context.path, detail));
         }
     }
     keep_log(false)?;
@@ -670,45 +694,43 @@ fn close_interrupted(
     chained: bool,
 ) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let interrupted = Interrupted::before(&transaction)?;
-    if ecg_kept {
-        // The newest beats by id, not all of a session that may be weeks long.
-        transaction.execute_batch(
-            "CREATE TEMP TABLE tails AS SELECT id AS session, \
-             max(coalesce((SELECT first_sample + samples FROM ecg_blocks \
-              WHERE session = s.id ORDER BY first_sample DESC LIMIT 1), 0), \
-              coalesce((SELECT max(first_missing_sample + missing_samples) FROM gaps \
-              WHERE session = s.id), 0), \
-              coalesce((SELECT CASE phase WHEN 'begin' THEN 9223372036854775807 ELSE sample END \
-              FROM events WHERE session = s.id AND kind = 'ecg_not_stored' \
-              ORDER BY id DESC LIMIT 1), 0)) AS covered, \
-             max(coalesce((SELECT max(r_sample) + 1 FROM beats NOT INDEXED WHERE session = s.id \
-              AND id > (SELECT max(id) FROM beats WHERE session = s.id) - 64), 0), \
-              coalesce((SELECT max(sample) FROM events WHERE session = s.id), 0)) AS known \
-             FROM sessions s WHERE end_reason IS NULL; \
-             CREATE TEMP TABLE lost AS SELECT t.session, covered, known - covered AS missing, \
-              s.start_monotonic_ns + CAST(covered * 1e9 / s.sample_rate_hz AS INTEGER) AS at_ns \
-              FROM tails t JOIN sessions s ON s.id = t.session WHERE known > covered; \
-             INSERT INTO gaps (session, first_missing_sample, missing_samples, monotonic_ns, \
-              wall_us, cause, after_beat) \
-             SELECT session, covered, missing, at_ns, \
-              coalesce((SELECT c.wall_us + (at_ns - c.monotonic_ns) / 1000 FROM clock_relations c \
-               WHERE c.session = l.session AND c.monotonic_ns <= at_ns \
-               ORDER BY c.monotonic_ns DESC, c.id DESC LIMIT 1), \
-               s.start_wall_us + (at_ns - s.start_monotonic_ns) / 1000), \
-              'interrupted', \
-              coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'beats'), 0) \
-              FROM lost l JOIN sessions s ON s.id = l.session ORDER BY session; \
-             UPDATE sessions SET gaps = gaps + 1, missing_samples = missing_samples + \
-              (SELECT missing FROM lost WHERE lost.session = sessions.id) \
-              WHERE id IN (SELECT session FROM lost); \
-             DROP TABLE lost; DROP TABLE tails;",
-        )?;
-    }
-    transaction.execute(
-        "UPDATE sessions SET end_reason = 'interrupted' WHERE end_reason IS NULL",
-        [],
-    )?;
-    interrupted.chain(&transaction, chained)?;
+    chain_interrupted(&transaction, chained, || {
+        if ecg_kept {
+            // The newest beats by id, not all of a session that may be weeks long.
+            transaction.execute_batch(
+                "CREATE TEMP TABLE tails AS SELECT id AS session, \
+                 max(coalesce((SELECT first_sample + samples FROM ecg_blocks \
+                  WHERE session = s.id ORDER BY first_sample DESC LIMIT 1), 0), \
+                  coalesce((SELECT max(first_missing_sample + missing_samples) FROM gaps \
+                  WHERE session = s.id), 0), \
+                  coalesce((SELECT CASE phase WHEN 'begin' THEN 9223372036854775807 ELSE sample END \
+                  FROM events WHERE session = s.id AND kind = 'ecg_not_stored' \
+                  ORDER BY id DESC LIMIT 1), 0)) AS covered, \
+                 max(coalesce((SELECT max(r_sample) + 1 FROM beats NOT INDEXED WHERE session = s.id \
+                  AND id > (SELECT max(id) FROM beats WHERE session = s.id) - 64), 0), \
+                  coalesce((SELECT max(sample) FROM events WHERE session = s.id), 0)) AS known \
+                 FROM sessions s WHERE end_reason IS NULL; \
+                 CREATE TEMP TABLE lost AS SELECT t.session, covered, known - covered AS missing, \
+                  s.start_monotonic_ns + CAST(covered * 1e9 / s.sample_rate_hz AS INTEGER) AS at_ns \
+                  FROM tails t JOIN sessions s ON s.id = t.session WHERE known > covered; \
+                 INSERT INTO gaps (session, first_missing_sample, missing_samples, monotonic_ns, \
+                  wall_us, cause, after_beat) \
+                 SELECT session, covered, missing, at_ns, \
+                  coalesce((SELECT c.wall_us + (at_ns - c.monotonic_ns) / 1000 FROM clock_relations c \
+                   WHERE c.session = l.session AND c.monotonic_ns <= at_ns \
+                   ORDER BY c.monotonic_ns DESC, c.id DESC LIMIT 1), \
+                   s.start_wall_us + (at_ns - s.start_monotonic_ns) / 1000), \
+                  'interrupted', \
+                  coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'beats'), 0) \
+                  FROM lost l JOIN sessions s ON s.id = l.session ORDER BY session; \
+                 UPDATE sessions SET gaps = gaps + 1, missing_samples = missing_samples + \
+                  (SELECT missing FROM lost WHERE lost.session = sessions.id) \
+                  WHERE id IN (SELECT session FROM lost); \
+                 DROP TABLE lost; DROP TABLE tails;",
+            )?;
+        }
+        let interrupted = "UPDATE sessions SET end_reason = 'interrupted' WHERE end_reason IS NULL";
+        transaction.execute(interrupted, []).map(drop)
+    })?;
     transaction.commit()
 }

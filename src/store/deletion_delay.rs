@@ -38,7 +38,7 @@ pub(super) struct Waits {
 }
 
 /// What of the running time is not yet stored, and how far the order of times was looked at.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct DeletionDelay {
     ahead_us: i64,
     not_stored: Duration,
@@ -52,10 +52,7 @@ impl DeletionDelay {
         let ahead = shortest_age.map_or(AHEAD, |age| age.clamp(LEAST_AHEAD, AHEAD));
         Self {
             ahead_us: i64::try_from(ahead.as_micros()).unwrap_or(i64::MAX),
-            not_stored: Duration::ZERO,
-            seen_session: 0,
-            seen_clock: 0,
-            why: None,
+            ..Self::default()
         }
     }
 
@@ -77,13 +74,11 @@ impl DeletionDelay {
     ) -> rusqlite::Result<Waits> {
         let contradiction = self.look(connection)?;
         self.not_stored += elapsed;
-        let warning = read(connection, WARNING_LEFT)?;
-        let doubt = read(connection, DOUBT_LEFT)?;
-        let left = |seconds: i64| {
-            let seconds = u64::try_from(seconds).unwrap_or(0);
-            Duration::from_secs(seconds).saturating_sub(self.not_stored)
+        let left = |name| -> rusqlite::Result<Option<Duration>> {
+            let stored = read(connection, name)?.map(|left| u64::try_from(left).unwrap_or(0));
+            Ok(stored.map(|left| Duration::from_secs(left).saturating_sub(self.not_stored)))
         };
-        let (warning, doubt) = (warning.map(left), doubt.map(left));
+        let (warning, doubt) = (left(WARNING_LEFT)?, left(DOUBT_LEFT)?);
         let ends = |wait: Option<Duration>| wait.is_some_and(|wait| wait.is_zero());
         let due = self.not_stored >= STORE_EVERY && (warning.is_some() || doubt.is_some());
         let waits = Waits {
@@ -127,20 +122,16 @@ impl DeletionDelay {
             |wait: Duration| i64::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(i64::MAX);
         let doubted = read(&transaction, DOUBT_LEFT)?.is_some();
         write(&transaction, WARNING_LEFT, waits.warning.map(seconds))?;
-        match &waits.doubt {
-            Some((left, _)) => {
-                write(&transaction, DOUBT_LEFT, Some(seconds(*left)))?;
-                write(&transaction, DOUBT_SESSION, Some(self.seen_session))?;
-                write(&transaction, DOUBT_CLOCK, Some(self.seen_clock))?;
+        let left = waits.doubt.as_ref().map(|(left, _)| seconds(*left));
+        if left.is_some() || doubted {
+            let (session, clock) = (Some(self.seen_session), Some(self.seen_clock));
+            write(&transaction, DOUBT_LEFT, left)?;
+            write(&transaction, DOUBT_SESSION, left.and(session))?;
+            write(&transaction, DOUBT_CLOCK, left.and(clock))?;
+            if left.is_none() {
+                write(&transaction, TRUSTED_SESSION, session)?;
+                write(&transaction, TRUSTED_CLOCK, clock)?;
             }
-            None if doubted => {
-                write(&transaction, DOUBT_LEFT, None)?;
-                write(&transaction, DOUBT_SESSION, None)?;
-                write(&transaction, DOUBT_CLOCK, None)?;
-                write(&transaction, TRUSTED_SESSION, Some(self.seen_session))?;
-                write(&transaction, TRUSTED_CLOCK, Some(self.seen_clock))?;
-            }
-            None => {}
         }
         transaction.commit()?;
         self.not_stored = Duration::ZERO;

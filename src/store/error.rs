@@ -25,28 +25,15 @@ pub enum StoreError {
         /// ` with process id N` where the lock file says so, else empty.
         holder: String,
     },
-    /// The path is a symbolic link to nothing: mount the medium it leads to, or make an empty file there.
-    #[error(
-        "{path}: a symbolic link to {target}, where there is no file: mount the medium it lies on, \
-         or make an empty file there for a new database"
-    )]
-    DanglingLink {
-        /// The link.
-        path: PathBuf,
-        /// What it says.
-        target: PathBuf,
-    },
-    /// The file has several names and was never written to by this one: its log would lie beside one of
-    /// them and be missed by the others. Remove the other names.
-    #[error(
-        "{path}: a file with {names} names (hard links) that was never written to by this one: \
-         what its write-ahead log holds may lie beside another name; keep one name"
-    )]
-    OtherNames {
+    /// The file is left untouched: a symbolic link to nothing, a file with several names that was never
+    /// written to by this one, another application's database, or one that an earlier version of the
+    /// program wrote and that is to be read only.
+    #[error("{path}: {detail}")]
+    Refused {
         /// The file.
         path: PathBuf,
-        /// How many names it has.
-        names: u64,
+        /// Why, and what to do.
+        detail: String,
     },
     /// Another program removed or replaced the file, or its log, while this one had it.
     #[error("{path}: {detail}")]
@@ -62,19 +49,6 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
-    /// The file is another application's database; it was left untouched.
-    #[error(
-        "{path}: an SQLite database of another application (application id {found:#010x}, \
-         expected {expected:#010x}), left untouched"
-    )]
-    OtherApplication {
-        /// The file.
-        path: PathBuf,
-        /// Its application id.
-        found: u32,
-        /// Ours.
-        expected: u32,
-    },
     /// A later version of the program wrote this database: use that version.
     #[error("{path}: schema version {found}, this program knows versions 1 to {known}")]
     NewerSchema {
@@ -83,19 +57,6 @@ pub enum StoreError {
         /// Its `user_version`.
         found: i64,
         /// The newest version known here.
-        known: i64,
-    },
-    /// An earlier version of the program wrote this database, and it was not opened for writing since,
-    /// which would bring it up to date.
-    #[error(
-        "{path}: schema version {found}, expected {known}: it is migrated when it is next written to"
-    )]
-    OlderSchema {
-        /// The file.
-        path: PathBuf,
-        /// Its `user_version`.
-        found: i64,
-        /// The version that is read.
         known: i64,
     },
     /// Another connection holds the database's own lock: close it, or wait longer.
@@ -175,7 +136,11 @@ pub(super) struct Context<'a> {
     pub(super) busy_timeout: std::time::Duration,
 }
 
-impl Context<'_> {
+impl<'a> Context<'a> {
+    pub(super) const fn new(path: &'a std::path::Path, busy_timeout: std::time::Duration) -> Self {
+        Self { path, busy_timeout }
+    }
+
     pub(super) fn explain(&self, doing: &'static str, source: rusqlite::Error) -> StoreError {
         use rusqlite::ErrorCode;
         let path = self.path.to_owned();
@@ -207,6 +172,29 @@ impl Context<'_> {
 }
 
 impl StoreError {
+    pub(super) fn refused(path: &std::path::Path, detail: String) -> Self {
+        let path = path.to_owned();
+        Self::Refused { path, detail }
+    }
+
+    pub(super) fn replaced(path: &std::path::Path, detail: &str) -> Self {
+        let (path, detail) = (path.to_owned(), detail.to_owned());
+        Self::Replaced { path, detail }
+    }
+
+    pub(super) fn value(
+        column: &'static str,
+        found: &(impl ToString + ?Sized),
+        expected: &'static str,
+    ) -> Self {
+        let found = found.to_string();
+        Self::Value {
+            column,
+            found,
+            expected,
+        }
+    }
+
     /// True where the same write may succeed later: the database is locked, the disk is full or
     /// read-only, the medium did not answer.
     #[must_use]

@@ -50,7 +50,7 @@ pub(super) fn io(path: &Path) -> impl Fn(std::io::Error) -> StoreError {
 /// another one later. Of a file that is not there yet the folder must be.
 ///
 /// # Errors
-/// [`StoreError::DanglingLink`], [`StoreError::Io`].
+/// [`StoreError::Refused`], [`StoreError::Io`].
 pub(super) fn resolve(path: &Path) -> Result<PathBuf, StoreError> {
     match std::fs::canonicalize(path) {
         Ok(resolved) => return Ok(resolved),
@@ -59,10 +59,12 @@ pub(super) fn resolve(path: &Path) -> Result<PathBuf, StoreError> {
     }
     // A file made at the end of a link that leads nowhere may lie on another medium than was meant.
     if let Ok(target) = std::fs::read_link(path) {
-        return Err(StoreError::DanglingLink {
-            path: path.to_owned(),
-            target,
-        });
+        let detail = format!(
+            "a symbolic link to {}, where there is no file: mount the medium it lies on, or make \
+             an empty file there for a new database",
+            target.display()
+        );
+        return Err(StoreError::refused(path, detail));
     }
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(io(path)(ErrorKind::NotFound.into()));
@@ -142,11 +144,11 @@ pub(super) fn check_file(path: &Path, file: &SharedFile) -> Result<bool, StoreEr
         });
     };
     if id != APPLICATION_ID {
-        return Err(StoreError::OtherApplication {
-            path: path.to_owned(),
-            found: id,
-            expected: APPLICATION_ID,
-        });
+        let detail = format!(
+            "an SQLite database of another application (application id {id:#010x}, expected \
+             {APPLICATION_ID:#010x}), left untouched"
+        );
+        return Err(StoreError::refused(path, detail));
     }
     refuse_newer(path, i64::from(version))?;
     Ok(true)

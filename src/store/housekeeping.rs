@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use ecg_chain::WallUs;
 use rusqlite::Connection;
 
-use super::database::Database;
+use super::database::Store;
 use super::deletion_delay::{DeletionDelay, Waits};
 use super::monitor::WriterMonitor;
 use super::options::{Retention, StoreOptions};
-use super::retention::{Leave, free_bytes};
+use super::retention::{Leave, used_and_free_bytes};
 use super::space::{Space, SpaceSource};
 use super::volume::VolumeMeter;
 
@@ -89,7 +89,7 @@ impl Housekeeping {
     /// One turn; what fails is tried again at a later one. `now` is the newest row's wall time.
     pub(super) fn turn(
         &mut self,
-        database: &mut Database,
+        database: &mut Store,
         now: Option<WallUs>,
         monitor: &WriterMonitor,
     ) -> Option<Standing> {
@@ -131,7 +131,7 @@ impl Housekeeping {
 
     fn retain(
         &mut self,
-        database: &mut Database,
+        database: &mut Store,
         now: WallUs,
         monitor: &WriterMonitor,
     ) -> Option<Standing> {
@@ -188,7 +188,9 @@ impl Housekeeping {
             None => None,
             Some((space, wanted)) => Some(Room {
                 // rows to come take the free pages of the file first
-                free: space.free.saturating_add(free_bytes(connection)?),
+                free: space
+                    .free
+                    .saturating_add(used_and_free_bytes(connection)?[1]),
                 wanted,
             }),
         };

@@ -70,11 +70,11 @@ impl StoreMark {
                 ))
             })?;
         Ok(Self {
-            epoch: Epoch::parse(&epoch).ok_or(StoreError::Value {
-                column: "store_identity.epoch",
-                found: epoch,
-                expected: "32 hexadecimal digits in lower case",
-            })?,
+            epoch: Epoch::parse(&epoch).ok_or(StoreError::value(
+                "store_identity.epoch",
+                &epoch,
+                "32 hexadecimal digits in lower case",
+            ))?,
             beat,
             gap,
             event,

@@ -16,10 +16,12 @@ use ecg_chain::WallUs;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension};
 
+use super::chain::Kind;
 use super::descriptor::MODE;
 use super::error::StoreError;
 use super::file::{beside, io, sync_folder};
 use super::options::READ_ONLY;
+use super::query::tables;
 
 /// Ids reserved ahead, at least: a fraction of a day's beats.
 const RESERVED: i64 = 16_384;
@@ -29,44 +31,24 @@ const LARGEST: i64 = 1 << 53;
 const LONGEST: u64 = 64 << 10;
 const FIRST_LINE: &str = "ecg-gateway ids 1";
 
-/// The tables that give ids: for databases too damaged to be asked, and for tables without a row yet.
-const TABLES: [&str; 7] = [
-    "sessions",
-    "beats",
-    "gaps",
-    "events",
-    "ecg_blocks",
-    "clock_relations",
-    "audit",
-];
-
 /// The largest ids given, by table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct GivenIds(BTreeMap<String, i64>);
 
 impl GivenIds {
     pub(super) fn read(connection: &Connection) -> rusqlite::Result<Self> {
-        let mut ids = BTreeMap::new();
         let mut statement = connection.prepare_cached(
             "SELECT name, seq FROM sqlite_sequence UNION ALL SELECT name, newest FROM given_ids",
         )?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            ids.insert(row.get(0)?, row.get(1)?);
-        }
-        Ok(Self(ids))
+        let ids = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        ids.collect::<rusqlite::Result<_>>().map(Self)
     }
 
     /// As [`Self::read`], of a database of any schema version. Older ones kept no word of the ids of ECG
     /// blocks and clock relations; where the word is behind, the rows count.
     pub(super) fn read_any_version(connection: &Connection) -> rusqlite::Result<Self> {
-        let has_table = |name: &str| -> rusqlite::Result<bool> {
-            connection.query_row(
-                "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1)",
-                [name],
-                |row| row.get(0),
-            )
-        };
+        let tables = tables(connection)?;
+        let has_table = |name: &str| tables.iter().any(|table| table == name);
         let mut found = Self::default();
         let mut read = |sql: &str| -> rusqlite::Result<()> {
             let mut statement = connection.prepare(sql)?;
@@ -78,17 +60,24 @@ impl GivenIds {
             Ok(())
         };
         read("SELECT name, seq FROM sqlite_sequence")?;
-        if has_table("given_ids")? {
+        if has_table("given_ids") {
             read("SELECT name, newest FROM given_ids")?;
         }
         for table in ["ecg_blocks", "clock_relations"] {
-            if has_table(table)? {
+            if has_table(table) {
                 read(&format!(
                     "SELECT '{table}', coalesce(max(id), 0) FROM {table}"
                 ))?;
             }
         }
         Ok(found)
+    }
+
+    /// The same for all tables that give ids: for databases too damaged to be asked, and for tables without
+    /// a row yet.
+    fn of_all_tables(id: i64) -> Self {
+        let tables = Kind::NUMBERED.map(Kind::table).into_iter().chain(["audit"]);
+        Self(tables.map(|table| (table.to_owned(), id)).collect())
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -105,11 +94,9 @@ impl GivenIds {
 
     /// Every id larger by `more`.
     pub(super) fn plus(&self, more: i64) -> Self {
-        let more = |id: &i64| id.saturating_add(more);
+        let ids = self.0.iter();
         Self(
-            self.0
-                .iter()
-                .map(|(name, id)| (name.clone(), more(id)))
+            ids.map(|(name, id)| (name.clone(), id.saturating_add(more)))
                 .collect(),
         )
     }
@@ -244,7 +231,7 @@ impl Reserved {
         most: i64,
         durably: bool,
     ) -> Result<Self, StoreError> {
-        let given = GivenIds(TABLES.map(|name| (name.to_owned(), 0)).into()).or_larger(given);
+        let given = GivenIds::of_all_tables(0).or_larger(given);
         let reserved = Self {
             epoch: epoch.to_owned(),
             up_to: given.plus(RESERVED.max(most.saturating_mul(4))),
@@ -302,7 +289,7 @@ fn salvage(path: &Path) -> GivenIds {
         .filter(|ids| !ids.is_empty() && ids.0.values().all(|id| (0..=LARGEST).contains(id)));
     ids.unwrap_or_else(|| {
         let milliseconds = (WallUs::now().0 / 1_000).clamp(0, LARGEST);
-        GivenIds(TABLES.map(|name| (name.to_owned(), milliseconds)).into())
+        GivenIds::of_all_tables(milliseconds)
     })
 }
 

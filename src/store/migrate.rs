@@ -2,6 +2,8 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
+use super::query::one;
+
 /// Marks a database as ours in its header (`PRAGMA application_id`): `ECGg`.
 pub const APPLICATION_ID: u32 = 0x4543_4767;
 
@@ -25,7 +27,7 @@ pub const SCHEMA_VERSION: i64 = STEPS.len() as i64;
 
 /// The database's schema version, 0 for an empty one.
 pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
-    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+    one(connection, "PRAGMA user_version")
 }
 
 /// Applies the steps after the database's version, all in one transaction: either the newest schema

@@ -22,12 +22,12 @@ mod identity;
 mod ids;
 mod migrate;
 mod monitor;
-mod open;
 mod options;
 mod packed;
 mod parse;
 mod pending;
 mod quarantine;
+mod query;
 mod reader;
 mod retention;
 mod rows;
@@ -48,16 +48,15 @@ pub use backup::{
     BackupError, BackupOptions, Contents, KeepFree, NumberedBackups, Progress, Restored, back_up,
     check_backup, restore,
 };
-pub use beat_query::BeatFilter;
 pub use chain::{
     AnchorSummary, ChainHead, Finding, HeadCheck, HeadVerdict, Protection, Verification,
 };
 pub use codec::{BlockEncoder, CodecError, MAX_BLOCK_SAMPLES, MAX_COMPRESSION_LEVEL, decode};
+pub use database::Store;
 pub use error::StoreError;
 pub use identity::{Epoch, StoreMark};
 pub use migrate::{APPLICATION_ID, SCHEMA_VERSION};
 pub use monitor::WriterMonitor;
-pub use open::Store;
 pub use options::{Checkup, Outage, Retention, StoreOptions, Synchronous};
 pub use reader::{Interrupter, RowFilter, StoreReader};
 pub use rows::{

@@ -79,9 +79,7 @@ impl WriterMonitor {
     /// another beat's. The map is stored with the next commit that is due anyway, after
     /// [`super::StoreOptions::maps_commit_after`] at the latest.
     pub fn keep(&self, map: StoredSaliency, quarantined: u64) -> bool {
-        let queue = self.queue.upgrade();
-        let command = Command::Keep(Box::new(map), quarantined);
-        let kept = queue.is_some_and(|queue| queue.try_send(command).is_ok());
+        let kept = self.offer(Command::Keep(Box::new(map), quarantined));
         self.lock().maps_dropped += u64::from(!kept);
         kept
     }
@@ -89,16 +87,19 @@ impl WriterMonitor {
     /// Hands over who asked for what, to be stored with the next commit; false if the writer's queue
     /// is full or it is gone.
     pub fn audit(&self, row: AuditRow) -> bool {
-        let queue = self.queue.upgrade();
-        queue.is_some_and(|queue| queue.try_send(Command::Audit(row)).is_ok())
+        self.offer(Command::Audit(row))
     }
 
     /// Tells the writer that somebody confirms what retention waits with; false where its queue is full
     /// or it is gone.
     #[must_use]
     pub fn confirm_retention(&self) -> bool {
+        self.offer(Command::ConfirmRetention)
+    }
+
+    fn offer(&self, command: Command) -> bool {
         let queue = self.queue.upgrade();
-        queue.is_some_and(|queue| queue.try_send(Command::ConfirmRetention).is_ok())
+        queue.is_some_and(|queue| queue.try_send(command).is_ok())
     }
 
     /// Keeps the first error that stops the writer.

@@ -1,12 +1,11 @@
 //! From rows of the tables to Rust types, trusting nothing.
 
-use std::sync::Arc;
-
 use arrhythmianet::CLASS_COUNT;
 use ecg_chain::{ClockRelation, MonotonicNs, WallUs};
 use ecg_chain::{Gap, LabelledBeat, SessionInfo, channel_of_subject};
 use rusqlite::Row;
 
+use super::chain::Kind;
 use super::error::RowError;
 use super::rows::{
     SessionCounts, SessionEnd, StoredBeat, StoredEvent, StoredGap, StoredSession, Totals,
@@ -14,31 +13,26 @@ use super::rows::{
     unclassifiable_from_sql,
 };
 
-pub(super) const BEAT_COLUMNS: &str = "b.id, b.session, b.r_sample, b.r_monotonic_ns, \
-     b.r_wall_us, b.rr_ms, b.class, b.p_n, b.p_l, b.p_r, b.p_a, b.p_v, b.channel, b.quality, \
-     b.window_complete, b.label_delay_ms, d.model, d.engine, b.unclassifiable, \
-     (SELECT CASE b.channel WHEN 0 THEN n.lead_0 WHEN 1 THEN n.lead_1 END FROM sessions n \
-     WHERE n.id = b.session)";
+/// What [`beat`] reads, of `beats b JOIN deciders d`.
+pub(super) fn beat_columns() -> String {
+    Kind::Beat.select("b")
+        + ", (SELECT CASE b.channel WHEN 0 THEN n.lead_0 WHEN 1 THEN n.lead_1 END FROM sessions n \
+           WHERE n.id = b.session)"
+}
 
-pub(super) const SESSION_COLUMNS: &str = "s.id, s.source, s.origin, s.chip, s.sample_rate_hz, \
-     s.uv_per_code_0, s.uv_per_code_1, s.start_monotonic_ns, s.start_wall_us, d.model, d.engine, \
-     s.end_monotonic_ns, s.end_wall_us, s.end_reason, s.beats_n, s.beats_l, s.beats_r, s.beats_a, \
-     s.beats_v, s.beats_unclassifiable, s.gaps, s.missing_samples, s.events, s.samples, s.lead_0, \
-     s.lead_1, s.mains_filter, s.channel_choice";
+/// What [`session`] reads, of `sessions s JOIN deciders d`: what is fixed from the start, then the rest.
+pub(super) fn session_columns() -> String {
+    format!("{}, {}", Kind::Session.select("s"), Kind::End.select("s"))
+}
 
-/// The sums of what a session counts, in the same order.
-pub(super) const TOTALS: &str = "count(*), coalesce(sum(beats_n), 0), coalesce(sum(beats_l), 0), \
-     coalesce(sum(beats_r), 0), coalesce(sum(beats_a), 0), coalesce(sum(beats_v), 0), \
-     coalesce(sum(beats_unclassifiable), 0), coalesce(sum(gaps), 0), \
-     coalesce(sum(missing_samples), 0), coalesce(sum(events), 0), coalesce(sum(samples), 0)";
+/// What [`totals`] reads, of `sessions`.
+pub(super) fn totals_columns() -> String {
+    let sums = SessionCounts::COLUMNS.map(|column| format!(", coalesce(sum({column}), 0)"));
+    format!("count(*){}", sums.concat())
+}
 
 pub(super) fn unsigned(row: &Row<'_>, index: usize, column: &'static str) -> Result<u64, RowError> {
     Ok(from_sql(row.get(index)?, column)?)
-}
-
-#[allow(clippy::cast_possible_truncation)] // REAL columns that were written from f32
-fn float(row: &Row<'_>, index: usize) -> Result<f32, RowError> {
-    Ok(row.get::<_, f64>(index)? as f32)
 }
 
 pub(super) fn text<'row>(row: &'row Row<'_>, index: usize) -> rusqlite::Result<&'row str> {
@@ -49,23 +43,22 @@ fn optional_text<'row>(row: &'row Row<'_>, index: usize) -> rusqlite::Result<Opt
     Ok(row.get_ref(index)?.as_str_or_null()?)
 }
 
-#[allow(clippy::cast_possible_truncation)] // as above
 pub(super) fn beat(row: &Row<'_>) -> Result<StoredBeat, RowError> {
     let mut probabilities = [0.0; CLASS_COUNT];
     for (index, probability) in (7..).zip(&mut probabilities) {
-        *probability = float(row, index)?;
+        *probability = row.get(index)?;
     }
     Ok(StoredBeat {
         id: row.get(0)?,
         session: row.get(1)?,
         r_wall: WallUs(row.get(4)?),
-        model: Arc::from(text(row, 16)?),
-        engine: Arc::from(text(row, 17)?),
-        lead: optional_text(row, 19)?.map(Arc::from),
+        model: row.get(16)?,
+        engine: row.get(17)?,
+        lead: row.get(19)?,
         beat: LabelledBeat {
             r_sample: unsigned(row, 2, "beats.r_sample")?,
             r_time: MonotonicNs(unsigned(row, 3, "beats.r_monotonic_ns")?),
-            rr_ms: row.get::<_, Option<f64>>(5)?.map(|rr_ms| rr_ms as f32),
+            rr_ms: row.get(5)?,
             class: class_from_sql(text(row, 6)?)?,
             unclassifiable: optional_text(row, 18)?
                 .map(unclassifiable_from_sql)
@@ -74,15 +67,15 @@ pub(super) fn beat(row: &Row<'_>) -> Result<StoredBeat, RowError> {
             channel: row.get(12)?,
             quality: quality_from_sql(text(row, 13)?)?,
             window_complete: row.get(14)?,
-            label_delay_ms: float(row, 15)?,
+            label_delay_ms: row.get(15)?,
         },
     })
 }
 
 pub(super) fn session(row: &Row<'_>) -> Result<StoredSession, RowError> {
-    let end_monotonic: Option<i64> = row.get(11)?;
-    let end_wall: Option<i64> = row.get(12)?;
-    let end_reason: Option<String> = row.get(13)?;
+    let end_monotonic: Option<i64> = row.get(16)?;
+    let end_wall: Option<i64> = row.get(17)?;
+    let end_reason: Option<String> = row.get(18)?;
     let at = match (end_monotonic, end_wall) {
         (Some(monotonic), Some(wall)) => Some(ClockRelation {
             monotonic: MonotonicNs(from_sql(monotonic, "sessions.end_monotonic_ns")?),
@@ -98,10 +91,10 @@ pub(super) fn session(row: &Row<'_>) -> Result<StoredSession, RowError> {
             chip: row.get(3)?,
             sample_rate_hz: row.get(4)?,
             uv_per_code: [row.get(5)?, row.get(6)?],
-            leads: [optional_text(row, 24)?, optional_text(row, 25)?]
+            leads: [optional_text(row, 11)?, optional_text(row, 12)?]
                 .map(|lead| lead.unwrap_or_default().to_owned()),
-            mains: optional_text(row, 26)?.map(mains_from_sql).transpose()?,
-            channel: optional_text(row, 27)?.map(channel_from_sql).transpose()?,
+            mains: optional_text(row, 13)?.map(mains_from_sql).transpose()?,
+            channel: optional_text(row, 14)?.map(channel_from_sql).transpose()?,
             start: ClockRelation {
                 monotonic: MonotonicNs(unsigned(row, 7, "sessions.start_monotonic_ns")?),
                 wall: WallUs(row.get(8)?),
@@ -110,7 +103,7 @@ pub(super) fn session(row: &Row<'_>) -> Result<StoredSession, RowError> {
             engine: row.get(10)?,
         },
         end: end_reason.map(|reason| SessionEnd { at, reason }),
-        counts: counts(row, 14)?,
+        counts: counts(row, 19)?,
     })
 }
 
@@ -123,17 +116,29 @@ pub(super) fn totals(row: &Row<'_>) -> Result<Totals, RowError> {
 
 /// What a session counts, from column `first` on.
 fn counts(row: &Row<'_>, first: usize) -> Result<SessionCounts, RowError> {
-    let mut beats_by_class = [0; CLASS_COUNT];
-    for (index, count) in (first..).zip(&mut beats_by_class) {
-        *count = unsigned(row, index, "sessions.beats_*")?;
+    let mut values = [0; SessionCounts::COLUMNS.len()];
+    for ((index, column), value) in (first..).zip(SessionCounts::COLUMNS).zip(&mut values) {
+        *value = unsigned(row, index, column)?;
     }
+    let [
+        samples,
+        n,
+        l,
+        r,
+        a,
+        v,
+        gaps,
+        missing_samples,
+        events,
+        unclassifiable,
+    ] = values;
     Ok(SessionCounts {
-        beats_by_class,
-        unclassifiable: unsigned(row, first + 5, "sessions.beats_unclassifiable")?,
-        gaps: unsigned(row, first + 6, "sessions.gaps")?,
-        missing_samples: unsigned(row, first + 7, "sessions.missing_samples")?,
-        events: unsigned(row, first + 8, "sessions.events")?,
-        samples: unsigned(row, first + 9, "sessions.samples")?,
+        beats_by_class: [n, l, r, a, v],
+        unclassifiable,
+        gaps,
+        missing_samples,
+        events,
+        samples,
     })
 }
 
@@ -155,7 +160,7 @@ pub(super) fn gap(row: &Row<'_>) -> Result<StoredGap, RowError> {
 pub(super) fn event(row: &Row<'_>) -> Result<StoredEvent, RowError> {
     let subject: Option<String> = row.get(9)?;
     let lead = match subject.as_deref().and_then(channel_of_subject) {
-        Some(channel) => optional_text(row, 12 + usize::from(channel))?.map(Arc::from),
+        Some(channel) => row.get(12 + usize::from(channel))?,
         None => None,
     };
     Ok(StoredEvent {

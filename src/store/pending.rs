@@ -1,12 +1,11 @@
 //! Rows that wait for their commit.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ecg_chain::{ClockRelation, Event, Gap, GapCause, LabelledBeat, MonotonicNs};
 
-use super::rows::EncodedBlock;
+use super::rows::{EncodedBlock, LabelSource};
 use super::saliency::StoredSaliency;
 
 /// A row waiting for its commit.
@@ -21,13 +20,6 @@ pub(super) enum PendingRow {
     Saliency(Box<StoredSaliency>),
 }
 
-/// Who labels beats: the table `deciders`.
-#[derive(Clone, PartialEq, Eq)]
-pub(super) struct LabelSource {
-    pub(super) model: Arc<str>,
-    pub(super) engine: Arc<str>,
-}
-
 /// Maps made on request that wait for a commit at most, and the memory they take at most.
 pub(super) const MOST_MAPS: usize = 64;
 pub(super) const MOST_MAP_BYTES: usize = 1 << 20;
@@ -39,6 +31,7 @@ struct Queued {
 }
 
 /// Rows waiting for their commit, oldest first, and what had to be dropped before them.
+#[derive(Default)]
 pub(super) struct Backlog {
     rows: VecDeque<Queued>,
     bytes: usize,
@@ -48,9 +41,7 @@ pub(super) struct Backlog {
 /// Rows dropped since the last commit: all of them are older than the backlog's.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Dropped {
-    pub(super) rows: u64,
-    pub(super) beats: u64,
-    pub(super) events: u64,
+    rows: u64,
     /// How the clocks stand since the newest step among them, and all their steps together: the times
     /// of later rows rest on it.
     clock: Option<(ClockRelation, i64)>,
@@ -59,29 +50,21 @@ pub(super) struct Dropped {
 }
 
 impl Backlog {
-    pub(super) fn new() -> Self {
-        Self {
-            rows: VecDeque::new(),
-            bytes: 0,
-            dropped: Dropped::default(),
-        }
-    }
-
     pub(super) fn push(&mut self, row: PendingRow) {
-        self.bytes += row.bytes();
-        self.rows.push_back(Queued {
-            row,
-            since: Instant::now(),
-        });
+        let row = self.queued(row);
+        self.rows.push_back(row);
     }
 
     /// Puts a row before all others.
     pub(super) fn push_first(&mut self, row: PendingRow) {
+        let row = self.queued(row);
+        self.rows.push_front(row);
+    }
+
+    fn queued(&mut self, row: PendingRow) -> Queued {
         self.bytes += row.bytes();
-        self.rows.push_front(Queued {
-            row,
-            since: Instant::now(),
-        });
+        let since = Instant::now();
+        Queued { row, since }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -212,30 +195,13 @@ impl PendingRow {
     /// for what stands at none.
     pub(super) fn range(&self) -> Option<(u64, u64, MonotonicNs)> {
         match self {
-            Self::Beat(
-                LabelledBeat {
-                    r_sample, r_time, ..
-                },
-                LabelSource { .. },
-            ) => Some((*r_sample, r_sample.saturating_add(1), *r_time)),
-            Self::Gap(gap) => Some((
-                gap.first_missing_sample,
-                gap.first_missing_sample.saturating_add(gap.missing_samples),
-                gap.time,
-            )),
-            Self::Event(Event { sample, time, .. }) => Some((*sample, *sample, *time)),
-            Self::Block(EncodedBlock {
-                first_sample,
-                samples,
-                first_time,
-                ..
-            }) => Some((
-                *first_sample,
-                first_sample.saturating_add(*samples),
-                *first_time,
-            )),
+            Self::Beat(beat, _) => Some((beat.r_sample, 1, beat.r_time)),
+            Self::Gap(gap) => Some((gap.first_missing_sample, gap.missing_samples, gap.time)),
+            Self::Event(event) => Some((event.sample, 0, event.time)),
+            Self::Block(block) => Some((block.first_sample, block.samples, block.first_time)),
             Self::Clock(..) | Self::Saliency(_) => None,
         }
+        .map(|(first, samples, time)| (first, first.saturating_add(samples), time))
     }
 }
 
@@ -243,17 +209,13 @@ impl Dropped {
     fn add(&mut self, row: &PendingRow) {
         self.rows += 1;
         match row {
-            PendingRow::Beat(..) => self.beats += 1,
             // an event stands at a position without taking it away
-            PendingRow::Event(_) => {
-                self.events += 1;
-                return;
-            }
+            PendingRow::Event(_) => return,
             PendingRow::Clock(relation, step_us) => {
                 let before = self.clock.map_or(0, |(_, step_us)| step_us);
                 self.clock = Some((*relation, step_us.saturating_add(before)));
             }
-            PendingRow::Gap(_) | PendingRow::Block(_) | PendingRow::Saliency(_) => {}
+            _ => {}
         }
         let Some((first, end, time)) = row.range() else {
             return;
@@ -298,7 +260,7 @@ mod tests {
 
     #[test]
     fn the_oldest_go_first_and_leave_one_gap() {
-        let mut backlog = Backlog::new();
+        let mut backlog = Backlog::default();
         for k in 0..10 {
             backlog.push(block(k * 100, 100));
         }

@@ -5,28 +5,36 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use arrhythmianet::BeatClass;
 use ecg_chain::WallUs;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, InterruptHandle, Row, params};
 
+use super::chain::Kind;
 use super::descriptor::SharedFile;
 use super::error::{Context, RowError, StoreError};
 use super::file::{check_file, check_version, io, open_shared, resolve};
 use super::identity::{Epoch, StoreMark};
 use super::migrate::SCHEMA_VERSION;
 use super::options::READ_ONLY;
-use super::parse::{BEAT_COLUMNS, SESSION_COLUMNS, TOTALS, beat, event, gap, session, totals};
+use super::parse::{
+    beat, beat_columns, event, gap, session, session_columns, totals, totals_columns,
+};
 use super::rows::{StoredBeat, StoredEvent, StoredGap, StoredSession, Totals};
 
 /// Readers wait this long at most: in WAL mode only a checkpoint's end or recovery makes them wait.
 const READER_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Which gaps or events to read, in ascending order of id.
+/// Which rows to read, in ascending order of id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowFilter {
     /// Only this session.
     pub session: Option<i64>,
-    /// Not before this wall time.
+    /// Of beats only these classes; all if empty.
+    pub classes: Vec<BeatClass>,
+    /// Of beats only the unclassifiable, or only the others.
+    pub unclassifiable: Option<bool>,
+    /// Not before this wall time (of a beat's R peak, of a gap's or an event's sample).
     pub from: Option<WallUs>,
     /// Before this wall time.
     pub until: Option<WallUs>,
@@ -48,6 +56,8 @@ impl Default for RowFilter {
     fn default() -> Self {
         Self {
             session: None,
+            classes: Vec::new(),
+            unclassifiable: None,
             from: None,
             until: None,
             after_id: 0,
@@ -58,6 +68,7 @@ impl Default for RowFilter {
 
 /// A database of any schema version up to this program's, opened to be read. Fields are dropped in this
 /// order: the connection before the descriptor.
+#[derive(Debug)]
 pub(super) struct ReadFile {
     pub(super) connection: Connection,
     _file: SharedFile,
@@ -90,9 +101,7 @@ impl ReadFile {
 #[derive(Debug)]
 pub struct StoreReader {
     pub(super) path: PathBuf,
-    pub(super) connection: Connection,
-    /// Dropped after the connection, as it must be.
-    _file: SharedFile,
+    pub(super) file: ReadFile,
     interrupted: Arc<AtomicBool>,
 }
 
@@ -122,31 +131,23 @@ impl StoreReader {
     ///
     /// # Errors
     /// [`StoreError::Io`] if there is no such file, [`StoreError::NotADatabase`],
-    /// [`StoreError::OtherApplication`], [`StoreError::NewerSchema`], [`StoreError::OlderSchema`],
-    /// [`StoreError::Sqlite`].
+    /// [`StoreError::Refused`], [`StoreError::NewerSchema`], [`StoreError::Sqlite`].
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let path = &resolve(path)?;
-        let context = Context {
-            path,
-            busy_timeout: READER_BUSY_TIMEOUT,
-        };
-        let ReadFile {
-            connection,
-            _file,
-            version: found,
-        } = ReadFile::open(&context)?;
-        connection.set_prepared_statement_cache_capacity(32);
-        if found < SCHEMA_VERSION {
-            return Err(StoreError::OlderSchema {
-                path: path.clone(),
-                found,
-                known: SCHEMA_VERSION,
-            });
+        let context = Context::new(path, READER_BUSY_TIMEOUT);
+        let file = ReadFile::open(&context)?;
+        file.connection.set_prepared_statement_cache_capacity(32);
+        if file.version < SCHEMA_VERSION {
+            let detail = format!(
+                "schema version {}, expected {SCHEMA_VERSION}: it is migrated when it is next \
+                 written to",
+                file.version
+            );
+            return Err(StoreError::refused(path, detail));
         }
         Ok(Self {
             path: path.clone(),
-            connection,
-            _file,
+            file,
             interrupted: Arc::default(),
         })
     }
@@ -155,7 +156,7 @@ impl StoreReader {
     #[must_use]
     pub fn interrupter(&self) -> Interrupter {
         Interrupter {
-            handle: self.connection.get_interrupt_handle(),
+            handle: self.file.connection.get_interrupt_handle(),
             interrupted: Arc::clone(&self.interrupted),
         }
     }
@@ -194,11 +195,11 @@ impl StoreReader {
     /// # Errors
     /// [`StoreError`] of the read, [`StoreError::Value`] where there is none.
     pub fn session_of_beat(&self, beat: &StoredBeat) -> Result<StoredSession, StoreError> {
-        self.session(beat.session)?.ok_or(StoreError::Value {
-            column: "beats.session",
-            found: beat.session.to_string(),
-            expected: "the id of a session",
-        })
+        self.session(beat.session)?.ok_or(StoreError::value(
+            "beats.session",
+            &beat.session,
+            "the id of a session",
+        ))
     }
 
     /// The session that started last.
@@ -232,7 +233,7 @@ impl StoreReader {
     /// # Errors
     /// [`StoreError`] of the read.
     pub fn mark(&self) -> Result<StoreMark, StoreError> {
-        StoreMark::read(&self.connection)
+        StoreMark::read(&self.file.connection)
             .map_err(|error| self.context().explain_row("reading", error))
     }
 
@@ -254,6 +255,7 @@ impl StoreReader {
     ) -> Result<T, E> {
         // Rolled back when dropped, which ends a reading transaction like any other.
         let _transaction = self
+            .file
             .connection
             .unchecked_transaction()
             .map_err(|error| self.context().explain("reading", error))?;
@@ -273,12 +275,8 @@ impl StoreReader {
     /// # Errors
     /// [`StoreError`] of the read.
     pub fn gaps(&self, filter: &RowFilter) -> Result<Vec<StoredGap>, StoreError> {
-        self.filtered(
-            "SELECT id, session, first_missing_sample, missing_samples, monotonic_ns, wall_us, \
-             cause, after_beat FROM gaps",
-            filter,
-            gap,
-        )
+        let sql = format!("SELECT {} FROM gaps", Kind::Gap.select("gaps"));
+        self.filtered(&sql, filter, gap)
     }
 
     /// Events that pass `filter`, ascending by id.
@@ -286,14 +284,12 @@ impl StoreReader {
     /// # Errors
     /// [`StoreError`] of the read.
     pub fn events(&self, filter: &RowFilter) -> Result<Vec<StoredEvent>, StoreError> {
-        self.filtered(
-            "SELECT id, session, sample, monotonic_ns, wall_us, kind, detail, after_beat, phase, \
-             subject, began_sample, began_monotonic_ns, \
-             (SELECT n.lead_0 FROM sessions n WHERE n.id = events.session), \
+        let sql = format!(
+            "SELECT {}, (SELECT n.lead_0 FROM sessions n WHERE n.id = events.session), \
              (SELECT n.lead_1 FROM sessions n WHERE n.id = events.session) FROM events",
-            filter,
-            event,
-        )
+            Kind::Event.select("events")
+        );
+        self.filtered(&sql, filter, event)
     }
 
     /// The newest gap and the newest event recorded before this beat was the newest; 0 where there is none.
@@ -301,10 +297,7 @@ impl StoreReader {
     /// # Errors
     /// [`StoreError`] of the read.
     pub fn newest_rows_before(&self, beat: i64) -> Result<(i64, i64), StoreError> {
-        let newest = |sql| {
-            let rows = self.rows(sql, [beat], |row| Ok(row.get(0)?))?;
-            Ok(rows.first().copied().unwrap_or(0))
-        };
+        let newest = |sql| self.first(sql, [beat]).map(|id| id.unwrap_or(0));
         Ok((
             newest("SELECT id FROM gaps WHERE after_beat < ?1 ORDER BY id DESC LIMIT 1")?,
             newest("SELECT id FROM events WHERE after_beat < ?1 ORDER BY id DESC LIMIT 1")?,
@@ -316,7 +309,8 @@ impl StoreReader {
     /// # Errors
     /// [`StoreError`] of the read.
     pub fn totals(&self) -> Result<Totals, StoreError> {
-        let rows = self.rows(&format!("SELECT {TOTALS} FROM sessions"), [], totals)?;
+        let sql = format!("SELECT {} FROM sessions", totals_columns());
+        let rows = self.rows(&sql, [], totals)?;
         Ok(rows.first().copied().unwrap_or_default())
     }
 
@@ -335,14 +329,16 @@ impl StoreReader {
         which: &str,
         values: impl rusqlite::Params,
     ) -> Result<Vec<StoredSession>, StoreError> {
+        let columns = session_columns();
         let from = "sessions s JOIN deciders d ON d.id = s.decider";
-        let sql = format!("SELECT {SESSION_COLUMNS} FROM {from} {which}");
+        let sql = format!("SELECT {columns} FROM {from} {which}");
         self.rows(&sql, values, session)
     }
 
     fn select_beats(&self, which: &str, value: i64) -> Result<Vec<StoredBeat>, StoreError> {
+        let columns = beat_columns();
         let from = "beats b JOIN deciders d ON d.id = b.decider";
-        let sql = format!("SELECT {BEAT_COLUMNS} FROM {from} {which}");
+        let sql = format!("SELECT {columns} FROM {from} {which}");
         self.rows(&sql, [value], beat)
     }
 
@@ -363,6 +359,16 @@ impl StoreReader {
         )
     }
 
+    /// The first column of the first row; `None` also for NULL.
+    pub(super) fn first(
+        &self,
+        sql: &str,
+        values: impl rusqlite::Params,
+    ) -> Result<Option<i64>, StoreError> {
+        let rows: Vec<Option<i64>> = self.rows(sql, values, |row| Ok(row.get(0)?))?;
+        Ok(rows.into_iter().next().flatten())
+    }
+
     pub(super) fn rows<T>(
         &self,
         sql: &str,
@@ -370,7 +376,7 @@ impl StoreReader {
         read: fn(&Row<'_>) -> Result<T, RowError>,
     ) -> Result<Vec<T>, StoreError> {
         let explain = |error| self.context().explain("reading", error);
-        let mut statement = self.connection.prepare_cached(sql).map_err(explain)?;
+        let mut statement = self.file.connection.prepare_cached(sql).map_err(explain)?;
         let mut rows = statement.query(values).map_err(explain)?;
         let mut found = Vec::new();
         while let Some(row) = rows.next().map_err(explain)? {
@@ -384,9 +390,6 @@ impl StoreReader {
     }
 
     pub(super) fn context(&self) -> Context<'_> {
-        Context {
-            path: &self.path,
-            busy_timeout: READER_BUSY_TIMEOUT,
-        }
+        Context::new(&self.path, READER_BUSY_TIMEOUT)
     }
 }

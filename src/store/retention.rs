@@ -3,15 +3,24 @@
 use std::time::Duration;
 
 use ecg_chain::WallUs;
-use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::chain::{Chain, Kind, Reason, Removed, anchor_rows, prune};
 use super::options::Retention;
+use super::query::one;
 
 /// Raw ECG blocks deleted in one step: about ten minutes of them.
 const BLOCKS_PER_STEP: u32 = 64;
 /// Beats, gaps and events deleted in one step, each.
 const ROWS_PER_STEP: u32 = 1_000;
+
+const fn per_step(kind: Kind) -> u32 {
+    match kind {
+        Kind::Ecg => BLOCKS_PER_STEP,
+        _ => ROWS_PER_STEP,
+    }
+}
+
 /// Free pages given back to the file system in one step.
 const PAGES_PER_STEP: u32 = 256;
 /// Free pages that are kept for rows to come: giving back and taking again would only write more.
@@ -55,41 +64,37 @@ impl Retention {
         };
         let aged = |age: Option<Duration>| age.filter(|_| leave.by_age).map(before);
         let over = match self.most_bytes {
-            Some(most) => used_bytes(connection)? > most,
+            Some(most) => used_and_free_bytes(connection)?[0] > most,
             None => false,
         };
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut removed = Vec::new();
+        let mut delete = |kind, cutoff_us, first_kept, reason| -> rusqlite::Result<bool> {
+            removed.extend(delete(&transaction, kind, cutoff_us, first_kept, reason)?);
+            Ok(!removed.is_empty())
+        };
         // While the file is too large every block is old.
-        if over {
-            removed.extend(delete_blocks(
-                &transaction,
-                i64::MAX,
-                i64::MAX,
-                Reason::Size,
-            )?);
+        let mut any = if over {
+            delete(Kind::Ecg, i64::MAX, i64::MAX, Reason::Size)?
         } else if let Some(cutoff) = aged(self.ecg) {
-            removed.extend(delete_blocks(&transaction, cutoff, i64::MAX, Reason::Age)?);
-        }
-        if removed.is_empty()
+            delete(Kind::Ecg, cutoff, i64::MAX, Reason::Age)?
+        } else {
+            false
+        };
+        if !any
             && leave.for_space
             && let Some(first_kept) = first_of_the_last(&transaction, ECG_ALWAYS_KEPT)?
         {
-            let reason = Reason::FreeSpace;
-            removed.extend(delete_blocks(&transaction, i64::MAX, first_kept, reason)?);
+            any = delete(Kind::Ecg, i64::MAX, first_kept, Reason::FreeSpace)?;
         }
-        let rows_before = if over && removed.is_empty() {
+        let rows_before = if over && !any {
             Some((i64::MAX, Reason::Size))
         } else {
             aged(self.rows).map(|cutoff| (cutoff, Reason::Age))
         };
         if let Some((cutoff, reason)) = rows_before {
-            for (kind, time) in [
-                (Kind::Beat, "r_wall_us"),
-                (Kind::Gap, "wall_us"),
-                (Kind::Event, "wall_us"),
-            ] {
-                removed.extend(delete_rows(&transaction, kind, time, cutoff, reason)?);
+            for kind in [Kind::Beat, Kind::Gap, Kind::Event] {
+                delete(kind, cutoff, i64::MAX, reason)?;
             }
         }
         leave_anchors(&transaction, &removed)?;
@@ -98,12 +103,12 @@ impl Retention {
         let mut deleted = Deleted::default();
         let mut full = false;
         for part in &removed {
-            let (count, step) = match part.kind {
-                Kind::Ecg => (&mut deleted.blocks, BLOCKS_PER_STEP),
-                _ => (&mut deleted.rows, ROWS_PER_STEP),
+            let count = match part.kind {
+                Kind::Ecg => &mut deleted.blocks,
+                _ => &mut deleted.rows,
             };
             *count += part.rows;
-            full |= part.rows == u64::from(step);
+            full |= part.rows == u64::from(per_step(part.kind));
         }
         deleted.more = full || vacuumed || ((over || leave.for_space) && !removed.is_empty());
         Ok(deleted)
@@ -115,17 +120,14 @@ fn leave_anchors(connection: &Connection, removed: &[Removed]) -> rusqlite::Resu
     let Some(reason) = removed.first().map(|part| part.reason) else {
         return Ok(());
     };
-    let newest = "SELECT max(id) FROM sessions";
-    let session: Option<i64> = connection.query_row(newest, [], |row| row.get(0))?;
-    let Some(session) = session else {
+    let Some(session) = one(connection, "SELECT max(id) FROM sessions")? else {
         return Ok(());
     };
     let mut chain = Chain::open(connection, true)?;
     for part in removed {
         anchor_rows(&mut chain, session, part)?;
     }
-    prune(&mut chain, session, reason)?;
-    Ok(())
+    prune(&mut chain, session, reason)
 }
 
 /// The block with which the last `length` of raw ECG begins, in signal time; `None` where there is less.
@@ -177,85 +179,48 @@ fn first_of_the_last(connection: &Connection, length: Duration) -> rusqlite::Res
     }
 }
 
-fn number(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
-    connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0))
+/// Bytes in use, and bytes inside the file that rows to come may take.
+pub(super) fn used_and_free_bytes(connection: &Connection) -> rusqlite::Result<[u64; 2]> {
+    let free: i64 = one(connection, "PRAGMA freelist_count")?;
+    let pages: i64 = one(connection, "PRAGMA page_count")?;
+    let page_bytes: i64 = one(connection, "PRAGMA page_size")?;
+    Ok([pages.saturating_sub(free), free]
+        .map(|pages| u64::try_from(pages.saturating_mul(page_bytes)).unwrap_or(0)))
 }
 
-/// Bytes in use, free pages not counted.
-fn used_bytes(connection: &Connection) -> rusqlite::Result<u64> {
-    let free = number(connection, "freelist_count")?;
-    let pages = number(connection, "page_count")?.saturating_sub(free);
-    let bytes = pages.saturating_mul(number(connection, "page_size")?);
-    Ok(u64::try_from(bytes).unwrap_or(0))
-}
-
-/// Bytes inside the file that rows to come may take.
-pub(super) fn free_bytes(connection: &Connection) -> rusqlite::Result<u64> {
-    let pages = number(connection, "freelist_count")?;
-    let bytes = pages.saturating_mul(number(connection, "page_size")?);
-    Ok(u64::try_from(bytes).unwrap_or(0))
-}
-
-/// Deletes the oldest blocks that began before `cutoff_us` and come before block `first_kept`; the first
-/// younger one ends it.
-fn delete_blocks(
+/// Deletes the oldest rows before `cutoff_us` that come before row `first_kept`; the first younger one
+/// ends it.
+fn delete(
     connection: &Connection,
+    kind: Kind,
     cutoff_us: i64,
     first_kept: i64,
     reason: Reason,
 ) -> rusqlite::Result<Option<Removed>> {
-    let range: Range = connection
-        .prepare_cached(
-            "WITH oldest AS (SELECT id, session, first_monotonic_ns FROM ecg_blocks \
-             WHERE id < ?3 ORDER BY id LIMIT ?1), \
-             timed AS (SELECT o.id, s.start_wall_us + \
-             (o.first_monotonic_ns - s.start_monotonic_ns) / 1000 < ?2 AS old \
-             FROM oldest o JOIN sessions s ON s.id = o.session) \
-             SELECT min(id), max(id) FROM timed WHERE old AND id < \
-             coalesce((SELECT min(id) FROM timed WHERE NOT old), 9223372036854775807)",
-        )?
-        .query_row(params![BLOCKS_PER_STEP, cutoff_us, first_kept], range)?;
-    delete(connection, Kind::Ecg, range, reason)
-}
-
-/// First and last id, where there is any.
-type Range = Option<(i64, i64)>;
-
-fn range(row: &Row<'_>) -> rusqlite::Result<Range> {
-    let (first, last): (Option<i64>, Option<i64>) = (row.get(0)?, row.get(1)?);
-    Ok(first.zip(last))
-}
-
-/// Deletes the oldest rows before `cutoff_us`; the first younger one ends it.
-fn delete_rows(
-    connection: &Connection,
-    kind: Kind,
-    time: &str,
-    cutoff_us: i64,
-    reason: Reason,
-) -> rusqlite::Result<Option<Removed>> {
-    let range: Range = connection
+    let table = kind.table();
+    let (wall_us, join) = match kind {
+        Kind::Ecg => (
+            "s.start_wall_us + (t.first_monotonic_ns - s.start_monotonic_ns) / 1000",
+            "CROSS JOIN sessions s ON s.id = t.session", // in this order: the blocks are walked by id
+        ),
+        Kind::Beat => ("t.r_wall_us", ""),
+        _ => ("t.wall_us", ""),
+    };
+    let range: (Option<i64>, Option<i64>) = connection
         .prepare_cached(&format!(
-            "WITH oldest AS (SELECT id, {time} < ?2 AS old FROM {} ORDER BY id LIMIT ?1) \
+            "WITH oldest AS (SELECT t.id, {wall_us} < ?2 AS old FROM {table} t {join} \
+             WHERE t.id < ?3 ORDER BY t.id LIMIT ?1) \
              SELECT min(id), max(id) FROM oldest WHERE old AND id < \
-             coalesce((SELECT min(id) FROM oldest WHERE NOT old), 9223372036854775807)",
-            kind.table()
+             coalesce((SELECT min(id) FROM oldest WHERE NOT old), 9223372036854775807)"
         ))?
-        .query_row(params![ROWS_PER_STEP, cutoff_us], range)?;
-    delete(connection, kind, range, reason)
-}
-
-fn delete(
-    connection: &Connection,
-    kind: Kind,
-    range: Range,
-    reason: Reason,
-) -> rusqlite::Result<Option<Removed>> {
-    let Some((first, last)) = range else {
+        .query_row(params![per_step(kind), cutoff_us, first_kept], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+    let (Some(first), Some(last)) = range else {
         return Ok(None);
     };
     let rows = connection
-        .prepare_cached(&format!("DELETE FROM {} WHERE id <= ?1", kind.table()))?
+        .prepare_cached(&format!("DELETE FROM {table} WHERE id <= ?1"))?
         .execute([last])?;
     Ok(Some(Removed {
         kind,
@@ -268,11 +233,11 @@ fn delete(
 
 /// Gives some free pages back to the file system; whether there were too many.
 fn give_back(connection: &Connection) -> rusqlite::Result<bool> {
-    if number(connection, "freelist_count")? <= PAGES_KEPT {
+    if one::<i64>(connection, "PRAGMA freelist_count")? <= PAGES_KEPT {
         return Ok(false);
     }
-    let mut statement =
-        connection.prepare(&format!("PRAGMA incremental_vacuum({PAGES_PER_STEP})"))?;
+    let vacuum = format!("PRAGMA incremental_vacuum({PAGES_PER_STEP})");
+    let mut statement = connection.prepare(&vacuum)?;
     let mut rows = statement.query([])?;
     while rows.next()?.is_some() {}
     Ok(true)

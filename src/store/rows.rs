@@ -123,6 +123,23 @@ pub struct StoredEvent {
     pub began: Option<(u64, MonotonicNs)>,
 }
 
+/// Who labels beats: the table `deciders`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct LabelSource {
+    pub(super) model: Arc<str>,
+    pub(super) engine: Arc<str>,
+}
+
+impl LabelSource {
+    /// Who labels the first beats of a session.
+    pub(super) fn of(info: &SessionInfo) -> Self {
+        Self {
+            model: (&*info.model).into(),
+            engine: (&*info.engine).into(),
+        }
+    }
+}
+
 /// A raw ECG block ready to be stored.
 #[derive(Debug)]
 pub(super) struct EncodedBlock {
@@ -153,6 +170,37 @@ pub struct Commit {
 }
 
 impl SessionCounts {
+    /// The columns of [`Self::values`].
+    pub(super) const COLUMNS: [&str; 10] = [
+        "sessions.samples",
+        "sessions.beats_n",
+        "sessions.beats_l",
+        "sessions.beats_r",
+        "sessions.beats_a",
+        "sessions.beats_v",
+        "sessions.gaps",
+        "sessions.missing_samples",
+        "sessions.events",
+        "sessions.beats_unclassifiable",
+    ];
+
+    pub(super) const fn values(&self) -> [u64; 10] {
+        let [n, l, r, a, v] = self.beats_by_class;
+        let (gaps, missing, events) = (self.gaps, self.missing_samples, self.events);
+        [
+            self.samples,
+            n,
+            l,
+            r,
+            a,
+            v,
+            gaps,
+            missing,
+            events,
+            self.unclassifiable,
+        ]
+    }
+
     /// Beats of all classes.
     #[must_use]
     pub fn beats(&self) -> u64 {
@@ -185,9 +233,7 @@ impl StoredEvent {
             began,
         }
     }
-}
 
-impl StoredEvent {
     /// The channel it happens to, counted from 0, where it happens to one.
     #[must_use]
     pub fn channel(&self) -> Option<u8> {
@@ -246,19 +292,11 @@ pub(super) fn channel_from_sql(text: &str) -> Result<ChannelChoice, StoreError> 
 
 /// Non-negative numbers as SQLite keeps them (signed 64 bits).
 pub(super) fn to_sql(value: u64, column: &'static str) -> Result<i64, StoreError> {
-    i64::try_from(value).map_err(|_| StoreError::Value {
-        column,
-        found: value.to_string(),
-        expected: "at most 2^63 - 1",
-    })
+    i64::try_from(value).map_err(|_| StoreError::value(column, &value, "at most 2^63 - 1"))
 }
 
 pub(super) fn from_sql(value: i64, column: &'static str) -> Result<u64, StoreError> {
-    u64::try_from(value).map_err(|_| StoreError::Value {
-        column,
-        found: value.to_string(),
-        expected: "at least 0",
-    })
+    u64::try_from(value).map_err(|_| StoreError::value(column, &value, "at least 0"))
 }
 
 /// The value that `text` is the name of.
@@ -270,11 +308,7 @@ fn named<T: Copy>(
 ) -> Result<T, StoreError> {
     let mut all = all.iter().copied();
     all.find(|value| name(*value) == text)
-        .ok_or_else(|| StoreError::Value {
-            column,
-            found: text.to_owned(),
-            expected,
-        })
+        .ok_or_else(|| StoreError::value(column, text, expected))
 }
 
 pub(super) fn class_from_sql(text: &str) -> Result<BeatClass, StoreError> {
@@ -283,21 +317,15 @@ pub(super) fn class_from_sql(text: &str) -> Result<BeatClass, StoreError> {
 }
 
 pub(super) const fn class_to_sql(class: BeatClass) -> &'static str {
-    match class {
-        BeatClass::N => "N",
-        BeatClass::L => "L",
-        BeatClass::R => "R",
-        BeatClass::A => "A",
-        BeatClass::V => "V",
-    }
+    ["N", "L", "R", "A", "V"][class.index()]
 }
 
 pub(super) fn unclassifiable_from_sql(text: &str) -> Result<Unclassifiable, StoreError> {
-    Unclassifiable::from_name(text).ok_or_else(|| StoreError::Value {
-        column: "beats.unclassifiable",
-        found: text.to_owned(),
-        expected: "poor_signal, out_of_class or low_confidence",
-    })
+    let column = (
+        "beats.unclassifiable",
+        "poor_signal, out_of_class or low_confidence",
+    );
+    named(&Unclassifiable::ALL, Unclassifiable::name, text, column)
 }
 
 pub(super) fn quality_from_sql(text: &str) -> Result<SignalQuality, StoreError> {
@@ -308,12 +336,8 @@ pub(super) fn quality_from_sql(text: &str) -> Result<SignalQuality, StoreError> 
 pub(super) fn cause_from_sql(text: &str) -> Result<GapCause, StoreError> {
     let expected = "missed_drdy, bad_frame, chip_restart, register_check, source, overrun, not_stored or \
                     interrupted";
-    named(
-        &GapCause::ALL,
-        GapCause::name,
-        text,
-        ("gaps.cause", expected),
-    )
+    let column = ("gaps.cause", expected);
+    named(&GapCause::ALL, GapCause::name, text, column)
 }
 
 /// Phase, subject and beginning of an episode.

@@ -66,11 +66,8 @@ impl Statements<'_> {
             let end = wave.and_then(|wave| wave.end_ms);
             (wave.map(|wave| whole(wave.onset_ms)), end.map(whole))
         };
-        let (p, qrs, t) = (
-            bounds(row.waves.p),
-            bounds(row.waves.qrs),
-            bounds(row.waves.t),
-        );
+        let [p, qrs, t] = [row.waves.p, row.waves.qrs, row.waves.t].map(bounds);
+        let share = |of: fn(WaveShares) -> f32| row.shares.map(of);
         // Two may ask for the same map at once, and a beat may have been pruned meanwhile.
         self.update(
             "storing a saliency map",
@@ -82,9 +79,9 @@ impl Statements<'_> {
                 beat,
                 row.map.method.name(),
                 class_to_sql(row.map.class),
-                row.shares.map(|shares| shares.p),
-                row.shares.map(|shares| shares.qrs),
-                row.shares.map(|shares| shares.t),
+                share(|shares| shares.p),
+                share(|shares| shares.qrs),
+                share(|shares| shares.t),
                 p.0,
                 p.1,
                 qrs.0,
@@ -96,9 +93,6 @@ impl Statements<'_> {
         )
     }
 }
-
-const COLUMNS: &str = "a.beat, a.share_p, a.share_qrs, a.share_t, a.p_onset_ms, a.p_end_ms, \
-     a.qrs_onset_ms, a.qrs_end_ms, a.t_onset_ms, a.t_end_ms, a.map, a.method, a.class";
 
 impl StoreReader {
     /// The stored map of a beat, `None` where there is none.
@@ -112,10 +106,7 @@ impl StoreReader {
         class: BeatClass,
     ) -> Result<Option<StoredSaliency>, StoreError> {
         let rows = self.rows(
-            &format!(
-                "SELECT {COLUMNS} FROM saliency a WHERE a.beat = ?1 AND a.method = ?2 \
-                 AND a.class = ?3"
-            ),
+            "SELECT * FROM saliency WHERE beat = ?1 AND method = ?2 AND class = ?3",
             params![beat, method.name(), class_to_sql(class)],
             read,
         )?;
@@ -133,12 +124,10 @@ impl StoreReader {
                 continue;
             }
             found.append(&mut self.rows(
-                &format!(
-                    "SELECT {COLUMNS} FROM beats b JOIN saliency a ON a.beat = b.id \
-                     AND a.method = ?1 AND a.class = b.class \
-                     WHERE b.class = ?2 AND (?3 IS NULL OR b.session = ?3) \
-                     ORDER BY b.id DESC LIMIT ?4"
-                ),
+                "SELECT a.* FROM beats b JOIN saliency a ON a.beat = b.id \
+                 AND a.method = ?1 AND a.class = b.class \
+                 WHERE b.class = ?2 AND (?3 IS NULL OR b.session = ?3) \
+                 ORDER BY b.id DESC LIMIT ?4",
                 params![
                     filter.method.name(),
                     class_to_sql(class),
@@ -152,32 +141,27 @@ impl StoreReader {
     }
 }
 
+/// A row in the order of the columns of the table.
 fn read(row: &Row<'_>) -> Result<StoredSaliency, RowError> {
-    let blob = row.get_ref(10)?.as_blob().map_err(rusqlite::Error::from)?;
-    let map = unpack(blob).map_err(|error| StoreError::Value {
-        column: "saliency.map",
-        found: error.to_string(),
-        expected: "a packed map",
-    })?;
-    let method: String = row.get(11)?;
-    let class = class_from_sql(text(row, 12)?)?;
+    let blob = row.get_ref(12)?.as_blob().map_err(rusqlite::Error::from)?;
+    let map =
+        unpack(blob).map_err(|error| StoreError::value("saliency.map", &error, "a packed map"))?;
+    let method: String = row.get(1)?;
+    let class = class_from_sql(text(row, 2)?)?;
     if map.method.name() != method || map.class != class {
-        return Err(StoreError::Value {
-            column: "saliency.map",
-            found: format!("{} of {}", map.method.name(), map.class.symbol()),
-            expected: "the method and class of its row",
-        }
-        .into());
+        let found = format!("{} of {}", map.method.name(), map.class.symbol());
+        let expected = "the method and class of its row";
+        return Err(StoreError::value("saliency.map", &found, expected).into());
     }
-    let share = |index| Ok::<_, rusqlite::Error>(row.get::<_, Option<f64>>(index)?.map(narrow));
-    let shares = match (share(1)?, share(2)?, share(3)?) {
+    let shares = match (row.get(3)?, row.get(4)?, row.get(5)?) {
         (Some(p), Some(qrs), Some(t)) => Some(WaveShares { p, qrs, t }),
         _ => None,
     };
-    let ms = |index| row.get::<_, Option<i32>>(index);
-    let wave = |onset, end| {
-        let end_ms = ms(end)?.map(from_whole);
-        Ok::<_, rusqlite::Error>(ms(onset)?.map(from_whole).map(|onset_ms| Wave {
+    let wave = |onset| -> rusqlite::Result<Option<Wave>> {
+        let ms =
+            |index| Ok::<_, rusqlite::Error>(row.get::<_, Option<i32>>(index)?.map(from_whole));
+        let end_ms = ms(onset + 1)?;
+        Ok(ms(onset)?.map(|onset_ms| Wave {
             onset_ms,
             peak_ms: onset_ms,
             end_ms,
@@ -188,19 +172,11 @@ fn read(row: &Row<'_>) -> Result<StoredSaliency, RowError> {
         map,
         shares,
         waves: Waves {
-            p: wave(4, 5)?,
-            qrs: wave(6, 7)?,
-            t: wave(8, 9)?,
+            p: wave(6)?,
+            qrs: wave(8)?,
+            t: wave(10)?,
         },
     })
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "REAL columns that were written from f32"
-)]
-fn narrow(value: f64) -> f32 {
-    value as f32
 }
 
 fn from_whole(ms: i32) -> f32 {

@@ -41,32 +41,18 @@ pub(super) struct Replaced {
     pub(super) same_files: bool,
 }
 
-/// The database file from outside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Look {
-    inode: Inode,
-    names: u64,
-    size: u64,
-    written: (i64, i64),
-    changed: (i64, i64),
+/// Size and time of the last write of a file.
+fn content(file: &Metadata) -> (u64, i64, i64) {
+    (file.len(), file.mtime(), file.mtime_nsec())
 }
 
-impl From<&Metadata> for Look {
-    fn from(metadata: &Metadata) -> Self {
-        Self {
-            inode: inode(metadata),
-            names: metadata.nlink(),
-            size: metadata.len(),
-            written: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        }
-    }
-}
-
-impl Look {
-    fn has_content_of(&self, other: &Self) -> bool {
-        (self.size, self.written) == (other.size, other.written)
-    }
+/// Whether a file is as it was, with its names, rights and owners.
+fn is_untouched(file: &Metadata, before: &Metadata) -> bool {
+    let state = |file: &Metadata| {
+        let changed = (file.ctime(), file.ctime_nsec());
+        (inode(file), file.nlink(), content(file), changed)
+    };
+    state(file) == state(before)
 }
 
 /// What SQLite's shared memory says of the log.
@@ -108,7 +94,7 @@ impl Log {
 /// The files as they were when last seen in order.
 #[derive(Debug)]
 pub(super) struct Seen {
-    file: Look,
+    file: Metadata,
     head: Vec<u8>,
     log: Log,
     /// The log and its index.
@@ -136,23 +122,22 @@ impl Seen {
         connection: &Connection,
     ) -> Result<Self, StoreError> {
         // before the look at the file: what is checkpointed later shows in both
-        let context = Context {
-            path,
-            busy_timeout: Duration::ZERO,
-        };
+        let context = Context::new(path, Duration::ZERO);
         let log =
             Log::read(connection).map_err(|error| context.explain("looking at the log", error))?;
         let metadata = look(path)?.filter(|metadata| inode(metadata) == shared.inode());
-        let metadata = metadata.ok_or_else(|| StoreError::Replaced {
-            path: path.to_owned(),
-            detail: "removed or replaced by another program while it was opened".to_owned(),
+        let metadata = metadata.ok_or_else(|| {
+            StoreError::replaced(
+                path,
+                "removed or replaced by another program while it was opened",
+            )
         })?;
         let mut beside_now = [None; 2];
         for (seen, suffix) in beside_now.iter_mut().zip(BESIDE) {
             *seen = look(&beside(path, suffix))?.as_ref().map(inode);
         }
         Ok(Self {
-            file: Look::from(&metadata),
+            file: metadata,
             head: head(shared).map_err(io(path))?,
             log,
             beside: beside_now,
@@ -174,33 +159,33 @@ impl Seen {
             let log = Log::read(connection).ok(); // a file written over may not be readable
             let there = look(path)?;
             let explained = log.is_some_and(|log| log.explains_a_write_since(&self.log));
-            let Some(metadata) = there.filter(|metadata| inode(metadata) == shared.inode()) else {
+            let Some(file) = there.filter(|metadata| inode(metadata) == shared.inode()) else {
                 let own = shared.ask(std::fs::File::metadata).map_err(io(path))?;
                 return Ok(Some(Replaced {
                     detail: "removed or replaced by another program while it was written"
                         .to_owned(),
-                    intact: explained || Look::from(&own).has_content_of(&self.file),
+                    intact: explained || content(&own) == content(&self.file),
                     log_only: false,
                     same_files: false,
                 }));
             };
-            let file = Look::from(&metadata);
-            let same_content = file.has_content_of(&self.file)
-                && (file == self.file || head(shared).map_err(io(path))? == self.head);
+            let untouched = is_untouched(&file, &self.file);
+            let same_content = content(&file) == content(&self.file)
+                && (untouched || head(shared).map_err(io(path))? == self.head);
             if same_content || explained {
                 if let Some(replaced) = self.look_beside(path)? {
                     return Ok(Some(replaced));
                 }
-                if file.names > self.file.names {
+                if file.nlink() > self.file.nlink() {
                     tracing::warn!(
                         "{}: it has {} names (hard links) now; whoever opens it by another one \
                          does not see what is in {}-wal",
                         path.display(),
-                        file.names,
+                        file.nlink(),
                         path.display()
                     );
                 }
-                if file != self.file {
+                if !untouched {
                     self.head = head(shared).map_err(io(path))?;
                 }
                 self.file = file;

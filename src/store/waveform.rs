@@ -109,18 +109,12 @@ impl StoreReader {
         first_sample: i64,
         last_sample: i64,
     ) -> Result<Vec<PlacedCodes>, StoreError> {
-        let rows = self.rows(
+        let rows: Vec<(i64, i64, Vec<u8>)> = self.rows(
             "SELECT first_sample, samples, codes FROM ecg_blocks WHERE session = ?1 \
              AND first_sample <= ?3 AND first_sample >= coalesce((SELECT max(first_sample) \
              FROM ecg_blocks WHERE session = ?1 AND first_sample <= ?2), 0) ORDER BY first_sample",
             params![session, first_sample, last_sample],
-            |row| {
-                Ok((
-                    row.get::<_, i64>(0)?,
-                    row.get::<_, i64>(1)?,
-                    row.get::<_, Vec<u8>>(2)?,
-                ))
-            },
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
         )?;
         rows.into_iter()
             .map(|(block_first, samples, blob)| {
@@ -131,11 +125,11 @@ impl StoreReader {
                     source,
                 })?;
                 if i64::try_from(codes.len()) != Ok(samples) {
-                    return Err(StoreError::Value {
-                        column: "ecg_blocks.samples",
-                        found: samples.to_string(),
-                        expected: "the number of samples in the block",
-                    });
+                    return Err(StoreError::value(
+                        "ecg_blocks.samples",
+                        &samples,
+                        "the number of samples in the block",
+                    ));
                 }
                 Ok((block_first, codes))
             })

@@ -8,9 +8,9 @@ use std::thread::JoinHandle;
 use ecg_chain::{ClockRelation, PipelineEvent, SessionInfo};
 
 use super::checkup::Checker;
+use super::database::Store;
 use super::error::StoreError;
-use super::monitor::{Command, CommitHook, WriterMonitor};
-use super::open::Store;
+use super::monitor::{Command, WriterMonitor};
 use super::rows::Commit;
 use super::writer_thread::WriterThread;
 
@@ -30,29 +30,6 @@ pub struct StoreWriter {
 }
 
 impl StoreWriter {
-    fn start(store: Store, on_commit: CommitHook) -> Result<Self, StoreError> {
-        let (commands, queue) = sync_channel(store.database.options().queue_length);
-        let commands = Arc::new(commands);
-        let monitor = WriterMonitor::new(&commands);
-        let path = store.path().to_owned();
-        let checkup = store.database.options().checkup;
-        let checker = checkup
-            .map(|checkup| Checker::start(&path, checkup, monitor.clone()))
-            .transpose()?;
-        let worker = WriterThread::new(store, monitor.clone(), on_commit);
-        let thread = std::thread::Builder::new()
-            .name("store-writer".to_owned())
-            .spawn(move || worker.run(&queue))
-            .map_err(|source| StoreError::Io { path, source })?;
-        Ok(Self {
-            commands: Some(commands),
-            monitor,
-            session_open: AtomicBool::new(false),
-            thread: Some(thread),
-            checker,
-        })
-    }
-
     /// The writer's status, also after the writer is gone.
     #[must_use]
     pub fn monitor(&self) -> WriterMonitor {
@@ -162,7 +139,26 @@ impl Store {
         self,
         on_commit: impl FnMut(&Commit) + Send + 'static,
     ) -> Result<StoreWriter, StoreError> {
-        StoreWriter::start(self, Box::new(on_commit))
+        let (commands, queue) = sync_channel(self.options().queue_length);
+        let commands = Arc::new(commands);
+        let monitor = WriterMonitor::new(&commands);
+        let path = self.path().to_owned();
+        let checkup = self.options().checkup;
+        let checker = checkup
+            .map(|checkup| Checker::start(&path, checkup, monitor.clone()))
+            .transpose()?;
+        let worker = WriterThread::new(self, monitor.clone(), Box::new(on_commit));
+        let thread = std::thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || worker.run(&queue))
+            .map_err(|source| StoreError::Io { path, source })?;
+        Ok(StoreWriter {
+            commands: Some(commands),
+            monitor,
+            session_open: AtomicBool::new(false),
+            thread: Some(thread),
+            checker,
+        })
     }
 }
 

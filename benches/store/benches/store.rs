@@ -7,7 +7,7 @@ use arrhythmianet::BeatClass;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use ecg_chain::{ClockRelation, LabelledBeat, MonotonicNs, PipelineEvent, SessionInfo, WallUs};
 use ecg_gateway::store::{
-    BeatFilter, BlockEncoder, Store, StoreOptions, StoreReader, Synchronous, decode,
+    RowFilter, BlockEncoder, Store, StoreOptions, StoreReader, Synchronous, decode,
 };
 use ecg_signal::SignalQuality;
 
@@ -129,11 +129,11 @@ fn rows(criterion: &mut Criterion) {
     let reader = StoreReader::open(&path).expect("the database");
     let bytes = reader.size_bytes().expect("its size") as f64 / count as f64;
     println!("{bytes:.0} bytes per beat");
-    let hour = BeatFilter {
+    let hour = RowFilter {
         from: Some(WallUs(START_WALL_US + 200_000 * 1_000_000)),
         until: Some(WallUs(START_WALL_US + 203_600 * 1_000_000)),
         limit: 10_000,
-        ..BeatFilter::default()
+        ..RowFilter::default()
     };
     let found = reader.beats(&hour).expect("beats").len();
     group.throughput(Throughput::Elements(found as u64));

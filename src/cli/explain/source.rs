@@ -25,7 +25,7 @@ use crate::cli::session::{LoadedModel, trace_failure};
 use crate::cli::traces::DEMO_TRACES;
 use crate::reprocess::{BeatExplainError, BeatExplainer};
 use crate::service::SessionOptions;
-use crate::store::{BeatFilter, StoreReader, StoredBeat};
+use crate::store::{RowFilter, StoreReader, StoredBeat};
 
 /// Beats read from a database at a time.
 const PAGE: u32 = 500;
@@ -289,11 +289,11 @@ fn database(
         ));
     }
     let newest = reader.newest_beat_id()?;
-    let mut filter = BeatFilter {
+    let mut filter = RowFilter {
         session: arguments.session,
         after_id: (newest - i64::from(arguments.limit)).max(0),
         limit: PAGE,
-        ..BeatFilter::default()
+        ..RowFilter::default()
     };
     let mut explainer = None;
     loop {
@@ -341,7 +341,7 @@ fn stored(
     };
     let (_, explaining) = explainer.insert(ready);
     let class: BeatClass = into.class.unwrap_or(beat.beat.class);
-    let (saliency, seen) = explaining.explain(reader, beat, into.method, class)?;
+    let (saliency, seen) = explaining.explain(reader, beat, into.method, class, &|| false)?;
     beat.model.as_ref().clone_into(&mut into.model);
     into.add(Explained {
         origin: format!("session {}, beat {}", beat.session, beat.id),

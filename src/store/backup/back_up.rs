@@ -62,10 +62,7 @@ pub fn back_up(
     stop: &AtomicBool,
     progress: Progress<'_>,
 ) -> Result<Contents, BackupError> {
-    let context = Context {
-        path: database,
-        busy_timeout: BUSY_TIMEOUT,
-    };
+    let context = Context::new(database, BUSY_TIMEOUT);
     refuse_same(database, target)?;
     let replaces = match fs::symlink_metadata(target) {
         Ok(found) if !options.overwrite || !found.is_file() => {

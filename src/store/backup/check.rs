@@ -5,6 +5,7 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::super::error::{Context, StoreError};
+use super::super::query::faults;
 use super::super::reader::ReadFile;
 use super::copy::Fresh;
 use super::error::BackupError;
@@ -20,17 +21,9 @@ use super::source::{BUSY_TIMEOUT, Contents, contents};
 /// [`BackupError::NotWhole`] where anything in it is damaged, [`BackupError::Store`] where it is no database
 /// of this program, or of a later version of it.
 pub fn check_backup(path: &Path) -> Result<Contents, BackupError> {
-    check(path, path)
-}
-
-/// As [`check_backup`], for a file at `path` that is spoken of as `name`.
-pub(super) fn check(path: &Path, name: &Path) -> Result<Contents, BackupError> {
-    let context = Context {
-        path,
-        busy_timeout: BUSY_TIMEOUT,
-    };
-    let opened = ReadFile::open(&context).map_err(|error| in_a_backup(error.into(), name))?;
-    examine(&opened.connection, &context, name)
+    let context = Context::new(path, BUSY_TIMEOUT);
+    let opened = ReadFile::open(&context).map_err(|error| in_a_backup(error.into(), path))?;
+    examine(&opened.connection, &context, path)
 }
 
 /// As [`check_backup`], for a copy of our own: it may be opened for writing, without which SQLite does not
@@ -50,10 +43,7 @@ fn examine(
             .unchecked_transaction()
             .map_err(|error| context.explain("checking", error))?;
         match fault(&transaction, context)? {
-            Some(detail) => Err(BackupError::NotWhole {
-                path: name.to_owned(),
-                detail,
-            }),
+            Some(detail) => Err(BackupError::not_whole(name, detail)),
             None => Ok(contents(&transaction, context.path)?),
         }
     };
@@ -67,10 +57,7 @@ fn in_a_backup(error: BackupError, name: &Path) -> BackupError {
         BackupError::Store(StoreError::NotADatabase { .. }) => "not an SQLite database".to_owned(),
         other => return other,
     };
-    BackupError::NotWhole {
-        path: name.to_owned(),
-        detail,
-    }
+    BackupError::not_whole(name, detail)
 }
 
 /// The first thing `PRAGMA integrity_check` finds wrong.
@@ -78,8 +65,7 @@ pub(super) fn fault(
     connection: &Connection,
     context: &Context<'_>,
 ) -> Result<Option<String>, StoreError> {
-    let found: String = connection
-        .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
-        .map_err(|error| context.explain("checking", error))?;
-    Ok((found != "ok").then_some(found))
+    faults(connection, "integrity_check(1)")
+        .map(|found| found.into_iter().next())
+        .map_err(|error| context.explain("checking", error))
 }

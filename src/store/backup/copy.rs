@@ -87,10 +87,7 @@ impl Fresh {
     }
 
     pub(super) fn context(&self) -> Context<'_> {
-        Context {
-            path: &self.path,
-            busy_timeout: BUSY_TIMEOUT,
-        }
+        Context::new(&self.path, BUSY_TIMEOUT)
     }
 
     fn sync(&self) -> Result<(), StoreError> {

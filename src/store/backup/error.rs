@@ -1,6 +1,6 @@
 //! Why a backup or a restoration failed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::super::error::StoreError;
 
@@ -56,4 +56,11 @@ pub enum BackupError {
         /// The file that would have been written.
         path: PathBuf,
     },
+}
+
+impl BackupError {
+    pub(super) fn not_whole(path: &Path, detail: impl Into<String>) -> Self {
+        let (path, detail) = (path.to_owned(), detail.into());
+        Self::NotWhole { path, detail }
+    }
 }

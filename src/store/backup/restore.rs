@@ -9,6 +9,7 @@ use rusqlite::Connection;
 use serde::Serialize;
 
 use super::super::chain::note_ids_passed_over;
+use super::super::database::epoch;
 use super::super::descriptor::inode;
 use super::super::error::{Context, StoreError};
 use super::super::file::{
@@ -19,7 +20,7 @@ use super::super::migrate::{STEPS, migrate};
 use super::super::options::READ_WRITE;
 use super::super::quarantine::free_name;
 use super::super::reader::ReadFile;
-use super::check::{check, check_fresh, fault};
+use super::check::{check_backup, check_fresh, fault};
 use super::copy::{Fresh, Progress, copy};
 use super::error::BackupError;
 use super::medium::{folder_of, metadata, refuse_full, refuse_same};
@@ -67,14 +68,11 @@ pub fn restore(
     let lock_file = take_lock_file(database)?;
     // What root made belongs to whom the database belonged: the daemon must be able to open both.
     let _ = lchown(beside(database, ".lock"), Some(owner.0), Some(owner.1));
-    let before = check(backup, backup)?;
+    let before = check_backup(backup)?;
     refuse_full(database, before.bytes, 0)?;
 
     let fresh = Fresh::create(beside(database, ".restoring"), database)?;
-    let context = Context {
-        path: backup,
-        busy_timeout: BUSY_TIMEOUT,
-    };
+    let context = Context::new(backup, BUSY_TIMEOUT);
     let source = ReadFile::open(&context)?;
     snapshot(&source.connection).map_err(|error| context.explain("reading", error))?;
     copy(&source.connection, &context, &fresh, None, stop, progress)?;
@@ -180,10 +178,7 @@ fn finish(
     };
     set_up().map_err(explain)?;
     if let Some(detail) = fault(&connection, &context)? {
-        return Err(BackupError::NotWhole {
-            path: backup.to_owned(),
-            detail,
-        });
+        return Err(BackupError::not_whole(backup, detail));
     }
     let after = contents(&connection, fresh.path())?;
     let lost = copied.rows.iter().find(|(name, count)| {
@@ -191,10 +186,10 @@ fn finish(
         now < **count // a migration may add rows
     });
     if let Some((name, count)) = lost {
-        return Err(BackupError::NotWhole {
-            path: backup.to_owned(),
-            detail: format!("table {name}: fewer than {count} rows after the migration"),
-        });
+        return Err(BackupError::not_whole(
+            backup,
+            format!("table {name}: fewer than {count} rows after the migration"),
+        ));
     }
     let ids = GivenIds::read(&connection).map_err(explain)?;
     connection.close().map_err(|(_, error)| explain(error))?;
@@ -227,9 +222,7 @@ fn read_ids(database: &Path) -> rusqlite::Result<(Option<String>, GivenIds)> {
     let connection = Connection::open_with_flags(database, READ_WRITE)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     let ids = GivenIds::read_any_version(&connection)?;
-    let epoch = connection
-        .query_row("SELECT epoch FROM store_identity", [], |row| row.get(0))
-        .ok(); // older schemas have none
+    let epoch = epoch(&connection).ok(); // older schemas have none
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
     Ok((epoch, ids))
 }

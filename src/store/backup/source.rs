@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::super::error::{Context, StoreError};
 use super::super::file::check_version;
 use super::super::identity::{Epoch, StoreMark};
+use super::super::query::{one, quoted, tables};
 use super::error::BackupError;
 
 /// A lock that another program holds is waited for this long.
@@ -38,8 +39,7 @@ pub(super) fn snapshot(connection: &Connection) -> rusqlite::Result<u64> {
 
 /// A count from the database.
 pub(super) fn number(connection: &Connection, sql: &str) -> rusqlite::Result<u64> {
-    let number: i64 = connection.query_row(sql, [], |row| row.get(0))?;
-    Ok(number.unsigned_abs()) // counts and sizes
+    one(connection, sql).map(i64::unsigned_abs) // counts and sizes
 }
 
 fn size(connection: &Connection) -> rusqlite::Result<u64> {
@@ -48,22 +48,12 @@ fn size(connection: &Connection) -> rusqlite::Result<u64> {
 
 /// What is in the database at `path`.
 pub(super) fn contents(connection: &Connection, path: &Path) -> Result<Contents, StoreError> {
-    let context = Context {
-        path,
-        busy_timeout: BUSY_TIMEOUT,
-    };
+    let context = Context::new(path, BUSY_TIMEOUT);
     let explain = |error| context.explain("counting rows", error);
     let schema_version = check_version(&context, connection)?;
-    let mut names = connection
-        .prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")
-        .map_err(explain)?;
-    let names: Vec<String> = names
-        .query_map([], |row| row.get(0))
-        .and_then(Iterator::collect)
-        .map_err(explain)?;
     let mut rows = BTreeMap::new();
-    for name in names {
-        let sql = format!("SELECT count(*) FROM \"{}\"", name.replace('"', "\"\""));
+    for name in tables(connection).map_err(explain)? {
+        let sql = format!("SELECT count(*) FROM {}", quoted(&name));
         let count = number(connection, &sql).map_err(explain)?;
         rows.insert(name, count);
     }
@@ -103,8 +93,5 @@ pub(super) fn compare(
         }
         None => return Ok(()),
     };
-    Err(BackupError::NotWhole {
-        path: path.to_owned(),
-        detail,
-    })
+    Err(BackupError::not_whole(path, detail))
 }

@@ -17,7 +17,7 @@ use super::links::{Chain, newest_given};
 /// Links looked at in one go.
 const MOST_LINKS: i64 = 8_192;
 /// Fewer dead links are left where they are: an anchor has a row and a link, too.
-const WORTH_REMOVING: usize = 256;
+const WORTH_REMOVING: i64 = 256;
 
 /// Why rows were deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub(in super::super) enum Reason {
     Age,
     Size,
     FreeSpace,
+    /// Not deleted: the ids were passed over.
+    Restored,
 }
 
 impl Reason {
@@ -33,6 +35,7 @@ impl Reason {
             Self::Age => "age",
             Self::Size => "size",
             Self::FreeSpace => "free_space",
+            Self::Restored => "restored",
         }
     }
 }
@@ -53,43 +56,65 @@ pub(in super::super) fn anchor_rows(
     session: i64,
     removed: &Removed,
 ) -> rusqlite::Result<()> {
-    let connection = chain.connection();
-    let rows = i64::try_from(removed.rows).unwrap_or(i64::MAX);
-    let (table, reason, now) = (removed.kind.table(), removed.reason.name(), WallUs::now().0);
-    let grown = connection
-        .prepare_cached(
-            "UPDATE chain_anchors SET last_id = max(last_id, ?2), row_count = row_count + ?3, \
-             reason = ?4, wall_us = ?5 WHERE what = ?1 \
-             AND reason NOT IN ('migration', 'restored') RETURNING id",
-        )?
-        .query_row(params![table, removed.last, rows, reason, now], |row| {
-            row.get(0)
-        })
-        .optional()?;
-    let anchor = match grown {
-        Some(anchor) => anchor,
-        None => connection
-            .prepare_cached(
-                "INSERT INTO chain_anchors (what, first_id, last_id, row_count, reason, wall_us) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            )?
-            .insert(params![
-                table,
-                removed.first,
-                removed.last,
-                rows,
-                reason,
-                now
-            ])?,
+    let anchor = Anchor {
+        what: removed.kind.table(),
+        first: removed.first,
+        last: removed.last,
+        rows: i64::try_from(removed.rows).unwrap_or(i64::MAX),
+        reason: removed.reason,
+        hashes: None,
     };
+    let of_retention = "what = ?1 AND reason NOT IN ('migration', 'restored')";
+    let anchor = anchor.note(chain.connection(), Some(of_retention))?;
     chain.link_stored(session, Kind::Anchor, anchor)
+}
+
+/// What an anchor says.
+struct Anchor {
+    what: &'static str,
+    first: i64,
+    last: i64,
+    rows: i64,
+    reason: Reason,
+    /// Of links: the hash before the first and that of the last.
+    hashes: Option<(Hash, Hash)>,
+}
+
+impl Anchor {
+    /// Lets the anchor grow that `grows` chooses, where there is one, else adds one; its id.
+    fn note(&self, connection: &Connection, grows: Option<&str>) -> rusqlite::Result<i64> {
+        let (before, hash) = self.hashes.unzip();
+        let (reason, now) = (self.reason.name(), WallUs::now().0);
+        let values = params![
+            self.what, self.first, self.last, self.rows, before, hash, reason, now
+        ];
+        let grown = match grows {
+            None => None,
+            Some(which) => connection
+                .prepare_cached(&format!(
+                    "UPDATE chain_anchors SET last_id = max(last_id, ?3), \
+                     row_count = row_count + ?4, hash = ?6, reason = ?7, wall_us = ?8 \
+                     WHERE {which} RETURNING id"
+                ))?
+                .query_row(values, |row| row.get(0))
+                .optional()?,
+        };
+        match grown {
+            Some(anchor) => Ok(anchor),
+            None => connection
+                .prepare_cached(
+                    "INSERT INTO chain_anchors (what, first_id, last_id, row_count, hash_before, \
+                     hash, reason, wall_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                )?
+                .insert(values),
+        }
+    }
 }
 
 /// Notes the ids that a database passes over because another one of its name has given them, so that they
 /// are not taken for rows cut off the end. Tables without a row have nothing that could be cut off.
 pub(in super::super) fn note_ids_passed_over(connection: &Connection) -> rusqlite::Result<()> {
     let mut chain = Chain::open(connection, true)?;
-    let now = WallUs::now().0;
     for kind in Kind::NUMBERED {
         let table = kind.table();
         let known: i64 = connection.query_row(
@@ -102,12 +127,15 @@ pub(in super::super) fn note_ids_passed_over(connection: &Connection) -> rusqlit
         if known == 0 || given <= known {
             continue;
         }
-        let anchor = connection
-            .prepare(
-                "INSERT INTO chain_anchors (what, first_id, last_id, row_count, reason, wall_us) \
-                 VALUES (?1, ?2, ?3, 0, 'restored', ?4)",
-            )?
-            .insert(params![table, known + 1, given, now])?;
+        let anchor = Anchor {
+            what: table,
+            first: known + 1,
+            last: given,
+            rows: 0,
+            reason: Reason::Restored,
+            hashes: None,
+        };
+        let anchor = anchor.note(connection, None)?;
         // Without a link yet, it gets one with those of the migration.
         if let Some(head) = chain.head() {
             chain.link_stored(head.session, Kind::Anchor, anchor)?;
@@ -125,32 +153,40 @@ struct Run {
 }
 
 impl Run {
-    fn links(&self) -> usize {
-        usize::try_from(self.last - self.first + 1).unwrap_or(0)
+    fn links(&self) -> i64 {
+        self.last - self.first + 1
     }
 }
 
 /// Removes the oldest links, as far as their rows are gone. Links of sessions, their ends and their
-/// clocks stay, as do those of anchors as they are now. How many went.
+/// clocks stay, as do those of anchors as they are now.
 pub(in super::super) fn prune(
     chain: &mut Chain<'_>,
     session: i64,
     reason: Reason,
-) -> rusqlite::Result<usize> {
+) -> rusqlite::Result<()> {
     let runs = dead_runs(chain)?;
-    let links = runs.iter().map(Run::links).sum();
-    if links < WORTH_REMOVING {
-        return Ok(0);
+    if runs.iter().map(Run::links).sum::<i64>() < WORTH_REMOVING {
+        return Ok(());
     }
+    let connection = chain.connection();
     for run in runs {
-        let anchor = anchor_links(chain, &run, reason)?;
-        chain
-            .connection()
+        let anchor = Anchor {
+            what: "chain",
+            first: run.first,
+            last: run.last,
+            rows: run.links(),
+            reason,
+            hashes: Some((run.before, run.hash)),
+        };
+        // the one right before it grows
+        let anchor = anchor.note(connection, Some("what = ?1 AND last_id = ?2 - 1"))?;
+        connection
             .prepare_cached("DELETE FROM chain WHERE id BETWEEN ?1 AND ?2")?
             .execute([run.first, run.last])?;
         chain.link_stored(session, Kind::Anchor, anchor)?;
     }
-    Ok(links)
+    Ok(())
 }
 
 fn dead_runs(chain: &Chain<'_>) -> rusqlite::Result<Vec<Run>> {
@@ -217,32 +253,4 @@ fn dead_runs(chain: &Chain<'_>) -> rusqlite::Result<Vec<Run>> {
         before = hash;
     }
     Ok(runs)
-}
-
-/// The anchor that stands for the run: the one right before it, grown, or a new one.
-fn anchor_links(chain: &Chain<'_>, run: &Run, reason: Reason) -> rusqlite::Result<i64> {
-    let connection = chain.connection();
-    let (reason, now) = (reason.name(), WallUs::now().0);
-    let links = run.last - run.first + 1;
-    let grown = connection
-        .prepare_cached(
-            "UPDATE chain_anchors SET last_id = ?2, row_count = row_count + ?3, hash = ?4, \
-             reason = ?5, wall_us = ?6 WHERE what = 'chain' AND last_id = ?1 - 1 RETURNING id",
-        )?
-        .query_row(
-            params![run.first, run.last, links, run.hash, reason, now],
-            |row| row.get(0),
-        )
-        .optional()?;
-    match grown {
-        Some(anchor) => Ok(anchor),
-        None => connection
-            .prepare_cached(
-                "INSERT INTO chain_anchors (what, first_id, last_id, row_count, hash_before, hash, \
-                 reason, wall_us) VALUES ('chain', ?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            )?
-            .insert(params![
-                run.first, run.last, links, run.before, run.hash, reason, now
-            ]),
-    }
 }

@@ -1,15 +1,9 @@
-//! The bytes of a row that are hashed, from Rust types and from the tables.
+//! The bytes of a row that are hashed, from its values as they are to be stored and from the tables.
 
-use arrhythmianet::Unclassifiable;
-use ecg_chain::{ClockRelation, SessionInfo};
-use rusqlite::types::ValueRef;
-use rusqlite::{Connection, Row};
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, Row, ToSql};
 use sha2::{Digest, Sha256};
 
-use super::super::rows::{
-    EncodedBlock, StoredBeat, StoredEvent, StoredGap, channel_to_sql, class_to_sql, lead_to_sql,
-    mains_to_sql,
-};
 use super::kind::{Hash, Kind};
 
 /// Values one after the other, each with its type and length before it, so that no two lists of
@@ -17,12 +11,6 @@ use super::kind::{Hash, Kind};
 pub(super) struct Canonical(Sha256);
 
 impl Canonical {
-    fn new(kind: Kind) -> Self {
-        let mut bytes = Self(Sha256::new());
-        bytes.text(kind.name().as_bytes());
-        bytes
-    }
-
     pub(super) const fn after(hasher: Sha256) -> Self {
         Self(hasher)
     }
@@ -62,13 +50,6 @@ impl Canonical {
         self.long(4, value);
     }
 
-    fn optional_text(&mut self, value: Option<&str>) {
-        match value {
-            None => self.null(),
-            Some(value) => self.text(value.as_bytes()),
-        }
-    }
-
     fn value(&mut self, value: ValueRef<'_>) {
         match value {
             ValueRef::Null => self.null(),
@@ -79,199 +60,72 @@ impl Canonical {
         }
     }
 
-    /// Numbers without sign as they are stored; beyond 2^63 - 1 nothing is.
-    fn unsigned(&mut self, value: u64) {
-        self.integer(i64::try_from(value).unwrap_or(i64::MAX));
-    }
-
     pub(super) fn digest(self) -> Hash {
         self.0.finalize().into()
     }
 }
 
-pub(in super::super) fn session(id: i64, info: &SessionInfo) -> Hash {
-    let mut bytes = Canonical::new(Kind::Session);
-    bytes.integer(id);
-    bytes.text(info.source.as_bytes());
-    bytes.text(info.origin.as_bytes());
-    bytes.text(info.chip.as_bytes());
-    bytes.real(info.sample_rate_hz);
-    for scale in info.uv_per_code {
-        bytes.real(scale);
-    }
-    bytes.unsigned(info.start.monotonic.0);
-    bytes.integer(info.start.wall.0);
-    bytes.text(info.model.as_bytes());
-    bytes.text(info.engine.as_bytes());
-    for lead in &info.leads {
-        bytes.optional_text(lead_to_sql(lead));
-    }
-    if info.mains.is_some() || info.channel.is_some() {
-        bytes.optional_text(info.mains.map(mains_to_sql));
-        bytes.optional_text(info.channel.map(channel_to_sql));
+/// The digest of the values of [`Kind::select`].
+fn digest(kind: Kind, values: &[ValueRef<'_>]) -> Hash {
+    // Those of schema version 9 count where one of them is set: rows from before keep their digests.
+    let values = match values {
+        [older @ .., ValueRef::Null, ValueRef::Null] if kind == Kind::Session => older,
+        all => all,
+    };
+    let mut bytes = Canonical(Sha256::new());
+    bytes.text(kind.name().as_bytes());
+    for value in values {
+        bytes.value(*value);
     }
     bytes.digest()
 }
 
-pub(in super::super) fn beat(row: &StoredBeat) -> Hash {
-    let beat = &row.beat;
-    let mut bytes = Canonical::new(Kind::Beat);
-    bytes.integer(row.id);
-    bytes.integer(row.session);
-    bytes.unsigned(beat.r_sample);
-    bytes.unsigned(beat.r_time.0);
-    bytes.integer(row.r_wall.0);
-    match beat.rr_ms {
-        None => bytes.null(),
-        Some(rr_ms) => bytes.real(f64::from(rr_ms)),
-    }
-    bytes.text(class_to_sql(beat.class).as_bytes());
-    for probability in beat.probabilities {
-        bytes.real(f64::from(probability));
-    }
-    bytes.integer(i64::from(beat.channel));
-    bytes.text(beat.quality.name().as_bytes());
-    bytes.integer(i64::from(beat.window_complete));
-    bytes.real(f64::from(beat.label_delay_ms));
-    bytes.text(row.model.as_bytes());
-    bytes.text(row.engine.as_bytes());
-    bytes.optional_text(beat.unclassifiable.map(Unclassifiable::name));
-    bytes.digest()
-}
-
-pub(in super::super) fn gap(row: &StoredGap) -> Hash {
-    let mut bytes = Canonical::new(Kind::Gap);
-    bytes.integer(row.id);
-    bytes.integer(row.session);
-    bytes.unsigned(row.gap.first_missing_sample);
-    bytes.unsigned(row.gap.missing_samples);
-    bytes.unsigned(row.gap.time.0);
-    bytes.integer(row.wall.0);
-    bytes.text(row.gap.cause.name().as_bytes());
-    bytes.integer(row.after_beat);
-    bytes.digest()
-}
-
-pub(in super::super) fn event(row: &StoredEvent) -> Hash {
-    let mut bytes = Canonical::new(Kind::Event);
-    bytes.integer(row.id);
-    bytes.integer(row.session);
-    bytes.unsigned(row.sample);
-    bytes.unsigned(row.time.0);
-    bytes.integer(row.wall.0);
-    bytes.text(row.kind.as_bytes());
-    bytes.text(row.detail.as_bytes());
-    bytes.integer(row.after_beat);
-    bytes.optional_text(row.phase.as_deref());
-    bytes.optional_text(row.subject.as_deref());
-    match row.began {
-        None => {
-            bytes.null();
-            bytes.null();
-        }
-        Some((sample, time)) => {
-            bytes.unsigned(sample);
-            bytes.unsigned(time.0);
-        }
-    }
-    bytes.digest()
-}
-
-pub(in super::super) fn clock(
+/// The digest of a row that gets the id and these values, in the order of [`Kind::columns`]; the values of
+/// `source` are its model and engine.
+pub(super) fn new_row(
+    kind: Kind,
     id: i64,
-    session: i64,
-    relation: ClockRelation,
-    step_us: i64,
-) -> Hash {
-    let mut bytes = Canonical::new(Kind::Clock);
-    bytes.integer(id);
-    bytes.integer(session);
-    bytes.unsigned(relation.monotonic.0);
-    bytes.integer(relation.wall.0);
-    bytes.integer(step_us);
-    bytes.digest()
-}
-
-pub(in super::super) fn ecg(id: i64, session: i64, block: &EncodedBlock) -> Hash {
-    let mut bytes = Canonical::new(Kind::Ecg);
-    bytes.integer(id);
-    bytes.integer(session);
-    bytes.unsigned(block.first_sample);
-    bytes.unsigned(block.samples);
-    bytes.unsigned(block.first_time.0);
-    bytes.blob(&block.blob);
-    bytes.digest()
-}
-
-/// The columns that are hashed, and the tables they come from, for all rows in the order of their
-/// ids. The id comes first.
-pub(super) const fn select(kind: Kind) -> (&'static str, &'static str) {
-    match kind {
-        Kind::Session => (
-            "t.id, t.source, t.origin, t.chip, t.sample_rate_hz, t.uv_per_code_0, t.uv_per_code_1, \
-             t.start_monotonic_ns, t.start_wall_us, d.model, d.engine, t.lead_0, t.lead_1, \
-             t.mains_filter, t.channel_choice",
-            "sessions t LEFT JOIN deciders d ON d.id = t.decider",
-        ),
-        Kind::Beat => (
-            "t.id, t.session, t.r_sample, t.r_monotonic_ns, t.r_wall_us, t.rr_ms, t.class, t.p_n, \
-             t.p_l, t.p_r, t.p_a, t.p_v, t.channel, t.quality, t.window_complete, \
-             t.label_delay_ms, d.model, d.engine, t.unclassifiable",
-            "beats t NOT INDEXED LEFT JOIN deciders d ON d.id = t.decider",
-        ),
-        Kind::Gap => (
-            "t.id, t.session, t.first_missing_sample, t.missing_samples, t.monotonic_ns, \
-             t.wall_us, t.cause, t.after_beat",
-            "gaps t NOT INDEXED",
-        ),
-        Kind::Event => (
-            "t.id, t.session, t.sample, t.monotonic_ns, t.wall_us, t.kind, t.detail, t.after_beat, \
-             t.phase, t.subject, t.began_sample, t.began_monotonic_ns",
-            "events t NOT INDEXED",
-        ),
-        Kind::Clock => (
-            "t.id, t.session, t.monotonic_ns, t.wall_us, t.step_us",
-            "clock_relations t NOT INDEXED",
-        ),
-        Kind::Ecg => (
-            "t.id, t.session, t.first_sample, t.samples, t.first_monotonic_ns, t.codes",
-            "ecg_blocks t NOT INDEXED",
-        ),
-        Kind::End => (
-            "t.id, t.end_monotonic_ns, t.end_wall_us, t.end_reason, t.samples, t.beats_n, \
-             t.beats_l, t.beats_r, t.beats_a, t.beats_v, t.gaps, t.missing_samples, t.events, \
-             t.beats_unclassifiable",
-            "sessions t",
-        ),
-        Kind::Anchor => (
-            "t.id, t.what, t.first_id, t.last_id, t.row_count, t.hash_before, t.hash, t.reason, \
-             t.wall_us",
-            "chain_anchors t",
-        ),
+    values: &[&dyn ToSql],
+    source: Option<[&str; 2]>,
+) -> rusqlite::Result<Hash> {
+    let given = values.iter().map(ToSql::to_sql);
+    let given: Vec<ToSqlOutput<'_>> = given.collect::<rusqlite::Result<_>>()?;
+    let mut hashed = vec![ValueRef::Integer(id)];
+    for (column, value) in kind.columns().split(", ").zip(&given) {
+        match (column, source) {
+            ("decider", Some(source)) => {
+                hashed.extend(source.map(|name| ValueRef::Text(name.as_bytes())));
+            }
+            _ => hashed.push(match value {
+                ToSqlOutput::Borrowed(value) => *value,
+                ToSqlOutput::Owned(value) => value.into(),
+                _ => ValueRef::Null, // not stored by us
+            }),
+        }
     }
+    Ok(digest(kind, &hashed))
+}
+
+/// What of the rows of a kind is hashed; without an index, so that all of them come in the order of
+/// their ids.
+pub(super) fn select(kind: Kind) -> String {
+    let sources = match kind {
+        Kind::Session | Kind::Beat => " LEFT JOIN deciders d ON d.id = t.decider",
+        _ => "",
+    };
+    let (columns, table) = (kind.select("t"), kind.table());
+    format!("SELECT {columns} FROM {table} t NOT INDEXED{sources}")
 }
 
 /// The digest of a row of [`select`].
 pub(super) fn digest_row(kind: Kind, row: &Row<'_>) -> rusqlite::Result<Hash> {
-    let mut columns = row.as_ref().column_count();
-    // Those of schema version 9 count where one of them is set: rows from before keep their digests.
-    if kind == Kind::Session
-        && row.get_ref(columns - 2)? == ValueRef::Null
-        && row.get_ref(columns - 1)? == ValueRef::Null
-    {
-        columns -= 2;
-    }
-    let mut bytes = Canonical::new(kind);
-    for column in 0..columns {
-        bytes.value(row.get_ref(column)?);
-    }
-    Ok(bytes.digest())
+    let values = (0..row.as_ref().column_count()).map(|column| row.get_ref(column));
+    Ok(digest(kind, &values.collect::<rusqlite::Result<Vec<_>>>()?))
 }
 
 /// The digest of a row as it is stored.
 pub(super) fn stored(connection: &Connection, kind: Kind, id: i64) -> rusqlite::Result<Hash> {
-    let (columns, tables) = select(kind);
     connection
-        .prepare_cached(&format!("SELECT {columns} FROM {tables} WHERE t.id = ?1"))?
+        .prepare_cached(&format!("{} WHERE t.id = ?1", select(kind)))?
         .query_row([id], |row| digest_row(kind, row))
 }

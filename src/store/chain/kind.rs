@@ -25,17 +25,6 @@ pub(in super::super) enum Kind {
 }
 
 impl Kind {
-    pub(in super::super) const ALL: [Self; 8] = [
-        Self::Session,
-        Self::Beat,
-        Self::Gap,
-        Self::Event,
-        Self::Clock,
-        Self::Ecg,
-        Self::End,
-        Self::Anchor,
-    ];
-
     /// The name in the column `chain.kind`.
     pub(in super::super) const fn name(self) -> &'static str {
         match self {
@@ -51,7 +40,7 @@ impl Kind {
     }
 
     /// Those whose tables give each id once: no row of them lacks a link.
-    pub(super) const NUMBERED: [Self; 6] = [
+    pub(in super::super) const NUMBERED: [Self; 6] = [
         Self::Session,
         Self::Beat,
         Self::Gap,
@@ -73,9 +62,53 @@ impl Kind {
         }
     }
 
+    /// The columns of its rows after the id, in the order in which they are stored and hashed. The column
+    /// `decider` is hashed as the model and the engine it stands for.
+    pub(in super::super) const fn columns(self) -> &'static str {
+        match self {
+            Self::Session => {
+                "source, origin, chip, sample_rate_hz, uv_per_code_0, uv_per_code_1, \
+                 start_monotonic_ns, start_wall_us, decider, lead_0, lead_1, mains_filter, \
+                 channel_choice"
+            }
+            Self::Beat => {
+                "session, r_sample, r_monotonic_ns, r_wall_us, rr_ms, class, p_n, p_l, p_r, p_a, \
+                 p_v, channel, quality, window_complete, label_delay_ms, decider, unclassifiable"
+            }
+            Self::Gap => {
+                "session, first_missing_sample, missing_samples, monotonic_ns, wall_us, cause, \
+                 after_beat"
+            }
+            Self::Event => {
+                "session, sample, monotonic_ns, wall_us, kind, detail, after_beat, phase, subject, \
+                 began_sample, began_monotonic_ns"
+            }
+            Self::Clock => "session, monotonic_ns, wall_us, step_us",
+            Self::Ecg => "session, first_sample, samples, first_monotonic_ns, codes",
+            Self::End => {
+                "end_monotonic_ns, end_wall_us, end_reason, samples, beats_n, beats_l, beats_r, \
+                 beats_a, beats_v, gaps, missing_samples, events, beats_unclassifiable"
+            }
+            Self::Anchor => {
+                "what, first_id, last_id, row_count, hash_before, hash, reason, wall_us"
+            }
+        }
+    }
+
+    /// Id and columns to be read of the table by the name `t`, with its label source by the name `d`.
+    pub(in super::super) fn select(self, t: &str) -> String {
+        self.columns()
+            .split(", ")
+            .fold(format!("{t}.id"), |list, column| match column {
+                "decider" => list + ", d.model, d.engine",
+                _ => format!("{list}, {t}.{column}"),
+            })
+    }
+
     pub(super) fn from_name(name: &[u8]) -> Option<Self> {
-        Self::ALL
+        Self::NUMBERED
             .into_iter()
+            .chain([Self::End, Self::Anchor])
             .find(|kind| kind.name().as_bytes() == name)
     }
 }

@@ -3,11 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, ToSql, params};
 use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
-use super::digest::{Canonical, stored};
+use super::super::query::{column, one};
+use super::digest::{Canonical, new_row, stored};
 use super::kind::{BEGINNING, Hash, Kind};
 
 /// The newest link of a chain, to be written down where nobody who can change the database can
@@ -113,18 +114,41 @@ impl<'a> Chain<'a> {
         self.head
     }
 
-    /// Appends the link of a row of `session`.
-    pub(in super::super) fn link(
+    /// Appends the link of a row that has been stored with these values: see [`new_row`].
+    pub(in super::super) fn link_new(
         &mut self,
         session: i64,
         kind: Kind,
         row: i64,
-        digest: impl FnOnce() -> Hash,
+        values: &[&dyn ToSql],
+        source: Option<[&str; 2]>,
+    ) -> rusqlite::Result<()> {
+        self.link(session, kind, row, |_| new_row(kind, row, values, source))
+    }
+
+    /// Appends the link of a row as it is stored.
+    pub(in super::super) fn link_stored(
+        &mut self,
+        session: i64,
+        kind: Kind,
+        row: i64,
+    ) -> rusqlite::Result<()> {
+        self.link(session, kind, row, |connection| {
+            stored(connection, kind, row)
+        })
+    }
+
+    fn link(
+        &mut self,
+        session: i64,
+        kind: Kind,
+        row: i64,
+        digest: impl FnOnce(&Connection) -> rusqlite::Result<Hash>,
     ) -> rusqlite::Result<()> {
         if !self.on {
             return Ok(());
         }
-        let digest = digest();
+        let digest = digest(self.connection)?;
         let first = self.head.is_none();
         let (before, link) = self
             .head
@@ -148,27 +172,10 @@ impl<'a> Chain<'a> {
         Ok(())
     }
 
-    /// Appends the link of a row as it is stored.
-    pub(in super::super) fn link_stored(
-        &mut self,
-        session: i64,
-        kind: Kind,
-        row: i64,
-    ) -> rusqlite::Result<()> {
-        if !self.on {
-            return Ok(());
-        }
-        let digest = stored(self.connection, kind, row)?;
-        self.link(session, kind, row, || digest)
-    }
-
     /// The migration could not hash: what it noted gets its links with the first other one.
     fn link_anchors_of_the_migration(&mut self, session: i64) -> rusqlite::Result<()> {
-        let anchors: Vec<i64> = self
-            .connection
-            .prepare("SELECT id FROM chain_anchors ORDER BY id")?
-            .query_map([], |row| row.get(0))?
-            .collect::<Result<_, _>>()?;
+        let anchors = "SELECT id FROM chain_anchors ORDER BY id";
+        let anchors: Vec<i64> = column(self.connection, anchors, [])?;
         anchors
             .into_iter()
             .try_for_each(|anchor| self.link_stored(session, Kind::Anchor, anchor))
@@ -199,42 +206,26 @@ pub(super) fn newest_given(connection: &Connection, table: &str) -> rusqlite::Re
     )
 }
 
-/// The sessions that a crash has left open, taken down before they are closed, so that what closing
-/// them adds can be chained.
-pub(in super::super) struct Interrupted {
-    sessions: Vec<i64>,
-    newest_gap: i64,
-}
-
-impl Interrupted {
-    pub(in super::super) fn before(connection: &Connection) -> rusqlite::Result<Self> {
-        let sessions = connection
-            .prepare("SELECT id FROM sessions WHERE end_reason IS NULL ORDER BY id")?
-            .query_map([], |row| row.get(0))?
-            .collect::<Result<_, _>>()?;
-        let newest_gap =
-            connection.query_row("SELECT coalesce(max(id), 0) FROM gaps", [], |row| {
-                row.get(0)
-            })?;
-        Ok(Self {
-            sessions,
-            newest_gap,
-        })
+/// Lets `close` close the sessions that a crash has left open, and chains the gaps that it adds and the ends.
+pub(in super::super) fn chain_interrupted(
+    connection: &Connection,
+    on: bool,
+    close: impl FnOnce() -> rusqlite::Result<()>,
+) -> rusqlite::Result<()> {
+    let open = "SELECT id FROM sessions WHERE end_reason IS NULL ORDER BY id";
+    let sessions: Vec<i64> = column(connection, open, [])?;
+    let newest_gap: i64 = one(connection, "SELECT coalesce(max(id), 0) FROM gaps")?;
+    close()?;
+    let gaps: Vec<(i64, i64)> = connection
+        .prepare("SELECT session, id FROM gaps WHERE id > ?1 ORDER BY id")?
+        .query_map([newest_gap], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    let mut chain = Chain::open(connection, on)?;
+    for (session, gap) in gaps {
+        chain.link_stored(session, Kind::Gap, gap)?;
     }
-
-    /// Chains the gaps that were added and the ends.
-    pub(in super::super) fn chain(self, connection: &Connection, on: bool) -> rusqlite::Result<()> {
-        let gaps: Vec<(i64, i64)> = connection
-            .prepare("SELECT session, id FROM gaps WHERE id > ?1 ORDER BY id")?
-            .query_map([self.newest_gap], |row| Ok((row.get(0)?, row.get(1)?)))?
-            .collect::<Result<_, _>>()?;
-        let mut chain = Chain::open(connection, on)?;
-        for (session, gap) in gaps {
-            chain.link_stored(session, Kind::Gap, gap)?;
-        }
-        for session in self.sessions {
-            chain.link_stored(session, Kind::End, session)?;
-        }
-        Ok(())
+    for session in sessions {
+        chain.link_stored(session, Kind::End, session)?;
     }
+    Ok(())
 }

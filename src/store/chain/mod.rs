@@ -13,8 +13,7 @@ mod links;
 mod verify;
 
 pub(super) use anchors::{Reason, Removed, anchor_rows, note_ids_passed_over, prune};
-pub(super) use digest::{beat, clock, ecg, event, gap, session};
-pub(super) use kind::{Hash, Kind};
+pub(super) use kind::Kind;
 pub use links::ChainHead;
-pub(super) use links::{Chain, Interrupted};
+pub(super) use links::{Chain, chain_interrupted};
 pub use verify::{AnchorSummary, Finding, HeadCheck, HeadVerdict, Protection, Verification};

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use rusqlite::{Connection, OptionalExtension, Rows};
+use rusqlite::{Connection, Rows};
 use serde::Serialize;
 
 use super::super::error::StoreError;
+use super::super::query::faults;
 use super::super::reader::StoreReader;
 use super::digest::{digest_row, select, stored};
 use super::kind::{BEGINNING, Hash, Kind};
@@ -15,9 +16,6 @@ use super::links::{ChainHead, link_hash, newest_given};
 const MOST_FINDINGS: usize = 1_000;
 /// Findings SQLite itself is asked for.
 const MOST_OF_SQLITE: u32 = 100;
-
-/// Kinds whose rows are walked through beside the chain; their ids ascend along it.
-const WALKED: [Kind; 5] = [Kind::Beat, Kind::Gap, Kind::Event, Kind::Clock, Kind::Ecg];
 
 /// Something that is not as it was written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -150,9 +148,13 @@ impl StoreReader {
     /// [`StoreError`] where the database cannot be read at all; damage met on the way is a finding.
     pub fn verify(&self, heads: &[ChainHead]) -> Result<Verification, StoreError> {
         let explain = |error| self.context().explain("verifying", error);
-        let snapshot = self.connection.unchecked_transaction().map_err(explain)?;
+        let snapshot = self
+            .file
+            .connection
+            .unchecked_transaction()
+            .map_err(explain)?;
         let mut found = Verification::default();
-        match integrity(&snapshot) {
+        match faults(&snapshot, &format!("integrity_check({MOST_OF_SQLITE})")) {
             Ok(damage) => found.damage = damage,
             Err(error) => found.damage.push(error.to_string()),
         }
@@ -169,22 +171,26 @@ impl StoreReader {
     }
 }
 
-fn integrity(connection: &Connection) -> rusqlite::Result<Vec<String>> {
-    let mut statement = connection.prepare(&format!("PRAGMA integrity_check({MOST_OF_SQLITE})"))?;
-    let lines: Vec<String> = statement
-        .query_map([], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
-    Ok(lines.into_iter().filter(|line| line != "ok").collect())
+/// What is no hash fits no link.
+fn hash_of(bytes: &[u8]) -> Hash {
+    Hash::try_from(bytes).unwrap_or([0xff; 32])
 }
 
 /// A link as it is stored.
 struct Link {
-    id: i64,
-    session: i64,
+    head: ChainHead,
     kind: Vec<u8>,
     row: i64,
     digest: Vec<u8>,
-    hash: Vec<u8>,
+}
+
+/// An anchor as it is stored.
+struct Anchor {
+    id: i64,
+    digest: Hash,
+    /// Of links: the hash before the first.
+    hash_before: Option<Hash>,
+    told: AnchorSummary,
 }
 
 /// The rows of a kind, in the order of their ids.
@@ -210,7 +216,7 @@ impl Cursor<'_> {
 struct Walk<'a> {
     connection: &'a Connection,
     heads: Vec<(ChainHead, Option<HeadVerdict>)>,
-    anchors: Vec<(i64, Hash, AnchorSummary, Option<Hash>)>,
+    anchors: Vec<Anchor>,
     /// The newest digest an anchor has a link for.
     anchored: HashMap<i64, Vec<u8>>,
     /// Sessions with a link of their start, and the newest digest of their end.
@@ -226,21 +232,16 @@ impl<'a> Walk<'a> {
             "SELECT id, what, first_id, last_id, row_count, reason, hash, hash_before \
              FROM chain_anchors ORDER BY id",
         )?;
-        let mut rows = statement.query([])?;
-        let mut anchors = Vec::new();
-        while let Some(row) = rows.next()? {
-            let id = row.get(0)?;
+        let anchors = statement.query_map([], |row| {
             let hash = |column| -> rusqlite::Result<Option<Hash>> {
-                // what is no hash fits no link
-                Ok(row
-                    .get_ref(column)?
-                    .as_blob_or_null()?
-                    .map(|blob| <Hash>::try_from(blob).unwrap_or([0xff; 32])))
+                Ok(row.get_ref(column)?.as_blob_or_null()?.map(hash_of))
             };
-            anchors.push((
+            let id = row.get(0)?;
+            Ok(Anchor {
                 id,
-                stored(connection, Kind::Anchor, id)?,
-                AnchorSummary {
+                digest: stored(connection, Kind::Anchor, id)?,
+                hash_before: hash(7)?,
+                told: AnchorSummary {
                     what: row.get(1)?,
                     first_id: row.get(2)?,
                     last_id: row.get(3)?,
@@ -248,13 +249,12 @@ impl<'a> Walk<'a> {
                     reason: row.get(5)?,
                     hash: hash(6)?,
                 },
-                hash(7)?,
-            ));
-        }
+            })
+        })?;
         Ok(Self {
             connection,
             heads: heads.iter().map(|head| (*head, None)).collect(),
-            anchors,
+            anchors: anchors.collect::<rusqlite::Result<_>>()?,
             anchored: HashMap::new(),
             begun: HashSet::new(),
             ended: HashMap::new(),
@@ -263,7 +263,7 @@ impl<'a> Walk<'a> {
     }
 
     fn anchors_of(&self, table: &str) -> impl Iterator<Item = &AnchorSummary> {
-        let anchors = self.anchors.iter().map(|(_, _, anchor, _)| anchor);
+        let anchors = self.anchors.iter().map(|anchor| &anchor.told);
         anchors.filter(move |anchor| anchor.what == table)
     }
 
@@ -321,14 +321,11 @@ impl<'a> Walk<'a> {
     }
 
     fn run(mut self, found: &mut Verification) -> rusqlite::Result<()> {
-        let mut statements = WALKED
-            .into_iter()
-            .map(|kind| {
-                let (columns, tables) = select(kind);
-                let sql = format!("SELECT {columns} FROM {tables} ORDER BY t.id");
-                Ok((kind, self.connection.prepare(&sql)?))
-            })
-            .collect::<rusqlite::Result<Vec<_>>>()?;
+        let mut statements = Vec::new();
+        for kind in Kind::NUMBERED {
+            let sql = format!("{} ORDER BY t.id", select(kind));
+            statements.push((kind, self.connection.prepare(&sql)?));
+        }
         let mut cursors = HashMap::new();
         for (kind, statement) in &mut statements {
             let mut cursor = Cursor {
@@ -349,49 +346,45 @@ impl<'a> Walk<'a> {
             let bytes = |column| -> rusqlite::Result<Vec<u8>> {
                 Ok(row.get_ref(column)?.as_bytes().unwrap_or_default().to_vec())
             };
-            let link = Link {
-                id: row.get(0)?,
+            let head = ChainHead {
                 session: row.get(1)?,
+                link: row.get(0)?,
+                hash: hash_of(&bytes(5)?),
+            };
+            let link = Link {
+                head,
                 kind: bytes(2)?,
                 row: row.get(3)?,
                 digest: bytes(4)?,
-                hash: bytes(5)?,
             };
-            before = self.follow(found, newest, before, link.id);
-            newest = link.id;
-            let hash = <Hash>::try_from(&*link.hash).unwrap_or([0xff; 32]);
+            before = self.follow(found, newest, before, head.link);
+            newest = head.link;
             found.links += 1;
-            if let Some(before) = before {
-                let expected = link_hash(
-                    &before,
-                    link.id,
-                    link.session,
-                    &link.kind,
-                    link.row,
-                    &link.digest,
-                );
-                if expected != hash {
-                    found.find(
-                        "chain",
-                        link.id,
-                        "this link or the one before it was changed: its hash does not follow",
-                    );
-                }
+            let follows = before.is_none_or(|before| {
+                let (kind, digest) = (&link.kind, &link.digest);
+                link_hash(&before, head.link, head.session, kind, link.row, digest) == head.hash
+            });
+            if !follows {
+                let problem =
+                    "this link or the one before it was changed: its hash does not follow";
+                found.find("chain", head.link, problem);
             }
-            before = Some(hash);
-            let head = ChainHead {
-                session: link.session,
-                link: link.id,
-                hash,
-            };
+            before = Some(head.hash);
             self.compare_heads(&head);
             found.head = Some(head);
             match Kind::from_name(&link.kind) {
-                None => found.find("chain", link.id, "a link of no known kind"),
-                Some(kind) => match cursors.get_mut(&kind) {
-                    Some(cursor) => self.walked(found, cursor, &link)?,
-                    None => self.looked_up(found, kind, &link)?,
-                },
+                None => found.find("chain", head.link, "a link of no known kind"),
+                Some(Kind::Anchor) => drop(self.anchored.insert(link.row, link.digest)),
+                // a later one of the same session counts
+                Some(Kind::End) => drop(self.ended.insert(link.row, link.digest)),
+                Some(kind) => {
+                    if kind == Kind::Session {
+                        self.begun.insert(link.row);
+                    }
+                    if let Some(cursor) = cursors.get_mut(&kind) {
+                        self.walked(found, cursor, &link)?;
+                    }
+                }
             }
         }
         self.rest(found, cursors)?;
@@ -415,28 +408,19 @@ impl<'a> Walk<'a> {
         if next == first {
             return before;
         }
-        let anchor = self.anchors.iter().find(|(_, _, anchor, _)| {
-            anchor.what == "chain" && anchor.first_id == first && anchor.last_id == last
-        });
-        match anchor {
-            Some((_, _, anchor, hash_before)) if *hash_before == before => anchor.hash,
-            Some((id, _, anchor, _)) => {
-                found.find(
-                    "chain_anchors",
-                    *id,
-                    "the link before it does not have the hash that this anchor follows",
-                );
-                anchor.hash
-            }
-            None => {
-                found.find(
-                    "chain",
-                    first,
-                    format!("links {first} to {last} are missing"),
-                );
-                None
-            }
+        let mut anchors = self.anchors.iter();
+        let Some(anchor) = anchors.find(|Anchor { told, .. }| {
+            told.what == "chain" && told.first_id == first && told.last_id == last
+        }) else {
+            let problem = format!("links {first} to {last} are missing");
+            found.find("chain", first, problem);
+            return None;
+        };
+        if anchor.hash_before != before {
+            let problem = "the link before it does not have the hash that this anchor follows";
+            found.find("chain_anchors", anchor.id, problem);
         }
+        anchor.told.hash
     }
 
     /// A link about a row that is walked to.
@@ -447,15 +431,19 @@ impl<'a> Walk<'a> {
         link: &Link,
     ) -> rusqlite::Result<()> {
         let table = cursor.kind.table();
+        let (changed, deleted) = match cursor.kind {
+            Kind::Session => ("what is fixed from its start was changed", "deleted"),
+            _ => (
+                "changed: it is not the row that was committed",
+                "deleted, and not by retention",
+            ),
+        };
         if link.row <= cursor.newest_linked {
-            found.find(
-                "chain",
-                link.id,
-                format!(
-                    "{table} {} comes after a later row: the order was changed",
-                    link.row
-                ),
+            let problem = format!(
+                "{table} {} comes after a later row: the order was changed",
+                link.row
             );
+            found.find("chain", link.head.link, problem);
             return Ok(());
         }
         let mut before = cursor.newest_linked;
@@ -470,7 +458,7 @@ impl<'a> Walk<'a> {
                 if *link.digest == digest {
                     found.table(cursor.kind).protected += 1;
                 } else {
-                    found.find(table, id, "changed: it is not the row that was committed");
+                    found.find(table, id, changed);
                 }
                 cursor.advance()
             }
@@ -479,7 +467,7 @@ impl<'a> Walk<'a> {
                 Ok(())
             }
             _ => {
-                found.find(table, link.row, "deleted, and not by retention");
+                found.find(table, link.row, deleted);
                 Ok(())
             }
         }
@@ -500,42 +488,6 @@ impl<'a> Walk<'a> {
             found.find(cursor.kind.table(), id, ADDED);
         }
         cursor.advance()
-    }
-
-    /// A link about a row that is looked up.
-    fn looked_up(
-        &mut self,
-        found: &mut Verification,
-        kind: Kind,
-        link: &Link,
-    ) -> rusqlite::Result<()> {
-        match kind {
-            Kind::Anchor => {
-                self.anchored.insert(link.row, link.digest.clone());
-                return Ok(());
-            }
-            Kind::End => {
-                // a later one of the same session counts
-                self.ended.insert(link.row, link.digest.clone());
-                return Ok(());
-            }
-            _ => {}
-        }
-        let newest = self.newest_linked.entry(kind.table()).or_default();
-        let before = *newest;
-        *newest = link.row.max(before);
-        self.look_for_leap(found, kind.table(), before, link.row);
-        self.begun.insert(link.row);
-        match stored(self.connection, kind, link.row).optional()? {
-            Some(digest) if *link.digest == digest => found.table(kind).protected += 1,
-            Some(_) => found.find(
-                kind.table(),
-                link.row,
-                "what is fixed from its start was changed",
-            ),
-            None => found.find(kind.table(), link.row, "deleted"),
-        }
-        Ok(())
     }
 
     /// Rows after the newest link.
@@ -566,13 +518,12 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Sessions without a link, their ends, and the counts of those that have not ended.
+    /// The ends of sessions, and the counts of those that have not ended.
     fn sessions(&self, found: &mut Verification) -> rusqlite::Result<()> {
-        let (unprotected, _) = self.before_the_chain("sessions");
         let deletes = self
             .anchors
             .iter()
-            .any(|(_, _, anchor, _)| is_of_retention(anchor));
+            .any(|anchor| is_of_retention(&anchor.told));
         let mut statement = self.connection.prepare(&format!(
             "SELECT s.id, s.end_reason IS NOT NULL, {COUNTS_AGREE}, \
              s.end_monotonic_ns IS NULL AND s.end_wall_us IS NULL FROM sessions s ORDER BY s.id"
@@ -582,13 +533,6 @@ impl<'a> Walk<'a> {
             let (id, has_ended, counts_agree, no_end): (i64, bool, bool, bool) =
                 (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
             let begun = self.begun.contains(&id);
-            if !begun {
-                if id <= unprotected {
-                    found.table(Kind::Session).unprotected += 1;
-                } else {
-                    found.find("sessions", id, ADDED);
-                }
-            }
             match self.ended.get(&id) {
                 Some(digest) if *digest != stored(self.connection, Kind::End, id)? => {
                     found.find("sessions", id, "its end or its counts were changed");
@@ -613,8 +557,9 @@ impl<'a> Walk<'a> {
     }
 
     fn anchors_have_links(&self, found: &mut Verification) {
-        for (id, digest, ..) in &self.anchors {
-            match self.anchored.get(id) {
+        let mut anchored = self.anchored.clone();
+        for Anchor { id, digest, .. } in &self.anchors {
+            match anchored.remove(id) {
                 Some(linked) if linked == digest => {}
                 Some(_) => found.find("chain_anchors", *id, "changed"),
                 // those of the migration have theirs from the first commit on
@@ -622,13 +567,7 @@ impl<'a> Walk<'a> {
                 None => found.find("chain_anchors", *id, ADDED),
             }
         }
-        let known: HashSet<i64> = self.anchors.iter().map(|(id, ..)| *id).collect();
-        let mut deleted: Vec<i64> = self
-            .anchored
-            .keys()
-            .copied()
-            .filter(|id| !known.contains(id))
-            .collect();
+        let mut deleted: Vec<i64> = anchored.into_keys().collect();
         deleted.sort_unstable();
         for id in deleted {
             found.find("chain_anchors", id, "deleted");
@@ -636,7 +575,7 @@ impl<'a> Walk<'a> {
         found.anchors = self
             .anchors
             .iter()
-            .map(|(_, _, anchor, _)| anchor.clone())
+            .map(|anchor| anchor.told.clone())
             .collect();
     }
 
@@ -670,14 +609,12 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn judge_heads(self, found: &mut Verification) {
-        for (head, verdict) in self.heads {
+    fn judge_heads(&self, found: &mut Verification) {
+        for &(head, verdict) in &self.heads {
             let removed = || {
-                let anchors = self.anchors.iter().map(|(_, _, anchor, _)| anchor);
-                let mut holes = anchors.filter(|anchor| {
-                    anchor.what == "chain"
-                        && (anchor.first_id..=anchor.last_id).contains(&head.link)
-                });
+                let mut holes = self
+                    .anchors_of("chain")
+                    .filter(|hole| (hole.first_id..=hole.last_id).contains(&head.link));
                 match holes.next() {
                     None => HeadVerdict::Missing,
                     Some(hole) if hole.last_id != head.link => HeadVerdict::Removed,

@@ -3,13 +3,12 @@ use std::time::Duration;
 use ecg_chain::PipelineEvent;
 use ecg_chain::{MonotonicNs, WallUs};
 
-use super::super::{AuditKind, AuditRow, RowFilter, StoreReader};
-use super::{event, options, session_info, writer};
+use super::super::{AuditKind, AuditRow, RowFilter, StoreReader, StoredAudit};
+use super::{event, options, place, put, session_info, writer};
 
 #[test]
 fn notes_go_along_with_the_next_commit_and_cause_none() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
+    let (_folder, path) = place("beats.db");
     let writer = writer(&path);
     let info = session_info(0);
     writer.begin_session(&info).unwrap();
@@ -37,14 +36,13 @@ fn notes_go_along_with_the_next_commit_and_cause_none() {
     let reader = StoreReader::open(&path).unwrap();
     let stored = || reader.audit(&RowFilter::default()).unwrap();
     assert_eq!(stored(), []);
-    writer
-        .record(PipelineEvent::Event(event(&info, 5)))
-        .unwrap();
+    put(&writer, PipelineEvent::Event(event(&info, 5)));
     writer.flush().unwrap();
     let [row] = &*stored() else {
         panic!("{:?}", stored());
     };
-    let found = (row.id, row.uid, row.gid, row.pid, row.count);
+    let StoredAudit { id, row } = row;
+    let found = (*id, row.uid, row.gid, row.pid, row.count);
     assert_eq!(found, (1, Some(1), Some(2), None, 3));
     assert_eq!(
         (&*row.kind, &*row.what, &*row.outcome, row.wall, row.time),
@@ -59,7 +57,7 @@ fn notes_go_along_with_the_next_commit_and_cause_none() {
     // what comes after the last row there is, is stored at the end
     assert!(monitor.audit(note(9)));
     writer.close().unwrap();
-    let uids: Vec<_> = stored().iter().map(|row| row.uid).collect();
+    let uids: Vec<_> = stored().iter().map(|stored| stored.row.uid).collect();
     assert_eq!(uids, [Some(1), Some(9)]);
     assert!(!monitor.audit(note(10)), "there is nobody to write it");
 }

@@ -14,7 +14,7 @@ use super::super::{
     Store, StoreError, StoreReader, back_up, check_backup, restore,
 };
 use super::room::SmallMedium;
-use super::{beat, block, event, fill, gap, old_database, options, session_info, writer};
+use super::{beat, block, event, fill, gap, old_database, options, put, session_info, writer};
 
 /// Whatever is free here, and as fast as can be.
 const QUICK: BackupOptions = BackupOptions {
@@ -140,8 +140,8 @@ fn a_backup_of_a_database_that_is_written_is_one_moment_of_it() {
     let info = session_info(0);
     writer.begin_session(&info).unwrap();
     for k in 0..300 {
-        writer.record(PipelineEvent::Ecg(noise(&info, k))).unwrap();
-        writer.record(PipelineEvent::Beat(beat(&info, k))).unwrap();
+        put(&writer, PipelineEvent::Ecg(noise(&info, k)));
+        put(&writer, PipelineEvent::Beat(beat(&info, k)));
     }
     writer.flush().unwrap();
     let over = AtomicBool::new(false);
@@ -149,7 +149,7 @@ fn a_backup_of_a_database_that_is_written_is_one_moment_of_it() {
         let busy = scope.spawn(|| {
             let mut k = 300;
             while !over.load(Ordering::Relaxed) {
-                writer.record(PipelineEvent::Beat(beat(&info, k))).unwrap();
+                put(&writer, PipelineEvent::Beat(beat(&info, k)));
                 writer.flush().unwrap();
                 k += 1;
             }

@@ -13,8 +13,8 @@ use super::super::chain::{HeadVerdict, Verification};
 use super::super::retention::Leave;
 use super::super::{ChainHead, Outage, Retention, Store, StoreOptions, StoreReader};
 use super::{
-    RATE_HZ, beat, block, event, fill, gap, number, old_database, options, session_info, start,
-    time_of, writer,
+    RATE_HZ, beat, block, event, filled, gap, number, old_database, options, place, put,
+    session_info, start, time_of, writer,
 };
 
 /// Two whole sessions and one that a crash left open: every kind of row, every column in use.
@@ -25,8 +25,7 @@ struct Chained {
 
 impl Chained {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("beats.db");
+        let (folder, path) = place("beats.db");
         let written = writer(&path);
         for start_s in [0, 1_000, 2_000] {
             let info = session_info(start_s);
@@ -375,19 +374,16 @@ fn retain(path: &Path, retention: Retention, now: WallUs) {
 
 #[test]
 fn verification_goes_on_after_retention() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
+    let (_folder, path) = place("beats.db");
     let written = writer(&path);
     let hour = 3_600;
     for session in 0..6 {
         let info = session_info(session * hour);
         written.begin_session(&info).unwrap();
         for k in 0..500 {
-            written.record(PipelineEvent::Beat(beat(&info, k))).unwrap();
+            put(&written, PipelineEvent::Beat(beat(&info, k)));
             if k % 10 == 0 {
-                written
-                    .record(PipelineEvent::Ecg(block(&info, k * 400, 400)))
-                    .unwrap();
+                put(&written, PipelineEvent::Ecg(block(&info, k * 400, 400)));
             }
         }
         let at = time_of(&info, 500 * 400);
@@ -503,16 +499,27 @@ fn the_digest_of_a_session_has_its_treatment_only_where_it_is_known() {
             "2fa6fcda4905c1ceb18c940db17aee18cead5c49e8b3bb154bb2427f7da910bd",
         ),
     ] {
-        let digest = super::super::chain::session(7, &info);
-        let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(digits, expected);
+        let (_folder, path) = place("beats.db");
+        drop(Store::open(&path, options()).unwrap());
+        let connection = Connection::open(&path).unwrap();
+        let before = "INSERT INTO sqlite_sequence (name, seq) VALUES ('sessions', 6)";
+        connection.execute_batch(before).unwrap();
+        drop(connection);
+        let written = writer(&path);
+        assert_eq!(written.begin_session(&info).unwrap(), Some(7));
+        written.close().unwrap();
+        let digest: String = Connection::open(&path)
+            .unwrap()
+            .query_row("SELECT lower(hex(digest)) FROM chain", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(digest, expected);
+        assert!(verify(&path).is_sound());
     }
 }
 
 #[test]
 fn rows_of_before_the_chain_are_counted_and_no_more_can_be_added() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
+    let (_folder, path) = place("beats.db");
     old_database(
         &path,
         4,
@@ -531,9 +538,7 @@ fn rows_of_before_the_chain_are_counted_and_no_more_can_be_added() {
     drop(Store::open(&path, options()).unwrap()); // closes the old session: a gap and its end
     let migrated = verify(&path);
     assert!(migrated.is_sound(), "{:#?}", migrated.findings);
-    let written = writer(&path);
-    fill(&written, 1_000, 5);
-    written.close().unwrap();
+    filled(&path, 1_000, 5);
     let verification = verify(&path);
     assert!(verification.is_sound(), "{:#?}", verification.findings);
     let counts = |table| {
@@ -562,8 +567,7 @@ fn rows_of_before_the_chain_are_counted_and_no_more_can_be_added() {
 
 #[test]
 fn what_the_store_tells_after_a_sessions_end_is_in_its_counts() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
+    let (_folder, path) = place("beats.db");
     let written = start(
         &path,
         StoreOptions {
@@ -632,8 +636,7 @@ fn a_script_with_nothing_but_a_hash_library_gets_the_same_head() {
 
 #[test]
 fn numbers_that_sqlite_stores_otherwise_are_hashed_as_it_stores_them() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
+    let (_folder, path) = place("beats.db");
     let written = writer(&path);
     let info = session_info(0);
     written.begin_session(&info).unwrap();
@@ -650,7 +653,7 @@ fn numbers_that_sqlite_stores_otherwise_are_hashed_as_it_stores_them() {
         beat.probabilities = [0.0, -0.0, 1.0, f32::MIN_POSITIVE, 1.0 / 3.0];
         beat.r_time = MonotonicNs(u64::try_from(i64::MAX).unwrap());
         beat.r_sample = RATE_HZ;
-        written.record(PipelineEvent::Beat(beat)).unwrap();
+        put(&written, PipelineEvent::Beat(beat));
     }
     written.close().unwrap();
     let verification = verify(&path);

@@ -26,7 +26,7 @@ fn every_column_is_documented_in_order_and_every_documented_column_exists() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("beats.db"), options()).unwrap();
     let names = |sql: &str| -> Vec<String> {
-        let connection = store.database.connection_if_open().unwrap();
+        let connection = store.connection_if_open().unwrap();
         connection
             .prepare(sql)
             .unwrap()

@@ -9,8 +9,8 @@ use ecg_chain::{GapCause, PipelineEvent, SessionInfo};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use super::super::{BeatFilter, Outage, RowFilter, Store, StoreError, StoreOptions, StoreReader};
-use super::{beat, block, event, gap, options, session_info, start, until};
+use super::super::{Outage, RowFilter, Store, StoreError, StoreOptions, StoreReader};
+use super::{beat, block, event, gap, options, place, put, session_info, start, until};
 use crate::store::StoreWriter;
 
 fn bridging(longest: Duration, most_bytes: usize) -> StoreOptions {
@@ -40,8 +40,7 @@ pub(super) struct Recording {
 
 impl Recording {
     pub(super) fn begin() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("beats.db");
+        let (folder, path) = place("beats.db");
         let written = start(&path, patient());
         let info = session_info(0);
         written.begin_session(&info).unwrap();
@@ -68,7 +67,7 @@ fn record_block(written: &StoreWriter, info: &SessionInfo, first_sample: u64) {
 }
 
 pub(super) fn beat_ids(reader: &StoreReader) -> Vec<i64> {
-    let beats = reader.beats(&BeatFilter::default()).unwrap();
+    let beats = reader.beats(&RowFilter::default()).unwrap();
     beats.iter().map(|row| row.id).collect()
 }
 
@@ -146,7 +145,7 @@ fn an_outage_is_bridged_and_its_rows_are_written_in_order() {
     let Recording { written, path, .. } = recording;
     written.close().unwrap();
     let reader = StoreReader::open(&path).unwrap();
-    let beats = reader.beats(&BeatFilter::default()).unwrap();
+    let beats = reader.beats(&RowFilter::default()).unwrap();
     let order: Vec<_> = beats
         .iter()
         .map(|row| (row.id, row.beat.r_sample))
@@ -177,9 +176,7 @@ fn what_memory_cannot_hold_is_one_counted_stored_gap() {
             record_block(&written, &info, 400 * k);
             record_beat(&written, &info, k);
         }
-        written
-            .record(PipelineEvent::Event(event(&info, 40_001)))
-            .unwrap();
+        put(&written, PipelineEvent::Event(event(&info, 40_001)));
         until("rows are let go", || {
             written.monitor().status().rows_dropped > 0
         });
@@ -198,7 +195,7 @@ fn what_memory_cannot_hold_is_one_counted_stored_gap() {
             end = end.max(first + samples);
         }
         assert_eq!(end, 40_400, "{name}");
-        let beats = reader.beats(&BeatFilter::default()).unwrap();
+        let beats = reader.beats(&RowFilter::default()).unwrap();
         let session = reader.latest_session().unwrap().unwrap();
         assert_eq!(
             session.counts.missing_samples,
@@ -224,8 +221,7 @@ fn what_memory_cannot_hold_is_one_counted_stored_gap() {
 
 #[test]
 fn a_session_begins_in_memory_where_the_store_is_out_of_reach() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
+    let (_folder, path) = place("beats.db");
     drop(Store::open(&path, options()).unwrap());
     let other = lock(&path);
     assert!(
@@ -325,7 +321,7 @@ fn a_damaged_database_is_quarantined_and_a_fresh_one_begun() {
         let files = quarantined_files(&home);
         assert_eq!(fs::read(&files[0]).unwrap().len(), before.len(), "{part}");
         let reader = StoreReader::open(&path).unwrap();
-        let beats = reader.beats(&BeatFilter::default()).unwrap();
+        let beats = reader.beats(&RowFilter::default()).unwrap();
         // ids go on, so that no client takes these for the old ones: after those that are known to have
         // been given, or after all that may have been
         let ids = beat_ids(&reader);
@@ -349,8 +345,7 @@ fn a_damaged_database_is_quarantined_and_a_fresh_one_begun() {
 
 #[test]
 fn a_file_without_a_header_is_quarantined_only_where_it_was_ours() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
+    let (folder, path) = place("beats.db");
     let garbage = vec![0x5a; 10_000];
     fs::write(&path, &garbage).unwrap();
     let refused = Store::open(&path, patient()).map(drop);

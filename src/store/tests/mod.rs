@@ -14,7 +14,7 @@ mod room;
 mod saliency;
 mod writing;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use arrhythmianet::{BeatClass, Unclassifiable};
@@ -22,6 +22,7 @@ use ecg_chain::{ClockRelation, MonotonicNs, WallUs};
 use ecg_chain::{EcgBlock, Event, Gap, GapCause, LabelledBeat, PipelineEvent, SessionInfo};
 use ecg_signal::{ChannelChoice, Mains, SignalQuality};
 use rusqlite::Connection;
+use tempfile::TempDir;
 
 use super::migrate::{STEPS, migrate};
 use super::{APPLICATION_ID, Store, StoreOptions, StoreWriter, Synchronous};
@@ -140,6 +141,24 @@ pub(super) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// The path of a database that is not there yet, in a folder that goes with the first value.
+pub(super) fn place(name: &str) -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    (folder, path)
+}
+
+/// Opens a database, adds a closed session of `beats` beats, and closes it.
+pub(super) fn filled(path: &Path, start_s: u64, beats: u64) {
+    let written = writer(path);
+    fill(&written, start_s, beats);
+    written.close().unwrap();
+}
+
+pub(super) fn put(writer: &StoreWriter, row: PipelineEvent) {
+    writer.record(row).unwrap();
+}
+
 pub(super) fn number(path: &Path, sql: &str) -> i64 {
     Connection::open(path)
         .unwrap()
@@ -164,7 +183,7 @@ pub(super) fn fill(writer: &StoreWriter, start_s: u64, beats: u64) -> i64 {
     let info = session_info(start_s);
     let id = writer.begin_session(&info).unwrap().unwrap();
     for k in 0..beats {
-        writer.record(PipelineEvent::Beat(beat(&info, k))).unwrap();
+        put(writer, PipelineEvent::Beat(beat(&info, k)));
     }
     let end = ClockRelation {
         monotonic: time_of(&info, 400 * (beats + 2)),

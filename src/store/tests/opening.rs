@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use super::super::migrate::{STEPS, migrate, version};
 use super::super::{APPLICATION_ID, SCHEMA_VERSION, Store, StoreError, StoreOptions, StoreReader};
-use super::{fill, old_database, options, writer};
+use super::{filled, old_database, options, place, writer};
 
 /// Name and content of every file in the folder.
 fn listing(folder: &Path) -> Vec<(String, Vec<u8>)> {
@@ -35,7 +35,6 @@ fn a_new_database_is_marked_versioned_and_in_wal_mode() {
         let store = Store::open(&path, options()).unwrap();
         let pragma = |name: &str| -> String {
             store
-                .database
                 .connection_if_open()
                 .unwrap()
                 .query_row(&format!("PRAGMA {name}"), [], |row| {
@@ -129,8 +128,7 @@ fn a_missing_folder_is_named() {
 
 #[test]
 fn a_second_writer_is_refused_until_the_first_is_gone() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
+    let (_folder, path) = place("beats.db");
     let first = writer(&path);
     match Store::open(&path, options()) {
         Err(error @ StoreError::InUse { .. }) => {
@@ -148,8 +146,7 @@ fn a_second_writer_is_refused_until_the_first_is_gone() {
 
 #[test]
 fn a_database_locked_by_another_program_is_a_clear_error() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
+    let (_folder, path) = place("beats.db");
     drop(Store::open(&path, options()).unwrap());
     let other = Connection::open(&path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -209,8 +206,7 @@ const OLD_ROWS: &str = "INSERT INTO deciders VALUES (1, 'v1', 'cpu-portable');
 
 #[test]
 fn a_database_of_version_1_is_read_once_it_was_opened_for_writing() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
+    let (_folder, path) = place("beats.db");
     old_database(&path, 1, OLD_ROWS);
     let error = StoreReader::open(&path).unwrap_err().to_string();
     let expected = format!("schema version 1, expected {SCHEMA_VERSION}");
@@ -230,11 +226,8 @@ fn a_database_of_version_1_is_read_once_it_was_opened_for_writing() {
 
 #[test]
 fn a_truncated_database_is_an_error_not_a_panic() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
-    let written = writer(&path);
-    fill(&written, 0, 500);
-    written.close().unwrap();
+    let (_folder, path) = place("beats.db");
+    filled(&path, 0, 500);
     let whole = fs::read(&path).unwrap();
     fs::write(&path, &whole[..5_000]).unwrap();
     let outcome = Store::open(&path, options()).and_then(|store| {

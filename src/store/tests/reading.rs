@@ -4,8 +4,10 @@ use ecg_chain::{ClockRelation, WallUs};
 use rusqlite::Connection;
 
 use super::super::beat_query;
-use super::super::{BeatFilter, RowFilter, StoreError, StoreReader, StoredBeat, WaveformRange};
-use super::{START_WALL_US, beat, block, event, fill, gap, session_info, writer};
+use super::super::{RowFilter, StoreError, StoreReader, StoredBeat, WaveformRange};
+use super::{
+    START_WALL_US, beat, block, event, fill, filled, gap, place, put, session_info, writer,
+};
 
 /// Three sessions of 100, 0 and 60 beats; the third starts 40 s before the first on the wall clock.
 fn three_sessions(path: &std::path::Path) -> StoreReader {
@@ -17,7 +19,7 @@ fn three_sessions(path: &std::path::Path) -> StoreReader {
     StoreReader::open(path).unwrap()
 }
 
-fn all_pages(reader: &StoreReader, filter: &BeatFilter) -> Vec<StoredBeat> {
+fn all_pages(reader: &StoreReader, filter: &RowFilter) -> Vec<StoredBeat> {
     let mut filter = filter.clone();
     let mut all = Vec::new();
     loop {
@@ -35,7 +37,7 @@ fn all_pages(reader: &StoreReader, filter: &BeatFilter) -> Vec<StoredBeat> {
 fn paging_under_any_filter_covers_exactly_the_matching_rows_in_order() {
     let folder = tempfile::tempdir().unwrap();
     let reader = three_sessions(&folder.path().join("beats.db"));
-    let everything = all_pages(&reader, &BeatFilter::default());
+    let everything = all_pages(&reader, &RowFilter::default());
     assert_eq!(everything.len(), 160);
     let wall = |second: i64| Some(WallUs(START_WALL_US + second * 1_000_000));
     let mut failures = Vec::new();
@@ -56,7 +58,7 @@ fn paging_under_any_filter_covers_exactly_the_matching_rows_in_order() {
                 (wall(1_004), wall(1_000)),
             ] {
                 for limit in [1, 7, 1_000] {
-                    let filter = BeatFilter {
+                    let filter = RowFilter {
                         session,
                         classes: classes.clone(),
                         unclassifiable: None,
@@ -112,15 +114,11 @@ fn stepping_sessions(path: &std::path::Path, sessions: &[(u64, Vec<(u64, i64)>)]
                     .record(PipelineEvent::Clock { relation, step_us })
                     .unwrap();
             }
-            written.record(PipelineEvent::Beat(beat(&info, k))).unwrap();
+            put(&written, PipelineEvent::Beat(beat(&info, k)));
             if k % 10 == 0 {
                 let sample = 400 + 400 * k;
-                written
-                    .record(PipelineEvent::Event(event(&info, sample)))
-                    .unwrap();
-                written
-                    .record(PipelineEvent::Gap(gap(&info, sample, 1)))
-                    .unwrap();
+                put(&written, PipelineEvent::Event(event(&info, sample)));
+                put(&written, PipelineEvent::Gap(gap(&info, sample, 1)));
             }
         }
         start_s += beats;
@@ -156,7 +154,7 @@ proptest::proptest! {
     ) {
         let folder = tempfile::tempdir().unwrap();
         let reader = stepping_sessions(&folder.path().join("beats.db"), &sessions);
-        let beats = all_pages(&reader, &BeatFilter::default());
+        let beats = all_pages(&reader, &RowFilter::default());
         let every = RowFilter { limit: u32::MAX, ..RowFilter::default() };
         let events = reader.events(&every).unwrap();
         let gaps = reader.gaps(&every).unwrap();
@@ -173,12 +171,12 @@ proptest::proptest! {
                 .filter(|row| classes.is_empty() || classes.contains(&row.beat.class))
                 .map(|row| row.id)
                 .collect();
-            let range = BeatFilter {
+            let range = RowFilter {
                 classes,
                 from: Some(from),
                 until: Some(until),
                 limit,
-                ..BeatFilter::default()
+                ..RowFilter::default()
             };
             let found = all_pages(&reader, &range);
             let ids: Vec<_> = found.iter().map(|row| row.id).collect();
@@ -201,17 +199,16 @@ proptest::proptest! {
 #[test]
 fn a_clock_that_goes_back_hides_no_beat() {
     for (count, step, length_s) in [(160, (80, -30), 2), (300, (200, -170), 30)] {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("beats.db");
+        let (_folder, path) = place("beats.db");
         let reader = stepping_sessions(&path, &[(count, vec![step])]);
-        let beats = all_pages(&reader, &BeatFilter::default());
+        let beats = all_pages(&reader, &RowFilter::default());
         let mut wrong = 0;
         for row in &beats {
             let until = WallUs(row.r_wall.0 + length_s * 1_000_000);
-            let range = BeatFilter {
+            let range = RowFilter {
                 from: Some(row.r_wall),
                 until: Some(until),
-                ..BeatFilter::default()
+                ..RowFilter::default()
             };
             let expected = beats
                 .iter()
@@ -224,8 +221,7 @@ fn a_clock_that_goes_back_hides_no_beat() {
 
 #[test]
 fn a_page_of_beats_never_sorts_or_scans_the_table() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
+    let (_folder, path) = place("beats.db");
     let reader = three_sessions(&path);
     let connection = Connection::open(&path).unwrap();
     let plan = |sql: &str| -> String {
@@ -270,18 +266,17 @@ fn a_page_of_beats_never_sorts_or_scans_the_table() {
 
 #[test]
 fn unclassifiable_beats_are_found_and_left_out() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
+    let (_folder, path) = place("beats.db");
     let written = writer(&path);
     let session = fill(&written, 0, 64);
     written.close().unwrap();
     let reader = StoreReader::open(&path).unwrap();
     let ids = |classes: &[BeatClass], unclassifiable, session| -> Vec<i64> {
-        let filter = BeatFilter {
+        let filter = RowFilter {
             classes: classes.to_vec(),
             unclassifiable,
             session,
-            ..BeatFilter::default()
+            ..RowFilter::default()
         };
         let beats = reader.beats(&filter).unwrap();
         for row in &beats {
@@ -310,20 +305,15 @@ fn unclassifiable_beats_are_found_and_left_out() {
 
 #[test]
 fn gaps_and_events_pass_the_same_filters() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
+    let (_folder, path) = place("beats.db");
     let written = writer(&path);
     for start_s in [0, 100] {
         let info = session_info(start_s);
         written.begin_session(&info).unwrap();
         for k in 0..10 {
-            written.record(PipelineEvent::Beat(beat(&info, k))).unwrap();
-            written
-                .record(PipelineEvent::Gap(gap(&info, 500 * k, 2)))
-                .unwrap();
-            written
-                .record(PipelineEvent::Event(event(&info, 500 * k)))
-                .unwrap();
+            put(&written, PipelineEvent::Beat(beat(&info, k)));
+            put(&written, PipelineEvent::Gap(gap(&info, 500 * k, 2)));
+            put(&written, PipelineEvent::Event(event(&info, 500 * k)));
         }
     }
     written.close().unwrap();
@@ -402,24 +392,21 @@ fn gaps_and_events_pass_the_same_filters() {
 
 #[test]
 fn a_waveform_shows_what_is_stored_and_null_where_nothing_is() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
+    let (_folder, path) = place("beats.db");
     let written = writer(&path);
     let info = session_info(0);
     written.begin_session(&info).unwrap();
     // samples 0..450 and 470..2000: 20 missing
     for (first, samples) in [(0, 300), (300, 150), (470, 30), (500, 1_500)] {
-        written
-            .record(PipelineEvent::Ecg(block(&info, first, samples)))
-            .unwrap();
+        put(&written, PipelineEvent::Ecg(block(&info, first, samples)));
     }
     written.record(PipelineEvent::Beat(beat(&info, 0))).unwrap(); // R at 400
     let mut early = beat(&info, 0);
     early.r_sample = 10;
-    written.record(PipelineEvent::Beat(early)).unwrap();
+    put(&written, PipelineEvent::Beat(early));
     let mut late = beat(&info, 0);
     late.r_sample = 1_990;
-    written.record(PipelineEvent::Beat(late)).unwrap();
+    put(&written, PipelineEvent::Beat(late));
     written.close().unwrap();
     let reader = StoreReader::open(&path).unwrap();
     let shown = |id| {
@@ -458,18 +445,15 @@ fn a_waveform_shows_what_is_stored_and_null_where_nothing_is() {
 
 #[test]
 fn a_damaged_block_is_named_and_spares_the_other_blocks() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
+    let (_folder, path) = place("beats.db");
     let written = writer(&path);
     let info = session_info(0);
     written.begin_session(&info).unwrap();
     for k in 0..4 {
-        written
-            .record(PipelineEvent::Ecg(block(&info, 1_000 * k, 1_000)))
-            .unwrap();
+        put(&written, PipelineEvent::Ecg(block(&info, 1_000 * k, 1_000)));
         let mut beat = beat(&info, k);
         beat.r_sample = 1_000 * k + 500;
-        written.record(PipelineEvent::Beat(beat)).unwrap();
+        put(&written, PipelineEvent::Beat(beat));
     }
     written.close().unwrap();
     let damage = Connection::open(&path).unwrap();
@@ -516,11 +500,8 @@ fn a_damaged_block_is_named_and_spares_the_other_blocks() {
 
 #[test]
 fn values_no_program_of_ours_writes_are_errors() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
-    let written = writer(&path);
-    fill(&written, 0, 1);
-    written.close().unwrap();
+    let (_folder, path) = place("beats.db");
+    filled(&path, 0, 1);
     let damage = Connection::open(&path).unwrap();
     let reader = StoreReader::open(&path).unwrap();
     let mut failures = Vec::new();
@@ -555,11 +536,8 @@ fn values_no_program_of_ours_writes_are_errors() {
 /// A file that is not ours may have the largest id there is.
 #[test]
 fn beats_of_the_session_with_the_largest_id_are_read() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
-    let written = writer(&path);
-    fill(&written, 0, 3);
-    written.close().unwrap();
+    let (_folder, path) = place("beats.db");
+    filled(&path, 0, 3);
     Connection::open(&path)
         .unwrap()
         .execute_batch(
@@ -567,9 +545,9 @@ fn beats_of_the_session_with_the_largest_id_are_read() {
              UPDATE beats SET session = 9223372036854775807",
         )
         .unwrap();
-    let filter = BeatFilter {
+    let filter = RowFilter {
         session: Some(i64::MAX),
-        ..BeatFilter::default()
+        ..RowFilter::default()
     };
     let reader = StoreReader::open(&path).unwrap();
     assert_eq!(reader.beats(&filter).unwrap().len(), 3);
@@ -577,8 +555,7 @@ fn beats_of_the_session_with_the_largest_id_are_read() {
 
 #[test]
 fn a_read_in_progress_is_ended_from_another_thread() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
+    let (_folder, path) = place("beats.db");
     let written = writer(&path);
     fill(&written, 10, 3);
     let reader = StoreReader::open(&path).unwrap();
@@ -605,9 +582,9 @@ fn a_read_in_progress_is_ended_from_another_thread() {
             "{outcome:?}"
         );
         // what comes next is ended, too, until reading is taken up again
-        let next = reader.beats(&BeatFilter::default());
+        let next = reader.beats(&RowFilter::default());
         assert!(matches!(next, Err(StoreError::Interrupted)), "{next:?}");
         reader.resume();
-        assert_eq!(reader.beats(&BeatFilter::default()).unwrap().len(), 3);
+        assert_eq!(reader.beats(&RowFilter::default()).unwrap().len(), 3);
     });
 }

@@ -12,7 +12,7 @@ use rusqlite::Connection;
 use super::super::ids::quarantined;
 use super::super::{RowFilter, Store, StoreError, StoreReader};
 use super::hardship::{Recording, beat_ids, kinds, patient, quarantined_files};
-use super::{beat, fill, options, session_info, start, until, writer};
+use super::{beat, fill, filled, options, place, put, session_info, start, until, writer};
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(format!("{}{suffix}", path.display()))
@@ -144,28 +144,21 @@ fn files_removed_after_the_last_commit_are_noticed_at_the_end() {
 /// What a copy has overwritten is gone; the copy and the log are kept, ids go on, the epoch is another.
 #[test]
 fn a_copy_over_the_open_file_is_noticed_and_ids_go_on() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("ecg.db");
-    let written = writer(&path);
-    fill(&written, 0, 10);
-    written.close().unwrap();
+    let (folder, path) = place("ecg.db");
+    filled(&path, 0, 10);
     let backup = folder.path().join("backup");
     fs::copy(&path, &backup).unwrap();
-    let written = writer(&path);
-    fill(&written, 100, 2_000);
-    written.close().unwrap();
+    filled(&path, 100, 2_000);
     let before = epoch(&path);
     let written = start(&path, patient());
     let info = session_info(200);
     written.begin_session(&info).unwrap();
     for k in 0..16 {
-        written.record(PipelineEvent::Beat(beat(&info, k))).unwrap();
+        put(&written, PipelineEvent::Beat(beat(&info, k)));
     }
     written.flush().unwrap();
     cp(&backup, &path);
-    written
-        .record(PipelineEvent::Beat(beat(&info, 16)))
-        .unwrap();
+    put(&written, PipelineEvent::Beat(beat(&info, 16)));
     written.flush().unwrap();
     assert_eq!(written.monitor().status().quarantined, 1);
     written.close().unwrap();
@@ -281,13 +274,12 @@ fn a_sound_database_is_never_quarantined() {
 /// A recording that can be replayed ends instead.
 #[test]
 fn a_replay_ends_where_its_database_is_taken_away() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("ecg.db");
+    let (folder, path) = place("ecg.db");
     let written = writer(&path);
     let info = session_info(0);
     written.begin_session(&info).unwrap();
     fs::remove_file(beside(&path, "-wal")).unwrap();
-    written.record(PipelineEvent::Beat(beat(&info, 0))).unwrap();
+    put(&written, PipelineEvent::Beat(beat(&info, 0)));
     let error = written.flush().unwrap_err().to_string();
     assert!(error.contains("ecg.db-wal was removed"), "{error}");
     drop(written);
@@ -302,21 +294,14 @@ fn a_replay_ends_where_its_database_is_taken_away() {
 /// another database, and gives no id twice.
 #[test]
 fn an_older_copy_put_back_meanwhile_gets_another_epoch_and_new_ids() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("ecg.db");
+    let (folder, path) = place("ecg.db");
     let backup = folder.path().join("backup");
-    let written = writer(&path);
-    fill(&written, 0, 10);
-    written.close().unwrap();
+    filled(&path, 0, 10);
     fs::copy(&path, &backup).unwrap();
     let first = epoch(&path);
-    let written = writer(&path);
-    fill(&written, 100, 30);
-    written.close().unwrap();
+    filled(&path, 100, 30);
     cp(&backup, &path);
-    let written = writer(&path);
-    fill(&written, 200, 1);
-    written.close().unwrap();
+    filled(&path, 200, 1);
     let reader = StoreReader::open(&path).unwrap();
     let newest = reader.newest_beat_id().unwrap();
     assert!(newest > 40, "{newest}");
@@ -332,18 +317,14 @@ fn an_older_copy_put_back_meanwhile_gets_another_epoch_and_new_ids() {
     written.close().unwrap();
     let third = epoch(&other);
     cp(&other, &path);
-    let written = writer(&path);
-    fill(&written, 300, 1);
-    written.close().unwrap();
+    filled(&path, 300, 1);
     let reader = StoreReader::open(&path).unwrap();
     assert_eq!(epoch(&path), third);
     assert!(reader.newest_beat_id().unwrap() > newest);
     assert!(kinds(&reader).is_empty());
     // and a database in order goes on without holes
     let before = reader.newest_beat_id().unwrap();
-    let written = writer(&path);
-    fill(&written, 400, 1);
-    written.close().unwrap();
+    filled(&path, 400, 1);
     assert_eq!(reader.newest_beat_id().unwrap(), before + 1);
 }
 
@@ -352,16 +333,11 @@ fn an_older_copy_put_back_meanwhile_gets_another_epoch_and_new_ids() {
 #[test]
 fn missing_rows_are_found_also_after_others_were_added() {
     for dies in [false, true] {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("ecg.db");
+        let (folder, path) = place("ecg.db");
         let backup = folder.path().join("backup");
-        let written = writer(&path);
-        fill(&written, 0, 10);
-        written.close().unwrap();
+        filled(&path, 0, 10);
         fs::copy(&path, &backup).unwrap();
-        let written = writer(&path);
-        fill(&written, 100, 30);
-        written.close().unwrap();
+        filled(&path, 100, 30);
         cp(&backup, &path);
         let reserved = fs::read(beside(&path, ".ids")).unwrap();
         drop(Store::open(&path, options()).unwrap());
@@ -369,9 +345,7 @@ fn missing_rows_are_found_also_after_others_were_added() {
             fs::write(beside(&path, ".ids"), reserved).unwrap();
         }
         for start_s in [200, 300] {
-            let written = writer(&path);
-            fill(&written, start_s, 2);
-            written.close().unwrap();
+            filled(&path, start_s, 2);
         }
         let found = StoreReader::open(&path).unwrap().verify(&[]).unwrap();
         let findings = found.findings.iter();
@@ -385,16 +359,13 @@ fn missing_rows_are_found_also_after_others_were_added() {
 /// No id is given that is not reserved: not the first of a table, either.
 #[test]
 fn a_tables_first_id_is_reserved_too() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("ecg.db");
+    let (folder, path) = place("ecg.db");
     let fresh = folder.path().join("fresh.db");
     let info = session_info(0);
     let first_event = |path: &Path| {
         let written = writer(path);
         written.begin_session(&info).unwrap();
-        written
-            .record(PipelineEvent::Event(super::event(&info, 600)))
-            .unwrap();
+        put(&written, PipelineEvent::Event(super::event(&info, 600)));
         written.flush().unwrap();
         // as where the process dies now
         fs::copy(beside(path, ".ids"), beside(path, ".ids.now")).unwrap();
@@ -410,25 +381,20 @@ fn a_tables_first_id_is_reserved_too() {
 /// What closing its open session adds to an older copy gets no id that the missing rows had.
 #[test]
 fn the_gap_of_a_crash_in_an_older_copy_gets_a_new_id() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("ecg.db");
+    let (folder, path) = place("ecg.db");
     let backup = folder.path().join("backup");
     let written = writer(&path);
     let info = session_info(0);
     written.begin_session(&info).unwrap();
-    written
-        .record(PipelineEvent::Ecg(super::block(&info, 0, 1_000)))
-        .unwrap();
+    put(&written, PipelineEvent::Ecg(super::block(&info, 0, 1_000)));
     for k in 0..5 {
-        written.record(PipelineEvent::Beat(beat(&info, k))).unwrap();
+        put(&written, PipelineEvent::Beat(beat(&info, k)));
     }
     written.flush().unwrap();
     for suffix in ["", "-wal"] {
         fs::copy(beside(&path, suffix), beside(&backup, suffix)).unwrap();
     }
-    written
-        .record(PipelineEvent::Gap(super::gap(&info, 3_000, 2)))
-        .unwrap();
+    put(&written, PipelineEvent::Gap(super::gap(&info, 3_000, 2)));
     written.close().unwrap();
     for suffix in ["", "-wal"] {
         fs::copy(beside(&backup, suffix), beside(&path, suffix)).unwrap();
@@ -444,8 +410,7 @@ fn the_gap_of_a_crash_in_an_older_copy_gets_a_new_id() {
 /// gone: ids of every table only ever go up.
 #[test]
 fn no_damage_makes_ids_come_twice() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("ecg.db");
+    let (_folder, path) = place("ecg.db");
     let tables = [
         "sessions",
         "beats",
@@ -503,18 +468,17 @@ fn no_damage_makes_ids_come_twice() {
 
 #[test]
 fn a_database_taken_away_while_it_cannot_be_opened_is_an_error_not_a_mix() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("ecg.db");
+    let (folder, path) = place("ecg.db");
     let mut store = Store::open(&path, options()).unwrap();
-    store.database.forget();
+    store.forget();
     let other = folder.path().join("other.db");
     drop(Store::open(&other, options()).unwrap());
     cp(&other, &path); // the same file to the kernel, another database
-    let error = store.database.connection().map(drop).unwrap_err();
+    let error = store.connection().map(drop).unwrap_err();
     assert!(matches!(error, StoreError::Replaced { .. }), "{error}");
-    store.database.forget();
+    store.forget();
     fs::rename(&other, &path).unwrap();
-    let error = store.database.connection().map(drop).unwrap_err();
+    let error = store.connection().map(drop).unwrap_err();
     assert!(matches!(error, StoreError::Replaced { .. }), "{error}");
 }
 
@@ -522,19 +486,16 @@ fn a_database_taken_away_while_it_cannot_be_opened_is_an_error_not_a_mix() {
 /// its place while it could not be reached.
 #[test]
 fn a_whole_copy_in_its_place_is_taken() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("ecg.db");
-    let written = writer(&path);
-    fill(&written, 0, 3);
-    written.close().unwrap();
+    let (folder, path) = place("ecg.db");
+    filled(&path, 0, 3);
     let mut store = Store::open(&path, options()).unwrap();
-    store.database.forget();
+    store.forget();
     let copy = folder.path().join("copy");
     for suffix in ["", "-wal"] {
         fs::copy(beside(&path, suffix), beside(&copy, suffix)).unwrap();
         fs::rename(beside(&copy, suffix), beside(&path, suffix)).unwrap();
     }
-    store.database.connection().unwrap();
+    store.connection().unwrap();
     assert!(matches!(
         Store::open(&path, options()),
         Err(StoreError::InUse { .. })
@@ -551,12 +512,12 @@ fn a_medium_taken_away_is_waited_for() {
     let written = start(&path, patient());
     let info = session_info(0);
     written.begin_session(&info).unwrap();
-    written.record(PipelineEvent::Beat(beat(&info, 0))).unwrap();
+    put(&written, PipelineEvent::Beat(beat(&info, 0)));
     written.flush().unwrap();
     let away = folder.path().join("away");
     fs::rename(&medium, &away).unwrap();
     fs::create_dir(&medium).unwrap();
-    written.record(PipelineEvent::Beat(beat(&info, 1))).unwrap();
+    put(&written, PipelineEvent::Beat(beat(&info, 1)));
     until("the trouble shows", || {
         let trouble = written.monitor().status().trouble;
         trouble.is_some_and(|trouble| trouble.contains("is the medium mounted"))
@@ -585,9 +546,7 @@ fn another_daemon_in_its_place_is_not_driven_away() {
     recording.beat(16);
     let error = recording.written.flush().unwrap_err().to_string();
     assert!(error.contains("in use by another ecg-gateway"), "{error}");
-    second
-        .record(PipelineEvent::Beat(beat(&session_info(500), 0)))
-        .unwrap();
+    put(&second, PipelineEvent::Beat(beat(&session_info(500), 0)));
     second.flush().unwrap();
     assert_eq!(second.monitor().status().quarantined, 0);
     second.close().unwrap();

@@ -8,8 +8,8 @@ use ecg_chain::WallUs;
 use rusqlite::Connection;
 
 use super::super::retention::{Deleted, Leave};
-use super::super::{BeatFilter, Retention, StoreOptions, StoreReader};
-use super::{beat, block, event, fill, gap, options, session_info, start, writer};
+use super::super::{Retention, RowFilter, StoreOptions, StoreReader};
+use super::{beat, block, event, fill, gap, options, place, put, session_info, start, writer};
 
 const HOUR_S: u64 = 3_600;
 const HOUR: Duration = Duration::from_secs(HOUR_S);
@@ -21,14 +21,10 @@ fn filled(path: &Path, hours: &[u64]) {
         let info = session_info(hour * HOUR_S);
         written.begin_session(&info).unwrap();
         for k in 0..20 {
-            written.record(PipelineEvent::Beat(beat(&info, k))).unwrap();
+            put(&written, PipelineEvent::Beat(beat(&info, k)));
         }
-        written
-            .record(PipelineEvent::Gap(gap(&info, 9_000, 1)))
-            .unwrap();
-        written
-            .record(PipelineEvent::Event(event(&info, 9_001)))
-            .unwrap();
+        put(&written, PipelineEvent::Gap(gap(&info, 9_000, 1)));
+        put(&written, PipelineEvent::Event(event(&info, 9_001)));
         let mut state = 1_u32;
         for k in 0..10 {
             let mut block = block(&info, 10_000 * k, 10_000);
@@ -36,7 +32,7 @@ fn filled(path: &Path, hours: &[u64]) {
                 state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                 *codes = [i32::from_ne_bytes(state.to_ne_bytes()) >> 8; 2];
             }
-            written.record(PipelineEvent::Ecg(block)).unwrap();
+            put(&written, PipelineEvent::Ecg(block));
         }
         written.end_session(info.start, "stopped").unwrap();
     }
@@ -77,8 +73,7 @@ fn now(hours: u64) -> WallUs {
 
 #[test]
 fn age_takes_the_oldest_and_the_counts_stay() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
+    let (_folder, path) = place("beats.db");
     filled(&path, &[0, 1, 2, 3]);
     let totals = StoreReader::open(&path).unwrap().totals().unwrap();
     let retention = Retention {
@@ -93,7 +88,7 @@ fn age_takes_the_oldest_and_the_counts_stay() {
     assert_eq!((deleted.blocks, deleted.rows), (10, 22)); // hour 2's ECG; hour 0's rows
     let reader = StoreReader::open(&path).unwrap();
     assert_eq!(reader.totals().unwrap(), totals);
-    let beats = reader.beats(&BeatFilter::default()).unwrap();
+    let beats = reader.beats(&RowFilter::default()).unwrap();
     assert_eq!((beats[0].id, beats.len()), (21, 60));
     assert_eq!(count(&path, "sessions"), 4);
     assert_eq!(work(&path, retention, now(4)), Deleted::default());
@@ -101,8 +96,7 @@ fn age_takes_the_oldest_and_the_counts_stay() {
 
 #[test]
 fn a_wall_clock_set_back_deletes_nothing_that_came_later() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
+    let (_folder, path) = place("beats.db");
     filled(&path, &[100, 0]); // the clock was wrong at first
     let retention = Retention {
         rows: Some(HOUR),
@@ -114,8 +108,7 @@ fn a_wall_clock_set_back_deletes_nothing_that_came_later() {
 
 #[test]
 fn size_takes_raw_ecg_first_and_the_file_shrinks() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
+    let (_folder, path) = place("beats.db");
     filled(&path, &[0, 1, 2, 3, 4, 5]);
     let before = std::fs::metadata(&path).unwrap().len();
     assert!(before > 3 << 20, "{before}");
@@ -145,8 +138,7 @@ fn size_takes_raw_ecg_first_and_the_file_shrinks() {
 
 #[test]
 fn the_writer_does_it_between_commits() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
+    let (_folder, path) = place("beats.db");
     filled(&path, &[0, 1]);
     let written = start(
         &path,
@@ -164,7 +156,7 @@ fn the_writer_does_it_between_commits() {
     let deadline = std::time::Instant::now() + Duration::from_secs(20);
     while written.monitor().status().blocks_deleted < 20 {
         assert!(std::time::Instant::now() < deadline, "nothing is deleted");
-        written.record(PipelineEvent::Beat(beat(&info, 0))).unwrap();
+        put(&written, PipelineEvent::Beat(beat(&info, 0)));
         std::thread::sleep(Duration::from_millis(20));
     }
     written.close().unwrap();

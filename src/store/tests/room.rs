@@ -17,7 +17,9 @@ use super::super::{
     Checkup, MinFree, Retention, RowFilter, Space, SpaceSource, Store, StoreOptions, StoreReader,
     StoreWriter, WriterMonitor,
 };
-use super::{beat, block, fill, number, old_database, options, session_info, start, writer};
+use super::{
+    beat, block, filled, number, old_database, options, place, put, session_info, start, writer,
+};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(24 * 3_600);
@@ -80,8 +82,7 @@ fn turns(
 
 #[test]
 fn a_full_medium_takes_the_oldest_ecg_but_never_the_last_day_nor_beats() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
+    let (_folder, path) = place("beats.db");
     let written = writer(&path);
     for session in 0..3 {
         let info = slow(session * 100_000);
@@ -129,11 +130,8 @@ fn a_full_medium_takes_the_oldest_ecg_but_never_the_last_day_nor_beats() {
 
 #[test]
 fn free_pages_of_the_file_count_as_room() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
-    let written = writer(&path);
-    fill(&written, 0, 10);
-    written.close().unwrap();
+    let (_folder, path) = place("beats.db");
+    filled(&path, 0, 10);
     let mut connection = Connection::open(&path).unwrap();
     connection
         .execute_batch(
@@ -160,8 +158,7 @@ fn free_pages_of_the_file_count_as_room() {
 
 #[test]
 fn ecg_that_is_not_stored_is_told_and_goes_on_once_there_is_room() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
+    let (_folder, path) = place("beats.db");
     let free = Arc::new(AtomicU64::new(500 * MIB));
     let told = Arc::clone(&free);
     let written = start(
@@ -295,8 +292,8 @@ fn a_small_medium_is_never_filled() {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             *codes = [i32::from_ne_bytes(state.to_ne_bytes()) >> 8; 2];
         }
-        written.record(PipelineEvent::Ecg(block)).unwrap();
-        written.record(PipelineEvent::Beat(beat(&info, k))).unwrap();
+        put(&written, PipelineEvent::Ecg(block));
+        put(&written, PipelineEvent::Beat(beat(&info, k)));
         written.flush().unwrap();
         if k % 20 == 19 {
             least = least.min(space());
@@ -327,11 +324,9 @@ fn on_days(path: &Path, days: &[i64]) {
         info.start.wall = WallUs(info.start.wall.0 + day * 86_400_000_000);
         written.begin_session(&info).unwrap();
         for k in 0..5 {
-            written.record(PipelineEvent::Beat(beat(&info, k))).unwrap();
+            put(&written, PipelineEvent::Beat(beat(&info, k)));
         }
-        written
-            .record(PipelineEvent::Ecg(block(&info, 0, 5_000)))
-            .unwrap();
+        put(&written, PipelineEvent::Ecg(block(&info, 0, 5_000)));
         let end = info.start.monotonic.plus_ns(600_000_000_000);
         let at = ClockRelation {
             monotonic: end,
@@ -360,8 +355,7 @@ fn one_wrong_clock_does_not_delete_everything() {
         ),
         ("the time went back", &[40, 41, 2], "days before"),
     ] {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("beats.db");
+        let (_folder, path) = place("beats.db");
         on_days(&path, days);
         let sessions = i64::try_from(days.len()).unwrap();
         let newest = *days.last().unwrap();
@@ -430,8 +424,7 @@ fn one_wrong_clock_does_not_delete_everything() {
 #[test]
 fn an_end_that_nobody_knows_raises_no_doubt() {
     for (days, told) in [(&[0, 1, 6], None), (&[0, 2, 1], Some("before"))] {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("beats.db");
+        let (_folder, path) = place("beats.db");
         on_days(&path, days);
         let mut connection = Connection::open(&path).unwrap();
         connection
@@ -449,8 +442,7 @@ fn an_end_that_nobody_knows_raises_no_doubt() {
 
 #[test]
 fn a_person_ends_the_wait_and_a_new_doubt_begins_it_anew() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
+    let (_folder, path) = place("beats.db");
     on_days(&path, &[0, 400]);
     let mut connection = Connection::open(&path).unwrap();
     let mut delay = DeletionDelay::new(Some(DAY * 3));
@@ -490,8 +482,7 @@ fn a_person_ends_the_wait_and_a_new_doubt_begins_it_anew() {
 
 #[test]
 fn times_that_nobody_need_doubt_are_not_doubted() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
+    let (_folder, path) = place("beats.db");
     on_days(&path, &[0, 0, 1, 2, 4]); // over night, and a weekend
     let mut connection = Connection::open(&path).unwrap();
     let waits = DeletionDelay::new(Some(DAY * 3))
@@ -507,8 +498,7 @@ fn times_that_nobody_need_doubt_are_not_doubted() {
 
 #[test]
 fn an_upgraded_database_warns_for_a_day_of_running_before_it_deletes() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
+    let (folder, path) = place("beats.db");
     old_database(
         &path,
         4,
@@ -569,11 +559,8 @@ fn damage_gaps(path: &Path) {
 
 #[test]
 fn a_table_too_large_to_be_checked_leaves_the_others_to_be_checked() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
-    let written = writer(&path);
-    fill(&written, 0, 1);
-    written.close().unwrap();
+    let (_folder, path) = place("beats.db");
+    filled(&path, 0, 1);
     let connection = Connection::open(&path).unwrap();
     connection
         .execute_batch(
@@ -602,9 +589,7 @@ fn damage_in_a_page_nobody_reads_is_found_and_told_and_nothing_else_is_done() {
     let folder = tempfile::tempdir().unwrap();
     for damaged in [false, true] {
         let path = folder.path().join(format!("{damaged}.db"));
-        let written = writer(&path);
-        fill(&written, 0, 2_000);
-        written.close().unwrap();
+        filled(&path, 0, 2_000);
         if damaged {
             damage_gaps(&path);
         }
@@ -625,7 +610,7 @@ fn damage_in_a_page_nobody_reads_is_found_and_told_and_nothing_else_is_done() {
         let mut k = 0;
         while monitor.status().checkup.finished == 0 {
             assert!(Instant::now() < deadline, "it is never checked");
-            written.record(PipelineEvent::Beat(beat(&info, k))).unwrap();
+            put(&written, PipelineEvent::Beat(beat(&info, k)));
             written.flush().unwrap(); // commits do not wait for the check
             k += 1;
             std::thread::sleep(Duration::from_millis(5));

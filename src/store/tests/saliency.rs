@@ -8,7 +8,7 @@ use ecg_chain::ClockRelation;
 use ecg_chain::{BeatDetail, PipelineEvent};
 use ecg_signal::{Wave, Waves};
 
-use super::{beat, options, session_info, start, time_of, until, writer};
+use super::{beat, options, place, put, session_info, start, time_of, until, writer};
 use crate::store::{Outage, SaliencyFilter, Store, StoreOptions, StoreReader, StoredSaliency};
 
 /// Most bytes per beat that a Grad-CAM map may add to the database, on average.
@@ -65,15 +65,14 @@ fn detail(k: u64, class: BeatClass) -> PipelineEvent {
 
 /// Bytes of a database of so many beats, with maps or without.
 fn bytes(beats: u64, with_maps: bool) -> u64 {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
+    let (_folder, path) = place("beats.db");
     let written = writer(&path);
     let info = session_info(10);
     written.begin_session(&info).unwrap();
     for k in 0..beats {
         let labelled = beat(&info, k);
         let class = labelled.class;
-        written.record(PipelineEvent::Beat(labelled)).unwrap();
+        put(&written, PipelineEvent::Beat(labelled));
         if with_maps {
             written.record(detail(k, class)).unwrap();
         }
@@ -97,15 +96,14 @@ fn a_grad_cam_map_takes_at_most_250_bytes() {
 
 #[test]
 fn maps_come_back_and_go_with_their_beats() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
+    let (_folder, path) = place("beats.db");
     let written = writer(&path);
     let info = session_info(10);
     written.begin_session(&info).unwrap();
     for k in 0..16 {
         let labelled = beat(&info, k);
         let class = labelled.class;
-        written.record(PipelineEvent::Beat(labelled)).unwrap();
+        put(&written, PipelineEvent::Beat(labelled));
         written.record(detail(k, class)).unwrap();
     }
     written.flush().unwrap();
@@ -195,8 +193,7 @@ fn stored_maps(path: &std::path::Path) -> i64 {
 #[test]
 fn maps_made_on_request_wait_for_a_commit_that_is_due_anyway() {
     const BEATS: i64 = 205;
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
+    let (_folder, path) = place("beats.db");
     let patient = StoreOptions {
         commit_after: Duration::from_secs(3_600),
         ecg_commit_after: Duration::from_secs(3_600),
@@ -206,7 +203,7 @@ fn maps_made_on_request_wait_for_a_commit_that_is_due_anyway() {
     let written = start(&path, patient);
     let info = session_info(10);
     written.begin_session(&info).unwrap();
-    let record = |k| written.record(PipelineEvent::Beat(beat(&info, k))).unwrap();
+    let record = |k| put(&written, PipelineEvent::Beat(beat(&info, k)));
     (0..BEATS.unsigned_abs()).for_each(record);
     written.flush().unwrap();
     let monitor = written.monitor();
@@ -252,8 +249,7 @@ fn maps_made_on_request_wait_for_a_commit_that_is_due_anyway() {
 
 #[test]
 fn maps_of_another_database_and_too_many_are_dropped_and_counted() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
+    let (folder, path) = place("beats.db");
     let bridging = StoreOptions {
         busy_timeout: Duration::from_millis(5),
         commit_after: Duration::from_millis(5),
@@ -266,7 +262,7 @@ fn maps_of_another_database_and_too_many_are_dropped_and_counted() {
     let written = start(&path, bridging);
     let info = session_info(10);
     written.begin_session(&info).unwrap();
-    let record = |k| written.record(PipelineEvent::Beat(beat(&info, k))).unwrap();
+    let record = |k| put(&written, PipelineEvent::Beat(beat(&info, k)));
     (0..100).for_each(record);
     written.flush().unwrap();
     let monitor = written.monitor();

@@ -8,15 +8,12 @@ use ecg_chain::{ClockRelation, WallUs};
 use ecg_chain::{Episode, Event, LabelledBeat, PipelineEvent, SessionInfo};
 use rusqlite::Connection;
 
-use super::super::{
-    BeatFilter, CommittedRow, Outage, RowFilter, Store, StoreError, StoreOptions, StoreReader,
-};
-use super::{beat, block, event, fill, gap, options, session_info, start, writer};
+use super::super::{CommittedRow, Outage, RowFilter, Store, StoreError, StoreOptions, StoreReader};
+use super::{beat, block, event, fill, gap, options, place, put, session_info, start, writer};
 
 #[test]
 fn the_channels_have_the_names_of_their_session() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
+    let (_folder, path) = place("beats.db");
     let (told, heard) = mpsc::channel();
     let written = Store::open(&path, options())
         .unwrap()
@@ -43,14 +40,14 @@ fn the_channels_have_the_names_of_their_session() {
                 channel,
                 ..beat(&info, 1 + u64::from(channel))
             };
-            written.record(PipelineEvent::Beat(beat)).unwrap();
+            put(&written, PipelineEvent::Beat(beat));
         }
         for subject in ["ch1", "in2n", "chip"] {
             let event = Event {
                 episode: Episode::Begins { subject },
                 ..event(&info, 4_100)
             };
-            written.record(PipelineEvent::Event(event)).unwrap();
+            put(&written, PipelineEvent::Event(event));
         }
     }
     written.close().unwrap();
@@ -65,7 +62,7 @@ fn the_channels_have_the_names_of_their_session() {
         events.extend([name(first), name(second), None]);
         all.extend([name(first), name(second), name(first), name(second), None]);
     }
-    let read = reader.beats(&BeatFilter::default()).unwrap();
+    let read = reader.beats(&RowFilter::default()).unwrap();
     assert_eq!(
         read.into_iter().map(|row| row.lead).collect::<Vec<_>>(),
         beats
@@ -80,31 +77,22 @@ fn the_channels_have_the_names_of_their_session() {
 
 #[test]
 fn everything_recorded_is_read_back() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
+    let (_folder, path) = place("beats.db");
     let written = writer(&path);
     let info = session_info(7);
     let session = written.begin_session(&info).unwrap().unwrap();
     let (first, second) = (beat(&info, 0), beat(&info, 7));
-    written.record(PipelineEvent::Beat(first.clone())).unwrap();
-    written
-        .record(PipelineEvent::Engine("cpu-simd".to_owned()))
-        .unwrap();
-    written.record(PipelineEvent::Beat(second.clone())).unwrap();
-    written
-        .record(PipelineEvent::Gap(gap(&info, 4_000, 25)))
-        .unwrap();
-    written
-        .record(PipelineEvent::Event(event(&info, 4_100)))
-        .unwrap();
-    written
-        .record(PipelineEvent::Ecg(block(&info, 0, 4_000)))
-        .unwrap();
+    put(&written, PipelineEvent::Beat(first.clone()));
+    put(&written, PipelineEvent::Engine("cpu-simd".to_owned()));
+    put(&written, PipelineEvent::Beat(second.clone()));
+    put(&written, PipelineEvent::Gap(gap(&info, 4_000, 25)));
+    put(&written, PipelineEvent::Event(event(&info, 4_100)));
+    put(&written, PipelineEvent::Ecg(block(&info, 0, 4_000)));
     written.end_session(info.start, "stopped").unwrap();
     written.close().unwrap();
 
     let reader = StoreReader::open(&path).unwrap();
-    let beats = reader.beats(&BeatFilter::default()).unwrap();
+    let beats = reader.beats(&RowFilter::default()).unwrap();
     assert_eq!(beats.iter().map(|row| row.id).collect::<Vec<_>>(), [1, 2]);
     assert_eq!(beats[0].beat, first);
     assert_eq!(beats[1].beat, second);
@@ -155,7 +143,7 @@ fn the_same_input_gives_the_same_beat_rows() {
         written.close().unwrap();
         StoreReader::open(path)
             .unwrap()
-            .beats(&BeatFilter::default())
+            .beats(&RowFilter::default())
             .unwrap()
     };
     let folder = tempfile::tempdir().unwrap();
@@ -167,8 +155,7 @@ fn the_same_input_gives_the_same_beat_rows() {
 
 #[test]
 fn the_hook_hears_of_rows_in_order_and_only_once_they_are_committed() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
+    let (_folder, path) = place("beats.db");
     let heard = Arc::new(Mutex::new(Vec::new()));
     let (hears, reads) = (Arc::clone(&heard), path.clone());
     let written = Store::open(&path, options())
@@ -192,15 +179,11 @@ fn the_hook_hears_of_rows_in_order_and_only_once_they_are_committed() {
         .unwrap();
     let info = session_info(0);
     written.begin_session(&info).unwrap();
-    written
-        .record(PipelineEvent::Event(event(&info, 1)))
-        .unwrap();
-    written.record(PipelineEvent::Beat(beat(&info, 0))).unwrap();
-    written
-        .record(PipelineEvent::Gap(gap(&info, 500, 1)))
-        .unwrap();
+    put(&written, PipelineEvent::Event(event(&info, 1)));
+    put(&written, PipelineEvent::Beat(beat(&info, 0)));
+    put(&written, PipelineEvent::Gap(gap(&info, 500, 1)));
     written.flush().unwrap();
-    written.record(PipelineEvent::Beat(beat(&info, 1))).unwrap();
+    put(&written, PipelineEvent::Beat(beat(&info, 1)));
     written.close().unwrap();
     assert_eq!(
         *heard.lock().unwrap(),
@@ -219,7 +202,7 @@ fn a_beat_is_committed_in_time_without_a_flush() {
     let info = session_info(0);
     written.begin_session(&info).unwrap();
     let sent = Instant::now();
-    written.record(PipelineEvent::Beat(beat(&info, 0))).unwrap();
+    put(&written, PipelineEvent::Beat(beat(&info, 0)));
     let committed = told.recv_timeout(Duration::from_secs(20)).unwrap();
     assert!(
         committed - sent >= options().commit_after / 2,
@@ -243,8 +226,7 @@ fn rows_without_a_session_are_refused() {
 
 #[test]
 fn a_new_session_ends_the_open_one() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
+    let (_folder, path) = place("beats.db");
     let written = writer(&path);
     for start_s in [0, 50] {
         assert_eq!(
@@ -267,13 +249,12 @@ fn a_new_session_ends_the_open_one() {
 /// As after a power cut or `kill -9`: the files as they are at some moment, nothing closed.
 #[test]
 fn committed_rows_survive_a_kill() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
+    let (folder, path) = place("beats.db");
     let written = writer(&path);
     let info = session_info(0);
     written.begin_session(&info).unwrap();
     for k in 0..300 {
-        written.record(PipelineEvent::Beat(beat(&info, k))).unwrap();
+        put(&written, PipelineEvent::Beat(beat(&info, k)));
     }
     written.flush().unwrap();
     let wal = folder.path().join("beats.db-wal");
@@ -289,7 +270,6 @@ fn committed_rows_survive_a_kill() {
         .unwrap();
         let store = Store::open(&copy, options()).unwrap();
         let integrity: String = store
-            .database
             .connection_if_open()
             .unwrap()
             .query_row("PRAGMA integrity_check", [], |row| row.get(0))
@@ -299,7 +279,7 @@ fn committed_rows_survive_a_kill() {
         found.push((
             case,
             integrity,
-            reader.beats(&BeatFilter::default()).unwrap().len(),
+            reader.beats(&RowFilter::default()).unwrap().len(),
             session.counts.beats(),
             session.end.map(|end| (end.at, end.reason)),
         ));
@@ -318,16 +298,13 @@ fn committed_rows_survive_a_kill() {
 /// Beats are committed sooner than the block of ECG they lie in.
 #[test]
 fn what_a_crash_took_of_the_ecg_is_a_gap() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
+    let (folder, path) = place("beats.db");
     let written = writer(&path);
     let info = session_info(0);
     written.begin_session(&info).unwrap();
-    written
-        .record(PipelineEvent::Ecg(block(&info, 0, 1_000)))
-        .unwrap();
+    put(&written, PipelineEvent::Ecg(block(&info, 0, 1_000)));
     for k in 0..5 {
-        written.record(PipelineEvent::Beat(beat(&info, k))).unwrap();
+        put(&written, PipelineEvent::Beat(beat(&info, k)));
     }
     written.flush().unwrap();
     // the files as a crash leaves them
@@ -405,14 +382,11 @@ fn ecg_left_out_before_a_crash_is_no_gap_of_the_crash() {
 /// newest gap, event and beat all have an earlier wall time than those before them.
 #[test]
 fn a_crash_after_the_clock_went_back_leaves_its_gap_too() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
+    let (folder, path) = place("beats.db");
     let written = writer(&path);
     let info = session_info(0);
     written.begin_session(&info).unwrap();
-    written
-        .record(PipelineEvent::Ecg(block(&info, 0, 1_000)))
-        .unwrap();
+    put(&written, PipelineEvent::Ecg(block(&info, 0, 1_000)));
     let record = |event| written.record(event).unwrap();
     for k in 0..3 {
         record(PipelineEvent::Beat(beat(&info, k)));
@@ -462,8 +436,7 @@ fn crashed(folder: &Path, suffixes: &[&str]) -> PathBuf {
 
 #[test]
 fn ids_are_never_given_twice_even_after_rows_are_deleted() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
+    let (_folder, path) = place("beats.db");
     let record_one_of_each = |start_s| {
         let written = writer(&path);
         let info = session_info(start_s);
@@ -507,8 +480,7 @@ fn ids_are_never_given_twice_even_after_rows_are_deleted() {
 
 #[test]
 fn a_passing_lock_is_waited_out_and_nothing_is_lost() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
+    let (_folder, path) = place("beats.db");
     let impatient = StoreOptions {
         busy_timeout: Duration::from_millis(5),
         commit_after: Duration::from_millis(5),
@@ -519,7 +491,7 @@ fn a_passing_lock_is_waited_out_and_nothing_is_lost() {
     written.begin_session(&info).unwrap();
     let other = Connection::open(&path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    written.record(PipelineEvent::Beat(beat(&info, 0))).unwrap();
+    put(&written, PipelineEvent::Beat(beat(&info, 0)));
     let deadline = Instant::now() + Duration::from_secs(20);
     while written.monitor().status().trouble.is_none() {
         assert!(Instant::now() < deadline, "the trouble never showed");
@@ -544,8 +516,7 @@ fn a_passing_lock_is_waited_out_and_nothing_is_lost() {
 
 #[test]
 fn a_lasting_failure_stops_the_writer_and_is_told_to_every_sender() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
+    let (_folder, path) = place("beats.db");
     let hopeless = StoreOptions {
         busy_timeout: Duration::from_millis(5),
         outage: Outage::GiveUpAfter(Duration::from_millis(1)),
@@ -556,7 +527,7 @@ fn a_lasting_failure_stops_the_writer_and_is_told_to_every_sender() {
     written.begin_session(&info).unwrap();
     let other = Connection::open(&path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    written.record(PipelineEvent::Beat(beat(&info, 0))).unwrap();
+    put(&written, PipelineEvent::Beat(beat(&info, 0)));
     let stopped = |outcome: Result<(), StoreError>| match outcome {
         Err(StoreError::WriterStopped {
             first,
@@ -579,13 +550,12 @@ fn a_lasting_failure_stops_the_writer_and_is_told_to_every_sender() {
 
 #[test]
 fn dropping_the_writer_commits_what_is_queued() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
+    let (_folder, path) = place("beats.db");
     let written = writer(&path);
     let info = session_info(0);
     written.begin_session(&info).unwrap();
     for k in 0..5_000 {
-        written.record(PipelineEvent::Beat(beat(&info, k))).unwrap();
+        put(&written, PipelineEvent::Beat(beat(&info, k)));
     }
     drop(written);
     let reader = StoreReader::open(&path).unwrap();
@@ -594,8 +564,7 @@ fn dropping_the_writer_commits_what_is_queued() {
 
 #[test]
 fn after_closing_the_file_alone_holds_everything_even_with_readers() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
+    let (folder, path) = place("beats.db");
     let written = writer(&path);
     let reader = StoreReader::open(&path).unwrap();
     reader.totals().unwrap();
@@ -610,15 +579,14 @@ fn after_closing_the_file_alone_holds_everything_even_with_readers() {
 
 #[test]
 fn wall_times_follow_the_relation_of_the_session() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("beats.db");
+    let (_folder, path) = place("beats.db");
     let written = writer(&path);
     // the wall clock was set back by 100 s between the sessions: order by id stays order of signal
     fill(&written, 200, 3);
     fill(&written, 100, 3);
     written.close().unwrap();
     let reader = StoreReader::open(&path).unwrap();
-    let beats = reader.beats(&BeatFilter::default()).unwrap();
+    let beats = reader.beats(&RowFilter::default()).unwrap();
     assert_eq!(
         beats.iter().map(|row| row.session).collect::<Vec<_>>(),
         [1, 1, 1, 2, 2, 2]

@@ -4,10 +4,11 @@ use std::time::Instant;
 
 use ecg_chain::WallUs;
 
-use super::super::batch::{Batch, commit_batch};
+use super::super::batch::{Batch, write_batch};
 use super::super::error::StoreError;
 use super::super::quarantine::{QUARANTINED, quarantine_note};
 use super::super::rows::CommittedRow;
+use super::super::statements::Statements;
 use super::thread::WriterThread;
 use super::trouble::RETRY_PAUSE;
 
@@ -147,18 +148,16 @@ impl WriterThread {
     fn transact(&mut self) -> Result<usize, StoreError> {
         let (connection, context) = self.database.connection()?;
         let session = self.session.as_mut().ok_or(StoreError::NoSession)?;
-        let committed = commit_batch(
-            connection,
-            &context,
-            session,
-            &Batch {
-                backlog: &self.backlog,
-                most: self.options.commit_rows,
-                maps: &self.maps,
-                audit: &self.audit,
-                chained: self.options.chained,
-            },
-        )?;
+        let batch = Batch {
+            backlog: &self.backlog,
+            most: self.options.commit_rows,
+            maps: &self.maps,
+            audit: &self.audit,
+            chained: self.options.chained,
+        };
+        let committed = Statements::transact(connection, &context, |statements| {
+            write_batch(statements, session, &batch)
+        })?;
         self.audit.written();
         session.row = Some(committed.session);
         session.clocks = committed.clocks;

@@ -3,8 +3,6 @@
 
 use std::time::Instant;
 
-use rusqlite::TransactionBehavior;
-
 use super::super::error::StoreError;
 use super::super::pending::PendingMaps;
 use super::super::saliency::StoredSaliency;
@@ -14,18 +12,16 @@ use super::thread::WriterThread;
 impl WriterThread {
     /// Keeps a map of a database that had been exchanged `exchanged` times when it was made.
     pub(super) fn keep(&mut self, map: StoredSaliency, exchanged: u64) {
-        if self.monitor.quarantined() == exchanged {
+        let dropped = if self.monitor.quarantined() != exchanged {
+            1 // the beat of this number is another one now
+        } else if self.trouble.is_some() {
             // While nothing can be written the oldest go; else being full makes a commit due.
-            let dropped = if self.trouble.is_some() {
-                self.maps.push_dropping_oldest(map)
-            } else {
-                self.maps.push(map);
-                0
-            };
-            self.note_maps(0, dropped);
+            self.maps.push_dropping_oldest(map)
         } else {
-            self.note_maps(0, 1); // the beat of this number is another one now
-        }
+            self.maps.push(map);
+            0
+        };
+        self.note_maps(0, dropped);
     }
 
     /// When the maps that wait must be committed at the latest.
@@ -62,18 +58,9 @@ impl WriterThread {
 
     fn transact_maps(&mut self) -> Result<usize, StoreError> {
         let (connection, context) = self.database.connection()?;
-        let transaction = connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(|error| context.explain("beginning a transaction", error))?;
-        let statements = Statements {
-            connection: &transaction,
-            context: &context,
-        };
-        let stored = statements.maps(&self.maps)?;
-        transaction
-            .commit()
-            .map_err(|error| context.explain("committing", error))?;
-        Ok(stored)
+        Statements::transact(connection, &context, |statements| {
+            statements.maps(&self.maps)
+        })
     }
 
     /// The database was exchanged: its beats are not the maps' beats.

@@ -118,20 +118,17 @@ impl WriterThread {
             tracing::warn!("the store is out of reach: retention waits on, confirm it again later");
             return Ok(());
         }
-        let (connection, context) = match self.database.connection() {
-            Ok(opened) => opened,
-            // the next commit deals with it
-            Err(error) => {
-                tracing::warn!(%error, "retention waits on: confirm it again");
-                return Ok(());
-            }
-        };
-        match self.housekeeping.confirm(connection) {
+        let confirmed = self
+            .database
+            .connection()
+            .and_then(|(connection, context)| {
+                let confirmed = self.housekeeping.confirm(connection);
+                confirmed.map_err(|error| context.explain("confirming retention", error))
+            });
+        match confirmed {
             Ok(()) => tracing::info!("what retention waited with is confirmed"),
-            Err(error) => {
-                let error = context.explain("confirming retention", error);
-                tracing::warn!(%error, "retention waits on: confirm it again");
-            }
+            // where it is the connection the next commit deals with it
+            Err(error) => tracing::warn!(%error, "retention waits on: confirm it again"),
         }
         Ok(())
     }

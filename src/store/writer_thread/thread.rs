@@ -8,15 +8,15 @@ use ecg_chain::{ClockRelation, EcgBlock, Event, MonotonicNs, PipelineEvent, Sess
 use super::super::audit::AuditQueue;
 use super::super::batch::{Clocks, OpenSession, end_session};
 use super::super::codec::{BlockEncoder, MAX_BLOCK_SAMPLES};
-use super::super::database::Database;
+use super::super::database::Store;
 use super::super::error::StoreError;
 use super::super::housekeeping::Housekeeping;
 use super::super::monitor::{Command, CommitHook, WriterMonitor};
-use super::super::open::Store;
 use super::super::options::StoreOptions;
-use super::super::pending::{Backlog, LabelSource, PendingMaps, PendingRow};
-use super::super::rows::EncodedBlock;
+use super::super::pending::{Backlog, PendingMaps, PendingRow};
+use super::super::rows::{EncodedBlock, LabelSource};
 use super::super::saliency::StoredSaliency;
+use super::super::statements::Statements;
 
 /// Longest wait of an idle turn: whoever watches the thread's pulse sees it alive.
 const IDLE_TURN: Duration = Duration::from_secs(1);
@@ -40,7 +40,7 @@ pub(super) struct Trouble {
 
 pub(in super::super) struct WriterThread {
     pub(super) options: StoreOptions,
-    pub(super) database: Database,
+    pub(super) database: Store,
     pub(super) monitor: WriterMonitor,
     pub(super) on_commit: CommitHook,
     pub(super) encoder: BlockEncoder,
@@ -65,32 +65,27 @@ pub(in super::super) struct WriterThread {
 
 impl WriterThread {
     pub(in super::super) fn new(
-        store: Store,
+        mut database: Store,
         monitor: WriterMonitor,
         on_commit: CommitHook,
     ) -> Self {
-        let Store {
-            mut database,
-            notes,
-            quarantined,
-        } = store;
         database.set_pulse(monitor.liveness().clone());
         let options = database.options().clone();
-        monitor.lock().quarantined += u64::from(quarantined);
+        monitor.lock().quarantined += u64::from(database.is_fresh());
         Self {
             encoder: BlockEncoder::new(options.ecg_compression_level),
             housekeeping: Housekeeping::new(&options),
+            notes: database.take_notes(),
             database,
             options,
             monitor,
             on_commit,
             session: None,
-            backlog: Backlog::new(),
+            backlog: Backlog::default(),
             maps: PendingMaps::default(),
             due: None,
             trouble: None,
             newest: (0, MonotonicNs(0)),
-            notes,
             audit: AuditQueue::default(),
             next_head: Instant::now() + HEAD_EVERY,
             no_room: false,
@@ -203,27 +198,18 @@ impl WriterThread {
             self.monitor.lock().rows_refused += 1;
             return Ok(());
         };
-        let (row, timeout) = match event {
-            PipelineEvent::Beat(beat) => (
-                PendingRow::Beat(beat, session.label_source.clone()),
-                self.options.commit_after,
-            ),
-            PipelineEvent::Gap(gap) => (PendingRow::Gap(gap), self.options.commit_after),
-            PipelineEvent::Event(event) => (PendingRow::Event(event), self.options.commit_after),
+        let row = match event {
+            PipelineEvent::Beat(beat) => PendingRow::Beat(beat, session.label_source.clone()),
+            PipelineEvent::Gap(gap) => PendingRow::Gap(gap),
+            PipelineEvent::Event(event) => PendingRow::Event(event),
             PipelineEvent::Engine(engine) => {
                 session.label_source.engine = engine.into();
                 return Ok(());
             }
-            PipelineEvent::Clock { relation, step_us } => (
-                PendingRow::Clock(relation, step_us),
-                self.options.commit_after,
-            ),
+            PipelineEvent::Clock { relation, step_us } => PendingRow::Clock(relation, step_us),
             PipelineEvent::Detail(detail) => match StoredSaliency::from_detail(&detail) {
                 None => return Ok(()),
-                Some(row) => (
-                    PendingRow::Saliency(Box::new(row)),
-                    self.options.commit_after,
-                ),
+                Some(row) => PendingRow::Saliency(Box::new(row)),
             },
             PipelineEvent::Ecg(_) if self.no_room => {
                 self.monitor.lock().blocks_not_stored += 1;
@@ -239,7 +225,7 @@ impl WriterThread {
                 return Ok(());
             }
         };
-        self.push_pending(row, timeout);
+        self.push_pending(row, self.options.commit_after);
         Ok(())
     }
 
@@ -248,18 +234,12 @@ impl WriterThread {
         if self.audit.is_empty() || self.trouble.is_some() {
             return;
         }
-        let written = self
-            .database
-            .connection()
-            .and_then(|(connection, context)| {
-                let transaction = connection
-                    .transaction()
-                    .map_err(|error| context.explain("beginning a transaction", error))?;
-                self.audit.write(&transaction, &context)?;
-                transaction
-                    .commit()
-                    .map_err(|error| context.explain("committing", error))
-            });
+        let opened = self.database.connection();
+        let written = opened.and_then(|(connection, context)| {
+            Statements::transact(connection, &context, |statements| {
+                self.audit.write(statements.connection, &context)
+            })
+        });
         if let Err(error) = written {
             tracing::warn!(%error, "who asked for what in the last seconds is in the log alone");
         }
@@ -304,15 +284,11 @@ impl WriterThread {
 
     fn begin(&mut self, info: SessionInfo) -> Result<Option<i64>, StoreError> {
         self.newest = (0, info.start.monotonic);
-        let label_source = LabelSource {
-            model: (&*info.model).into(),
-            engine: (&*info.engine).into(),
-        };
         self.session = Some(OpenSession {
             row: None,
             clocks: Clocks::new(info.start),
+            label_source: LabelSource::of(&info),
             info,
-            label_source,
             ended: false,
         });
         self.show_again();
