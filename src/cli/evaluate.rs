@@ -1,21 +1,20 @@
 //! `ecg-gateway evaluate`: networks and chain over a WFDB database, against its annotations.
 
 mod arguments;
-pub(super) mod database;
 mod disclosure;
-mod explained;
 mod explained_text;
 mod markdown;
 mod picture;
 mod plan;
 mod record;
 mod report;
-mod split;
 mod text;
-mod waves;
 mod work;
 
 use std::time::Instant;
+
+use arrhythmianet::explain::ExplainError;
+use ecg_evaluate::{DegradeError, RecordError};
 
 pub(super) use self::arguments::Arguments;
 use self::arguments::Format;
@@ -32,7 +31,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         std::fs::create_dir_all(folder).map_err(|error| other(folder.display(), error))?;
     }
     let began = Instant::now();
-    let worked = work::all_records(&plan);
+    let mut worked = work::all_records(&plan);
     if let Some(ended) = worked.interrupted_after {
         // Figures over some of the records would pass for those of all.
         return Err(Failure::new(
@@ -44,20 +43,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             ),
         ));
     }
-    let report = Report::new(
-        &plan,
-        &worked.failed,
-        worked.by_model,
-        worked.skipped,
-        began.elapsed(),
-    );
-    for warning in report
-        .models
-        .iter()
-        .filter_map(|model| model.warning.as_ref())
-    {
-        output::warn(warning);
-    }
+    let report = Report::new(&plan, &mut worked, began.elapsed());
+    let warnings = report.models.iter().filter_map(|of| of.warning.as_ref());
+    warnings.for_each(|warning| output::warn(warning));
     if let Some(path) = &arguments.confusion_picture
         && !report.is_empty()
     {
@@ -65,9 +53,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         ecg_files::write_whole(path, picture).map_err(|error| other(path.display(), error))?;
     }
     match arguments.format() {
-        Format::Json => output::json(&report)?,
+        Format::Json => match report.models.as_slice() {
+            [only] => output::json(only)?,
+            _ => output::json(&report)?,
+        },
         Format::Text => {
-            text::print(&report)?;
+            output::text_line(&text::text(&report))?;
             output::text_line(explained_text::text(report.explanations()).trim_end())?;
         }
         Format::Markdown => {
@@ -82,27 +73,24 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     Failure::of_batch(worked.failed)
 }
 
-impl From<ecg_evaluate::RecordError> for Failure {
-    fn from(error: ecg_evaluate::RecordError) -> Self {
-        use ecg_evaluate::RecordError;
+impl From<RecordError> for Failure {
+    fn from(error: RecordError) -> Self {
         let cause = match &error {
             RecordError::Stopped { .. } => Cause::Interrupted,
-            RecordError::Label { .. } => Cause::Other,
+            RecordError::Degrade(DegradeError::Share { .. })
+            | RecordError::Explain(ExplainError::Layer { .. })
+            | RecordError::NoBackground { .. } => Cause::Usage,
+            RecordError::Label { .. } | RecordError::Rate(_) | RecordError::Explain(_) => {
+                Cause::Other
+            }
             _ => Cause::Wfdb,
         };
         Self::new(cause, error)
     }
 }
 
-impl From<ecg_evaluate::DegradeError> for Failure {
-    fn from(error: ecg_evaluate::DegradeError) -> Self {
-        use ecg_evaluate::DegradeError;
-        let cause = match &error {
-            DegradeError::Wfdb(_) | DegradeError::NoNoise { .. } | DegradeError::NoBeats { .. } => {
-                Cause::Wfdb
-            }
-            DegradeError::Share { .. } => Cause::Usage,
-        };
-        Self::new(cause, error)
+impl From<DegradeError> for Failure {
+    fn from(error: DegradeError) -> Self {
+        RecordError::from(error).into()
     }
 }

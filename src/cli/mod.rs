@@ -22,6 +22,7 @@ mod run;
 mod session;
 mod simulate;
 mod simulated;
+mod table;
 mod terminal;
 mod traces;
 mod training;

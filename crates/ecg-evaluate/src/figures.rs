@@ -44,6 +44,13 @@ pub(super) fn ratio(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }
 
+/// Adds each count of `more` to its place in `counts`.
+pub(super) fn add_all(counts: &mut [u64], more: &[u64]) {
+    for (count, more) in counts.iter_mut().zip(more) {
+        *count += more;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,11 +1,12 @@
 //! A WFDB record through the pipeline: the same path as the chip's samples, without a chip.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrhythmianet::Rejection;
 use arrhythmianet::choose::SessionEngine;
+use arrhythmianet::explain::ExplainError;
 use ecg_chain::LeadOff;
 use ecg_chain::MonotonicNs;
 use ecg_chain::{
@@ -16,7 +17,8 @@ use ecg_chain::{Gap, GapCause, RawSample};
 use ecg_signal::{BeatSource, ChainConfig, DetectorWeights, Mains, SampleRate, SignalError};
 use wfdb_io::{Header, MISSING_SAMPLE, Record, UvConversion, WfdbError};
 
-use super::degrade::Degradation;
+use super::degrade::{Degradation, DegradeError};
+use super::whole::whole;
 
 /// Frames between two looks at [`RecordSettings::stop`].
 const FRAMES_PER_LOOK: u64 = 4_096;
@@ -50,6 +52,29 @@ pub enum RecordError {
         path: PathBuf,
         /// The engine's reason.
         source: LabelError,
+    },
+    /// The records of a database cannot be listed.
+    #[error("{path}: {problem}")]
+    Database {
+        /// The directory or its list.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Signal or annotations are at a rate that the signal chain does not know.
+    #[error(transparent)]
+    Rate(#[from] SignalError),
+    /// The signal cannot be made worse as asked.
+    #[error(transparent)]
+    Degrade(#[from] DegradeError),
+    /// A beat cannot be explained.
+    #[error(transparent)]
+    Explain(#[from] ExplainError),
+    /// Nothing can be taken away from the network's input, because it has no background to put there.
+    #[error("{model}: no background")]
+    NoBackground {
+        /// The network's name.
+        model: String,
     },
     /// [`RecordSettings::stop`] was raised.
     #[error("{path}: stopped after {samples} samples")]
@@ -253,12 +278,11 @@ pub fn chosen_signals(record: &Record, choice: SignalChoice) -> Result<Vec<usize
     })
 }
 
-/// The record of this name in a database directory.
-///
-/// # Errors
-/// [`RecordError::Wfdb`].
-pub fn open_record(directory: &Path, name: &str) -> Result<Record, RecordError> {
-    Ok(Record::open(&directory.join(name))?)
+/// What the record's signals are called.
+#[must_use]
+pub fn lead_names(header: &Header) -> Vec<&str> {
+    let signals = header.signals.iter();
+    signals.map(|signal| signal.description.as_str()).collect()
 }
 
 fn gap(first_missing_sample: u64, next: u64, period_ns: f64) -> Gap {
@@ -270,13 +294,8 @@ fn gap(first_missing_sample: u64, next: u64, period_ns: f64) -> Gap {
     }
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "positive; saturates"
-)]
 fn at(index: u64, period_ns: f64) -> MonotonicNs {
-    MonotonicNs((index as f64 * period_ns).round() as u64)
+    MonotonicNs(whole(index as f64 * period_ns))
 }
 
 fn choose(header: &Header, choice: SignalChoice) -> Result<Vec<usize>, String> {
@@ -321,6 +340,8 @@ fn lead_rank(description: &str) -> u8 {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn header(signals: &[&str]) -> Header {

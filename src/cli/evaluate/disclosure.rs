@@ -1,7 +1,8 @@
 //! What a reader must know before believing a figure.
 
+use ecg_evaluate::EvaluatedRecord;
+
 use super::arguments::{DetectorArgument, Protocol};
-use super::record::Evaluation;
 use crate::cli::session::LoadedModel;
 
 /// Sentences about what the model and the detector have seen of the evaluated records.
@@ -9,7 +10,7 @@ pub(super) fn sentences(
     model: &LoadedModel,
     protocol: Protocol,
     detector: DetectorArgument,
-    records: &[Evaluation],
+    records: &[EvaluatedRecord],
 ) -> Vec<String> {
     let mut sentences = Vec::new();
     let name = model.name();
@@ -62,7 +63,7 @@ pub(super) fn sentences(
 }
 
 /// How many of the records the training part held; `None` where the file does not tell.
-fn seen_records(model: &LoadedModel, records: &[Evaluation]) -> Option<usize> {
+fn seen_records(model: &LoadedModel, records: &[EvaluatedRecord]) -> Option<usize> {
     records
         .iter()
         .map(|record| {
@@ -76,7 +77,7 @@ fn seen_records(model: &LoadedModel, records: &[Evaluation]) -> Option<usize> {
 }
 
 /// What a network that knows its patients only must not be believed about, if anything.
-pub(super) fn stranger_warning(model: &LoadedModel, records: &[Evaluation]) -> Option<String> {
+pub(super) fn stranger_warning(model: &LoadedModel, records: &[EvaluatedRecord]) -> Option<String> {
     let strangers = records.iter().filter(|record| record.mitdb.is_none());
     let names: Vec<&str> = strangers.map(|record| record.name.as_str()).collect();
     match names.as_slice() {

@@ -1,6 +1,7 @@
 //! Random gaps.
 
 use super::super::random::Random;
+use super::super::whole::whole;
 use super::DegradeError;
 
 /// The longest gap, seconds; the shortest is one sample, and each octave of lengths between is as
@@ -69,15 +70,6 @@ impl Dropping {
     fn kept_samples(&mut self) -> u64 {
         whole(-self.random.fraction().ln() * self.mean_kept_samples).max(1)
     }
-}
-
-#[allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "positive; saturates"
-)]
-fn whole(samples: f64) -> u64 {
-    samples.round() as u64
 }
 
 #[cfg(test)]

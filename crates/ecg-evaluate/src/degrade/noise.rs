@@ -6,6 +6,7 @@ use std::sync::Arc;
 use wfdb_io::{AnnotationCode, MISSING_SAMPLE, Record};
 
 use super::super::reference::Reference;
+use super::super::whole::{place, whole};
 use super::DegradeError;
 
 /// Seconds without noise at the start.
@@ -65,11 +66,6 @@ impl NoiseTape {
     ///
     /// # Errors
     /// [`DegradeError::Wfdb`], [`DegradeError::NoNoise`].
-    #[allow(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a second of samples"
-    )]
     pub fn read(path: &Path, power: NoisePower) -> Result<Self, DegradeError> {
         let record = Record::open(path)?;
         let rate_hz = record.rate_hz();
@@ -96,7 +92,7 @@ impl NoiseTape {
                 });
             }
         }
-        let second = (rate_hz.round() as usize).max(1);
+        let second = place(rate_hz.round()).max(1);
         let amplitude = |signal: &Vec<f32>| match power {
             NoisePower::Whole => deviation(signal),
             NoisePower::PerSecond => rms(signal, second),
@@ -116,18 +112,12 @@ impl NoiseTape {
     }
 
     /// Linear between the samples; the tape begins anew at its end.
-    #[allow(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a place on the tape"
-    )]
     fn at(&self, signal: usize, time_s: f64) -> f64 {
         let samples = &self.signals[signal];
-        let place = time_s * self.rate_hz;
-        let before = place.floor();
-        let index = before as usize % samples.len();
+        let at = time_s * self.rate_hz;
+        let index = place(at) % samples.len();
         let (low, high) = (samples[index], samples[(index + 1) % samples.len()]);
-        f64::from(low) + f64::from(high - low) * (place - before)
+        f64::from(low) + f64::from(high - low) * at.fract()
     }
 }
 
@@ -233,17 +223,12 @@ fn is_usual(code: AnnotationCode) -> bool {
     )
 }
 
-#[allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a twentieth of a second of samples"
-)]
 fn qrs_amplitudes(
     record: &Record,
     signals: &[usize],
     reference: &Reference,
 ) -> Result<Vec<f64>, DegradeError> {
-    let reach = (QRS_REACH_S * record.rate_hz()).round() as u64;
+    let reach = whole(QRS_REACH_S * record.rate_hz());
     let mut beats = reference
         .beats
         .iter()
