@@ -14,10 +14,11 @@ mod work;
 use std::time::Instant;
 
 use arrhythmianet::explain::ExplainError;
-use ecg_evaluate::{DegradeError, RecordError};
+use ecg_evaluate::RecordError;
 
 pub(super) use self::arguments::Arguments;
 use self::arguments::Format;
+pub(super) use self::picture::escaped;
 use self::plan::Plan;
 use self::report::Report;
 use super::failure::{Cause, Failure, other};
@@ -77,7 +78,7 @@ impl From<RecordError> for Failure {
     fn from(error: RecordError) -> Self {
         let cause = match &error {
             RecordError::Stopped { .. } => Cause::Interrupted,
-            RecordError::Degrade(DegradeError::Share { .. })
+            RecordError::Share { .. }
             | RecordError::Explain(ExplainError::Layer { .. })
             | RecordError::NoBackground { .. } => Cause::Usage,
             RecordError::Label { .. } | RecordError::Rate(_) | RecordError::Explain(_) => {
@@ -86,11 +87,5 @@ impl From<RecordError> for Failure {
             _ => Cause::Wfdb,
         };
         Self::new(cause, error)
-    }
-}
-
-impl From<DegradeError> for Failure {
-    fn from(error: DegradeError) -> Self {
-        RecordError::from(error).into()
     }
 }

@@ -1,6 +1,7 @@
 //! Confidence intervals by drawing records again.
 
 use super::counts::{ByFigure, Counts, FIGURE_COUNT, FigureValues};
+use super::figures::mean;
 use super::random::Random;
 use super::whole::place;
 
@@ -37,12 +38,6 @@ pub fn intervals(models: &[Vec<&Counts>]) -> Intervals {
         }
     }
     ByFigure(std::array::from_fn(|place| ends(&mut values[place])))
-}
-
-/// The mean, `None` of nothing.
-pub(super) fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let (count, sum) = values.fold((0_u32, 0.0), |(count, sum), value| (count + 1, sum + value));
-    (count > 0).then(|| sum / f64::from(count))
 }
 
 fn ends(values: &mut [f64]) -> Option<(f64, f64)> {

@@ -5,8 +5,7 @@ use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 use wfdb_io::AnnotationCode;
 
-use super::bootstrap::mean;
-use super::figures::{Figures, add_all, ratio};
+use super::figures::{Figures, add_all, mean, ratio};
 
 /// Annotated against found classes, N L R A V. Serialises with its `labels`, `accuracy` and
 /// `macro_f1`.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use wfdb_io::Header;
 
-use super::run_record::RecordError;
+use super::error::RecordError;
 
 /// No list of records is longer, bytes.
 const MOST_LIST_BYTES: u64 = 1 << 24;
@@ -14,9 +14,9 @@ const MOST_LIST_BYTES: u64 = 1 << 24;
 /// directory that are not segments of another record, sorted.
 ///
 /// # Errors
-/// [`RecordError::Database`] where the list or the directory cannot be read, or there is no record.
+/// [`RecordError::Missing`] where the list or the directory cannot be read, or there is no record.
 pub fn record_names(directory: &Path) -> Result<Vec<String>, RecordError> {
-    let refuse = |path: &Path, problem: String| RecordError::Database {
+    let refuse = |path: &Path, problem: String| RecordError::Missing {
         path: path.to_owned(),
         problem,
     };

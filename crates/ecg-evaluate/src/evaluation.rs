@@ -16,12 +16,13 @@ use super::aami::EscapeRule;
 use super::confusion::annotated_class;
 use super::counts::Counts;
 use super::degrade::{Degradation, Dropping, NoiseStress, NoiseTape};
+use super::error::RecordError;
 use super::explanations::Explanations;
 use super::matching::Comparison;
 use super::record::{FoundBeat, compare, compare_labels};
 use super::reference::{Reference, ReferenceBeat};
 use super::run_record::{
-    RecordError, RecordRun, RecordSettings, SignalChoice, chosen_signals, lead_names, run_record,
+    RecordRun, RecordSettings, SignalChoice, chosen_signals, lead_names, run_record,
 };
 use super::sets::mitdb_record;
 
@@ -300,8 +301,7 @@ impl Evaluation {
             let signals = chosen_signals(record, signals)?;
             let nothing = Reference::default();
             let reference = reference.unwrap_or(&nothing);
-            let noise = NoiseStress::new(tape, record, &signals, reference, *snr_db);
-            noise.map_err(RecordError::from)
+            NoiseStress::new(tape, record, &signals, reference, *snr_db)
         });
         let dropping = self
             .drop_samples

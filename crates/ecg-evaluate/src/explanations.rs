@@ -14,7 +14,8 @@ use ecg_signal::BeatSource;
 use serde::{Serialize, Serializer};
 use wfdb_io::Record;
 
-use super::run_record::{RecordError, RecordRun, RecordSettings, run_record};
+use super::error::RecordError;
+use super::run_record::{RecordRun, RecordSettings, run_record};
 use super::whole::whole;
 
 /// Share of a map's positive values that should fall on QRS complex and T wave.
@@ -64,7 +65,7 @@ impl Serialize for Mean {
 }
 
 /// Means over the beats of one class under one method; shares are of the map's positive values.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize)]
 pub struct ExplanationRow {
     /// Name of the method.
     pub method: &'static str,
@@ -104,29 +105,6 @@ pub struct ExplanationRow {
 }
 
 impl ExplanationRow {
-    fn new(method: Method, class: BeatClass) -> Self {
-        let none = Mean::default();
-        Self {
-            method: method.name(),
-            class: class.symbol(),
-            beats: 0,
-            share_p: none,
-            share_qrs: none,
-            share_st_t: none,
-            beats_on_qrs_t: none,
-            mass_on_qrs_t: none,
-            deletion: none,
-            random_deletion: none,
-            deletion_beats_random: none,
-            insertion: none,
-            random_insertion: none,
-            insertion_beats_random: none,
-            shuffled_weights: [none; SHUFFLED_PARTS.len()],
-            r_jitter: [none; JITTER.len()],
-            noise: none,
-        }
-    }
-
     fn means(&mut self) -> impl Iterator<Item = &mut Mean> {
         let all = [
             &mut self.share_p,
@@ -357,7 +335,11 @@ impl Bench {
             let curves = self.faithfulness.curves(&seen.input, &order, class)?;
             let shares = WaveShares::new(&map, detail.waves.ranges());
             let row = found.rows.entry((method, class));
-            let row = row.or_insert_with(|| ExplanationRow::new(method, class));
+            let row = row.or_insert_with(|| ExplanationRow {
+                method: method.name(),
+                class: class.symbol(),
+                ..ExplanationRow::default()
+            });
             row.beats += 1;
             row.deletion.add(curves.deletion, 1.0);
             row.insertion.add(curves.insertion, 1.0);

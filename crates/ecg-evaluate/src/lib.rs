@@ -1,4 +1,4 @@
-//! EC57 matching and metrics.
+//! The records of a database evaluated ([`Evaluation`]): EC57 matching and metrics.
 //!
 //! The rules are those of ANSI/AAMI EC57 as PhysioNet's `bxb` applies them, so that `bxb` on
 //! written annotation files gives the same counts:
@@ -33,6 +33,7 @@ mod confusion;
 mod counts;
 mod database;
 mod degrade;
+mod error;
 mod evaluation;
 mod explanations;
 mod figures;
@@ -54,7 +55,8 @@ pub use change::Change;
 pub use confusion::Confusion;
 pub use counts::{ByFigure, Counts, FIGURE_COUNT, FIGURE_NAMES, FigureValues};
 pub use database::record_names;
-pub use degrade::{Degradation, DegradeError, Dropping, NoisePower, NoiseStress, NoiseTape};
+pub use degrade::{Degradation, Dropping, NoisePower, NoiseStress, NoiseTape};
+pub use error::RecordError;
 pub use evaluation::{Evaluated, EvaluatedRecord, Evaluation, Gross, Split};
 pub use explanations::{
     ExplanationCase, ExplanationRecord, ExplanationRow, Explanations, Mean, WANTED_ON_QRS_T,
@@ -64,7 +66,7 @@ pub use matching::{Comparison, MATCH_WINDOW_MS, Pair, match_beats};
 pub use record::{FoundBeat, compare, compare_labels};
 pub use reference::{Reference, ReferenceBeat};
 pub use run_record::{
-    RecordError, RecordRun, RecordSettings, SignalChoice, chosen_signals, lead_names, run_record,
+    RecordRun, RecordSettings, SignalChoice, chosen_signals, lead_names, run_record,
 };
 pub use runs::{RunFigures, RunLength, RunTable};
 pub use sets::{DS1, DS2, NEVER_TRAINED, PACED, mitdb_record};

@@ -1,7 +1,8 @@
 //! All records together.
 
-use super::bootstrap::{Intervals, intervals, mean};
+use super::bootstrap::{Intervals, intervals};
 use super::counts::{ByFigure, Counts, FigureValues};
+use super::figures::mean;
 
 /// Gross figures (every beat counts the same) with their intervals, and average ones (every record
 /// does).

@@ -20,24 +20,23 @@ pub(super) fn sentences(
         Some(part) => format!("{part} of the {data}"),
         None => data.to_owned(),
     });
-    match (data, seen_records(model, records)) {
-        (None, _) => sentences.push(format!(
+    let all = records.len();
+    sentences.push(match (data, seen_records(model, records)) {
+        (None, _) => format!(
             "What {name} was trained on is not stated in its file: it may have seen these records."
-        )),
-        (Some(data), Some(0)) => sentences.push(format!(
-            "{name} was trained on: {data}. It has seen none of these {} records.",
-            records.len()
-        )),
-        (Some(data), Some(seen)) => sentences.push(format!(
-            "{name} was trained on: {data}. Beats of {seen} of these {} records were among them: its \
-             labels look better here than on strangers.",
-            records.len()
-        )),
-        (Some(data), None) => sentences.push(format!(
+        ),
+        (Some(data), Some(0)) => {
+            format!("{name} was trained on: {data}. It has seen none of these {all} records.")
+        }
+        (Some(data), Some(seen)) => format!(
+            "{name} was trained on: {data}. Beats of {seen} of these {all} records were among them: its \
+             labels look better here than on strangers."
+        ),
+        (Some(data), None) => format!(
             "{name} was trained on: {data}. On those records its labels look better than on \
              strangers."
-        )),
-    }
+        ),
+    });
     sentences.extend(stranger_warning(model, records));
     if protocol == Protocol::Intra {
         sentences.push(

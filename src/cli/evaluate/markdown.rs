@@ -87,14 +87,10 @@ fn scored_beats(model: &ModelReport) -> u64 {
 }
 
 fn thousands(count: u64) -> String {
-    let digits = count.to_string();
-    let groups: Vec<&str> = digits
-        .as_bytes()
-        .rchunks(3)
-        .rev()
-        .filter_map(|group| std::str::from_utf8(group).ok())
-        .collect();
-    groups.join(",")
+    match count / 1_000 {
+        0 => count.to_string(),
+        more => format!("{},{:03}", thousands(more), count % 1_000),
+    }
 }
 
 fn classes(model: &ModelReport) -> Table {

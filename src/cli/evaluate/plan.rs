@@ -26,8 +26,6 @@ pub(super) struct Plan<'a> {
     pub(super) set: &'static str,
     pub(super) models: Vec<LoadedModel>,
     pub(super) evaluation: Evaluation,
-    /// Raised by a signal.
-    pub(super) stop: Arc<AtomicBool>,
 }
 
 impl<'a> Plan<'a> {
@@ -77,7 +75,7 @@ impl<'a> Plan<'a> {
                     confidence: arguments.unclassifiable_below,
                     novelty: !arguments.ignore_novelty,
                 },
-                stop: Some(Arc::clone(&stop)),
+                stop: Some(stop),
                 ..RecordSettings::default()
             },
         };
@@ -87,7 +85,6 @@ impl<'a> Plan<'a> {
             set,
             models,
             evaluation,
-            stop,
         })
     }
 }
@@ -107,29 +104,37 @@ fn split(path: &Path) -> Result<Split, Failure> {
 
 fn refuse_contradictions(arguments: &Arguments) -> Result<(), Failure> {
     let refuse = |message: &str| Err(Failure::new(Cause::Usage, message));
-    let writes = arguments.write_annotations.is_some() || arguments.write_waves.is_some();
-    if arguments.out.is_some() && !writes {
-        return refuse("--out: nothing to write, expected --write-annotations or --write-waves");
-    }
-    if arguments.write_waves.is_some() && arguments.model.len() > 1 {
-        return refuse("--write-waves: several models given, expected one");
-    }
-    if arguments.write_waves.is_some() && arguments.write_waves == arguments.write_annotations {
-        return refuse("--write-waves: the ending of --write-annotations, expected another");
-    }
-    if arguments.write_annotations.is_some() {
-        if arguments.protocol == Protocol::Intra {
-            return refuse(
-                "--write-annotations: the intra protocol scores a tenth of the beats; expected \
-                 --protocol chain or inter",
-            );
-        }
-        if arguments.model.len() > 1 {
-            return refuse("--write-annotations: several models given, expected one");
-        }
-    }
-    if arguments.confusion_picture.is_some() && arguments.model.len() > 1 {
-        return refuse("--confusion-picture: several models given, expected one");
+    let (beats, waves) = (&arguments.write_annotations, &arguments.write_waves);
+    let several = arguments.model.len() > 1;
+    let contradictions = [
+        (
+            arguments.out.is_some() && beats.is_none() && waves.is_none(),
+            "--out: nothing to write, expected --write-annotations or --write-waves",
+        ),
+        (
+            waves.is_some() && several,
+            "--write-waves: several models given, expected one",
+        ),
+        (
+            waves.is_some() && waves == beats,
+            "--write-waves: the ending of --write-annotations, expected another",
+        ),
+        (
+            beats.is_some() && arguments.protocol == Protocol::Intra,
+            "--write-annotations: the intra protocol scores a tenth of the beats; expected \
+             --protocol chain or inter",
+        ),
+        (
+            beats.is_some() && several,
+            "--write-annotations: several models given, expected one",
+        ),
+        (
+            arguments.confusion_picture.is_some() && several,
+            "--confusion-picture: several models given, expected one",
+        ),
+    ];
+    if let Some((_, message)) = contradictions.into_iter().find(|(is, _)| *is) {
+        return refuse(message);
     }
     if let Some(snr_db) = arguments.noise_snr_db.filter(|db| !db.is_finite()) {
         return refuse(&format!(

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::arguments::Protocol;
 use super::disclosure;
 use super::plan::Plan;
-use super::work::Worked;
+use super::work::{LeftOut, Worked};
 use crate::cli::session::LoadedModel;
 
 /// The models' reports with their groups.
@@ -59,13 +59,6 @@ pub(super) struct ModelReport {
     pub(super) seconds: f64,
     /// How the explanations do; `null` unless asked for.
     pub(super) explanations: Option<Explanations>,
-}
-
-/// A record that was left out.
-#[derive(Serialize, Clone)]
-pub(super) struct LeftOut {
-    pub(super) record: String,
-    pub(super) reason: String,
 }
 
 /// What was done to the signal.

@@ -187,32 +187,18 @@ fn chain(lines: &mut Vec<String>, model: &ModelReport) {
         .map(str::to_owned)
         .to_vec();
     average.extend(percents(&model.average, &names));
-    let table = Table::new([
-        ("record", -8),
-        ("beats", 8),
-        ("QRS tp", 10),
-        ("fn", 6),
-        ("fp", 6),
-        ("Se", 8),
-        ("+P", 8),
-        ("VEB Se", 9),
-        ("+P", 8),
-        ("SVEB Se", 9),
-        ("+P", 8),
-    ]);
+    let table = Table::under(
+        8,
+        "record     beats    QRS tp    fn    fp      Se      +P   VEB Se      +P  SVEB Se      +P",
+    );
     let table = table
         .with(records)
         .with([row("gross", beats(model), gross), average]);
     lines.push(table.text());
-    let table = Table::new([
-        ("Runs of", -22),
-        ("annotated", 11),
-        ("found", 8),
-        ("Se", 8),
-        ("found", 8),
-        ("annotated", 11),
-        ("+P", 8),
-    ]);
+    let table = Table::under(
+        22,
+        "Runs of                 annotated   found      Se   found  annotated      +P",
+    );
     let table = table.with(run_rows(model, |kind, length| {
         format!("  {kind:<4} {length}")
     }));
@@ -278,17 +264,10 @@ fn inter(lines: &mut Vec<String>, model: &ModelReport) {
             .unwrap_or_default();
         row(&printable(&record.name), record.beats.to_string(), &figures)
     });
-    let table = Table::new([
-        ("record", -8),
-        ("beats", 8),
-        ("V Se", 8),
-        ("+P", 8),
-        ("FPR", 8),
-        ("S Se", 8),
-        ("+P", 8),
-        ("FPR", 8),
-        ("accuracy", 10),
-    ]);
+    let table = Table::under(
+        8,
+        "record     beats    V Se      +P     FPR    S Se      +P     FPR  accuracy",
+    );
     let table = table.with(records).with([
         row("gross", beats(model), &model.figures),
         row("average", beats(model), &model.average),
@@ -304,22 +283,17 @@ fn inter(lines: &mut Vec<String>, model: &ModelReport) {
 }
 
 fn intra(lines: &mut Vec<String>, model: &ModelReport) {
-    let columns = [("class", -5), ("beats", 9), ("Se", 8), ("+P", 8), ("F1", 8)];
     let rows = class_rows(model, |count| count.to_string()).map(|mut row| {
         row[0].insert_str(0, "  ");
         row
     });
-    lines.push(Table::new(columns).with(rows).text());
+    let table = Table::under(5, "class    beats      Se      +P      F1");
+    lines.push(table.with(rows).text());
     confusion(lines, model);
     lines.push(format!(
         "expected calibration error {} %",
         percent(model.calibration.error())
     ));
-    let columns = [
-        ("probability at least", 20),
-        ("coverage", 11),
-        ("accuracy", 11),
-    ];
     let coverage = model.calibration.coverage();
     let rows = coverage.iter().map(|row| {
         [
@@ -328,7 +302,8 @@ fn intra(lines: &mut Vec<String>, model: &ModelReport) {
             percent(row.accuracy),
         ]
     });
-    lines.push(format!("\n{}", Table::new(columns).with(rows).text()));
+    let table = Table::under(0, "probability at least   coverage   accuracy");
+    lines.push(format!("\n{}", table.with(rows).text()));
     intervals(lines, model);
 }
 
@@ -359,14 +334,13 @@ fn confusion(lines: &mut Vec<String>, model: &ModelReport) {
 
 /// Counts under and beside their labels.
 fn matrix<const N: usize>(labels: &[impl AsRef<str>], counts: &[[u64; N]]) -> String {
-    let titles = labels.iter().map(|label| (label.as_ref(), 8));
+    let titles = labels.iter().map(|label| format!("{:>8}", label.as_ref()));
     let rows = labels.iter().zip(counts).map(|(label, row)| {
         let counts = row.iter().map(u64::to_string);
         std::iter::once(format!("  {}", label.as_ref())).chain(counts)
     });
-    Table::new(std::iter::once(("", 3)).chain(titles))
-        .with(rows)
-        .text()
+    let head = format!("   {}", titles.collect::<String>());
+    Table::under(3, &head).with(rows).text()
 }
 
 fn intervals(lines: &mut Vec<String>, model: &ModelReport) {

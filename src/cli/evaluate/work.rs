@@ -5,12 +5,19 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use ecg_evaluate::EvaluatedRecord;
+use serde::Serialize;
 
 use super::plan::Plan;
 use super::record::evaluate_record;
-use super::report::LeftOut;
 use crate::cli::failure::{Cause, Failure};
 use crate::cli::progress;
+
+/// A record that was left out.
+#[derive(Serialize, Clone)]
+pub(super) struct LeftOut {
+    pub(super) record: String,
+    pub(super) reason: String,
+}
 
 /// What the records gave.
 pub(super) struct Worked {
@@ -38,7 +45,7 @@ pub(super) fn all_records(plan: &Plan<'_>) -> Worked {
             let Some(name) = plan.records.get(place / models) else {
                 break;
             };
-            if plan.stop.load(Ordering::Relaxed) {
+            if plan.evaluation.settings.is_stopped() {
                 break;
             }
             let result = evaluate_record(plan, name, &plan.models[place % models]);
