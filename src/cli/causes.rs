@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use ads1292::Error as ChipError;
 use arrhythmianet::ModelError;
+use arrhythmianet::explain::ExplainError;
 use ecg_chain::LabelError;
 use ecg_evaluate::{DegradeError, RecordError};
 use ecg_signal::SignalError;
@@ -162,7 +163,10 @@ impl Ending for RecordError {
     fn cause(&self) -> Cause {
         match self {
             Self::Stopped { .. } => Cause::Interrupted,
-            Self::Label { .. } => Cause::Other,
+            Self::Share { .. }
+            | Self::Explain(ExplainError::Layer { .. })
+            | Self::NoBackground { .. } => Cause::Usage,
+            Self::Label { .. } | Self::Rate(_) | Self::Explain(_) => Cause::Other,
             _ => Cause::Wfdb,
         }
     }

@@ -25,6 +25,10 @@ use crate::service::SessionOptions;
 use crate::service::{Gateway, GatewayOptions};
 use crate::store::StoreOptions;
 
+const INTRODUCTION: &str = "ecg-gateway demo: recorded ADS1292 SPI traces -> driver -> QRS detection -> labels\n\
+     ECG: MIT-BIH Arrhythmia Database (Moody and Mark 2001), DOI 10.13026/C2F305, ODC-By 1.0\n\
+     This is an engineering and research system, not a medical device.";
+
 /// Replay the shipped ECG recordings through the driver, the signal chain, the classifier, the
 /// database and the socket, and compare the labels with the cardiologists' annotations.
 ///
@@ -89,7 +93,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         socket: Some(ApiOptions::at(&socket)),
     })?;
     if !arguments.json {
-        introduce(&model)?;
+        text_line(INTRODUCTION)?;
+        text_line(&acquaintance(&model))?;
     }
     let mut traces = Vec::new();
     let mut seconds = 0.0;
@@ -98,7 +103,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let (beats, summary) = replay_one(trace, &gateway, config.session(), &model, &stop)?;
         seconds += began.elapsed().as_secs_f64();
         if !arguments.json {
-            table::print(trace, &beats, &summary.compared)?;
+            text_line(&table::text(trace, &beats, &summary.compared))?;
         }
         traces.push(summary);
     }
@@ -112,7 +117,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if arguments.json {
         output::json(&summary)?;
     } else {
-        conclude(&summary, serve)?;
+        text_line(&conclusion(&summary, serve))?;
     }
     if serve {
         super::wait::serve_until_stopped(&stop);
@@ -193,17 +198,6 @@ fn summarise(
     }
 }
 
-fn introduce(model: &LoadedModel) -> Result<(), Failure> {
-    text_line(
-        "ecg-gateway demo: recorded ADS1292 SPI traces -> driver -> QRS detection -> labels",
-    )?;
-    text_line(
-        "ECG: MIT-BIH Arrhythmia Database (Moody and Mark 2001), DOI 10.13026/C2F305, ODC-By 1.0",
-    )?;
-    text_line("This is an engineering and research system, not a medical device.")?;
-    text_line(&acquaintance(model))
-}
-
 /// What the model has seen of these patients, since the agreement says nothing without it.
 fn acquaintance(model: &LoadedModel) -> String {
     let name = model.name();
@@ -238,41 +232,37 @@ fn acquaintance(model: &LoadedModel) -> String {
     }
 }
 
-fn conclude(summary: &Summary, serve: bool) -> Result<(), Failure> {
-    text_line(&format!(
-        "\nAll traces: {} beats ({}{})",
+fn conclusion(summary: &Summary, serve: bool) -> String {
+    let seen = if summary.patients_in_training == Some(true) {
+        ", by a model that has seen these patients"
+    } else {
+        ""
+    };
+    let end = if serve {
+        "Serving; press Ctrl-C to stop."
+    } else {
+        "The socket is closed now: `demo --serve` keeps it open."
+    };
+    format!(
+        "\nAll traces: {} beats ({}{})\n\
+         {} % of {} annotated beats found and labelled alike{seen}\n\
+         {:.0} s of ECG in {:.2} s, {:.0} times real time, model {} on {}\n\
+         Database: {}\n\
+         Ask it:   curl --unix-socket {} 'http://localhost/v1/beats?class=V&limit=3'\n\
+         {end}",
         summary.beats,
         summary.by_class.line(),
         output::unclassifiable(summary.unclassifiable),
-    ))?;
-    text_line(&format!(
-        "{} % of {} annotated beats found and labelled alike{}",
         output::percent(summary.agreement),
         summary.annotated_beats,
-        if summary.patients_in_training == Some(true) {
-            ", by a model that has seen these patients"
-        } else {
-            ""
-        },
-    ))?;
-    text_line(&format!(
-        "{:.0} s of ECG in {:.2} s, {:.0} times real time, model {} on {}",
         summary.seconds_of_ecg,
         summary.seconds,
         summary.realtime_factor,
         summary.model,
-        summary.engine
-    ))?;
-    text_line(&format!("Database: {}", summary.database.display()))?;
-    text_line(&format!(
-        "Ask it:   curl --unix-socket {} 'http://localhost/v1/beats?class=V&limit=3'",
+        summary.engine,
+        summary.database.display(),
         summary.socket.display()
-    ))?;
-    text_line(if serve {
-        "Serving; press Ctrl-C to stop."
-    } else {
-        "The socket is closed now: `demo --serve` keeps it open."
-    })
+    )
 }
 
 /// Where the database and the socket go.

@@ -1,24 +1,21 @@
 //! `ecg-gateway evaluate`: networks and chain over a WFDB database, against its annotations.
 
 mod arguments;
-pub(super) mod database;
 mod disclosure;
-mod explained;
 mod explained_text;
 mod markdown;
 mod picture;
 mod plan;
 mod record;
 mod report;
-mod split;
 mod text;
-mod waves;
 mod work;
 
 use std::time::Instant;
 
 pub(super) use self::arguments::Arguments;
 use self::arguments::Format;
+pub(super) use self::picture::escaped;
 use self::plan::Plan;
 use self::report::Report;
 use super::failure::{Cause, Failure, other};
@@ -32,7 +29,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         std::fs::create_dir_all(folder).map_err(|error| other(folder.display(), error))?;
     }
     let began = Instant::now();
-    let worked = work::all_records(&plan);
+    let mut worked = work::all_records(&plan);
     if let Some(ended) = worked.interrupted_after {
         // Figures over some of the records would pass for those of all.
         return Err(Failure::new(
@@ -44,20 +41,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             ),
         ));
     }
-    let report = Report::new(
-        &plan,
-        &worked.failed,
-        worked.by_model,
-        worked.skipped,
-        began.elapsed(),
-    );
-    for warning in report
-        .models
-        .iter()
-        .filter_map(|model| model.warning.as_ref())
-    {
-        output::warn(warning);
-    }
+    let report = Report::new(&plan, &mut worked, began.elapsed());
+    let warnings = report.models.iter().filter_map(|of| of.warning.as_ref());
+    warnings.for_each(|warning| output::warn(warning));
     if let Some(path) = &arguments.confusion_picture
         && !report.is_empty()
     {
@@ -65,9 +51,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         ecg_files::write_whole(path, picture).map_err(|error| other(path.display(), error))?;
     }
     match arguments.format() {
-        Format::Json => output::json(&report)?,
+        Format::Json => match report.models.as_slice() {
+            [only] => output::json(only)?,
+            _ => output::json(&report)?,
+        },
         Format::Text => {
-            text::print(&report)?;
+            output::text_line(&text::text(&report))?;
             output::text_line(explained_text::text(report.explanations()).trim_end())?;
         }
         Format::Markdown => {

@@ -34,7 +34,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if arguments.json {
         output::json(&text::Json::new(&collected))?;
     } else {
-        text::print(&collected)?;
+        output::text_line(&text::text(&collected))?;
     }
     // What could be explained has been printed; that something could not is told by the exit code.
     Failure::first_of_batch(collected.sources_failed)

@@ -23,6 +23,7 @@ mod run;
 mod session;
 mod simulate;
 mod simulated;
+mod table;
 mod terminal;
 mod traces;
 mod training;

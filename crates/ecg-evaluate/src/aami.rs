@@ -4,7 +4,7 @@ use arrhythmianet::AamiClass;
 use serde::{Deserialize, Serialize};
 use wfdb_io::AnnotationCode;
 
-use super::figures::{Figures, ratio};
+use super::figures::{Figures, add_all, ratio};
 
 /// Where the escape beats belong: atrial `e`, nodal `j`, supraventricular `n`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -63,11 +63,7 @@ impl AamiTable {
 
     /// Add another record's table.
     pub fn merge(&mut self, other: &Self) {
-        for (row, other) in self.counts.iter_mut().zip(&other.counts) {
-            for (count, other) in row.iter_mut().zip(other) {
-                *count += other;
-            }
-        }
+        add_all(self.counts.as_flattened_mut(), other.counts.as_flattened());
     }
 
     /// Beat detection, whatever the classes.

@@ -1,7 +1,9 @@
 //! Confidence intervals by drawing records again.
 
-use super::counts::{Counts, FIGURE_COUNT, FigureValues};
+use super::counts::{ByFigure, Counts, FIGURE_COUNT, FigureValues};
+use super::figures::mean;
 use super::random::Random;
+use super::whole::place;
 
 /// Draws of as many records as there are.
 pub const RESAMPLES: usize = 2_000;
@@ -11,7 +13,7 @@ pub const LEVEL: f64 = 0.95;
 pub const SEED: u64 = 20_260_101;
 
 /// Lower and upper end, `None` where the figure is undefined in every draw.
-pub type Intervals = [Option<(f64, f64)>; FIGURE_COUNT];
+pub type Intervals = ByFigure<(f64, f64)>;
 
 /// Percentile intervals of the gross figures: records are drawn with replacement, because beats of
 /// one patient are no independent samples. `models` holds the records' counts of each model, in
@@ -31,17 +33,11 @@ pub fn intervals(models: &[Vec<&Counts>]) -> Intervals {
                 .map(|counts| Counts::sum(drawn.iter().map(|&record| counts[record])).figures())
                 .collect();
             for (place, values) in values.iter_mut().enumerate() {
-                values.extend(mean(figures.iter().filter_map(|figures| figures[place])));
+                values.extend(mean(figures.iter().filter_map(|figures| figures.0[place])));
             }
         }
     }
-    std::array::from_fn(|place| ends(&mut values[place]))
-}
-
-/// The mean, `None` of nothing.
-pub(super) fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let (count, sum) = values.fold((0_u32, 0.0), |(count, sum), value| (count + 1, sum + value));
-    (count > 0).then(|| sum / f64::from(count))
+    ByFigure(std::array::from_fn(|place| ends(&mut values[place])))
 }
 
 fn ends(values: &mut [f64]) -> Option<(f64, f64)> {
@@ -53,23 +49,16 @@ fn ends(values: &mut [f64]) -> Option<(f64, f64)> {
 }
 
 /// Linear between the sorted values.
-#[allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a place in a list"
-)]
 fn percentile(sorted: &[f64], part: f64) -> Option<f64> {
-    let place = part * sorted.len().checked_sub(1)? as f64;
-    let below = sorted.get(place.floor() as usize)?;
-    let above = sorted.get(place.ceil() as usize)?;
-    Some(below + (above - below) * place.fract())
+    let at = part * sorted.len().checked_sub(1)? as f64;
+    let (below, above) = (sorted.get(place(at))?, sorted.get(place(at.ceil()))?);
+    Some(below + (above - below) * at.fract())
 }
 
 #[cfg(test)]
 mod tests {
     use arrhythmianet::AamiClass;
 
-    use super::super::counts::FIGURE_NAMES;
     use super::*;
 
     fn record(found: usize, missed: usize) -> Counts {
@@ -81,10 +70,6 @@ mod tests {
             counts.aami.add(Some(AamiClass::V), Some(AamiClass::N));
         }
         counts
-    }
-
-    fn place(name: &str) -> usize {
-        FIGURE_NAMES.iter().position(|n| *n == name).unwrap()
     }
 
     #[test]
@@ -99,8 +84,10 @@ mod tests {
                 }
             })
             .collect();
-        let of =
-            |counts: &[Counts]| intervals(&[counts.iter().collect()])[place("veb_se")].unwrap();
+        let of = |counts: &[Counts]| {
+            let all = intervals(&[counts.iter().collect()]);
+            all.get("veb_se").unwrap()
+        };
         let (low, high) = of(&equal);
         assert!((low - 0.9).abs() < 1e-12 && (high - 0.9).abs() < 1e-12);
         let (low, high) = of(&spread);
@@ -110,11 +97,8 @@ mod tests {
             "{low} {high}"
         );
         assert_eq!(of(&spread), (low, high), "reproducible");
-        assert_eq!(intervals(&[])[0], None);
-        assert_eq!(
-            intervals(&[spread.iter().collect()])[place("sveb_se")],
-            None
-        );
+        assert_eq!(intervals(&[]).0[0], None);
+        assert_eq!(intervals(&[spread.iter().collect()]).get("sveb_se"), None);
     }
 
     #[test]
@@ -122,7 +106,7 @@ mod tests {
         let good: Vec<Counts> = (0..10).map(|_| record(10, 0)).collect();
         let bad: Vec<Counts> = (0..10).map(|_| record(6, 4)).collect();
         let both = intervals(&[good.iter().collect(), bad.iter().collect()]);
-        let (low, high) = both[place("veb_se")].unwrap();
+        let (low, high) = both.get("veb_se").unwrap();
         assert!((low - 0.8).abs() < 1e-12 && (high - 0.8).abs() < 1e-12);
     }
 }

@@ -4,6 +4,7 @@ use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
 use super::figures::ratio;
+use super::whole::place;
 
 /// Equally wide bins of the largest probability.
 const BINS: usize = 15;
@@ -56,14 +57,9 @@ impl Counted {
 
 impl Calibration {
     /// Count a beat whose largest probability is `probability`, 0 to 1.
-    #[allow(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a place among 15 bins"
-    )]
     pub fn add(&mut self, probability: f32, right: bool) {
-        let place = (f64::from(probability) * BINS as f64) as usize;
-        let bin = &mut self.bins[place.min(BINS - 1)];
+        let bin = place(f64::from(probability) * BINS as f64);
+        let bin = &mut self.bins[bin.min(BINS - 1)];
         bin.counted.add(right);
         bin.probability_sum += f64::from(probability);
         for (counted, limit) in self.above.iter_mut().zip(CONFIDENCE_LIMITS) {

@@ -1,5 +1,7 @@
 //! Ways to make another recording of one: rate, tempo, amplitude, polarity.
 
+use super::whole::{place, whole};
+
 /// A recording seen differently.
 #[derive(Debug, Clone, Copy)]
 pub struct Change {
@@ -46,10 +48,9 @@ impl Change {
     }
 
     /// Where sample `index` of a recording at `rate_hz` is afterwards.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     pub fn index(&self, index: u64, rate_hz: f64) -> u64 {
         self.rate_hz.map_or(index, |new_hz| {
-            (index as f64 * new_hz / (rate_hz * self.tempo)).round() as u64
+            whole(index as f64 * new_hz / (rate_hz * self.tempo))
         })
     }
 
@@ -71,17 +72,17 @@ const HALF: f64 = 12.0;
 
 /// The signal at `ratio` times its rate: a sinc in a Hann window, cut off at nine tenths of the lower
 /// of both Nyquist frequencies.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+#[expect(clippy::cast_possible_truncation, reason = "back to single precision")]
 fn resampled(uv: &[f32], ratio: f64) -> Vec<f32> {
     let band = 0.9 * ratio.min(1.0);
     let half = HALF / ratio.min(1.0);
     let last = uv.len() - 1;
-    let count = (last as f64 * ratio).floor() as usize + 1;
+    let count = place(last as f64 * ratio) + 1;
     (0..count)
         .map(|output| {
             let centre = output as f64 / ratio;
-            let from = (centre - half).ceil().max(0.0) as usize;
-            let to = ((centre + half).floor() as usize).min(last);
+            let from = place((centre - half).ceil());
+            let to = place(centre + half).min(last);
             let (mut sum, mut weights) = (0.0, 0.0);
             for (input, &uv) in (from..=to).zip(&uv[from..]) {
                 let distance = input as f64 - centre;

@@ -5,7 +5,7 @@ use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 use wfdb_io::AnnotationCode;
 
-use super::figures::{Figures, ratio};
+use super::figures::{Figures, add_all, mean, ratio};
 
 /// Annotated against found classes, N L R A V. Serialises with its `labels`, `accuracy` and
 /// `macro_f1`.
@@ -55,15 +55,10 @@ impl Confusion {
 
     /// Add another record's counts.
     pub fn merge(&mut self, other: &Self) {
-        let add = |to: &mut [u64; CLASS_COUNT], from: &[u64; CLASS_COUNT]| {
-            to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
-        };
-        for (row, from) in self.counts.iter_mut().zip(&other.counts) {
-            add(row, from);
-        }
-        add(&mut self.missed, &other.missed);
-        add(&mut self.extra, &other.extra);
-        add(&mut self.other, &other.other);
+        add_all(self.counts.as_flattened_mut(), other.counts.as_flattened());
+        add_all(&mut self.missed, &other.missed);
+        add_all(&mut self.extra, &other.extra);
+        add_all(&mut self.other, &other.other);
         self.other_missed += other.other_missed;
     }
 
@@ -80,10 +75,8 @@ impl Confusion {
     /// class neither occurs nor was given.
     #[must_use]
     pub fn f1(&self, class: BeatClass) -> Option<f64> {
-        let class = class.index();
-        let annotated: u64 = self.counts[class].iter().sum();
-        let found: u64 = self.counts.iter().map(|row| row[class]).sum();
-        ratio(2 * self.counts[class][class], annotated + found)
+        let Figures { tp, missed, fp, .. } = self.one_class(class);
+        ratio(2 * tp, 2 * tp + missed + fp)
     }
 
     /// One class against the other four, among the found beats of the five.
@@ -99,11 +92,11 @@ impl Confusion {
     /// Mean F1 of the classes that occur or were given.
     #[must_use]
     pub fn macro_f1(&self) -> Option<f64> {
-        let values: Vec<f64> = BeatClass::ALL
-            .into_iter()
-            .filter_map(|class| self.f1(class))
-            .collect();
-        (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+        mean(
+            BeatClass::ALL
+                .into_iter()
+                .filter_map(|class| self.f1(class)),
+        )
     }
 }
 

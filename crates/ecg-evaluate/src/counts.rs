@@ -1,6 +1,7 @@
 //! Everything counted about one record, or many, and the figures made of it.
 
 use arrhythmianet::{AamiClass, BeatClass};
+use serde::{Serialize, Serializer};
 
 use super::aami::AamiTable;
 use super::calibration::Calibration;
@@ -25,9 +26,33 @@ pub struct Counts {
 /// Number of figures.
 pub const FIGURE_COUNT: usize = 46;
 
-/// Values in the order of [`FIGURE_NAMES`], fractions of 1; `None` where there is nothing to divide
-/// by.
-pub type FigureValues = [Option<f64>; FIGURE_COUNT];
+/// Something of each figure, in the order of [`FIGURE_NAMES`]. Serialises under those names.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ByFigure<T>(pub [Option<T>; FIGURE_COUNT]);
+
+/// Fractions of 1; `None` where there is nothing to divide by.
+pub type FigureValues = ByFigure<f64>;
+
+impl<T: Copy> Default for ByFigure<T> {
+    fn default() -> Self {
+        Self([None; FIGURE_COUNT])
+    }
+}
+
+impl<T: Copy> ByFigure<T> {
+    /// What is of the figure `name`, if anything is.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<T> {
+        let place = FIGURE_NAMES.iter().position(|known| *known == name)?;
+        self.0[place]
+    }
+}
+
+impl<T: Copy + Serialize> Serialize for ByFigure<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(FIGURE_NAMES.iter().zip(self.0))
+    }
+}
 
 /// The figures by name. `qrs`, `veb`, `sveb` and `aami_*` are of the EC57 beat table (`aami_n` the
 /// class N, `aami_accuracy` the share of the found beats of N, S, V, F and Q that were given their
@@ -105,7 +130,9 @@ impl Counts {
         figures.extend([1, 4].map(|place| coverage[place].coverage));
         figures.extend([1, 4].map(|place| coverage[place].accuracy));
         figures.push(self.aami.called_unclassifiable());
-        std::array::from_fn(|place| figures.get(place).copied().flatten())
+        ByFigure(std::array::from_fn(|place| {
+            figures.get(place).copied().flatten()
+        }))
     }
 }
 
@@ -115,9 +142,8 @@ mod tests {
 
     #[test]
     fn every_figure_has_its_name() {
-        let place = |name: &str| FIGURE_NAMES.iter().position(|n| *n == name).unwrap();
         let mut counts = Counts::default();
-        assert!(counts.figures().iter().all(Option::is_none));
+        assert!(counts.figures().0.iter().all(Option::is_none));
         for (annotated, found) in [
             (AamiClass::N, AamiClass::N),
             (AamiClass::N, AamiClass::N),
@@ -142,7 +168,7 @@ mod tests {
             ("accuracy_at_0.9", Some(1.0)),
             ("unclassifiable", Some(0.2)),
         ] {
-            assert_eq!(figures[place(name)], expected, "{name}");
+            assert_eq!(figures.get(name), expected, "{name}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! EC57 matching and metrics.
+//! The records of a database evaluated ([`Evaluation`]): EC57 matching and metrics.
 //!
 //! The rules are those of ANSI/AAMI EC57 as PhysioNet's `bxb` applies them, so that `bxb` on
 //! written annotation files gives the same counts:
@@ -31,7 +31,11 @@ mod calibration;
 mod change;
 mod confusion;
 mod counts;
+mod database;
 mod degrade;
+mod error;
+mod evaluation;
+mod explanations;
 mod figures;
 mod matching;
 mod random;
@@ -41,21 +45,30 @@ mod run_record;
 mod runs;
 mod sets;
 mod summary;
+mod whole;
+mod written;
 
 pub use aami::{AamiTable, EscapeRule, aami_class};
 pub use bootstrap::{Intervals, LEVEL, RESAMPLES, SEED, intervals};
 pub use calibration::{CONFIDENCE_LIMITS, Calibration, Coverage};
 pub use change::Change;
 pub use confusion::Confusion;
-pub use counts::{Counts, FIGURE_COUNT, FIGURE_NAMES, FigureValues};
-pub use degrade::{Degradation, DegradeError, Dropping, NoisePower, NoiseStress, NoiseTape};
+pub use counts::{ByFigure, Counts, FIGURE_COUNT, FIGURE_NAMES, FigureValues};
+pub use database::record_names;
+pub use degrade::{Degradation, Dropping, NoisePower, NoiseStress, NoiseTape};
+pub use error::RecordError;
+pub use evaluation::{Evaluated, EvaluatedRecord, Evaluation, Gross, Split};
+pub use explanations::{
+    ExplanationCase, ExplanationRecord, ExplanationRow, Explanations, Mean, WANTED_ON_QRS_T,
+};
 pub use figures::Figures;
 pub use matching::{Comparison, MATCH_WINDOW_MS, Pair, match_beats};
 pub use record::{FoundBeat, compare, compare_labels};
 pub use reference::{Reference, ReferenceBeat};
 pub use run_record::{
-    RecordError, RecordRun, RecordSettings, SignalChoice, chosen_signals, open_record, run_record,
+    RecordRun, RecordSettings, SignalChoice, chosen_signals, lead_names, run_record,
 };
 pub use runs::{RunFigures, RunLength, RunTable};
 pub use sets::{DS1, DS2, NEVER_TRAINED, PACED, mitdb_record};
 pub use summary::{Spread, Summary};
+pub use whole::whole;

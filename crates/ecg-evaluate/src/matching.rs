@@ -1,6 +1,7 @@
 //! Pairing found beats with annotated ones.
 
 use super::Reference;
+use super::whole::whole;
 
 /// Largest distance of a pair, ms (EC57, 4.3.2).
 pub const MATCH_WINDOW_MS: u64 = 150;
@@ -39,15 +40,10 @@ pub struct Comparison {
 impl Comparison {
     /// The standard's window at a record's rate, scored from `learning_s` seconds on (EC57: 300).
     #[must_use]
-    #[allow(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "rates and times are positive and far below 2^53 samples"
-    )]
     pub fn standard(rate_hz: f64, learning_s: f64) -> Self {
         Self {
-            window_samples: (rate_hz * MATCH_WINDOW_MS as f64 / 1000.0).round() as u64,
-            first_sample: (rate_hz * learning_s).round() as u64,
+            window_samples: whole(rate_hz * MATCH_WINDOW_MS as f64 / 1000.0),
+            first_sample: whole(rate_hz * learning_s),
         }
     }
 }

@@ -74,13 +74,23 @@ pub fn compare(
     counts
 }
 
-/// Compare beats that were cut at the annotated R peaks: each of `pairs` is one beat and what it was
-/// called, `None` where there was no signal to cut. Nothing is matched, runs are not counted.
+/// Compare `found` beats that were cut at the annotated R peaks, in order of time, with those of them
+/// that are `scored`, all where it is `None`. A beat without signal (in a gap) was not found. Nothing
+/// is matched, runs are not counted.
 #[must_use]
-pub fn compare_labels(pairs: &[(ReferenceBeat, Option<FoundBeat>)], rule: EscapeRule) -> Counts {
+pub fn compare_labels(
+    reference: &Reference,
+    found: &[FoundBeat],
+    scored: Option<&[bool]>,
+    rule: EscapeRule,
+) -> Counts {
+    let mut found = found.iter().peekable();
     let mut counts = Counts::default();
-    for (annotated, found) in pairs {
-        counts.add(annotated, found.as_ref(), rule);
+    for (place, annotated) in reference.beats.iter().enumerate() {
+        let label = found.next_if(|found| found.sample == annotated.sample);
+        if scored.is_none_or(|scored| scored[place]) {
+            counts.add(annotated, label, rule);
+        }
     }
     counts
 }
@@ -249,16 +259,21 @@ mod tests {
 
     #[test]
     fn an_unclassifiable_beat_is_called_q() {
-        let annotated = annotated(&[(100, "V"), (400, "/"), (700, "N")]);
+        let reference = Reference {
+            beats: annotated(&[(100, "V"), (400, "/"), (550, "N"), (600, "V"), (700, "N")]),
+            ..Reference::default()
+        };
         let found = [100, 400, 700].map(|sample| FoundBeat {
             unclassifiable: sample < 700,
             ..labelled(sample, BeatClass::V)
         });
-        let pairs: Vec<_> = annotated.into_iter().zip(found.map(Some)).collect();
-        let counts = compare_labels(&pairs, EscapeRule::Normal);
+        let scored = [true, true, false, false, true];
+        let counts = compare_labels(&reference, &found, Some(&scored), EscapeRule::Normal);
         assert_eq!(counts.aami.accuracy(), Some(1.0 / 3.0), "the paced beat");
         assert_eq!(counts.aami.veb().missed, 1);
         assert_eq!(counts.confusion.counts[4][4], 1, "its class stays");
         assert_eq!(counts.aami.called_unclassifiable(), Some(2.0 / 3.0));
+        let all = compare_labels(&reference, &found, None, EscapeRule::Normal);
+        assert_eq!(all.aami.qrs().missed, 2, "there was no signal to cut");
     }
 }

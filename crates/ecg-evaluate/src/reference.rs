@@ -1,6 +1,11 @@
 //! The annotators' beats of one record.
 
-use wfdb_io::{Annotation, AnnotationCode};
+use wfdb_io::{Annotation, AnnotationCode, Record, read_annotations};
+
+use super::whole::whole;
+
+/// Far beyond every record, and far from where sums would overflow.
+const LAST_SAMPLE: u64 = 1 << 60;
 
 /// A beat the annotators marked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +69,34 @@ impl Reference {
             reference.atrial_fibrillations.push((first, u64::MAX));
         }
         reference
+    }
+
+    /// The beats of `record`'s annotations with this ending, `None` where there are none; and what is
+    /// wrong with the annotations. What cannot be read of them never costs the ECG.
+    #[must_use]
+    pub fn of_record(record: &Record, ending: &str) -> (Option<Self>, Option<String>) {
+        let path = record.file_with_ending(ending);
+        if !path.exists() {
+            return (None, None);
+        }
+        let mut file = match read_annotations(&path) {
+            Ok(file) => file,
+            Err(error) => return (None, Some(error.to_string())),
+        };
+        let note = file.note();
+        let resolution_hz = file.resolution_hz.unwrap_or(record.header().rate_hz);
+        let factor = record.rate_hz() / resolution_hz;
+        if (factor - 1.0).abs() > 1e-12 {
+            for annotation in &mut file.annotations {
+                let sample = whole(annotation.sample as f64 * factor);
+                annotation.sample = sample.min(LAST_SAMPLE);
+            }
+        }
+        let reference = Self::from_annotations(&file.annotations);
+        (
+            (!reference.beats.is_empty()).then_some(reference),
+            note.map(|note| format!("{}: {note}", path.display())),
+        )
     }
 
     /// Whether `sample` lies in a fibrillation.

@@ -1,6 +1,5 @@
 //! A WFDB record through the pipeline: the same path as the chip's samples, without a chip.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,57 +8,18 @@ use arrhythmianet::choose::SessionEngine;
 use ecg_chain::LeadOff;
 use ecg_chain::MonotonicNs;
 use ecg_chain::{
-    BeatDetail, CHANNEL_COUNT, Details, LabelError, LabelledBeat, Pipeline, PipelineConfig,
-    PipelineEvent,
+    BeatDetail, CHANNEL_COUNT, Details, LabelledBeat, Pipeline, PipelineConfig, PipelineEvent,
 };
 use ecg_chain::{Gap, GapCause, RawSample};
-use ecg_signal::{BeatSource, ChainConfig, DetectorWeights, Mains, SampleRate, SignalError};
-use wfdb_io::{Header, MISSING_SAMPLE, Record, UvConversion, WfdbError};
+use ecg_signal::{BeatSource, ChainConfig, DetectorWeights, Mains, SampleRate};
+use wfdb_io::{Header, MISSING_SAMPLE, Record, UvConversion};
 
 use super::degrade::Degradation;
+use super::error::RecordError;
+use super::whole::whole;
 
 /// Frames between two looks at [`RecordSettings::stop`].
 const FRAMES_PER_LOOK: u64 = 4_096;
-
-/// Why a record was not run.
-#[derive(Debug, thiserror::Error)]
-pub enum RecordError {
-    /// A file of the record is missing or malformed.
-    #[error(transparent)]
-    Wfdb(#[from] WfdbError),
-    /// The record has no signal to run.
-    #[error("{path}: {problem}")]
-    NoSignal {
-        /// The record's header.
-        path: PathBuf,
-        /// What is missing.
-        problem: String,
-    },
-    /// The signal chain cannot work at the record's rate.
-    #[error("{path}: {source}")]
-    Signal {
-        /// The record's header.
-        path: PathBuf,
-        /// The chain's reason.
-        source: SignalError,
-    },
-    /// The engine failed.
-    #[error("{path}: {source}")]
-    Label {
-        /// The record's header.
-        path: PathBuf,
-        /// The engine's reason.
-        source: LabelError,
-    },
-    /// [`RecordSettings::stop`] was raised.
-    #[error("{path}: stopped after {samples} samples")]
-    Stopped {
-        /// The record's header.
-        path: PathBuf,
-        /// Samples run so far.
-        samples: u64,
-    },
-}
 
 /// Which of a record's signals are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -128,22 +88,12 @@ pub struct RecordRun {
 /// [`RecordError`].
 pub fn run_record(
     record: &Record,
-    settings: RecordSettings,
+    mut settings: RecordSettings,
     classifier: impl Into<SessionEngine>,
 ) -> Result<RecordRun, RecordError> {
-    let RecordSettings {
-        signals,
-        mains,
-        beats,
-        mut degradation,
-        rejection,
-        detector,
-        details,
-        stop,
-    } = settings;
     let path = || record.path().to_owned();
     let header = record.header();
-    let signals = chosen_signals(record, signals)?;
+    let signals = chosen_signals(record, settings.signals)?;
     let conversions: Vec<UvConversion> = signals
         .iter()
         .filter_map(|&signal| header.signals[signal].uv_conversion())
@@ -165,19 +115,19 @@ pub fn run_record(
         // Full scale stays unknown: headers of real databases carry defaults where the converter's
         // resolution should be.
         chain: ChainConfig {
-            mains,
-            beats,
+            mains: settings.mains,
+            beats: settings.beats.clone(),
             channel_count: signals.len(),
-            detector_weights: detector,
+            detector_weights: settings.detector.clone(),
             ..ChainConfig::new(rate)
         },
         uv_per_code,
         ecg_block_samples: None,
-        rejection,
+        rejection: settings.rejection,
     };
     let mut pipeline = Pipeline::new(&config, classifier).map_err(signal_error)?;
     pipeline
-        .set_details(details)
+        .set_details(settings.details)
         .map_err(|error| label_error(error.into()))?;
     let mut run = RecordRun {
         rate_hz: record.rate_hz(),
@@ -197,14 +147,11 @@ pub fn run_record(
     let mut frames = record.frames()?;
     let mut frame = vec![0; header.signals.len()];
     let period_ns = 1e9 / record.rate_hz();
+    let at = |index: u64| MonotonicNs(whole(index as f64 * period_ns));
     let mut gap_start = None;
     while frames.next_frame(&mut frame)? {
         let index = run.samples;
-        if index.is_multiple_of(FRAMES_PER_LOOK)
-            && stop
-                .as_ref()
-                .is_some_and(|stop| stop.load(Ordering::Relaxed))
-        {
+        if index.is_multiple_of(FRAMES_PER_LOOK) && settings.is_stopped() {
             return Err(RecordError::Stopped {
                 path: path(),
                 samples: index,
@@ -217,20 +164,24 @@ pub fn run_record(
             measured[channel] = frame[signal] != MISSING_SAMPLE;
             codes[channel] = frame[signal].saturating_sub(conversion.baseline);
         }
-        degradation.apply(index, &mut codes, &mut measured);
+        settings.degradation.apply(index, &mut codes, &mut measured);
         if measured == [false; CHANNEL_COUNT] {
             gap_start.get_or_insert(index);
             run.missing_samples += 1;
             continue;
         }
         if let Some(first) = gap_start.take() {
-            pipeline
-                .gap(&gap(first, index, period_ns), &mut sink)
-                .map_err(label_error)?;
+            let gap = Gap {
+                first_missing_sample: first,
+                missing_samples: index - first,
+                time: at(first),
+                cause: GapCause::Source,
+            };
+            pipeline.gap(&gap, &mut sink).map_err(label_error)?;
         }
         let sample = RawSample {
             index,
-            time: at(index, period_ns),
+            time: at(index),
             codes,
             // A signal not measured is to the chain what a loose electrode is.
             lead_off: LeadOff::from_channels(measured.map(|measured| !measured)),
@@ -238,45 +189,26 @@ pub fn run_record(
         pipeline.push(&sample, &mut sink).map_err(label_error)?;
     }
     pipeline.finish(&mut sink).map_err(label_error)?;
-    run.dropped_samples = degradation.dropped();
+    run.dropped_samples = settings.degradation.dropped();
     Ok(run)
 }
 
 /// The signals of `record` that are read, counted from 0: the main one and perhaps its stand-in.
 ///
 /// # Errors
-/// [`RecordError::NoSignal`].
+/// [`RecordError::Missing`].
 pub fn chosen_signals(record: &Record, choice: SignalChoice) -> Result<Vec<usize>, RecordError> {
-    choose(record.header(), choice).map_err(|problem| RecordError::NoSignal {
+    choose(record.header(), choice).map_err(|problem| RecordError::Missing {
         path: record.path().to_owned(),
         problem,
     })
 }
 
-/// The record of this name in a database directory.
-///
-/// # Errors
-/// [`RecordError::Wfdb`].
-pub fn open_record(directory: &Path, name: &str) -> Result<Record, RecordError> {
-    Ok(Record::open(&directory.join(name))?)
-}
-
-fn gap(first_missing_sample: u64, next: u64, period_ns: f64) -> Gap {
-    Gap {
-        first_missing_sample,
-        missing_samples: next - first_missing_sample,
-        time: at(first_missing_sample, period_ns),
-        cause: GapCause::Source,
-    }
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "positive; saturates"
-)]
-fn at(index: u64, period_ns: f64) -> MonotonicNs {
-    MonotonicNs((index as f64 * period_ns).round() as u64)
+/// What the record's signals are called.
+#[must_use]
+pub fn lead_names(header: &Header) -> Vec<&str> {
+    let signals = header.signals.iter();
+    signals.map(|signal| signal.description.as_str()).collect()
 }
 
 fn choose(header: &Header, choice: SignalChoice) -> Result<Vec<usize>, String> {
@@ -321,6 +253,8 @@ fn lead_rank(description: &str) -> u8 {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn header(signals: &[&str]) -> Header {

@@ -5,9 +5,9 @@
 //! `(AFIB` or `(AFL`) an annotated N beat counts as supraventricular ectopic here, and here alone: a
 //! detector of single beats is bound to miss those runs.
 
-use serde::{Deserialize, Serialize};
+use serde::{Serialize, Serializer};
 
-use super::figures::ratio;
+use super::figures::{add_all, ratio};
 
 /// The longest length told apart: six beats and more are one.
 const LONGEST: usize = 6;
@@ -43,8 +43,9 @@ struct Run {
 }
 
 /// Runs by their length on both sides, 0 to 5 and more than 5 beats. Each run is compared with the
-/// longest of the other side between 150 ms before its first and 150 ms after its last beat.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+/// longest of the other side between 150 ms before its first and 150 ms after its last beat. Serialises
+/// as the figures of each length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RunTable {
     /// `sensitivity[annotated][found]`: every annotated run, row 0 is empty.
     pub sensitivity: [[u64; LONGEST + 1]; LONGEST + 1],
@@ -53,7 +54,7 @@ pub struct RunTable {
 }
 
 /// Sensitivity and positive predictivity of the runs of some length.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct RunFigures {
     /// Annotated runs of this length.
     pub annotated: u64,
@@ -70,7 +71,8 @@ pub struct RunFigures {
 }
 
 /// The lengths EC57 reports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RunLength {
     /// Two beats.
     Couplet,
@@ -121,14 +123,12 @@ impl RunTable {
 
     /// Add another record's runs.
     pub fn merge(&mut self, other: &Self) {
-        let add = |to: &mut [[u64; LONGEST + 1]; LONGEST + 1],
-                   from: &[[u64; LONGEST + 1]; LONGEST + 1]| {
-            for (to, from) in to.iter_mut().flatten().zip(from.iter().flatten()) {
-                *to += from;
-            }
-        };
-        add(&mut self.sensitivity, &other.sensitivity);
-        add(&mut self.predictivity, &other.predictivity);
+        for (counts, more) in [
+            (&mut self.sensitivity, &other.sensitivity),
+            (&mut self.predictivity, &other.predictivity),
+        ] {
+            add_all(counts.as_flattened_mut(), more.as_flattened());
+        }
     }
 
     /// The figures of the runs of `length`.
@@ -151,6 +151,12 @@ impl RunTable {
         figures.se = ratio(figures.annotated_found, figures.annotated);
         figures.ppv = ratio(figures.found_annotated, figures.found);
         figures
+    }
+}
+
+impl Serialize for RunTable {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(RunLength::ALL.map(|length| (length, self.figures(length))))
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use ecg_chain::PipelineEvent;
+use ecg_evaluate::whole;
 use serde::Serialize;
 
 use super::arguments::{Arguments, interrupted};
@@ -21,11 +22,8 @@ use crate::store::StoreOptions;
 pub(super) struct Summary {
     model: String,
     engine: String,
-    seconds_of_ecg: f64,
-    samples: u64,
-    beats: u64,
-    seconds: f64,
-    cpu_seconds: Option<f64>,
+    #[serde(flatten)]
+    run: Run,
     realtime_factor: f64,
     realtime_factor_per_core: Option<f64>,
     peak_resident_kib: Option<u64>,
@@ -36,12 +34,14 @@ pub(super) struct Summary {
 }
 
 /// One run over the traces.
+#[derive(Serialize)]
 struct Run {
     seconds_of_ecg: f64,
     samples: u64,
     beats: u64,
     seconds: f64,
     cpu_seconds: Option<f64>,
+    #[serde(skip)]
     database_bytes: u64,
 }
 
@@ -56,22 +56,17 @@ pub(super) fn measure(
     options: SessionOptions,
     stop: &AtomicBool,
 ) -> Result<Summary, Failure> {
-    let first = run(
-        (arguments, options),
-        model,
-        arguments.db.as_deref(),
-        true,
-        stop,
-    )?;
+    let once = |database, chained| run((arguments, options), model, database, chained, stop);
+    let first = once(arguments.db.as_deref(), true)?;
     let peak_resident_kib = peak_resident_kib();
     let mut chained = vec![first.time()];
     let mut without = Vec::new();
     let mut bytes_without = 0;
     for turn in 0..TURNS {
         if turn > 0 {
-            chained.push(run((arguments, options), model, None, true, stop)?.time());
+            chained.push(once(None, true)?.time());
         }
-        let plain = run((arguments, options), model, None, false, stop)?;
+        let plain = once(None, false)?;
         bytes_without = plain.database_bytes;
         without.push(plain.time());
     }
@@ -79,11 +74,6 @@ pub(super) fn measure(
     Ok(Summary {
         model: model.name().to_owned(),
         engine: model.engine().engine().to_owned(),
-        seconds_of_ecg: first.seconds_of_ecg,
-        samples: first.samples,
-        beats: first.beats,
-        seconds: first.seconds,
-        cpu_seconds: first.cpu_seconds,
         realtime_factor: first.seconds_of_ecg / first.seconds,
         realtime_factor_per_core: first.cpu_seconds.map(|cpu| first.seconds_of_ecg / cpu),
         peak_resident_kib,
@@ -91,6 +81,7 @@ pub(super) fn measure(
         seconds_without_hashes: fastest(&without),
         database_bytes_without_hashes: bytes_without,
         hash_cost_ratio: fastest(&chained) / fastest(&without),
+        run: first,
     })
 }
 
@@ -127,12 +118,7 @@ fn run(
     let cpu_before = cpu_seconds();
     let began = Instant::now();
     let (mut seconds_of_ecg, mut samples, mut beats) = (0.0, 0, 0);
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "saturating"
-    )]
-    let bar = progress::bar(wanted_s as u64, "s of ECG");
+    let bar = progress::bar(whole(wanted_s), "s of ECG");
     for trace in DEMO_TRACES.iter().cycle() {
         let (report, ended) = run_trace(
             &gateway,
@@ -150,12 +136,7 @@ fn run(
         ended.map_err(|failure| failure.naming_database(database))?;
         seconds_of_ecg += report.seconds_of_ecg;
         samples += report.samples;
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "saturating"
-        )]
-        bar.set_position(seconds_of_ecg as u64);
+        bar.set_position(whole(seconds_of_ecg));
         if seconds_of_ecg >= wanted_s {
             break;
         }
@@ -163,9 +144,7 @@ fn run(
     gateway.close().map_err(Failure::from)?;
     let seconds = began.elapsed().as_secs_f64();
     bar.finish_and_clear();
-    let cpu = cpu_before
-        .zip(cpu_seconds())
-        .map(|(before, after)| after - before);
+    let cpu = cpu_before.zip(cpu_seconds());
     let database_bytes = std::fs::metadata(database)
         .map_err(|error| other(database.display(), error))?
         .len();
@@ -174,7 +153,7 @@ fn run(
         samples,
         beats,
         seconds,
-        cpu_seconds: cpu,
+        cpu_seconds: cpu.map(|(before, after)| after - before),
         database_bytes,
     })
 }
@@ -191,12 +170,12 @@ impl fmt::Display for Summary {
              the chain of hashes: {:.3} times the time and {:.3} times the bytes of rows without it",
             self.model,
             self.engine,
-            self.seconds_of_ecg,
-            self.samples,
-            self.beats,
-            self.seconds,
+            self.run.seconds_of_ecg,
+            self.run.samples,
+            self.run.beats,
+            self.run.seconds,
             self.realtime_factor,
-            or_unknown(self.cpu_seconds.map(|seconds| format!("{seconds:.2}"))),
+            or_unknown(self.run.cpu_seconds.map(|seconds| format!("{seconds:.2}"))),
             or_unknown(
                 self.realtime_factor_per_core
                     .map(|factor| format!("{factor:.0}"))

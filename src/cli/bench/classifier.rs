@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use arrhythmianet::{ClassifyError, CpuIsa, Outputs};
+use ecg_evaluate::whole;
 use serde::Serialize;
 
 use super::arguments::interrupted;
@@ -186,7 +187,7 @@ fn turn(
         return Ok(());
     }
     let first = Instant::now();
-    contestant.classify(windows, outputs)?;
+    contestant.engine.classify(windows, outputs)?;
     let first = first.elapsed().as_secs_f64();
     if slow(&first) {
         times.calls.push(first);
@@ -196,7 +197,7 @@ fn turn(
     let mut before = 0.0;
     let mut calls = Vec::new();
     while calls.is_empty() || before < plan.turn {
-        contestant.classify(windows, outputs)?;
+        contestant.engine.classify(windows, outputs)?;
         let now = start.elapsed().as_secs_f64();
         calls.push(now - before);
         before = now;
@@ -228,7 +229,7 @@ fn engine(contestant: &Contestant, mut times: [Times; BATCHES.len()], operations
         }
     });
     Engine {
-        engine: contestant.name().to_owned(),
+        engine: contestant.engine.engine().to_owned(),
         threads: contestant.threads,
         adapter: contestant.adapter.as_ref().map(|(name, _)| name.clone()),
         software: contestant.adapter.as_ref().map(|(_, software)| *software),
@@ -241,13 +242,11 @@ fn engine(contestant: &Contestant, mut times: [Times; BATCHES.len()], operations
 /// The value below which a share of `values` lies; not a number without any.
 fn quantile(values: &mut [f64], share: f64) -> f64 {
     values.sort_by(f64::total_cmp);
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "an index below the length"
-    )]
-    let index = ((values.len().saturating_sub(1)) as f64 * share).round() as usize;
-    values.get(index).copied().unwrap_or(f64::NAN)
+    let index = whole(values.len().saturating_sub(1) as f64 * share);
+    let value = usize::try_from(index)
+        .ok()
+        .and_then(|index| values.get(index));
+    value.copied().unwrap_or(f64::NAN)
 }
 
 #[cfg(test)]

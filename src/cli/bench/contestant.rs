@@ -6,48 +6,60 @@ use arrhythmianet::{Classifier, ClassifyError, CpuIsa, CpuReference, CpuSimd, Mo
 
 /// An engine on a number of threads.
 pub(super) struct Contestant {
+    pub(super) engine: Box<dyn Classifier>,
     pub(super) threads: usize,
     /// Name of the adapter, and whether it computes on the CPU.
     pub(super) adapter: Option<(String, bool)>,
     /// Whether its work is done by this processor's vector units: has a share of their peak.
     pub(super) on_cpu: bool,
-    kind: Kind,
+    /// Dispatches for a batch on the GPU, and the most beats of such a batch.
+    dispatches: Option<(usize, usize)>,
 }
 
-enum Kind {
-    One(Box<dyn Classifier>),
-    Several(CpuSimd),
-    #[cfg(feature = "gpu")]
-    Gpu(Box<arrhythmianet::gpu::GpuEngine>),
+/// An engine that parts a batch between threads.
+struct Threaded(CpuSimd, usize);
+
+impl Classifier for Threaded {
+    fn engine(&self) -> &str {
+        self.0.engine()
+    }
+
+    fn model(&self) -> &Model {
+        self.0.model()
+    }
+
+    fn max_batch(&self) -> usize {
+        self.0.max_batch()
+    }
+
+    fn classify(&mut self, windows: &[f32], outputs: &mut Outputs) -> Result<(), ClassifyError> {
+        self.0.classify_threaded(windows, outputs, self.1)
+    }
 }
 
 impl Contestant {
     /// Every engine that runs `model` here: each instruction set alone, the best one on all
     /// `processors`, the reference, and a GPU where the program knows one.
     pub(super) fn all(model: &Arc<Model>, largest_batch: usize, processors: usize) -> Vec<Self> {
-        let alone = |kind| Self {
-            threads: 1,
+        let on_cpu = |engine: Box<dyn Classifier>, threads| Self {
+            engine,
+            threads,
             adapter: None,
             on_cpu: true,
-            kind,
+            dispatches: None,
         };
         let mut all: Vec<Self> = CpuIsa::ALL
             .into_iter()
             .filter_map(|isa| CpuSimd::with_isa(Arc::clone(model), largest_batch, isa))
-            .map(|engine| alone(Kind::One(Box::new(engine))))
+            .map(|engine| on_cpu(Box::new(engine), 1))
             .collect();
         if processors > 1 {
             let engine = CpuSimd::new(Arc::clone(model), largest_batch);
-            all.insert(
-                1,
-                Self {
-                    threads: processors,
-                    ..alone(Kind::Several(engine))
-                },
-            );
+            let engine = Box::new(Threaded(engine, processors));
+            all.insert(1, on_cpu(engine, processors));
         }
         let reference = CpuReference::new(Arc::clone(model), largest_batch);
-        all.push(alone(Kind::One(Box::new(reference))));
+        all.push(on_cpu(Box::new(reference), 1));
         #[cfg(feature = "gpu")]
         all.extend(Self::gpu(model, largest_batch));
         all
@@ -64,7 +76,8 @@ impl Contestant {
                 threads: 1,
                 adapter: Some((engine.adapter().to_string(), engine.adapter().software)),
                 on_cpu: false,
-                kind: Kind::Gpu(Box::new(engine)),
+                dispatches: Some((engine.dispatches(), engine.stream_batch())),
+                engine: Box::new(engine),
             }),
             Err(error) => {
                 tracing::warn!("no GPU measured: {error}");
@@ -73,36 +86,9 @@ impl Contestant {
         }
     }
 
-    pub(super) fn name(&self) -> &str {
-        match &self.kind {
-            Kind::One(engine) => engine.engine(),
-            Kind::Several(engine) => engine.engine(),
-            #[cfg(feature = "gpu")]
-            Kind::Gpu(engine) => engine.engine(),
-        }
-    }
-
     /// Dispatches a batch is run with; `None` without a GPU.
     pub(super) fn dispatches(&self, batch: usize) -> Option<usize> {
-        #[cfg(feature = "gpu")]
-        if let Kind::Gpu(engine) = &self.kind {
-            return Some(engine.dispatches() * batch.div_ceil(engine.stream_batch()));
-        }
-        #[cfg(not(feature = "gpu"))]
-        let _ = batch;
-        None
-    }
-
-    pub(super) fn classify(
-        &mut self,
-        windows: &[f32],
-        outputs: &mut Outputs,
-    ) -> Result<(), ClassifyError> {
-        match &mut self.kind {
-            Kind::One(engine) => engine.classify(windows, outputs),
-            Kind::Several(engine) => engine.classify_threaded(windows, outputs, self.threads),
-            #[cfg(feature = "gpu")]
-            Kind::Gpu(engine) => engine.classify(windows, outputs),
-        }
+        let of = |(dispatches, beats)| dispatches * batch.div_ceil(beats);
+        self.dispatches.map(of)
     }
 }

@@ -194,33 +194,27 @@ fn latency(data: &str, now: MonotonicNs) -> Option<(f64, f64)> {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let priority = self.realtime_priority;
+        let priority = priority.map_or_else(|| "refused".to_owned(), |of| of.to_string());
+        let locked = if self.memory_locked {
+            "locked"
+        } else {
+            "not locked"
+        };
         writeln!(
             f,
             "Real time, {} SPS for {} s: {} samples, {} missing; at most {} of {} places of the ring \
-             taken",
+             taken\n\
+             SCHED_FIFO priority {priority}, memory {locked}\n\
+             {} beats, {} of them streamed",
             self.sample_rate_hz,
             self.seconds,
             self.samples,
             self.missing_samples,
             self.ring_highest,
-            self.ring_places
-        )?;
-        let priority = self
-            .realtime_priority
-            .map_or_else(|| "refused".to_owned(), |priority| priority.to_string());
-        writeln!(
-            f,
-            "SCHED_FIFO priority {priority}, memory {}",
-            if self.memory_locked {
-                "locked"
-            } else {
-                "not locked"
-            }
-        )?;
-        writeln!(
-            f,
-            "{} beats, {} of them streamed",
-            self.beats, self.beats_streamed
+            self.ring_places,
+            self.beats,
+            self.beats_streamed
         )?;
         for (what, latency) in [
             ("R peak to stream event", self.latency_ms),

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::classifier::{Engine, Summary};
+use crate::cli::table::or_dash;
 
 pub(super) fn text(summary: &Summary) -> String {
     let mut text = format!(
@@ -35,19 +36,18 @@ fn rows(text: &mut String, engine: &Engine) {
     for batch in &engine.batches {
         let share = batch
             .share_of_peak
-            .map_or_else(|| "-".to_owned(), |share| format!("{:.1}", share * 100.0));
-        let dispatches = batch
-            .dispatches
-            .map_or_else(|| "-".to_owned(), |count| count.to_string());
+            .map(|share| format!("{:.1}", share * 100.0));
         let _ = write!(
             text,
-            "\n{:15} {:7} {:6} {:10.2} {:11.0} {:8.1} {share:>10} {dispatches:>11}",
+            "\n{:15} {:7} {:6} {:10.2} {:11.0} {:8.1} {:>10} {:>11}",
             engine.engine,
             engine.threads,
             batch.batch,
             batch.us_per_beat,
             batch.beats_per_second,
             batch.gflops,
+            or_dash(share),
+            or_dash(batch.dispatches.map(|count| count.to_string())),
         );
     }
     let _ = write!(

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use arrhythmianet::DEFAULT_MODEL;
 use arrhythmianet::choose::EngineChoice;
 use clap::{Args, ValueEnum};
-use ecg_evaluate::NoisePower;
-use ecg_evaluate::SignalChoice;
+use ecg_evaluate::{NoisePower, SignalChoice};
 use ecg_signal::{DetectorWeights, Mains};
+use serde::Serialize;
 
 use crate::cli::arguments::{probability, signal_number};
 
@@ -179,7 +179,8 @@ impl DetectorArgument {
 }
 
 /// What is evaluated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub(super) enum Protocol {
     /// The paper's: the test beats of a random split, R peaks as annotated, five classes. Their
     /// patients took part in training.
@@ -188,16 +189,6 @@ pub(super) enum Protocol {
     Inter,
     /// Own detector, own classifier, EC57 beat-by-beat and run-by-run comparison.
     Chain,
-}
-
-impl Protocol {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Intra => "intra",
-            Self::Inter => "inter",
-            Self::Chain => "chain",
-        }
-    }
 }
 
 /// Records of the MIT-BIH Arrhythmia Database.

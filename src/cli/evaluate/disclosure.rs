@@ -1,7 +1,8 @@
 //! What a reader must know before believing a figure.
 
+use ecg_evaluate::EvaluatedRecord;
+
 use super::arguments::{DetectorArgument, Protocol};
-use super::record::Evaluation;
 use crate::cli::session::LoadedModel;
 
 /// Sentences about what the model and the detector have seen of the evaluated records.
@@ -9,7 +10,7 @@ pub(super) fn sentences(
     model: &LoadedModel,
     protocol: Protocol,
     detector: DetectorArgument,
-    records: &[Evaluation],
+    records: &[EvaluatedRecord],
 ) -> Vec<String> {
     let mut sentences = Vec::new();
     let name = model.name();
@@ -19,24 +20,23 @@ pub(super) fn sentences(
         Some(part) => format!("{part} of the {data}"),
         None => data.to_owned(),
     });
-    match (data, seen_records(model, records)) {
-        (None, _) => sentences.push(format!(
+    let all = records.len();
+    sentences.push(match (data, seen_records(model, records)) {
+        (None, _) => format!(
             "What {name} was trained on is not stated in its file: it may have seen these records."
-        )),
-        (Some(data), Some(0)) => sentences.push(format!(
-            "{name} was trained on: {data}. It has seen none of these {} records.",
-            records.len()
-        )),
-        (Some(data), Some(seen)) => sentences.push(format!(
-            "{name} was trained on: {data}. Beats of {seen} of these {} records were among them: its \
-             labels look better here than on strangers.",
-            records.len()
-        )),
-        (Some(data), None) => sentences.push(format!(
+        ),
+        (Some(data), Some(0)) => {
+            format!("{name} was trained on: {data}. It has seen none of these {all} records.")
+        }
+        (Some(data), Some(seen)) => format!(
+            "{name} was trained on: {data}. Beats of {seen} of these {all} records were among them: its \
+             labels look better here than on strangers."
+        ),
+        (Some(data), None) => format!(
             "{name} was trained on: {data}. On those records its labels look better than on \
              strangers."
-        )),
-    }
+        ),
+    });
     sentences.extend(stranger_warning(model, records));
     if protocol == Protocol::Intra {
         sentences.push(
@@ -62,7 +62,7 @@ pub(super) fn sentences(
 }
 
 /// How many of the records the training part held; `None` where the file does not tell.
-fn seen_records(model: &LoadedModel, records: &[Evaluation]) -> Option<usize> {
+fn seen_records(model: &LoadedModel, records: &[EvaluatedRecord]) -> Option<usize> {
     records
         .iter()
         .map(|record| {
@@ -76,7 +76,7 @@ fn seen_records(model: &LoadedModel, records: &[Evaluation]) -> Option<usize> {
 }
 
 /// What a network that knows its patients only must not be believed about, if anything.
-pub(super) fn stranger_warning(model: &LoadedModel, records: &[Evaluation]) -> Option<String> {
+pub(super) fn stranger_warning(model: &LoadedModel, records: &[EvaluatedRecord]) -> Option<String> {
     let strangers = records.iter().filter(|record| record.mitdb.is_none());
     let names: Vec<&str> = strangers.map(|record| record.name.as_str()).collect();
     match names.as_slice() {

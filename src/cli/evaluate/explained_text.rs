@@ -1,126 +1,32 @@
-//! How the explanations do: as data, as a table for a terminal, as a table for the model card.
+//! How the explanations do, for a terminal and for the model card.
 
 use std::fmt::Write as _;
 
-use arrhythmianet::BeatClass;
-use arrhythmianet::explain::Method;
-use serde::Serialize;
+use ecg_evaluate::{ExplanationRow, Explanations, Mean, WANTED_ON_QRS_T};
 
-use super::explained::{Case, Explained, JITTER, OfRecord, SHUFFLED, Sums, WANTED_ON_QRS_T};
 use crate::cli::output::percent;
+use crate::cli::table::{Table, or_dash};
 
-/// What `--json` holds under `explanations`.
-#[derive(Serialize)]
-pub(super) struct Explanations {
-    pub(super) rows: Vec<Row>,
-    /// V beats whose SHAP map does not lie on QRS-T or does not beat random maps, the farthest from it
-    /// first.
-    pub(super) cases: Vec<Case>,
-    pub(super) more_cases: usize,
-    /// The V beats of each record that has some.
-    pub(super) records: Vec<OfRecord>,
-}
-
-/// Cases that are shown.
-const MOST_CASES: usize = 20;
-
-/// One method and class; means over its beats.
-#[derive(Serialize)]
-pub(super) struct Row {
-    method: &'static str,
-    class: char,
-    beats: u64,
-    share_p: Option<f64>,
-    share_qrs: Option<f64>,
-    share_st_t: Option<f64>,
-    beats_on_qrs_t: Option<f64>,
-    mass_on_qrs_t: Option<f64>,
-    deletion: Option<f64>,
-    random_deletion: Option<f64>,
-    deletion_beats_random: Option<f64>,
-    insertion: Option<f64>,
-    random_insertion: Option<f64>,
-    insertion_beats_random: Option<f64>,
-    shuffled_weights: [Option<f64>; SHUFFLED.len()],
-    r_jitter: [Option<f64>; JITTER.len()],
-    noise: Option<f64>,
-}
-
-impl Explanations {
-    pub(super) fn new<'a>(of: impl Iterator<Item = &'a Explained>) -> Self {
-        let mut all = Explained::default();
-        of.for_each(|record| all.merge(record));
-        all.cases.sort_by(|a, b| {
-            a.on_qrs_t
-                .unwrap_or(0.0)
-                .total_cmp(&b.on_qrs_t.unwrap_or(0.0))
-        });
-        let more_cases = all.cases.len().saturating_sub(MOST_CASES);
-        all.cases.truncate(MOST_CASES);
-        Self {
-            rows: all
-                .sums
-                .iter()
-                .map(|((method, class), sums)| Row::new(*method, *class, sums))
-                .collect(),
-            cases: all.cases,
-            more_cases,
-            records: all.records,
-        }
-    }
-}
-
-impl Row {
-    fn new(method: Method, class: BeatClass, sums: &Sums) -> Self {
-        let mean = |sum: f64, count: u64| (count > 0).then(|| sum / count as f64);
-        let of_beats = |sum: f64| mean(sum, sums.beats);
-        let count = |count: u64| of_beats(count as f64);
-        let [p, qrs, t] = sums.shares.map(|sum| mean(sum, sums.shared));
-        Self {
-            method: method.name(),
-            class: class.symbol(),
-            beats: sums.beats,
-            share_p: p,
-            share_qrs: qrs,
-            share_st_t: t,
-            beats_on_qrs_t: count(sums.on_qrs_t),
-            mass_on_qrs_t: (sums.mass > 0.0).then(|| sums.mass_on_qrs_t / sums.mass),
-            deletion: of_beats(sums.deletion),
-            random_deletion: of_beats(sums.random_deletion),
-            deletion_beats_random: count(sums.deletion_beats_random),
-            insertion: of_beats(sums.insertion),
-            random_insertion: of_beats(sums.random_insertion),
-            insertion_beats_random: count(sums.insertion_beats_random),
-            shuffled_weights: sums.shuffled.map(|(sum, count)| mean(sum, count)),
-            r_jitter: sums.jitter.map(|(sum, count)| mean(sum, count)),
-            noise: mean(sums.noise.0, sums.noise.1),
-        }
-    }
-
-    fn cells(&self) -> Vec<String> {
-        let number = |value: Option<f64>| value.map_or("-".to_owned(), |v| format!("{v:.2}"));
-        let whole =
-            |value: Option<f64>| value.map_or("-".to_owned(), |v| format!("{:.0}", v * 100.0));
-        let both = |[a, b]: [Option<f64>; 2]| format!("{} ({})", number(a), number(b));
-        let shuffled = self.shuffled_weights.map(number).join(" / ");
-        vec![
-            self.method.to_owned(),
-            self.class.to_string(),
-            self.beats.to_string(),
-            [self.share_p, self.share_qrs, self.share_st_t]
-                .map(whole)
-                .join(" / "),
-            percent(self.mass_on_qrs_t),
-            percent(self.beats_on_qrs_t),
-            both([self.deletion, self.random_deletion]),
-            percent(self.deletion_beats_random),
-            both([self.insertion, self.random_insertion]),
-            percent(self.insertion_beats_random),
-            shuffled,
-            self.r_jitter.map(number).join(" / "),
-            number(self.noise),
-        ]
-    }
+fn cells(row: &ExplanationRow) -> [String; 13] {
+    let number = |mean: Mean| or_dash(mean.value().map(|value| format!("{value:.2}")));
+    let whole = |mean: Mean| or_dash(mean.value().map(|value| format!("{:.0}", value * 100.0)));
+    let both = |map, random| format!("{} ({})", number(map), number(random));
+    let shares = [row.share_p, row.share_qrs, row.share_st_t];
+    [
+        row.method.to_owned(),
+        row.class.to_string(),
+        row.beats.to_string(),
+        shares.map(whole).join(" / "),
+        percent(row.mass_on_qrs_t.value()),
+        percent(row.beats_on_qrs_t.value()),
+        both(row.deletion, row.random_deletion),
+        percent(row.deletion_beats_random.value()),
+        both(row.insertion, row.random_insertion),
+        percent(row.insertion_beats_random.value()),
+        row.shuffled_weights.map(number).join(" / "),
+        row.r_jitter.map(number).join(" / "),
+        number(row.noise),
+    ]
 }
 
 const HEADS: [&str; 13] = [
@@ -152,35 +58,29 @@ pub(super) fn text<'a>(models: impl Iterator<Item = (&'a str, &'a Explanations)>
     let mut text = String::new();
     for (model, explanations) in models {
         let _ = writeln!(text, "\n{model}: {ABOUT}");
-        for row in &explanations.rows {
-            let cells = row.cells();
+        for row in explanations.rows.values() {
+            let cells = cells(row);
             let named = HEADS.iter().zip(&cells).skip(2);
             let rest: Vec<String> = named.map(|(head, cell)| format!("{head} {cell}")).collect();
             let _ = writeln!(text, "{} {}: {}", cells[0], cells[1], rest.join("; "));
         }
-        cases(&mut text, explanations);
+        text.push_str(&cases(explanations));
     }
     text
 }
 
 /// For the model card.
 pub(super) fn markdown<'a>(models: impl Iterator<Item = (&'a str, &'a Explanations)>) -> String {
-    let mut page = String::new();
-    for (model, explanations) in models {
-        let _ = writeln!(page, "**{model}**. {ABOUT}\n");
-        let _ = writeln!(page, "| {} |", HEADS.join(" | "));
-        let _ = writeln!(page, "|{}", " --- |".repeat(HEADS.len()));
-        for row in &explanations.rows {
-            let _ = writeln!(page, "| {} |", row.cells().join(" | "));
-        }
-        page.push('\n');
-        cases(&mut page, explanations);
-    }
-    page
+    let one = |(model, explanations): (&str, &Explanations)| {
+        let table = Table::of_page(HEADS).with(explanations.rows.values().map(cells));
+        let (table, cases) = (table.markdown(), cases(explanations));
+        format!("**{model}**. {ABOUT}\n\n{table}\n{cases}")
+    };
+    models.map(one).collect()
 }
 
 /// The V beats by record, and those that do not keep what is asked of them.
-fn cases(text: &mut String, explanations: &Explanations) {
+fn cases(explanations: &Explanations) -> String {
     let Explanations {
         cases,
         more_cases,
@@ -188,24 +88,26 @@ fn cases(text: &mut String, explanations: &Explanations) {
         ..
     } = explanations;
     if records.is_empty() {
-        return;
+        return String::new();
     }
-    text.push_str(
-        "| SHAP, record | V beats | of all on QRS-T, % | beats with 70 % there, % | deletion beats \
-         random, % |\n| --- | --- | --- | --- | --- |\n",
-    );
-    for of in records {
+    let titles = [
+        "SHAP, record",
+        "V beats",
+        "of all on QRS-T, %",
+        "beats with 70 % there, %",
+        "deletion beats random, %",
+    ];
+    let rows = records.iter().map(|of| {
         let share = |count: u64| percent(Some(count as f64 / of.beats as f64));
-        let _ = writeln!(
-            text,
-            "| {} | {} | {} | {} | {} |",
-            of.record,
-            of.beats,
+        [
+            of.record.clone(),
+            of.beats.to_string(),
             percent(of.mass_on_qrs_t),
             share(of.beats_on_qrs_t),
-            share(of.deletion_beats_random)
-        );
-    }
+            share(of.deletion_beats_random),
+        ]
+    });
+    let mut text = Table::of_page(titles).with(rows).markdown();
     let _ = writeln!(
         text,
         "\nV beats whose SHAP map has less than {:.0} % on QRS-T or does not beat random maps: {}",
@@ -227,4 +129,5 @@ fn cases(text: &mut String, explanations: &Explanations) {
     if *more_cases > 0 {
         let _ = writeln!(text, "- and {more_cases} more, nearer to it");
     }
+    text
 }

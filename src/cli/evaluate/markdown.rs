@@ -1,81 +1,66 @@
 //! The figures for a page: what the model cards hold.
 
-use std::fmt::Write as _;
+use ecg_evaluate::{CONFIDENCE_LIMITS, Counts, FigureValues, LEVEL, RESAMPLES};
 
-use arrhythmianet::BeatClass;
-use ecg_evaluate::{LEVEL, RESAMPLES};
-
+use super::arguments::Protocol;
 use super::report::{Group, ModelReport, Report};
-use super::text::{AAMI, AAMI_RULES, escape, figures_of, interval, left_out, run_rows};
+use super::text::{
+    AAMI, AAMI_RULES, INTER_FIGURES, class_rows, escape, figures_of, interval, label, left_out,
+    noise, percents, run_rows,
+};
 use crate::cli::output::percent;
+use crate::cli::table::Table;
 use crate::cli::terminal::printable;
 
 pub(super) fn page(report: &Report) -> String {
-    let mut page = String::new();
     let Some(first) = report.models.first() else {
-        return page;
+        return String::new();
     };
-    gross(&mut page, report, first);
+    let models = report.models.iter();
+    let mut tables = vec![gross(report, first)];
     match first.protocol {
-        "intra" => {
-            for model in &report.models {
-                classes(&mut page, model);
-            }
-            coverage(&mut page, report);
+        Protocol::Intra => {
+            tables.extend(models.map(classes));
+            tables.push(coverage(report));
         }
-        "inter" => report
-            .models
-            .iter()
-            .for_each(|model| aami(&mut page, model)),
-        _ => report
-            .models
-            .iter()
-            .for_each(|model| runs(&mut page, model)),
+        Protocol::Inter => tables.extend(models.map(aami)),
+        Protocol::Chain => tables.extend(models.map(runs)),
     }
-    if report.models.len() == 1 && first.protocol != "intra" {
-        records(&mut page, first);
+    if report.models.len() == 1 && first.protocol != Protocol::Intra {
+        tables.push(records(first));
     }
-    notes(&mut page, report, first);
-    page
+    let tables = tables.iter().map(|table| table.markdown() + "\n");
+    tables.collect::<String>() + &notes(report, first) + "\n"
 }
 
-/// Writing to a string cannot fail.
-fn line(page: &mut String, text: &str) {
-    let _ = writeln!(page, "{text}");
+/// A row or the titles of a table: `first`, then the others.
+fn cells(
+    first: impl Into<String>,
+    others: impl IntoIterator<Item = String>,
+) -> impl Iterator<Item = String> {
+    std::iter::once(first.into()).chain(others)
 }
 
-fn row(page: &mut String, cells: &[String]) {
-    line(page, &format!("| {} |", cells.join(" | ")));
-}
-
-fn head(page: &mut String, cells: &[String]) {
-    row(page, cells);
-    row(page, &vec!["---".to_owned(); cells.len()]);
-}
-
-fn gross(page: &mut String, report: &Report, first: &ModelReport) {
-    let mut cells = vec![format!("gross, % ({} % interval)", LEVEL * 100.0)];
-    cells.extend(report.groups.iter().map(|group| match group.models.len() {
+fn gross(report: &Report, first: &ModelReport) -> Table {
+    let groups = report.groups.iter();
+    let titles = groups.clone().map(|group| match group.models.len() {
         1 => group.name.clone(),
         seeds => format!("{}, mean of {seeds} seeds [lowest, highest]", group.name),
-    }));
-    head(page, &cells);
-    for (label, name) in figures_of(first) {
-        let mut cells = vec![label.to_owned()];
-        cells.extend(report.groups.iter().map(|group| cell(group, name)));
-        row(page, &cells);
-    }
-    let mut beats = vec!["beats scored".to_owned()];
-    beats.extend(report.groups.iter().map(|group| {
-        report
-            .models
-            .iter()
-            .find(|model| group.models.first() == Some(&model.model))
-            .map(|model| thousands(scored_beats(model)))
+    });
+    let title = format!("gross, % ({} % interval)", LEVEL * 100.0);
+    let figures = figures_of(first).into_iter();
+    let figures =
+        figures.map(|(label, name)| cells(label, groups.clone().map(move |of| cell(of, name))));
+    let beats = groups.clone().map(|group| {
+        let mut models = report.models.iter();
+        let model = models.find(|model| group.models.first() == Some(&model.model));
+        model
+            .map(|of| thousands(scored_beats(of)))
             .unwrap_or_default()
-    }));
-    row(page, &beats);
-    line(page, "");
+    });
+    Table::of_page(cells(title, titles))
+        .with(figures)
+        .with([cells("beats scored", beats)])
 }
 
 fn cell(group: &Group, name: &str) -> String {
@@ -83,221 +68,130 @@ fn cell(group: &Group, name: &str) -> String {
         return "-".to_owned();
     };
     let spread = &figure.spread;
+    let [mean, min, max] = [spread.mean, spread.min, spread.max].map(|value| percent(Some(value)));
     let range = if group.models.len() > 1 {
-        format!(
-            " [{}, {}]",
-            percent(Some(spread.min)),
-            percent(Some(spread.max))
-        )
+        format!(" [{min}, {max}]")
     } else {
         String::new()
     };
-    format!(
-        "{}{range} ({})",
-        percent(Some(spread.mean)),
-        interval(figure.interval)
-    )
+    format!("{mean}{range} ({})", interval(figure.interval))
 }
 
 fn scored_beats(model: &ModelReport) -> u64 {
-    if model.protocol == "intra" {
+    if model.protocol == Protocol::Intra {
         model.confusion.counts.iter().flatten().sum()
     } else {
-        model.gross.qrs.tp + model.gross.qrs.missed
+        let qrs = model.gross.0.aami.qrs();
+        qrs.tp + qrs.missed
     }
 }
 
 fn thousands(count: u64) -> String {
-    let digits = count.to_string();
-    let groups: Vec<&str> = digits
-        .as_bytes()
-        .rchunks(3)
-        .rev()
-        .filter_map(|group| std::str::from_utf8(group).ok())
-        .collect();
-    groups.join(",")
-}
-
-fn classes(page: &mut String, model: &ModelReport) {
-    let titles = ["class", "beats", "Se %", "+P %", "F1 %", "called N L R A V"];
-    let mut titles: Vec<String> = titles.map(str::to_owned).to_vec();
-    titles[0] = format!("{}: class", model.model);
-    head(page, &titles);
-    for class in BeatClass::ALL {
-        let one = model.confusion.one_class(class);
-        let called: Vec<String> = model.confusion.counts[class.index()]
-            .iter()
-            .map(u64::to_string)
-            .collect();
-        row(
-            page,
-            &[
-                class.symbol().to_string(),
-                thousands(one.tp + one.missed),
-                percent(one.se),
-                percent(one.ppv),
-                percent(model.confusion.f1(class)),
-                called.join(" "),
-            ],
-        );
+    match count / 1_000 {
+        0 => count.to_string(),
+        more => format!("{},{:03}", thousands(more), count % 1_000),
     }
-    line(page, "");
 }
 
-fn coverage(page: &mut String, report: &Report) {
-    let mut cells = vec!["probability at least: coverage / accuracy, %".to_owned()];
-    cells.extend(report.models.iter().map(|model| model.model.clone()));
-    head(page, &cells);
-    let columns: Vec<_> = report
-        .models
-        .iter()
-        .map(|model| model.calibration.coverage())
-        .collect();
-    for (place, limit) in ecg_evaluate::CONFIDENCE_LIMITS.iter().enumerate() {
-        let mut cells = vec![limit.to_string()];
-        cells.extend(columns.iter().map(|rows| {
-            format!(
-                "{} / {}",
-                percent(rows[place].coverage),
-                percent(rows[place].accuracy)
-            )
-        }));
-        row(page, &cells);
-    }
-    line(page, "");
+fn classes(model: &ModelReport) -> Table {
+    let titles = ["beats", "Se %", "+P %", "F1 %", "called N L R A V"].map(str::to_owned);
+    let rows = class_rows(model, thousands).into_iter();
+    let rows = rows.zip(&model.confusion.counts).map(|(row, called)| {
+        let called: Vec<String> = called.iter().map(u64::to_string).collect();
+        row.into_iter().chain([called.join(" ")])
+    });
+    Table::of_page(cells(format!("{}: class", model.model), titles)).with(rows)
 }
 
-fn aami(page: &mut String, model: &ModelReport) {
-    let mut cells = vec![format!("{}: annotated", model.model)];
-    cells.extend(AAMI.map(|class| format!("called {class}")));
-    head(page, &cells);
-    for (class, counts) in AAMI.iter().zip(&model.gross.aami.counts) {
-        let mut cells = vec![(*class).to_owned()];
-        cells.extend(counts[..AAMI.len()].iter().map(|&count| thousands(count)));
-        row(page, &cells);
-    }
-    line(page, "");
+fn coverage(report: &Report) -> Table {
+    let models = report.models.iter();
+    let columns: Vec<_> = models.clone().map(|of| of.calibration.coverage()).collect();
+    let rows = CONFIDENCE_LIMITS.iter().enumerate().map(|(place, limit)| {
+        let of = columns.iter().map(move |rows| {
+            let row = &rows[place];
+            format!("{} / {}", percent(row.coverage), percent(row.accuracy))
+        });
+        cells(limit.to_string(), of)
+    });
+    let title = "probability at least: coverage / accuracy, %";
+    Table::of_page(cells(title, models.map(|model| model.model.clone()))).with(rows)
 }
 
-fn runs(page: &mut String, model: &ModelReport) {
-    let titles = [
-        "runs of",
-        "annotated",
-        "found",
-        "Se %",
-        "found",
-        "annotated",
-        "+P %",
-    ];
-    let mut titles: Vec<String> = titles.map(str::to_owned).to_vec();
-    titles[0] = format!("{}: runs of", model.model);
-    head(page, &titles);
-    for (kind, runs) in [("VE", &model.gross.ve_runs), ("SVE", &model.gross.sve_runs)] {
-        for (label, figures) in run_rows(runs) {
-            row(
-                page,
-                &[
-                    format!("{kind}, {label}"),
-                    figures.annotated.to_string(),
-                    figures.annotated_found.to_string(),
-                    percent(figures.se),
-                    figures.found.to_string(),
-                    figures.found_annotated.to_string(),
-                    percent(figures.ppv),
-                ],
-            );
-        }
-    }
-    line(page, "");
+fn aami(model: &ModelReport) -> Table {
+    let titles = AAMI.map(|class| format!("called {class}"));
+    let rows = AAMI.iter().zip(&model.gross.0.aami.counts);
+    let rows = rows.map(|(class, counts)| {
+        let counts = counts[..AAMI.len()].iter();
+        cells(*class, counts.map(|&count| thousands(count)))
+    });
+    Table::of_page(cells(format!("{}: annotated", model.model), titles)).with(rows)
 }
 
-fn records(page: &mut String, model: &ModelReport) {
-    let names: &[&str] = if model.protocol == "inter" {
-        &[
-            "veb_se",
-            "veb_ppv",
-            "veb_fpr",
-            "sveb_se",
-            "sveb_ppv",
-            "sveb_fpr",
-            "aami_accuracy",
-        ]
+fn runs(model: &ModelReport) -> Table {
+    let titles = ["annotated", "found", "Se %", "found", "annotated", "+P %"].map(str::to_owned);
+    Table::of_page(cells(format!("{}: runs of", model.model), titles))
+        .with(run_rows(model, |kind, length| format!("{kind}, {length}")))
+}
+
+fn records(model: &ModelReport) -> Table {
+    let names: &[&str] = if model.protocol == Protocol::Inter {
+        &INTER_FIGURES
     } else {
         &[
             "qrs_se", "qrs_ppv", "veb_se", "veb_ppv", "veb_fpr", "sveb_se", "sveb_ppv", "sveb_fpr",
         ]
     };
-    let mut cells = vec!["record".to_owned(), "beats".to_owned()];
-    cells.extend(names.iter().map(|name| {
-        let (kind, figure) = name.rsplit_once('_').unwrap_or((name, ""));
-        let figure = match figure {
-            "se" => "Se",
-            "ppv" => "+P",
-            "fpr" => "FPR",
-            _ => return "accuracy".to_owned(),
-        };
-        format!("{} {figure}", kind.to_uppercase())
-    }));
-    head(page, &cells);
-    let values = |figure: &dyn Fn(&str) -> Option<f64>| -> Vec<String> {
-        names.iter().map(|name| percent(figure(name))).collect()
+    let titles = ["record", "beats"].map(str::to_owned).into_iter();
+    let titles = titles.chain(names.iter().map(|name| label(name)));
+    let row = |name: String, beats: String, figures: &FigureValues| {
+        cells(name, cells(beats, percents(figures, names)))
     };
-    for record in &model.records {
-        let mut cells = vec![
-            printable(&record.name).into_owned(),
-            thousands(record.beats as u64),
-        ];
-        cells.extend(values(&|name| {
-            record.figures.and_then(|figures| figures.get(name))
-        }));
-        row(page, &cells);
-    }
-    for (name, figures) in [("gross", &model.figures), ("average", &model.average)] {
-        let mut cells = vec![format!("**{name}**"), String::new()];
-        cells.extend(values(&|name| figures.get(name)));
-        row(page, &cells);
-    }
-    line(page, "");
+    let records = model.records.iter().map(|record| {
+        let figures = record
+            .counts
+            .as_ref()
+            .map(Counts::figures)
+            .unwrap_or_default();
+        let name = printable(&record.name).into_owned();
+        row(name, thousands(record.beats as u64), &figures)
+    });
+    let all = [("gross", &model.figures), ("average", &model.average)];
+    let all = all.map(|(name, figures)| row(format!("**{name}**"), String::new(), figures));
+    Table::of_page(titles).with(records).with(all)
 }
 
-fn notes(page: &mut String, report: &Report, first: &ModelReport) {
+fn notes(report: &Report, first: &ModelReport) -> String {
     let mut sentences = vec![format!(
         "Records: {} ({}). Intervals: {RESAMPLES} draws of the records.",
         first.set,
         first.records.len()
     )];
     if let Some(degradation) = &first.degradation {
-        if let (Some(noise), Some(snr_db)) = (&degradation.noise, degradation.noise_snr_db) {
-            let name = noise.rsplit('/').next().unwrap_or(noise);
-            sentences.push(format!(
-                "Noise {name} added at {snr_db} dB: from minute 5 on, two minutes with it, two \
-                 without."
-            ));
+        if let (Some(name), Some(snr_db)) = (&degradation.noise, degradation.noise_snr_db) {
+            sentences.push(noise(name.rsplit('/').next().unwrap_or(name), snr_db));
         }
         if let Some(share) = degradation.drop_samples {
             sentences.push(format!("{} % of the samples lost in gaps.", 100.0 * share));
         }
     }
     match first.protocol {
-        "intra" => {}
-        "inter" => sentences.extend([AAMI_RULES, escape(first.escape_rule)].map(str::to_owned)),
-        _ => sentences.extend([
+        Protocol::Intra => {}
+        Protocol::Inter => sentences.extend([AAMI_RULES.to_owned(), escape(first.escape_rule)]),
+        Protocol::Chain => sentences.extend([
             format!(
                 "The first {} s of each record are its learning period and not scored.",
                 first.learning_seconds
             ),
-            escape(first.escape_rule).to_owned(),
+            escape(first.escape_rule),
         ]),
     }
-    sentences.extend(left_out(first).iter().map(|of| printable(of).into_owned()));
-    for model in &report.models {
-        for sentence in &model.disclosure {
-            if !sentences.contains(sentence) {
-                sentences.push(sentence.clone());
-            }
+    sentences.extend(left_out(first));
+    for sentence in report.models.iter().flat_map(|model| &model.disclosure) {
+        if !sentences.contains(sentence) {
+            sentences.push(sentence.clone());
         }
     }
-    line(page, &sentences.join(" "));
+    sentences.join(" ")
 }
 
 #[cfg(test)]

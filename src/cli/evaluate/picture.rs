@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 
 use arrhythmianet::BeatClass;
-use ecg_evaluate::LEVEL;
+use ecg_evaluate::{LEVEL, whole};
 
+use super::arguments::Protocol;
 use super::report::{ModelReport, Report};
-use super::text::AAMI;
+use super::text::{AAMI, interval};
 use crate::cli::output::percent;
 
 /// Side of a cell, and room for the labels, pixels.
@@ -24,49 +25,36 @@ pub(super) fn confusion(report: &Report) -> String {
     let Some(model) = report.models.first() else {
         return String::new();
     };
-    let (labels, rows): (Vec<String>, Vec<Vec<u64>>) = if model.protocol == "inter" {
-        let rows = model.gross.aami.counts[..AAMI.len()].iter();
-        (
-            AAMI.map(str::to_owned).to_vec(),
-            rows.map(|row| row[..AAMI.len()].to_vec()).collect(),
-        )
+    if model.protocol == Protocol::Inter {
+        let rows = model.gross.0.aami.counts[..AAMI.len()].iter();
+        let rows: Vec<&[u64]> = rows.map(|row| &row[..AAMI.len()]).collect();
+        draw(&title(model), &AAMI.map(str::to_owned), &rows)
     } else {
-        (
-            BeatClass::ALL
-                .map(|class| class.symbol().to_string())
-                .to_vec(),
-            model.confusion.counts.map(|row| row.to_vec()).to_vec(),
-        )
-    };
-    draw(&title(model), &labels, &rows)
+        let symbols = BeatClass::ALL.map(|class| class.symbol().to_string());
+        let rows = model.confusion.counts.iter().map(|row| &row[..]);
+        draw(&title(model), &symbols, &rows.collect::<Vec<_>>())
+    }
 }
 
 fn title(model: &ModelReport) -> String {
-    let (name, figure) = if model.protocol == "inter" {
-        ("accuracy over N, S, V, F, Q", "aami_accuracy")
-    } else {
-        ("accuracy", "accuracy")
+    let (protocol, name, figure) = match model.protocol {
+        Protocol::Inter => ("inter", "accuracy over N, S, V, F, Q", "aami_accuracy"),
+        Protocol::Intra => ("intra", "accuracy", "accuracy"),
+        Protocol::Chain => ("chain", "accuracy", "accuracy"),
     };
-    let interval = model
-        .intervals
-        .get(figure)
-        .map_or_else(String::new, |ends| {
-            format!(
-                " ({} % interval {} to {})",
-                LEVEL * 100.0,
-                percent(Some(ends.0)),
-                percent(Some(ends.1))
-            )
-        });
+    let ends = model.intervals.get(figure);
+    let interval = ends.map_or_else(String::new, |ends| {
+        let level = LEVEL * 100.0;
+        format!(" ({level} % interval {})", interval(Some(ends)))
+    });
     format!(
-        "{}, protocol {}: {name} {} %{interval}",
+        "{}, protocol {protocol}: {name} {} %{interval}",
         model.model,
-        model.protocol,
         percent(model.figures.get(figure))
     )
 }
 
-fn draw(title: &str, labels: &[String], rows: &[Vec<u64>]) -> String {
+fn draw(title: &str, labels: &[String], rows: &[&[u64]]) -> String {
     let side = CELL * labels.len();
     let (width, height) = (LEFT + side + SCALE, TOP + side + 24);
     let mut svg = String::new();
@@ -173,14 +161,9 @@ fn scale(put: &mut impl FnMut(String), x: usize, side: usize) {
 
 /// White to dark blue: one hue, and lightness falls evenly, so it reads without colour too. The
 /// square root lets small shares show.
-#[allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "between 0 and 255"
-)]
 fn colour(share: f64) -> String {
     let part = share.clamp(0.0, 1.0).sqrt();
-    let between = |from: f64, to: f64| (from + (to - from) * part).round() as u8;
+    let between = |from: f64, to: f64| whole(from + (to - from) * part);
     format!(
         "#{:02x}{:02x}{:02x}",
         between(255.0, 8.0),
@@ -202,7 +185,7 @@ mod tests {
     #[test]
     fn every_count_and_share_is_written_and_text_stands_out() {
         let labels = ["N".to_owned(), "<V>".to_owned()];
-        let svg = draw("a & b", &labels, &[vec![3, 1], vec![0, 0]]);
+        let svg = draw("a & b", &labels, &[&[3, 1], &[0, 0]]);
         for expected in [
             "<title>a &amp; b</title>",
             ">3</text>",

@@ -11,6 +11,7 @@ use arrhythmianet::explain::Method;
 use ecg_signal::{MODEL_RATE_HZ, R_INDEX, WINDOW_SAMPLES, Wave, Waves};
 
 use super::collect::{Collected, Explained, OfClass, probability};
+use crate::cli::evaluate::escaped;
 use crate::cli::output::percent;
 
 const WIDTH: f64 = 780.0;
@@ -264,10 +265,4 @@ fn bounds(values: &[f64]) -> (f64, f64) {
     let low = values.iter().copied().fold(f64::INFINITY, f64::min);
     let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     (low, high)
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
 }

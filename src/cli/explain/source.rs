@@ -8,8 +8,7 @@ use arrhythmianet::choose::EngineChoice;
 use arrhythmianet::explain::{Explainer, WaveShares};
 use arrhythmianet::{BeatClass, Rejection};
 use ecg_chain::{BeatDetail, Details, LabelledBeat, PipelineEvent};
-use ecg_evaluate::mitdb_record;
-use ecg_evaluate::{RecordSettings, run_record};
+use ecg_evaluate::{RecordSettings, lead_names, mitdb_record, record_names, run_record};
 use ecg_signal::{ChannelChoice, Mains};
 use wfdb_io::Record;
 
@@ -18,7 +17,6 @@ use super::collect::{Collected, Explained};
 use crate::acquisition::trace::TraceEnd;
 use crate::acquisition::{Acquired, FrameSource, open_replay};
 use crate::cli::arguments::SHIPPED_MAINS;
-use crate::cli::evaluate::database::record_names;
 use crate::cli::failure::{Cause, Failure};
 use crate::cli::output;
 use crate::cli::session::{LoadedModel, trace_failure};
@@ -136,12 +134,7 @@ impl Session<'_> {
             return Ok(());
         }
         let header = record.header();
-        let leads: Vec<&str> = header
-            .signals
-            .iter()
-            .map(|signal| signal.description.as_str())
-            .collect();
-        if mitdb_record(&header.name, header.rate_hz, &leads).is_none() {
+        if mitdb_record(&header.name, header.rate_hz, &lead_names(header)).is_none() {
             let whose = format!("that of {}", path.display());
             warn(self.model.stranger_warning(&whose));
         }

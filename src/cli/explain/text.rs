@@ -4,48 +4,47 @@ use ecg_signal::{MODEL_RATE_HZ, R_INDEX, Wave};
 use serde::Serialize;
 
 use super::collect::{Collected, Explained, probability};
-use crate::cli::failure::Failure;
-use crate::cli::output::{percent, text_line};
+use crate::cli::output::percent;
+use crate::cli::table::Table;
 use crate::cli::terminal::printable;
 
-pub(super) fn print(collected: &Collected) -> Result<(), Failure> {
+pub(super) fn text(collected: &Collected) -> String {
     let method = collected.method.name();
     let of = collected.class.map_or_else(
         || "the class each beat was called".to_owned(),
         |class| format!("class {}", class.symbol()),
     );
-    text_line(&format!(
-        "What speaks for {of}, model {}, {method}: share of the positive map, %",
-        collected.model
-    ))?;
-    text_line("called  beats       P     QRS    ST-T  outside")?;
-    for (class, found) in collected.found() {
-        let cell = |share: Option<f64>| format!("{:>8}", percent(share));
-        let shares = found.maps.shares();
-        let [p, qrs, t] = [0, 1, 2].map(|wave| shares.map(|shares| shares[wave]));
-        let outside = shares.map(|shares| (1.0 - shares.iter().sum::<f64>()).max(0.0));
-        text_line(&format!(
-            "{:>6}{:>7}{}{}{}{} ",
-            class.symbol(),
-            found.maps.maps(),
-            cell(p),
-            cell(qrs),
-            cell(t),
-            cell(outside)
-        ))?;
-    }
+    let rows = collected.found().map(|(class, found)| {
+        let shares = found.maps.shares().map(Shares::from);
+        let cell = |share: fn(Shares) -> f64| percent(shares.map(share));
+        [
+            class.symbol().to_string(),
+            found.maps.maps().to_string(),
+            cell(|of| of.p),
+            cell(|of| of.qrs),
+            cell(|of| of.st_t),
+            cell(|of| of.outside) + " ",
+        ]
+    });
+    let table = Table::under(0, "called  beats       P     QRS    ST-T  outside").with(rows);
+    let mut lines = vec![
+        format!(
+            "What speaks for {of}, model {}, {method}: share of the positive map, %",
+            collected.model
+        ),
+        table.text(),
+    ];
     if let (count, Some(first)) = &collected.failed {
-        text_line(&format!("{count} beats not explained; the first: {first}"))?;
+        lines.push(format!("{count} beats not explained; the first: {first}"));
     }
     let notes = collected.notes.iter().map(|note| format!("Note: {note}."));
     let skipped = collected.skipped.iter();
     let skipped = skipped.map(|(name, reason)| format!("Skipped {name}: {reason}."));
     let failed = collected.sources_failed.iter();
     let failed = failed.map(|(name, failure)| format!("Failed {name}: {}.", failure.message));
-    for sentence in notes.chain(skipped).chain(failed) {
-        text_line(&printable(&sentence))?;
-    }
-    Ok(())
+    let sentences = notes.chain(skipped).chain(failed);
+    lines.extend(sentences.map(|sentence| printable(&sentence).into_owned()));
+    lines.join("\n")
 }
 
 /// What `--json` prints; `docs/command-line.md` has every field.
@@ -80,7 +79,7 @@ struct Class {
     example: Option<Example>,
 }
 
-#[derive(Serialize)]
+#[derive(Clone, Copy, Serialize)]
 struct Shares {
     p: f64,
     qrs: f64,
@@ -116,6 +115,7 @@ impl Json {
             shares: found.maps.shares().map(Shares::from),
             example: found.example.as_ref().map(Example::new),
         });
+        let (skipped, failed) = (collected.skipped.iter(), collected.sources_failed.iter());
         Self {
             model: collected.model.clone(),
             method: collected.method.name(),
@@ -125,23 +125,21 @@ impl Json {
             not_explained: collected.failed.0,
             not_explained_reason: collected.failed.1.clone(),
             notes: collected.notes.clone(),
-            skipped: left_out(collected.skipped.iter().map(|(name, why)| (name, *why))),
-            failed: left_out(
-                collected
-                    .sources_failed
-                    .iter()
-                    .map(|(name, failure)| (name, failure.message.as_str())),
-            ),
+            skipped: skipped.map(|(name, why)| LeftOut::new(name, why)).collect(),
+            failed: failed
+                .map(|(name, failure)| LeftOut::new(name, &failure.message))
+                .collect(),
         }
     }
 }
 
-fn left_out<'a>(all: impl Iterator<Item = (&'a String, &'a str)>) -> Vec<LeftOut> {
-    all.map(|(source, reason)| LeftOut {
-        source: source.clone(),
-        reason: reason.to_owned(),
-    })
-    .collect()
+impl LeftOut {
+    fn new(source: &str, reason: &str) -> Self {
+        Self {
+            source: source.to_owned(),
+            reason: reason.to_owned(),
+        }
+    }
 }
 
 impl From<[f64; 3]> for Shares {

@@ -1,7 +1,8 @@
 //! Random gaps.
 
+use super::super::error::RecordError;
 use super::super::random::Random;
-use super::DegradeError;
+use super::super::whole::whole;
 
 /// The longest gap, seconds; the shortest is one sample, and each octave of lengths between is as
 /// frequent as every other.
@@ -25,10 +26,10 @@ impl Dropping {
     /// Lose `share` of all samples, 0 to 0.9, at `rate_hz`. Equal seeds lose the same samples.
     ///
     /// # Errors
-    /// [`DegradeError::Share`].
-    pub fn new(share: f64, rate_hz: f64, seed: u64) -> Result<Self, DegradeError> {
+    /// [`RecordError::Share`].
+    pub fn new(share: f64, rate_hz: f64, seed: u64) -> Result<Self, RecordError> {
         if !(0.0..=LARGEST_SHARE).contains(&share) {
-            return Err(DegradeError::Share { found: share });
+            return Err(RecordError::Share { found: share });
         }
         let longest_samples = (LONGEST_GAP_S * rate_hz).max(2.0);
         // Mean of a length whose logarithm is uniform.
@@ -71,15 +72,6 @@ impl Dropping {
     }
 }
 
-#[allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "positive; saturates"
-)]
-fn whole(samples: f64) -> u64 {
-    samples.round() as u64
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,7 +101,7 @@ mod tests {
         for share in [-0.1, 0.95, f64::NAN] {
             assert!(matches!(
                 Dropping::new(share, 360.0, 1),
-                Err(DegradeError::Share { .. })
+                Err(RecordError::Share { .. })
             ));
         }
     }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use wfdb_io::{AnnotationCode, MISSING_SAMPLE, Record};
 
+use super::super::error::RecordError;
 use super::super::reference::Reference;
-use super::DegradeError;
+use super::super::whole::{place, whole};
 
 /// Seconds without noise at the start.
 const CLEAN_START_S: f64 = 300.0;
@@ -64,16 +65,11 @@ impl NoiseTape {
     /// Read the noise record at `path`, with or without `.hea`.
     ///
     /// # Errors
-    /// [`DegradeError::Wfdb`], [`DegradeError::NoNoise`].
-    #[allow(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a second of samples"
-    )]
-    pub fn read(path: &Path, power: NoisePower) -> Result<Self, DegradeError> {
+    /// [`RecordError::Wfdb`], [`RecordError::NoNoise`].
+    pub fn read(path: &Path, power: NoisePower) -> Result<Self, RecordError> {
         let record = Record::open(path)?;
         let rate_hz = record.rate_hz();
-        let refuse = |found| DegradeError::NoNoise {
+        let refuse = |found| RecordError::NoNoise {
             path: path.to_owned(),
             found,
         };
@@ -96,10 +92,13 @@ impl NoiseTape {
                 });
             }
         }
-        let second = (rate_hz.round() as usize).max(1);
+        let second = place(rate_hz.round()).max(1);
         let amplitude = |signal: &Vec<f32>| match power {
             NoisePower::Whole => deviation(signal),
-            NoisePower::PerSecond => rms(signal, second),
+            NoisePower::PerSecond => {
+                let seconds = signal.chunks_exact(second).take(MEASUREMENTS);
+                trimmed_mean(seconds.map(deviation).collect())
+            }
         };
         let rms: Vec<f64> = signals.iter().map(amplitude).collect();
         if signals.first().is_none_or(|signal| signal.len() < second) {
@@ -116,18 +115,12 @@ impl NoiseTape {
     }
 
     /// Linear between the samples; the tape begins anew at its end.
-    #[allow(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a place on the tape"
-    )]
     fn at(&self, signal: usize, time_s: f64) -> f64 {
         let samples = &self.signals[signal];
-        let place = time_s * self.rate_hz;
-        let before = place.floor();
-        let index = before as usize % samples.len();
+        let at = time_s * self.rate_hz;
+        let index = place(at) % samples.len();
         let (low, high) = (samples[index], samples[(index + 1) % samples.len()]);
-        f64::from(low) + f64::from(high - low) * (place - before)
+        f64::from(low) + f64::from(high - low) * at.fract()
     }
 }
 
@@ -140,11 +133,6 @@ fn deviation(values: &[f32]) -> f64 {
         .map(|&value| (f64::from(value) - mean).powi(2))
         .sum();
     (squares / count).sqrt()
-}
-
-fn rms(signal: &[f32], second: usize) -> f64 {
-    let of_seconds = signal.chunks_exact(second).take(MEASUREMENTS);
-    trimmed_mean(of_seconds.map(deviation).collect())
 }
 
 fn trimmed_mean(mut values: Vec<f64>) -> f64 {
@@ -161,14 +149,14 @@ impl NoiseStress {
     /// at its own place, beginning anew where the noise has fewer.
     ///
     /// # Errors
-    /// [`DegradeError::Wfdb`], [`DegradeError::NoBeats`].
+    /// [`RecordError::Wfdb`], [`RecordError::NoBeats`].
     pub fn new(
         tape: &Arc<NoiseTape>,
         record: &Record,
         signals: &[usize],
         reference: &Reference,
         snr_db: f64,
-    ) -> Result<Self, DegradeError> {
+    ) -> Result<Self, RecordError> {
         let amplitudes = qrs_amplitudes(record, signals, reference)?;
         let channels = signals
             .iter()
@@ -233,17 +221,12 @@ fn is_usual(code: AnnotationCode) -> bool {
     )
 }
 
-#[allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a twentieth of a second of samples"
-)]
 fn qrs_amplitudes(
     record: &Record,
     signals: &[usize],
     reference: &Reference,
-) -> Result<Vec<f64>, DegradeError> {
-    let reach = (QRS_REACH_S * record.rate_hz()).round() as u64;
+) -> Result<Vec<f64>, RecordError> {
+    let reach = whole(QRS_REACH_S * record.rate_hz());
     let mut beats = reference
         .beats
         .iter()
@@ -280,7 +263,7 @@ fn qrs_amplitudes(
         index += 1;
     }
     if ranges.iter().any(Vec::is_empty) {
-        return Err(DegradeError::NoBeats {
+        return Err(RecordError::NoBeats {
             record: record.path().to_owned(),
         });
     }
@@ -365,11 +348,11 @@ mod tests {
         record(folder.path(), "flat", 10, |_| 7);
         record(folder.path(), "noise", 10, square);
         let read = |name: &str| NoiseTape::read(&folder.path().join(name), NoisePower::Whole);
-        assert!(matches!(read("flat"), Err(DegradeError::NoNoise { .. })));
-        assert!(matches!(read("absent"), Err(DegradeError::Wfdb(_))));
+        assert!(matches!(read("flat"), Err(RecordError::NoNoise { .. })));
+        assert!(matches!(read("absent"), Err(RecordError::Wfdb(_))));
         let tape = Arc::new(read("noise").unwrap());
         let refused = NoiseStress::new(&tape, &clean, &[0], &reference(0), 6.0);
-        assert!(matches!(refused, Err(DegradeError::NoBeats { .. })));
+        assert!(matches!(refused, Err(RecordError::NoBeats { .. })));
     }
 
     /// PhysioNet's `nst -i 100 em -s 12` answers with gains 0.397816 and 0.827068: within 0.2 dB. Its
