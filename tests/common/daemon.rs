@@ -263,15 +263,7 @@ impl Stream {
     pub(crate) fn next(&mut self) -> Option<Message> {
         let mut message: Message = (String::new(), None, serde_json::Value::Null);
         loop {
-            let mut line = String::new();
-            match self.0.read_line(&mut line) {
-                Ok(0) | Err(_) => return None,
-                Ok(_) => {}
-            }
-            // lines of the protocol end in CRLF, lines of events in LF
-            if !line.ends_with('\n') || line.ends_with("\r\n") {
-                continue;
-            }
+            let line = self.line()?;
             match line.trim_end().split_once(": ") {
                 Some(("event", name)) => message.0 = name.to_owned(),
                 Some(("id", id)) => {
@@ -280,6 +272,21 @@ impl Stream {
                 Some(("data", data)) => message.2 = serde_json::from_str(data).ok()?,
                 _ if line == "\n" && !message.0.is_empty() => return Some(message),
                 _ => {}
+            }
+        }
+    }
+
+    /// The next line of an event; `None` once the line is dead.
+    pub(crate) fn line(&mut self) -> Option<String> {
+        loop {
+            let mut line = String::new();
+            match self.0.read_line(&mut line) {
+                Ok(0) | Err(_) => return None,
+                Ok(_) => {}
+            }
+            // lines of the protocol end in CRLF, lines of events in LF
+            if line.ends_with('\n') && !line.ends_with("\r\n") {
+                return Some(line);
             }
         }
     }
