@@ -16,7 +16,7 @@ use serde::de::IgnoredAny;
 
 use super::common;
 use super::common::daemon::{Stream, ask};
-use super::common::{Running, run};
+use super::common::{Running, http, run};
 
 /// Fields whose value differs from run to run, an object before the fields in it.
 const CHANGING: [&str; 22] = [
@@ -264,7 +264,7 @@ fn answers_metrics_and_schema_are_those_recorded() {
     let mut answers = String::new();
     for target in TARGETS {
         let (answer, _) = ask(&socket, target).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let (_, head, body) = http::split(&answer);
         answers.push_str(&format!("GET {target}\n"));
         let told = ["date", "content-length", "ecg-gateway-order"];
         for line in head.lines() {
@@ -293,7 +293,7 @@ fn answers_metrics_and_schema_are_those_recorded() {
     compare("stream.txt", &told, exactly);
 
     let (answer, _) = ask(&socket, "/v1/metrics").unwrap();
-    let (_, page) = answer.split_once("\r\n\r\n").unwrap();
+    let (_, _, page) = http::split(&answer);
     compare("metrics.txt", &names_of_metrics(page), true);
     running.terminate();
     compare("schema.sql", &schema(Path::new(&database)), true);

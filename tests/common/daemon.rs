@@ -1,14 +1,14 @@
 //! The daemon on a simulated chip, on a disk that misbehaves, and clients of its socket.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::{gateway, get, repository};
+use super::{gateway, get, http, repository};
 
 /// How the shim of `tests/disk/shim.c` lets the disk behave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -247,10 +247,7 @@ pub(crate) struct Stream(BufReader<UnixStream>);
 impl Stream {
     /// `None` where nobody answers.
     pub(crate) fn open(socket: &Path, last_event_id: impl std::fmt::Display) -> Option<Self> {
-        let mut stream = UnixStream::connect(socket).ok()?;
-        stream
-            .set_read_timeout(Some(Duration::from_secs(60)))
-            .ok()?;
+        let mut stream = http::connect(socket).ok()?;
         write!(
             stream,
             "GET /v1/stream HTTP/1.1\r\nhost: x\r\nlast-event-id: {last_event_id}\r\n\r\n"
@@ -300,14 +297,7 @@ impl Stream {
 /// One request on a fresh connection; the whole answer, and how long it took.
 pub(crate) fn ask(socket: &Path, path: &str) -> std::io::Result<(String, Duration)> {
     let began = Instant::now();
-    let mut stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
-    )?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
+    let answer = http::exchange(socket, "GET", path)?;
     Ok((answer, began.elapsed()))
 }
 
