@@ -33,6 +33,7 @@ mod kill;
 mod manners;
 mod manual;
 mod pipeline;
+mod recorded;
 mod replaced;
 mod replay_simulate;
 mod soak;

@@ -54,7 +54,7 @@ impl Named {
 }
 
 impl Credentials {
-    fn of(stream: &UnixStream) -> Self {
+    fn read(stream: &UnixStream) -> Self {
         let (uid, gid, pid) = match stream.peer_cred() {
             Ok(credentials) => (credentials.uid(), credentials.gid(), credentials.pid()),
             Err(error) => {
@@ -77,9 +77,9 @@ impl Credentials {
 
 impl Access {
     /// What the client at the other end may do.
-    pub(super) fn of(&self, stream: &UnixStream) -> Peer {
+    pub(super) fn peer(&self, stream: &UnixStream) -> Peer {
         self.judge(
-            &Credentials::of(stream),
+            &Credentials::read(stream),
             rustix::process::geteuid().as_raw(),
         )
     }

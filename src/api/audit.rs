@@ -7,10 +7,11 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use super::counters::{Counters, count};
+use super::locked::locked;
 use super::peer::Peer;
 use crate::acquisition::SystemClock;
 use crate::store::{AuditKind, AuditRow, WriterMonitor};
@@ -20,26 +21,9 @@ const PERIOD: Duration = Duration::from_secs(60);
 /// Different things remembered at a time. Beyond them users are no longer told apart.
 const MOST_REMEMBERED: usize = 512;
 
-/// What a client did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Deed {
-    Connected,
-    /// Its connection was refused before a request was read.
-    TurnedAway {
-        why: &'static str,
-    },
-    /// A request was answered.
-    Asked {
-        /// The endpoint, without what was asked for there.
-        what: &'static str,
-        /// Whether it is one that changes something.
-        changes: bool,
-        /// The name of the problem it was answered with.
-        problem: Option<&'static str>,
-        /// Whether that means that it was refused.
-        refused: bool,
-    },
-}
+/// What a connection is called here, and the outcome of what was neither refused nor went wrong.
+pub(super) const SOCKET: &str = "socket";
+pub(super) const DONE: &str = "done";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Key {
@@ -74,8 +58,16 @@ impl Audit {
         }
     }
 
-    pub(super) fn note(&self, peer: &Peer, deed: Deed) {
-        if let Some(row) = self.take_down(peer, deed, Instant::now()) {
+    /// Notes what a client did: what kind of thing, with what (an endpoint or [`SOCKET`]), and [`DONE`] or the
+    /// name of the problem.
+    pub(super) fn note(
+        &self,
+        peer: &Peer,
+        kind: AuditKind,
+        what: &'static str,
+        outcome: &'static str,
+    ) {
+        if let Some(row) = self.count_in(peer, (kind, what, outcome), Instant::now()) {
             self.emit(row);
         }
     }
@@ -97,31 +89,19 @@ impl Audit {
     }
 
     /// The row to be written now, if this is the first time in a while.
-    fn take_down(&self, peer: &Peer, deed: Deed, now: Instant) -> Option<AuditRow> {
-        let (kind, what, outcome) = match deed {
-            Deed::Connected => (AuditKind::Connected, "socket", "done"),
-            Deed::TurnedAway { why } => (AuditKind::Refused, "socket", why),
-            Deed::Asked {
-                what,
-                changes,
-                problem,
-                refused,
-            } => {
-                let kind = match (refused, changes) {
-                    (true, _) => AuditKind::Refused,
-                    (false, true) => AuditKind::Changed,
-                    (false, false) => AuditKind::Read,
-                };
-                (kind, what, problem.unwrap_or("done"))
-            }
-        };
+    fn count_in(
+        &self,
+        peer: &Peer,
+        (kind, what, outcome): (AuditKind, &'static str, &'static str),
+        now: Instant,
+    ) -> Option<AuditRow> {
         let mut key = Key {
             uid: Some(peer.uid),
             kind,
             what,
             outcome,
         };
-        let mut seen = self.lock();
+        let mut seen = locked(&self.seen);
         if seen.len() >= MOST_REMEMBERED && !seen.contains_key(&key) {
             key.uid = None;
         }
@@ -145,7 +125,7 @@ impl Audit {
     /// Rows for what was counted in periods that are over, which begin anew.
     fn counted(&self, now: Instant, is_over: impl Fn(&Seen, Instant) -> bool) -> Vec<AuditRow> {
         let mut rows = Vec::new();
-        self.lock().retain(|key, seen| {
+        locked(&self.seen).retain(|key, seen| {
             if !is_over(seen, now) {
                 return true;
             }
@@ -176,10 +156,6 @@ impl Audit {
             count(&self.counters.audit_lost);
         }
     }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Seen>> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 fn row(key: Key, gid: Option<u32>, pid: Option<u32>, count: u64) -> AuditRow {
@@ -201,24 +177,7 @@ fn row(key: Key, gid: Option<u32>, pid: Option<u32>, count: u64) -> AuditRow {
 mod tests {
     use super::*;
 
-    fn peer(uid: u32) -> Peer {
-        Peer {
-            uid,
-            gid: 9,
-            pid: Some(77),
-            may_read: true,
-            may_control: false,
-            unmapped: None,
-            status_only: None,
-        }
-    }
-
-    const READ: Deed = Deed::Asked {
-        what: "beats",
-        changes: false,
-        problem: None,
-        refused: false,
-    };
+    const READ: (AuditKind, &str, &str) = (AuditKind::Read, "beats", DONE);
 
     fn short(row: &AuditRow) -> (Option<u32>, Option<u32>, &'static str, &'static str, u64) {
         (row.uid, row.pid, row.kind.name(), row.what, row.count)
@@ -229,30 +188,35 @@ mod tests {
         let audit = Audit::new(None, std::sync::Arc::default());
         let start = Instant::now();
         let over = |seen: &Seen, now| seen.until <= now;
-        let first = audit.take_down(&peer(5), READ, start).unwrap();
+        let first = audit.count_in(&Peer::of_user(5), READ, start).unwrap();
         assert_eq!(short(&first), (Some(5), Some(77), "read", "beats", 1));
         for _ in 0..1_000 {
-            assert_eq!(audit.take_down(&peer(5), READ, start), None);
+            assert_eq!(audit.count_in(&Peer::of_user(5), READ, start), None);
         }
-        let refused = Deed::TurnedAway {
-            why: "not-permitted",
-        };
-        let other = audit.take_down(&peer(5), refused, start).unwrap();
+        let refused = (AuditKind::Refused, SOCKET, "not-permitted");
+        let other = audit.count_in(&Peer::of_user(5), refused, start).unwrap();
         assert_eq!(
             (other.kind.name(), other.outcome),
             ("refused", "not-permitted")
         );
-        assert!(audit.take_down(&peer(6), READ, start).is_some());
+        assert!(audit.count_in(&Peer::of_user(6), READ, start).is_some());
         assert!(audit.counted(start + PERIOD / 2, over).is_empty());
         let rows = audit.counted(start + PERIOD, over);
         let rows: Vec<_> = rows.iter().map(short).collect();
         assert_eq!(rows, [(Some(5), None, "read", "beats", 1_000)]);
         // who goes on is counted on, who does not is forgotten
-        assert_eq!(audit.take_down(&peer(5), READ, start + PERIOD), None);
-        assert!(audit.take_down(&peer(6), READ, start + PERIOD).is_some());
+        assert_eq!(
+            audit.count_in(&Peer::of_user(5), READ, start + PERIOD),
+            None
+        );
+        assert!(
+            audit
+                .count_in(&Peer::of_user(6), READ, start + PERIOD)
+                .is_some()
+        );
         assert_eq!(audit.counted(start + 2 * PERIOD, over).len(), 1);
         assert!(audit.counted(start + 9 * PERIOD, over).is_empty());
-        assert!(audit.lock().is_empty());
+        assert!(locked(&audit.seen).is_empty());
     }
 
     #[test]
@@ -260,7 +224,7 @@ mod tests {
         let audit = Audit::new(None, std::sync::Arc::default());
         let now = Instant::now();
         let rows = (0..100_000)
-            .filter_map(|uid| audit.take_down(&peer(uid), READ, now))
+            .filter_map(|uid| audit.count_in(&Peer::of_user(uid), READ, now))
             .count();
         assert_eq!(rows, MOST_REMEMBERED + 1);
         let counted = audit.counted(now, |_, _| true);

@@ -5,12 +5,13 @@
 //! have half of it, all who may only read three quarters.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
+use super::locked::locked;
 use super::peer::Peer;
 
 /// A request waits this long at most until other answers have been read.
@@ -60,7 +61,7 @@ impl Budget {
 
     /// Bytes taken now, and the most that ever were.
     pub(super) fn level(&self) -> (usize, usize) {
-        let taken = self.lock();
+        let taken = locked(&self.taken);
         (taken.all, taken.highest)
     }
 
@@ -103,7 +104,7 @@ impl Budget {
     }
 
     fn take(&self, uid: u32, may_control: bool, bytes: usize) -> bool {
-        let mut taken = self.lock();
+        let mut taken = locked(&self.taken);
         if taken.all + bytes > self.limit {
             return false;
         }
@@ -123,7 +124,7 @@ impl Budget {
     }
 
     fn give_back(&self, uid: u32, may_control: bool, bytes: usize) {
-        let mut taken = self.lock();
+        let mut taken = locked(&self.taken);
         taken.all -= bytes;
         if !may_control {
             taken.by_readers -= bytes;
@@ -135,10 +136,6 @@ impl Budget {
         }
         drop(taken);
         self.freed.notify_waiters();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Taken> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -171,43 +168,31 @@ impl Drop for Share {
 mod tests {
     use super::*;
 
-    fn peer(uid: u32) -> Peer {
-        Peer {
-            uid,
-            gid: 1,
-            pid: None,
-            may_read: true,
-            may_control: uid == 0,
-            unmapped: None,
-            status_only: None,
-        }
-    }
-
     #[tokio::test]
     async fn one_user_leaves_half_readers_a_quarter_and_waiting_ends() {
         let budget = Budget::new(100, Duration::from_millis(20));
-        let mine = budget.reserve(&peer(1), 80).await.unwrap();
+        let mine = budget.reserve(&Peer::of_user(1), 80).await.unwrap();
         assert_eq!(budget.level(), (50, 50), "more than half it never has");
-        assert!(budget.reserve(&peer(1), 1).await.is_none());
-        let other = budget.reserve(&peer(2), 25).await.unwrap();
+        assert!(budget.reserve(&Peer::of_user(1), 1).await.is_none());
+        let other = budget.reserve(&Peer::of_user(2), 25).await.unwrap();
         assert!(
-            budget.reserve(&peer(3), 1).await.is_none(),
+            budget.reserve(&Peer::of_user(3), 1).await.is_none(),
             "the last is kept"
         );
-        let root = budget.reserve(&peer(0), 60).await.unwrap();
-        assert!(budget.reserve(&peer(0), 1).await.is_none());
+        let root = budget.reserve(&Peer::of_user(0), 60).await.unwrap();
+        assert!(budget.reserve(&Peer::of_user(0), 1).await.is_none());
         drop((mine, other, root));
         assert_eq!(budget.level(), (0, 100));
-        assert!(budget.lock().of_user.is_empty());
+        assert!(locked(&budget.taken).of_user.is_empty());
     }
 
     #[tokio::test]
     async fn who_waits_goes_on_as_soon_as_there_is_room() {
         let budget = Budget::new(100, Duration::from_secs(60));
-        let mut first = budget.reserve(&peer(0), 100).await.unwrap();
+        let mut first = budget.reserve(&Peer::of_user(0), 100).await.unwrap();
         let waiting = {
             let budget = Arc::clone(&budget);
-            tokio::spawn(async move { budget.reserve(&peer(7), 30).await })
+            tokio::spawn(async move { budget.reserve(&Peer::of_user(7), 30).await })
         };
         tokio::time::sleep(Duration::from_millis(100)).await;
         assert!(!waiting.is_finished());

@@ -10,10 +10,10 @@ use arrhythmianet::explain::Method;
 
 use super::counters::count;
 use super::desk::Desk;
-use super::order::note_order;
+use super::locked::locked;
 use super::pools::{Pool, Pools};
 use super::problem::{Kind, Problem};
-use super::ticket::{Ticket, locked};
+use super::ticket::Ticket;
 use super::together::Together;
 use crate::reprocess::BeatExplainError;
 use crate::store::{StoredBeat, StoredSaliency, WriterMonitor};
@@ -100,7 +100,7 @@ impl Explanations {
     }
 
     /// The outcome from memory, of others who ask for the same, or of the signal chain.
-    pub(super) async fn of(
+    pub(super) async fn outcome(
         &self,
         (pools, writer): (&Pools, Option<WriterMonitor>),
         asked: Asked,
@@ -120,12 +120,9 @@ impl Explanations {
             }
             outcome
         };
-        let (outcome, order) = self
-            .together
+        self.together
             .ask(pools, Pool::Explain, asked, |_| true, work)
-            .await;
-        note_order(order);
-        outcome
+            .await
     }
 }
 

@@ -1,14 +1,8 @@
-//! The limits of one server, and who is told of what clients do.
+//! How much memory a connection takes.
 
-use std::sync::Arc;
-
-use super::audit::Audit;
-use super::budget::{Budget, LONGEST_WAIT};
-use super::counters::Counters;
 use super::io::{MOST_LINGERING, SEND_BUFFER_BYTES};
-use super::places::{KEPT_FOR_STATUS, Limits, Places};
+use super::places::KEPT_FOR_STATUS;
 use super::query::PAGE_ROWS;
-use crate::store::WriterMonitor;
 
 /// Answers up to this size are not counted: they are part of what a connection takes.
 pub(super) const SMALL_BYTES: usize = 16 * 1_024;
@@ -23,26 +17,3 @@ pub const CONNECTION_BYTES: u64 =
 /// Connections beside `max_connections`: those for the status alone, and clients turned away that may
 /// finish sending.
 pub const EXTRA_CONNECTIONS: u64 = (KEPT_FOR_STATUS + MOST_LINGERING) as u64;
-
-/// The limits and the notes of one server.
-#[derive(Debug)]
-pub(super) struct Gate {
-    pub(super) places: Arc<Places>,
-    pub(super) budget: Arc<Budget>,
-    pub(super) audit: Arc<Audit>,
-}
-
-impl Gate {
-    pub(super) fn new(
-        max_connections: usize,
-        answer_bytes: usize,
-        writer: Option<WriterMonitor>,
-        counters: &Arc<Counters>,
-    ) -> Self {
-        Self {
-            places: Places::new(Limits::of(max_connections)),
-            budget: Budget::new(answer_bytes, LONGEST_WAIT),
-            audit: Arc::new(Audit::new(writer, Arc::clone(counters))),
-        }
-    }
-}

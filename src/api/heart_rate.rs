@@ -53,14 +53,9 @@ pub(super) fn heart_rate_bpm(live: &LiveStatus, now: Instant) -> Result<f64, &'s
         return Err("too_few_beats");
     }
     intervals.sort_by(f64::total_cmp);
-    let middle = intervals.len() / 2;
-    let upper = intervals.get(middle).copied().unwrap_or(f64::NAN);
-    let lower = if intervals.len() % 2 == 1 {
-        upper
-    } else {
-        intervals.get(middle - 1).copied().unwrap_or(upper)
-    };
-    let median_ms = f64::midpoint(lower, upper);
+    let at = |place: usize| intervals.get(place).copied().unwrap_or(f64::NAN);
+    // both are the middle one of an odd number
+    let median_ms = f64::midpoint(at((intervals.len() - 1) / 2), at(intervals.len() / 2));
     Ok((600_000.0 / median_ms).round() / 10.0)
 }
 

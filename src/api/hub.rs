@@ -1,10 +1,11 @@
 //! Carries committed rows to the streams.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::broadcast;
 
-use super::json;
+use super::json::Json;
+use super::locked::locked;
 use crate::store::{Commit, CommittedRow, StoreMark};
 
 /// Commits a stream may be behind before it is closed.
@@ -54,13 +55,13 @@ impl StreamHub {
     #[must_use]
     pub fn at(mark: Option<StoreMark>) -> Self {
         let hub = Self::default();
-        *hub.lock() = mark;
+        *locked(&hub.latest) = mark;
         hub
     }
 
     /// Passes a commit on to every open stream; never blocks, costs next to nothing without one.
     pub fn publish(&self, commit: &Commit) {
-        let mut latest = self.lock();
+        let mut latest = locked(&self.latest);
         let mut after = commit.before;
         for row in &commit.rows {
             advance(&mut after, RowId::of(row));
@@ -77,12 +78,8 @@ impl StreamHub {
 
     /// Everything published from now on, and where the database stands at this moment.
     pub(super) fn subscribe(&self) -> (broadcast::Receiver<Arc<Published>>, Option<StoreMark>) {
-        let latest = self.lock();
+        let latest = locked(&self.latest);
         (self.commits.subscribe(), *latest)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<StoreMark>> {
-        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -99,9 +96,9 @@ impl RowId {
 /// The row serialised.
 pub(super) fn frame(row: &CommittedRow) -> Frame {
     let data = match row {
-        CommittedRow::Beat(row) => serde_json::to_string(&json::Beat::from(row)),
-        CommittedRow::Gap(row) => serde_json::to_string(&json::Gap::from(row)),
-        CommittedRow::Event(row) => serde_json::to_string(&json::Event::from(row)),
+        CommittedRow::Beat(row) => serde_json::to_string(&Json(row)),
+        CommittedRow::Gap(row) => serde_json::to_string(&Json(row)),
+        CommittedRow::Event(row) => serde_json::to_string(&Json(row)),
     };
     Frame {
         row: RowId::of(row),

@@ -18,67 +18,45 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::access::Access;
-use super::audit::{Audit, Deed};
+use super::audit::{DONE, SOCKET};
 use super::counters::{Counters, Present, count};
 use super::head::{Incoming, Took};
 use super::peer::{Limit, Peer, Unmapped};
-use super::places::{Place, Places};
+use super::places::Place;
+use super::problem::{Kind, unread};
+use super::shared::Shared;
 use super::watch::Doors;
+use crate::store::AuditKind;
 
-/// What a client is told whose request is not read: name and status line, title, detail.
-type Refusal = (&'static str, &'static str, &'static str, &'static str);
+/// What a client is told whose request is not read: the problem and its detail.
+type Refusal = (Kind, &'static str);
 const FULL: Refusal = (
-    "too-many-connections",
-    "503 Service Unavailable",
-    "All connections are taken",
+    Kind::TooManyConnections,
     "All connections are taken (api.max_connections, a few of them kept for users who may control), \
      and those for /v1/status alone, too. Try again later, or raise the limit.",
 );
 const OF_USER: Refusal = (
-    "too-many-connections-of-user",
-    "503 Service Unavailable",
-    "This user has its share of the connections",
+    Kind::TooManyOfUser,
     "One user may have a quarter of api.max_connections, and one more for /v1/status. Close some.",
 );
 const STRANGER: Refusal = (
-    "not-permitted",
-    "403 Forbidden",
-    "This client may not do that",
+    Kind::NotPermitted,
     "Neither this user nor a group it is in may read here.",
 );
 const UNMAPPED_GROUP: Refusal = (
-    "not-permitted",
-    "403 Forbidden",
-    "This client may not do that",
+    Kind::NotPermitted,
     "Neither this user nor a group it is in may read here. Some of its groups are not mapped where \
      the gateway runs (a user namespace, PrivateUsers= of its unit) and count for nothing.",
 );
 const UNMAPPED: Refusal = (
-    "user-not-mapped",
-    "403 Forbidden",
-    "This client cannot be told from others",
+    Kind::UserNotMapped,
     "Your user is not mapped where the gateway runs: it is seen as the overflow id (65534), which \
      stands for every such user, so nobody is let in by it. Run the gateway outside a user namespace \
      (without PrivateUsers=), or map your user there.",
 );
-const SLOW: Refusal = (
-    "request-too-slow",
-    "408 Request Timeout",
-    "The request took too long to come in",
-    "Send it at once.",
-);
-const LARGE: Refusal = (
-    "request-too-large",
-    "431 Request Header Fields Too Large",
-    "The request is too long",
-    "Send at most 16384 bytes.",
-);
-const HTTP2: Refusal = (
-    "http-2",
-    "505 HTTP Version Not Supported",
-    "This server speaks HTTP/1.1 alone",
-    "Send the request in HTTP/1.1.",
-);
+const SLOW: Refusal = (Kind::RequestTooSlow, "Send it at once.");
+const LARGE: Refusal = (Kind::RequestTooLarge, "Send at most 16384 bytes.");
+const HTTP2: Refusal = (Kind::Http2, "Send the request in HTTP/1.1.");
 /// Clients turned away that may finish sending first; closing on their bytes would hide the answer.
 pub(super) const MOST_LINGERING: usize = 16;
 const LINGER: Duration = Duration::from_secs(1);
@@ -88,26 +66,11 @@ const STATUS_ONLY_TIMEOUT: Duration = Duration::from_secs(2);
 /// bookkeeping (socket(7)): it counts as the service's memory.
 pub(super) const SEND_BUFFER_BYTES: usize = 64 * 1_024;
 
-fn refusal((name, status, title, detail): Refusal) -> String {
-    let code = status.split(' ').next().unwrap_or_default();
-    let body = format!(
-        "{{\"type\":\"urn:problem-type:ecg-gateway:{name}\",\"title\":\"{title}\",\
-         \"status\":{code},\"detail\":\"{detail}\",\"instance\":null}}"
-    );
-    format!(
-        "HTTP/1.1 {status}\r\ncontent-type: application/problem+json\r\n\
-         content-length: {}\r\nconnection: close\r\n\r\n{body}",
-        body.len()
-    )
-}
-
 /// Accepts up to a number of connections and turns more away at once.
 pub(super) struct CappedListener {
     pub(super) inner: Doors,
-    pub(super) places: Arc<Places>,
-    pub(super) audit: Arc<Audit>,
+    pub(super) shared: Arc<Shared>,
     pub(super) lingering: Arc<Semaphore>,
-    pub(super) counters: Arc<Counters>,
     pub(super) stall_timeout: Duration,
     pub(super) idle_timeout: Duration,
     pub(super) request_timeout: Duration,
@@ -147,16 +110,17 @@ impl CappedListener {
     fn admit(&self, stream: UnixStream) -> Option<Connection> {
         // before anything is written; without it the kernel's default holds, which is larger
         let _ = set_socket_send_buffer_size(&stream, SEND_BUFFER_BYTES);
-        let peer = self.access.of(&stream);
-        let counters = &self.counters;
+        let peer = self.access.peer(&stream);
+        let counters = &self.shared.counters;
+        let audit = &self.shared.audit;
         let (why, counter) = if peer.may_read {
-            match self.places.connection(&peer) {
+            match self.shared.places.connection(&peer) {
                 Ok((place, status_only)) => {
                     let peer = Peer {
                         status_only,
                         ..peer
                     };
-                    self.audit.note(&peer, Deed::Connected);
+                    audit.note(&peer, AuditKind::Connected, SOCKET, DONE);
                     return Some(self.connection(stream, peer, place));
                 }
                 Err(Limit::Connections) => (FULL, &counters.refused),
@@ -170,14 +134,14 @@ impl CappedListener {
             }
         };
         count(counter);
-        self.audit.note(&peer, Deed::TurnedAway { why: why.0 });
+        audit.note(&peer, AuditKind::Refused, SOCKET, why.0.name());
         self.turn_away(stream, why);
         None
     }
 
     fn turn_away(&self, mut stream: UnixStream, why: Refusal) {
         // a fresh socket's buffer takes this; if not, closing says enough
-        let _ = stream.try_write(refusal(why).as_bytes());
+        let _ = stream.try_write(unread(why).as_bytes());
         let Ok(turn) = Arc::clone(&self.lingering).try_acquire_owned() else {
             return;
         };
@@ -202,23 +166,24 @@ impl CappedListener {
 
     fn connection(&self, stream: UnixStream, peer: Peer, place: Place) -> Connection {
         // the few for the status alone are for one question each
-        let patience = |timeout: Duration| match peer.status_only {
+        let limited = |timeout: Duration| match peer.status_only {
             Some(_) => timeout.min(STATUS_ONLY_TIMEOUT),
             None => timeout,
         };
+        let counters = &self.shared.counters;
         Connection {
             stream,
             peer,
             incoming: Incoming::default(),
-            request_timeout: patience(self.request_timeout),
+            request_timeout: limited(self.request_timeout),
             request: None,
             stall_timeout: self.stall_timeout,
             stall: None,
             idle_timeout: self.idle_timeout,
             // only until the request begins: an answer may take its time
-            idle: Box::pin(sleep(patience(self.idle_timeout))),
-            _present: Present::new(Arc::clone(&self.counters), |counters| &counters.open),
-            counters: Arc::clone(&self.counters),
+            idle: Box::pin(sleep(limited(self.idle_timeout))),
+            _present: Present::new(Arc::clone(counters), |counters| &counters.open),
+            counters: Arc::clone(counters),
             _place: place,
         }
     }
@@ -252,7 +217,7 @@ impl Connection {
     /// The connection ends here; the client is told why if its buffer takes it.
     fn refuse(&mut self, why: Refusal, counter: fn(&Counters) -> &AtomicU64) -> io::Error {
         count(counter(&self.counters));
-        let _ = self.stream.try_write(refusal(why).as_bytes());
+        let _ = self.stream.try_write(unread(why).as_bytes());
         io::ErrorKind::TimedOut.into()
     }
 
@@ -319,7 +284,7 @@ impl AsyncRead for Connection {
             }
             Poll::Ready(Ok(Took::Http2)) => {
                 // answered like any other malformed request, and counted no more than those
-                let _ = me.stream.try_write(refusal(HTTP2).as_bytes());
+                let _ = me.stream.try_write(unread(HTTP2).as_bytes());
                 return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
             }
             _ => {}
@@ -397,17 +362,17 @@ mod tests {
             (LARGE, 431),
             (HTTP2, 505),
         ] {
-            let answer = refusal(why);
+            let answer = unread(why);
             let (head, body) = answer.split_once("\r\n\r\n").unwrap();
             assert!(head.contains(&format!("content-length: {}\r\n", body.len())));
             let problem: serde_json::Value = serde_json::from_str(body).unwrap();
             assert_eq!(problem["status"], status);
             assert!(problem["instance"].is_null());
             assert!(
-                document.contains(&format!("| `{}` | {status} |", why.0)),
+                document.contains(&format!("| `{}` | {status} |", why.0.name())),
                 "{why:?}"
             );
         }
-        assert!(LARGE.3.contains(&MOST_HEAD_BYTES.to_string()));
+        assert!(LARGE.1.contains(&MOST_HEAD_BYTES.to_string()));
     }
 }

@@ -2,31 +2,99 @@
 
 use std::collections::BTreeMap;
 
-use arrhythmianet::{AamiClass, BeatClass, CLASS_COUNT, Unclassifiable};
-use ecg_chain::LabelledBeat;
-use ecg_chain::{MonotonicNs, WallUs};
-use serde::Serialize;
+use arrhythmianet::{BeatClass, CLASS_COUNT, Unclassifiable};
+use ecg_chain::{LabelledBeat, MonotonicNs, WallUs};
+use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::store::{StoredAudit, StoredBeat, StoredEvent, StoredGap, StoredSession, Waveform};
+use crate::store::{
+    SessionCounts, StoredAudit, StoredBeat, StoredEvent, StoredGap, StoredSession, Waveform,
+};
 
 /// Integers beyond this are not exact in JSON readers that keep numbers as doubles.
 pub(super) const LARGEST_INTEGER: i64 = 1 << 53;
 
-/// An instant as text and as microseconds; both null where either cannot express it.
-pub(super) struct Instant {
-    pub(super) text: Option<String>,
-    pub(super) us: Option<i64>,
+/// What is answered as a JSON object.
+pub(super) trait Object {
+    /// Adds each field, in the order in which they are answered.
+    fn fields<M: SerializeMap>(&self, to: &mut Fields<M>);
 }
 
-impl Instant {
-    pub(super) fn new(wall: Option<WallUs>) -> Self {
-        let wall = wall.filter(|wall| (-LARGEST_INTEGER..=LARGEST_INTEGER).contains(&wall.0));
-        let text = wall.and_then(WallUs::to_rfc3339);
-        Self {
-            us: wall.filter(|_| text.is_some()).map(|wall| wall.0),
-            text,
+/// An object as JSON.
+pub(super) struct Json<'a, T>(pub(super) &'a T);
+
+/// The fields of an object that is being written.
+pub(super) struct Fields<M: SerializeMap> {
+    map: M,
+    outcome: Result<(), M::Error>,
+}
+
+impl<M: SerializeMap> Fields<M> {
+    pub(super) fn add(&mut self, name: &str, value: impl Serialize) {
+        if self.outcome.is_ok() {
+            self.outcome = self.map.serialize_entry(name, &value);
         }
     }
+
+    /// An instant as text, and under the name with `_us` as microseconds.
+    pub(super) fn time(&mut self, name: &str, wall: Option<WallUs>) {
+        let (text, us) = instant(wall);
+        self.add(name, text);
+        self.add(&format!("{name}_us"), us);
+    }
+
+    fn peak(&mut self, beat: &LabelledBeat, wall: Option<WallUs>) {
+        self.add("r_sample", integer(beat.r_sample));
+        self.time("r_time", wall);
+        self.add("r_monotonic_us", monotonic_us(beat.r_time));
+        self.add("rr_ms", beat.rr_ms);
+    }
+
+    fn outcome(&mut self, beat: &LabelledBeat) {
+        let classified = beat.unclassifiable.is_none();
+        let outcome = if classified {
+            CLASSIFIED
+        } else {
+            UNCLASSIFIABLE
+        };
+        self.add("outcome", outcome);
+        let reason = beat.unclassifiable.map(Unclassifiable::name);
+        self.add("unclassifiable_reason", reason);
+    }
+
+    /// What a session, or all of them, recorded.
+    pub(super) fn counts(&mut self, counts: &SessionCounts) {
+        self.add("beats", integer(counts.beats()));
+        self.add("beats_by_class", by_class(counts.beats_by_class));
+        self.add("beats_unclassifiable", integer(counts.unclassifiable));
+        self.add("gaps", integer(counts.gaps));
+        self.add("missing_samples", integer(counts.missing_samples));
+        self.add("events", integer(counts.events));
+    }
+}
+
+impl<T: Object> Serialize for Json<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = Fields {
+            map: serializer.serialize_map(None)?,
+            outcome: Ok(()),
+        };
+        self.0.fields(&mut fields);
+        fields.outcome?;
+        fields.map.end()
+    }
+}
+
+/// Objects as JSON.
+pub(super) fn list<T>(objects: &[T]) -> Vec<Json<'_, T>> {
+    objects.iter().map(Json).collect()
+}
+
+/// Text and microseconds; both `None` where either cannot express it.
+fn instant(wall: Option<WallUs>) -> (Option<String>, Option<i64>) {
+    let wall = wall.filter(|wall| (-LARGEST_INTEGER..=LARGEST_INTEGER).contains(&wall.0));
+    let text = wall.and_then(WallUs::to_rfc3339);
+    let us = wall.filter(|_| text.is_some()).map(|wall| wall.0);
+    (text, us)
 }
 
 fn monotonic_us(time: MonotonicNs) -> u64 {
@@ -43,327 +111,156 @@ pub(super) const fn number(channel: u8) -> u8 {
     channel.saturating_add(1)
 }
 
-pub(super) fn by_class<T: Copy>(values: [T; CLASS_COUNT]) -> BTreeMap<char, T> {
-    BeatClass::ALL
-        .into_iter()
-        .map(BeatClass::symbol)
-        .zip(values)
-        .collect()
+fn by_class<T>(values: [T; CLASS_COUNT]) -> BTreeMap<char, T> {
+    let symbols = BeatClass::ALL.map(BeatClass::symbol);
+    symbols.into_iter().zip(values).collect()
 }
 
 /// Outcomes of a beat.
 pub(super) const CLASSIFIED: &str = "classified";
 pub(super) const UNCLASSIFIABLE: &str = "unclassifiable";
 
-#[derive(Serialize)]
-pub(super) struct Beat {
-    id: i64,
-    session: i64,
-    r_sample: u64,
-    r_time: Option<String>,
-    r_time_us: Option<i64>,
-    r_monotonic_us: u64,
-    rr_ms: Option<f32>,
-    rr_reason: Option<&'static str>,
-    class: char,
-    aami_class: AamiClass,
-    outcome: &'static str,
-    unclassifiable_reason: Option<&'static str>,
-    probabilities: BTreeMap<char, f32>,
-    channel: u8,
-    channel_number: u8,
-    lead: Option<String>,
-    signal_quality: &'static str,
-    window_complete: bool,
-    label_delay_ms: f32,
-    model: String,
-    engine: String,
-}
-
-impl From<&StoredBeat> for Beat {
-    fn from(row: &StoredBeat) -> Self {
-        let Instant { text, us } = Instant::new(Some(row.r_wall));
-        let beat = &row.beat;
-        Self {
-            id: row.id,
-            session: row.session,
-            r_sample: integer(beat.r_sample),
-            r_time: text,
-            r_time_us: us,
-            r_monotonic_us: monotonic_us(beat.r_time),
-            rr_ms: beat.rr_ms,
-            rr_reason: beat
-                .rr_ms
-                .is_none()
-                .then_some("first_beat_after_start_or_gap"),
-            class: beat.class.symbol(),
-            aami_class: beat.class.aami(),
-            outcome: outcome(beat),
-            unclassifiable_reason: beat.unclassifiable.map(Unclassifiable::name),
-            probabilities: by_class(beat.probabilities),
-            channel: beat.channel,
-            channel_number: number(beat.channel),
-            lead: row.lead.as_deref().map(str::to_owned),
-            signal_quality: beat.quality.name(),
-            window_complete: beat.window_complete,
-            label_delay_ms: beat.label_delay_ms,
-            model: row.model.to_string(),
-            engine: row.engine.to_string(),
-        }
+impl Object for StoredBeat {
+    fn fields<M: SerializeMap>(&self, to: &mut Fields<M>) {
+        let beat = &self.beat;
+        let first = beat.rr_ms.is_none();
+        to.add("id", self.id);
+        to.add("session", self.session);
+        to.peak(beat, Some(self.r_wall));
+        to.add(
+            "rr_reason",
+            first.then_some("first_beat_after_start_or_gap"),
+        );
+        to.add("class", beat.class.symbol());
+        to.add("aami_class", beat.class.aami());
+        to.outcome(beat);
+        to.add("probabilities", by_class(beat.probabilities));
+        to.add("channel", beat.channel);
+        to.add("channel_number", number(beat.channel));
+        to.add("lead", self.lead.as_deref());
+        to.add("signal_quality", beat.quality.name());
+        to.add("window_complete", beat.window_complete);
+        to.add("label_delay_ms", beat.label_delay_ms);
+        to.add("model", &*self.model);
+        to.add("engine", &*self.engine);
     }
 }
 
-/// A beat as the pipeline handed it out: it has no id before it is stored.
-#[derive(Serialize)]
-pub(super) struct LiveBeat {
-    r_sample: u64,
-    r_time: Option<String>,
-    r_time_us: Option<i64>,
-    r_monotonic_us: u64,
-    rr_ms: Option<f32>,
-    class: char,
-    outcome: &'static str,
-    unclassifiable_reason: Option<&'static str>,
-    signal_quality: &'static str,
-}
-
-impl LiveBeat {
-    pub(super) fn new(beat: &LabelledBeat, r_wall: Option<WallUs>) -> Self {
-        let Instant { text, us } = Instant::new(r_wall);
-        Self {
-            r_sample: integer(beat.r_sample),
-            r_time: text,
-            r_time_us: us,
-            r_monotonic_us: monotonic_us(beat.r_time),
-            rr_ms: beat.rr_ms,
-            class: beat.class.symbol(),
-            outcome: outcome(beat),
-            unclassifiable_reason: beat.unclassifiable.map(Unclassifiable::name),
-            signal_quality: beat.quality.name(),
-        }
+/// A beat as the pipeline handed it out, with its wall time: it has no id before it is stored.
+impl Object for (&LabelledBeat, Option<WallUs>) {
+    fn fields<M: SerializeMap>(&self, to: &mut Fields<M>) {
+        let (beat, wall) = *self;
+        to.peak(beat, wall);
+        to.add("class", beat.class.symbol());
+        to.outcome(beat);
+        to.add("signal_quality", beat.quality.name());
     }
 }
 
-const fn outcome(beat: &LabelledBeat) -> &'static str {
-    if beat.unclassifiable.is_some() {
-        UNCLASSIFIABLE
-    } else {
-        CLASSIFIED
+/// A beat with its ECG.
+impl Object for (StoredBeat, Waveform) {
+    fn fields<M: SerializeMap>(&self, to: &mut Fields<M>) {
+        self.0.fields(to);
+        to.add("waveform", Json(&self.1));
     }
 }
 
-#[derive(Serialize)]
-pub(super) struct BeatWithWaveform {
-    #[serde(flatten)]
-    pub(super) beat: Beat,
-    pub(super) waveform: WaveformJson,
-}
-
-#[derive(Serialize)]
-pub(super) struct WaveformJson {
-    sample_rate_hz: f64,
-    first_sample: i64,
-    r_offset_samples: usize,
-    missing_samples: usize,
-    missing_reason: Option<&'static str>,
-    channels_uv: [Vec<Option<f64>>; 2],
-}
-
-impl From<Waveform> for WaveformJson {
-    fn from(waveform: Waveform) -> Self {
-        let missing_samples = waveform.missing_samples();
-        Self {
-            sample_rate_hz: waveform.sample_rate_hz,
-            first_sample: waveform
-                .first_sample
-                .clamp(-LARGEST_INTEGER, LARGEST_INTEGER),
-            r_offset_samples: waveform.r_offset_samples,
-            missing_samples,
-            missing_reason: (missing_samples > 0).then_some("gap_or_not_stored"),
-            channels_uv: waveform.uv,
-        }
+impl Object for Waveform {
+    fn fields<M: SerializeMap>(&self, to: &mut Fields<M>) {
+        let first = self.first_sample;
+        let missing = self.missing_samples();
+        to.add("sample_rate_hz", self.sample_rate_hz);
+        to.add(
+            "first_sample",
+            first.clamp(-LARGEST_INTEGER, LARGEST_INTEGER),
+        );
+        to.add("r_offset_samples", self.r_offset_samples);
+        to.add("missing_samples", missing);
+        to.add(
+            "missing_reason",
+            (missing > 0).then_some("gap_or_not_stored"),
+        );
+        to.add("channels_uv", &self.uv);
     }
 }
 
-#[derive(Serialize)]
-pub(super) struct Gap {
-    id: i64,
-    session: i64,
-    first_missing_sample: u64,
-    missing_samples: u64,
-    time: Option<String>,
-    time_us: Option<i64>,
-    monotonic_us: u64,
-    cause: &'static str,
-    after_beat: i64,
-}
-
-impl From<&StoredGap> for Gap {
-    fn from(row: &StoredGap) -> Self {
-        let Instant { text, us } = Instant::new(Some(row.wall));
-        Self {
-            id: row.id,
-            session: row.session,
-            first_missing_sample: integer(row.gap.first_missing_sample),
-            missing_samples: integer(row.gap.missing_samples),
-            time: text,
-            time_us: us,
-            monotonic_us: monotonic_us(row.gap.time),
-            cause: row.gap.cause.name(),
-            after_beat: row.after_beat,
-        }
+impl Object for StoredGap {
+    fn fields<M: SerializeMap>(&self, to: &mut Fields<M>) {
+        let gap = &self.gap;
+        to.add("id", self.id);
+        to.add("session", self.session);
+        to.add("first_missing_sample", integer(gap.first_missing_sample));
+        to.add("missing_samples", integer(gap.missing_samples));
+        to.time("time", Some(self.wall));
+        to.add("monotonic_us", monotonic_us(gap.time));
+        to.add("cause", gap.cause.name());
+        to.add("after_beat", self.after_beat);
     }
 }
 
-#[derive(Serialize)]
-pub(super) struct Event {
-    id: i64,
-    session: i64,
-    sample: u64,
-    time: Option<String>,
-    time_us: Option<i64>,
-    monotonic_us: u64,
-    kind: String,
-    detail: String,
-    after_beat: i64,
-    phase: Option<String>,
-    subject: Option<String>,
-    channel_number: Option<u8>,
-    lead: Option<String>,
-    began_sample: Option<u64>,
-    began_monotonic_us: Option<u64>,
-}
-
-impl From<&StoredEvent> for Event {
-    fn from(row: &StoredEvent) -> Self {
-        let Instant { text, us } = Instant::new(Some(row.wall));
-        Self {
-            id: row.id,
-            session: row.session,
-            sample: integer(row.sample),
-            time: text,
-            time_us: us,
-            monotonic_us: monotonic_us(row.time),
-            kind: row.kind.clone(),
-            detail: row.detail.clone(),
-            after_beat: row.after_beat,
-            phase: row.phase.clone(),
-            subject: row.subject.clone(),
-            channel_number: row.channel().map(number),
-            lead: row.lead.as_deref().map(str::to_owned),
-            began_sample: row.began.map(|(sample, _)| integer(sample)),
-            began_monotonic_us: row.began.map(|(_, time)| monotonic_us(time)),
-        }
+impl Object for StoredEvent {
+    fn fields<M: SerializeMap>(&self, to: &mut Fields<M>) {
+        let (began_sample, began_time) = self.began.unzip();
+        to.add("id", self.id);
+        to.add("session", self.session);
+        to.add("sample", integer(self.sample));
+        to.time("time", Some(self.wall));
+        to.add("monotonic_us", monotonic_us(self.time));
+        to.add("kind", &self.kind);
+        to.add("detail", &self.detail);
+        to.add("after_beat", self.after_beat);
+        to.add("phase", &self.phase);
+        to.add("subject", &self.subject);
+        to.add("channel_number", self.channel().map(number));
+        to.add("lead", self.lead.as_deref());
+        to.add("began_sample", began_sample.map(integer));
+        to.add("began_monotonic_us", began_time.map(monotonic_us));
     }
 }
 
-#[derive(Serialize)]
-pub(super) struct Audit {
-    id: i64,
-    time: Option<String>,
-    time_us: Option<i64>,
-    monotonic_us: u64,
-    uid: Option<u32>,
-    gid: Option<u32>,
-    pid: Option<u32>,
-    kind: String,
-    what: String,
-    outcome: String,
-    count: u64,
-}
-
-impl From<&StoredAudit> for Audit {
-    fn from(stored: &StoredAudit) -> Self {
-        let row = &stored.row;
-        let Instant { text, us } = Instant::new(Some(row.wall));
-        Self {
-            id: stored.id,
-            time: text,
-            time_us: us,
-            monotonic_us: monotonic_us(row.time),
-            uid: row.uid,
-            gid: row.gid,
-            pid: row.pid,
-            kind: row.kind.clone(),
-            what: row.what.clone(),
-            outcome: row.outcome.clone(),
-            count: integer(row.count),
-        }
+impl Object for StoredAudit {
+    fn fields<M: SerializeMap>(&self, to: &mut Fields<M>) {
+        let row = &self.row;
+        to.add("id", self.id);
+        to.time("time", Some(row.wall));
+        to.add("monotonic_us", monotonic_us(row.time));
+        to.add("uid", row.uid);
+        to.add("gid", row.gid);
+        to.add("pid", row.pid);
+        to.add("kind", &row.kind);
+        to.add("what", &row.what);
+        to.add("outcome", &row.outcome);
+        to.add("count", integer(row.count));
     }
 }
 
-#[derive(Serialize)]
-struct Channel {
-    channel_number: u8,
-    lead: Option<String>,
-}
-
-impl Channel {
-    fn all(leads: &[String; 2]) -> [Self; 2] {
-        let mut channel_number = 0;
-        leads.each_ref().map(|lead| {
-            channel_number += 1;
-            Self {
-                channel_number,
-                lead: (!lead.is_empty()).then(|| lead.clone()),
-            }
-        })
+/// A channel: its number, and the name of its lead, empty where it has none.
+impl Object for (u8, &String) {
+    fn fields<M: SerializeMap>(&self, to: &mut Fields<M>) {
+        let (channel_number, lead) = *self;
+        to.add("channel_number", channel_number);
+        to.add("lead", (!lead.is_empty()).then_some(lead));
     }
 }
 
-#[derive(Serialize)]
-pub(super) struct Session {
-    id: i64,
-    source: String,
-    origin: String,
-    chip: String,
-    sample_rate_hz: f64,
-    uv_per_code: [f64; 2],
-    channels: [Channel; 2],
-    model: String,
-    engine: String,
-    start_time: Option<String>,
-    start_time_us: Option<i64>,
-    end_time: Option<String>,
-    end_time_us: Option<i64>,
-    end_reason: String,
-    beats: u64,
-    beats_by_class: BTreeMap<char, u64>,
-    beats_unclassifiable: u64,
-    gaps: u64,
-    missing_samples: u64,
-    events: u64,
-    samples: u64,
-}
-
-impl From<&StoredSession> for Session {
-    fn from(row: &StoredSession) -> Self {
-        let start = Instant::new(Some(row.info.start.wall));
-        let end = Instant::new(row.end.as_ref().and_then(|end| end.at).map(|at| at.wall));
-        let reason = row.end.as_ref().map_or("recording", |end| &end.reason);
-        Self {
-            id: row.id,
-            source: row.info.source.clone(),
-            origin: row.info.origin.clone(),
-            chip: row.info.chip.clone(),
-            sample_rate_hz: row.info.sample_rate_hz,
-            uv_per_code: row.info.uv_per_code,
-            channels: Channel::all(&row.info.leads),
-            model: row.info.model.clone(),
-            engine: row.info.engine.clone(),
-            start_time: start.text,
-            start_time_us: start.us,
-            end_time: end.text,
-            end_time_us: end.us,
-            end_reason: reason.to_owned(),
-            beats: integer(row.counts.beats()),
-            beats_by_class: by_class(row.counts.beats_by_class),
-            beats_unclassifiable: integer(row.counts.unclassifiable),
-            gaps: integer(row.counts.gaps),
-            missing_samples: integer(row.counts.missing_samples),
-            events: integer(row.counts.events),
-            samples: integer(row.counts.samples),
-        }
+impl Object for StoredSession {
+    fn fields<M: SerializeMap>(&self, to: &mut Fields<M>) {
+        let (info, end) = (&self.info, self.end.as_ref());
+        let [first, second] = &info.leads;
+        to.add("id", self.id);
+        to.add("source", &info.source);
+        to.add("origin", &info.origin);
+        to.add("chip", &info.chip);
+        to.add("sample_rate_hz", info.sample_rate_hz);
+        to.add("uv_per_code", info.uv_per_code);
+        to.add("channels", list(&[(1, first), (2, second)]));
+        to.add("model", &info.model);
+        to.add("engine", &info.engine);
+        to.time("start_time", Some(info.start.wall));
+        to.time("end_time", end.and_then(|end| end.at).map(|at| at.wall));
+        to.add("end_reason", end.map_or("recording", |end| &end.reason));
+        to.counts(&self.counts);
+        to.add("samples", integer(self.counts.samples));
     }
 }
 
@@ -373,10 +270,7 @@ mod tests {
 
     #[test]
     fn instants_that_cannot_be_exact_are_null() {
-        let shown = |us| {
-            let instant = Instant::new(Some(WallUs(us)));
-            (instant.text, instant.us)
-        };
+        let shown = |us| instant(Some(WallUs(us)));
         assert_eq!(shown(i64::MAX), (None, None));
         assert_eq!(shown(LARGEST_INTEGER + 1), (None, None));
         assert_eq!(
@@ -386,7 +280,7 @@ mod tests {
                 Some(LARGEST_INTEGER)
             )
         );
-        assert_eq!(Instant::new(None).us, None);
+        assert_eq!(instant(None), (None, None));
     }
 
     #[test]

@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
-use arrhythmianet::CLASS_COUNT;
 use arrhythmianet::choose::EngineReport;
 use ecg_chain::{CHANNEL_COUNT, Gap, LabelledBeat, PipelineEvent};
 use ecg_chain::{ClockRelation, MonotonicNs, WallUs};
@@ -12,6 +11,7 @@ use ecg_chain::{Episode, Event};
 use ecg_signal::SignalQuality;
 
 use crate::acquisition::{EdgeNumbers, RealtimeGranted, RingGauge};
+use crate::store::SessionCounts;
 
 /// Intervals the median of the heart rate is taken over, at most.
 pub(super) const MOST_INTERVALS: usize = 8;
@@ -74,16 +74,8 @@ pub struct AcquisitionStatus {
 pub struct LiveSession {
     /// Whether it goes on.
     pub open: bool,
-    /// Beats by class, in the order N L R A V.
-    pub beats_by_class: [u64; CLASS_COUNT],
-    /// Unclassifiable ones among them.
-    pub unclassifiable: u64,
-    /// Gaps.
-    pub gaps: u64,
-    /// Samples missing in them.
-    pub missing_samples: u64,
-    /// Events.
-    pub events: u64,
+    /// What it recorded; samples are not counted here.
+    pub counts: SessionCounts,
     /// The last beats, newest first: as many as the heart rate is taken from.
     pub newest_beats: VecDeque<LabelledBeat>,
     /// Wall time of the newest beat's R peak.
@@ -92,18 +84,19 @@ pub struct LiveSession {
 
 impl LiveSession {
     fn beat(&mut self, beat: &LabelledBeat, wall: Option<WallUs>) {
-        if let Some(count) = self.beats_by_class.get_mut(beat.class.index()) {
+        if let Some(count) = self.counts.beats_by_class.get_mut(beat.class.index()) {
             *count += 1;
         }
-        self.unclassifiable += u64::from(beat.unclassifiable.is_some());
+        self.counts.unclassifiable += u64::from(beat.unclassifiable.is_some());
         self.newest_beats.truncate(MOST_INTERVALS - 1);
         self.newest_beats.push_front(beat.clone());
         self.newest_wall = wall;
     }
 
     fn gap(&mut self, gap: &Gap) {
-        self.gaps += 1;
-        self.missing_samples = self.missing_samples.saturating_add(gap.missing_samples);
+        let counts = &mut self.counts;
+        counts.gaps += 1;
+        counts.missing_samples = counts.missing_samples.saturating_add(gap.missing_samples);
     }
 }
 
@@ -194,7 +187,7 @@ impl LiveStatus {
             }
             PipelineEvent::Event(event) => {
                 if let Some(session) = &mut self.session {
-                    session.events += 1;
+                    session.counts.events += 1;
                 }
                 self.note(event);
             }

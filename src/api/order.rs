@@ -2,9 +2,7 @@
 
 use std::cell::Cell;
 
-use axum::extract::Request;
 use axum::http::HeaderValue;
-use axum::middleware::Next;
 use axum::response::Response;
 
 /// When a question was queued and when it was done, counted over all pools: who was answered before whom.
@@ -25,8 +23,7 @@ tokio::task_local! {
 
 /// Keeps what is to be told of the request that is being answered: of several questions the first one's
 /// queueing and the last one's end.
-pub(super) fn note_order(order: Option<Order>) {
-    let Some(order) = order else { return };
+pub(super) fn note_order(order: Order) {
     // a stream's questions are nobody's to be told of
     let _ = IN_ORDER.try_with(|of| {
         let queued = of.get().map_or(order.queued, |first| first.queued);
@@ -34,12 +31,9 @@ pub(super) fn note_order(order: Option<Order>) {
     });
 }
 
-/// Middleware: tells the order in the answer.
-pub(super) async fn tell_order(request: Request, next: Next) -> Response {
-    let answer = async {
-        let response = next.run(request).await;
-        (response, IN_ORDER.with(Cell::get))
-    };
+/// The response, with a header that tells the order.
+pub(super) async fn telling_order(answer: impl Future<Output = Response>) -> Response {
+    let answer = async { (answer.await, IN_ORDER.with(Cell::get)) };
     let (mut response, order) = IN_ORDER.scope(Cell::new(None), answer).await;
     let header = order.map(|Order { queued, done }| format!("queued={queued}, done={done}"));
     if let Some(Ok(value)) = header.map(HeaderValue::try_from) {

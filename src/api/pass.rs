@@ -3,24 +3,25 @@
 
 use std::sync::Arc;
 
+use axum::RequestExt;
 use axum::body::{Body, Bytes, HttpBody};
-use axum::extract::{ConnectInfo, MatchedPath, Query, Request, State};
+use axum::extract::{Path, Query, Request};
 use axum::http::{HeaderValue, Method, Uri, header};
-use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use tokio_stream::StreamExt;
 
-use super::audit::{Audit, Deed};
+use super::audit::DONE;
 use super::budget::Share;
 use super::counters::count;
+use super::endpoint::{Call, Endpoint, Reply, Size};
 use super::gate::{MOST_ROW_BYTES, SMALL_BYTES};
-use super::paths::{CONFIRM_RETENTION, RELOAD};
+use super::order::telling_order;
 use super::peer::{Limit, Peer};
 use super::places::Limits;
 use super::problem::{Kind, Problem};
-use super::query::{DEFAULT_LIMIT, MAX_LIMIT};
+use super::query::{DEFAULT_LIMIT, MAX_LIMIT, Parameters};
 use super::shared::Shared;
-use crate::store::WaveformRange;
+use crate::store::{AuditKind, WaveformRange};
 
 /// A sample of both channels as JSON: two numbers of up to 17 digits with point, sign and comma.
 pub(super) const MOST_SAMPLE_BYTES: usize = 2 * 21;
@@ -34,29 +35,8 @@ const WHILE_MADE: usize = 2;
 /// The outcome in the audit of a request whose client left before its answer.
 pub(super) const HUNG_UP: &str = "hung-up";
 
-/// What a path stands for in the audit, without the id in it.
-pub(super) fn name_of(path: Option<&str>) -> &'static str {
-    match path {
-        Some("/v1/status") => "status",
-        Some("/v1/sessions") => "sessions",
-        Some("/v1/beats") => "beats",
-        Some("/v1/beats/{id}") => "beat",
-        Some("/v1/stream") => "stream",
-        Some("/v1/events") => "events",
-        Some("/v1/gaps") => "gaps",
-        Some("/v1/metrics") => "metrics",
-        Some("/v1/beats/{id}/saliency") => "saliency",
-        Some("/v1/saliency/summary") => "saliency-summary",
-        Some("/v1/audit") => "audit",
-        Some(RELOAD) => "reload",
-        Some(CONFIRM_RETENTION) => "confirm-retention",
-        Some(_) => "other",
-        None => "unknown-path",
-    }
-}
-
 /// The most bytes an answer of this kind may have; `None` of those that are small.
-pub(super) fn most_bytes(path: &str, uri: &Uri) -> Option<usize> {
+fn most_bytes(size: Size, uri: &Uri) -> Option<usize> {
     let number = |name: &str| -> Option<f64> {
         let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri).ok()?;
         let (_, text) = pairs.into_iter().find(|(key, _)| key == name)?;
@@ -68,12 +48,12 @@ pub(super) fn most_bytes(path: &str, uri: &Uri) -> Option<usize> {
         reason = "held between 0 and a few thousand"
     )]
     let within = |value: f64, most: f64| value.clamp(0.0, most).ceil() as usize;
-    match path {
-        "/v1/sessions" | "/v1/beats" | "/v1/events" | "/v1/gaps" | "/v1/audit" => {
+    match size {
+        Size::Rows => {
             let limit = number("limit").unwrap_or_else(|| DEFAULT_LIMIT.into());
             Some(within(limit, MAX_LIMIT.into()) * MOST_ROW_BYTES)
         }
-        "/v1/beats/{id}" => {
+        Size::Waveform => {
             let default = WaveformRange::default();
             let longest = WaveformRange::LONGEST_MS;
             let before = number("before_ms").unwrap_or(default.before_ms);
@@ -81,99 +61,93 @@ pub(super) fn most_bytes(path: &str, uri: &Uri) -> Option<usize> {
             let ms = within(before, longest) + within(after, longest);
             Some(MOST_ROW_BYTES + ms * MOST_SAMPLES_PER_MS * MOST_SAMPLE_BYTES)
         }
-        "/v1/beats/{id}/saliency" | "/v1/saliency/summary" => Some(MAP_BYTES),
-        _ => None,
+        Size::Maps => Some(MAP_BYTES),
+        Size::Small | Size::Stream => None,
     }
 }
 
-/// Runs around every request.
+/// A request for an endpoint, or for a path where there is none.
+type Asked = Result<&'static Endpoint, Problem>;
+
+/// Answers a request.
 pub(super) async fn pass(
-    State(shared): State<Arc<Shared>>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
+    shared: Arc<Shared>,
+    peer: Peer,
+    asked: Asked,
     request: Request,
-    next: Next,
 ) -> Response {
-    let path = request.extensions().get::<MatchedPath>().cloned();
-    let path = path.as_ref().map(MatchedPath::as_str);
+    let endpoint = asked.as_ref().ok();
     let mut note = NoteAtTheEnd {
-        audit: &shared.gate.audit,
+        shared: &shared,
         peer: &peer,
-        what: name_of(path),
-        changes: request.method() == Method::POST
-            && [Some(RELOAD), Some(CONFIRM_RETENTION)].contains(&path),
-        outcome: Outcome::HungUp,
+        what: endpoint.map_or(Kind::UnknownPath.name(), |endpoint| endpoint.name),
+        changes: endpoint.is_some_and(|endpoint| endpoint.changes)
+            && request.method() == Method::POST,
+        outcome: HUNG_UP,
+        is_refused: false,
     };
-    let response = answer(&shared, &peer, path, request, next).await;
-    note.outcome = Outcome::Answered(response.extensions().get::<Kind>().copied());
+    let response = within_limits(&shared, &peer, asked, request).await;
+    let problem = response.extensions().get::<Kind>().copied();
+    note.outcome = problem.map_or(DONE, Kind::name);
+    note.is_refused = problem.is_some_and(Problem::is_refusal);
     response
 }
 
 /// Notes a request when it is over: also one whose client hangs up before the answer, because what it
 /// asked for may have been done.
 struct NoteAtTheEnd<'a> {
-    audit: &'a Audit,
+    shared: &'a Shared,
     peer: &'a Peer,
     what: &'static str,
     changes: bool,
-    outcome: Outcome,
-}
-
-#[derive(Clone, Copy)]
-enum Outcome {
-    HungUp,
-    Answered(Option<Kind>),
+    outcome: &'static str,
+    is_refused: bool,
 }
 
 impl Drop for NoteAtTheEnd<'_> {
     fn drop(&mut self) {
-        let (problem, refused) = match self.outcome {
-            Outcome::HungUp => (Some(HUNG_UP), false),
-            Outcome::Answered(problem) => (
-                problem.map(Kind::name),
-                problem.is_some_and(Problem::is_refusal),
-            ),
+        let kind = match (self.is_refused, self.changes) {
+            (true, _) => AuditKind::Refused,
+            (false, true) => AuditKind::Changed,
+            (false, false) => AuditKind::Read,
         };
-        let deed = Deed::Asked {
-            what: self.what,
-            changes: self.changes,
-            problem,
-            refused,
-        };
-        self.audit.note(self.peer, deed);
+        let audit = &self.shared.audit;
+        audit.note(self.peer, kind, self.what, self.outcome);
     }
 }
 
-async fn answer(
+async fn within_limits(
     shared: &Arc<Shared>,
     peer: &Peer,
-    path: Option<&str>,
+    asked: Asked,
     request: Request,
-    next: Next,
 ) -> Response {
     let uri = request.uri().clone();
     let counters = &shared.counters;
-    let gate = &shared.gate;
+    let name = asked.as_ref().map(|endpoint| endpoint.name);
+    let size = asked.as_ref().map_or(Size::Small, |endpoint| endpoint.size);
+    let answer = telling_order(answer(shared, peer, asked.clone(), request));
     if let Some(limit) = peer.status_only {
-        let mut response = if path == Some("/v1/status") {
-            next.run(request).await
+        let mut response = if name == Ok("status") {
+            answer.await
         } else {
             count(&counters.refused_status_only);
-            status_only(limit, gate.places.limits()).respond(&uri.to_string())
+            status_only(limit, shared.places.limits()).respond(&uri.to_string())
         };
         let close = HeaderValue::from_static("close"); // the next one may need it
         response.headers_mut().insert(header::CONNECTION, close);
         return response;
     }
-    if path == Some("/v1/stream") {
-        let Some(place) = gate.places.stream(peer) else {
+    if size == Size::Stream {
+        let Some(place) = shared.places.stream(peer) else {
             count(&counters.refused_streams);
             let detail = format!(
                 "all {} event streams are taken (half of api.max_connections); try again later",
-                gate.places.limits().streams
+                shared.places.limits().streams
             );
             return Problem::new(Kind::TooManyStreams, detail).respond(&uri.to_string());
         };
-        let response = next.run(request).await;
+        let response = answer.await;
         if response.body().size_hint().exact().is_some() {
             return response; // it was refused
         }
@@ -184,22 +158,22 @@ async fn answer(
             }))
         });
     }
-    let Some(most) = path.and_then(|path| most_bytes(path, &uri)) else {
-        return next.run(request).await;
+    let Some(most) = most_bytes(size, &uri) else {
+        return answer.await;
     };
     let refused = || {
         count(&counters.refused_memory);
         let detail = format!(
             "answers that are being made or were not read yet take all of {} MiB (api.answers_mib), \
              or this user's share of it; read faster, ask for less or try again later",
-            gate.budget.limit() >> 20
+            shared.budget.limit() >> 20
         );
         Problem::new(Kind::MemoryUsedUp, detail).respond(&uri.to_string())
     };
-    let Some(mut share) = gate.budget.reserve(peer, most * WHILE_MADE).await else {
+    let Some(mut share) = shared.budget.reserve(peer, most * WHILE_MADE).await else {
         return refused();
     };
-    let (parts, body) = next.run(request).await.into_parts();
+    let (parts, body) = answer.await.into_parts();
     let small = u64::try_from(SMALL_BYTES).unwrap_or(u64::MAX);
     if body.size_hint().exact().is_none_or(|bytes| bytes <= small) {
         return Response::from_parts(parts, body);
@@ -216,6 +190,68 @@ async fn answer(
         _share: share,
     };
     Response::from_parts(parts, Body::from(Bytes::from_owner(counted)))
+}
+
+/// The endpoint's answer, or what is wrong with the request.
+async fn answer(shared: &Arc<Shared>, peer: &Peer, asked: Asked, request: Request) -> Response {
+    let uri = request.uri().clone();
+    let allowed = match &asked {
+        Ok(endpoint) if endpoint.changes => "POST",
+        _ => "GET, HEAD",
+    };
+    let problem = match ask(shared, peer, asked, request).await {
+        Ok(response) => return response,
+        Err(problem) => problem,
+    };
+    let mut response = problem.respond(&uri.to_string());
+    let (name, value) = match problem.kind {
+        Kind::MethodNotAllowed => (header::ALLOW, allowed),
+        Kind::BodyNotTaken => (header::CONNECTION, "close"),
+        _ => return response,
+    };
+    let value = HeaderValue::from_static(value);
+    response.headers_mut().insert(name, value);
+    response
+}
+
+async fn ask(shared: &Arc<Shared>, peer: &Peer, asked: Asked, mut request: Request) -> Reply {
+    // No request has a body: one that announces it is refused before a byte of it is read.
+    let headers = request.headers();
+    let length = headers.get(header::CONTENT_LENGTH);
+    if length.is_some_and(|length| length.as_bytes() != b"0")
+        || headers.contains_key(header::TRANSFER_ENCODING)
+    {
+        return Err(Problem::new(Kind::BodyNotTaken, "send none"));
+    }
+    let endpoint = asked?;
+    let method = request.method();
+    let (takes, words) = if endpoint.changes {
+        (method == Method::POST, "use POST")
+    } else {
+        let reads = method == Method::GET || method == Method::HEAD;
+        (reads, "use GET or HEAD")
+    };
+    if !takes {
+        return Err(Problem::new(Kind::MethodNotAllowed, words));
+    }
+    let id = match request.extract_parts::<Option<Path<String>>>().await {
+        Ok(id) => id.map_or_else(String::new, |Path(id)| id),
+        Err(rejection) => return Ok(rejection.into_response()),
+    };
+    let parameters = Parameters::parse(request.uri(), endpoint.parameters)?;
+    if let (Some(what), false) = (endpoint.kept_from_readers, peer.may_control) {
+        let detail = format!("user {} may read, {what}", peer.uid);
+        return Err(Problem::new(Kind::NotPermitted, detail));
+    }
+    let call = Call {
+        shared: Arc::clone(shared),
+        endpoint,
+        peer: *peer,
+        id,
+        parameters,
+        headers: request.into_parts().0.headers,
+    };
+    (endpoint.answer)(call).await
 }
 
 fn status_only(limit: Limit, limits: Limits) -> Problem {

@@ -15,6 +15,22 @@ pub(super) struct Peer {
     pub(super) status_only: Option<Limit>,
 }
 
+#[cfg(test)]
+impl Peer {
+    /// A client of this user that may read, and control as well if it is root.
+    pub(super) fn of_user(uid: u32) -> Self {
+        Self {
+            uid,
+            gid: 9,
+            pid: Some(77),
+            may_read: true,
+            may_control: uid == 0,
+            unmapped: None,
+            status_only: None,
+        }
+    }
+}
+
 /// What of a client is not mapped here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unmapped {

@@ -2,8 +2,9 @@
 //! kept for those who must always get in.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
+use super::locked::locked;
 use super::peer::{Limit, Peer};
 
 /// Connections beside all others that answer `/v1/status` and nothing else.
@@ -96,7 +97,7 @@ impl Places {
         peer: &Peer,
     ) -> Result<(Place, Option<Limit>), Limit> {
         let uid = peer.uid;
-        let mut taken = self.lock();
+        let mut taken = locked(&self.taken);
         let full = match self.limit_reached(&taken, peer) {
             None => {
                 taken.connections += 1;
@@ -133,7 +134,7 @@ impl Places {
 
     /// A place for an event stream of this client; `None` where all are taken.
     pub(super) fn stream(self: &Arc<Self>, peer: &Peer) -> Option<Place> {
-        let mut taken = self.lock();
+        let mut taken = locked(&self.taken);
         if !peer.may_control && taken.streams >= self.limits.streams {
             return None;
         }
@@ -147,15 +148,11 @@ impl Places {
             holds,
         }
     }
-
-    fn lock(&self) -> MutexGuard<'_, Taken> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut taken = self.places.lock();
+        let mut taken = locked(&self.places.taken);
         match self.holds {
             Holds::Connection { uid, control } => {
                 taken.connections -= 1;
@@ -175,18 +172,6 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn peer(uid: u32) -> Peer {
-        Peer {
-            uid,
-            gid: 1,
-            pid: None,
-            may_read: true,
-            may_control: uid == 0,
-            unmapped: None,
-            status_only: None,
-        }
-    }
 
     #[test]
     fn the_shares_leave_something_for_everybody() {
@@ -213,7 +198,7 @@ mod tests {
     fn one_user_leaves_places_for_others_and_all_users_some_for_control_and_status() {
         let places = Places::new(Limits::of(16));
         let mut held = Vec::new();
-        let mut take = |uid: u32| match places.connection(&peer(uid)) {
+        let mut take = |uid: u32| match places.connection(&Peer::of_user(uid)) {
             Ok((place, status)) => {
                 held.push(place);
                 Ok(status)
@@ -237,7 +222,7 @@ mod tests {
         assert_eq!(take(0), Err(Limit::Connections));
         held.clear();
         let free = Taken::default();
-        let taken = places.lock();
+        let taken = locked(&places.taken);
         assert_eq!(
             (taken.connections, taken.by_control, taken.of_user.len()),
             (free.connections, free.by_control, 0)
@@ -248,11 +233,13 @@ mod tests {
     #[test]
     fn streams_have_a_limit_of_their_own_that_control_passes() {
         let places = Places::new(Limits::of(4));
-        let held: Vec<_> = (0..2).map(|_| places.stream(&peer(1_000))).collect();
+        let held: Vec<_> = (0..2)
+            .map(|_| places.stream(&Peer::of_user(1_000)))
+            .collect();
         assert!(held.iter().all(Option::is_some));
-        assert!(places.stream(&peer(1_001)).is_none());
-        assert!(places.stream(&peer(0)).is_some());
+        assert!(places.stream(&Peer::of_user(1_001)).is_none());
+        assert!(places.stream(&Peer::of_user(0)).is_some());
         drop(held);
-        assert!(places.stream(&peer(1_001)).is_some());
+        assert!(places.stream(&Peer::of_user(1_001)).is_some());
     }
 }

@@ -14,12 +14,13 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::desk::Desk;
-use super::order::Order;
+use super::locked::locked;
+use super::order::{Order, note_order};
 use super::problem::{Kind, Problem};
-use super::ticket::{Ticket, locked};
+use super::ticket::Ticket;
 
 /// At shutdown the threads get this long to notice; one that hangs on a dying disk is left behind.
-const FAREWELL: Duration = Duration::from_millis(500);
+const SHUTDOWN_GRACE: Duration = Duration::from_millis(500);
 
 /// What a question costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +43,7 @@ pub(super) struct Plan {
     /// Questions that may wait.
     pub(super) places: usize,
     /// A question is given up this long after it was asked.
-    pub(super) patience: Duration,
+    pub(super) timeout: Duration,
 }
 
 impl Pool {
@@ -60,17 +61,12 @@ impl Pool {
             name,
             threads,
             places,
-            patience: Duration::from_secs(seconds),
+            timeout: Duration::from_secs(seconds),
         }
     }
 
     const fn index(self) -> usize {
-        match self {
-            Self::Status => 0,
-            Self::Quick => 1,
-            Self::Wide => 2,
-            Self::Explain => 3,
-        }
+        self as usize
     }
 }
 
@@ -194,43 +190,31 @@ impl Pools {
         Ok(queued)
     }
 
-    /// Asks and waits for the answer: for as long as the pool has patience, and as this is polled.
+    /// Asks and waits for the answer: until the time-out of the pool, and while this is polled.
     pub(super) async fn ask<T: Send + 'static>(
         &self,
         pool: Pool,
         work: impl FnOnce(&mut Desk, &Ticket) -> Result<T, Problem> + Send + 'static,
-    ) -> (Result<T, Problem>, Option<Order>) {
+    ) -> Result<T, Problem> {
         let (sender, receiver) = oneshot::channel();
         let ticket = Arc::new(Ticket::default());
-        let asked = self.queue(pool, &ticket, move |desk, ticket| {
+        self.queue(pool, &ticket, move |desk, ticket| {
             let answer = work(desk, ticket);
             Box::new(move |order| drop(sender.send((answer, order)))) // gone: nobody to tell
-        });
-        if let Err(problem) = asked {
-            return (Err(problem), None);
-        }
+        })?;
         let mut waiting = Waiting {
             pools: self,
             pool,
             ticket,
-            over: false,
+            is_over: false,
+            is_overdue: false,
         };
-        let outcome = tokio::time::timeout(pool.plan().patience, receiver).await;
-        match outcome {
-            Ok(Ok((answer, order))) => {
-                waiting.over = true;
-                (answer, Some(order))
-            }
-            Ok(Err(_)) => {
-                waiting.over = true;
-                (Err(closing()), None)
-            }
-            Err(_) => {
-                waiting.over = true;
-                self.give_up(pool, &waiting.ticket, true);
-                (Err(overdue(pool)), None)
-            }
-        }
+        let outcome = tokio::time::timeout(pool.plan().timeout, receiver).await;
+        waiting.is_over = outcome.is_ok();
+        waiting.is_overdue = outcome.is_err();
+        let (answer, order) = outcome.map_err(|_| overdue(pool))?.map_err(|_| closing())?;
+        note_order(order);
+        answer
     }
 
     /// Nobody waits for the question any more, or it has taken too long.
@@ -287,7 +271,7 @@ impl Pools {
         let waited = self
             .line
             .ended
-            .wait_timeout_while(state, FAREWELL, |state| state.threads > 0);
+            .wait_timeout_while(state, SHUTDOWN_GRACE, |state| state.threads > 0);
         if let Ok((state, timeout)) = waited
             && timeout.timed_out()
         {
@@ -318,10 +302,10 @@ pub(super) fn closing() -> Problem {
 }
 
 pub(super) fn overdue(pool: Pool) -> Problem {
-    let Plan { name, patience, .. } = pool.plan();
+    let Plan { name, timeout, .. } = pool.plan();
     let detail = format!(
         "given up after {} s, the most a question of this kind ({name}) may take",
-        patience.as_secs()
+        timeout.as_secs()
     );
     Problem::new(Kind::Overdue, detail)
 }
@@ -331,13 +315,15 @@ struct Waiting<'a> {
     pools: &'a Pools,
     pool: Pool,
     ticket: Arc<Ticket>,
-    over: bool,
+    is_over: bool,
+    is_overdue: bool,
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        if !self.over {
-            self.pools.give_up(self.pool, &self.ticket, false);
+        if !self.is_over {
+            let overdue = self.is_overdue;
+            self.pools.give_up(self.pool, &self.ticket, overdue);
         }
     }
 }
@@ -366,7 +352,7 @@ impl State {
     }
 
     /// The next question of the pool, if it may begin.
-    fn take(&mut self, pool: Pool) -> Option<Question> {
+    fn begin_next(&mut self, pool: Pool) -> Option<Question> {
         let place = pool.index();
         let next = self.lines[place].front()?;
         if pool != Pool::Status && self.status_before(next.queued) {
@@ -392,12 +378,8 @@ impl Line {
 
     fn serve(&self, pool: Pool, desk: &mut Desk) {
         while let Some(question) = self.next(pool) {
-            let Question {
-                queued,
-                ticket,
-                work,
-            } = question;
-            let reply = work(desk, &ticket);
+            let (queued, ticket) = (question.queued, question.ticket);
+            let reply = (question.work)(desk, &ticket);
             *locked(&ticket.reading) = None;
             let mut state = locked(&self.state);
             state.done += 1;
@@ -429,7 +411,7 @@ impl Line {
             if state.closing {
                 return None;
             }
-            if let Some(question) = state.take(pool) {
+            if let Some(question) = state.begin_next(pool) {
                 return Some(question);
             }
             state = self.work[pool.index()]

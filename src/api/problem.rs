@@ -6,6 +6,8 @@ use serde::Serialize;
 
 use crate::store::StoreError;
 
+const CONTENT_TYPE: &str = "application/problem+json";
+
 /// The kinds of problem, each with a type URI that scripts may rely on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -29,11 +31,15 @@ pub(super) enum Kind {
     TooManyOfUser,
     TooManyStreams,
     MemoryUsedUp,
+    UserNotMapped,
+    RequestTooSlow,
+    RequestTooLarge,
+    Http2,
 }
 
 impl Kind {
     #[cfg(test)]
-    pub(super) const ALL: [Self; 20] = [
+    pub(super) const ALL: [Self; 24] = [
         Self::UnknownPath,
         Self::MethodNotAllowed,
         Self::BodyNotTaken,
@@ -54,6 +60,10 @@ impl Kind {
         Self::TooManyOfUser,
         Self::TooManyStreams,
         Self::MemoryUsedUp,
+        Self::UserNotMapped,
+        Self::RequestTooSlow,
+        Self::RequestTooLarge,
+        Self::Http2,
     ];
 
     pub(super) const fn name(self) -> &'static str {
@@ -78,6 +88,10 @@ impl Kind {
             Self::TooManyOfUser => "too-many-connections-of-user",
             Self::TooManyStreams => "too-many-streams",
             Self::MemoryUsedUp => "memory-used-up",
+            Self::UserNotMapped => "user-not-mapped",
+            Self::RequestTooSlow => "request-too-slow",
+            Self::RequestTooLarge => "request-too-large",
+            Self::Http2 => "http-2",
         }
     }
 
@@ -103,6 +117,10 @@ impl Kind {
             Self::TooManyOfUser => "This user has its share of the connections",
             Self::TooManyStreams => "All event streams are taken",
             Self::MemoryUsedUp => "Answers take all the memory they may",
+            Self::UserNotMapped => "This client cannot be told from others",
+            Self::RequestTooSlow => "The request took too long to come in",
+            Self::RequestTooLarge => "The request is too long",
+            Self::Http2 => "This server speaks HTTP/1.1 alone",
         }
     }
 
@@ -111,7 +129,7 @@ impl Kind {
             Self::UnknownPath | Self::NoSuchBeat => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyNotTaken => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::NotPermitted => StatusCode::FORBIDDEN,
+            Self::NotPermitted | Self::UserNotMapped => StatusCode::FORBIDDEN,
             Self::NotSupported => StatusCode::NOT_IMPLEMENTED,
             Self::UnknownParameter | Self::InvalidParameter => StatusCode::BAD_REQUEST,
             Self::EcgNotStored => StatusCode::GONE,
@@ -126,6 +144,9 @@ impl Kind {
             | Self::TooManyStreams
             | Self::MemoryUsedUp => StatusCode::SERVICE_UNAVAILABLE,
             Self::StoreDamaged => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::RequestTooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::RequestTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::Http2 => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
         }
     }
 
@@ -152,7 +173,31 @@ struct Body<'a> {
     title: &'a str,
     status: u16,
     detail: &'a str,
-    instance: &'a str,
+    /// Path and query; of a request that was not read `None`.
+    instance: Option<&'a str>,
+}
+
+impl<'a> Body<'a> {
+    fn new(kind: Kind, detail: &'a str, instance: Option<&'a str>) -> Self {
+        Self {
+            r#type: format!("urn:problem-type:ecg-gateway:{}", kind.name()),
+            title: kind.title(),
+            status: kind.status().as_u16(),
+            detail,
+            instance,
+        }
+    }
+}
+
+/// The whole response to a request that is not read, after which the connection is closed.
+pub(super) fn unread((kind, detail): (Kind, &str)) -> String {
+    let body = serde_json::to_string(&Body::new(kind, detail, None)).unwrap_or_default(); // texts serialise
+    format!(
+        "HTTP/1.1 {}\r\ncontent-type: {CONTENT_TYPE}\r\ncontent-length: {}\r\nconnection: \
+         close\r\n\r\n{body}",
+        kind.status(),
+        body.len()
+    )
 }
 
 impl Problem {
@@ -193,18 +238,12 @@ impl Problem {
 
     /// The response to a request for `instance` (path and query).
     pub(super) fn respond(&self, instance: &str) -> Response {
-        let body = Body {
-            r#type: format!("urn:problem-type:ecg-gateway:{}", self.kind.name()),
-            title: self.kind.title(),
-            status: self.kind.status().as_u16(),
-            detail: &self.detail,
-            instance,
-        };
+        let body = Body::new(self.kind, &self.detail, Some(instance));
         let mut response = (self.kind.status(), axum::Json(body)).into_response();
-        response.headers_mut().insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/problem+json"),
-        );
+        let content_type = HeaderValue::from_static(CONTENT_TYPE);
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, content_type);
         if let Some(seconds) = self.kind.retry_after() {
             let seconds = HeaderValue::from_static(seconds);
             response.headers_mut().insert(header::RETRY_AFTER, seconds);

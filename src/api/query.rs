@@ -1,5 +1,8 @@
 //! Query strings: every key known, every value checked, every refusal explained.
 
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
 use arrhythmianet::BeatClass;
 use arrhythmianet::explain::Method;
 use axum::extract::Query;
@@ -8,6 +11,7 @@ use ecg_chain::WallUs;
 
 use super::json::{CLASSIFIED, UNCLASSIFIABLE};
 use super::problem::{Kind, Problem};
+use crate::store::RowFilter;
 
 /// Rows of each kind read at once while a resumed stream catches up. Each stream whose client does not
 /// read holds so many in memory.
@@ -24,19 +28,22 @@ pub(super) struct Parameters {
 }
 
 impl Parameters {
-    pub(super) fn parse(uri: &Uri, known: &[&str]) -> Result<Self, Problem> {
+    /// Reads the query string of a path that takes `known`, names with `, ` between them.
+    pub(super) fn parse(uri: &Uri, known: &str) -> Result<Self, Problem> {
         let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
             .map_err(|error| Problem::new(Kind::InvalidParameter, error.to_string()))?;
-        match pairs.iter().find(|(key, _)| !known.contains(&&**key)) {
+        let is_known = |key: &str| known.split(", ").any(|name| name == key && !key.is_empty());
+        match pairs.iter().find(|(key, _)| !is_known(key)) {
             None => Ok(Self { pairs }),
-            Some((key, _)) => Err(Problem::new(
-                Kind::UnknownParameter,
-                if known.is_empty() {
-                    format!("\"{key}\": this path takes no parameters")
+            Some((key, _)) => {
+                let known = if known.is_empty() {
+                    "no parameters"
                 } else {
-                    format!("\"{key}\": this path takes {}", known.join(", "))
-                },
-            )),
+                    known
+                };
+                let detail = format!("\"{key}\": this path takes {known}");
+                Err(Problem::new(Kind::UnknownParameter, detail))
+            }
         }
     }
 
@@ -56,51 +63,46 @@ impl Parameters {
         }
     }
 
+    /// The value of a parameter, if it is given and `read` makes something of it.
+    fn value<T>(
+        &self,
+        name: &str,
+        expected: &str,
+        read: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, Problem> {
+        let text = self.one(name)?;
+        text.map(|text| read(text).ok_or_else(|| Problem::invalid(name, text, expected)))
+            .transpose()
+    }
+
     pub(super) fn id(&self, name: &str) -> Result<Option<i64>, Problem> {
         self.one(name)?.map(|text| parse_id(name, text)).transpose()
     }
 
     pub(super) fn limit(&self) -> Result<u32, Problem> {
-        let Some(text) = self.one("limit")? else {
-            return Ok(DEFAULT_LIMIT);
-        };
-        text.parse()
-            .ok()
-            .filter(|limit| (1..=MAX_LIMIT).contains(limit))
-            .ok_or_else(|| {
-                Problem::invalid("limit", text, &format!("a whole number 1 to {MAX_LIMIT}"))
-            })
+        let expected = format!("a whole number 1 to {MAX_LIMIT}");
+        let read = |text: &str| parse_within(text, 1..=MAX_LIMIT);
+        Ok(self
+            .value("limit", &expected, read)?
+            .unwrap_or(DEFAULT_LIMIT))
     }
 
     pub(super) fn milliseconds(&self, name: &str, default: f64, most: f64) -> Result<f64, Problem> {
-        let Some(text) = self.one(name)? else {
-            return Ok(default);
-        };
-        text.parse()
-            .ok()
-            .filter(|value: &f64| (0.0..=most).contains(value))
-            .ok_or_else(|| Problem::invalid(name, text, &format!("milliseconds, 0 to {most}")))
+        let expected = format!("milliseconds, 0 to {most}");
+        let read = |text: &str| parse_within(text, 0.0..=most);
+        Ok(self.value(name, &expected, read)?.unwrap_or(default))
     }
 
     pub(super) fn time(&self, name: &str) -> Result<Option<WallUs>, Problem> {
-        let Some(text) = self.one(name)? else {
-            return Ok(None);
-        };
-        if let Ok(us) = text.parse() {
-            return Ok(Some(WallUs(us)));
-        }
-        // a `+` that was not percent-encoded arrives as a space
-        text.replace(' ', "+")
-            .parse::<jiff::Timestamp>()
-            .map(|timestamp| Some(WallUs(timestamp.as_microsecond())))
-            .map_err(|_| {
-                Problem::invalid(
-                    name,
-                    text,
-                    "an RFC 3339 time such as 2026-01-31T12:00:00Z or whole microseconds since \
-                     1970-01-01T00:00:00Z",
-                )
-            })
+        let expected = "an RFC 3339 time such as 2026-01-31T12:00:00Z or whole microseconds since \
+             1970-01-01T00:00:00Z";
+        self.value(name, expected, |text| {
+            // a `+` that was not percent-encoded arrives as a space
+            let rfc3339 = || text.replace(' ', "+").parse::<jiff::Timestamp>().ok();
+            let us = text.parse().ok();
+            us.or_else(|| rfc3339().map(jiff::Timestamp::as_microsecond))
+                .map(WallUs)
+        })
     }
 
     pub(super) fn classes(&self) -> Result<Vec<BeatClass>, Problem> {
@@ -108,29 +110,20 @@ impl Parameters {
             .flat_map(|list| list.split(','))
             .map(|text| {
                 let mut letters = text.chars();
-                match (
-                    letters.next().and_then(BeatClass::from_symbol),
-                    letters.next(),
-                ) {
-                    (Some(class), None) => Ok(class),
-                    _ => Err(Problem::invalid(
-                        "class",
-                        text,
-                        "N, L, R, A or V, several separated by commas",
-                    )),
-                }
+                let class = letters.next().and_then(BeatClass::from_symbol);
+                class.filter(|_| letters.next().is_none()).ok_or_else(|| {
+                    let expected = "N, L, R, A or V, several separated by commas";
+                    Problem::invalid("class", text, expected)
+                })
             })
             .collect()
     }
 
     /// The method of a map, Grad-CAM where the client does not say.
     pub(super) fn method(&self) -> Result<Method, Problem> {
-        let Some(text) = self.one("method")? else {
-            return Ok(Method::GradCam);
-        };
-        Method::from_name(text).ok_or_else(|| {
-            Problem::invalid("method", text, &Method::ALL.map(Method::name).join(", "))
-        })
+        let expected = Method::ALL.map(Method::name).join(", ");
+        let method = self.value("method", &expected, Method::from_name)?;
+        Ok(method.unwrap_or(Method::GradCam))
     }
 
     /// One class, or none given.
@@ -138,38 +131,65 @@ impl Parameters {
         match *self.classes()? {
             [] => Ok(None),
             [class] => Ok(Some(class)),
-            _ => Err(Problem::invalid(
-                "class",
-                "several classes",
-                "one of N, L, R, A or V",
-            )),
+            _ => {
+                let expected = "one of N, L, R, A or V";
+                Err(Problem::invalid("class", "several classes", expected))
+            }
         }
     }
 
     /// Whether only unclassifiable beats, or only the others, are asked for.
     pub(super) fn unclassifiable(&self) -> Result<Option<bool>, Problem> {
-        match self.one("outcome")? {
-            None => Ok(None),
-            Some(UNCLASSIFIABLE) => Ok(Some(true)),
-            Some(CLASSIFIED) => Ok(Some(false)),
-            Some(other) => {
-                let expected = format!("{CLASSIFIED} or {UNCLASSIFIABLE}");
-                Err(Problem::invalid("outcome", other, &expected))
-            }
-        }
+        let expected = format!("{CLASSIFIED} or {UNCLASSIFIABLE}");
+        self.value("outcome", &expected, |text| match text {
+            UNCLASSIFIABLE => Some(true),
+            CLASSIFIED => Some(false),
+            _ => None,
+        })
     }
 
-    pub(super) fn cursor(&self, list: List) -> Result<i64, Problem> {
-        let Some(text) = self.one("cursor")? else {
-            return Ok(0);
-        };
-        text.strip_prefix(list.mark())
-            .and_then(|digits| i64::from_str_radix(digits, 16).ok())
-            .filter(|after_id| *after_id > 0)
-            .ok_or_else(|| {
-                Problem::invalid("cursor", text, "the next_cursor of an earlier answer here")
-            })
+    /// The row after which a list of this name goes on. A cursor of one list is refused by another.
+    pub(super) fn cursor(&self, list: &str) -> Result<i64, Problem> {
+        let expected = "the next_cursor of an earlier answer here";
+        let after_id = self.value("cursor", expected, |text| {
+            let digits = text.strip_prefix(mark(list))?;
+            let id = i64::from_str_radix(digits, 16).ok();
+            id.filter(|id| *id > 0)
+        })?;
+        Ok(after_id.unwrap_or(0))
     }
+
+    /// Which rows of the list of this name are asked for.
+    pub(super) fn rows(&self, list: &str) -> Result<RowFilter, Problem> {
+        Ok(RowFilter {
+            limit: self.limit()?,
+            session: self.id("session")?,
+            classes: self.classes()?,
+            unclassifiable: self.unclassifiable()?,
+            from: self.time("from")?,
+            until: self.time("to")?,
+            after_id: self.cursor(list)?,
+        })
+    }
+}
+
+/// What the cursors of a list begin with.
+fn mark(list: &str) -> &str {
+    list.get(..1).unwrap_or_default()
+}
+
+/// The cursor that continues the list of this name after a row.
+pub(super) fn cursor_after(list: &str, id: i64) -> String {
+    format!("{}{id:x}", mark(list))
+}
+
+fn parse_within<T: FromStr + PartialOrd>(text: &str, range: RangeInclusive<T>) -> Option<T> {
+    text.parse().ok().filter(|value| range.contains(value))
+}
+
+pub(super) fn parse_id(name: &str, text: &str) -> Result<i64, Problem> {
+    parse_within(text, 1..=i64::MAX)
+        .ok_or_else(|| Problem::invalid(name, text, "a whole number from 1"))
 }
 
 /// Reads `text` as the query string of every parameter there is; for `fuzz/`.
@@ -178,72 +198,19 @@ pub fn fuzz_query(text: &str) {
     let Ok(uri) = format!("/v1/x?{text}").parse::<Uri>() else {
         return;
     };
-    let known = [
-        "from",
-        "to",
-        "class",
-        "outcome",
-        "session",
-        "limit",
-        "cursor",
-        "before_ms",
-    ];
-    let Ok(parameters) = Parameters::parse(&uri, &known) else {
+    let known = "from, to, class, outcome, session, limit, cursor, before_ms";
+    let Ok(parameters) = Parameters::parse(&uri, known) else {
         return;
     };
     let _ = parameters
         .time("from")
         .map(|time| time.map(WallUs::to_rfc3339));
-    let _ = parameters.time("to");
-    let _ = parameters.classes();
-    let _ = parameters.unclassifiable();
-    let _ = parameters.id("session");
-    let _ = parameters.limit();
     let _ = parameters.milliseconds("before_ms", 1.0, 10.0);
-    for list in [
-        List::Sessions,
-        List::Beats,
-        List::Gaps,
-        List::Events,
-        List::Audit,
-    ] {
+    for list in ["sessions", "beats", "gaps", "events", "audit"] {
+        let _ = parameters.rows(list);
         if let Ok(after) = parameters.cursor(list) {
-            let again = list.cursor_after(after);
+            let again = cursor_after(list, after);
             assert!(after == 0 || again.len() > 1);
         }
-    }
-}
-
-pub(super) fn parse_id(name: &str, text: &str) -> Result<i64, Problem> {
-    text.parse()
-        .ok()
-        .filter(|id| *id > 0)
-        .ok_or_else(|| Problem::invalid(name, text, "a whole number from 1"))
-}
-
-/// The lists that are paged; a cursor of one is refused by another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum List {
-    Sessions,
-    Beats,
-    Gaps,
-    Events,
-    Audit,
-}
-
-impl List {
-    const fn mark(self) -> char {
-        match self {
-            Self::Sessions => 's',
-            Self::Beats => 'b',
-            Self::Gaps => 'g',
-            Self::Events => 'e',
-            Self::Audit => 'a',
-        }
-    }
-
-    /// The cursor that continues after a row.
-    pub(super) fn cursor_after(self, id: i64) -> String {
-        format!("{}{id:x}", self.mark())
     }
 }

@@ -11,13 +11,14 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::access::Access;
 use super::audit::Audit;
+use super::budget::{Budget, LONGEST_WAIT};
 use super::counters::Counters;
 use super::desk::Desk;
 use super::explanations::Explanations;
-use super::gate::Gate;
 use super::head::HEAD_TIMEOUT;
 use super::io::{CappedListener, MOST_LINGERING};
 use super::peer::Peer;
+use super::places::{Limits, Places};
 use super::pools::Pools;
 use super::routes::router;
 use super::shared::{ApiDeps, Shared};
@@ -28,9 +29,10 @@ use crate::liveness::Liveness;
 use crate::mapped::OverflowIds;
 
 /// Open answers get this long at shutdown.
-const FAREWELL: Duration = Duration::from_millis(500);
+const SHUTDOWN_GRACE: Duration = Duration::from_millis(500);
 /// The serving thread shows that it lives this often.
-const PULSE_EVERY: Duration = Duration::from_secs(1);
+const SIGN_OF_LIFE_EVERY: Duration = Duration::from_secs(1);
+
 /// How the socket is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiOptions {
@@ -78,8 +80,8 @@ impl ApiOptions {
 #[derive(Debug)]
 pub struct ApiServer {
     path: PathBuf,
-    pulse: Liveness,
-    gate: Arc<Gate>,
+    liveness: Liveness,
+    audit: Arc<Audit>,
     closing: watch::Sender<bool>,
     pub(super) pools: Arc<Pools>,
     thread: Option<JoinHandle<()>>,
@@ -150,14 +152,8 @@ impl ApiServer {
         let pools = Pools::start(desk).map_err(failed("starting the threads that read"))?;
         let pools = Arc::new(pools);
         let counters: Arc<Counters> = Arc::default();
-        let gate = Arc::new(Gate::new(
-            options.max_connections,
-            options.answer_bytes,
-            deps.writer.clone(),
-            &counters,
-        ));
+        let audit = Arc::new(Audit::new(deps.writer.clone(), Arc::clone(&counters)));
         let shared = Arc::new(Shared {
-            hub: deps.hub.clone(),
             deps,
             counters,
             closing: closed,
@@ -165,30 +161,25 @@ impl ApiServer {
             pools: Arc::clone(&pools),
             explanations: Explanations::default(),
             status_rows: Together::default(),
-            gate: Arc::clone(&gate),
+            places: Places::new(Limits::of(options.max_connections)),
+            budget: Budget::new(options.answer_bytes, LONGEST_WAIT),
+            audit: Arc::clone(&audit),
         });
         let (replace, replaced) = mpsc::channel(1);
-        let socket = SocketWatch::new(
-            &path,
-            options.mode,
-            socket,
-            replace,
-            Arc::clone(&shared.counters),
-        );
+        let counters = Arc::clone(&shared.counters);
+        let socket = SocketWatch::new(&path, options.mode, socket, replace, counters);
         let listener = CappedListener {
             inner: Doors::new(inner, replaced),
-            places: Arc::clone(&gate.places),
-            audit: Arc::clone(&gate.audit),
+            shared: Arc::clone(&shared),
             lingering: Arc::new(Semaphore::new(MOST_LINGERING)),
-            counters: Arc::clone(&shared.counters),
             stall_timeout: options.stall_timeout,
             idle_timeout: options.idle_timeout,
             request_timeout: options.request_timeout,
             access: options.access.clone(),
         };
-        let pulse = Liveness::default();
-        let shown = pulse.clone();
-        let audit = Arc::clone(&gate.audit);
+        let liveness = Liveness::default();
+        let shown = liveness.clone();
+        let noted = Arc::clone(&audit);
         let thread = std::thread::Builder::new()
             .name("api".to_owned())
             .spawn(move || {
@@ -197,7 +188,7 @@ impl ApiServer {
                     tokio::select! {
                         () = serve(listener, shared) => {}
                         () = watched => {}
-                        () = show_life(&shown, &audit) => {}
+                        () = show_life(&shown, &noted) => {}
                     }
                 });
                 runtime.shutdown_background();
@@ -205,8 +196,8 @@ impl ApiServer {
             .map_err(failed("starting its thread"))?;
         Ok(Self {
             path: options.path.clone(),
-            pulse,
-            gate,
+            liveness,
+            audit,
             closing,
             pools,
             thread: Some(thread),
@@ -222,12 +213,12 @@ impl ApiServer {
     /// Beats once a second as long as the thread serves.
     #[must_use]
     pub fn liveness(&self) -> &Liveness {
-        &self.pulse
+        &self.liveness
     }
 
     /// Hands what clients did in the last minute to the writer, because it is about to close.
     pub fn note_last_deeds(&self) {
-        self.gate.audit.flush();
+        self.audit.flush();
     }
 
     /// Closes the socket, removes its file, ends the event streams, gives open answers half a second
@@ -250,11 +241,11 @@ impl Drop for ApiServer {
 }
 
 /// Never ends.
-async fn show_life(pulse: &Liveness, audit: &Audit) {
-    let mut turns = tokio::time::interval(PULSE_EVERY);
+async fn show_life(liveness: &Liveness, audit: &Audit) {
+    let mut turns = tokio::time::interval(SIGN_OF_LIFE_EVERY);
     loop {
         turns.tick().await;
-        pulse.beat();
+        liveness.beat();
         audit.turn();
     }
 }
@@ -275,7 +266,7 @@ async fn serve(listener: CappedListener, shared: Arc<Shared>) {
         }
         () = async {
             let _ = overdue.wait_for(|closing| *closing).await;
-            tokio::time::sleep(FAREWELL).await;
+            tokio::time::sleep(SHUTDOWN_GRACE).await;
         } => {}
     }
 }

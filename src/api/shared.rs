@@ -8,17 +8,19 @@ use std::time::{Duration, Instant};
 use ecg_chain::WallUs;
 use tokio::sync::watch;
 
+use super::audit::Audit;
+use super::budget::Budget;
 use super::counters::Counters;
+use super::desk::Desk;
 use super::explanations::Explanations;
-use super::gate::Gate;
 use super::hub::StreamHub;
 use super::live::SharedLiveStatus;
-use super::order::note_order;
+use super::places::Places;
 use super::pools::{Pool, Pools};
 use super::problem::{Kind, Problem};
-use super::status_rows::StatusRows;
+use super::ticket::Ticket;
 use super::together::Together;
-use crate::store::{StoreReader, WriterMonitor};
+use crate::store::{Epoch, StoreReader, StoredBeat, StoredSession, Totals, WriterMonitor};
 
 /// A stream that waits for a place in a line tries again after this.
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(50);
@@ -42,7 +44,6 @@ pub struct ApiDeps {
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) deps: ApiDeps,
-    pub(super) hub: StreamHub,
     pub(super) counters: Arc<Counters>,
     pub(super) closing: watch::Receiver<bool>,
     pub(super) started: (Instant, WallUs),
@@ -50,7 +51,19 @@ pub(super) struct Shared {
     pub(super) explanations: Explanations,
     /// One reading serves everybody who asks for the status before it begins.
     pub(super) status_rows: Together<(), Arc<StatusRows>>,
-    pub(super) gate: Arc<Gate>,
+    pub(super) places: Arc<Places>,
+    pub(super) budget: Arc<Budget>,
+    pub(super) audit: Arc<Audit>,
+}
+
+/// What the status reads from the database: nothing that tells of now.
+#[derive(Debug)]
+pub(super) struct StatusRows {
+    pub(super) epoch: Epoch,
+    pub(super) session: Option<StoredSession>,
+    pub(super) last_beat: Option<StoredBeat>,
+    pub(super) totals: Totals,
+    pub(super) size_bytes: u64,
 }
 
 impl Shared {
@@ -61,12 +74,8 @@ impl Shared {
         pool: Pool,
         ask: impl FnOnce(&StoreReader) -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
-        let (answer, order) = self
-            .pools
-            .ask(pool, move |desk, ticket| desk.read(ticket, ask))
-            .await;
-        note_order(order);
-        answer
+        let work = move |desk: &mut Desk, ticket: &Ticket| desk.read(ticket, ask);
+        self.pools.ask(pool, work).await
     }
 
     /// As [`Shared::read`], but waits for a place in the line instead of giving up.

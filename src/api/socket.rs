@@ -120,13 +120,10 @@ fn refuse_occupied(path: &Path) -> Result<(), SocketError> {
             Ok(())
         }
         // a full backlog is a living server too
-        Ok(_) => Err(SocketError::InUse {
+        Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(failed(error)),
+        _ => Err(SocketError::InUse {
             path: path.to_owned(),
         }),
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(SocketError::InUse {
-            path: path.to_owned(),
-        }),
-        Err(error) => Err(failed(error)),
     }
 }
 

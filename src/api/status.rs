@@ -1,25 +1,21 @@
 //! `/v1/status`: everything about now in one answer, also while the store cannot be read.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant as Moment;
+use std::time::Instant;
 
-use ecg_chain::channel_of_subject;
-use ecg_chain::{ClockRelation, WallUs};
+use arrhythmianet::choose::{AdapterReport, EngineCandidate, EngineReport};
+use ecg_chain::{ClockRelation, WallUs, channel_of_subject};
 use ecg_signal::SignalQuality;
-use serde::Serialize;
+use serde::ser::SerializeMap;
 
 use super::counters::read;
 use super::desk::Desk;
-use super::engines::EnginesJson;
 use super::heart_rate::heart_rate_bpm;
-use super::json::{Beat, Instant, LiveBeat, Session, by_class, integer, number};
+use super::json::{Fields, Json, Object, list, number};
 use super::live::{AcquisitionStatus, Condition, LiveSession, LiveStatus};
-use super::order::note_order;
 use super::pools::Pool;
 use super::problem::Problem;
-use super::shared::Shared;
-use super::status_rows::StatusRows;
+use super::shared::{Shared, StatusRows};
 use super::ticket::Ticket;
 use crate::acquisition::EdgeNumbers;
 use crate::store::{Totals, WriterMonitor, WriterStatus};
@@ -27,192 +23,15 @@ use crate::store::{Totals, WriterMonitor, WriterStatus};
 const DISCLAIMER: &str = "Engineering and research system, not a certified medical device: not for \
      diagnosis or patient monitoring.";
 
-#[derive(Serialize)]
-pub(super) struct Status {
-    version: &'static str,
-    disclaimer: &'static str,
-    time: Option<String>,
-    time_us: Option<i64>,
-    started_time: Option<String>,
-    started_time_us: Option<i64>,
-    uptime_s: f64,
-    state: &'static str,
-    state_detail: Option<String>,
-    model: Option<String>,
-    engine: Option<String>,
-    engine_reason: Option<String>,
-    engines: Option<EnginesJson>,
-    acquisition: Option<Acquisition>,
-    conditions: Vec<ConditionJson>,
-    lead_off: Option<[bool; 2]>,
-    signal_quality: Option<[&'static str; 2]>,
-    samples_received: u64,
-    heart_rate_bpm: Option<f64>,
-    heart_rate_reason: Option<&'static str>,
-    live: Option<Live>,
-    session: Option<Session>,
-    session_reason: Option<&'static str>,
-    last_beat: Option<Beat>,
-    totals: Option<TotalsJson>,
-    store: Store,
-    connections: Connections,
+/// What the status is told from.
+pub(super) struct Status<'a> {
+    shared: &'a Shared,
+    live: LiveStatus,
+    writer: Option<WriterStatus>,
+    rows: Result<Arc<StatusRows>, Problem>,
 }
 
-#[derive(Serialize)]
-struct ConditionJson {
-    kind: &'static str,
-    subject: &'static str,
-    channel_number: Option<u8>,
-    detail: String,
-    since_sample: u64,
-    since_time: Option<String>,
-    since_time_us: Option<i64>,
-}
-
-impl ConditionJson {
-    fn new(condition: Condition, clock: Option<ClockRelation>) -> Self {
-        let since = Instant::new(clock.map(|clock| clock.wall_at(condition.since)));
-        Self {
-            kind: condition.kind,
-            subject: condition.subject,
-            channel_number: channel_of_subject(condition.subject).map(number),
-            detail: condition.detail,
-            since_sample: condition.since_sample,
-            since_time: since.text,
-            since_time_us: since.us,
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct Acquisition {
-    realtime_priority: Option<u8>,
-    memory_locked: bool,
-    not_granted: Vec<String>,
-    edges_numbered_by: &'static str,
-    ring_places: usize,
-    ring_highest: usize,
-    ring_samples_dropped: u64,
-    ring_events_dropped: u64,
-}
-
-impl From<AcquisitionStatus> for Acquisition {
-    fn from(status: AcquisitionStatus) -> Self {
-        let ring = status.ring.level();
-        Self {
-            realtime_priority: status.granted.priority,
-            memory_locked: status.granted.memory_locked,
-            not_granted: status.granted.refused,
-            edges_numbered_by: match status.edge_numbers {
-                EdgeNumbers::Kernel => "kernel",
-                EdgeNumbers::Reader => "reader",
-            },
-            ring_places: ring.capacity,
-            ring_highest: ring.highest,
-            ring_samples_dropped: ring.samples_dropped,
-            ring_events_dropped: ring.events_dropped,
-        }
-    }
-}
-
-/// What the pipeline has handed out, stored or not.
-#[derive(Serialize)]
-struct Live {
-    session_open: bool,
-    beats: u64,
-    beats_by_class: BTreeMap<char, u64>,
-    beats_unclassifiable: u64,
-    gaps: u64,
-    missing_samples: u64,
-    events: u64,
-    newest_beat: Option<LiveBeat>,
-}
-
-impl From<&LiveSession> for Live {
-    fn from(session: &LiveSession) -> Self {
-        Self {
-            session_open: session.open,
-            beats: session.beats_by_class.iter().sum(),
-            beats_by_class: by_class(session.beats_by_class),
-            beats_unclassifiable: session.unclassifiable,
-            gaps: session.gaps,
-            missing_samples: integer(session.missing_samples),
-            events: session.events,
-            newest_beat: session
-                .newest_beats
-                .front()
-                .map(|beat| LiveBeat::new(beat, session.newest_wall)),
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct TotalsJson {
-    sessions: u64,
-    beats: u64,
-    beats_by_class: BTreeMap<char, u64>,
-    beats_unclassifiable: u64,
-    gaps: u64,
-    missing_samples: u64,
-    events: u64,
-}
-
-#[derive(Serialize)]
-struct Store {
-    state: &'static str,
-    detail: Option<String>,
-    path: String,
-    epoch: Option<String>,
-    size_bytes: Option<u64>,
-    commits: Option<u64>,
-    beats_committed: Option<u64>,
-    rows_waiting: Option<usize>,
-    bytes_waiting: Option<usize>,
-    outages: Option<u64>,
-    rows_let_go: Option<u64>,
-    databases_set_aside: Option<u64>,
-    rows_deleted: Option<u64>,
-    ecg_blocks_deleted: Option<u64>,
-    ecg_blocks_not_stored: Option<u64>,
-    free_bytes: Option<u64>,
-    free_bytes_wanted: Option<u64>,
-    rows_refused: Option<u64>,
-    last_commit_time: Option<String>,
-    last_commit_time_us: Option<i64>,
-    chain_head: Option<String>,
-    last_check_time: Option<String>,
-    last_check_time_us: Option<i64>,
-    damage: Option<String>,
-}
-
-#[derive(Serialize)]
-struct Connections {
-    open: u64,
-    limit: usize,
-    limit_of_user: usize,
-    kept_for_control: usize,
-    streams: u64,
-    streams_limit: usize,
-    answer_bytes: usize,
-    answer_bytes_highest: usize,
-    answer_bytes_limit: usize,
-    refused: u64,
-    refused_user: u64,
-    refused_peer: u64,
-    refused_unmapped: u64,
-    refused_streams: u64,
-    refused_memory: u64,
-    refused_status_only: u64,
-    dropped_stalled: u64,
-    dropped_idle: u64,
-    dropped_slow_request: u64,
-    dropped_large_request: u64,
-    dropped_slow_reader: u64,
-    socket_in_place: bool,
-    socket_lost: u64,
-}
-
-pub(super) async fn status(shared: &Arc<Shared>) -> Status {
+pub(super) async fn status(shared: &Shared) -> Status<'_> {
     let read_rows = |desk: &mut Desk, ticket: &Ticket| {
         desk.read(ticket, |reader| {
             Ok(Arc::new(StatusRows {
@@ -226,116 +45,73 @@ pub(super) async fn status(shared: &Arc<Shared>) -> Status {
     };
     // Rows that were committed before somebody asks are in what he is told.
     let not_begun = |ticket: &Ticket| !ticket.has_begun();
-    let (rows, order) = shared
+    let rows = shared
         .status_rows
         .ask(&shared.pools, Pool::Status, (), not_begun, read_rows)
         .await;
-    note_order(order);
     // after the reading: what is told of now is not older than it
-    let live = shared.deps.live.snapshot();
-    let writer = shared.deps.writer.as_ref().map(WriterMonitor::status);
-    let rate = heart_rate_bpm(&live, Moment::now());
-    let now = Instant::new(Some(WallUs::now()));
-    let (started, started_wall) = shared.started;
-    let started_wall = Instant::new(Some(started_wall));
-    let store = store(shared, writer.as_ref(), &rows);
-    let open_session = live.session.as_ref().is_some_and(|session| session.open);
-    let stored = writer.as_ref().and_then(|writer| writer.open_session);
-    let session = match &rows {
-        Err(_) => Err("store_unavailable"),
-        // what the store knows is another session
-        Ok(_) if open_session && writer.is_some() && stored.is_none() => Err("not_stored_yet"),
-        Ok(rows) => rows.session.as_ref().ok_or("none"),
-    };
-    let (session, session_reason) = (session.ok().map(Session::from), session.err());
-    let rows = rows.ok();
-    let counters = &shared.counters;
-    let limits = shared.gate.places.limits();
-    let (answer_bytes, answer_bytes_highest) = shared.gate.budget.level();
-    let LiveStatus {
-        state,
-        detail,
-        model,
-        engine,
-        engine_reason,
-        engines,
-        acquisition,
-        conditions,
-        clock,
-        lead_off,
-        signal_quality,
-        samples_received,
-        session: live_session,
-        newest_sample: _,
-        newest_received: _,
-        earlier_clock: _,
-    } = live;
     Status {
-        version: env!("CARGO_PKG_VERSION"),
-        disclaimer: DISCLAIMER,
-        time: now.text,
-        time_us: now.us,
-        started_time: started_wall.text,
-        started_time_us: started_wall.us,
-        uptime_s: started.elapsed().as_secs_f64(),
-        state: state.name(),
-        state_detail: detail,
-        model,
-        engine,
-        engine_reason,
-        engines: engines.map(EnginesJson::from),
-        acquisition: acquisition.map(Acquisition::from),
-        conditions: conditions
-            .into_iter()
-            .chain(of_the_store(writer.as_ref()))
-            .map(|condition| ConditionJson::new(condition, clock))
-            .collect(),
-        lead_off,
-        signal_quality: signal_quality.map(|quality| quality.map(SignalQuality::name)),
-        samples_received,
-        heart_rate_bpm: rate.ok(),
-        heart_rate_reason: rate.err(),
-        live: live_session.as_ref().map(Live::from),
-        session,
-        session_reason,
-        last_beat: rows
-            .as_ref()
-            .and_then(|rows| rows.last_beat.as_ref())
-            .map(Beat::from),
-        totals: rows.map(|rows| totals(&rows.totals)),
-        store,
-        connections: Connections {
-            open: read(&counters.open),
-            limit: limits.connections,
-            limit_of_user: limits.of_user,
-            kept_for_control: limits.kept_for_control,
-            streams: read(&counters.streams),
-            streams_limit: limits.streams,
-            answer_bytes,
-            answer_bytes_highest,
-            answer_bytes_limit: shared.gate.budget.limit(),
-            refused: read(&counters.refused),
-            refused_user: read(&counters.refused_user),
-            refused_peer: read(&counters.refused_peer),
-            refused_unmapped: read(&counters.refused_unmapped),
-            refused_streams: read(&counters.refused_streams),
-            refused_memory: read(&counters.refused_memory),
-            refused_status_only: read(&counters.refused_status_only),
-            dropped_slow_request: read(&counters.dropped_slow_request),
-            dropped_large_request: read(&counters.dropped_large_request),
-            dropped_stalled: read(&counters.dropped_stalled),
-            dropped_idle: read(&counters.dropped_idle),
-            dropped_slow_reader: read(&counters.dropped_lagging),
-            socket_in_place: read(&counters.socket_away) == 0,
-            socket_lost: read(&counters.socket_lost),
-        },
+        shared,
+        live: shared.deps.live.snapshot(),
+        writer: shared.deps.writer.as_ref().map(WriterMonitor::status),
+        rows,
+    }
+}
+
+impl Object for Status<'_> {
+    fn fields<M: SerializeMap>(&self, to: &mut Fields<M>) {
+        let (live, rows) = (&self.live, self.rows.as_ref());
+        let rate = heart_rate_bpm(live, Instant::now());
+        let (started, started_wall) = self.shared.started;
+        let open_session = live.session.as_ref().is_some_and(|session| session.open);
+        let is_stored = |writer: &WriterStatus| writer.open_session.is_some();
+        let not_stored = open_session && self.writer.as_ref().is_some_and(|w| !is_stored(w));
+        let session = match rows {
+            Err(_) => Err("store_unavailable"),
+            // what the store knows is another session
+            Ok(_) if not_stored => Err("not_stored_yet"),
+            Ok(rows) => rows.session.as_ref().ok_or("none"),
+        };
+        let quality = live.signal_quality;
+        let of_the_store = self.writer.iter().flat_map(of_the_store);
+        let conditions = live.conditions.iter().cloned().chain(of_the_store);
+        let conditions: Vec<_> = conditions.map(|what| (what, live.clock)).collect();
+        let rows = rows.ok();
+        to.add("version", env!("CARGO_PKG_VERSION"));
+        to.add("disclaimer", DISCLAIMER);
+        to.time("time", Some(WallUs::now()));
+        to.time("started_time", Some(started_wall));
+        to.add("uptime_s", started.elapsed().as_secs_f64());
+        to.add("state", live.state.name());
+        to.add("state_detail", &live.detail);
+        to.add("model", &live.model);
+        to.add("engine", &live.engine);
+        to.add("engine_reason", &live.engine_reason);
+        to.add("engines", live.engines.as_ref().map(Json));
+        to.add("acquisition", live.acquisition.as_ref().map(Json));
+        to.add("conditions", list(&conditions));
+        to.add("lead_off", live.lead_off);
+        to.add(
+            "signal_quality",
+            quality.map(|of| of.map(SignalQuality::name)),
+        );
+        to.add("samples_received", live.samples_received);
+        to.add("heart_rate_bpm", rate.ok());
+        to.add("heart_rate_reason", rate.err());
+        to.add("live", live.session.as_ref().map(Json));
+        to.add("session", session.ok().map(Json));
+        to.add("session_reason", session.err());
+        let last_beat = rows.and_then(|rows| rows.last_beat.as_ref());
+        to.add("last_beat", last_beat.map(Json));
+        to.add("totals", rows.map(|rows| Json(&rows.totals)));
+        to.add("store", Json(&Store(self)));
+        to.add("connections", Json(self.shared));
     }
 }
 
 /// What lasts about the store.
-fn of_the_store(writer: Option<&WriterStatus>) -> impl Iterator<Item = Condition> {
-    let conditions = writer.map_or(&[][..], |writer| &writer.conditions);
-    conditions.iter().map(|condition| Condition {
+fn of_the_store(writer: &WriterStatus) -> impl Iterator<Item = Condition> {
+    writer.conditions.iter().map(|condition| Condition {
         kind: condition.kind,
         subject: "store",
         detail: condition.detail.clone(),
@@ -344,70 +120,179 @@ fn of_the_store(writer: Option<&WriterStatus>) -> impl Iterator<Item = Condition
     })
 }
 
-fn totals(totals: &Totals) -> TotalsJson {
-    TotalsJson {
-        sessions: totals.sessions,
-        beats: totals.counts.beats(),
-        beats_by_class: by_class(totals.counts.beats_by_class),
-        beats_unclassifiable: totals.counts.unclassifiable,
-        gaps: totals.counts.gaps,
-        missing_samples: totals.counts.missing_samples,
-        events: totals.counts.events,
+impl Object for (Condition, Option<ClockRelation>) {
+    fn fields<M: SerializeMap>(&self, to: &mut Fields<M>) {
+        let (condition, clock) = self;
+        let channel = channel_of_subject(condition.subject);
+        to.add("kind", condition.kind);
+        to.add("subject", condition.subject);
+        to.add("channel_number", channel.map(number));
+        to.add("detail", &condition.detail);
+        to.add("since_sample", condition.since_sample);
+        to.time(
+            "since_time",
+            clock.map(|clock| clock.wall_at(condition.since)),
+        );
     }
 }
 
-fn store(
-    shared: &Shared,
-    writer: Option<&WriterStatus>,
-    rows: &Result<Arc<StatusRows>, Problem>,
-) -> Store {
-    let (state, detail) = match (writer, rows) {
-        (
-            Some(WriterStatus {
-                failure: Some(failure),
-                ..
-            }),
-            _,
-        ) => ("failed", Some(failure.clone())),
-        (
-            Some(WriterStatus {
-                trouble: Some(trouble),
-                ..
-            }),
-            _,
-        ) => ("retrying", Some(trouble.clone())),
-        (_, Err(problem)) => ("unreadable", Some(problem.detail.clone())),
-        (None, Ok(_)) => ("read_only", None),
-        (Some(_), Ok(_)) => ("ok", None),
-    };
-    let last_commit = Instant::new(writer.and_then(|writer| writer.last_commit));
-    let last_check = Instant::new(writer.and_then(|writer| writer.checkup.last));
-    Store {
-        state,
-        detail,
-        path: shared.deps.database.display().to_string(),
-        epoch: rows.as_ref().ok().map(|rows| rows.epoch.to_string()),
-        size_bytes: rows.as_ref().ok().map(|rows| rows.size_bytes),
-        commits: writer.map(|writer| writer.commits),
-        beats_committed: writer.map(|writer| writer.beats_committed),
-        rows_waiting: writer.map(|writer| writer.rows_waiting),
-        bytes_waiting: writer.map(|writer| writer.bytes_waiting),
-        outages: writer.map(|writer| writer.outages),
-        rows_let_go: writer.map(|writer| writer.rows_dropped),
-        databases_set_aside: writer.map(|writer| writer.quarantined),
-        rows_deleted: writer.map(|writer| writer.rows_deleted),
-        ecg_blocks_deleted: writer.map(|writer| writer.blocks_deleted),
-        ecg_blocks_not_stored: writer.map(|writer| writer.blocks_not_stored),
-        free_bytes: writer.and_then(|writer| writer.free_bytes),
-        free_bytes_wanted: writer.and_then(|writer| writer.free_bytes_wanted),
-        rows_refused: writer.map(|writer| writer.rows_refused),
-        last_commit_time: last_commit.text,
-        last_commit_time_us: last_commit.us,
-        chain_head: writer
-            .and_then(|writer| writer.chain_head)
-            .map(|head| head.to_string()),
-        last_check_time: last_check.text,
-        last_check_time_us: last_check.us,
-        damage: writer.and_then(|writer| writer.checkup.damage.clone()),
+impl Object for AcquisitionStatus {
+    fn fields<M: SerializeMap>(&self, to: &mut Fields<M>) {
+        let (granted, ring) = (&self.granted, self.ring.level());
+        let numbered_by = match self.edge_numbers {
+            EdgeNumbers::Kernel => "kernel",
+            EdgeNumbers::Reader => "reader",
+        };
+        to.add("realtime_priority", granted.priority);
+        to.add("memory_locked", granted.memory_locked);
+        to.add("not_granted", &granted.refused);
+        to.add("edges_numbered_by", numbered_by);
+        to.add("ring_places", ring.capacity);
+        to.add("ring_highest", ring.highest);
+        to.add("ring_samples_dropped", ring.samples_dropped);
+        to.add("ring_events_dropped", ring.events_dropped);
     }
+}
+
+/// What the pipeline has handed out, stored or not.
+impl Object for LiveSession {
+    fn fields<M: SerializeMap>(&self, to: &mut Fields<M>) {
+        let newest = self.newest_beats.front();
+        let newest = newest.map(|beat| (beat, self.newest_wall));
+        to.add("session_open", self.open);
+        to.counts(&self.counts);
+        to.add("newest_beat", newest.as_ref().map(Json));
+    }
+}
+
+impl Object for Totals {
+    fn fields<M: SerializeMap>(&self, to: &mut Fields<M>) {
+        to.add("sessions", self.sessions);
+        to.counts(&self.counts);
+    }
+}
+
+struct Store<'a>(&'a Status<'a>);
+
+impl Object for Store<'_> {
+    fn fields<M: SerializeMap>(&self, to: &mut Fields<M>) {
+        let Status { shared, rows, .. } = self.0;
+        let writer = self.0.writer.as_ref();
+        let failure = writer.and_then(|writer| writer.failure.as_ref());
+        let trouble = writer.and_then(|writer| writer.trouble.as_ref());
+        let (state, detail) = match (failure, trouble, rows) {
+            (Some(failure), _, _) => ("failed", Some(failure)),
+            (_, Some(trouble), _) => ("retrying", Some(trouble)),
+            (_, _, Err(problem)) => ("unreadable", Some(&problem.detail)),
+            _ if writer.is_none() => ("read_only", None),
+            _ => ("ok", None),
+        };
+        let rows = rows.as_ref().ok();
+        let chain_head = writer.and_then(|writer| writer.chain_head);
+        let checkup = writer.map(|writer| &writer.checkup);
+        to.add("state", state);
+        to.add("detail", detail);
+        to.add("path", shared.deps.database.display().to_string());
+        to.add("epoch", rows.map(|rows| rows.epoch.to_string()));
+        to.add("size_bytes", rows.map(|rows| rows.size_bytes));
+        to.add("commits", writer.map(|of| of.commits));
+        to.add("beats_committed", writer.map(|of| of.beats_committed));
+        to.add("rows_waiting", writer.map(|of| of.rows_waiting));
+        to.add("bytes_waiting", writer.map(|of| of.bytes_waiting));
+        to.add("outages", writer.map(|of| of.outages));
+        to.add("rows_let_go", writer.map(|of| of.rows_dropped));
+        to.add("databases_set_aside", writer.map(|of| of.quarantined));
+        to.add("rows_deleted", writer.map(|of| of.rows_deleted));
+        to.add("ecg_blocks_deleted", writer.map(|of| of.blocks_deleted));
+        to.add(
+            "ecg_blocks_not_stored",
+            writer.map(|of| of.blocks_not_stored),
+        );
+        to.add("free_bytes", writer.and_then(|of| of.free_bytes));
+        to.add(
+            "free_bytes_wanted",
+            writer.and_then(|of| of.free_bytes_wanted),
+        );
+        to.add("rows_refused", writer.map(|of| of.rows_refused));
+        to.time("last_commit_time", writer.and_then(|of| of.last_commit));
+        to.add("chain_head", chain_head.map(|head| head.to_string()));
+        to.time("last_check_time", checkup.and_then(|of| of.last));
+        to.add("damage", checkup.and_then(|of| of.damage.as_ref()));
+    }
+}
+
+/// Connections, and what became of them.
+impl Object for Shared {
+    fn fields<M: SerializeMap>(&self, to: &mut Fields<M>) {
+        let counters = &self.counters;
+        let limits = self.places.limits();
+        let (answer_bytes, answer_bytes_highest) = self.budget.level();
+        to.add("open", read(&counters.open));
+        to.add("limit", limits.connections);
+        to.add("limit_of_user", limits.of_user);
+        to.add("kept_for_control", limits.kept_for_control);
+        to.add("streams", read(&counters.streams));
+        to.add("streams_limit", limits.streams);
+        to.add("answer_bytes", answer_bytes);
+        to.add("answer_bytes_highest", answer_bytes_highest);
+        to.add("answer_bytes_limit", self.budget.limit());
+        to.add("refused", read(&counters.refused));
+        to.add("refused_user", read(&counters.refused_user));
+        to.add("refused_peer", read(&counters.refused_peer));
+        to.add("refused_unmapped", read(&counters.refused_unmapped));
+        to.add("refused_streams", read(&counters.refused_streams));
+        to.add("refused_memory", read(&counters.refused_memory));
+        to.add("refused_status_only", read(&counters.refused_status_only));
+        to.add("dropped_stalled", read(&counters.dropped_stalled));
+        to.add("dropped_idle", read(&counters.dropped_idle));
+        to.add("dropped_slow_request", read(&counters.dropped_slow_request));
+        to.add(
+            "dropped_large_request",
+            read(&counters.dropped_large_request),
+        );
+        to.add("dropped_slow_reader", read(&counters.dropped_lagging));
+        to.add("socket_in_place", read(&counters.socket_away) == 0);
+        to.add("socket_lost", read(&counters.socket_lost));
+    }
+}
+
+impl Object for EngineReport {
+    fn fields<M: SerializeMap>(&self, to: &mut Fields<M>) {
+        to.add("asked", self.asked);
+        to.add("single", &self.single);
+        to.add("backlog", &self.backlog);
+        to.add("backlog_batch", self.backlog_batch);
+        to.add("losses", self.losses);
+        to.add("candidates", list(&self.candidates));
+    }
+}
+
+impl Object for EngineCandidate {
+    fn fields<M: SerializeMap>(&self, to: &mut Fields<M>) {
+        let figures = self.figures;
+        let batch_ns = figures.map(|figures| figures.batch_ns_per_beat);
+        to.add("engine", &self.engine);
+        to.add("state", self.state.name());
+        to.add("detail", &self.detail);
+        to.add("adapter", self.adapter.as_ref().map(Json));
+        to.add(
+            "single_us",
+            figures.map(|figures| microseconds(figures.single_ns)),
+        );
+        to.add("batch", figures.map(|figures| figures.batch));
+        to.add("batch_us_per_beat", batch_ns.map(microseconds));
+    }
+}
+
+impl Object for AdapterReport {
+    fn fields<M: SerializeMap>(&self, to: &mut Fields<M>) {
+        to.add("name", &self.name);
+        to.add("driver", &self.driver);
+        to.add("backend", self.backend);
+        to.add("device_type", self.device_type);
+    }
+}
+
+fn microseconds(nanoseconds: u64) -> f64 {
+    nanoseconds as f64 / 1e3
 }

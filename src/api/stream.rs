@@ -16,7 +16,9 @@ use super::pools::Pool;
 use super::problem::Problem;
 use super::query::PAGE_ROWS;
 use super::shared::Shared;
-use crate::store::{CommittedRow, Epoch, RowFilter, StoreMark, StoreReader};
+use crate::store::{
+    CommittedRow, Epoch, RowFilter, StoreMark, StoreReader, StoredBeat, StoredEvent, StoredGap,
+};
 
 /// Events handed to a connection before it has taken them.
 const HANDED_OVER: usize = 32;
@@ -37,14 +39,8 @@ fn to_sse(frame: &Frame, position: &StoreMark) -> SseEvent {
 }
 
 /// The `id:` after which a stream goes on behind this place.
-fn event_id(position: &StoreMark) -> String {
-    let StoreMark {
-        epoch,
-        beat,
-        gap,
-        event,
-    } = position;
-    format!("{epoch}.{beat}.{gap}.{event}")
+fn event_id(at: &StoreMark) -> String {
+    format!("{}.{}.{}.{}", at.epoch, at.beat, at.gap, at.event)
 }
 
 /// The id of an event that a client has seen last.
@@ -79,17 +75,16 @@ impl Seen {
     }
 
     /// Where in the database to go on, and why not behind what was seen where that cannot be.
-    fn find(self, reader: &StoreReader) -> Result<(StoreMark, Option<Lost>), Problem> {
+    fn find(self, reader: &StoreReader) -> Result<(StoreMark, Option<Lost<'static>>), Problem> {
         let newest = reader.mark()?;
         Ok(match self {
             Self::Beat(beat) if beat <= newest.beat => {
                 let (gap, event) = reader.newest_rows_before(beat)?;
-                let epoch = newest.epoch;
                 let position = StoreMark {
-                    epoch,
                     beat,
                     gap,
                     event,
+                    ..newest
                 };
                 (position, None)
             }
@@ -106,44 +101,32 @@ impl Seen {
     }
 }
 
-/// Why a stream does not go on behind what its client has seen: reason and sentence.
+/// Why a stream does not go on behind what its client has seen, or ends: reason and sentence.
 #[derive(Debug, Clone, Copy)]
-struct Lost(&'static str, &'static str);
+struct Lost<'a>(&'a str, &'a str);
 
-const UNKNOWN_ID: Lost = Lost(
+const SLOW_READER: Lost<'_> = Lost(
+    "slow_reader",
+    "beats came faster than they were read; resume with Last-Event-ID",
+);
+const UNKNOWN_ID: Lost<'_> = Lost(
     "unknown_event_id",
     "the named row is not in this database; the stream starts with what comes next",
 );
-const OTHER_DATABASE: Lost = Lost(
+const OTHER_DATABASE: Lost<'_> = Lost(
     "other_database",
     "the named row is of another database (one that was quarantined, or from before a backup was restored); \
      the stream starts with what comes next",
 );
-const DATABASE_REPLACED: Lost = Lost(
+const DATABASE_REPLACED: Lost<'_> = Lost(
     "database_replaced",
     "a fresh database has been begun; the stream goes on with what it holds from here on",
 );
 
-#[derive(Serialize)]
-struct Reset<'a> {
-    reason: &'a str,
-    detail: &'a str,
-    epoch: String,
-}
-
-impl Lost {
+impl Lost<'_> {
     /// The event that says so; the stream goes on behind `position`.
     fn to_sse(self, position: &StoreMark) -> SseEvent {
-        let Self(reason, detail) = self;
-        let reset = Reset {
-            reason,
-            detail,
-            epoch: position.epoch.to_string(),
-        };
-        SseEvent::default()
-            .event("reset")
-            .id(event_id(position))
-            .data(serde_json::to_string(&reset).unwrap_or_default()) // texts serialise
+        notice("reset", self, Some(position))
     }
 }
 
@@ -169,37 +152,23 @@ fn read_on(position: &StoreMark, reader: &StoreReader) -> Result<Page, Problem> 
     let beats = reader.beats(&filter(position.beat))?;
     let gaps = reader.gaps(&filter(position.gap))?;
     let events = reader.events(&filter(position.event))?;
-    let full = |rows: usize| rows >= usize::try_from(PAGE_ROWS).unwrap_or(usize::MAX);
-    // Beyond the last row of a full page order is not known yet.
-    let horizons = [
-        beats.last().filter(|_| full(beats.len())).map(|row| row.id),
-        gaps.last()
-            .filter(|_| full(gaps.len()))
-            .map(|row| row.after_beat),
-        events
-            .last()
-            .filter(|_| full(events.len()))
-            .map(|row| row.after_beat),
+    // In the order they were recorded: gaps and events came behind their beat.
+    let of_beat = |row: StoredBeat| (row.id, CommittedRow::Beat(row));
+    let of_gap = |row: StoredGap| (row.after_beat, CommittedRow::Gap(row));
+    let of_event = |row: StoredEvent| (row.after_beat, CommittedRow::Event(row));
+    let recorded = [
+        beats.into_iter().map(of_beat).collect::<Vec<_>>(),
+        gaps.into_iter().map(of_gap).collect(),
+        events.into_iter().map(of_event).collect(),
     ];
-    let horizon = horizons.into_iter().flatten().min();
-    let mut rows: Vec<(i64, u8, CommittedRow)> = Vec::new();
-    rows.extend(
-        beats
-            .into_iter()
-            .map(|row| (row.id, 0, CommittedRow::Beat(row))),
-    );
-    rows.extend(
-        gaps.into_iter()
-            .map(|row| (row.after_beat, 1, CommittedRow::Gap(row))),
-    );
-    rows.extend(
-        events
-            .into_iter()
-            .map(|row| (row.after_beat, 2, CommittedRow::Event(row))),
-    );
-    rows.retain(|(after_beat, _, _)| horizon.is_none_or(|horizon| *after_beat <= horizon));
-    rows.sort_by_key(|(after_beat, kind, _)| (*after_beat, *kind)); // stable: ids stay in order
-    let frames = rows.iter().map(|(_, _, row)| frame(row)).collect();
+    // Beyond the last row of a full page order is not known yet.
+    let full = usize::try_from(PAGE_ROWS).unwrap_or(usize::MAX);
+    let pages = recorded.iter().filter(|rows| rows.len() >= full);
+    let horizon = pages.filter_map(|rows| rows.last()).map(|row| row.0).min();
+    let mut rows = recorded.into_iter().flatten().collect::<Vec<_>>();
+    rows.retain(|(after_beat, _)| horizon.is_none_or(|horizon| *after_beat <= horizon));
+    rows.sort_by_key(|(after_beat, _)| *after_beat); // stable: kinds and ids stay in order
+    let frames = rows.iter().map(|(_, row)| frame(row)).collect();
     Ok(Page::Rows(frames, horizon.is_none()))
 }
 
@@ -207,11 +176,24 @@ fn read_on(position: &StoreMark, reader: &StoreReader) -> Result<Page, Problem> 
 struct Notice<'a> {
     reason: &'a str,
     detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epoch: Option<String>,
 }
 
-fn notice(name: &str, reason: &str, detail: &str) -> SseEvent {
-    let text = serde_json::to_string(&Notice { reason, detail }).unwrap_or_default();
-    SseEvent::default().event(name).data(text)
+/// An event that is no row; with a `position`, the stream goes on behind it.
+fn notice(name: &str, lost: Lost<'_>, position: Option<&StoreMark>) -> SseEvent {
+    let Lost(reason, detail) = lost;
+    let epoch = position.map(|position| position.epoch.to_string());
+    let notice = Notice {
+        reason,
+        detail,
+        epoch,
+    };
+    let mut event = SseEvent::default().event(name);
+    if let Some(position) = position {
+        event = event.id(event_id(position));
+    }
+    event.data(serde_json::to_string(&notice).unwrap_or_default()) // texts serialise
 }
 
 /// The response: live from now on, or everything behind what the client has seen first.
@@ -253,10 +235,10 @@ struct Stream<'a> {
 }
 
 impl Stream<'_> {
-    /// Sends until the client, the hub or patience is gone.
+    /// Sends until the client or the hub is gone, or the client is too slow.
     async fn feed(mut self, seen: Option<Seen>) -> Result<Infallible, Ended> {
         // before reading: no row falls between
-        let (mut commits, latest) = self.shared.hub.subscribe();
+        let (mut commits, latest) = self.shared.deps.hub.subscribe();
         let mut behind = false;
         self.position = latest;
         if let Some(seen) = seen {
@@ -315,13 +297,7 @@ impl Stream<'_> {
                 Err(RecvError::Lagged(_)) if just_caught_up => behind = true,
                 Err(RecvError::Lagged(_)) => {
                     count(&self.shared.counters.dropped_lagging);
-                    let event = notice(
-                        "closed",
-                        "slow_reader",
-                        "beats came faster than they were read; resume with Last-Event-ID",
-                    );
-                    self.send(event).await?;
-                    return Err(Ended);
+                    return self.close(SLOW_READER).await;
                 }
                 Err(RecvError::Closed) => return Err(Ended),
             }
@@ -373,12 +349,14 @@ impl Stream<'_> {
     ) -> Result<T, Ended> {
         match self.shared.read_in_turn(pool, ask).await {
             Ok(answer) => Ok(answer),
-            Err(problem) => {
-                let event = notice("closed", problem.kind.name(), &problem.detail);
-                self.send(event).await?;
-                Err(Ended)
-            }
+            Err(problem) => self.close(Lost(problem.kind.name(), &problem.detail)).await,
         }
+    }
+
+    /// Ends the stream and says why.
+    async fn close<T>(&self, why: Lost<'_>) -> Result<T, Ended> {
+        self.send(notice("closed", why, None)).await?;
+        Err(Ended)
     }
 }
 

@@ -1,8 +1,9 @@
 //! A question's ticket: whether anybody still waits for its answer.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::locked::locked;
 use crate::store::Interrupter;
 
 /// Whether anybody still waits for a question's answer.
@@ -43,9 +44,4 @@ impl Ticket {
         }
         *kept = Some(reading);
     }
-}
-
-/// The value, also after a panic of whoever held it.
-pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -9,10 +9,11 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 
 use super::desk::Desk;
-use super::order::Order;
+use super::locked::locked;
+use super::order::{Order, note_order};
 use super::pools::{Pool, Pools, closing, overdue};
 use super::problem::Problem;
-use super::ticket::{Ticket, locked};
+use super::ticket::Ticket;
 
 type Answer<T> = Option<(Result<T, Problem>, Order)>;
 type AskedBy<K, T> = HashMap<K, Asked<T>>;
@@ -67,23 +68,15 @@ where
         key: K,
         may_join: impl Fn(&Ticket) -> bool,
         work: impl FnOnce(&mut Desk, &Ticket) -> Result<T, Problem> + Send + 'static,
-    ) -> (Result<T, Problem>, Option<Order>) {
-        let entered = self.enter(pools, pool, key, may_join, work);
-        let mut waiter = match entered {
-            Ok(waiter) => waiter,
-            Err(problem) => return (Err(problem), None),
-        };
+    ) -> Result<T, Problem> {
+        let mut waiter = self.enter(pools, pool, key, may_join, work)?;
         let answered = waiter.answer.wait_for(Option::is_some);
-        let outcome = tokio::time::timeout(pool.plan().patience, answered).await;
-        let outcome = outcome.map(|answer| answer.map(|answer| answer.clone()));
-        match outcome {
-            Ok(Ok(Some((answer, order)))) => (answer, Some(order)),
-            Ok(_) => (Err(closing()), None),
-            Err(_) => {
-                waiter.overdue = true;
-                (Err(overdue(pool)), None)
-            }
-        }
+        let outcome = tokio::time::timeout(pool.plan().timeout, answered).await;
+        let outcome = outcome.map(|answer| answer.ok().and_then(|answer| answer.clone()));
+        waiter.overdue = outcome.is_err();
+        let (answer, order) = outcome.map_err(|_| overdue(pool))?.ok_or_else(closing)?;
+        note_order(order);
+        answer
     }
 
     fn enter<'a>(

@@ -6,7 +6,7 @@ use ads1292::Error as ChipError;
 use arrhythmianet::ModelError;
 use arrhythmianet::explain::ExplainError;
 use ecg_chain::LabelError;
-use ecg_evaluate::{DegradeError, RecordError};
+use ecg_evaluate::RecordError;
 use ecg_signal::SignalError;
 use wfdb_io::WfdbError;
 
@@ -168,15 +168,6 @@ impl Ending for RecordError {
             | Self::NoBackground { .. } => Cause::Usage,
             Self::Label { .. } | Self::Rate(_) | Self::Explain(_) => Cause::Other,
             _ => Cause::Wfdb,
-        }
-    }
-}
-
-impl Ending for DegradeError {
-    fn cause(&self) -> Cause {
-        match self {
-            Self::Wfdb(_) | Self::NoNoise { .. } | Self::NoBeats { .. } => Cause::Wfdb,
-            Self::Share { .. } => Cause::Usage,
         }
     }
 }

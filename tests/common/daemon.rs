@@ -1,14 +1,14 @@
 //! The daemon on a simulated chip, on a disk that misbehaves, and clients of its socket.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::{gateway, get, repository};
+use super::{gateway, get, http, repository};
 
 /// How the shim of `tests/disk/shim.c` lets the disk behave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -247,10 +247,7 @@ pub(crate) struct Stream(BufReader<UnixStream>);
 impl Stream {
     /// `None` where nobody answers.
     pub(crate) fn open(socket: &Path, last_event_id: impl std::fmt::Display) -> Option<Self> {
-        let mut stream = UnixStream::connect(socket).ok()?;
-        stream
-            .set_read_timeout(Some(Duration::from_secs(60)))
-            .ok()?;
+        let mut stream = http::connect(socket).ok()?;
         write!(
             stream,
             "GET /v1/stream HTTP/1.1\r\nhost: x\r\nlast-event-id: {last_event_id}\r\n\r\n"
@@ -263,15 +260,7 @@ impl Stream {
     pub(crate) fn next(&mut self) -> Option<Message> {
         let mut message: Message = (String::new(), None, serde_json::Value::Null);
         loop {
-            let mut line = String::new();
-            match self.0.read_line(&mut line) {
-                Ok(0) | Err(_) => return None,
-                Ok(_) => {}
-            }
-            // lines of the protocol end in CRLF, lines of events in LF
-            if !line.ends_with('\n') || line.ends_with("\r\n") {
-                continue;
-            }
+            let line = self.line()?;
             match line.trim_end().split_once(": ") {
                 Some(("event", name)) => message.0 = name.to_owned(),
                 Some(("id", id)) => {
@@ -280,6 +269,21 @@ impl Stream {
                 Some(("data", data)) => message.2 = serde_json::from_str(data).ok()?,
                 _ if line == "\n" && !message.0.is_empty() => return Some(message),
                 _ => {}
+            }
+        }
+    }
+
+    /// The next line of an event; `None` once the line is dead.
+    pub(crate) fn line(&mut self) -> Option<String> {
+        loop {
+            let mut line = String::new();
+            match self.0.read_line(&mut line) {
+                Ok(0) | Err(_) => return None,
+                Ok(_) => {}
+            }
+            // lines of the protocol end in CRLF, lines of events in LF
+            if line.ends_with('\n') && !line.ends_with("\r\n") {
+                return Some(line);
             }
         }
     }
@@ -293,14 +297,7 @@ impl Stream {
 /// One request on a fresh connection; the whole answer, and how long it took.
 pub(crate) fn ask(socket: &Path, path: &str) -> std::io::Result<(String, Duration)> {
     let began = Instant::now();
-    let mut stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
-    )?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
+    let answer = http::exchange(socket, "GET", path)?;
     Ok((answer, began.elapsed()))
 }
 

@@ -1,10 +1,12 @@
 //! What the integration tests share: the binary, scratch folders, databases, traces, the socket.
 
 pub(crate) mod daemon;
+#[path = "../../src/api/tests/http.rs"]
+pub(crate) mod http;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -476,19 +478,8 @@ impl Drop for Running {
 
 /// Asks a socket as `curl --unix-socket` does: status code and JSON.
 pub(crate) fn get(socket: &Path, path: &str) -> (u16, serde_json::Value) {
-    let mut stream = UnixStream::connect(socket).expect("the socket answers");
-    stream
-        .set_read_timeout(Some(PATIENCE))
-        .expect("a time-out is set");
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-    )
-    .expect("the request is sent");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
-    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
+    let answer = http::exchange(socket, "GET", path).expect("the socket answers");
+    let (status, _, body) = http::split(&answer);
     let json = serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {body}"));
-    (status.expect("a status line"), json)
+    (status, json)
 }

@@ -1,11 +1,12 @@
 //! A small HTTP client over a Unix socket.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::Duration;
 
 use serde_json::Value;
+
+use super::http;
 
 pub(super) struct Answer {
     pub(super) status: u16,
@@ -20,29 +21,14 @@ impl Answer {
 }
 
 pub(super) fn connect(socket: &Path) -> UnixStream {
-    let stream = UnixStream::connect(socket).unwrap();
-    stream
-        .set_read_timeout(Some(Duration::from_secs(30)))
-        .unwrap();
-    stream
+    http::connect(socket).unwrap()
 }
 
 pub(super) fn request(socket: &Path, method: &str, target: &str) -> Answer {
-    let mut stream = connect(socket);
-    write!(
-        stream,
-        "{method} {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
-    )
-    .unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).unwrap();
-    split(&text)
-}
-
-fn split(text: &str) -> Answer {
-    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    let answer = http::exchange(socket, method, target).unwrap();
+    let (status, head, body) = http::split(&answer);
     Answer {
-        status: head.split(' ').nth(1).unwrap().parse().unwrap(),
+        status,
         head: head.to_ascii_lowercase(),
         body: body.to_owned(),
     }

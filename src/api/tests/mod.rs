@@ -2,6 +2,7 @@
 
 mod client;
 mod documented;
+mod http;
 mod outage;
 mod queries;
 mod questions;

@@ -1,0 +1,120 @@
+//! What an endpoint is, and what its function is told.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use serde::ser::SerializeMap;
+
+use super::json::{Fields, Json, Object, list};
+use super::peer::Peer;
+use super::pools::Pool;
+use super::problem::Problem;
+use super::query::{Parameters, cursor_after, parse_id};
+use super::shared::Shared;
+use crate::store::{Epoch, RowFilter, StoreError, StoreReader};
+
+/// Rows in a page beyond which a question is a wide one.
+const WIDE_ROWS: u32 = 1_000;
+
+pub(super) type Reply = Result<Response, Problem>;
+
+/// A path and who answers it.
+pub(super) struct Endpoint {
+    pub(super) path: &'static str,
+    /// What it is called in the audit, and a list in its answer.
+    pub(super) name: &'static str,
+    /// Whether it changes something: then it takes `POST`, else `GET` and `HEAD`.
+    pub(super) changes: bool,
+    /// The query parameters it takes, with `, ` between them.
+    pub(super) parameters: &'static str,
+    /// Of one for those who may control: what others are told that they may not.
+    pub(super) kept_from_readers: Option<&'static str>,
+    pub(super) size: Size,
+    pub(super) answer: fn(Call) -> Pin<Box<dyn Future<Output = Reply> + Send>>,
+}
+
+/// What may be large in an answer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Size {
+    Small,
+    /// As many rows as are asked for.
+    Rows,
+    /// The ECG of a beat.
+    Waveform,
+    Maps,
+    /// It goes on.
+    Stream,
+}
+
+/// One request, as it comes to the function that answers it.
+pub(super) struct Call {
+    pub(super) shared: Arc<Shared>,
+    pub(super) endpoint: &'static Endpoint,
+    pub(super) peer: Peer,
+    /// In place of `{id}`, unread; empty where the path has none.
+    pub(super) id: String,
+    pub(super) parameters: Parameters,
+    pub(super) headers: HeaderMap,
+}
+
+/// A page of a list; the whole answer.
+struct Page<R> {
+    epoch: Option<Epoch>,
+    name: &'static str,
+    rows: Vec<R>,
+    next_cursor: Option<String>,
+}
+
+pub(super) fn to_json(object: &impl Object) -> Response {
+    axum::Json(Json(object)).into_response()
+}
+
+impl Call {
+    pub(super) fn id(&self) -> Result<i64, Problem> {
+        parse_id("id", &self.id)
+    }
+
+    /// A page of the endpoint's list, made of the rows that `read` finds; `id` is that of a row.
+    pub(super) async fn page<R: Object + 'static>(
+        &self,
+        read: impl FnOnce(&StoreReader, &RowFilter) -> Result<Vec<R>, StoreError> + Send + 'static,
+        id: fn(&R) -> i64,
+    ) -> Reply {
+        let name = self.endpoint.name;
+        let mut filter = self.parameters.rows(name)?;
+        let limit = filter.limit;
+        let is_wide = limit > WIDE_ROWS;
+        let pool = if is_wide { Pool::Wide } else { Pool::Quick };
+        // one beyond the page tells whether there is another
+        filter.limit += 1;
+        let answer = self.shared.read(pool, move |reader| {
+            let mut rows = read(reader, &filter)?;
+            let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+            let more = rows.len() > limit;
+            rows.truncate(limit);
+            let last = rows.last().filter(|_| more);
+            let next_cursor = last.map(|row| cursor_after(name, id(row)));
+            let of_sessions = name == "sessions";
+            let epoch = of_sessions.then(|| reader.epoch()).transpose()?;
+            Ok(to_json(&Page {
+                epoch,
+                name,
+                rows,
+                next_cursor,
+            }))
+        });
+        answer.await
+    }
+}
+
+impl<R: Object> Object for Page<R> {
+    fn fields<M: SerializeMap>(&self, to: &mut Fields<M>) {
+        if let Some(epoch) = &self.epoch {
+            to.add("epoch", epoch.to_string());
+        }
+        to.add(self.name, list(&self.rows));
+        to.add("next_cursor", &self.next_cursor);
+    }
+}
