@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use axum::http::HeaderMap;
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use serde::ser::SerializeMap;
 
@@ -43,6 +43,8 @@ pub(super) enum Size {
     Rows,
     /// The ECG of a beat.
     Waveform,
+    /// A stretch of ECG.
+    Ecg,
     Maps,
     /// It goes on.
     Stream,
@@ -56,7 +58,7 @@ pub(super) struct Call {
     /// In place of `{id}`, unread; empty where the path has none.
     pub(super) id: String,
     pub(super) parameters: Parameters,
-    pub(super) headers: HeaderMap,
+    pub(super) parts: Parts,
 }
 
 /// A page of a list; the whole answer.

@@ -109,6 +109,8 @@ pub(super) struct Incoming {
     /// Nothing has gone out since the last look.
     quiet: bool,
     look: Option<Pin<Box<Sleep>>>,
+    /// What comes is no request any more: the connection has been handed to another protocol.
+    upgraded: bool,
     /// Whoever reads waits for the answer: the server does not read again by itself after it.
     reader: Option<Waker>,
 }
@@ -122,6 +124,11 @@ impl Incoming {
     /// Whether a whole request has come of whose answer nothing has gone out.
     pub(super) fn is_due_an_answer(&self) -> bool {
         self.head.complete
+    }
+
+    /// The answer is that the connection changes to another protocol: what comes next is handed on as it is.
+    pub(super) fn upgrade(&mut self) {
+        self.upgraded = true;
     }
 
     /// Bytes of an answer go out: what comes next is another request.
@@ -150,6 +157,10 @@ impl Incoming {
             ready!(stream.poll_read_ready(context))?;
             return self.until_it_hangs_up(context, stream, |_| false);
         }
+        if self.upgraded && self.held.is_empty() {
+            ready!(Pin::new(&mut *stream).poll_read(context, buffer))?;
+            return Poll::Ready(Ok(Took::Bytes));
+        }
         let before = buffer.filled().len();
         if self.held.is_empty() {
             ready!(Pin::new(&mut *stream).poll_read(context, buffer))?;
@@ -167,6 +178,9 @@ impl Incoming {
             return self.until_it_hangs_up(context, stream, |me| {
                 !writing && std::mem::replace(&mut me.quiet, true)
             });
+        }
+        if self.upgraded {
+            return Poll::Ready(Ok(Took::Bytes));
         }
         match self.head.see(read) {
             Seen::Part => {}

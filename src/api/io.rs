@@ -66,6 +66,9 @@ const STATUS_ONLY_TIMEOUT: Duration = Duration::from_secs(2);
 /// bookkeeping (socket(7)): it counts as the service's memory.
 pub(super) const SEND_BUFFER_BYTES: usize = 64 * 1_024;
 
+/// Begins the answer with which a connection changes to WebSocket.
+const SWITCHING_PROTOCOLS: &[u8] = b"HTTP/1.1 101 ";
+
 /// Accepts up to a number of connections and turns more away at once.
 pub(super) struct CappedListener {
     pub(super) inner: Doors,
@@ -237,6 +240,13 @@ impl Connection {
         Err(self.refuse(SLOW, |counters| &counters.dropped_slow_request))
     }
 
+    /// The head of an answer goes out in one piece, and before anything else of it.
+    fn see_upgrade(&mut self, bytes: &[u8]) {
+        if self.incoming.is_due_an_answer() && bytes.starts_with(SWITCHING_PROTOCOLS) {
+            self.incoming.upgrade();
+        }
+    }
+
     fn moved(&mut self) {
         self.stall = None;
         let deadline = Instant::now() + self.idle_timeout;
@@ -311,6 +321,7 @@ impl AsyncWrite for Connection {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let me = self.get_mut();
+        me.see_upgrade(bytes);
         let outcome = Pin::new(&mut me.stream).poll_write(context, bytes);
         me.watch_write(context, outcome)
     }
@@ -321,6 +332,7 @@ impl AsyncWrite for Connection {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let me = self.get_mut();
+        me.see_upgrade(slices.first().map_or(&[], |slice| slice));
         let outcome = Pin::new(&mut me.stream).poll_write_vectored(context, slices);
         me.watch_write(context, outcome)
     }

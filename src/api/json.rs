@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use arrhythmianet::{BeatClass, CLASS_COUNT, Unclassifiable};
-use ecg_chain::{LabelledBeat, MonotonicNs, WallUs};
+use ecg_chain::{
+    ClockRelation, Episode, Event, Gap, LabelledBeat, MonotonicNs, WallUs, channel_of_subject,
+};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::store::{
@@ -152,8 +154,44 @@ impl Object for (&LabelledBeat, Option<WallUs>) {
         let (beat, wall) = *self;
         to.peak(beat, wall);
         to.add("class", beat.class.symbol());
+        to.add("aami_class", beat.class.aami());
         to.outcome(beat);
+        to.add("channel_number", number(beat.channel));
         to.add("signal_quality", beat.quality.name());
+    }
+}
+
+/// A gap before it is stored, with how the clocks stand.
+impl Object for (&Gap, Option<ClockRelation>) {
+    fn fields<M: SerializeMap>(&self, to: &mut Fields<M>) {
+        let (gap, clock) = *self;
+        to.add("first_missing_sample", integer(gap.first_missing_sample));
+        to.add("missing_samples", integer(gap.missing_samples));
+        to.time("time", clock.map(|clock| clock.wall_at(gap.time)));
+        to.add("monotonic_us", monotonic_us(gap.time));
+        to.add("cause", gap.cause.name());
+    }
+}
+
+/// An event before it is stored, likewise.
+impl Object for (&Event, Option<ClockRelation>) {
+    fn fields<M: SerializeMap>(&self, to: &mut Fields<M>) {
+        let (event, clock) = *self;
+        let (phase, subject) = match event.episode {
+            Episode::Momentary => (None, None),
+            Episode::MomentaryOf { subject } => (None, Some(subject)),
+            Episode::Begins { subject } => (Some("begin"), Some(subject)),
+            Episode::Ends { subject, .. } => (Some("end"), Some(subject)),
+        };
+        let channel = subject.and_then(channel_of_subject);
+        to.add("sample", integer(event.sample));
+        to.time("time", clock.map(|clock| clock.wall_at(event.time)));
+        to.add("monotonic_us", monotonic_us(event.time));
+        to.add("kind", event.kind);
+        to.add("detail", &event.detail);
+        to.add("phase", phase);
+        to.add("subject", subject);
+        to.add("channel_number", channel.map(number));
     }
 }
 

@@ -4,11 +4,16 @@ use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
+use arrhythmianet::CLASS_COUNT;
 use arrhythmianet::choose::EngineReport;
-use ecg_chain::{CHANNEL_COUNT, Gap, LabelledBeat, PipelineEvent};
+use ecg_chain::{CHANNEL_COUNT, Gap, LabelledBeat, PipelineEvent, SessionInfo};
 use ecg_chain::{ClockRelation, MonotonicNs, WallUs};
 use ecg_chain::{Episode, Event};
 use ecg_signal::SignalQuality;
+use serde::ser::SerializeMap;
+
+use super::json::{Fields, Json, Object};
+use super::live_hub::{LiveHub, LiveMessage, WaveformTap};
 
 use crate::acquisition::{EdgeNumbers, RealtimeGranted, RingGauge};
 use crate::store::SessionCounts;
@@ -80,6 +85,9 @@ pub struct LiveSession {
     pub newest_beats: VecDeque<LabelledBeat>,
     /// Wall time of the newest beat's R peak.
     pub newest_wall: Option<WallUs>,
+    /// Wall time of the newest R peak of each class, in the order N L R A V; unclassifiable beats do not
+    /// count.
+    pub newest_of_class: [Option<WallUs>; CLASS_COUNT],
 }
 
 impl LiveSession {
@@ -88,6 +96,11 @@ impl LiveSession {
             *count += 1;
         }
         self.counts.unclassifiable += u64::from(beat.unclassifiable.is_some());
+        if beat.unclassifiable.is_none()
+            && let Some(newest) = self.newest_of_class.get_mut(beat.class.index())
+        {
+            *newest = wall;
+        }
         self.newest_beats.truncate(MOST_INTERVALS - 1);
         self.newest_beats.push_front(beat.clone());
         self.newest_wall = wall;
@@ -141,6 +154,7 @@ pub struct LiveStatus {
 #[derive(Debug, Clone, Default)]
 pub struct SharedLiveStatus {
     status: Arc<RwLock<LiveStatus>>,
+    hub: LiveHub,
 }
 
 impl LiveStatus {
@@ -222,10 +236,77 @@ impl LiveStatus {
     }
 }
 
+/// What the pipeline hands out, as a message that says that it is not stored yet.
+struct NotCommitted<T>(&'static str, T);
+
+impl<T: Object> Object for NotCommitted<T> {
+    fn fields<M: SerializeMap>(&self, to: &mut Fields<M>) {
+        let Self(kind, object) = self;
+        to.add("type", kind);
+        to.add("committed", false);
+        object.fields(to);
+    }
+}
+
+fn live_message(event: &PipelineEvent, live: &LiveStatus) -> Option<LiveMessage> {
+    let text = match event {
+        PipelineEvent::Beat(beat) => {
+            let session = live.session.as_ref();
+            let wall = session.and_then(|session| session.newest_wall);
+            serde_json::to_string(&Json(&NotCommitted("beat", (beat, wall))))
+        }
+        PipelineEvent::Gap(gap) => {
+            serde_json::to_string(&Json(&NotCommitted("gap", (gap, live.clock))))
+        }
+        PipelineEvent::Event(event) => {
+            serde_json::to_string(&Json(&NotCommitted("event", (event, live.clock))))
+        }
+        _ => return None,
+    };
+    text.ok().map(|text| LiveMessage::Text(text.into())) // plain values serialise
+}
+
 impl SharedLiveStatus {
     /// Changes the status; keep it short, readers wait.
     pub fn update(&self, change: impl FnOnce(&mut LiveStatus)) {
         change(&mut self.status.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// A session begins; `id` is its row, where it has one by now.
+    pub fn begin_session(&self, info: &SessionInfo, id: Option<i64>) {
+        self.update(|live| live.begin_session(info.start));
+        self.hub.begin_session(info, id);
+    }
+
+    /// The session ends.
+    pub fn end_session(&self) {
+        self.update(LiveStatus::end_session);
+        self.hub.end_session();
+    }
+
+    /// Takes note of what the pipeline hands out, and passes it on to whoever watches.
+    pub fn observe(&self, event: &PipelineEvent) {
+        let mut message = None;
+        self.update(|live| {
+            live.observe(event);
+            if self.hub.is_watched() {
+                message = live_message(event, live);
+            }
+        });
+        if let Some(message) = message {
+            self.hub.send(message);
+        }
+    }
+
+    /// What passes the samples of a session on to whoever watches. `own_clock`: their times are of this
+    /// machine's monotonic clock.
+    #[must_use]
+    pub fn waveform_tap(&self, sample_rate_hz: f64, own_clock: bool) -> WaveformTap {
+        WaveformTap::new(self.hub.clone(), sample_rate_hz, own_clock)
+    }
+
+    pub(super) const fn hub(&self) -> &LiveHub {
+        &self.hub
     }
 
     /// The status now.

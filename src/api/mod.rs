@@ -10,6 +10,7 @@ mod audit;
 mod budget;
 mod counters;
 mod desk;
+mod ecg;
 mod endpoint;
 mod explanations;
 mod gate;
@@ -19,6 +20,8 @@ mod hub;
 mod io;
 mod json;
 mod live;
+mod live_hub;
+mod live_socket;
 mod locked;
 mod metrics;
 mod order;
@@ -48,6 +51,7 @@ pub use hub::StreamHub;
 pub use live::{
     AcquisitionStatus, Condition, LiveSession, LiveStatus, ServiceState, SharedLiveStatus,
 };
+pub use live_hub::WaveformTap;
 #[cfg(fuzzing)]
 pub use query::fuzz_query;
 pub use server::{ApiOptions, ApiServer};

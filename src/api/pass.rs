@@ -13,6 +13,7 @@ use tokio_stream::StreamExt;
 use super::audit::DONE;
 use super::budget::Share;
 use super::counters::count;
+use super::ecg::MOST_JSON_POINTS;
 use super::endpoint::{Call, Endpoint, Reply, Size};
 use super::gate::{MOST_ROW_BYTES, SMALL_BYTES};
 use super::order::telling_order;
@@ -29,6 +30,8 @@ pub(super) const MOST_SAMPLE_BYTES: usize = 2 * 21;
 const MOST_SAMPLES_PER_MS: usize = 8;
 /// Maps and their summary.
 const MAP_BYTES: usize = 128 * 1_024;
+/// A stretch of ECG as JSON; the binary form is sent in smaller pieces.
+const ECG_BYTES: usize = MOST_JSON_POINTS as usize * MOST_SAMPLE_BYTES;
 /// While an answer is made its rows are there twice: as read, and as text.
 const WHILE_MADE: usize = 2;
 
@@ -62,6 +65,7 @@ fn most_bytes(size: Size, uri: &Uri) -> Option<usize> {
             Some(MOST_ROW_BYTES + ms * MOST_SAMPLES_PER_MS * MOST_SAMPLE_BYTES)
         }
         Size::Maps => Some(MAP_BYTES),
+        Size::Ecg => Some(ECG_BYTES),
         Size::Small | Size::Stream => None,
     }
 }
@@ -139,13 +143,9 @@ async fn within_limits(
         return response;
     }
     if size == Size::Stream {
-        let Some(place) = shared.places.stream(peer) else {
-            count(&counters.refused_streams);
-            let detail = format!(
-                "all {} event streams are taken (half of api.max_connections); try again later",
-                shared.places.limits().streams
-            );
-            return Problem::new(Kind::TooManyStreams, detail).respond(&uri.to_string());
+        let place = match shared.stream_place(peer) {
+            Ok(place) => place,
+            Err(problem) => return problem.respond(&uri.to_string()),
         };
         let response = answer.await;
         if response.body().size_hint().exact().is_some() {
@@ -175,8 +175,17 @@ async fn within_limits(
     };
     let (parts, body) = answer.await.into_parts();
     let small = u64::try_from(SMALL_BYTES).unwrap_or(u64::MAX);
-    if body.size_hint().exact().is_none_or(|bytes| bytes <= small) {
-        return Response::from_parts(parts, body);
+    match body.size_hint().exact() {
+        Some(bytes) if bytes <= small => return Response::from_parts(parts, body),
+        Some(_) => {}
+        // Sent as it is read: what is reserved is what it takes meanwhile.
+        None => {
+            let chunks = body.into_data_stream().map(move |chunk| {
+                let _until_the_last_chunk = &share;
+                chunk
+            });
+            return Response::from_parts(parts, Body::from_stream(chunks));
+        }
     }
     let Ok(bytes) = axum::body::to_bytes(body, usize::MAX).await else {
         return refused(); // a body in memory cannot fail
@@ -249,7 +258,7 @@ async fn ask(shared: &Arc<Shared>, peer: &Peer, asked: Asked, mut request: Reque
         peer: *peer,
         id,
         parameters,
-        headers: request.into_parts().0.headers,
+        parts: request.into_parts().0,
     };
     (endpoint.answer)(call).await
 }

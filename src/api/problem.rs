@@ -13,12 +13,14 @@ const CONTENT_TYPE: &str = "application/problem+json";
 pub(super) enum Kind {
     UnknownPath,
     MethodNotAllowed,
+    UpgradeRequired,
     BodyNotTaken,
     NotPermitted,
     NotSupported,
     UnknownParameter,
     InvalidParameter,
     NoSuchBeat,
+    NoSuchSession,
     EcgNotStored,
     NotReproduced,
     NotExplainable,
@@ -39,15 +41,17 @@ pub(super) enum Kind {
 
 impl Kind {
     #[cfg(test)]
-    pub(super) const ALL: [Self; 24] = [
+    pub(super) const ALL: [Self; 26] = [
         Self::UnknownPath,
         Self::MethodNotAllowed,
+        Self::UpgradeRequired,
         Self::BodyNotTaken,
         Self::NotPermitted,
         Self::NotSupported,
         Self::UnknownParameter,
         Self::InvalidParameter,
         Self::NoSuchBeat,
+        Self::NoSuchSession,
         Self::EcgNotStored,
         Self::NotReproduced,
         Self::NotExplainable,
@@ -70,12 +74,14 @@ impl Kind {
         match self {
             Self::UnknownPath => "unknown-path",
             Self::MethodNotAllowed => "method-not-allowed",
+            Self::UpgradeRequired => "upgrade-required",
             Self::BodyNotTaken => "body-not-taken",
             Self::NotPermitted => "not-permitted",
             Self::NotSupported => "not-supported",
             Self::UnknownParameter => "unknown-parameter",
             Self::InvalidParameter => "invalid-parameter",
             Self::NoSuchBeat => "no-such-beat",
+            Self::NoSuchSession => "no-such-session",
             Self::EcgNotStored => "ecg-not-stored",
             Self::NotReproduced => "not-reproduced",
             Self::NotExplainable => "not-explainable",
@@ -99,12 +105,14 @@ impl Kind {
         match self {
             Self::UnknownPath => "There is nothing at this path",
             Self::MethodNotAllowed => "This path does not take this method",
+            Self::UpgradeRequired => "This path speaks WebSocket alone",
             Self::BodyNotTaken => "Requests have no body here",
             Self::NotPermitted => "This client may not do that",
             Self::NotSupported => "There is nothing to control here",
             Self::UnknownParameter => "Unknown query parameter",
             Self::InvalidParameter => "Invalid parameter value",
             Self::NoSuchBeat => "There is no beat with this id",
+            Self::NoSuchSession => "There is no such session",
             Self::EcgNotStored => "The ECG of this beat is not stored",
             Self::NotReproduced => "The stored ECG does not give this beat again",
             Self::NotExplainable => "This model cannot be explained so",
@@ -126,8 +134,9 @@ impl Kind {
 
     pub(super) const fn status(self) -> StatusCode {
         match self {
-            Self::UnknownPath | Self::NoSuchBeat => StatusCode::NOT_FOUND,
+            Self::UnknownPath | Self::NoSuchBeat | Self::NoSuchSession => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
             Self::BodyNotTaken => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotPermitted | Self::UserNotMapped => StatusCode::FORBIDDEN,
             Self::NotSupported => StatusCode::NOT_IMPLEMENTED,

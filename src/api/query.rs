@@ -1,5 +1,6 @@
 //! Query strings: every key known, every value checked, every refusal explained.
 
+use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
@@ -79,12 +80,18 @@ impl Parameters {
         self.one(name)?.map(|text| parse_id(name, text)).transpose()
     }
 
+    /// A whole number in a range.
+    pub(super) fn whole<T: FromStr + PartialOrd + Display>(
+        &self,
+        name: &str,
+        range: RangeInclusive<T>,
+    ) -> Result<Option<T>, Problem> {
+        let expected = format!("a whole number {} to {}", range.start(), range.end());
+        self.value(name, &expected, |text| parse_within(text, range))
+    }
+
     pub(super) fn limit(&self) -> Result<u32, Problem> {
-        let expected = format!("a whole number 1 to {MAX_LIMIT}");
-        let read = |text: &str| parse_within(text, 1..=MAX_LIMIT);
-        Ok(self
-            .value("limit", &expected, read)?
-            .unwrap_or(DEFAULT_LIMIT))
+        Ok(self.whole("limit", 1..=MAX_LIMIT)?.unwrap_or(DEFAULT_LIMIT))
     }
 
     pub(super) fn milliseconds(&self, name: &str, default: f64, most: f64) -> Result<f64, Problem> {

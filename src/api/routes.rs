@@ -17,7 +17,7 @@ use super::pools::Pool;
 use super::problem::{Kind, Problem};
 use super::shared::Shared;
 use super::stream::Seen;
-use super::{metrics, saliency, status, stream};
+use super::{ecg, live_socket, metrics, saliency, status, stream};
 use crate::store::{RowFilter, StoreReader, WaveformRange, WriterMonitor};
 
 /// ECG of a beat in milliseconds beyond which a question is a wide one.
@@ -35,7 +35,7 @@ const PLAIN: Endpoint = Endpoint {
 };
 
 /// Every endpoint; `docs/api.md` has a section for each.
-pub(super) static ENDPOINTS: [Endpoint; 13] = [
+pub(super) static ENDPOINTS: [Endpoint; 15] = [
     Endpoint {
         path: "/v1/status",
         name: "status",
@@ -71,6 +71,21 @@ pub(super) static ENDPOINTS: [Endpoint; 13] = [
         parameters: "last_event_id",
         size: Size::Stream,
         answer: |call| Box::pin(get_stream(call)),
+        ..PLAIN
+    },
+    Endpoint {
+        path: "/v1/ecg",
+        name: "ecg",
+        parameters: "session, from, to, channel_number, max_points",
+        size: Size::Ecg,
+        answer: |call| Box::pin(ecg::ecg(call)),
+        ..PLAIN
+    },
+    Endpoint {
+        path: "/v1/live",
+        name: "live",
+        parameters: "rate",
+        answer: |call| Box::pin(live_socket::open(call)),
         ..PLAIN
     },
     Endpoint {
@@ -233,7 +248,7 @@ async fn get_beat(call: Call) -> Reply {
 async fn get_stream(call: Call) -> Reply {
     let name = "Last-Event-ID";
     let id =
-        match call.headers.get(name) {
+        match call.parts.headers.get(name) {
             None => call.parameters.one("last_event_id")?,
             Some(value) => Some(value.to_str().map_err(|_| {
                 Problem::invalid(name, "bytes outside ASCII", "the id of an event")

@@ -10,12 +10,13 @@ use tokio::sync::watch;
 
 use super::audit::Audit;
 use super::budget::Budget;
-use super::counters::Counters;
+use super::counters::{Counters, count};
 use super::desk::Desk;
 use super::explanations::Explanations;
 use super::hub::StreamHub;
 use super::live::SharedLiveStatus;
-use super::places::Places;
+use super::peer::Peer;
+use super::places::{Place, Places};
 use super::pools::{Pool, Pools};
 use super::problem::{Kind, Problem};
 use super::ticket::Ticket;
@@ -67,6 +68,21 @@ pub(super) struct StatusRows {
 }
 
 impl Shared {
+    /// A place for what is sent until the client has enough of it.
+    ///
+    /// # Errors
+    /// [`Kind::TooManyStreams`] where all are taken.
+    pub(super) fn stream_place(&self, peer: &Peer) -> Result<Place, Problem> {
+        self.places.stream(peer).ok_or_else(|| {
+            count(&self.counters.refused_streams);
+            let detail = format!(
+                "all {} event streams are taken (half of api.max_connections); try again later",
+                self.places.limits().streams
+            );
+            Problem::new(Kind::TooManyStreams, detail)
+        })
+    }
+
     /// Asks the database in one of the pools, away from the thread that serves the connections. Dropped
     /// before it is done, the question is given up.
     pub(super) async fn read<T: Send + 'static>(

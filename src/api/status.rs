@@ -73,9 +73,7 @@ impl Object for Status<'_> {
             Ok(rows) => rows.session.as_ref().ok_or("none"),
         };
         let quality = live.signal_quality;
-        let of_the_store = self.writer.iter().flat_map(of_the_store);
-        let conditions = live.conditions.iter().cloned().chain(of_the_store);
-        let conditions: Vec<_> = conditions.map(|what| (what, live.clock)).collect();
+        let conditions = conditions(live, self.writer.as_ref());
         let rows = rows.ok();
         to.add("version", env!("CARGO_PKG_VERSION"));
         to.add("disclaimer", DISCLAIMER);
@@ -107,6 +105,16 @@ impl Object for Status<'_> {
         to.add("store", Json(&Store(self)));
         to.add("connections", Json(self.shared));
     }
+}
+
+/// What is wrong now, of the front-end and of the store, with how the clocks stand.
+pub(super) fn conditions(
+    live: &LiveStatus,
+    writer: Option<&WriterStatus>,
+) -> Vec<(Condition, Option<ClockRelation>)> {
+    let of_the_store = writer.into_iter().flat_map(of_the_store);
+    let conditions = live.conditions.iter().cloned().chain(of_the_store);
+    conditions.map(|what| (what, live.clock)).collect()
 }
 
 /// What lasts about the store.

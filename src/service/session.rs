@@ -14,7 +14,7 @@ use super::clock::ClockSource;
 use crate::acquisition::{
     Acquired, AcquisitionError, CHIP, CHIP_RESTARTED, FrameSource, Pace, RESTART_FAILED,
 };
-use crate::api::{LiveStatus, ServiceState, SharedLiveStatus};
+use crate::api::{ServiceState, SharedLiveStatus, WaveformTap};
 use crate::store::{StoreError, StoreWriter};
 
 /// The live status is brought up to date once in this much signal time.
@@ -101,6 +101,8 @@ pub(super) struct Progress {
     newest: Option<(u64, MonotonicNs)>,
     live_after_ns: u64,
     recovering: bool,
+    /// Passes samples on to whoever watches; none where a recording is read as fast as it goes.
+    tap: Option<WaveformTap>,
     engine_changed: bool,
     pending_since: Option<Instant>,
     /// When to compare the clocks again.
@@ -131,11 +133,16 @@ impl<O: FnMut(&PipelineEvent)> Session<'_, O> {
             live.state = ServiceState::Recording;
             live.detail = None;
             live.conditions.clear();
-            live.begin_session(self.info.start);
             live.model = Some(self.info.model.clone());
             live.engine = Some(self.info.engine.clone());
         });
+        self.live
+            .begin_session(self.info, self.progress.report.session);
         self.show_engines(pipeline);
+        if source.pace() != Pace::Recorded {
+            let rate_hz = self.info.sample_rate_hz;
+            self.progress.tap = Some(self.live.waveform_tap(rate_hz, self.clock.is_some()));
+        }
         let ran = self.pump(source, pipeline);
         let reason = match &ran {
             Err(_) => "failed",
@@ -149,7 +156,7 @@ impl<O: FnMut(&PipelineEvent)> Session<'_, O> {
             wall: self.watch.relation().wall_at(end),
         };
         self.show_live();
-        self.live.update(LiveStatus::end_session);
+        self.live.end_session();
         let closed = self.writer.end_session(at, reason);
         // The first failure tells why; a store that cannot close the session is the second.
         ran?;
@@ -204,8 +211,19 @@ impl<O: FnMut(&PipelineEvent)> Session<'_, O> {
         let Some(acquired) = source.next()? else {
             return Ok(false);
         };
-        if let Acquired::Sample(sample) = &acquired {
-            self.count(sample, pipeline);
+        match &acquired {
+            Acquired::Sample(sample) => {
+                self.count(sample, pipeline);
+                if let Some(tap) = &mut self.progress.tap {
+                    tap.sample(sample);
+                }
+            }
+            Acquired::Gap(gap) => {
+                if let Some(tap) = &mut self.progress.tap {
+                    tap.gap(gap.time);
+                }
+            }
+            Acquired::Event(_) | Acquired::Idle => {}
         }
         let mut sink = |event: PipelineEvent| self.record_event(event);
         match acquired {
@@ -349,7 +367,7 @@ impl<O: FnMut(&PipelineEvent)> Session<'_, O> {
             _ => {}
         }
         if !matches!(event, PipelineEvent::Ecg(_) | PipelineEvent::Detail(_)) {
-            self.live.update(|live| live.observe(&event));
+            self.live.observe(&event);
         }
         (self.observe)(&event);
         if let Err(error) = self.writer.record(event) {

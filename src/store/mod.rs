@@ -15,6 +15,7 @@ mod codec;
 mod database;
 mod deletion_delay;
 mod descriptor;
+mod ecg;
 mod error;
 mod file;
 mod housekeeping;
@@ -53,6 +54,7 @@ pub use chain::{
 };
 pub use codec::{BlockEncoder, CodecError, MAX_BLOCK_SAMPLES, MAX_COMPRESSION_LEVEL, decode};
 pub use database::Store;
+pub use ecg::{EcgSamples, MISSING_CODE};
 pub use error::StoreError;
 pub use identity::{Epoch, StoreMark};
 pub use migrate::{APPLICATION_ID, SCHEMA_VERSION};

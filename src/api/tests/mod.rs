@@ -2,7 +2,9 @@
 
 mod client;
 mod documented;
+mod ecg;
 mod http;
+mod live;
 mod outage;
 mod queries;
 mod questions;
@@ -106,7 +108,7 @@ impl House {
         };
         writer.begin_session(&info).unwrap();
         let live = SharedLiveStatus::default();
-        live.update(|live| live.begin_session(info.start));
+        live.begin_session(&info, Some(1));
         let mut options = ApiOptions::at(folder.path().join("ecg.sock"));
         change(&mut options);
         let reload = Arc::new(AtomicBool::new(false));
@@ -223,7 +225,7 @@ impl House {
 
     /// As the service does: what is live is told first.
     fn record(&self, event: PipelineEvent) {
-        self.live.update(|live| live.observe(&event));
+        self.live.observe(&event);
         self.writer.record(event).unwrap();
     }
 
