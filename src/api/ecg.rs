@@ -15,8 +15,9 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::endpoint::{Call, Reply, to_json};
 use super::json::{Fields, Json, Object, integer, list, number};
 use super::pools::Pool;
-use super::problem::{Kind, Problem};
+use super::problem::Problem;
 use super::query::Parameters;
+use super::session_of::session_of;
 use super::shared::Shared;
 use crate::store::{EcgSamples, MISSING_CODE, StoreReader, StoredGap, StoredSession};
 
@@ -76,17 +77,7 @@ struct Stretch {
 
 impl Stretch {
     fn find(reader: &StoreReader, wanted: &Wanted) -> Result<Self, Problem> {
-        let session = match wanted.session {
-            Some(id) => reader.session(id)?.ok_or_else(|| {
-                Problem::new(
-                    Kind::NoSuchSession,
-                    format!("session {id} is not in this database"),
-                )
-            })?,
-            None => reader.latest_session()?.ok_or_else(|| {
-                Problem::new(Kind::NoSuchSession, "no session has been recorded yet")
-            })?,
-        };
+        let session = session_of(reader, wanted.session)?;
         let mut range = reader.samples_between(&session, wanted.from, wanted.until)?;
         if wanted.from.is_none() && wanted.until.is_none() {
             let default = seconds_in_samples(DEFAULT_SECONDS, session.info.sample_rate_hz);

@@ -45,6 +45,8 @@ pub(super) enum Size {
     Waveform,
     /// A stretch of ECG.
     Ecg,
+    /// A row per minute.
+    Minutes,
     Maps,
     /// It goes on.
     Stream,

@@ -113,7 +113,7 @@ pub(super) const fn number(channel: u8) -> u8 {
     channel.saturating_add(1)
 }
 
-fn by_class<T>(values: [T; CLASS_COUNT]) -> BTreeMap<char, T> {
+pub(super) fn by_class<T>(values: [T; CLASS_COUNT]) -> BTreeMap<char, T> {
     let symbols = BeatClass::ALL.map(BeatClass::symbol);
     symbols.into_iter().zip(values).collect()
 }

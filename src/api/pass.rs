@@ -22,7 +22,7 @@ use super::places::Limits;
 use super::problem::{Kind, Problem};
 use super::query::{DEFAULT_LIMIT, MAX_LIMIT, Parameters};
 use super::shared::Shared;
-use crate::store::{AuditKind, WaveformRange};
+use crate::store::{AuditKind, MOST_MINUTES, WaveformRange};
 
 /// A sample of both channels as JSON: two numbers of up to 17 digits with point, sign and comma.
 pub(super) const MOST_SAMPLE_BYTES: usize = 2 * 21;
@@ -32,6 +32,8 @@ const MOST_SAMPLES_PER_MS: usize = 8;
 const MAP_BYTES: usize = 128 * 1_024;
 /// A stretch of ECG as JSON; the binary form is sent in smaller pieces.
 const ECG_BYTES: usize = MOST_JSON_POINTS as usize * MOST_SAMPLE_BYTES;
+/// A row per minute of a week.
+const MINUTES_BYTES: usize = MOST_MINUTES as usize * MOST_ROW_BYTES / 2;
 /// While an answer is made its rows are there twice: as read, and as text.
 const WHILE_MADE: usize = 2;
 
@@ -66,6 +68,7 @@ fn most_bytes(size: Size, uri: &Uri) -> Option<usize> {
         }
         Size::Maps => Some(MAP_BYTES),
         Size::Ecg => Some(ECG_BYTES),
+        Size::Minutes => Some(MINUTES_BYTES),
         Size::Small | Size::Stream => None,
     }
 }

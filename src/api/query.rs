@@ -116,10 +116,15 @@ impl Parameters {
         self.all("class")
             .flat_map(|list| list.split(','))
             .map(|text| {
-                let mut letters = text.chars();
-                let class = letters.next().and_then(BeatClass::from_symbol);
+                let upper = text.to_ascii_uppercase();
+                let mut letters = upper.chars();
+                // S is the AAMI class of A alone
+                let letter = letters
+                    .next()
+                    .map(|letter| if letter == 'S' { 'A' } else { letter });
+                let class = letter.and_then(BeatClass::from_symbol);
                 class.filter(|_| letters.next().is_none()).ok_or_else(|| {
-                    let expected = "N, L, R, A or V, several separated by commas";
+                    let expected = "N, L, R, A, S or V, several separated by commas";
                     Problem::invalid("class", text, expected)
                 })
             })
@@ -166,6 +171,16 @@ impl Parameters {
         Ok(after_id.unwrap_or(0))
     }
 
+    /// Whether the newest rows are asked for first.
+    fn newest_first(&self) -> Result<bool, Problem> {
+        let order = self.value("order", "asc or desc", |text| match text {
+            "asc" => Some(false),
+            "desc" => Some(true),
+            _ => None,
+        })?;
+        Ok(order.unwrap_or(false))
+    }
+
     /// Which rows of the list of this name are asked for.
     pub(super) fn rows(&self, list: &str) -> Result<RowFilter, Problem> {
         Ok(RowFilter {
@@ -176,6 +191,7 @@ impl Parameters {
             from: self.time("from")?,
             until: self.time("to")?,
             after_id: self.cursor(list)?,
+            newest_first: self.newest_first()?,
         })
     }
 }

@@ -17,7 +17,7 @@ use super::pools::Pool;
 use super::problem::{Kind, Problem};
 use super::shared::Shared;
 use super::stream::Seen;
-use super::{ecg, live_socket, metrics, saliency, status, stream};
+use super::{ecg, live_socket, metrics, minutes, saliency, status, stream};
 use crate::store::{RowFilter, StoreReader, WaveformRange, WriterMonitor};
 
 /// ECG of a beat in milliseconds beyond which a question is a wide one.
@@ -35,7 +35,7 @@ const PLAIN: Endpoint = Endpoint {
 };
 
 /// Every endpoint; `docs/api.md` has a section for each.
-pub(super) static ENDPOINTS: [Endpoint; 15] = [
+pub(super) static ENDPOINTS: [Endpoint; 16] = [
     Endpoint {
         path: "/v1/status",
         name: "status",
@@ -52,7 +52,7 @@ pub(super) static ENDPOINTS: [Endpoint; 15] = [
     Endpoint {
         path: "/v1/beats",
         name: "beats",
-        parameters: "from, to, class, outcome, session, limit, cursor",
+        parameters: "from, to, class, outcome, session, order, limit, cursor",
         size: Size::Rows,
         answer: |call| Box::pin(get_beats(call)),
         ..PLAIN
@@ -82,6 +82,14 @@ pub(super) static ENDPOINTS: [Endpoint; 15] = [
         ..PLAIN
     },
     Endpoint {
+        path: "/v1/minutes",
+        name: "minutes",
+        parameters: "session, from, to",
+        size: Size::Minutes,
+        answer: |call| Box::pin(minutes::minutes(call)),
+        ..PLAIN
+    },
+    Endpoint {
         path: "/v1/live",
         name: "live",
         parameters: "rate",
@@ -91,7 +99,7 @@ pub(super) static ENDPOINTS: [Endpoint; 15] = [
     Endpoint {
         path: "/v1/events",
         name: "events",
-        parameters: "from, to, session, limit, cursor",
+        parameters: "from, to, session, order, limit, cursor",
         size: Size::Rows,
         answer: |call| Box::pin(get_events(call)),
         ..PLAIN
@@ -99,7 +107,7 @@ pub(super) static ENDPOINTS: [Endpoint; 15] = [
     Endpoint {
         path: "/v1/gaps",
         name: "gaps",
-        parameters: "from, to, session, limit, cursor",
+        parameters: "from, to, session, order, limit, cursor",
         size: Size::Rows,
         answer: |call| Box::pin(get_gaps(call)),
         ..PLAIN
@@ -130,7 +138,7 @@ pub(super) static ENDPOINTS: [Endpoint; 15] = [
     Endpoint {
         path: "/v1/audit",
         name: "audit",
-        parameters: "from, to, limit, cursor",
+        parameters: "from, to, order, limit, cursor",
         kept_from_readers: Some("but not who asked for what"),
         size: Size::Rows,
         answer: |call| Box::pin(get_audit(call)),

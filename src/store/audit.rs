@@ -185,10 +185,15 @@ impl StoreReader {
     /// [`StoreError`] of the read.
     pub fn audit(&self, filter: &RowFilter) -> Result<Vec<StoredAudit>, StoreError> {
         let (from, until) = filter.wall_us();
+        let (first, last) = filter.ids();
+        let sql = format!(
+            "SELECT id, wall_us, monotonic_ns, uid, gid, pid, kind, what, outcome, count FROM audit \
+             WHERE id BETWEEN ?1 AND ?2 AND wall_us >= ?3 AND wall_us < ?4 ORDER BY id {} LIMIT ?5",
+            filter.direction()
+        );
         self.rows(
-            "SELECT id, wall_us, monotonic_ns, uid, gid, pid, kind, what, outcome, count \
-             FROM audit WHERE id > ?1 AND wall_us >= ?2 AND wall_us < ?3 ORDER BY id LIMIT ?4",
-            params![filter.after_id, from, until, filter.limit],
+            &sql,
+            params![first, last, from, until, filter.limit],
             stored,
         )
     }

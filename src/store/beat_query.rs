@@ -29,14 +29,13 @@ const LABELLING_DISORDER_US: i64 = 5_000_000;
 const LABELLING_DISORDER_IDS: i64 = 64;
 
 impl StoreReader {
-    /// Beats that pass `filter`, ascending by id.
+    /// Beats that pass `filter`, by id.
     ///
     /// # Errors
     /// [`StoreError`] of the read.
     pub fn beats(&self, filter: &RowFilter) -> Result<Vec<StoredBeat>, StoreError> {
         if filter.session.is_none() && filter.from.is_none() && filter.until.is_none() {
-            let ids = (filter.after_id.saturating_add(1), i64::MAX);
-            return self.beats_in(filter, None, ids, filter.limit);
+            return self.beats_in(filter, None, filter.ids(), filter.limit);
         }
         // one state for all that is asked: a step of the clock may be committed in between
         let _snapshot = self
@@ -47,7 +46,8 @@ impl StoreReader {
             .transpose()
             .map_err(|error| self.context().explain("reading", error))?;
         let mut found = Vec::new();
-        let mut session = self.session_after(filter.after_id)?;
+        let (first_id, last_id) = filter.ids();
+        let mut session = self.session_at(filter)?;
         loop {
             let missing = filter
                 .limit
@@ -59,39 +59,45 @@ impl StoreReader {
                 return Ok(found);
             };
             if let Some((first, last)) = self.id_range(next, filter)? {
-                let first = first.max(filter.after_id.saturating_add(1));
-                if first <= last {
-                    let ids = (first, last);
+                let ids = (first.max(first_id), last.min(last_id));
+                if ids.0 <= ids.1 {
                     found.append(&mut self.beats_in(filter, Some(next), ids, missing)?);
                 }
             }
             // of a file that is not ours there may be one with the largest number there is
-            let Some(after) = next.checked_add(1) else {
+            let step = if filter.newest_first { -1 } else { 1 };
+            let Some(after) = next.checked_add(step) else {
                 return Ok(found);
             };
             session = after;
         }
     }
 
-    /// The session in which beats after this one begin: there are none in an earlier one.
-    fn session_after(&self, beat: i64) -> Result<i64, StoreError> {
+    /// The session in which the beats that come next begin: there are none in those before it.
+    fn session_at(&self, filter: &RowFilter) -> Result<i64, StoreError> {
+        let newest_first_of_all = filter.newest_first && filter.after_id == 0;
+        if newest_first_of_all {
+            return Ok(i64::MAX);
+        }
         let sql = "SELECT session FROM beats WHERE id <= ?1 ORDER BY id DESC LIMIT 1";
-        Ok(self.first(sql, [beat])?.unwrap_or(0))
+        Ok(self.first(sql, [filter.after_id])?.unwrap_or(0))
     }
 
-    /// The first session from `session` on that has beats in the time range.
+    /// The first session from `session` on, in the order asked for, that has beats in the time range.
     fn next_session_with_beats(
         &self,
         session: i64,
         filter: &RowFilter,
     ) -> Result<Option<i64>, StoreError> {
         let (from, until) = filter.wall_us();
-        self.first(
-            "SELECT id FROM sessions s WHERE id >= ?1 AND (?2 IS NULL OR id = ?2) AND EXISTS \
+        let from_there_on = if filter.newest_first { "<=" } else { ">=" };
+        let sql = format!(
+            "SELECT id FROM sessions s WHERE id {from_there_on} ?1 AND (?2 IS NULL OR id = ?2) AND EXISTS \
              (SELECT 1 FROM beats WHERE session = s.id AND r_wall_us >= ?3 AND r_wall_us < ?4) \
-             ORDER BY id LIMIT 1",
-            params![session, filter.session, from, until],
-        )
+             ORDER BY id {} LIMIT 1",
+            filter.direction()
+        );
+        self.first(&sql, params![session, filter.session, from, until])
     }
 
     /// How far a beat's wall time may lie before that of an earlier beat of the session, microseconds.
@@ -163,16 +169,17 @@ impl StoreReader {
         }
         let names = classes.iter().map(|class| class_to_sql(*class).to_owned());
         values.extend(names.map(Value::from));
-        let sql = sql(classes.len(), filter.unclassifiable);
+        let sql = sql(classes.len(), filter);
         self.rows(&sql, params_from_iter(values), beat)
     }
 }
 
 /// Beats with ids from ?1 to ?2 and R peaks from ?3 until before ?4, at most ?5 of them, of session ?6
 /// unless that is NULL, of the `classes` classes named by the parameters from ?7 on, or of all for 0;
-/// only unclassifiable ones or only the others where `unclassifiable` says so.
-pub(super) fn sql(classes: usize, unclassifiable: Option<bool>) -> String {
+/// only unclassifiable ones or only the others, in the order, that the filter names.
+pub(super) fn sql(classes: usize, filter: &RowFilter) -> String {
     let columns = beat_columns();
+    let unclassifiable = filter.unclassifiable;
     let outcome = match unclassifiable {
         None => "",
         Some(true) => " AND b.unclassifiable IS NOT NULL",
@@ -209,5 +216,5 @@ pub(super) fn sql(classes: usize, unclassifiable: Option<bool>) -> String {
         };
         numbers.map(part).collect::<Vec<_>>().join(" UNION ALL ")
     };
-    format!("{parts} ORDER BY 1 LIMIT ?5")
+    format!("{parts} ORDER BY 1 {} LIMIT ?5", filter.direction())
 }

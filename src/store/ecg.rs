@@ -26,13 +26,31 @@ impl StoreReader {
         session: &StoredSession,
         sample: u64,
     ) -> Result<WallUs, StoreError> {
+        let times = self.walls_of_samples(session, std::iter::once(sample))?;
+        Ok(times.first().copied().unwrap_or(session.info.start.wall))
+    }
+
+    /// The wall times of samples.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the read.
+    pub fn walls_of_samples(
+        &self,
+        session: &StoredSession,
+        samples: impl Iterator<Item = u64>,
+    ) -> Result<Vec<WallUs>, StoreError> {
         let rate_hz = session.info.sample_rate_hz;
-        let block = self.block_at(session.id, sample)?;
-        let (first, began) = block.unwrap_or((0, session.info.start.monotonic));
-        let time = began.plus_ns(ns_of(sample.saturating_sub(first), rate_hz));
+        let start = session.info.start;
         let clocks = self.clocks_of(session)?;
-        let clock = clocks.iter().rev().find(|clock| clock.monotonic <= time);
-        Ok(clock.unwrap_or(&session.info.start).wall_at(time))
+        samples
+            .map(|sample| {
+                let block = self.block_at(session.id, sample)?;
+                let (first, began) = block.unwrap_or((0, start.monotonic));
+                let time = began.plus_ns(ns_of(sample.saturating_sub(first), rate_hz));
+                let clock = clocks.iter().rev().find(|clock| clock.monotonic <= time);
+                Ok(clock.unwrap_or(&start).wall_at(time))
+            })
+            .collect()
     }
 
     /// The samples from the first that was taken when the wall clock showed a time in the range to the last

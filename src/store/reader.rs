@@ -25,7 +25,7 @@ use super::rows::{StoredBeat, StoredEvent, StoredGap, StoredSession, Totals};
 /// Readers wait this long at most: in WAL mode only a checkpoint's end or recovery makes them wait.
 const READER_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Which rows to read, in ascending order of id.
+/// Which rows to read, in the order of their ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowFilter {
     /// Only this session.
@@ -38,8 +38,10 @@ pub struct RowFilter {
     pub from: Option<WallUs>,
     /// Before this wall time.
     pub until: Option<WallUs>,
-    /// Only rows with a larger id.
+    /// Only rows that come behind the one with this id; 0 for all.
     pub after_id: i64,
+    /// Whether the newest come first.
+    pub newest_first: bool,
     /// At most this many.
     pub limit: u32,
 }
@@ -52,6 +54,22 @@ impl RowFilter {
     }
 }
 
+impl RowFilter {
+    /// The smallest and the largest id that rows may have.
+    pub(super) const fn ids(&self) -> (i64, i64) {
+        match (self.newest_first, self.after_id) {
+            (false, after) => (after.saturating_add(1), i64::MAX),
+            (true, 0) => (0, i64::MAX),
+            (true, before) => (0, before.saturating_sub(1)),
+        }
+    }
+
+    /// The order of ids, in SQL.
+    pub(super) const fn direction(&self) -> &'static str {
+        if self.newest_first { "DESC" } else { "ASC" }
+    }
+}
+
 impl Default for RowFilter {
     fn default() -> Self {
         Self {
@@ -61,6 +79,7 @@ impl Default for RowFilter {
             from: None,
             until: None,
             after_id: 0,
+            newest_first: false,
             limit: 1_000,
         }
     }
@@ -270,7 +289,7 @@ impl StoreReader {
         Ok(self.mark()?.beat)
     }
 
-    /// Gaps that pass `filter`, ascending by id.
+    /// Gaps that pass `filter`, by id.
     ///
     /// # Errors
     /// [`StoreError`] of the read.
@@ -279,7 +298,7 @@ impl StoreReader {
         self.filtered(&sql, filter, gap)
     }
 
-    /// Events that pass `filter`, ascending by id.
+    /// Events that pass `filter`, by id.
     ///
     /// # Errors
     /// [`StoreError`] of the read.
@@ -349,12 +368,14 @@ impl StoreReader {
         read: fn(&Row<'_>) -> Result<T, RowError>,
     ) -> Result<Vec<T>, StoreError> {
         let (from, until) = filter.wall_us();
+        let (first, last) = filter.ids();
         self.rows(
             &format!(
-                "{select} WHERE id > ?1 AND (?2 IS NULL OR session = ?2) AND wall_us >= ?3 \
-                 AND wall_us < ?4 ORDER BY id LIMIT ?5"
+                "{select} WHERE id BETWEEN ?1 AND ?2 AND (?3 IS NULL OR session = ?3) \
+                 AND wall_us >= ?4 AND wall_us < ?5 ORDER BY id {} LIMIT ?6",
+                filter.direction()
             ),
-            params![filter.after_id, filter.session, from, until, filter.limit],
+            params![first, last, filter.session, from, until, filter.limit],
             read,
         )
     }

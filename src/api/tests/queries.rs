@@ -558,3 +558,91 @@ fn no_integer_passes_two_to_the_53rd_and_absurd_times_are_null() {
     assert_eq!(beats["beats"][0]["r_time"], Value::Null);
     assert_eq!(beats["beats"][0]["r_time_us"], Value::Null);
 }
+
+#[test]
+fn the_newest_rows_come_first_when_asked_for() {
+    let house = House::new();
+    house.furnish();
+    for k in 9..30 {
+        house.beat(k);
+    }
+    house.writer.flush().unwrap();
+    let ids = |target: &str| -> Vec<i64> {
+        let mut all = Vec::new();
+        let mut cursor = String::new();
+        loop {
+            let answer = fetch(house.socket(), &format!("{target}{cursor}"));
+            let rows = answer["beats"].as_array().unwrap();
+            all.extend(rows.iter().map(|row| row["id"].as_i64().unwrap()));
+            match answer["next_cursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => return all,
+            }
+        }
+    };
+    let descending: Vec<i64> = (1..=30).rev().collect();
+    assert_eq!(ids("/v1/beats?order=desc&limit=7"), descending);
+    assert_eq!(ids("/v1/beats?order=desc&limit=7&session=1"), descending);
+    assert_eq!(
+        ids("/v1/beats?order=desc&limit=7&from=0&class=N,L,R,A,V"),
+        descending
+    );
+    let only: Vec<i64> = descending
+        .iter()
+        .copied()
+        .filter(|id| id % 5 == 4)
+        .collect();
+    assert_eq!(ids("/v1/beats?order=desc&limit=2&class=s&session=1"), only);
+    let first = fetch(house.socket(), "/v1/beats?order=desc&limit=1");
+    assert_eq!(first["beats"][0]["id"], 30);
+    let events = fetch(house.socket(), "/v1/events?order=desc&limit=1");
+    assert_eq!(events["events"].as_array().unwrap().len(), 1);
+    let answer = get(house.socket(), "/v1/beats?order=newest");
+    assert_eq!(answer.status, 400);
+    assert!(answer.body.contains("asc or desc"), "{}", answer.body);
+}
+
+#[test]
+fn minutes_hold_everything_once() {
+    let house = House::new();
+    for block in 0..20 {
+        house.ecg(block * 3_500, 3_500);
+    }
+    // a beat every 0.8 s: 75 per minute
+    for k in 0..170 {
+        house.beat(k);
+    }
+    house.gap(30_000);
+    house.event(69_999);
+    house.writer.flush().unwrap();
+    let answer = fetch(house.socket(), "/v1/minutes");
+    let minutes = answer["minutes"].as_array().unwrap();
+    assert_eq!(minutes.len(), 3);
+    let beats: Vec<_> = minutes
+        .iter()
+        .map(|minute| minute["beats"].as_u64().unwrap())
+        .collect();
+    // R peaks at 400, 800, ... samples: one at 30000 is of the second minute
+    assert_eq!(beats, [74, 75, 21]);
+    assert_eq!(minutes[1]["heart_rate_mean_bpm"], 75.0);
+    assert_eq!(minutes[1]["first_sample"], 30_000);
+    assert_eq!(minutes[1]["time_us"], START_WALL_US + 60_000_000);
+    assert_eq!(
+        (&minutes[1]["gaps"], &minutes[1]["missing_samples"]),
+        (&1.into(), &3.into())
+    );
+    assert_eq!(minutes[2]["events"], 1);
+    assert_eq!(minutes[0]["good_quality_share"], 1.0);
+    let of_class: u64 = minutes
+        .iter()
+        .map(|minute| minute["beats_by_class"]["V"].as_u64().unwrap())
+        .sum();
+    assert_eq!(of_class, 34);
+    let from = START_WALL_US + 61_000_000;
+    let answer = fetch(
+        house.socket(),
+        &format!("/v1/minutes?session=1&from={from}"),
+    );
+    assert_eq!(answer["minutes"][0]["minute"], 1);
+    assert_eq!(answer["minutes"].as_array().unwrap().len(), 2);
+}

@@ -57,7 +57,10 @@ fn paging_under_any_filter_covers_exactly_the_matching_rows_in_order() {
                 (wall(5_000), wall(6_000)),
                 (wall(1_004), wall(1_000)),
             ] {
-                for limit in [1, 7, 1_000] {
+                let orders = [false, true].into_iter();
+                for (newest_first, limit) in
+                    orders.flat_map(|order| [1, 7, 1_000].map(|limit| (order, limit)))
+                {
                     let filter = RowFilter {
                         session,
                         classes: classes.clone(),
@@ -65,9 +68,10 @@ fn paging_under_any_filter_covers_exactly_the_matching_rows_in_order() {
                         from,
                         until,
                         after_id: 0,
+                        newest_first,
                         limit,
                     };
-                    let expected: Vec<_> = everything
+                    let mut expected: Vec<_> = everything
                         .iter()
                         .filter(|row| session.is_none_or(|session| row.session == session))
                         .filter(|row| classes.is_empty() || classes.contains(&row.beat.class))
@@ -75,6 +79,9 @@ fn paging_under_any_filter_covers_exactly_the_matching_rows_in_order() {
                         .filter(|row| until.is_none_or(|until| row.r_wall < until))
                         .cloned()
                         .collect();
+                    if newest_first {
+                        expected.reverse();
+                    }
                     matched += expected.len();
                     if all_pages(&reader, &filter) != expected {
                         failures.push(filter);
@@ -255,7 +262,11 @@ fn a_page_of_beats_never_sorts_or_scans_the_table() {
             "SEARCH b USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
         ),
     ] {
-        let plan = plan(&beat_query::sql(classes, unclassifiable));
+        let filter = RowFilter {
+            unclassifiable,
+            ..RowFilter::default()
+        };
+        let plan = plan(&beat_query::sql(classes, &filter));
         if !plan.contains(expected) || plan.contains("SCAN b") || plan.contains("TEMP B-TREE") {
             failures.push(plan);
         }
