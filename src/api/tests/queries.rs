@@ -234,7 +234,7 @@ fn every_bad_request_is_a_problem_that_says_what_was_expected() {
             "/v1/beats?class=X",
             "invalid-parameter",
             400,
-            "class: found \"X\", expected N, L, R, A or V",
+            "class: found \"X\", expected N, L, R, A, S or V",
         ),
         (
             "GET",
