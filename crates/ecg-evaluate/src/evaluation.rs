@@ -12,7 +12,7 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 use wfdb_io::Record;
 
-use super::aami::EscapeRule;
+use super::aami::{AamiTable, EscapeRule};
 use super::confusion::annotated_class;
 use super::counts::Counts;
 use super::degrade::{Degradation, Dropping, NoiseStress, NoiseTape};
@@ -143,9 +143,9 @@ fn entries<M: SerializeMap>(
     confusion: bool,
 ) -> Result<(), M::Error> {
     let aami = counts.map(|counts| &counts.aami);
-    map.serialize_entry("qrs", &aami.map(|aami| aami.qrs()))?;
-    map.serialize_entry("veb", &aami.map(|aami| aami.veb()))?;
-    map.serialize_entry("sveb", &aami.map(|aami| aami.sveb()))?;
+    map.serialize_entry("qrs", &aami.map(AamiTable::qrs))?;
+    map.serialize_entry("veb", &aami.map(AamiTable::veb))?;
+    map.serialize_entry("sveb", &aami.map(AamiTable::sveb))?;
     map.serialize_entry("aami", &aami)?;
     if confusion {
         map.serialize_entry("confusion", &counts.map(|counts| &counts.confusion))?;

@@ -50,7 +50,7 @@ pub(super) fn text(report: &Report) -> String {
             let interval = interval(figure.interval);
             Some(figure_row(
                 &label,
-                mean,
+                &mean,
                 &format!("{min} to {max}   {interval}"),
             ))
         });
@@ -59,7 +59,7 @@ pub(super) fn text(report: &Report) -> String {
     lines.join("\n")
 }
 
-fn figure_row(label: &str, value: String, more: &str) -> String {
+fn figure_row(label: &str, value: &str, more: &str) -> String {
     format!("  {label:<30} {value:>7}   {more}")
 }
 
@@ -350,7 +350,7 @@ fn intervals(lines: &mut Vec<String>, model: &ModelReport) {
     ));
     lines.extend(figures_of(model).into_iter().map(|(label, name)| {
         let interval = interval(model.intervals.get(name));
-        figure_row(&label, percent(model.figures.get(name)), &interval)
+        figure_row(&label, &percent(model.figures.get(name)), &interval)
     }));
     lines.push(String::new());
 }
