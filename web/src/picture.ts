@@ -1,0 +1,27 @@
+// What the canvases draw from: the running model, or a copy of it that stands still.
+
+import type { Shifts } from "./offset.js";
+import type { Beat, Gap, SessionInfo } from "./protocol.js";
+import type { Ring } from "./ring.js";
+import type { Mark, Model } from "./session.js";
+
+export interface Picture {
+  info: SessionInfo | null;
+  ring: Ring | null;
+  shifts: readonly Shifts[];
+  beats: readonly Beat[];
+  gaps: readonly Gap[];
+  marks: readonly Mark[];
+}
+
+/** A copy for the frozen picture: 60 s of ECG whatever comes meanwhile. */
+export function still(model: Model): Picture {
+  return {
+    info: model.info,
+    ring: model.ring?.copy() ?? null,
+    shifts: [...model.shifts],
+    beats: [...model.beats],
+    gaps: model.gaps.map((gap) => ({ ...gap })),
+    marks: [...model.marks],
+  };
+}
