@@ -79,3 +79,13 @@ export function siteStates(
   });
   return { sites, placed };
 }
+
+/** The electrode an input of the chip is wired to, where the lead's name tells. */
+export function siteOfInput(input: string, wires: readonly Wire[]): Site | null {
+  if (input === "rld") return "RL";
+  const found = /^in([12])([pn])$/.exec(input);
+  if (found === null) return null;
+  const pair = leadSites(wires.find((wire) => wire.channelNumber === Number(found[1]))?.lead ?? null);
+  if (pair === null) return null;
+  return found[2] === "p" ? pair.plus : pair.minus;
+}

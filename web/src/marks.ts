@@ -10,7 +10,8 @@ import { missingRuns } from "./session.js";
 import type { Sweep } from "./sweep.js";
 import { type BeatMark, beatMark, gapCause } from "./words.js";
 
-export const ROWS_CSS_PX = 52;
+/** At the usual font size; the style sheet gives the canvas the same height in rem. */
+const ROWS_CSS_PX = 52;
 const BEAT_ROW = 28;
 
 export class Marks {
@@ -24,7 +25,7 @@ export class Marks {
     const { canvas, context } = this;
     const look = sweep.look;
     if (look === null) return;
-    const ratio = look.devicePixelRatio;
+    const ratio = look.devicePixelRatio * look.textScale;
     const height = Math.round(ROWS_CSS_PX * ratio);
     if (canvas.width !== look.widthPx || canvas.height !== height) {
       canvas.width = look.widthPx;
@@ -112,6 +113,7 @@ export class Marks {
       context.textBaseline = "middle";
       context.textAlign = "center";
       if (right - left > wide + 6 * ratio) context.fillText(text, (left + right) / 2, (BEAT_ROW / 2) * ratio);
+      else if (right - left > 0.62 * wide) context.fillText("pending", (left + right) / 2, (BEAT_ROW / 2) * ratio);
       else if (right - left > 14 * ratio) context.fillText("…", (left + right) / 2, (BEAT_ROW / 2) * ratio);
     }
   }

@@ -3,7 +3,7 @@
 import { Announcer } from "./announce.js";
 import { Body } from "./body.js";
 import { button, el, say, toggle } from "./dom.js";
-import { siteStates } from "./electrodes.js";
+import { ELECTRODES, siteOfInput, siteStates } from "./electrodes.js";
 import {
   ageText,
   bytesText,
@@ -132,7 +132,7 @@ export class Panel {
     electrodes.classList.add("electrode-card");
     this.element = el(
       "aside",
-      { class: "panel", "aria-label": "Numbers" },
+      { class: "panel", "aria-label": "Numbers", tabindex: 0 },
       heart,
       el("section", { class: "card", "aria-label": "What is wrong" }, el("h2", {}, "Conditions"), this.conditions),
       electrodes,
@@ -167,9 +167,9 @@ export class Panel {
     const items: { text: string; detail: string }[] = [];
     if (fresh.stale) items.push({ text: `Not live: ${fresh.reason}`, detail: "" });
     for (const condition of model.status?.conditions ?? []) {
-      const where = condition.subject === null || condition.subject === "chip" ? "" : ` (${condition.subject})`;
-      const since = condition.sinceTimeUs === null ? "" : ` since ${clockText(condition.sinceTimeUs, false)}`;
-      items.push({ text: `${conditionName(condition.kind)}${where}`, detail: `${condition.detail}${since}` });
+      const since = condition.sinceTimeUs === null ? "" : ` Since ${clockText(condition.sinceTimeUs, false)}.`;
+      const text = `${conditionName(condition.kind)}${this.where(model, condition.subject)}`;
+      items.push({ text, detail: `${condition.detail}${since}` });
     }
     for (const error of model.errors) {
       items.push({ text: error.text, detail: error.times > 1 ? `${error.times} times` : "" });
@@ -193,6 +193,17 @@ export class Panel {
         ),
       ),
     );
+  }
+
+  /** What a condition is about, in the words of whoever stands at the bed where they are known. */
+  private where(model: Model, subject: string | null): string {
+    if (subject === null || subject === "chip" || subject === "store") return "";
+    const channel = /^ch([12])$/.exec(subject);
+    if (channel !== null) return `: ${model.lead(Number(channel[1]) - 1)}`;
+    const site = siteOfInput(subject, model.info?.channels ?? []);
+    if (site === null) return `: input ${subject}`;
+    const { name, colorName } = ELECTRODES[this.settings.now.electrodes][site];
+    return `: ${name} (${colorName}), input ${subject}`;
   }
 
   private showBeats(model: Model, nowMs: number): void {
@@ -281,8 +292,7 @@ export class Panel {
     const missingText = missing === null || missing === 0 || rate === 0 ? "" : `, ${durationText((missing / rate) * 1000)}`;
     system.set("Gaps", `${countText(status?.gaps)}${missingText}`);
     if ((status?.messageDrops ?? 0) > 0) system.set("Messages dropped", countText(status?.messageDrops), "warn");
-    system.set("Model", status?.model ?? UNKNOWN);
-    system.set("Engine", status?.engine ?? UNKNOWN);
+    system.set("Model", [status?.model ?? UNKNOWN, status?.engine ?? null].filter((one) => one !== null).join(", "));
     const now = model.gatewayTimeUs(nowMs);
     const zone = Intl.DateTimeFormat().resolvedOptions().timeZone ?? "";
     say(this.clock, now === null ? UNKNOWN : `${clockText(now, true)} ${zoneText(now)} ${zone}`);

@@ -31,7 +31,15 @@ export interface Look {
   filtered: boolean;
   /** Channels to show, from above to below. */
   channels: readonly number[];
+  /** How much larger than usual words and letters are: the root font size over 16 px. */
+  textScale: number;
   colors: Colors;
+}
+
+/** What is printed above a lane, laid out. */
+interface Caption {
+  heightPx: number;
+  texts: { text: string; x: number; y: number; name: boolean }[];
 }
 
 const BLANK_BAR_MM = 5;
@@ -46,6 +54,7 @@ export class Sweep {
   time: TimeScale = { pxPerSample: 1, widthPx: 1 };
   /** Left edge of the sweep; left of it stands the calibration pulse. */
   leftPx = 0;
+  private captions: Caption[] = [];
   /** Unrolled place up to which is drawn; null: all has to be drawn. */
   private drawnTo: number | null = null;
   private touched: [number, number][] = [];
@@ -81,9 +90,17 @@ export class Sweep {
     this.time = timeScale(rate, look.speed, mm, Math.max(1, look.widthPx - this.leftPx));
     const count = Math.max(1, look.channels.length);
     const between = Math.round(look.devicePixelRatio);
-    const height = Math.floor((look.heightPx - between * (count - 1)) / count);
-    this.lanes = Array.from({ length: count }, (_, i) => ({ topPx: i * (height + between), heightPx: height }));
-    this.paintPaper(picture);
+    this.captions = Array.from({ length: count }, (_, i) => this.caption(look, look.channels[i] ?? 0, i === 0, picture));
+    const captionPx = this.captions.map((caption) => caption.heightPx);
+    const all = captionPx.reduce((a, b) => a + b, 0);
+    const height = Math.floor((look.heightPx - all - between * (count - 1)) / count);
+    let top = 0;
+    this.lanes = captionPx.map((own) => {
+      const lane = { topPx: top + own, heightPx: Math.max(1, height) };
+      top += own + height + between;
+      return lane;
+    });
+    this.paintPaper();
     this.void();
   }
 
@@ -114,8 +131,7 @@ export class Sweep {
 
   /** The offset that is printed can change while the look stays. */
   repaint(picture: Picture): void {
-    this.paintPaper(picture);
-    this.void();
+    if (this.look !== null) this.setLook(this.look, picture);
   }
 
   frame(picture: Picture, headSample: number): void {
@@ -153,7 +169,7 @@ export class Sweep {
     const { context, look } = this;
     context.fillStyle = look!.colors.blank;
     this.eachSweep(Math.ceil(head), Math.ceil(head) + this.barPx, (left, right) => {
-      context.fillRect(left, 0, right - left, look!.heightPx);
+      for (const lane of this.lanes) context.fillRect(left, lane.topPx, right - left, lane.heightPx);
     });
   }
 
@@ -203,11 +219,12 @@ export class Sweep {
     for (const run of missingRuns(picture.ring!, picture.gaps, firstSample, endSample)) {
       const left = unrolledX(run.first - 0.5, this.time) + shift;
       const right = unrolledX(run.end - 0.5, this.time) + shift;
-      context.fillStyle = look!.colors.blank;
-      context.fillRect(left, 0, right - left, look!.heightPx);
-      if (this.hatch !== null) {
+      for (const lane of this.lanes) {
+        context.fillStyle = look!.colors.blank;
+        context.fillRect(left, lane.topPx, right - left, lane.heightPx);
+        if (this.hatch === null) continue;
         context.fillStyle = this.hatch;
-        context.fillRect(left, 0, right - left, look!.heightPx);
+        context.fillRect(left, lane.topPx, right - left, lane.heightPx);
       }
     }
   }
@@ -287,7 +304,7 @@ export class Sweep {
       joined = true;
     }
     context.strokeStyle = look.colors.trace;
-    context.lineWidth = Math.max(1, 1.4 * look.devicePixelRatio);
+    context.lineWidth = lineWidth(look);
     context.lineJoin = "round";
     context.lineCap = "round";
     context.stroke();
@@ -326,7 +343,7 @@ export class Sweep {
     }
   }
 
-  private paintPaper(picture: Picture): void {
+  private paintPaper(): void {
     const look = this.look;
     if (look === null) return;
     const { paper } = this;
@@ -335,20 +352,14 @@ export class Sweep {
     const context = paper.getContext("2d", { alpha: false })!;
     context.fillStyle = look.colors.blank;
     context.fillRect(0, 0, look.widthPx, look.heightPx);
-    look.channels.forEach((channel, i) => {
-      this.paintLane(context, look, this.lanes[i]!, channel, i === 0, picture);
+    this.lanes.forEach((lane, i) => {
+      this.paintLane(context, look, lane);
+      this.paintCaption(context, look, lane, this.captions[i]!);
     });
     this.hatch = hatchPattern(this.context, look);
   }
 
-  private paintLane(
-    context: CanvasRenderingContext2D,
-    look: Look,
-    lane: Lane,
-    channel: number,
-    top: boolean,
-    picture: Picture,
-  ): void {
+  private paintLane(context: CanvasRenderingContext2D, look: Look, lane: Lane): void {
     const mm = look.devicePxPerMm;
     context.save();
     context.beginPath();
@@ -376,7 +387,7 @@ export class Sweep {
     const wide = this.leftPx < 8 * mm ? 3 * mm : 5 * mm;
     const x = (this.leftPx - wide) / 2 - 0.5 * mm;
     context.strokeStyle = look.colors.ink;
-    context.lineWidth = Math.max(1, 1.4 * look.devicePixelRatio);
+    context.lineWidth = lineWidth(look);
     context.lineJoin = "miter";
     context.beginPath();
     context.moveTo(x - mm, middle + pulse / 2);
@@ -386,19 +397,12 @@ export class Sweep {
     context.lineTo(x + wide, middle + pulse / 2);
     context.lineTo(x + wide + mm, middle + pulse / 2);
     context.stroke();
-    this.print(context, look, lane, channel, top, picture);
     context.restore();
   }
 
-  /** What somebody must know to read the trace is printed on it. */
-  private print(
-    context: CanvasRenderingContext2D,
-    look: Look,
-    lane: Lane,
-    channel: number,
-    top: boolean,
-    picture: Picture,
-  ): void {
+  /** What somebody must know to read a trace, printed above it: sweep, gaps and trace never run over these words. */
+  private caption(look: Look, channel: number, top: boolean, picture: Picture): Caption {
+    const { context } = this;
     const info = picture.info?.channels[channel];
     const name = info?.lead ?? (info === undefined ? "" : `channel ${info.channelNumber}`);
     const canFilter = picture.ring === null || picture.ring.samplesPerPoint === 1;
@@ -414,36 +418,56 @@ export class Sweep {
       parts.push(`minimum and maximum of ${picture.ring.samplesPerPoint} samples`);
     }
     if (top) parts.push(look.calibrated ? "mm" : "mm (not calibrated)");
-    const size = Math.round(13 * look.devicePixelRatio);
-    const line = Math.round(size * 1.35);
-    const left = this.leftPx + 1.5 * look.devicePxPerMm;
-    const right = look.widthPx - 1.5 * look.devicePxPerMm;
-    let y = lane.topPx + Math.round(size * 0.45) + size;
-    context.textBaseline = "alphabetic";
-    const put = (text: string, x: number) => {
-      // The grid must not cross the letters.
-      context.strokeStyle = look.colors.paper;
-      context.lineWidth = 4 * look.devicePixelRatio;
-      context.lineJoin = "round";
-      context.strokeText(text, x, y);
-      context.fillText(text, x, y);
-    };
-    context.font = `700 ${Math.round(size * 1.3)}px ${FONT}`;
-    context.fillStyle = look.colors.ink;
-    put(name, left);
-    let x = left + context.measureText(name).width + size * 0.8;
-    context.font = `500 ${size}px ${FONT}`;
-    context.fillStyle = look.colors.muted;
-    for (const part of parts) {
-      const width = context.measureText(part).width;
+    const size = captionSize(look);
+    const line = Math.round(size * 1.4);
+    const left = Math.round(size * 0.6);
+    const right = look.widthPx - left;
+    const texts: Caption["texts"] = [{ text: name, x: left, y: line, name: true }];
+    context.font = nameFont(look);
+    let x = left + context.measureText(name).width + size;
+    let y = line;
+    context.font = partFont(look);
+    for (const text of parts) {
+      const width = context.measureText(text).width;
       if (x + width > right && x > left) {
         x = left;
         y += line;
       }
-      put(part, x);
-      x += width + size * 1.1;
+      texts.push({ text, x, y, name: false });
+      x += width + size * 1.3;
+    }
+    return { heightPx: y + Math.round(size * 0.5), texts };
+  }
+
+  private paintCaption(context: CanvasRenderingContext2D, look: Look, lane: Lane, caption: Caption): void {
+    const top = lane.topPx - caption.heightPx;
+    context.fillStyle = look.colors.blank;
+    context.fillRect(0, top, look.widthPx, caption.heightPx);
+    context.textBaseline = "alphabetic";
+    for (const { text, x, y, name } of caption.texts) {
+      context.font = name ? nameFont(look) : partFont(look);
+      context.fillStyle = name ? look.colors.ink : look.colors.muted;
+      context.fillText(text, x, top + y);
     }
   }
+}
+
+function captionSize(look: Look): number {
+  const narrow = look.widthPx / look.devicePixelRatio < 500;
+  return Math.round((narrow ? 12 : 14) * look.textScale * look.devicePixelRatio);
+}
+
+/** A wall screen is seen from afar and gets a stronger line; its middle stays where it belongs. */
+function lineWidth(look: Look): number {
+  return Math.max(1, 1.4 * look.devicePixelRatio * Math.min(1.6, Math.max(1, look.textScale)));
+}
+
+function nameFont(look: Look): string {
+  return `700 ${Math.round(captionSize(look) * 1.2)}px ${FONT}`;
+}
+
+function partFont(look: Look): string {
+  return `500 ${captionSize(look)}px ${FONT}`;
 }
 
 function hatchPattern(context: CanvasRenderingContext2D, look: Look): CanvasPattern | null {

@@ -49,7 +49,7 @@ function show(root: HTMLElement, page: Page): () => void {
   );
   const frozenSign = el("p", { class: "sign frozen", hidden: true });
   const staleSign = el("p", { class: "sign stale", hidden: true });
-  const stage = el("div", { class: "stage" }, sweep.canvas, marks.canvas, frozenSign, staleSign);
+  const stage = el("div", { class: "stage" }, el("div", { class: "trace-box" }, sweep.canvas), marks.canvas, frozenSign, staleSign);
 
   const change = {
     gain: (by: 1 | -1) => settings.set({ gain: step(GAINS_MM_PER_MV, settings.now.gain, by) }),
@@ -92,9 +92,10 @@ function show(root: HTMLElement, page: Page): () => void {
   const gainShown = el("output", { "aria-label": "Gain" });
   const speedShown = el("output", { "aria-label": "Speed" });
   const leadButtons = (["both", "1", "2"] as const).map((lead) =>
-    button(lead === "both" ? "Both leads" : `Lead ${lead}`, { "data-lead": lead }, () => settings.set({ leads: lead })),
+    button(lead === "both" ? "Both" : lead, { "data-lead": lead, "aria-label": lead === "both" ? "Both leads" : `Lead ${lead}` }, () => settings.set({ leads: lead })),
   );
   const filterButton = button("Filtered", { "aria-pressed": "false" }, change.filter);
+  const darkButton = button("Dark", {}, change.dark);
   const tools = el(
     "div",
     { class: "tools", role: "toolbar", "aria-label": "Picture" },
@@ -113,11 +114,11 @@ function show(root: HTMLElement, page: Page): () => void {
       speedShown,
       button("+", { "aria-label": "Faster sweep" }, () => change.speed(1)),
     ),
-    el("span", { class: "choice", role: "group", "aria-label": "Leads" }, ...leadButtons),
+    el("span", { class: "choice", role: "group", "aria-label": "Leads" }, el("span", { class: "choice-name", "aria-hidden": "true" }, "Leads"), ...leadButtons),
     filterButton,
-    button("Dark or light", {}, change.dark),
-    button("Calibrate mm", {}, () => openCalibration(settings)),
-    button("Keys and help", {}, () => openHelp(settings)),
+    darkButton,
+    button("Calibrate", {}, () => openCalibration(settings)),
+    button("Help", {}, () => openHelp(settings)),
   );
 
   root.append(
@@ -150,6 +151,7 @@ function show(root: HTMLElement, page: Page): () => void {
         gain: settings.now.gain,
         filtered: settings.now.filtered && canFilter,
         channels: channelsShown(),
+        textScale: Number.parseFloat(getComputedStyle(document.documentElement).fontSize) / 16 || 1,
         colors: readColors(),
       },
       frozen?.picture ?? model,
@@ -159,6 +161,7 @@ function show(root: HTMLElement, page: Page): () => void {
     say(speedShown, `${settings.now.speed} mm/s`);
     filterButton.setAttribute("aria-pressed", String(settings.now.filtered));
     filterButton.disabled = !canFilter;
+    say(darkButton, isDark(settings.now.theme) ? "Light" : "Dark");
     for (const one of leadButtons) {
       one.setAttribute("aria-pressed", String(one.dataset.lead === settings.now.leads));
     }
@@ -194,6 +197,13 @@ function show(root: HTMLElement, page: Page): () => void {
     panel.show(model, fresh, now);
   };
 
+  const draw = () => {
+    const picture = frozen?.picture ?? model;
+    const at = frozen?.head ?? head;
+    sweep.frame(picture, at);
+    marks.frame(picture, sweep, at);
+  };
+
   let lastFrameMs = 0;
   const frame = (nowMs: number) => {
     if (ended) return;
@@ -209,10 +219,7 @@ function show(root: HTMLElement, page: Page): () => void {
       setLook();
     }
     if (model.ring !== null && model.rateHz > 0) head = playout.advance(begin, model.rateHz, model.endSample);
-    const picture = frozen?.picture ?? model;
-    const at = frozen?.head ?? head;
-    sweep.frame(picture, at);
-    marks.frame(picture, sweep, at);
+    draw();
     const age = model.sampleAgeMs(begin);
     if (age !== null && frozen === null) {
       figures.drawnAgeMs.add(age + ((model.endSample - head) / model.rateHz) * 1000);
@@ -258,11 +265,18 @@ function show(root: HTMLElement, page: Page): () => void {
     // The exact size in device pixels, so that nothing is scaled on its way to the screen.
     const exact = entry.devicePixelContentBoxSize?.[0];
     const ratio = window.devicePixelRatio;
-    const width = exact?.inlineSize ?? Math.round(entry.contentRect.width * ratio);
-    const height = exact?.blockSize ?? Math.round(entry.contentRect.height * ratio);
+    let width = Math.round(entry.contentRect.width * ratio);
+    let height = Math.round(entry.contentRect.height * ratio);
+    // An emulated pixel ratio is not told there: then the rounded size is the better one.
+    if (exact !== undefined && Math.abs(exact.inlineSize - width) < 2 && Math.abs(exact.blockSize - height) < 2) {
+      width = exact.inlineSize;
+      height = exact.blockSize;
+    }
     if (width < 10 || height < 10) return;
     sizePx = { width, height };
     setLook();
+    // A canvas that was given a size is empty until it is drawn; this frame must not show it so.
+    draw();
   });
   try {
     observer.observe(sweep.canvas, { box: "device-pixel-content-box" });

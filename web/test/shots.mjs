@@ -59,7 +59,7 @@ const SHOTS = {
     size: { width: 1280, height: 900 },
     settings: { theme: "dark" },
     then: async (_mock, browser) => {
-      await browser.page.getByRole("button", { name: "Calibrate mm" }).click();
+      await browser.page.getByRole("button", { name: "Calibrate" }).click();
       await sleep(300);
     },
   },
