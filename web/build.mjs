@@ -94,7 +94,9 @@ const { all, entries } = await make();
 let total = 0;
 for (const entry of entries) {
   total += entry.compressed_bytes;
-  console.log(`${String(entry.bytes).padStart(8)} ${String(entry.compressed_bytes).padStart(8)}  ${entry.name}`);
+  console.log(
+    `${String(entry.bytes).padStart(8)} ${String(entry.compressed_bytes).padStart(8)}  ${entry.name}`,
+  );
 }
 console.log(`${total} bytes compressed in all (target ${LIMIT_BYTES})`);
 let failed = total > LIMIT_BYTES;

@@ -85,16 +85,23 @@ export class Mock {
       else if (name === "end") this.end();
       else if (name in this.state) {
         const is = typeof this.state[name];
-        this.state[name] = is === "number" ? Number(value) : is === "boolean" ? value === "1" || value === true : value;
+        this.state[name] =
+          is === "number" ? Number(value) : is === "boolean" ? value === "1" || value === true : value;
       }
     }
-    const fresh = ["signal", "source", "rate", "channels", "leads"].some((key) => before[key] !== this.state[key]);
+    const fresh = ["signal", "source", "rate", "channels", "leads"].some(
+      (key) => before[key] !== this.state[key],
+    );
     if (fresh) {
       this.begin();
       for (const socket of this.sockets) this.send(socket, this.sessionMessage(socket));
     }
     if (before.off !== this.state.off) {
-      this.event(this.state.off === "" ? "lead_on" : "lead_off", "electrode", this.state.off === "" ? "end" : "begin");
+      this.event(
+        this.state.off === "" ? "lead_on" : "lead_off",
+        "electrode",
+        this.state.off === "" ? "end" : "begin",
+      );
     }
   }
 
@@ -102,7 +109,12 @@ export class Mock {
     this.gapLeft = samples;
     this.gaps++;
     this.missing += samples;
-    const gap = { type: "gap", first_missing_sample: this.sample, missing_samples: samples, cause: "missed_drdy" };
+    const gap = {
+      type: "gap",
+      first_missing_sample: this.sample,
+      missing_samples: samples,
+      cause: "missed_drdy",
+    };
     this.toAll({ ...gap, committed: false });
     setTimeout(() => this.toAll({ ...gap, committed: true, id: this.gaps }), 1000 * STORE_DELAY_S).unref();
   }
@@ -165,7 +177,8 @@ export class Mock {
       open: true,
       id: this.session,
       source,
-      origin: source === "replay" ? "mitdb/119" : source === "live" ? "/dev/spidev0.0" : "made up by the stand-in",
+      origin:
+        source === "replay" ? "mitdb/119" : source === "live" ? "/dev/spidev0.0" : "made up by the stand-in",
       chip: "ADS1292R",
       sample_rate_hz: rate,
       samples_per_point: this.perPoint(socket),
@@ -183,7 +196,9 @@ export class Mock {
   /** Channels that are off, because one of their electrodes is. */
   offChannels() {
     const off = this.state.off.split(",");
-    return [1, 2].slice(0, this.state.channels).map((n) => off.includes(`in${n}p`) || off.includes(`in${n}n`));
+    return [1, 2]
+      .slice(0, this.state.channels)
+      .map((n) => off.includes(`in${n}p`) || off.includes(`in${n}n`));
   }
 
   status() {
@@ -209,7 +224,13 @@ export class Mock {
         since_time_us: this.timeUs() - 1e6,
       });
     }
-    const reason = stalled ? "front_end_recovering" : all ? "lead_off" : this.lastRr === null ? "too_few_beats" : null;
+    const reason = stalled
+      ? "front_end_recovering"
+      : all
+        ? "lead_off"
+        : this.lastRr === null
+          ? "too_few_beats"
+          : null;
     return {
       type: "status",
       time_us: this.timeUs(),
@@ -230,7 +251,10 @@ export class Mock {
       missing_samples: this.missing,
       newest_sample_age_ms: this.newestAtMs === null ? null : performance.now() - this.newestAtMs + 12,
       newest_label_age_ms:
-        this.lastLabel === null ? null : ((this.sample - this.lastLabel) / this.state.rate) * 1000 + (stalled ? performance.now() - this.newestAtMs : 0),
+        this.lastLabel === null
+          ? null
+          : ((this.sample - this.lastLabel) / this.state.rate) * 1000 +
+            (stalled ? performance.now() - this.newestAtMs : 0),
       store: {
         state: this.state.store,
         detail: null,
@@ -246,7 +270,8 @@ export class Mock {
 
   uv(sample, channel) {
     const offset = channel === 0 ? this.state.offset1 : this.state.offset2;
-    if (this.offChannels()[channel]) return offset + 40_000 * Math.sin(sample / 7000) + 20 * Math.sin(sample * 0.63);
+    if (this.offChannels()[channel])
+      return offset + 40_000 * Math.sin(sample / 7000) + 20 * Math.sin(sample * 0.63);
     const second = sample / this.state.rate;
     if (this.state.signal === "square") return offset + (second % 0.4 < 0.2 ? 0 : 1000);
     if (this.state.signal === "clip") return second % 4 < 0.3 ? 1e9 : offset + this.ecg.uv(sample, channel);
@@ -283,7 +308,8 @@ export class Mock {
     this.sample = end;
     this.newestAtMs = now;
     const ageUs = Math.round((((due - end) / state.rate) * 1000 + 12) * 1000);
-    for (const socket of this.sockets) socket.send(this.piece(codes, first, end, ageUs, this.perPoint(socket)));
+    for (const socket of this.sockets)
+      socket.send(this.piece(codes, first, end, ageUs, this.perPoint(socket)));
     this.giveBeats();
   }
 
@@ -342,7 +368,10 @@ export class Mock {
         channel_number: 1,
       };
       this.toAll(message);
-      setTimeout(() => this.toAll({ ...message, committed: true, id: beat.id }), 1000 * STORE_DELAY_S).unref();
+      setTimeout(
+        () => this.toAll({ ...message, committed: true, id: beat.id }),
+        1000 * STORE_DELAY_S,
+      ).unref();
     }
   }
 
@@ -429,7 +458,9 @@ export class Mock {
 
   problem(response, status, name, detail) {
     response.writeHead(status, { "content-type": "application/problem+json" });
-    response.end(JSON.stringify({ type: `urn:problem-type:ecg-gateway:${name}`, title: name, status, detail }));
+    response.end(
+      JSON.stringify({ type: `urn:problem-type:ecg-gateway:${name}`, title: name, status, detail }),
+    );
   }
 
   json(response, value) {

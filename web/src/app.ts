@@ -23,7 +23,10 @@ function start(): void {
   const who = el("span", { class: "who" });
   const links = VIEWS.map((view) => el("a", { href: `#/${view.path}` }, view.title));
   const signOut = button("Sign out", {}, () => {
-    fetch("/session", { method: "DELETE", headers: { "content-type": "application/json" } }).then(signedOut, signedOut);
+    fetch("/session", { method: "DELETE", headers: { "content-type": "application/json" } }).then(
+      signedOut,
+      signedOut,
+    );
   });
   const disclaimer = el("p", { class: "disclaimer" }, "Not a medical device, no alarms");
   const band = el("p", { class: "band", hidden: true });

@@ -16,7 +16,8 @@ const WORDS: Record<SiteState, string> = {
   off: "off",
   perhaps: "perhaps off",
   unused: "not used",
-  unknown: "not watched",
+  unwatched: "not watched",
+  unknown: "not known",
 };
 
 /** Black on light colours, white on dark ones. */

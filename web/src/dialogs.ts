@@ -30,11 +30,23 @@ export function openHelp(settings: SettingsStore): void {
     el(
       "ul",
       {},
-      el("li", {}, "The offset is the voltage at the middle of the lane. It is a constant, and each change of it is marked."),
+      el(
+        "li",
+        {},
+        "The offset is the voltage at the middle of the lane. It is a constant, and each change of it is marked.",
+      ),
       el("li", {}, "Hatched stripes are gaps: there is no signal, and nothing is drawn over them."),
-      el("li", {}, "A bar at the edge of a lane: clipped at the converter (strong) or beyond the lane (grey)."),
+      el(
+        "li",
+        {},
+        "A bar at the edge of a lane: clipped at the converter (strong) or beyond the lane (grey).",
+      ),
       el("li", {}, "“Labels pending”: beats there have not been classified yet. It takes about a second."),
-      el("li", {}, "Square V: ventricular. Triangle A: atrial. Dashed circle ?: unclassifiable. Rounded L, R: bundle branch block."),
+      el(
+        "li",
+        {},
+        "Square V: ventricular. Triangle A: atrial. Dashed circle ?: unclassifiable. Rounded L, R: bundle branch block.",
+      ),
       el("li", {}, "After 2 s without new samples the trace greys and the heart rate becomes ---."),
     ),
     close,
@@ -66,7 +78,10 @@ export function openCalibration(settings: SettingsStore): void {
     card.style.height = `${CARD_HEIGHT_MM * css}px`;
     ruler.style.width = `${50 * css}px`;
     ruler.style.backgroundSize = `${10 * css}px 100%, ${css}px 50%`;
-    say(now, `${css.toFixed(3)} CSS pixels per mm (${CSS_PX_PER_MM.toFixed(3)} where nothing was calibrated)`);
+    say(
+      now,
+      `${css.toFixed(3)} CSS pixels per mm (${CSS_PX_PER_MM.toFixed(3)} where nothing was calibrated)`,
+    );
   };
   const set = (value: number) => {
     devicePxPerMm = Math.min(12 * ratio, Math.max(2 * ratio, value));
@@ -76,7 +91,11 @@ export function openCalibration(settings: SettingsStore): void {
   slider.addEventListener("input", () => set(Number(slider.value)));
   const dialog = open(
     "Calibrate millimetres on this screen",
-    el("p", {}, "Hold a bank card, or a ruler over the 50 mm scale, to the screen. Move the slider until the sizes are the same."),
+    el(
+      "p",
+      {},
+      "Hold a bank card, or a ruler over the 50 mm scale, to the screen. Move the slider until the sizes are the same.",
+    ),
     card,
     ruler,
     el("label", { for: "mm" }, "Size"),

@@ -27,7 +27,11 @@ export const ELECTRODES: Record<"IEC" | "AHA", Record<Site, Naming>> = {
 
 /** Plus and minus electrode of a lead; null where its name does not tell. */
 export function leadSites(lead: string | null): { plus: Site; minus: Site | null } | null {
-  const name = (lead ?? "").trim().toUpperCase().replace(/^ML/, "").replace(/^LEAD /, "");
+  const name = (lead ?? "")
+    .trim()
+    .toUpperCase()
+    .replace(/^ML/, "")
+    .replace(/^LEAD /, "");
   if (name === "I") return { plus: "LA", minus: "RA" };
   if (name === "II") return { plus: "LL", minus: "RA" };
   if (name === "III") return { plus: "LL", minus: "LA" };
@@ -35,7 +39,7 @@ export function leadSites(lead: string | null): { plus: Site; minus: Site | null
   return null;
 }
 
-export type SiteState = "on" | "off" | "perhaps" | "unused" | "unknown";
+export type SiteState = "on" | "off" | "perhaps" | "unused" | "unwatched" | "unknown";
 
 export interface Wire {
   channelNumber: number;
@@ -55,10 +59,10 @@ export function siteStates(
     RA: "unused",
     LA: "unused",
     LL: "unused",
-    RL: off.includes("rld") ? "off" : "unknown",
+    RL: off.includes("rld") ? "off" : leadOff === null ? "unknown" : "unwatched",
     chest: "unused",
   };
-  const rank: SiteState[] = ["unused", "unknown", "on", "perhaps", "off"];
+  const rank: SiteState[] = ["unused", "unwatched", "unknown", "on", "perhaps", "off"];
   const set = (site: Site | null, state: SiteState) => {
     if (site !== null && rank.indexOf(state) > rank.indexOf(sites[site])) sites[site] = state;
   };

@@ -26,7 +26,15 @@ function section(shape: Shape, hz: number, rateHz: number, q: number): Section {
   if (shape === "low") b = [(1 - cos) / 2, 1 - cos, (1 - cos) / 2];
   else if (shape === "high") b = [(1 + cos) / 2, -(1 + cos), (1 + cos) / 2];
   else b = [1, -2 * cos, 1];
-  return { b0: b[0] / a0, b1: b[1] / a0, b2: b[2] / a0, a1: (-2 * cos) / a0, a2: (1 - alpha) / a0, z1: 0, z2: 0 };
+  return {
+    b0: b[0] / a0,
+    b1: b[1] / a0,
+    b2: b[2] / a0,
+    a1: (-2 * cos) / a0,
+    a2: (1 - alpha) / a0,
+    z1: 0,
+    z2: 0,
+  };
 }
 
 export class DisplayFilter {

@@ -12,18 +12,19 @@ export type Action =
   | "dark"
   | "help";
 
-export const SHORTCUTS: readonly { keys: readonly string[]; shown: string; action: Action; what: string }[] = [
-  { keys: [" "], shown: "Space", action: "freeze", what: "Freeze the picture; again to go on" },
-  { keys: ["+", "="], shown: "+", action: "gain-up", what: "Higher gain" },
-  { keys: ["-"], shown: "−", action: "gain-down", what: "Lower gain" },
-  { keys: ["."], shown: ".", action: "speed-up", what: "Faster sweep" },
-  { keys: [","], shown: ",", action: "speed-down", what: "Slower sweep" },
-  { keys: ["1"], shown: "1", action: "lead-1", what: "Only lead 1; again for both" },
-  { keys: ["2"], shown: "2", action: "lead-2", what: "Only lead 2; again for both" },
-  { keys: ["w"], shown: "w", action: "filter", what: "Raw or filtered" },
-  { keys: ["d"], shown: "d", action: "dark", what: "Dark or light" },
-  { keys: ["?"], shown: "?", action: "help", what: "This help" },
-];
+export const SHORTCUTS: readonly { keys: readonly string[]; shown: string; action: Action; what: string }[] =
+  [
+    { keys: [" "], shown: "Space", action: "freeze", what: "Freeze the picture; again to go on" },
+    { keys: ["+", "="], shown: "+", action: "gain-up", what: "Higher gain" },
+    { keys: ["-"], shown: "−", action: "gain-down", what: "Lower gain" },
+    { keys: ["."], shown: ".", action: "speed-up", what: "Faster sweep" },
+    { keys: [","], shown: ",", action: "speed-down", what: "Slower sweep" },
+    { keys: ["1"], shown: "1", action: "lead-1", what: "Only lead 1; again for both" },
+    { keys: ["2"], shown: "2", action: "lead-2", what: "Only lead 2; again for both" },
+    { keys: ["w"], shown: "w", action: "filter", what: "Raw or filtered" },
+    { keys: ["d"], shown: "d", action: "dark", what: "Dark or light" },
+    { keys: ["?"], shown: "?", action: "help", what: "This help" },
+  ];
 
 export interface Press {
   key: string;

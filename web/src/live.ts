@@ -2,7 +2,7 @@
 // whichever view is shown.
 
 import { Connection } from "./connection.js";
-import { decodePiece, decodeText } from "./protocol.js";
+import { type Beat, decodePiece, decodeText } from "./protocol.js";
 import { Model } from "./session.js";
 import { type Freshness, freshness } from "./stale.js";
 
@@ -15,7 +15,7 @@ export class Live {
   halfLaneUv: readonly number[] = [];
   private readonly listeners = new Set<() => void>();
   private readonly pieceListeners = new Set<(samples: number) => void>();
-  private readonly beatListeners = new Set<(sample: number) => void>();
+  private readonly beatListeners = new Set<(beat: Beat) => void>();
 
   constructor(address: string, signedOut: () => void) {
     this.connection = new Connection(address, {
@@ -40,7 +40,12 @@ export class Live {
 
   fresh(nowMs: number): Freshness {
     const { model } = this;
-    return freshness(this.connection.state, model.info === null ? null : model.info.open, model.newestSample, nowMs);
+    return freshness(
+      this.connection.state,
+      model.info === null ? null : model.info.open,
+      model.newestSample,
+      nowMs,
+    );
   }
 
   private text(data: string, signedOut: () => void): void {
@@ -52,7 +57,7 @@ export class Live {
     }
     this.model.take(decoded.value, now);
     if (decoded.value.type === "beat") {
-      for (const tell of this.beatListeners) tell(decoded.value.beat.rSample);
+      for (const tell of this.beatListeners) tell(decoded.value.beat);
     }
     if (decoded.value.type === "closed" && decoded.value.reason === "session_revoked") {
       this.connection.stop();
@@ -87,7 +92,7 @@ export class Live {
     return () => this.pieceListeners.delete(tell);
   }
 
-  onBeat(tell: (sample: number) => void): () => void {
+  onBeat(tell: (beat: Beat) => void): () => void {
     this.beatListeners.add(tell);
     return () => this.beatListeners.delete(tell);
   }

@@ -72,6 +72,13 @@ export class Marks {
     for (const clip of clippedRuns(picture, look.channels, firstSample, endSample)) {
       texts.push({ x: unrolledX(clip, sweep.time), text: "clipped", warn: true });
     }
+    // Both leads are often re-centred at the same sample.
+    for (let i = texts.length - 1; i > 0; i--) {
+      if (Math.abs(texts[i]!.x - texts[i - 1]!.x) > 1) continue;
+      if (texts[i]!.text !== texts[i - 1]!.text)
+        texts[i - 1]!.text += `; ${texts[i]!.text.replace("▲ ", "")}`;
+      texts.splice(i, 1);
+    }
     texts.sort((a, b) => b.x - a.x);
     const size = Math.round(12 * ratio);
     const y = (BEAT_ROW + (ROWS_CSS_PX - BEAT_ROW) / 2) * ratio;
@@ -89,11 +96,21 @@ export class Marks {
   }
 
   /** From the newest label to the head there are none yet, and that is said. */
-  private pending(picture: Picture, sweep: Sweep, first: number, head: number, ratio: number, colors: Colors): void {
+  private pending(
+    picture: Picture,
+    sweep: Sweep,
+    first: number,
+    head: number,
+    ratio: number,
+    colors: Colors,
+  ): void {
     const { context } = this;
     const width = sweep.time.widthPx;
     const newest = picture.beats.at(-1);
-    const from = Math.max(first, newest === undefined ? first : unrolledX(newest.rSample, sweep.time) + 12 * ratio);
+    const from = Math.max(
+      first,
+      newest === undefined ? first : unrolledX(newest.rSample, sweep.time) + 12 * ratio,
+    );
     if (head <= from) return;
     context.font = `500 ${Math.round(12 * ratio)}px ${FONT}`;
     const text = "labels pending";
@@ -113,7 +130,8 @@ export class Marks {
       context.textBaseline = "middle";
       context.textAlign = "center";
       if (right - left > wide + 6 * ratio) context.fillText(text, (left + right) / 2, (BEAT_ROW / 2) * ratio);
-      else if (right - left > 0.62 * wide) context.fillText("pending", (left + right) / 2, (BEAT_ROW / 2) * ratio);
+      else if (right - left > 0.62 * wide)
+        context.fillText("pending", (left + right) / 2, (BEAT_ROW / 2) * ratio);
       else if (right - left > 14 * ratio) context.fillText("…", (left + right) / 2, (BEAT_ROW / 2) * ratio);
     }
   }

@@ -56,7 +56,12 @@ export class Shifts {
    * Looks at the newest second of signal (microvolts, missing samples left out) and re-centres where the trace
    * leaves its lane. Says whether earlier drawing is now wrong ("all") or a change begins here ("from").
    */
-  look(newestSecondUv: number[], endSample: number, rateHz: number, halfLaneUv: number): "none" | "from" | "all" {
+  look(
+    newestSecondUv: number[],
+    endSample: number,
+    rateHz: number,
+    halfLaneUv: number,
+  ): "none" | "from" | "all" {
     if (newestSecondUv.length === 0) return "none";
     this.firstSample ??= endSample;
     const middle = median(newestSecondUv);

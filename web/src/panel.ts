@@ -31,8 +31,10 @@ export function heartRate(
   if (fresh.stale) return { number: UNKNOWN, reason: fresh.reason };
   const { status, statusAtMs } = model;
   if (status === null || statusAtMs === null) return { number: UNKNOWN, reason: "waiting for the gateway" };
-  if (nowMs - statusAtMs > STATUS_LOST_AFTER_MS) return { number: UNKNOWN, reason: "no word from the gateway" };
-  if (status.heartRateBpm === null) return { number: UNKNOWN, reason: heartRateReason(status.heartRateReason) };
+  if (nowMs - statusAtMs > STATUS_LOST_AFTER_MS)
+    return { number: UNKNOWN, reason: "no word from the gateway" };
+  if (status.heartRateBpm === null)
+    return { number: UNKNOWN, reason: heartRateReason(status.heartRateReason) };
   return { number: String(Math.round(status.heartRateBpm)), reason: null };
 }
 
@@ -77,9 +79,13 @@ export class Panel {
   private rowsKey = "";
 
   constructor(private readonly settings: SettingsStore) {
-    this.naming = button("IEC", { class: "small", title: "Names and colours of the electrodes: IEC or AHA" }, () => {
-      settings.set({ electrodes: settings.now.electrodes === "IEC" ? "AHA" : "IEC" });
-    });
+    this.naming = button(
+      "IEC",
+      { class: "small", title: "Names and colours of the electrodes: IEC or AHA" },
+      () => {
+        settings.set({ electrodes: settings.now.electrodes === "IEC" ? "AHA" : "IEC" });
+      },
+    );
     const heart = el(
       "section",
       { class: "card heart", "aria-label": "Heart rate" },
@@ -93,7 +99,9 @@ export class Panel {
       this.counts.set(name, value);
       const what = name === "?" ? "unclassifiable" : className(name);
       const badge = el("span", { class: `badge mark-${badgeOf(name)}`, "aria-hidden": "true" }, name);
-      classes.append(el("li", { title: what }, badge, el("span", { class: "only-spoken" }, `${what}: `), value));
+      classes.append(
+        el("li", { title: what }, badge, el("span", { class: "only-spoken" }, `${what}: `), value),
+      );
     }
     const beats = card(
       "Beats",
@@ -134,7 +142,12 @@ export class Panel {
       "aside",
       { class: "panel", "aria-label": "Numbers", tabindex: 0 },
       heart,
-      el("section", { class: "card", "aria-label": "What is wrong" }, el("h2", {}, "Conditions"), this.conditions),
+      el(
+        "section",
+        { class: "card", "aria-label": "What is wrong" },
+        el("h2", {}, "Conditions"),
+        this.conditions,
+      ),
       electrodes,
       beats,
       card("Gateway", this.system.element, this.clock, this.clockNote),
@@ -167,7 +180,8 @@ export class Panel {
     const items: { text: string; detail: string }[] = [];
     if (fresh.stale) items.push({ text: `Not live: ${fresh.reason}`, detail: "" });
     for (const condition of model.status?.conditions ?? []) {
-      const since = condition.sinceTimeUs === null ? "" : ` Since ${clockText(condition.sinceTimeUs, false)}.`;
+      const since =
+        condition.sinceTimeUs === null ? "" : ` Since ${clockText(condition.sinceTimeUs, false)}.`;
       const text = `${conditionName(condition.kind)}${this.where(model, condition.subject)}`;
       items.push({ text, detail: `${condition.detail}${since}` });
     }
@@ -266,11 +280,16 @@ export class Panel {
     const off = (status?.conditions ?? [])
       .filter((condition) => condition.kind === "lead_off" && condition.subject !== null)
       .map((condition) => condition.subject!);
-    const { sites, placed } = siteStates(info?.channels ?? [], stale ? null : (status?.leadOff ?? null), stale ? [] : off);
+    const { sites, placed } = siteStates(
+      info?.channels ?? [],
+      stale ? null : (status?.leadOff ?? null),
+      stale ? [] : off,
+    );
     this.body.show(sites, naming);
     let note = "";
     if (info !== null && !placed) note = "The lead names do not tell where the electrodes are.";
-    else if (status !== null && status.leadOff === null) note = "The source does not tell whether electrodes are on.";
+    else if (status !== null && status.leadOff === null)
+      note = "The source does not tell whether electrodes are on.";
     say(this.bodyNote, note);
   }
 
@@ -278,7 +297,11 @@ export class Panel {
     const { status, system } = { status: model.status, system: this.system };
     const state = status === null ? UNKNOWN : stateName(status.state);
     const detail = status?.stateDetail ?? null;
-    system.set("State", detail === null ? state : `${state}: ${detail}`, status?.state === "recovering" ? "warn" : "");
+    system.set(
+      "State",
+      detail === null ? state : `${state}: ${detail}`,
+      status?.state === "recovering" ? "warn" : "",
+    );
     const store = status?.store;
     let stored = store === undefined ? UNKNOWN : storeState(store.state);
     if (store !== undefined && store.state !== "ok" && (store.rowsWaiting ?? 0) > 0) {
@@ -286,13 +309,22 @@ export class Panel {
     }
     system.set("Database", stored, store === undefined || store.state === "ok" ? "" : "warn");
     const low = (store?.freeBytes ?? null) !== null && store!.freeBytes! < (store!.freeBytesWanted ?? 0);
-    system.set("Disk left", low ? `${bytesText(store!.freeBytes)}, too little` : bytesText(store?.freeBytes ?? null), low ? "warn" : "");
+    system.set(
+      "Disk left",
+      low ? `${bytesText(store!.freeBytes)}, too little` : bytesText(store?.freeBytes ?? null),
+      low ? "warn" : "",
+    );
     const missing = status?.missingSamples ?? null;
     const rate = model.rateHz;
-    const missingText = missing === null || missing === 0 || rate === 0 ? "" : `, ${durationText((missing / rate) * 1000)}`;
+    const missingText =
+      missing === null || missing === 0 || rate === 0 ? "" : `, ${durationText((missing / rate) * 1000)}`;
     system.set("Gaps", `${countText(status?.gaps)}${missingText}`);
-    if ((status?.messageDrops ?? 0) > 0) system.set("Messages dropped", countText(status?.messageDrops), "warn");
-    system.set("Model", [status?.model ?? UNKNOWN, status?.engine ?? null].filter((one) => one !== null).join(", "));
+    if ((status?.messageDrops ?? 0) > 0)
+      system.set("Messages dropped", countText(status?.messageDrops), "warn");
+    system.set(
+      "Model",
+      [status?.model ?? UNKNOWN, status?.engine ?? null].filter((one) => one !== null).join(", "),
+    );
     const now = model.gatewayTimeUs(nowMs);
     const zone = Intl.DateTimeFormat().resolvedOptions().timeZone ?? "";
     say(this.clock, now === null ? UNKNOWN : `${clockText(now, true)} ${zoneText(now)} ${zone}`);

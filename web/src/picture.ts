@@ -9,9 +9,17 @@ export interface Picture {
   info: SessionInfo | null;
   ring: Ring | null;
   shifts: readonly Shifts[];
-  beats: readonly Beat[];
+  beats: Beat[];
   gaps: readonly Gap[];
   marks: readonly Mark[];
+}
+
+/** A label that comes for something in a frozen picture still belongs to it. */
+export function addLate(picture: Picture, beat: Beat): void {
+  const at = picture.beats.findIndex((one) => one.rSample >= beat.rSample);
+  if (at < 0) picture.beats.push(beat);
+  else if (picture.beats[at]!.rSample === beat.rSample) picture.beats[at] = beat;
+  else picture.beats.splice(at, 0, beat);
 }
 
 /** A copy for the frozen picture: 60 s of ECG whatever comes meanwhile. */

@@ -185,7 +185,12 @@ function channel(value: unknown): ChannelInfo {
   if (Array.isArray(range) && typeof range[0] === "number" && typeof range[1] === "number") {
     codeRange = [range[0], range[1]];
   }
-  return { channelNumber: count(from, "channel_number"), lead: textOrNull(from, "lead"), uvPerCode, codeRange };
+  return {
+    channelNumber: count(from, "channel_number"),
+    lead: textOrNull(from, "lead"),
+    uvPerCode,
+    codeRange,
+  };
 }
 
 function session(from: Fields): SessionInfo {
@@ -193,7 +198,8 @@ function session(from: Fields): SessionInfo {
   if (rate !== null && rate <= 0) throw new BadField(`sample_rate_hz is not positive: ${rate}`);
   const perPoint = numOrNull(from, "samples_per_point") ?? 1;
   if (!Number.isInteger(perPoint) || perPoint < 1) throw new BadField(`samples_per_point: ${perPoint}`);
-  const channels = from.channels === null || from.channels === undefined ? [] : list(from.channels, "channels");
+  const channels =
+    from.channels === null || from.channels === undefined ? [] : list(from.channels, "channels");
   return {
     open: flag(from, "open"),
     id: numOrNull(from, "id"),
@@ -334,7 +340,10 @@ const HEADER_BYTES = 24;
 const KIND_WAVEFORM = 1;
 
 export function decodePiece(data: ArrayBuffer): Decoded<Piece> {
-  const bad = (why: string): Decoded<Piece> => ({ ok: false, error: `A piece of ECG could not be read: ${why}` });
+  const bad = (why: string): Decoded<Piece> => ({
+    ok: false,
+    error: `A piece of ECG could not be read: ${why}`,
+  });
   if (data.byteLength < HEADER_BYTES) return bad(`${data.byteLength} bytes`);
   const view = new DataView(data);
   if (view.getUint8(0) !== KIND_WAVEFORM) return bad(`kind ${view.getUint8(0)}`);

@@ -29,7 +29,10 @@ export class Ring {
     const make = () => Array.from({ length: channels }, () => new Int32Array(this.points));
     this.min = make();
     this.max = samplesPerPoint > 1 ? make() : this.min;
-    this.filtered = Array.from({ length: samplesPerPoint > 1 ? 0 : channels }, () => new Float32Array(this.points));
+    this.filtered = Array.from(
+      { length: samplesPerPoint > 1 ? 0 : channels },
+      () => new Float32Array(this.points),
+    );
   }
 
   /** Place of a point in the arrays. */

@@ -42,7 +42,7 @@ export function sweepX(sample: number, scale: TimeScale): { sweep: number; x: nu
 
 /** The first sample at or right of an unrolled place. */
 export function sampleAt(unrolledPx: number, scale: TimeScale): number {
-  return Math.ceil(unrolledPx / scale.pxPerSample - 1e-9);
+  return Math.ceil(unrolledPx / scale.pxPerSample - 1e-9) + 0;
 }
 
 /** Height of the line a signal equal to `offsetUv` is drawn at: the middle of the lane. */

@@ -220,7 +220,10 @@ export class Model {
       const change = shifts.look(newest, this.endSample, info.sampleRateHz, halfLaneUv[c] ?? 1500);
       if (change === "all") this.drawing++;
       else if (change === "from") {
-        this.mark(this.endSample, `${this.lead(c)} re-centred, offset ${mv(old)} → ${mv(shifts.newest())} mV`);
+        this.mark(
+          this.endSample,
+          `${this.lead(c)} re-centred, offset ${mv(old)} → ${mv(shifts.newest())} mV`,
+        );
       }
     }
   }

@@ -90,7 +90,9 @@ export class Sweep {
     this.time = timeScale(rate, look.speed, mm, Math.max(1, look.widthPx - this.leftPx));
     const count = Math.max(1, look.channels.length);
     const between = Math.round(look.devicePixelRatio);
-    this.captions = Array.from({ length: count }, (_, i) => this.caption(look, look.channels[i] ?? 0, i === 0, picture));
+    this.captions = Array.from({ length: count }, (_, i) =>
+      this.caption(look, look.channels[i] ?? 0, i === 0, picture),
+    );
     const captionPx = this.captions.map((caption) => caption.heightPx);
     const all = captionPx.reduce((a, b) => a + b, 0);
     const height = Math.floor((look.heightPx - all - between * (count - 1)) / count);
@@ -174,7 +176,11 @@ export class Sweep {
   }
 
   /** Calls with places on the canvas for a stretch that may run over the right edge. */
-  private eachSweep(from: number, to: number, each: (left: number, right: number, shift: number) => void): void {
+  private eachSweep(
+    from: number,
+    to: number,
+    each: (left: number, right: number, shift: number) => void,
+  ): void {
     const width = this.time.widthPx;
     for (let sweep = Math.floor(from / width); sweep * width < to; sweep++) {
       const left = Math.max(0, from - sweep * width);
@@ -192,10 +198,21 @@ export class Sweep {
       context.beginPath();
       context.rect(left, 0, right - left, look.heightPx);
       context.clip();
-      context.drawImage(this.paper, left, 0, right - left, look.heightPx, left, 0, right - left, look.heightPx);
+      context.drawImage(
+        this.paper,
+        left,
+        0,
+        right - left,
+        look.heightPx,
+        left,
+        0,
+        right - left,
+        look.heightPx,
+      );
       // Two points more on each side, for the lines that come from or lead beyond the strip.
       const per = ring.samplesPerPoint;
-      const firstSample = sampleAt(left - shift, this.time) - 2 * per - Math.ceil(PAD_PX / this.time.pxPerSample);
+      const firstSample =
+        sampleAt(left - shift, this.time) - 2 * per - Math.ceil(PAD_PX / this.time.pxPerSample);
       const endSample = Math.min(
         sampleAt(unrolledX(0, this.time) + (right - shift), this.time) + 2 * per,
         Math.floor(sampleAt(head, this.time)) + 1,
@@ -311,7 +328,8 @@ export class Sweep {
     const thick = 2 * look.devicePixelRatio;
     const wide = Math.max(1, time.pxPerSample * per);
     context.fillStyle = look.colors.muted;
-    for (const [x, above] of beyond) context.fillRect(x - wide / 2, above ? lane.topPx : bottom - thick, wide, thick);
+    for (const [x, above] of beyond)
+      context.fillRect(x - wide / 2, above ? lane.topPx : bottom - thick, wide, thick);
     context.fillStyle = look.colors.warn;
     for (const [x, above] of clipped) {
       context.fillRect(x - wide / 2, above ? lane.topPx : bottom - 2 * thick, wide, 2 * thick);
@@ -335,7 +353,8 @@ export class Sweep {
     for (let i = picture.beats.length - 1; i >= 0; i--) {
       const beat = picture.beats[i]!;
       if (beat.rSample < firstSample) break;
-      if (beat.rSample > endSample || (beat.channelNumber !== null && beat.channelNumber !== number)) continue;
+      if (beat.rSample > endSample || (beat.channelNumber !== null && beat.channelNumber !== number))
+        continue;
       const { mark } = beatMark(beat);
       context.fillStyle = mark === "v" ? look.colors.v : mark === "s" ? look.colors.s : look.colors.muted;
       const x = Math.round(unrolledX(beat.rSample, this.time) + shift - width / 2);
@@ -376,7 +395,12 @@ export class Sweep {
       context.fillStyle = every === 1 ? look.colors.gridMinor : look.colors.gridMajor;
       const width = every === 1 ? thin : thick;
       for (let k = -Math.ceil(this.leftPx / mm / every); k * every * mm < look.widthPx; k++) {
-        context.fillRect(Math.round(this.leftPx + k * every * mm - width / 2), lane.topPx, width, lane.heightPx);
+        context.fillRect(
+          Math.round(this.leftPx + k * every * mm - width / 2),
+          lane.topPx,
+          width,
+          lane.heightPx,
+        );
       }
       for (let k = -Math.ceil(half / mm / every); k * every * mm < half; k++) {
         context.fillRect(0, Math.round(middle + k * every * mm - width / 2), look.widthPx, width);

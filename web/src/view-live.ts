@@ -8,7 +8,7 @@ import { ageText } from "./format.js";
 import { type Action, actionOf, pressOf } from "./keys.js";
 import { Marks } from "./marks.js";
 import { Panel } from "./panel.js";
-import { type Picture, still } from "./picture.js";
+import { addLate, type Picture, still } from "./picture.js";
 import { Playout } from "./playout.js";
 import { GAINS_MM_PER_MV, mmScale, SPEEDS_MM_PER_S, screenName, step } from "./scale.js";
 import { isDark } from "./settings.js";
@@ -49,7 +49,14 @@ function show(root: HTMLElement, page: Page): () => void {
   );
   const frozenSign = el("p", { class: "sign frozen", hidden: true });
   const staleSign = el("p", { class: "sign stale", hidden: true });
-  const stage = el("div", { class: "stage" }, el("div", { class: "trace-box" }, sweep.canvas), marks.canvas, frozenSign, staleSign);
+  const stage = el(
+    "div",
+    { class: "stage" },
+    el("div", { class: "trace-box" }, sweep.canvas),
+    marks.canvas,
+    frozenSign,
+    staleSign,
+  );
 
   const change = {
     gain: (by: 1 | -1) => settings.set({ gain: step(GAINS_MM_PER_MV, settings.now.gain, by) }),
@@ -63,36 +70,28 @@ function show(root: HTMLElement, page: Page): () => void {
     sweep.void();
     refresh();
   };
-  const act = (action: Action): void => {
-    switch (action) {
-      case "freeze":
-        return freeze();
-      case "gain-up":
-        return change.gain(1);
-      case "gain-down":
-        return change.gain(-1);
-      case "speed-up":
-        return change.speed(1);
-      case "speed-down":
-        return change.speed(-1);
-      case "lead-1":
-        return change.lead("1");
-      case "lead-2":
-        return change.lead("2");
-      case "filter":
-        return change.filter();
-      case "dark":
-        return change.dark();
-      case "help":
-        return openHelp(settings);
-    }
+  const act: Record<Action, () => void> = {
+    freeze,
+    "gain-up": () => change.gain(1),
+    "gain-down": () => change.gain(-1),
+    "speed-up": () => change.speed(1),
+    "speed-down": () => change.speed(-1),
+    "lead-1": () => change.lead("1"),
+    "lead-2": () => change.lead("2"),
+    filter: change.filter,
+    dark: change.dark,
+    help: () => openHelp(settings),
   };
 
   const freezeButton = button("Freeze", { "aria-pressed": "false" }, freeze);
   const gainShown = el("output", { "aria-label": "Gain" });
   const speedShown = el("output", { "aria-label": "Speed" });
   const leadButtons = (["both", "1", "2"] as const).map((lead) =>
-    button(lead === "both" ? "Both" : lead, { "data-lead": lead, "aria-label": lead === "both" ? "Both leads" : `Lead ${lead}` }, () => settings.set({ leads: lead })),
+    button(
+      lead === "both" ? "Both" : lead,
+      { "data-lead": lead, "aria-label": lead === "both" ? "Both leads" : `Lead ${lead}` },
+      () => settings.set({ leads: lead }),
+    ),
   );
   const filterButton = button("Filtered", { "aria-pressed": "false" }, change.filter);
   const darkButton = button("Dark", {}, change.dark);
@@ -114,16 +113,19 @@ function show(root: HTMLElement, page: Page): () => void {
       speedShown,
       button("+", { "aria-label": "Faster sweep" }, () => change.speed(1)),
     ),
-    el("span", { class: "choice", role: "group", "aria-label": "Leads" }, el("span", { class: "choice-name", "aria-hidden": "true" }, "Leads"), ...leadButtons),
+    el(
+      "span",
+      { class: "choice", role: "group", "aria-label": "Leads" },
+      el("span", { class: "choice-name", "aria-hidden": "true" }, "Leads"),
+      ...leadButtons,
+    ),
     filterButton,
     darkButton,
     button("Calibrate", {}, () => openCalibration(settings)),
     button("Help", {}, () => openHelp(settings)),
   );
 
-  root.append(
-    el("div", { class: "live" }, el("div", { class: "main" }, ages, stage, tools), panel.element),
-  );
+  root.append(el("div", { class: "live" }, el("div", { class: "main" }, ages, stage, tools), panel.element));
 
   let sizePx: { width: number; height: number } | null = null;
 
@@ -177,7 +179,10 @@ function show(root: HTMLElement, page: Page): () => void {
     let linkText = "live";
     if (state !== "open") {
       const why = model.closed === null ? "" : ` (${closedReason(model.closed.reason)})`;
-      const next = retryAtMs === null ? ", trying now" : `, next try in ${Math.max(0, (retryAtMs - now) / 1000).toFixed(0)} s`;
+      const next =
+        retryAtMs === null
+          ? ", trying now"
+          : `, next try in ${Math.max(0, (retryAtMs - now) / 1000).toFixed(0)} s`;
       linkText = state === "connecting" ? "connecting" : `connection lost${why}${next}`;
     } else if (fresh.stale) linkText = "connected, not live";
     say(link, linkText);
@@ -242,8 +247,12 @@ function show(root: HTMLElement, page: Page): () => void {
         if (frozen === null) sweep.repaint(model);
       }
     }),
-    live.onBeat((sample) => {
-      if (frozen === null) sweep.touch(sample, sample + 1);
+    live.onBeat((beat) => {
+      if (frozen !== null) {
+        if (beat.rSample > frozen.head) return;
+        addLate(frozen.picture, beat);
+      }
+      sweep.touch(beat.rSample, beat.rSample + 1);
     }),
     settings.listen(() => {
       document.documentElement.dataset.theme = isDark(settings.now.theme) ? "dark" : "light";
@@ -255,7 +264,7 @@ function show(root: HTMLElement, page: Page): () => void {
     const action = actionOf(pressOf(event), settings.now.shortcuts);
     if (action === null) return;
     event.preventDefault();
-    act(action);
+    act[action]();
   };
   document.addEventListener("keydown", onKey);
 
@@ -268,7 +277,11 @@ function show(root: HTMLElement, page: Page): () => void {
     let width = Math.round(entry.contentRect.width * ratio);
     let height = Math.round(entry.contentRect.height * ratio);
     // An emulated pixel ratio is not told there: then the rounded size is the better one.
-    if (exact !== undefined && Math.abs(exact.inlineSize - width) < 2 && Math.abs(exact.blockSize - height) < 2) {
+    if (
+      exact !== undefined &&
+      Math.abs(exact.inlineSize - width) < 2 &&
+      Math.abs(exact.blockSize - height) < 2
+    ) {
       width = exact.inlineSize;
       height = exact.blockSize;
     }

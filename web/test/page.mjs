@@ -73,7 +73,7 @@ export class Browser {
   }
 
   text(selector) {
-    return this.page.locator(selector).first().innerText();
+    return this.page.locator(selector).first().textContent();
   }
 
   async close() {

@@ -11,11 +11,16 @@ const SHOTS = {
   light: { size: { width: 1440, height: 900 }, settings: { theme: "light" } },
   dark: { size: { width: 1440, height: 900 }, settings: { theme: "dark" }, mock: { source: "live" } },
   phone: { size: { width: 360, height: 780, ratio: 2 }, settings: { theme: "light" }, full: true },
-  wall: { size: { width: 3840, height: 2160 }, settings: { theme: "dark" }, mock: { source: "live" }, wait: 18_000 },
+  wall: {
+    size: { width: 3840, height: 2160 },
+    settings: { theme: "dark" },
+    mock: { source: "live" },
+    wait: 18_000,
+  },
   stale: {
     size: { width: 1440, height: 900 },
     settings: { theme: "light" },
-    then: async (mock) => {
+    after: async (mock) => {
       mock.set({ stall: true });
       await sleep(3500);
     },
@@ -23,7 +28,7 @@ const SHOTS = {
   lost: {
     size: { width: 1440, height: 900 },
     settings: { theme: "dark" },
-    then: async (mock) => {
+    after: async (mock) => {
       mock.set({ refuse: true, drop: 1 });
       await sleep(4000);
     },
@@ -32,7 +37,7 @@ const SHOTS = {
     size: { width: 1440, height: 900 },
     settings: { theme: "light" },
     mock: { source: "live" },
-    then: async (mock) => {
+    after: async (mock) => {
       mock.set({ off: "in1n" });
       await sleep(3000);
     },
@@ -40,7 +45,7 @@ const SHOTS = {
   frozen: {
     size: { width: 1280, height: 800 },
     settings: { theme: "light", filtered: true },
-    then: async (_mock, browser) => {
+    after: async (_mock, browser) => {
       await browser.page.keyboard.press("Space");
       await sleep(1200);
     },
@@ -50,7 +55,7 @@ const SHOTS = {
   help: {
     size: { width: 1280, height: 900 },
     settings: { theme: "light" },
-    then: async (_mock, browser) => {
+    after: async (_mock, browser) => {
       await browser.page.keyboard.press("?");
       await sleep(300);
     },
@@ -58,7 +63,7 @@ const SHOTS = {
   calibrate: {
     size: { width: 1280, height: 900 },
     settings: { theme: "dark" },
-    then: async (_mock, browser) => {
+    after: async (_mock, browser) => {
       await browser.page.getByRole("button", { name: "Calibrate" }).click();
       await sleep(300);
     },
@@ -77,7 +82,7 @@ for (const [name, shot] of Object.entries(SHOTS)) {
   await sleep(shot.wait ?? 9000);
   if (mock.state.signal === "ecg") mock.set({ gap: 120 });
   await sleep(5000);
-  await shot.then?.(mock, browser);
+  await shot.after?.(mock, browser);
   await browser.page.screenshot({ path: join(folder, `${name}.png`), fullPage: shot.full ?? false });
   console.log(name, JSON.stringify(await browser.figures()), browser.complaints.join(" | "));
   await browser.close();
