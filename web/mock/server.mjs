@@ -273,7 +273,7 @@ export class Mock {
     if (this.offChannels()[channel])
       return offset + 40_000 * Math.sin(sample / 7000) + 20 * Math.sin(sample * 0.63);
     const second = sample / this.state.rate;
-    if (this.state.signal === "square") return offset + (second % 0.4 < 0.2 ? 0 : 1000);
+    if (this.state.signal === "square") return offset + (second % 1 < 0.5 ? 0 : 1000);
     if (this.state.signal === "clip") return second % 4 < 0.3 ? 1e9 : offset + this.ecg.uv(sample, channel);
     // A step of the electrode's voltage every five seconds.
     const jump = this.state.signal === "jump" && second % 10 > 5 ? 6000 : 0;

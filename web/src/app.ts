@@ -35,13 +35,17 @@ function start(): void {
     el("a", { class: "skip", href: "#view" }, "To the picture"),
     el(
       "header",
-      { class: "top" },
-      el("h1", {}, "ecg-gateway"),
-      el("nav", { "aria-label": "Views" }, ...links),
-      disclaimer,
-      el("span", { class: "account" }, who, signOut),
+      {},
+      el(
+        "div",
+        { class: "top" },
+        el("h1", {}, "ecg-gateway"),
+        el("nav", { "aria-label": "Views" }, ...links),
+        disclaimer,
+        el("span", { class: "account" }, who, signOut),
+      ),
+      band,
     ),
-    band,
     main,
   );
   document.querySelector(".skip")!.addEventListener("click", (event) => {

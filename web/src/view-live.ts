@@ -306,6 +306,7 @@ function show(root: HTMLElement, page: Page): () => void {
     return {
       ...figures.read(),
       head_sample: frozen?.head ?? head,
+      begin_sample: model.ring === null ? 0 : model.ring.begin * model.ring.samplesPerPoint,
       end_sample: model.endSample,
       rate_hz: model.rateHz,
       left_px: sweep.leftPx,
