@@ -39,7 +39,7 @@ export interface Look {
 /** What is printed above a lane, laid out. */
 interface Caption {
   heightPx: number;
-  texts: { text: string; x: number; y: number; name: boolean }[];
+  texts: { text: string; x: number; y: number; kind: "name" | "part" | "warn" }[];
 }
 
 const BLANK_BAR_MM = 5;
@@ -54,6 +54,8 @@ export class Sweep {
   time: TimeScale = { pxPerSample: 1, widthPx: 1 };
   /** Left edge of the sweep; left of it stands the calibration pulse. */
   leftPx = 0;
+  /** Per channel, what is wrong with its signal now, e.g. an electrode is off; printed with the lead's name. */
+  warnings: readonly string[] = [];
   private captions: Caption[] = [];
   /** Unrolled place up to which is drawn; null: all has to be drawn. */
   private drawnTo: number | null = null;
@@ -446,10 +448,16 @@ export class Sweep {
     const line = Math.round(size * 1.4);
     const left = Math.round(size * 0.6);
     const right = look.widthPx - left;
-    const texts: Caption["texts"] = [{ text: name, x: left, y: line, name: true }];
+    const texts: Caption["texts"] = [{ text: name, x: left, y: line, kind: "name" }];
     context.font = nameFont(look);
     let x = left + context.measureText(name).width + size;
     let y = line;
+    const warning = this.warnings[channel] ?? "";
+    if (warning !== "") {
+      context.font = warnFont(look);
+      texts.push({ text: warning, x, y, kind: "warn" });
+      x += context.measureText(warning).width + size * 1.3;
+    }
     context.font = partFont(look);
     for (const text of parts) {
       const width = context.measureText(text).width;
@@ -457,7 +465,7 @@ export class Sweep {
         x = left;
         y += line;
       }
-      texts.push({ text, x, y, name: false });
+      texts.push({ text, x, y, kind: "part" });
       x += width + size * 1.3;
     }
     return { heightPx: y + Math.round(size * 0.5), texts };
@@ -468,9 +476,10 @@ export class Sweep {
     context.fillStyle = look.colors.blank;
     context.fillRect(0, top, look.widthPx, caption.heightPx);
     context.textBaseline = "alphabetic";
-    for (const { text, x, y, name } of caption.texts) {
-      context.font = name ? nameFont(look) : partFont(look);
-      context.fillStyle = name ? look.colors.ink : look.colors.muted;
+    for (const { text, x, y, kind } of caption.texts) {
+      context.font = kind === "name" ? nameFont(look) : kind === "warn" ? warnFont(look) : partFont(look);
+      context.fillStyle =
+        kind === "name" ? look.colors.ink : kind === "warn" ? look.colors.warn : look.colors.muted;
       context.fillText(text, x, top + y);
     }
   }
@@ -488,6 +497,10 @@ function lineWidth(look: Look): number {
 
 function nameFont(look: Look): string {
   return `700 ${Math.round(captionSize(look) * 1.2)}px ${FONT}`;
+}
+
+function warnFont(look: Look): string {
+  return `700 ${captionSize(look)}px ${FONT}`;
 }
 
 function partFont(look: Look): string {

@@ -10,15 +10,23 @@ import { Marks } from "./marks.js";
 import { Panel } from "./panel.js";
 import { addLate, type Picture, still } from "./picture.js";
 import { Playout } from "./playout.js";
+import type { Status } from "./protocol.js";
 import { GAINS_MM_PER_MV, mmScale, SPEEDS_MM_PER_S, screenName, step } from "./scale.js";
 import { isDark } from "./settings.js";
 import { Sweep } from "./sweep.js";
 import type { Page, View } from "./view.js";
-import { closedReason } from "./words.js";
+import { closedReason, qualityName } from "./words.js";
 
 declare global {
   /** Measured figures and the geometry of the picture, for tests. */
   var ecgFigures: ((clear?: boolean) => unknown) | undefined;
+}
+
+function signalWarnings(status: Status | null): string[] {
+  return (status?.signalQuality ?? []).map((quality, i) => {
+    if (status?.leadOff?.[i] === true) return "⚠ electrode off";
+    return quality === "good" ? "" : `⚠ ${qualityName(quality)}`;
+  });
 }
 
 function show(root: HTMLElement, page: Page): () => void {
@@ -200,6 +208,12 @@ function show(root: HTMLElement, page: Page): () => void {
     freezeButton.setAttribute("aria-pressed", String(frozen !== null));
     say(freezeButton, frozen === null ? "Freeze" : "Go on");
     panel.show(model, fresh, now);
+    // An electrode that is off stands at its trace, too. A frozen picture keeps what was true of it.
+    const warnings = fresh.stale ? [] : signalWarnings(model.status);
+    if (frozen === null && warnings.join() !== sweep.warnings.join()) {
+      sweep.warnings = warnings;
+      sweep.repaint(model);
+    }
   };
 
   const draw = () => {
