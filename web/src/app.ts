@@ -1,0 +1,94 @@
+// The page: header, band, and the view that the address names.
+
+import { button, el, say } from "./dom.js";
+import { Live } from "./live.js";
+import { SettingsStore } from "./settings.js";
+import type { View } from "./view.js";
+import { liveView } from "./view-live.js";
+import { sourceBand } from "./words.js";
+
+/** In the order of the navigation. A further view is one more entry. */
+const VIEWS: readonly View[] = [liveView];
+
+function signedOut(): void {
+  // Without a session the server gives the sign-in page here.
+  location.replace("/");
+}
+
+function start(): void {
+  const settings = new SettingsStore();
+  const scheme = location.protocol === "https:" ? "wss:" : "ws:";
+  const live = new Live(`${scheme}//${location.host}/v1/live?rate=500`, signedOut);
+
+  const who = el("span", { class: "who" });
+  const links = VIEWS.map((view) => el("a", { href: `#/${view.path}` }, view.title));
+  const signOut = button("Sign out", {}, () => {
+    fetch("/session", { method: "DELETE", headers: { "content-type": "application/json" } }).then(
+      signedOut,
+      signedOut,
+    );
+  });
+  const disclaimer = el("p", { class: "disclaimer" }, "Not a medical device, no alarms");
+  const band = el("p", { class: "band", hidden: true });
+  const main = el("main", { id: "view", tabindex: -1 });
+  document.body.append(
+    el("a", { class: "skip", href: "#view" }, "To the picture"),
+    el(
+      "header",
+      {},
+      el(
+        "div",
+        { class: "top" },
+        el("h1", {}, "ecg-gateway"),
+        el("nav", { "aria-label": "Views" }, ...links),
+        disclaimer,
+        el("span", { class: "account" }, who, signOut),
+      ),
+      band,
+    ),
+    main,
+  );
+  document.querySelector(".skip")!.addEventListener("click", (event) => {
+    // The fragment names the view; jumping must not change it.
+    event.preventDefault();
+    main.focus();
+  });
+
+  live.listen(() => {
+    const info = live.model.info;
+    const text = sourceBand(info?.source ?? null);
+    band.hidden = text === null;
+    if (text !== null) say(band, info?.origin ? `${text} (${info.origin})` : text);
+  });
+
+  let leave: (() => void) | null = null;
+  const go = () => {
+    const path = location.hash.replace(/^#\//, "").split(/[/?]/)[0];
+    const view = VIEWS.find((one) => one.path === path) ?? VIEWS[0]!;
+    leave?.();
+    main.replaceChildren();
+    document.title = `${view.title} · ecg-gateway`;
+    VIEWS.forEach((one, i) => {
+      if (one === view) links[i]!.setAttribute("aria-current", "page");
+      else links[i]!.removeAttribute("aria-current");
+    });
+    leave = view.show(main, { live, settings });
+  };
+  addEventListener("hashchange", go);
+  go();
+
+  fetch("/session", { headers: { accept: "application/json" } })
+    .then(async (answer) => {
+      if (answer.status === 401 || answer.status === 403) return signedOut();
+      const session = (await answer.json()) as { name?: unknown; control?: unknown; disclaimer?: unknown };
+      if (typeof session.name === "string") {
+        say(who, `${session.name} (${session.control === true ? "control" : "read"})`);
+      }
+      if (typeof session.disclaimer === "string") disclaimer.title = session.disclaimer;
+    })
+    .catch(() => {
+      // The live connection says what is wrong.
+    });
+}
+
+start();

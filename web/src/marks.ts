@@ -1,0 +1,212 @@
+// Two rows below the trace: the letters of the beats, and in words what happened (gaps, re-centring, clock).
+// They are small, so each frame draws them anew.
+
+import { type Colors, FONT } from "./colors.js";
+import { durationText } from "./format.js";
+import type { Picture } from "./picture.js";
+import { isSample } from "./ring.js";
+import { unrolledX } from "./scale.js";
+import { missingRuns } from "./session.js";
+import type { Sweep } from "./sweep.js";
+import { type BeatMark, beatMark, gapCause } from "./words.js";
+
+/** At the usual font size; the style sheet gives the canvas the same height in rem. */
+const ROWS_CSS_PX = 52;
+const BEAT_ROW = 28;
+
+export class Marks {
+  private readonly context: CanvasRenderingContext2D;
+
+  constructor(readonly canvas: HTMLCanvasElement) {
+    this.context = canvas.getContext("2d", { alpha: false })!;
+  }
+
+  frame(picture: Picture, sweep: Sweep, headSample: number): void {
+    const { canvas, context } = this;
+    const look = sweep.look;
+    if (look === null) return;
+    const ratio = look.devicePixelRatio * look.textScale;
+    const height = Math.round(ROWS_CSS_PX * ratio);
+    if (canvas.width !== look.widthPx || canvas.height !== height) {
+      canvas.width = look.widthPx;
+      canvas.height = height;
+    }
+    const { colors } = look;
+    context.fillStyle = colors.blank;
+    context.fillRect(0, 0, canvas.width, height);
+    context.fillStyle = colors.gridMajor;
+    context.fillRect(0, 0, canvas.width, Math.max(1, ratio));
+    const ring = picture.ring;
+    const rate = picture.info?.sampleRateHz ?? null;
+    if (ring === null || rate === null || ring.end === ring.begin) return;
+    const [first, head] = sweep.window(headSample);
+    const width = sweep.time.widthPx;
+    const place = (unrolled: number) => sweep.leftPx + unrolled - Math.floor(unrolled / width) * width;
+    this.pending(picture, sweep, first, head, ratio, colors);
+
+    context.textAlign = "center";
+    context.textBaseline = "middle";
+    for (const beat of picture.beats) {
+      const x = unrolledX(beat.rSample, sweep.time);
+      if (x < first || x > head) continue;
+      const { letter, mark } = beatMark(beat);
+      glyph(context, place(x), (BEAT_ROW / 2) * ratio, letter, mark, ratio, colors);
+    }
+
+    // The second row: what lies furthest right is newest and goes first where two texts would overlap.
+    const texts: { x: number; text: string; warn: boolean }[] = [];
+    const firstSample = first / sweep.time.pxPerSample;
+    const endSample = head / sweep.time.pxPerSample;
+    for (const run of missingRuns(ring, picture.gaps, firstSample, endSample)) {
+      const ms = ((run.end - run.first) / rate) * 1000;
+      texts.push({
+        x: unrolledX(run.first, sweep.time),
+        text: `gap ${durationText(ms)}: ${gapCause(run.cause)}`,
+        warn: true,
+      });
+    }
+    for (const mark of picture.marks) {
+      const x = unrolledX(mark.sample, sweep.time);
+      if (x >= first && x <= head) texts.push({ x, text: `▲ ${mark.text}`, warn: false });
+    }
+    for (const clip of clippedRuns(picture, look.channels, firstSample, endSample)) {
+      texts.push({ x: unrolledX(clip, sweep.time), text: "clipped", warn: true });
+    }
+    // Both leads are often re-centred at the same sample.
+    for (let i = texts.length - 1; i > 0; i--) {
+      if (Math.abs(texts[i]!.x - texts[i - 1]!.x) > 1) continue;
+      if (texts[i]!.text !== texts[i - 1]!.text)
+        texts[i - 1]!.text += `; ${texts[i]!.text.replace("▲ ", "")}`;
+      texts.splice(i, 1);
+    }
+    texts.sort((a, b) => b.x - a.x);
+    const size = Math.round(12 * ratio);
+    const y = (BEAT_ROW + (ROWS_CSS_PX - BEAT_ROW) / 2) * ratio;
+    context.font = `500 ${size}px ${FONT}`;
+    context.textAlign = "left";
+    const taken: [number, number][] = [];
+    for (const { x, text, warn } of texts) {
+      const wide = context.measureText(text).width;
+      const at = Math.max(2, Math.min(place(Math.max(first, x)), canvas.width - wide - 2));
+      if (taken.some(([a, b]) => at < b + size / 2 && at + wide + size / 2 > a)) continue;
+      taken.push([at, at + wide]);
+      context.fillStyle = warn ? colors.warn : colors.muted;
+      context.fillText(text, at, y);
+    }
+  }
+
+  /** From the newest label to the head there are none yet, and that is said. */
+  private pending(
+    picture: Picture,
+    sweep: Sweep,
+    first: number,
+    head: number,
+    ratio: number,
+    colors: Colors,
+  ): void {
+    const { context } = this;
+    const width = sweep.time.widthPx;
+    const newest = picture.beats.at(-1);
+    const from = Math.max(
+      first,
+      newest === undefined ? first : unrolledX(newest.rSample, sweep.time) + 12 * ratio,
+    );
+    if (head <= from) return;
+    context.font = `500 ${Math.round(12 * ratio)}px ${FONT}`;
+    const text = "labels pending";
+    const wide = context.measureText(text).width;
+    for (let n = Math.floor(from / width); n * width < head; n++) {
+      const left = sweep.leftPx + Math.max(0, from - n * width);
+      const right = sweep.leftPx + Math.min(width, head - n * width);
+      if (right <= left) continue;
+      context.fillStyle = colors.paper;
+      context.fillRect(left, 3 * ratio, right - left, (BEAT_ROW - 5) * ratio);
+      context.strokeStyle = colors.muted;
+      context.lineWidth = Math.max(1, ratio);
+      context.setLineDash([3 * ratio, 3 * ratio]);
+      context.strokeRect(left + 0.5, 3 * ratio + 0.5, right - left - 1, (BEAT_ROW - 5) * ratio - 1);
+      context.setLineDash([]);
+      context.fillStyle = colors.muted;
+      context.textBaseline = "middle";
+      context.textAlign = "center";
+      if (right - left > wide + 6 * ratio) context.fillText(text, (left + right) / 2, (BEAT_ROW / 2) * ratio);
+      else if (right - left > 0.62 * wide)
+        context.fillText("pending", (left + right) / 2, (BEAT_ROW / 2) * ratio);
+      else if (right - left > 14 * ratio) context.fillText("…", (left + right) / 2, (BEAT_ROW / 2) * ratio);
+    }
+  }
+}
+
+/** First sample of each clipped stretch, a second apart at least. */
+function clippedRuns(
+  picture: Picture,
+  channels: readonly number[],
+  firstSample: number,
+  endSample: number,
+): number[] {
+  const ring = picture.ring!;
+  const rate = picture.info?.sampleRateHz ?? 500;
+  const per = ring.samplesPerPoint;
+  const found: number[] = [];
+  for (const channel of channels) {
+    const range = picture.info?.channels[channel]?.codeRange;
+    if (range === undefined) continue;
+    let last = Number.NEGATIVE_INFINITY;
+    const end = Math.min(ring.end, Math.ceil(endSample / per));
+    for (let point = Math.max(ring.begin, Math.floor(firstSample / per)); point < end; point++) {
+      const low = ring.min[channel]![ring.at(point)]!;
+      if (!isSample(low)) continue;
+      if (low > range[0] && ring.max[channel]![ring.at(point)]! < range[1]) continue;
+      if (point * per - last > rate) found.push(point * per);
+      last = point * per;
+    }
+  }
+  return found;
+}
+
+/** Letter and shape: a colour alone tells nobody anything. */
+export function glyph(
+  context: CanvasRenderingContext2D,
+  x: number,
+  y: number,
+  letter: string,
+  mark: BeatMark,
+  ratio: number,
+  colors: Colors,
+): void {
+  const r = 10 * ratio;
+  context.lineWidth = Math.max(1, 1.3 * ratio);
+  context.strokeStyle = colors.muted;
+  context.setLineDash([]);
+  context.beginPath();
+  let ink = colors.ink;
+  let down = 0;
+  if (mark === "v") {
+    context.rect(x - r, y - r, 2 * r, 2 * r);
+    context.fillStyle = colors.v;
+    context.fill();
+    ink = colors.onV;
+  } else if (mark === "s") {
+    context.moveTo(x, y - 1.25 * r);
+    context.lineTo(x + 1.3 * r, y + r);
+    context.lineTo(x - 1.3 * r, y + r);
+    context.closePath();
+    context.fillStyle = colors.s;
+    context.fill();
+    ink = colors.onS;
+    down = 0.3 * r;
+  } else if (mark === "bundle") {
+    context.roundRect(x - 0.9 * r, y - 0.9 * r, 1.8 * r, 1.8 * r, 4 * ratio);
+    context.stroke();
+  } else {
+    if (mark === "unknown") context.setLineDash([3 * ratio, 2.5 * ratio]);
+    context.arc(x, y, 0.95 * r, 0, 2 * Math.PI);
+    context.stroke();
+    context.setLineDash([]);
+  }
+  context.font = `700 ${Math.round(12.5 * ratio)}px ${FONT}`;
+  context.fillStyle = ink;
+  context.textAlign = "center";
+  context.textBaseline = "middle";
+  context.fillText(letter, x, y + down + 0.5 * ratio);
+}

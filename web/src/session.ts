@@ -1,0 +1,309 @@
+// What the page knows: the newest 60 s of ECG, the beats, gaps and marks over it, and the last status.
+// No drawing and no browser clock here: whoever calls gives the monotonic time.
+
+import { DisplayFilter } from "./filter.js";
+import { Shifts } from "./offset.js";
+import type { Beat, Gap, GatewayEvent, Message, Piece, SessionInfo, Status } from "./protocol.js";
+import { isSample, NOT_RECEIVED, Ring } from "./ring.js";
+import { ageNow, type KnownAge } from "./stale.js";
+
+export const KEPT_S = 60;
+const MOST_BEATS = 400;
+const MOST_GAPS = 200;
+const MOST_MARKS = 100;
+const MOST_ERRORS = 5;
+
+/** Something with a place on the time axis that is neither a beat nor a gap. */
+export interface Mark {
+  sample: number;
+  text: string;
+}
+
+export interface ModelError {
+  text: string;
+  atMs: number;
+  times: number;
+}
+
+/** A missing stretch as it is drawn: from the ring, with the cause where the server told it. */
+export interface MissingRun {
+  first: number;
+  end: number;
+  cause: string;
+}
+
+export class Model {
+  info: SessionInfo | null = null;
+  ring: Ring | null = null;
+  shifts: Shifts[] = [];
+  /** Oldest first, by place of the R peak. */
+  beats: Beat[] = [];
+  gaps: Gap[] = [];
+  marks: Mark[] = [];
+  events: GatewayEvent[] = [];
+  errors: ModelError[] = [];
+  status: Status | null = null;
+  statusAtMs: number | null = null;
+  newestSample: KnownAge | null = null;
+  newestLabel: KnownAge | null = null;
+  /** Set when a wall clock step was told, for the panel. */
+  clockStep: { stepMs: number; atMs: number } | null = null;
+  closed: { reason: string; detail: string } | null = null;
+  /** Goes up when everything drawn so far is void. */
+  drawing = 0;
+  private filters: DisplayFilter[] = [];
+
+  get channels(): number {
+    return this.ring?.channels ?? this.info?.channels.length ?? 0;
+  }
+
+  get rateHz(): number {
+    return this.info?.sampleRateHz ?? 0;
+  }
+
+  /** One past the newest sample received. */
+  get endSample(): number {
+    return this.ring === null ? 0 : this.ring.end * this.ring.samplesPerPoint;
+  }
+
+  lead(channel: number): string {
+    const known = this.info?.channels[channel];
+    return known?.lead ?? `channel ${known?.channelNumber ?? channel + 1}`;
+  }
+
+  error(text: string, nowMs: number): void {
+    const same = this.errors.find((error) => error.text === text);
+    if (same !== undefined) {
+      same.times++;
+      same.atMs = nowMs;
+      return;
+    }
+    this.errors.push({ text, atMs: nowMs, times: 1 });
+    if (this.errors.length > MOST_ERRORS) this.errors.shift();
+  }
+
+  take(message: Message, nowMs: number): void {
+    switch (message.type) {
+      case "session":
+        this.takeSession(message.session);
+        break;
+      case "status":
+        this.status = message.status;
+        this.statusAtMs = nowMs;
+        this.newestLabel =
+          message.status.newestLabelAgeMs === null
+            ? null
+            : { ageMs: message.status.newestLabelAgeMs, atMs: nowMs };
+        break;
+      case "beat":
+        this.takeBeat(message.beat);
+        break;
+      case "gap":
+        this.takeGap(message.gap);
+        break;
+      case "event":
+        if (!message.event.committed) {
+          this.events.push(message.event);
+          if (this.events.length > MOST_MARKS) this.events.shift();
+        }
+        break;
+      case "clock":
+        this.clockStep = { stepMs: message.stepMs, atMs: nowMs };
+        this.mark(this.endSample, `gateway's clock set by ${(message.stepMs / 1000).toFixed(1)} s`);
+        break;
+      case "closed":
+        this.closed = { reason: message.reason, detail: message.detail };
+        break;
+      case "unknown":
+        this.error(`The gateway sent "${message.name}", which this page does not know.`, nowMs);
+        break;
+    }
+  }
+
+  mark(sample: number, text: string): void {
+    this.marks.push({ sample, text });
+    if (this.marks.length > MOST_MARKS) this.marks.shift();
+  }
+
+  private takeSession(info: SessionInfo): void {
+    const before = this.info;
+    this.info = info;
+    const same =
+      before !== null &&
+      before.startTimeUs === info.startTimeUs &&
+      (before.id === info.id || before.id === null) &&
+      before.sampleRateHz === info.sampleRateHz &&
+      before.samplesPerPoint === info.samplesPerPoint &&
+      before.channels.length === info.channels.length;
+    if (same && this.ring !== null) return;
+    this.ring = null;
+    this.shifts = [];
+    this.filters = [];
+    this.beats = [];
+    this.gaps = [];
+    this.marks = [];
+    this.events = [];
+    this.newestSample = null;
+    this.newestLabel = null;
+    this.drawing++;
+    if (info.sampleRateHz === null || info.channels.length === 0) return;
+    const rate = info.sampleRateHz;
+    this.ring = new Ring(info.channels.length, info.samplesPerPoint, rate / info.samplesPerPoint, KEPT_S);
+    this.shifts = info.channels.map(() => new Shifts());
+    this.filters = info.channels.map(() => new DisplayFilter(rate, info.mainsHz));
+  }
+
+  /** Gives false, with an error noted, where the piece does not fit the session. */
+  takePiece(piece: Piece, nowMs: number, halfLaneUv: readonly number[]): boolean {
+    const { info, ring } = this;
+    if (info === null || ring === null || info.sampleRateHz === null) {
+      this.error("ECG came before its session was told.", nowMs);
+      return false;
+    }
+    if (piece.channels !== ring.channels || piece.samplesPerPoint !== ring.samplesPerPoint) {
+      this.error("A piece of ECG does not fit its session (channels or samples per point).", nowMs);
+      return false;
+    }
+    const first = Math.floor(piece.firstSample / piece.samplesPerPoint);
+    const before = ring.end;
+    if (!ring.open(first, first + piece.points)) {
+      this.error("A piece of ECG came too late to be shown.", nowMs);
+      return false;
+    }
+    let anySample = false;
+    const pair = piece.samplesPerPoint > 1;
+    for (let c = 0; c < ring.channels; c++) {
+      const uvPerCode = info.channels[c]!.uvPerCode;
+      const filter = this.filters[c]!;
+      if (first > before) filter.restart();
+      const min = ring.min[c]!;
+      const max = ring.max[c]!;
+      const filtered = ring.filtered[c];
+      for (let i = 0; i < piece.points; i++) {
+        const at = ring.at(first + i);
+        const from = (i * ring.channels + c) * (pair ? 2 : 1);
+        const code = piece.codes[from]!;
+        min[at] = code;
+        if (pair) max[at] = piece.codes[from + 1]!;
+        const there = isSample(code);
+        anySample ||= there;
+        if (filtered !== undefined) {
+          if (there) filtered[at] = filter.next(code * uvPerCode);
+          else {
+            filtered[at] = Number.NaN;
+            filter.restart();
+          }
+        }
+      }
+    }
+    // A piece that only says what is missing, or repeats what is known, makes nothing younger.
+    if (anySample && ring.end > before) this.newestSample = { ageMs: piece.newestAgeMs, atMs: nowMs };
+    this.lookAtShifts(halfLaneUv);
+    return true;
+  }
+
+  private lookAtShifts(halfLaneUv: readonly number[]): void {
+    const { info, ring } = this;
+    if (info === null || ring === null || info.sampleRateHz === null) return;
+    const pointRate = info.sampleRateHz / ring.samplesPerPoint;
+    // Every few milliseconds is enough for the median of a second.
+    const by = Math.max(1, Math.floor(pointRate / 125));
+    for (let c = 0; c < ring.channels; c++) {
+      const uvPerCode = info.channels[c]!.uvPerCode;
+      const newest: number[] = [];
+      for (let point = Math.max(ring.begin, ring.end - Math.ceil(pointRate)); point < ring.end; point += by) {
+        const code = ring.min[c]![ring.at(point)]!;
+        if (isSample(code)) newest.push(code * uvPerCode);
+      }
+      const shifts = this.shifts[c]!;
+      const old = shifts.newest();
+      const change = shifts.look(newest, this.endSample, info.sampleRateHz, halfLaneUv[c] ?? 1500);
+      if (change === "all") this.drawing++;
+      else if (change === "from") {
+        this.mark(
+          this.endSample,
+          `${this.lead(c)} re-centred, offset ${mv(old)} → ${mv(shifts.newest())} mV`,
+        );
+      }
+    }
+  }
+
+  private takeBeat(beat: Beat): void {
+    let at = this.beats.length;
+    while (at > 0 && this.beats[at - 1]!.rSample > beat.rSample) at--;
+    const same = at > 0 && this.beats[at - 1]!.rSample === beat.rSample;
+    if (same) {
+      const known = this.beats[at - 1]!;
+      this.beats[at - 1] = { ...beat, committed: beat.committed || known.committed };
+    } else {
+      this.beats.splice(at, 0, beat);
+      if (this.beats.length > MOST_BEATS) this.beats.shift();
+    }
+  }
+
+  private takeGap(gap: Gap): void {
+    const known = this.gaps.find((one) => one.firstMissingSample === gap.firstMissingSample);
+    if (known !== undefined) Object.assign(known, gap);
+    else {
+      this.gaps.push(gap);
+      if (this.gaps.length > MOST_GAPS) this.gaps.shift();
+    }
+  }
+
+  /** R peak of the newest beat with a label; what follows is pending. Null before the first. */
+  labelledTo(): number | null {
+    return this.beats.at(-1)?.rSample ?? null;
+  }
+
+  sampleAgeMs(nowMs: number): number | null {
+    return ageNow(this.newestSample, nowMs);
+  }
+
+  labelAgeMs(nowMs: number): number | null {
+    return ageNow(this.newestLabel, nowMs);
+  }
+
+  /** Now by the gateway's clock: its last word and the browser's monotonic time since. */
+  gatewayTimeUs(nowMs: number): number | null {
+    if (this.status === null || this.statusAtMs === null) return null;
+    return this.status.timeUs + (nowMs - this.statusAtMs) * 1000;
+  }
+}
+
+function mv(uv: number): string {
+  return (uv / 1000).toFixed(1).replace("-", "−");
+}
+
+/** Missing stretches of [first, end) in samples, as the ring holds them. A gap of one channel is one of the session. */
+export function missingRuns(
+  ring: Ring,
+  gaps: readonly Gap[],
+  firstSample: number,
+  endSample: number,
+): MissingRun[] {
+  const runs: MissingRun[] = [];
+  const per = ring.samplesPerPoint;
+  const min = ring.min[0]!;
+  let point = Math.max(ring.begin, Math.floor(firstSample / per));
+  const last = Math.min(ring.end, Math.ceil(endSample / per));
+  while (point < last) {
+    const code = min[ring.at(point)]!;
+    if (isSample(code)) {
+      point++;
+      continue;
+    }
+    const from = point;
+    while (point < last && min[ring.at(point)] === code) point++;
+    const first = from * per;
+    const end = point * per;
+    let cause = "not_received";
+    if (code !== NOT_RECEIVED) {
+      const told = gaps.find((gap) => {
+        return gap.firstMissingSample < end && gap.firstMissingSample + gap.missingSamples > first;
+      });
+      cause = told?.cause ?? "unknown";
+    }
+    runs.push({ first, end, cause });
+  }
+  return runs;
+}

@@ -1,0 +1,17 @@
+// A view is one module: it fills an element and cleans up after itself. The page knows no more of it than this.
+
+import type { Live } from "./live.js";
+import type { SettingsStore } from "./settings.js";
+
+export interface Page {
+  live: Live;
+  settings: SettingsStore;
+}
+
+export interface View {
+  /** Word in the address, behind `#/`. */
+  path: string;
+  title: string;
+  /** Fills `root`; gives what to call when the view is left. */
+  show(root: HTMLElement, page: Page): () => void;
+}

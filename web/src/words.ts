@@ -1,0 +1,124 @@
+// The gateway's stable names in plain words. A name this page does not know is shown as it is, never hidden.
+
+const HEART_RATE_REASONS: Record<string, string> = {
+  no_open_session: "no recording runs",
+  front_end_recovering: "the front-end does not deliver",
+  lead_off: "electrode off",
+  no_beat_yet: "no beat found yet",
+  no_recent_sample: "no samples",
+  no_recent_beat: "no beat found for 4 s",
+  poor_signal: "signal too poor",
+  too_few_beats: "too few beats yet",
+};
+
+const GAP_CAUSES: Record<string, string> = {
+  missed_drdy: "samples missed",
+  bad_frame: "bad frame",
+  chip_restart: "chip set up again",
+  register_check: "registers checked",
+  source: "missing in the recording",
+  overrun: "computer too slow",
+  not_stored: "not stored",
+  interrupted: "program interrupted",
+  not_received: "not received by this page",
+  unknown: "missing",
+};
+
+const CONDITIONS: Record<string, string> = {
+  drdy_silent: "The front-end is silent",
+  frames_bad: "The front-end sends bad frames",
+  register_changed: "A register of the front-end changed",
+  brown_out: "The front-end lost its supply",
+  no_answer: "The front-end does not answer",
+  drdy_rate_wrong: "The sample rate is wrong",
+  input_saturated: "Input saturated",
+  input_flat: "Input flat",
+  lead_off: "Electrode off",
+  ecg_not_stored: "ECG is not stored: disk nearly full",
+  retention_warning: "Old ECG will be deleted",
+  retention_held: "Deleting is held: clock doubtful",
+  store_damaged: "The database is damaged",
+};
+
+const QUALITIES: Record<string, string> = {
+  good: "good",
+  noisy: "noisy",
+  clipped: "clipped",
+  flat: "flat",
+  lead_off: "electrode off",
+};
+
+const STATES: Record<string, string> = {
+  starting: "starting",
+  recording: "recording",
+  recovering: "front-end recovering",
+  finished: "finished",
+};
+
+const STORE_STATES: Record<string, string> = {
+  ok: "stored",
+  retrying: "cannot write, rows wait",
+  failed: "nothing is stored",
+  unreadable: "unreadable",
+  read_only: "read only",
+};
+
+const CLASS_NAMES: Record<string, string> = {
+  N: "normal",
+  L: "left bundle branch block",
+  R: "right bundle branch block",
+  A: "atrial premature",
+  V: "ventricular premature",
+};
+
+const UNCLASSIFIABLE: Record<string, string> = {
+  poor_signal: "poor signal",
+  out_of_class: "unlike every class",
+  low_confidence: "no class probable enough",
+};
+
+function plain(name: string): string {
+  return name.replaceAll("_", " ");
+}
+
+function look(words: Record<string, string>, name: string): string {
+  return Object.hasOwn(words, name) ? words[name]! : plain(name);
+}
+
+export const heartRateReason = (name: string | null) => look(HEART_RATE_REASONS, name ?? "not known");
+export const gapCause = (name: string) => look(GAP_CAUSES, name);
+export const conditionName = (name: string) => look(CONDITIONS, name);
+export const qualityName = (name: string) => look(QUALITIES, name);
+export const stateName = (name: string) => look(STATES, name);
+export const storeState = (name: string) => look(STORE_STATES, name);
+export const className = (name: string) => look(CLASS_NAMES, name);
+export const unclassifiableReason = (name: string | null) => look(UNCLASSIFIABLE, name ?? "not known");
+
+/** Why the gateway closed the connection. */
+export function closedReason(reason: string): string {
+  if (reason === "slow_reader") return "this page read too slowly";
+  if (reason === "shutting_down") return "the gateway shuts down";
+  if (reason === "session_revoked") return "signed out by the gateway";
+  return plain(reason);
+}
+
+/** What stands over a session that is not a patient's. */
+export function sourceBand(source: string | null): string | null {
+  if (source === "simulation") return "Simulated signal";
+  if (source === "replay") return "Replayed recording";
+  return null;
+}
+
+export type BeatMark = "normal" | "bundle" | "s" | "v" | "unknown";
+
+/** How a beat is drawn: letter and kind of mark. */
+export function beatMark(beat: { class: string; aamiClass: string; unclassifiable: boolean }): {
+  letter: string;
+  mark: BeatMark;
+} {
+  if (beat.unclassifiable) return { letter: "?", mark: "unknown" };
+  const letter = beat.class.slice(0, 2);
+  if (beat.aamiClass === "V") return { letter, mark: "v" };
+  if (beat.aamiClass === "S") return { letter, mark: "s" };
+  return { letter, mark: beat.class === "N" ? "normal" : "bundle" };
+}

@@ -1,0 +1,183 @@
+// Pixel truth: a square of 1 mV, and the calibration pulse, lie where they belong within one device pixel, at each
+// speed and gain and at device pixel ratios 1 and 2. Places are computed here anew, not by the page's own module.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Browser, REAL, startMock, until } from "../page.mjs";
+
+const PERIOD_S = 1;
+
+test("a square of 1 mV is drawn where it belongs", {
+  skip: REAL !== null && "needs the stand-in",
+}, async (context) => {
+  const mock = await startMock({ signal: "square" });
+  context.after(() => mock.close());
+  let worstX = 0;
+  let worstY = 0;
+  let edges = 0;
+  for (const ratio of [1, 2]) {
+    // One lead, high enough for 40 mm.
+    const browser = await Browser.start({
+      ratio,
+      width: 1100,
+      height: 700,
+      settings: { theme: "light", leads: "1" },
+    });
+    context.after(() => browser.close());
+    await browser.signIn(mock);
+    for (const speed of [12.5, 25, 50]) {
+      for (const gain of [2.5, 5, 10, 20, 40]) {
+        for (let i = 0; i < 4; i++) await browser.page.keyboard.press("-");
+        for (let i = 0; i < [2.5, 5, 10, 20, 40].indexOf(gain); i++) await browser.page.keyboard.press("+");
+        for (let i = 0; i < 2; i++) await browser.page.keyboard.press(",");
+        for (let i = 0; i < [12.5, 25, 50].indexOf(speed); i++) await browser.page.keyboard.press(".");
+        await until("signal", async () => {
+          const figures = await browser.figures();
+          return (
+            figures.ring_points > 0 &&
+            figures.head_sample - figures.begin_sample > 2000 &&
+            figures.beats === 0
+          );
+        });
+        await browser.page.keyboard.press(" ");
+        await browser.page.waitForSelector(".sign.frozen:not([hidden])");
+        const seen = await browser.page.evaluate(readPicture);
+        await browser.page.keyboard.press(" ");
+        const name = `ratio ${ratio}, ${speed} mm/s, ${gain} mm/mV`;
+        const perMm = (96 / 25.4) * ratio;
+        assert.ok(Math.abs(seen.perMm - perMm) < 1e-9, name);
+        const middle = seen.lane.topPx + seen.lane.heightPx / 2;
+        const y = (uv) => middle - ((uv - seen.shift) / 1000) * gain * perMm;
+        const low = y(-3200);
+        const high = y(-2200);
+        // Levels: the middle of the stroke in columns that lie within a level.
+        for (const [where, expected] of [
+          [seen.lows, low],
+          [seen.highs, high],
+        ]) {
+          assert.ok(where.length > 0, `${name}: no level seen`);
+          for (const found of where) {
+            worstY = Math.max(worstY, Math.abs(found - expected));
+            assert.ok(Math.abs(found - expected) <= 1, `${name}: level at ${found}, belongs at ${expected}`);
+          }
+        }
+        // Edges: between the last sample of a level and the first of the next.
+        const perSample = (speed * perMm) / seen.rate;
+        for (const found of seen.edges) {
+          const half = (PERIOD_S / 2) * seen.rate;
+          const unrolled = found - seen.left + seen.sweep * seen.width;
+          const sample = unrolled / perSample;
+          const edge = Math.round(sample / half) * half - 0.5;
+          const off = Math.abs(unrolled - edge * perSample);
+          worstX = Math.max(worstX, off);
+          edges++;
+          assert.ok(off <= 1, `${name}: edge ${off} px from its place`);
+        }
+        assert.ok(seen.edges.length > 2, `${name}: ${seen.edges.length} edges`);
+        assert.ok(Math.abs(seen.pulse - gain * perMm) <= 1, `${name}: pulse ${seen.pulse}, ${gain * perMm}`);
+      }
+    }
+  }
+  console.log(`worst: x ${worstX.toFixed(2)} px over ${edges} edges, y ${worstY.toFixed(2)} px`);
+});
+
+/** Runs in the page. Darkness of a pixel tells how much of it the stroke covers. */
+function readPicture() {
+  const figures = globalThis.ecgFigures();
+  const canvas = document.querySelector("canvas.trace");
+  const context = canvas.getContext("2d");
+  const lane = figures.lanes[0];
+  const image = context.getImageData(0, lane.topPx, canvas.width, lane.heightPx);
+  const rgb = (x, y) => {
+    const at = (y * canvas.width + x) * 4;
+    return image.data[at] + image.data[at + 1] + image.data[at + 2];
+  };
+  // The grid's lines are reddish and light; the trace is near black.
+  const dark = (x, y) => Math.max(0, 330 - rgb(x, y));
+  const columns = [];
+  for (let x = 0; x < canvas.width; x++) {
+    let sum = 0;
+    let moment = 0;
+    let top = -1;
+    let bottom = -1;
+    for (let y = 0; y < lane.heightPx; y++) {
+      const weight = dark(x, y);
+      if (weight === 0) continue;
+      sum += weight;
+      moment += weight * (y + 0.5);
+      if (top < 0) top = y;
+      bottom = y;
+    }
+    columns.push({ sum, middle: sum === 0 ? null : moment / sum + lane.topPx, top, bottom });
+  }
+  const head = figures.head_sample;
+  const speed = Number.parseFloat(document.querySelector("output[aria-label=Speed]").textContent);
+  const perSample = (speed * figures.device_px_per_mm) / figures.rate_hz;
+  const unrolled = head * perSample;
+  const sweep = Math.floor(unrolled / figures.width_px);
+  const headX = figures.left_px + unrolled - sweep * figures.width_px;
+  // The current sweep if it is long enough, else the one before, right of the blank bar.
+  const long = sweep === 0 || headX - figures.left_px > 2.5 * figures.rate_hz * perSample;
+  const begin = long ? figures.left_px + 4 : Math.ceil(headX + 8 * figures.device_px_per_mm);
+  const end = long ? Math.floor(headX - 4) : canvas.width - 4;
+  const tall = (x) => columns[x].bottom - columns[x].top > 0.5 * figures.device_px_per_mm + 4;
+  const lows = [];
+  const highs = [];
+  const edges = [];
+  const flat = [];
+  for (let x = begin; x < end; x++) {
+    if (columns[x].sum === 0) continue;
+    if (!tall(x)) {
+      if (!tall(x - 1) && !tall(x + 1) && !tall(x - 2) && !tall(x + 2)) flat.push(columns[x].middle);
+      continue;
+    }
+    if (tall(x - 1)) continue;
+    // An edge: its middle is that of the darkness in the rows between the levels.
+    let sum = 0;
+    let moment = 0;
+    const row = Math.round((columns[x].top + columns[x].bottom) / 2);
+    for (let at = x - 3; at < x + 7; at++) {
+      const weight = dark(at, row);
+      sum += weight;
+      moment += weight * (at + 0.5);
+    }
+    if (sum > 0) edges.push(moment / sum);
+  }
+  const split = (Math.min(...flat) + Math.max(...flat)) / 2;
+  for (const level of flat) (level > split ? lows : highs).push(level);
+  let pulseTop = Number.POSITIVE_INFINITY;
+  let pulseBottom = 0;
+  const centre = (x, from, to) => {
+    let sum = 0;
+    let moment = 0;
+    for (let y = from; y < to; y++) {
+      sum += dark(x, y);
+      moment += dark(x, y) * (y + 0.5);
+    }
+    return moment / sum;
+  };
+  const half = Math.floor(lane.heightPx / 2);
+  for (let x = 0; x < figures.left_px - 2; x++) {
+    const above = centre(x, 0, half);
+    const below = centre(x, half, lane.heightPx);
+    // Columns with the flat top only.
+    if (columns[x].sum > 0 && Number.isFinite(above) && !Number.isFinite(below))
+      pulseTop = Math.min(pulseTop, above);
+    if (columns[x].sum > 0 && Number.isFinite(below) && !Number.isFinite(above)) {
+      pulseBottom = Math.max(pulseBottom, below);
+    }
+  }
+  return {
+    lane,
+    perMm: figures.device_px_per_mm,
+    shift: figures.shifts_uv[0],
+    rate: figures.rate_hz,
+    left: figures.left_px,
+    width: figures.width_px,
+    sweep: long ? sweep : sweep - 1,
+    lows: [...new Set(lows)],
+    highs: [...new Set(highs)],
+    edges,
+    pulse: pulseBottom - pulseTop,
+  };
+}
