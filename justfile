@@ -33,6 +33,14 @@ changelog:
 crates:
     .ci/crates
 
+# The public interface of each library is as listed
+public-api *ARGS:
+    .ci/public-api {{ARGS}}
+
+# The kernels' tests under valgrind
+valgrind *FILTERS:
+    .ci/valgrind {{FILTERS}}
+
 # Every fuzz target for some seconds
 fuzz SECONDS="5" *TARGETS:
     .ci/fuzz {{SECONDS}} {{TARGETS}}
