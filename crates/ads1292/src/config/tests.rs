@@ -92,14 +92,13 @@ fn impossible_images_are_refused() {
     );
     assert_eq!(
         with(Register::Config2, 0x80),
-        Err(ConfigError::ExternalReferenceUnknown.into())
+        Err(ConfigError::ExternalReferenceUnknown)
     );
     assert_eq!(
         with(Register::Resp1, 0xC2),
         Err(ConfigError::RespirationUnsupported {
             model: ChipModel::Ads1292
-        }
-        .into())
+        })
     );
     assert!(matches!(
         with(Register::Config1, 0x07),
