@@ -21,10 +21,7 @@ fn neither_samples_nor_gaps_nor_an_overflow_allocate() {
     };
     // Missed edges, a disturbed status nibble, an electrode off.
     let faults = "at 3s missed-drdy for 20ms\nat 4s flip-bits 0\nat 5s lead-off in1p for 1s";
-    let board = BoardOptions {
-        faults: faults.parse().unwrap(),
-        ..BoardOptions::default()
-    };
+    let board = BoardOptions::new().faults(faults.parse().unwrap());
     let heart = SyntheticEcg::new(70.0, None);
     let config = ChipConfig::default();
     let mut source = open_simulated(&board, config, heart, session, None).unwrap();

@@ -20,12 +20,10 @@ fn detect(path: &Path) -> (usize, usize, usize, f64) {
     let record = Record::open(path).unwrap();
     let rate_hz = record.header().rate_hz;
     let conversion = record.header().signals[0].uv_conversion().unwrap();
-    let mut chain = Chain::new(&ChainConfig {
-        mains: Mains::Hz60,
-        channel: ChannelChoice::Fixed(0),
-        ..ChainConfig::new(SampleRate::from_hz(rate_hz).unwrap())
-    })
-    .unwrap();
+    let config = ChainConfig::new(SampleRate::from_hz(rate_hz).unwrap())
+        .mains(Mains::Hz60)
+        .channel(ChannelChoice::Fixed(0));
+    let mut chain = Chain::new(&config).unwrap();
     let (mut found, mut largest_delay) = (Vec::new(), 0);
     let mut keep = |event| {
         if let ChainEvent::Beat(beat) = event {

@@ -136,12 +136,10 @@ fn count(excerpt: &Excerpt, row: &Row) -> Counts {
     let rate_hz = change.new_rate_hz(excerpt.rate_hz);
     let channels = excerpt.channels_uv.each_ref();
     let [first, second] = channels.map(|uv| change.apply(uv, excerpt.rate_hz));
-    let mut chain = Chain::new(&ChainConfig {
-        mains: Mains::Hz60,
-        channel: row.channel,
-        ..ChainConfig::new(SampleRate::from_hz(rate_hz).unwrap())
-    })
-    .unwrap();
+    let config = ChainConfig::new(SampleRate::from_hz(rate_hz).unwrap())
+        .mains(Mains::Hz60)
+        .channel(row.channel);
+    let mut chain = Chain::new(&config).unwrap();
     let mut found = Vec::new();
     let mut keep = |event| {
         if let ChainEvent::Beat(beat) = event {

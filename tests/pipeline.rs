@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrhythmianet::{Model, Rejection, Unclassifiable, best_cpu_engine};
+use arrhythmianet::{Model, Unclassifiable, best_cpu_engine};
 use ecg_chain::{Gap, GapCause, Pipeline, PipelineConfig, PipelineEvent};
 use ecg_gateway::acquisition::{Acquired, FrameSource, open_replay};
 use ecg_signal::{ChainConfig, SampleRate};
@@ -14,12 +14,8 @@ fn a_beat_that_begins_before_the_signal_is_unclassifiable() {
     let trace = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/demo/214.ecgtrace.gz");
     let (mut source, _) = open_replay(&trace).expect("it works");
     let from = source.info().clone();
-    let config = PipelineConfig {
-        chain: ChainConfig::new(SampleRate::from_hz(from.sample_rate_hz).expect("it works")),
-        uv_per_code: from.uv_per_code,
-        ecg_block_samples: None,
-        rejection: Rejection::default(),
-    };
+    let chain = ChainConfig::new(SampleRate::from_hz(from.sample_rate_hz).expect("it works"));
+    let config = PipelineConfig::new(chain, from.uv_per_code);
     // v1 has no limits of its own: nothing but the signal makes its beats unclassifiable.
     let model = Arc::new(Model::load("v1").expect("it works"));
     let mut pipeline = Pipeline::new(&config, best_cpu_engine(model, 8)).expect("it works");
@@ -62,12 +58,8 @@ fn a_gap_comes_before_the_raw_ecg_behind_it() {
     let trace = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/demo/200.ecgtrace.gz");
     let (mut source, _) = open_replay(&trace).expect("it works");
     let from = source.info().clone();
-    let config = PipelineConfig {
-        chain: ChainConfig::new(SampleRate::from_hz(from.sample_rate_hz).expect("it works")),
-        uv_per_code: from.uv_per_code,
-        ecg_block_samples: Some(100),
-        rejection: Rejection::default(),
-    };
+    let chain = ChainConfig::new(SampleRate::from_hz(from.sample_rate_hz).expect("it works"));
+    let config = PipelineConfig::new(chain, from.uv_per_code).ecg_block_samples(Some(100));
     let model = Arc::new(Model::load("v1").expect("it works"));
     let mut pipeline = Pipeline::new(&config, best_cpu_engine(model, 512)).expect("it works");
     let mut events = Vec::new();

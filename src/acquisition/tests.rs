@@ -45,10 +45,7 @@ pub(super) fn session(start_by_pin: bool) -> Session {
 }
 
 pub(super) fn board(faults: &str) -> BoardOptions {
-    BoardOptions {
-        faults: faults.parse().unwrap(),
-        ..BoardOptions::default()
-    }
+    BoardOptions::new().faults(faults.parse().unwrap())
 }
 
 fn drain(source: &mut impl FrameSource) -> Result<Vec<Acquired>, AcquisitionError> {

@@ -166,8 +166,13 @@ impl Ending for RecordError {
             Self::Share { .. }
             | Self::Explain(ExplainError::Layer { .. })
             | Self::NoBackground { .. } => Cause::Usage,
-            Self::Label { .. } | Self::Rate(_) | Self::Explain(_) => Cause::Other,
-            _ => Cause::Wfdb,
+            Self::Wfdb(_)
+            | Self::Missing { .. }
+            | Self::Signal { .. }
+            | Self::NoNoise { .. }
+            | Self::NoBeats { .. } => Cause::Wfdb,
+            // The engine, a rate, a beat that cannot be explained, and reasons that are yet to come.
+            _ => Cause::Other,
         }
     }
 }

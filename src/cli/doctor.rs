@@ -66,11 +66,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         }
     };
     let steps = if arguments.simulated {
-        let board = BoardOptions {
-            model: what.expected.unwrap_or(ChipModel::Ads1292R),
-            faults: simulated::fault_script(arguments.faults.as_deref())?,
-            ..BoardOptions::default()
-        };
+        let board = BoardOptions::new()
+            .model(what.expected.unwrap_or(ChipModel::Ads1292R))
+            .faults(simulated::fault_script(arguments.faults.as_deref())?);
         let heart = SyntheticEcg::new(SIMULATED_BPM, None);
         let session = live::session(&config);
         let (mut driver, mut drdy, _) = connect_simulated(&board, heart, &session, None);

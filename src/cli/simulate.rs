@@ -112,11 +112,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         },
         annotator: arguments.annotator.clone(),
         config: chip::config(arguments.rate, arguments.gain)?,
-        board: BoardOptions {
-            model: arguments.chip,
-            faults: chip_faults(arguments)?,
-            ..BoardOptions::default()
-        },
+        board: BoardOptions::new()
+            .model(arguments.chip)
+            .faults(chip_faults(arguments)?),
         wall_start: wall_start(arguments)?,
         attribution: arguments.attribution.clone(),
         trace_path: arguments.out.clone(),

@@ -64,11 +64,9 @@ impl SimulationArguments {
             return Ok(None);
         };
         let chip = config.acquisition.chip;
-        let board = BoardOptions {
-            model: config.device.chip.unwrap_or(ChipModel::Ads1292R),
-            faults: fault_script(self.faults.as_deref())?,
-            ..BoardOptions::default()
-        };
+        let board = BoardOptions::new()
+            .model(config.device.chip.unwrap_or(ChipModel::Ads1292R))
+            .faults(fault_script(self.faults.as_deref())?);
         let session = live::session(config);
         let simulated = if name == "synthetic" {
             let heart = SyntheticEcg::new(SYNTHETIC_BPM, None);

@@ -94,10 +94,10 @@ fn config(top: &mut Section<'_>) -> Config {
         acquisition: top.section("acquisition", acquisition),
         signal: top.section("signal", signal),
         model: top.section("model", model),
-        explain: top.section("explain", |section| ExplainPolicy {
-            which: section.choice("beats", ExplainWhich::OnRequest),
-            method: section.choice("method", Method::GradCam),
-            low_confidence: section.probability("low_confidence_below", 0.8),
+        explain: top.section("explain", |section| {
+            ExplainPolicy::new(section.choice("beats", ExplainWhich::OnRequest))
+                .method(section.choice("method", Method::GradCam))
+                .low_confidence(section.probability("low_confidence_below", 0.8))
         }),
         store: top.section("store", store),
         api: top.section("api", api),

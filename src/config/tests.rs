@@ -430,11 +430,9 @@ fn every_value_that_differs_from_its_default_is_read() {
                 novelty: false,
             },
         },
-        explain: ExplainPolicy {
-            which: ExplainWhich::LowConfidence,
-            method: Method::Shap,
-            low_confidence: 0.5,
-        },
+        explain: ExplainPolicy::new(ExplainWhich::LowConfidence)
+            .method(Method::Shap)
+            .low_confidence(0.5),
         store: StoreConfig {
             path: "ecg.db".into(),
             options: StoreOptions {

@@ -136,10 +136,8 @@ impl BeatExplainer {
             }
         };
         let recorded = RecordedBeat {
-            config: ChainConfig {
-                full_scale_uv: info.uv_per_code.map(|scale| Some(full_scale_uv(scale))),
-                ..ChainConfig::new(SampleRate::from_hz(info.sample_rate_hz)?)
-            },
+            config: ChainConfig::new(SampleRate::from_hz(info.sample_rate_hz)?)
+                .full_scale_uv(info.uv_per_code.map(|scale| Some(full_scale_uv(scale)))),
             uv_per_code: info.uv_per_code,
             treatments: &treatments,
             first_is_known: recognised.is_some(),

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
+use arrhythmianet::best_cpu_engine;
 use arrhythmianet::explain::{ExplainPolicy, ExplainWhich};
-use arrhythmianet::{Rejection, best_cpu_engine};
 use ecg_chain::{BeatDetail, Details, Pipeline, PipelineConfig, PipelineEvent, SessionInfo};
 use ecg_signal::{ChainConfig, ChannelChoice, Mains, SampleRate};
 
@@ -43,15 +43,9 @@ fn session(model: &str, mains: Mains, seconds: u64, keep_ecg: bool) -> Session {
     let trace = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/demo/200.ecgtrace.gz");
     let (mut source, _) = open_replay(&trace).unwrap();
     let from = source.info().clone();
-    let config = PipelineConfig {
-        chain: ChainConfig {
-            mains,
-            ..ChainConfig::new(SampleRate::from_hz(from.sample_rate_hz).unwrap())
-        },
-        uv_per_code: from.uv_per_code,
-        ecg_block_samples: keep_ecg.then_some(5_000),
-        rejection: Rejection::default(),
-    };
+    let chain = ChainConfig::new(SampleRate::from_hz(from.sample_rate_hz).unwrap()).mains(mains);
+    let config =
+        PipelineConfig::new(chain, from.uv_per_code).ecg_block_samples(keep_ecg.then_some(5_000));
     let model = Arc::new(Model::load(model).unwrap());
     let info = SessionInfo {
         source: "replay".to_owned(),
@@ -68,18 +62,10 @@ fn session(model: &str, mains: Mains, seconds: u64, keep_ecg: bool) -> Session {
     };
     writer.begin_session(&info).unwrap();
     let mut pipeline = Pipeline::new(&config, best_cpu_engine(model, 8)).unwrap();
-    let policy = ExplainPolicy {
-        which: ExplainWhich::All,
-        method: Method::GradCam,
-        low_confidence: 0.8,
-    };
-    pipeline
-        .set_details(Details {
-            explain: Some(policy),
-            waves: true,
-            network_view: true,
-        })
-        .unwrap();
+    let details = Details::explaining(ExplainPolicy::new(ExplainWhich::All))
+        .waves(true)
+        .network_view(true);
+    pipeline.set_details(details).unwrap();
     let mut details = Vec::new();
     let mut sink = |event: PipelineEvent| {
         if let PipelineEvent::Detail(detail) = &event {

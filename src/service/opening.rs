@@ -68,25 +68,22 @@ impl SessionOptions {
         source: &SourceInfo,
         engine: impl Into<SessionEngine>,
     ) -> Result<Pipeline, PipelineError> {
-        let config = PipelineConfig {
-            chain: ChainConfig {
-                mains: self.mains,
-                channel: self.channel,
-                full_scale_uv: source.uv_per_code.map(|scale| Some(full_scale_uv(scale))),
-                ..ChainConfig::new(SampleRate::from_hz(source.sample_rate_hz)?)
-            },
-            uv_per_code: source.uv_per_code,
-            ecg_block_samples: self.ecg_block_seconds.map(|seconds| {
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    clippy::cast_sign_loss,
-                    reason = "at most 60 s of 8000 SPS, positive"
-                )]
-                let samples = (seconds * source.sample_rate_hz).round() as usize;
-                samples
-            }),
-            rejection: self.rejection,
-        };
+        let chain = ChainConfig::new(SampleRate::from_hz(source.sample_rate_hz)?)
+            .mains(self.mains)
+            .channel(self.channel)
+            .full_scale_uv(source.uv_per_code.map(|scale| Some(full_scale_uv(scale))));
+        let block_samples = self.ecg_block_seconds.map(|seconds| {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "at most 60 s of 8000 SPS, positive"
+            )]
+            let samples = (seconds * source.sample_rate_hz).round() as usize;
+            samples
+        });
+        let config = PipelineConfig::new(chain, source.uv_per_code)
+            .ecg_block_samples(block_samples)
+            .rejection(self.rejection);
         let mut pipeline = Pipeline::new(&config, engine)?;
         pipeline
             .set_details(self.details)

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use arrhythmianet::{Classifier, ClassifyError, CpuSimd, Model, Outputs, Rejection};
+use arrhythmianet::{Classifier, ClassifyError, CpuSimd, Model, Outputs};
 use ecg_chain::{
     ClockRelation, LeadOff, MonotonicNs, Pipeline, PipelineConfig, PipelineEvent, RawSample,
     SessionInfo, WallUs,
@@ -140,12 +140,8 @@ impl House {
         stop: &AtomicBool,
     ) -> (SessionOutcome, Vec<PipelineEvent>) {
         let from = source.info().clone();
-        let config = PipelineConfig {
-            chain: ChainConfig::new(SampleRate::from_hz(from.sample_rate_hz).unwrap()),
-            uv_per_code: from.uv_per_code,
-            ecg_block_samples: Some(1_000),
-            rejection: Rejection::default(),
-        };
+        let chain = ChainConfig::new(SampleRate::from_hz(from.sample_rate_hz).unwrap());
+        let config = PipelineConfig::new(chain, from.uv_per_code).ecg_block_samples(Some(1_000));
         let info = SessionInfo {
             source: "replay".to_owned(),
             origin: "test".to_owned(),

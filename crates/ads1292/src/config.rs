@@ -15,7 +15,8 @@ const WRITTEN_COUNT: usize = REGISTER_COUNT - 1;
 /// Everything the chip is set up with, in types that allow only what the datasheet allows.
 ///
 /// Each field owns its register bits: changing one never touches another (a changed rate leaves the
-/// lead-off registers alone).
+/// lead-off registers alone). The fields mirror the chip's register map, which is closed: no field will
+/// be added, and a configuration may be written as a literal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChipConfig {
     /// Conversions per second.

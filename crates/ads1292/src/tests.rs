@@ -35,17 +35,11 @@ fn constant(uv: [f64; 2]) -> impl SampleSource + Send + 'static {
 }
 
 fn scripted(faults: &str) -> BoardOptions {
-    BoardOptions {
-        faults: faults.parse().unwrap(),
-        ..BoardOptions::default()
-    }
+    BoardOptions::new().faults(faults.parse().unwrap())
 }
 
 fn model(model: ChipModel) -> BoardOptions {
-    BoardOptions {
-        model,
-        ..BoardOptions::default()
-    }
+    BoardOptions::new().model(model)
 }
 
 /// The next frame, waited for.

@@ -5,6 +5,7 @@ use ecg_signal::{WINDOW_SAMPLES, Waves};
 
 /// Which details a pipeline hands out.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[non_exhaustive]
 pub struct Details {
     /// Which beats get a map; `None` for no beat.
     pub explain: Option<ExplainPolicy>,
@@ -39,13 +40,37 @@ pub struct NetworkView {
 }
 
 impl Details {
+    /// No details.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            explain: None,
+            waves: false,
+            network_view: false,
+        }
+    }
+
     /// Maps for the beats that `policy` takes, and nothing else.
     #[must_use]
     pub fn explaining(policy: ExplainPolicy) -> Self {
         Self {
             explain: (policy.which != ExplainWhich::OnRequest).then_some(policy),
-            ..Self::default()
+            ..Self::new()
         }
+    }
+
+    /// With the waves of every beat, or of those with a map alone.
+    #[must_use]
+    pub const fn waves(mut self, every: bool) -> Self {
+        self.waves = every;
+        self
+    }
+
+    /// With what the network read of every beat, or without.
+    #[must_use]
+    pub const fn network_view(mut self, every: bool) -> Self {
+        self.network_view = every;
+        self
     }
 
     /// Whether there are any details to hand out.

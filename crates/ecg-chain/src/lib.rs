@@ -10,18 +10,13 @@
 //! ```
 //! use std::sync::Arc;
 //!
-//! use arrhythmianet::{DEFAULT_MODEL, Model, Rejection, best_cpu_engine};
+//! use arrhythmianet::{DEFAULT_MODEL, Model, best_cpu_engine};
 //! use ecg_chain::{LeadOff, MonotonicNs, Pipeline, PipelineConfig, PipelineEvent, RawSample};
 //! use ecg_signal::{ChainConfig, SampleRate};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let model = Arc::new(Model::load(DEFAULT_MODEL)?);
-//! let config = PipelineConfig {
-//!     chain: ChainConfig::new(SampleRate::new(500, 1)?),
-//!     uv_per_code: [1.0; 2],
-//!     ecg_block_samples: None,
-//!     rejection: Rejection::default(),
-//! };
+//! let config = PipelineConfig::new(ChainConfig::new(SampleRate::new(500, 1)?), [1.0; 2]);
 //! // Up to 16 beats are classified together.
 //! let mut pipeline = Pipeline::new(&config, best_cpu_engine(model, 16))?;
 //! let mut beats = Vec::new();

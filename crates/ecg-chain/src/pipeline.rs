@@ -21,6 +21,7 @@ use super::timeline::Timeline;
 
 /// How a pipeline reads its samples.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct PipelineConfig {
     /// The signal chain's settings, the sample rate among them.
     pub chain: ChainConfig,
@@ -30,6 +31,33 @@ pub struct PipelineConfig {
     pub ecg_block_samples: Option<usize>,
     /// When a beat is unclassifiable.
     pub rejection: Rejection,
+}
+
+impl PipelineConfig {
+    /// Keeps no raw ECG; a beat is unclassifiable by the model's own limits.
+    #[must_use]
+    pub fn new(chain: ChainConfig, uv_per_code: [f64; CHANNEL_COUNT]) -> Self {
+        Self {
+            chain,
+            uv_per_code,
+            ecg_block_samples: None,
+            rejection: Rejection::default(),
+        }
+    }
+
+    /// With another [`PipelineConfig::ecg_block_samples`].
+    #[must_use]
+    pub const fn ecg_block_samples(mut self, samples: Option<usize>) -> Self {
+        self.ecg_block_samples = samples;
+        self
+    }
+
+    /// With another [`PipelineConfig::rejection`].
+    #[must_use]
+    pub const fn rejection(mut self, rejection: Rejection) -> Self {
+        self.rejection = rejection;
+        self
+    }
 }
 
 /// Raw samples in, [`PipelineEvent`]s out: the same for the chip, a trace and an evaluation run.
@@ -241,6 +269,8 @@ impl Pipeline {
                     );
                     reorder.push_event(PipelineEvent::Event(event), sink)
                 }
+                // A kind that the chain has gained since: a pipeline has no event for it.
+                _ => Ok(()),
             };
             if outcome.is_ok() {
                 outcome = pushed;

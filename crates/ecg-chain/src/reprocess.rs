@@ -220,11 +220,8 @@ fn cut_beats<E>(
     let first = r_sample.saturating_sub(samples(lead_s, rate_hz)).max(0);
     let last = r_sample.saturating_add(samples(AFTER_S, rate_hz));
     let recent = r_sample.saturating_sub(samples(COMPARED_S, rate_hz));
-    let mut chain = Chain::new(&ChainConfig {
-        mains: treatment.mains,
-        channel: treatment.channel,
-        ..recorded.config.clone()
-    })?;
+    let config = recorded.config.clone();
+    let mut chain = Chain::new(&config.mains(treatment.mains).channel(treatment.channel))?;
     let scale = Scale::new(recorded.uv_per_code);
     let mut found = Vec::new();
     let mut keep = |event| {

@@ -18,7 +18,7 @@ const BATCH: usize = 64;
 fn label(path: &Path) -> Result<Vec<String>, Box<dyn Error>> {
     let record = Record::open(path)?;
     let engine = best_cpu_engine(Arc::new(Model::load(DEFAULT_MODEL)?), BATCH);
-    let run = run_record(&record, RecordSettings::default(), engine)?;
+    let run = run_record(&record, RecordSettings::new(), engine)?;
     let line = |beat: &ecg_chain::LabelledBeat| {
         format!(
             "{:9.3} s  {}  {:.2}{}",

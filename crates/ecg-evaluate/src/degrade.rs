@@ -8,6 +8,7 @@ pub use noise::{NoisePower, NoiseStress, NoiseTape};
 
 /// What is done to the frames of one record.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct Degradation {
     /// Recorded noise added in stretches.
     pub noise: Option<NoiseStress>,

@@ -9,6 +9,7 @@ use wfdb_io::WfdbError;
 
 /// Why a record was not evaluated.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RecordError {
     /// A file of the record is missing or malformed.
     #[error(transparent)]

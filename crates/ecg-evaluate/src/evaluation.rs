@@ -28,6 +28,7 @@ use super::sets::mitdb_record;
 
 /// The beats that are scored of a database whose other beats a network was trained on, by record.
 #[derive(Debug, Clone, Deserialize)]
+#[non_exhaustive]
 pub struct Split {
     /// The file that names them.
     #[serde(skip)]
@@ -36,8 +37,9 @@ pub struct Split {
     pub test_samples_250hz: HashMap<String, HashSet<u64>>,
 }
 
-/// How the records of a database are evaluated.
+/// How the records of a database are evaluated; [`Evaluation::new`] has what is usual.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Evaluation {
     /// Directory of the database.
     pub data: PathBuf,
@@ -155,6 +157,103 @@ fn entries<M: SerializeMap>(
 }
 
 impl Evaluation {
+    /// The whole chain on the records in `data`, annotated in `.atr`, after 5 minutes of learning; an
+    /// unclassifiable beat counts as called Q.
+    #[must_use]
+    pub fn new(data: impl Into<PathBuf>) -> Self {
+        Self {
+            data: data.into(),
+            annotated_peaks: false,
+            split: None,
+            lead: None,
+            reference: "atr".to_owned(),
+            learning_seconds: 300.0,
+            escape: EscapeRule::default(),
+            counts_as_q: true,
+            noise: None,
+            drop_samples: None,
+            explanations: false,
+            settings: RecordSettings::new(),
+        }
+    }
+
+    /// With beats cut at the annotated R peaks, or found by the chain.
+    #[must_use]
+    pub const fn annotated_peaks(mut self, annotated: bool) -> Self {
+        self.annotated_peaks = annotated;
+        self
+    }
+
+    /// With another [`Evaluation::split`].
+    #[must_use]
+    pub fn split(mut self, split: Option<Split>) -> Self {
+        self.split = split;
+        self
+    }
+
+    /// With another [`Evaluation::lead`].
+    #[must_use]
+    pub fn lead(mut self, name: Option<String>) -> Self {
+        self.lead = name;
+        self
+    }
+
+    /// With another [`Evaluation::reference`].
+    #[must_use]
+    pub fn reference(mut self, ending: String) -> Self {
+        self.reference = ending;
+        self
+    }
+
+    /// With another [`Evaluation::learning_seconds`].
+    #[must_use]
+    pub const fn learning_seconds(mut self, seconds: f64) -> Self {
+        self.learning_seconds = seconds;
+        self
+    }
+
+    /// With another [`Evaluation::escape`].
+    #[must_use]
+    pub const fn escape(mut self, rule: EscapeRule) -> Self {
+        self.escape = rule;
+        self
+    }
+
+    /// With another [`Evaluation::counts_as_q`].
+    #[must_use]
+    pub const fn counts_as_q(mut self, counts: bool) -> Self {
+        self.counts_as_q = counts;
+        self
+    }
+
+    /// With another [`Evaluation::noise`].
+    #[must_use]
+    pub fn noise(mut self, noise: Option<(Arc<NoiseTape>, f64)>) -> Self {
+        self.noise = noise;
+        self
+    }
+
+    /// With another [`Evaluation::drop_samples`].
+    #[must_use]
+    pub const fn drop_samples(mut self, share: Option<f64>) -> Self {
+        self.drop_samples = share;
+        self
+    }
+
+    /// With a look at the explanations, or without.
+    #[must_use]
+    pub const fn explanations(mut self, wanted: bool) -> Self {
+        self.explanations = wanted;
+        self
+    }
+
+    /// With another [`Evaluation::settings`].
+    #[must_use]
+    pub fn settings(mut self, settings: RecordSettings) -> Self {
+        self.settings = settings;
+        self
+    }
+
     /// Evaluates the record of this name with a network and its engines.
     ///
     /// # Errors
@@ -205,11 +304,7 @@ impl Evaluation {
             settings.beats = BeatSource::Known(peaks.collect());
         }
         if self.explanations {
-            settings.details = Details {
-                explain: None,
-                waves: true,
-                network_view: true,
-            };
+            settings.details = Details::new().waves(true).network_view(true);
         }
         let run = run_record(&record, settings.clone(), engine())?;
         let explanations = self.explanations.then(|| {

@@ -268,10 +268,7 @@ fn moved(
         let samples = (f64::from(by) * run.rate_hz / 125.0).round();
         let to = |r_sample: u64| whole(r_sample as f64 + samples);
         let known: Vec<u64> = run.beats.iter().map(|beat| to(beat.r_sample)).collect();
-        let settings = RecordSettings {
-            beats: BeatSource::Known(known.into()),
-            ..settings.clone()
-        };
+        let settings = settings.clone().beats(BeatSource::Known(known.into()));
         let again = run_record(record, settings, engine())?;
         let inputs: Inputs = again
             .details

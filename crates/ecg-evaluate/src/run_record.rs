@@ -33,8 +33,9 @@ pub enum SignalChoice {
     Fixed(usize),
 }
 
-/// How a record is run.
+/// How a record is run; [`RecordSettings::new`] has what is usual.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct RecordSettings {
     /// Signals to read.
     pub signals: SignalChoice,
@@ -55,6 +56,61 @@ pub struct RecordSettings {
 }
 
 impl RecordSettings {
+    /// The best signals as they are, 50 Hz mains, beats that the chain finds, nothing beyond their labels.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// With another [`RecordSettings::signals`].
+    #[must_use]
+    pub const fn signals(mut self, choice: SignalChoice) -> Self {
+        self.signals = choice;
+        self
+    }
+
+    /// With another [`RecordSettings::mains`].
+    #[must_use]
+    pub const fn mains(mut self, mains: Mains) -> Self {
+        self.mains = mains;
+        self
+    }
+
+    /// With R peaks from elsewhere.
+    #[must_use]
+    pub fn beats(mut self, source: BeatSource) -> Self {
+        self.beats = source;
+        self
+    }
+
+    /// With another [`RecordSettings::rejection`].
+    #[must_use]
+    pub const fn rejection(mut self, rejection: Rejection) -> Self {
+        self.rejection = rejection;
+        self
+    }
+
+    /// With other weights of the QRS detector.
+    #[must_use]
+    pub fn detector(mut self, weights: DetectorWeights) -> Self {
+        self.detector = weights;
+        self
+    }
+
+    /// With another [`RecordSettings::details`].
+    #[must_use]
+    pub const fn details(mut self, details: Details) -> Self {
+        self.details = details;
+        self
+    }
+
+    /// Ends early once `stop` is raised: see [`RecordSettings::stop`].
+    #[must_use]
+    pub fn stop(mut self, stop: Arc<AtomicBool>) -> Self {
+        self.stop = Some(stop);
+        self
+    }
+
     /// Whether the run is to end early.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
@@ -111,20 +167,14 @@ pub fn run_record(
     for (scale, conversion) in uv_per_code.iter_mut().zip(&conversions) {
         *scale = conversion.uv_per_code;
     }
-    let config = PipelineConfig {
-        // Full scale stays unknown: headers of real databases carry defaults where the converter's
-        // resolution should be.
-        chain: ChainConfig {
-            mains: settings.mains,
-            beats: settings.beats.clone(),
-            channel_count: signals.len(),
-            detector_weights: settings.detector.clone(),
-            ..ChainConfig::new(rate)
-        },
-        uv_per_code,
-        ecg_block_samples: None,
-        rejection: settings.rejection,
-    };
+    // Full scale stays unknown: headers of real databases carry defaults where the converter's
+    // resolution should be.
+    let chain = ChainConfig::new(rate)
+        .mains(settings.mains)
+        .beats(settings.beats.clone())
+        .channel_count(signals.len())
+        .detector_weights(settings.detector.clone());
+    let config = PipelineConfig::new(chain, uv_per_code).rejection(settings.rejection);
     let mut pipeline = Pipeline::new(&config, classifier).map_err(signal_error)?;
     pipeline
         .set_details(settings.details)

@@ -34,8 +34,9 @@ pub enum BeatSource {
     Known(Arc<[u64]>),
 }
 
-/// How the samples are to be read.
+/// How the samples are to be read; [`ChainConfig::new`] has what is usual.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct ChainConfig {
     /// Rate of the input.
     pub rate: SampleRate,
@@ -67,5 +68,47 @@ impl ChainConfig {
             full_scale_uv: [None; CHANNEL_COUNT],
             detector_weights: DetectorWeights::default(),
         }
+    }
+
+    /// With another [`ChainConfig::channel_count`].
+    #[must_use]
+    pub const fn channel_count(mut self, count: usize) -> Self {
+        self.channel_count = count;
+        self
+    }
+
+    /// With another [`ChainConfig::mains`].
+    #[must_use]
+    pub const fn mains(mut self, mains: Mains) -> Self {
+        self.mains = mains;
+        self
+    }
+
+    /// With another [`ChainConfig::channel`].
+    #[must_use]
+    pub const fn channel(mut self, choice: ChannelChoice) -> Self {
+        self.channel = choice;
+        self
+    }
+
+    /// With R peaks from elsewhere.
+    #[must_use]
+    pub fn beats(mut self, source: BeatSource) -> Self {
+        self.beats = source;
+        self
+    }
+
+    /// With a known [`ChainConfig::full_scale_uv`].
+    #[must_use]
+    pub const fn full_scale_uv(mut self, limits: [Option<f32>; CHANNEL_COUNT]) -> Self {
+        self.full_scale_uv = limits;
+        self
+    }
+
+    /// With other weights of the QRS detector.
+    #[must_use]
+    pub fn detector_weights(mut self, weights: DetectorWeights) -> Self {
+        self.detector_weights = weights;
+        self
     }
 }

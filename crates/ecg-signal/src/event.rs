@@ -51,6 +51,7 @@ pub struct CutBeat {
 
 /// What the chain reports.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 #[allow(
     clippy::large_enum_variant,
     reason = "a beat is handed over once and by value; boxing it would allocate"

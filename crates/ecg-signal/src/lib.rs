@@ -10,7 +10,7 @@
 //! use ecg_signal::{Chain, ChainConfig, ChainEvent, Sample, SampleRate};
 //!
 //! let rate = SampleRate::from_hz(250.0).unwrap();
-//! let mut chain = Chain::new(&ChainConfig { channel_count: 1, ..ChainConfig::new(rate) }).unwrap();
+//! let mut chain = Chain::new(&ChainConfig::new(rate).channel_count(1)).unwrap();
 //! let mut r_samples = Vec::new();
 //! let mut sink = |event| {
 //!     if let ChainEvent::Beat(beat) = event {

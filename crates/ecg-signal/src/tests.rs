@@ -469,10 +469,7 @@ fn quality_is_told_when_it_changes() {
             }
             sample
         });
-        let config = ChainConfig {
-            full_scale_uv: [Some(2000.0); 2],
-            ..config(rate_hz)
-        };
+        let config = config(rate_hz).full_scale_uv([Some(2000.0); 2]);
         let changes: Vec<(f64, SignalQuality)> = run(&config, samples)
             .iter()
             .filter_map(|event| match event {
@@ -574,10 +571,7 @@ fn values_that_are_no_numbers_and_old_samples_do_no_harm() {
 #[test]
 fn one_channel_is_enough_and_three_are_too_many() {
     let (rate_hz, truth_s) = (250.0, beat_times_s(19.5));
-    let mono = ChainConfig {
-        channel_count: 1,
-        ..config(rate_hz)
-    };
+    let mono = config(rate_hz).channel_count(1);
     let samples = (0..samples_in(20.0, rate_hz)).map(|i| sample(i, rate_hz, &truth_s));
     let events = run(&mono, samples);
     assert!(errors(&beats(&events), rate_hz, &truth_s, 0.004).is_empty());
@@ -601,11 +595,9 @@ fn one_channel_is_enough_and_three_are_too_many() {
             },
         ),
     ] {
-        let wrong = ChainConfig {
-            channel_count,
-            channel,
-            ..config(rate_hz)
-        };
+        let wrong = config(rate_hz)
+            .channel_count(channel_count)
+            .channel(channel);
         assert_eq!(Chain::new(&wrong).err(), Some(expected));
     }
 }
@@ -629,11 +621,9 @@ fn beats_are_cut_where_they_are_known_to_be() {
         let expected: Vec<u64> = known.iter().copied().filter(|at| !in_gap(at)).collect();
         let mut beyond = known.clone();
         beyond.push(samples_in(40.0, rate_hz));
-        let config = ChainConfig {
-            channel_count: 1,
-            beats: BeatSource::Known(beyond.into()),
-            ..config(rate_hz)
-        };
+        let config = config(rate_hz)
+            .channel_count(1)
+            .beats(BeatSource::Known(beyond.into()));
         let samples = (0..samples_in(30.0, rate_hz))
             .filter(|index| !in_gap(index))
             .map(|index| sample(index, rate_hz, &truth_s));

@@ -107,10 +107,7 @@ fn run(
     .watching_clock(SystemClock::relation);
     let listening = listen(&socket).map_err(|error| other(socket.display(), error))?;
     let rate = DataRate::Sps8000;
-    let board = BoardOptions {
-        sclk_hz: SCLK_HZ,
-        ..BoardOptions::default()
-    };
+    let board = BoardOptions::new().sclk_hz(SCLK_HZ);
     let session = Session {
         start: SystemClock::relation(),
         start_by_pin: false,

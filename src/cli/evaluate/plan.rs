@@ -46,39 +46,35 @@ impl<'a> Plan<'a> {
             .map(|path| NoiseTape::read(path, arguments.noise_power.into()))
             .transpose()?;
         let is_chain = arguments.protocol == Protocol::Chain;
-        let evaluation = Evaluation {
-            data: arguments.data.clone(),
-            annotated_peaks: !is_chain,
-            split,
-            lead: arguments.lead.clone(),
-            reference: arguments.reference.clone(),
-            learning_seconds: arguments.learning_seconds,
-            escape: match (arguments.escape, arguments.protocol) {
-                (Some(Escape::Normal), _) | (None, Protocol::Inter) => EscapeRule::Normal,
-                _ => EscapeRule::Supraventricular,
-            },
-            counts_as_q: arguments
-                .unclassifiable
-                .map_or(is_chain, |counted| counted == Unclassifiable::Q),
-            noise: noise.map(Arc::new).zip(arguments.noise_snr_db),
-            drop_samples: arguments.drop_samples,
-            explanations: arguments.explanations,
-            settings: RecordSettings {
-                signals: arguments.channel,
-                mains: arguments.mains,
-                detector: arguments.detector.weights(),
-                details: Details {
-                    waves: arguments.write_waves.is_some(),
-                    ..Details::default()
-                },
-                rejection: Rejection {
-                    confidence: arguments.unclassifiable_below,
-                    novelty: !arguments.ignore_novelty,
-                },
-                stop: Some(stop),
-                ..RecordSettings::default()
-            },
+        let escape = match (arguments.escape, arguments.protocol) {
+            (Some(Escape::Normal), _) | (None, Protocol::Inter) => EscapeRule::Normal,
+            _ => EscapeRule::Supraventricular,
         };
+        let counts_as_q = arguments
+            .unclassifiable
+            .map_or(is_chain, |counted| counted == Unclassifiable::Q);
+        let settings = RecordSettings::new()
+            .signals(arguments.channel)
+            .mains(arguments.mains)
+            .detector(arguments.detector.weights())
+            .details(Details::new().waves(arguments.write_waves.is_some()))
+            .rejection(Rejection {
+                confidence: arguments.unclassifiable_below,
+                novelty: !arguments.ignore_novelty,
+            })
+            .stop(stop);
+        let evaluation = Evaluation::new(&arguments.data)
+            .annotated_peaks(!is_chain)
+            .split(split)
+            .lead(arguments.lead.clone())
+            .reference(arguments.reference.clone())
+            .learning_seconds(arguments.learning_seconds)
+            .escape(escape)
+            .counts_as_q(counts_as_q)
+            .noise(noise.map(Arc::new).zip(arguments.noise_snr_db))
+            .drop_samples(arguments.drop_samples)
+            .explanations(arguments.explanations)
+            .settings(settings);
         Ok(Self {
             arguments,
             records,
@@ -95,11 +91,10 @@ fn split(path: &Path) -> Result<Split, Failure> {
         let about = "--split names the test beats of the intra-patient protocol";
         other(path.display(), format!("{error} ({about})"))
     })?;
-    let split = serde_json::from_slice(&bytes).map_err(|error| other(path.display(), error))?;
-    Ok(Split {
-        path: path.to_owned(),
-        ..split
-    })
+    let mut split: Split =
+        serde_json::from_slice(&bytes).map_err(|error| other(path.display(), error))?;
+    path.clone_into(&mut split.path);
+    Ok(split)
 }
 
 fn refuse_contradictions(arguments: &Arguments) -> Result<(), Failure> {

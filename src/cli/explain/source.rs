@@ -29,11 +29,7 @@ use crate::store::{RowFilter, StoreReader, StoredBeat};
 const PAGE: u32 = 500;
 
 /// Everything about the beats that explaining needs.
-const DETAILS: Details = Details {
-    explain: None,
-    waves: true,
-    network_view: true,
-};
+const DETAILS: Details = Details::new().waves(true).network_view(true);
 
 /// Fills `into`; a signal that raises `stop` ends it with [`Cause::Interrupted`].
 pub(super) fn collect(
@@ -138,12 +134,10 @@ impl Session<'_> {
             let whose = format!("that of {}", path.display());
             warn(self.model.stranger_warning(&whose));
         }
-        let settings = RecordSettings {
-            mains: self.arguments.mains.unwrap_or(Mains::Hz60),
-            details: DETAILS,
-            stop: Some(Arc::clone(self.stop)),
-            ..RecordSettings::default()
-        };
+        let settings = RecordSettings::new()
+            .mains(self.arguments.mains.unwrap_or(Mains::Hz60))
+            .details(DETAILS)
+            .stop(Arc::clone(self.stop));
         let run = run_record(&record, settings, self.model.engine())?;
         if record.header().ecg_signals().is_ok_and(|ecg| ecg.guessed) {
             into.notes.push(format!(

@@ -21,6 +21,7 @@ const AFTER_RESET_OPCODE_NS: u64 = 70_313;
 
 /// How the simulated board is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct BoardOptions {
     /// The part.
     pub model: ChipModel,
@@ -35,9 +36,10 @@ pub struct BoardOptions {
     pub faults: FaultScript,
 }
 
-impl Default for BoardOptions {
+impl BoardOptions {
     /// An ADS1292 at 1 MHz SCLK without external reference, GPIO low, without faults.
-    fn default() -> Self {
+    #[must_use]
+    pub fn new() -> Self {
         Self {
             model: ChipModel::default(),
             sclk_hz: 1_000_000,
@@ -45,6 +47,40 @@ impl Default for BoardOptions {
             gpio_levels: [false; 2],
             faults: FaultScript::default(),
         }
+    }
+
+    /// With another [`BoardOptions::model`].
+    #[must_use]
+    pub const fn model(mut self, model: ChipModel) -> Self {
+        self.model = model;
+        self
+    }
+
+    /// With another [`BoardOptions::sclk_hz`].
+    #[must_use]
+    pub const fn sclk_hz(mut self, clock_hz: u32) -> Self {
+        self.sclk_hz = clock_hz;
+        self
+    }
+
+    /// With another [`BoardOptions::gpio_levels`].
+    #[must_use]
+    pub const fn gpio_levels(mut self, levels: [bool; 2]) -> Self {
+        self.gpio_levels = levels;
+        self
+    }
+
+    /// With other [`BoardOptions::faults`].
+    #[must_use]
+    pub fn faults(mut self, script: FaultScript) -> Self {
+        self.faults = script;
+        self
+    }
+}
+
+impl Default for BoardOptions {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -153,10 +153,7 @@ fn several_registers_are_written_at_once() {
 #[test]
 fn command_bytes_without_decode_time_are_lost() {
     for (sclk_hz, heard) in [(1_000_000, true), (4_000_000, false)] {
-        let mut bench = Bench::new(&BoardOptions {
-            sclk_hz,
-            ..BoardOptions::default()
-        });
+        let mut bench = Bench::new(&BoardOptions::new().sclk_hz(sclk_hz));
         bench.send(&[0x11]);
         bench.spi.write(&[0x41, 0x00, 0x05]).unwrap();
         assert_eq!(bench.board.registers()[1] == 0x05, heard, "{sclk_hz} Hz");
@@ -320,10 +317,7 @@ fn without_a_reference_everything_saturates() {
 
 #[test]
 fn gpio_levels_are_in_every_frame() {
-    let mut bench = Bench::new(&BoardOptions {
-        gpio_levels: [true, false],
-        ..BoardOptions::default()
-    });
+    let mut bench = Bench::new(&BoardOptions::new().gpio_levels([true, false]));
     bench.prepare();
     bench.write_register(Register::Gpio, 0x06); // 1 input, 2 output high
     bench.send(&[0x08]);

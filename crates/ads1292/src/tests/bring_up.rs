@@ -5,10 +5,7 @@ use super::*;
 #[test]
 fn any_spi_clock_leaves_time_to_decode() {
     for sclk_hz in [100_000, 1_000_000, 4_000_000, 20_000_000] {
-        let options = BoardOptions {
-            sclk_hz,
-            ..BoardOptions::default()
-        };
+        let options = BoardOptions::new().sclk_hz(sclk_hz);
         let (board, mut driver, _) = rig(&options, constant([0.0; 2]));
         driver.initialise(&ChipConfig::default()).unwrap();
         assert_eq!(board.decode_violations(), 0, "{sclk_hz} Hz");
@@ -117,10 +114,7 @@ fn every_register_is_read_back() {
 
 #[test]
 fn live_bits_do_not_disturb_the_read_back() {
-    let options = BoardOptions {
-        gpio_levels: [true, true],
-        ..scripted("at 0s lead-off in1p\nat 0s lead-off rld")
-    };
+    let options = scripted("at 0s lead-off in1p\nat 0s lead-off rld").gpio_levels([true, true]);
     let (_, mut driver, _) = rig(&options, constant([0.0; 2]));
     assert!(driver.initialise(&ChipConfig::default()).is_ok());
     assert!(driver.verify().is_ok());

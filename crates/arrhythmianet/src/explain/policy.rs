@@ -27,6 +27,7 @@ pub enum ExplainWhich {
 
 /// The policy of a session.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct ExplainPolicy {
     /// Which beats.
     pub which: ExplainWhich,
@@ -37,6 +38,30 @@ pub struct ExplainPolicy {
 }
 
 impl ExplainPolicy {
+    /// Grad-CAM maps for these beats; of low confidence are those less probable than 0.8.
+    #[must_use]
+    pub const fn new(which: ExplainWhich) -> Self {
+        Self {
+            which,
+            method: Method::GradCam,
+            low_confidence: 0.8,
+        }
+    }
+
+    /// With another [`ExplainPolicy::method`].
+    #[must_use]
+    pub const fn method(mut self, method: Method) -> Self {
+        self.method = method;
+        self
+    }
+
+    /// With another [`ExplainPolicy::low_confidence`].
+    #[must_use]
+    pub const fn low_confidence(mut self, below: f64) -> Self {
+        self.low_confidence = below;
+        self
+    }
+
     /// Whether a beat gets a map.
     #[must_use]
     pub fn wants(
@@ -74,11 +99,7 @@ mod tests {
             (ExplainWhich::Abnormal, [false, false, true, true]),
             (ExplainWhich::LowConfidence, [false, true, false, true]),
         ] {
-            let policy = ExplainPolicy {
-                which,
-                method: Method::GradCam,
-                low_confidence: 0.8,
-            };
+            let policy = ExplainPolicy::new(which);
             let found = beats.map(|(class, p, why)| policy.wants(class, p, why));
             assert_eq!(found, expected, "{which:?}");
         }

@@ -88,15 +88,12 @@ fn beats(
             )
         })
         .collect();
-    let settings = RecordSettings {
-        signals: SignalChoice::Fixed(chosen_signals(&record, SignalChoice::Auto)?[0]),
-        beats: BeatSource::Known(all.iter().map(|(sample, _)| *sample).collect()),
-        details: Details {
-            network_view: true,
-            ..Details::default()
-        },
-        ..RecordSettings::default()
-    };
+    let first = chosen_signals(&record, SignalChoice::Auto)?[0];
+    let peaks = all.iter().map(|(sample, _)| *sample);
+    let settings = RecordSettings::new()
+        .signals(SignalChoice::Fixed(first))
+        .beats(BeatSource::Known(peaks.collect()))
+        .details(Details::new().network_view(true));
     let run = run_record(&record, settings, best_cpu_engine(Arc::clone(model), 1))?;
     let annotated: HashMap<u64, Option<BeatClass>> = all.into_iter().collect();
     let mut of_class: BTreeMap<BeatClass, Vec<Vec<f32>>> = BTreeMap::new();

@@ -299,20 +299,20 @@ fn detect(
 ) -> Result<(Vec<u64>, u64, u64), Box<dyn Error>> {
     let channel_count = record.channels_uv.len();
     let full_scale = |channel: usize| record.full_scale_uv.get(channel).copied().flatten();
-    let mut chain = Chain::new(&ChainConfig {
-        channel_count,
-        mains: Mains::Hz60,
-        channel: match channel {
-            "auto" => ChannelChoice::Auto,
-            number => {
-                let place = number.parse::<usize>()?.saturating_sub(1);
-                ChannelChoice::Fixed(place.min(channel_count - 1))
-            }
-        },
-        full_scale_uv: [0, 1].map(full_scale),
-        detector_weights,
-        ..ChainConfig::new(SampleRate::from_hz(record.rate_hz)?)
-    })?;
+    let channel = match channel {
+        "auto" => ChannelChoice::Auto,
+        number => {
+            let place = number.parse::<usize>()?.saturating_sub(1);
+            ChannelChoice::Fixed(place.min(channel_count - 1))
+        }
+    };
+    let config = ChainConfig::new(SampleRate::from_hz(record.rate_hz)?)
+        .channel_count(channel_count)
+        .mains(Mains::Hz60)
+        .channel(channel)
+        .full_scale_uv([0, 1].map(full_scale))
+        .detector_weights(detector_weights);
+    let mut chain = Chain::new(&config)?;
     let (mut found, mut longest_delay) = (Vec::new(), 0);
     let (mut bad, mut bad_since) = (0, None);
     let mut keep = |event: ChainEvent| match event {
