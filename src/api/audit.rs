@@ -10,8 +10,9 @@ use std::collections::hash_map::Entry;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::browser::TokenName;
 use super::counters::{Counters, count};
-use super::peer::Peer;
+use super::peer::{Peer, Who};
 use crate::acquisition::SystemClock;
 use crate::store::{AuditKind, AuditRow, WriterMonitor};
 
@@ -44,10 +45,26 @@ pub(super) enum Deed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Key {
     /// `None` of users that are no longer told apart.
-    uid: Option<u32>,
+    who: Option<Who>,
     kind: AuditKind,
     what: &'static str,
     outcome: &'static str,
+}
+
+impl Key {
+    fn uid(&self) -> Option<u32> {
+        match self.who {
+            Some(Who::User(uid)) => Some(uid),
+            _ => None,
+        }
+    }
+}
+
+/// A row of the table, and what only the log has beside it: the table has no column for it.
+#[derive(Debug, PartialEq)]
+struct Note {
+    row: AuditRow,
+    token: Option<TokenName>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -75,8 +92,8 @@ impl Audit {
     }
 
     pub(super) fn note(&self, peer: &Peer, deed: Deed) {
-        if let Some(row) = self.take_down(peer, deed, Instant::now()) {
-            self.emit(row);
+        if let Some(note) = self.take_down(peer, deed, Instant::now()) {
+            self.emit(note);
         }
     }
 
@@ -91,16 +108,21 @@ impl Audit {
     }
 
     fn close_periods(&self, is_over: impl Fn(&Seen, Instant) -> bool) {
-        for row in self.counted(Instant::now(), is_over) {
-            self.emit(row);
+        for note in self.counted(Instant::now(), is_over) {
+            self.emit(note);
         }
     }
 
-    /// The row to be written now, if this is the first time in a while.
-    fn take_down(&self, peer: &Peer, deed: Deed, now: Instant) -> Option<AuditRow> {
+    /// The note to be written now, if this is the first time in a while.
+    fn take_down(&self, peer: &Peer, deed: Deed, now: Instant) -> Option<Note> {
+        let way = if peer.token.is_some() {
+            "web"
+        } else {
+            "socket"
+        };
         let (kind, what, outcome) = match deed {
-            Deed::Connected => (AuditKind::Connected, "socket", "done"),
-            Deed::TurnedAway { why } => (AuditKind::Refused, "socket", why),
+            Deed::Connected => (AuditKind::Connected, way, "done"),
+            Deed::TurnedAway { why } => (AuditKind::Refused, way, why),
             Deed::Asked {
                 what,
                 changes,
@@ -116,14 +138,14 @@ impl Audit {
             }
         };
         let mut key = Key {
-            uid: Some(peer.uid),
+            who: Some(peer.who()),
             kind,
             what,
             outcome,
         };
         let mut seen = self.lock();
         if seen.len() >= MOST_REMEMBERED && !seen.contains_key(&key) {
-            key.uid = None;
+            key.who = None;
         }
         match seen.entry(key) {
             Entry::Occupied(mut again) => {
@@ -131,37 +153,39 @@ impl Audit {
                 None
             }
             Entry::Vacant(first) => {
-                let gid = key.uid.map(|_| peer.gid);
+                let gid = key.uid().map(|_| peer.gid);
                 first.insert(Seen {
                     gid,
                     until: now + PERIOD,
                     more: 0,
                 });
-                Some(row(key, gid, key.uid.and(peer.pid), 1))
+                Some(note(key, gid, key.uid().and(peer.pid), 1))
             }
         }
     }
 
-    /// Rows for what was counted in periods that are over, which begin anew.
-    fn counted(&self, now: Instant, is_over: impl Fn(&Seen, Instant) -> bool) -> Vec<AuditRow> {
-        let mut rows = Vec::new();
+    /// Notes of what was counted in periods that are over, which begin anew.
+    fn counted(&self, now: Instant, is_over: impl Fn(&Seen, Instant) -> bool) -> Vec<Note> {
+        let mut notes = Vec::new();
         self.lock().retain(|key, seen| {
             if !is_over(seen, now) {
                 return true;
             }
             let more = std::mem::take(&mut seen.more);
             if more > 0 {
-                rows.push(row(*key, seen.gid, None, more));
+                notes.push(note(*key, seen.gid, None, more));
                 seen.until = now + PERIOD;
             }
             more > 0
         });
-        rows
+        notes
     }
 
-    fn emit(&self, row: AuditRow) {
+    fn emit(&self, note: Note) {
+        let Note { row, token } = note;
         tracing::info!(
             target: "audit",
+            token = token.as_ref().map(TokenName::as_str),
             uid = row.uid,
             gid = row.gid,
             pid = row.pid,
@@ -182,19 +206,24 @@ impl Audit {
     }
 }
 
-fn row(key: Key, gid: Option<u32>, pid: Option<u32>, count: u64) -> AuditRow {
+fn note(key: Key, gid: Option<u32>, pid: Option<u32>, count: u64) -> Note {
     let now = SystemClock::relation();
-    AuditRow {
+    let row = AuditRow {
         wall: now.wall,
         time: now.monotonic,
-        uid: key.uid,
+        uid: key.uid(),
         gid,
         pid,
         kind: key.kind,
         what: key.what,
         outcome: key.outcome,
         count,
-    }
+    };
+    let token = match key.who {
+        Some(Who::Token(name)) => Some(name),
+        _ => None,
+    };
+    Note { row, token }
 }
 
 #[cfg(test)]
@@ -206,6 +235,7 @@ mod tests {
             uid,
             gid: 9,
             pid: Some(77),
+            token: None,
             may_read: true,
             may_control: false,
             unmapped: None,
@@ -220,7 +250,8 @@ mod tests {
         refused: false,
     };
 
-    fn short(row: &AuditRow) -> (Option<u32>, Option<u32>, &'static str, &'static str, u64) {
+    fn short(note: &Note) -> (Option<u32>, Option<u32>, &'static str, &'static str, u64) {
+        let row = &note.row;
         (row.uid, row.pid, row.kind.name(), row.what, row.count)
     }
 
@@ -239,7 +270,7 @@ mod tests {
         };
         let other = audit.take_down(&peer(5), refused, start).unwrap();
         assert_eq!(
-            (other.kind.name(), other.outcome),
+            (other.row.kind.name(), other.row.outcome),
             ("refused", "not-permitted")
         );
         assert!(audit.take_down(&peer(6), READ, start).is_some());
@@ -253,6 +284,32 @@ mod tests {
         assert_eq!(audit.counted(start + 2 * PERIOD, over).len(), 1);
         assert!(audit.counted(start + 9 * PERIOD, over).is_empty());
         assert!(audit.lock().is_empty());
+    }
+
+    #[test]
+    fn a_browser_is_its_token_and_no_user() {
+        let audit = Audit::new(None, std::sync::Arc::default());
+        let [ward, desk] = ["ward", "desk"].map(|name| TokenName::new(name).unwrap());
+        let of = |token| Peer {
+            token: Some(token),
+            ..peer(u32::MAX)
+        };
+        let now = Instant::now();
+        for token in [ward, desk] {
+            let note = audit.take_down(&of(token), READ, now).unwrap();
+            assert_eq!((note.token, note.row.uid), (Some(token), None));
+            assert_eq!((note.row.gid, note.row.what), (None, "beats"));
+            assert!(audit.take_down(&of(token), READ, now).is_none());
+        }
+        let note = audit.take_down(&of(desk), Deed::Connected, now).unwrap();
+        assert_eq!(note.row.what, "web");
+        let mut counted = audit.counted(now, |_, _| true);
+        counted.sort_by_key(|note| note.token);
+        let counted: Vec<_> = counted
+            .iter()
+            .map(|note| (note.token, note.row.count))
+            .collect();
+        assert_eq!(counted, [(Some(desk), 1), (Some(ward), 1)]);
     }
 
     #[test]

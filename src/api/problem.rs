@@ -29,11 +29,18 @@ pub(super) enum Kind {
     TooManyOfUser,
     TooManyStreams,
     MemoryUsedUp,
+    WrongHost,
+    OtherOrigin,
+    NotSignedIn,
+    TokenNotValid,
+    TooManyTries,
+    NotJson,
+    BodyTooLarge,
 }
 
 impl Kind {
     #[cfg(test)]
-    pub(super) const ALL: [Self; 20] = [
+    pub(super) const ALL: [Self; 27] = [
         Self::UnknownPath,
         Self::MethodNotAllowed,
         Self::BodyNotTaken,
@@ -54,6 +61,13 @@ impl Kind {
         Self::TooManyOfUser,
         Self::TooManyStreams,
         Self::MemoryUsedUp,
+        Self::WrongHost,
+        Self::OtherOrigin,
+        Self::NotSignedIn,
+        Self::TokenNotValid,
+        Self::TooManyTries,
+        Self::NotJson,
+        Self::BodyTooLarge,
     ];
 
     pub(super) const fn name(self) -> &'static str {
@@ -78,6 +92,13 @@ impl Kind {
             Self::TooManyOfUser => "too-many-connections-of-user",
             Self::TooManyStreams => "too-many-streams",
             Self::MemoryUsedUp => "memory-used-up",
+            Self::WrongHost => "wrong-host",
+            Self::OtherOrigin => "other-origin",
+            Self::NotSignedIn => "not-signed-in",
+            Self::TokenNotValid => "token-not-valid",
+            Self::TooManyTries => "too-many-tries",
+            Self::NotJson => "not-json",
+            Self::BodyTooLarge => "body-too-large",
         }
     }
 
@@ -103,6 +124,13 @@ impl Kind {
             Self::TooManyOfUser => "This user has its share of the connections",
             Self::TooManyStreams => "All event streams are taken",
             Self::MemoryUsedUp => "Answers take all the memory they may",
+            Self::WrongHost => "This server is not reached under this name",
+            Self::OtherOrigin => "Another page asks for this",
+            Self::NotSignedIn => "This takes a session",
+            Self::TokenNotValid => "This token is not valid",
+            Self::TooManyTries => "Too many tokens were not valid",
+            Self::NotJson => "The body is no JSON",
+            Self::BodyTooLarge => "The body is too large",
         }
     }
 
@@ -110,8 +138,12 @@ impl Kind {
         match self {
             Self::UnknownPath | Self::NoSuchBeat => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::BodyNotTaken => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::NotPermitted => StatusCode::FORBIDDEN,
+            Self::BodyNotTaken | Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::NotPermitted | Self::OtherOrigin | Self::TokenNotValid => StatusCode::FORBIDDEN,
+            Self::WrongHost => StatusCode::MISDIRECTED_REQUEST,
+            Self::NotSignedIn => StatusCode::UNAUTHORIZED,
+            Self::TooManyTries => StatusCode::TOO_MANY_REQUESTS,
+            Self::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::NotSupported => StatusCode::NOT_IMPLEMENTED,
             Self::UnknownParameter | Self::InvalidParameter => StatusCode::BAD_REQUEST,
             Self::EcgNotStored => StatusCode::GONE,
@@ -133,7 +165,7 @@ impl Kind {
     const fn retry_after(self) -> Option<&'static str> {
         match self {
             Self::Busy => Some("1"),
-            Self::Overdue => Some("10"),
+            Self::Overdue | Self::TooManyTries => Some("10"),
             _ => None,
         }
     }

@@ -143,7 +143,7 @@ async fn post_reload(
     let ask = || {
         Parameters::parse(&uri, &[])?;
         if !peer.may_control {
-            let detail = format!("user {} may read, not control", peer.uid);
+            let detail = format!("{} may read, not control", peer.who());
             return Err(Problem::new(Kind::NotPermitted, detail));
         }
         let reload = shared.deps.reload.as_ref().ok_or_else(|| {
@@ -153,7 +153,7 @@ async fn post_reload(
             )
         })?;
         tracing::info!(
-            uid = peer.uid,
+            client = %peer.who(),
             "a client asks to read the configuration again"
         );
         reload.store(true, Ordering::Relaxed);
@@ -171,7 +171,7 @@ async fn post_confirm_retention(
     let ask = || {
         Parameters::parse(&uri, &[])?;
         if !peer.may_control {
-            let detail = format!("user {} may read, not control", peer.uid);
+            let detail = format!("{} may read, not control", peer.who());
             return Err(Problem::new(Kind::NotPermitted, detail));
         }
         let writer = shared.deps.writer.as_ref();
@@ -181,7 +181,7 @@ async fn post_confirm_retention(
                 "the store's writer does not take it now: ask again later",
             ));
         }
-        tracing::info!(uid = peer.uid, "a client confirms retention");
+        tracing::info!(client = %peer.who(), "a client confirms retention");
         Ok(Accepted { accepted: true })
     };
     answer(&uri, ask())
@@ -340,7 +340,7 @@ async fn get_audit(State(shared): Api, ConnectInfo(peer): ConnectInfo<Peer>, uri
     let ask = async || {
         let parameters = Parameters::parse(&uri, &["from", "to", "limit", "cursor"])?;
         if !peer.may_control {
-            let detail = format!("user {} may read, but not who asked for what", peer.uid);
+            let detail = format!("{} may read, but not who asked for what", peer.who());
             return Err(Problem::new(Kind::NotPermitted, detail));
         }
         let limit = parameters.limit()?;

@@ -1,5 +1,6 @@
 //! The server's thread.
 
+use std::net::SocketAddr;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use super::shared::{ApiDeps, Shared};
 use super::socket::{BoundSocket, SocketError, bind};
 use super::together::Together;
 use super::watch::{Doors, SocketWatch};
+use super::web::{self, WebOptions};
 use crate::liveness::Liveness;
 use crate::mapped::OverflowIds;
 
@@ -51,6 +53,8 @@ pub struct ApiOptions {
     pub request_timeout: Duration,
     /// Who may read and who may control.
     pub access: Access,
+    /// Where browsers get in; nowhere by default.
+    pub web: Option<WebOptions>,
 }
 
 impl ApiOptions {
@@ -70,6 +74,7 @@ impl ApiOptions {
                 unmapped: OverflowIds::from_kernel(),
                 ..Access::default()
             },
+            web: None,
         }
     }
 }
@@ -79,6 +84,8 @@ impl ApiOptions {
 pub struct ApiServer {
     path: PathBuf,
     pulse: Liveness,
+    has_page: bool,
+    web_address: Option<SocketAddr>,
     gate: Arc<Gate>,
     closing: watch::Sender<bool>,
     pub(super) pools: Arc<Pools>,
@@ -145,6 +152,12 @@ impl ApiServer {
             let _inside = runtime.enter();
             tokio::net::UnixListener::from_std(listener).map_err(failed("watching the socket"))?
         };
+        let web = match &options.web {
+            None => None,
+            Some(web) => web::Doors::open_or_not(web)?,
+        };
+        let has_page = web.is_some();
+        let web_address = web.as_ref().and_then(|web| web.address);
         let (closing, closed) = watch::channel(false);
         let desk = || Desk::new(deps.database.clone(), deps.writer.clone());
         let pools = Pools::start(desk).map_err(failed("starting the threads that read"))?;
@@ -186,6 +199,13 @@ impl ApiServer {
             request_timeout: options.request_timeout,
             access: options.access.clone(),
         };
+        let terms = web::Terms {
+            gate: Arc::clone(&gate),
+            counters: Arc::clone(&shared.counters),
+            stall_timeout: options.stall_timeout,
+            idle_timeout: options.idle_timeout,
+            request_timeout: options.request_timeout,
+        };
         let pulse = Liveness::default();
         let shown = pulse.clone();
         let audit = Arc::clone(&gate.audit);
@@ -195,7 +215,7 @@ impl ApiServer {
                 runtime.block_on(async {
                     let watched = socket.run(shared.closing.clone());
                     tokio::select! {
-                        () = serve(listener, shared) => {}
+                        () = serve(listener, web.map(|web| (web, terms)), shared) => {}
                         () = watched => {}
                         () = show_life(&shown, &audit) => {}
                     }
@@ -206,6 +226,8 @@ impl ApiServer {
         Ok(Self {
             path: options.path.clone(),
             pulse,
+            has_page,
+            web_address,
             gate,
             closing,
             pools,
@@ -217,6 +239,18 @@ impl ApiServer {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether browsers are served.
+    #[must_use]
+    pub fn has_page(&self) -> bool {
+        self.has_page
+    }
+
+    /// The port that browsers get in by, if there is one.
+    #[must_use]
+    pub fn web_address(&self) -> Option<SocketAddr> {
+        self.web_address
     }
 
     /// Beats once a second as long as the thread serves.
@@ -259,16 +293,31 @@ async fn show_life(pulse: &Liveness, audit: &Audit) {
     }
 }
 
-async fn serve(listener: CappedListener, shared: Arc<Shared>) {
+async fn serve(
+    listener: CappedListener,
+    web: Option<(web::Doors, web::Terms)>,
+    shared: Arc<Shared>,
+) {
     let mut closing = shared.closing.clone();
     let mut overdue = shared.closing.clone();
     let graceful = async move {
         let _ = closing.wait_for(|closing| *closing).await;
     };
-    let service = router(shared).into_make_service_with_connect_info::<Peer>();
+    let api = router(shared.clone());
+    let browsers = async {
+        match web {
+            Some((doors, terms)) => {
+                doors
+                    .serve(api.clone(), terms, shared.closing.clone())
+                    .await
+            }
+            None => {}
+        }
+    };
+    let service = api.clone().into_make_service_with_connect_info::<Peer>();
     let served = axum::serve(listener, service).with_graceful_shutdown(graceful);
     tokio::select! {
-        outcome = served => {
+        (outcome, ()) = async { tokio::join!(served, browsers) } => {
             if let Err(error) = outcome {
                 tracing::error!(%error, "the socket is no longer served");
             }

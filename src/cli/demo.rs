@@ -3,6 +3,7 @@
 mod agreement;
 mod table;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -11,6 +12,7 @@ use clap::Args;
 use ecg_chain::{LabelledBeat, PipelineEvent};
 use ecg_evaluate::Confusion;
 use serde::Serialize;
+use tempfile::TempDir;
 
 use self::agreement::{agreement, annotated, compare};
 use super::arguments::TreatmentArguments;
@@ -19,7 +21,8 @@ use super::live;
 use super::output::{self, ByClass, text_line};
 use super::session::{LoadedModel, run_trace};
 use super::traces::{DEMO_TRACES, DemoTrace};
-use crate::api::{ApiOptions, ServiceState};
+use super::web;
+use crate::api::{ApiOptions, ServiceState, Site, TokenName, WebTokens};
 use crate::service::SessionOptions;
 use crate::service::{Gateway, GatewayOptions, stop_on_signals};
 use crate::store::StoreOptions;
@@ -27,7 +30,8 @@ use crate::store::StoreOptions;
 /// Replay the shipped ECG recordings through the driver, the signal chain, the classifier, the
 /// database and the socket, and compare the labels with the cardiologists' annotations.
 ///
-/// On a terminal the socket goes on answering until you press Ctrl-C.
+/// On a terminal it ends by printing an address to open in a browser, and goes on answering until you
+/// press Ctrl-C.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// SQLite database to write [default: a new one in the folder for temporary files].
@@ -36,7 +40,7 @@ pub(super) struct Arguments {
     /// Unix socket to serve [default: beside the default database].
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
-    /// Go on serving the socket until interrupted, also when not on a terminal.
+    /// Go on serving the page and the socket until interrupted, also when not on a terminal.
     #[arg(long)]
     serve: bool,
     #[command(flatten)]
@@ -82,10 +86,18 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let model = live::model(&config, Cause::Usage)?;
     let (database, socket) = places(arguments)?;
     let stop = stop_on_signals().map_err(|error| other("signal handlers", error))?;
+    let serve =
+        arguments.serve || !arguments.json && std::io::IsTerminal::is_terminal(&std::io::stdout());
+    let page = if serve { Some(Page::new()?) } else { None };
     let gateway = Gateway::open(&GatewayOptions {
         database: database.clone(),
         store: StoreOptions::default(),
-        socket: Some(ApiOptions::at(&socket)),
+        socket: Some(ApiOptions {
+            web: page
+                .as_ref()
+                .map(|page| web::on_a_free_port(page.tokens.clone())),
+            ..ApiOptions::at(&socket)
+        }),
     })?;
     if !arguments.json {
         introduce(&model)?;
@@ -112,14 +124,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         ServiceState::Finished,
         Some("the demo traces are replayed".to_owned()),
     );
-    let serve =
-        arguments.serve || !arguments.json && std::io::IsTerminal::is_terminal(&std::io::stdout());
     if arguments.json {
         output::json(&summary)?;
     } else {
         conclude(&summary, serve)?;
     }
-    if serve {
+    if let Some(page) = &page {
+        page.print(&gateway, arguments.json)?;
         super::wait::serve_until_stopped(&stop);
     }
     gateway
@@ -277,11 +288,63 @@ fn conclude(summary: &Summary, serve: bool) -> Result<(), Failure> {
         "Ask it:   curl --unix-socket {} 'http://localhost/v1/beats?class=V&limit=3'",
         summary.socket.display()
     ))?;
-    text_line(if serve {
-        "Serving; press Ctrl-C to stop."
-    } else {
-        "The socket is closed now: `demo --serve` keeps it open."
-    })
+    if serve {
+        return Ok(());
+    }
+    text_line("The socket is closed now: `demo --serve` keeps it open.")
+}
+
+/// The page of this run, with a token and a folder of its own.
+struct Page {
+    tokens: WebTokens,
+    name: TokenName,
+    /// Goes with the run.
+    _folder: TempDir,
+}
+
+impl Page {
+    fn new() -> Result<Self, Failure> {
+        let failed = |error| other("a folder for the page's token", error);
+        let folder = tempfile::Builder::new()
+            .prefix("ecg-gateway-demo-")
+            .tempdir()
+            .map_err(failed)?;
+        let tokens = WebTokens::at(folder.path().join("web-tokens"));
+        let name =
+            TokenName::new("demo").ok_or_else(|| other("the page's token", "its name is none"))?;
+        tokens.create(name, true)?;
+        Ok(Self {
+            tokens,
+            name,
+            _folder: folder,
+        })
+    }
+
+    /// Says where the page is; on standard error where standard output is for a program.
+    fn print(&self, gateway: &Gateway, json: bool) -> Result<(), Failure> {
+        let mut lines = Vec::new();
+        if let Some(address) = gateway.web_address() {
+            let site = Site::of_port(address.port()).into_iter().next();
+            let open = web::open_address(&self.tokens, self.name, site.as_ref())?;
+            lines.push(format!("Open it:  {open}"));
+            lines.push(format!(
+                "          (for one browser, once, within 5 minutes; another one: ecg-gateway web \
+                 token address {} --tokens {}{})",
+                self.name,
+                self.tokens.path().display(),
+                site.map_or_else(String::new, |site| format!(" --at {}", site.origin())),
+            ));
+        }
+        lines.push("Serving; press Ctrl-C to stop.".to_owned());
+        for line in lines {
+            if json {
+                let _ = writeln!(std::io::stderr().lock(), "{line}"); // it may be closed
+            } else {
+                text_line(&line)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Where the database and the socket go.

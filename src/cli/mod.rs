@@ -27,6 +27,7 @@ mod traces;
 mod training;
 mod verify;
 mod wait;
+mod web;
 
 use std::process::ExitCode;
 
@@ -61,6 +62,7 @@ enum Command {
     Backup(backup::Arguments),
     Restore(restore::Arguments),
     Verify(verify::Arguments),
+    Web(web::Arguments),
 }
 
 /// Parses the process's arguments, runs the command and gives the process's exit code
@@ -84,6 +86,7 @@ pub fn main() -> ExitCode {
         Command::Backup(arguments) => backup::run(&arguments),
         Command::Restore(arguments) => restore::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
+        Command::Web(arguments) => web::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -66,7 +66,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let inherited = inherited_socket()
         .map_err(|error| Failure::new(Cause::Socket, format!("socket activation: {error}")))?;
     let gateway = Gateway::open_with(
-        &options(&config),
+        &options(&config, arguments.simulation.is_asked_for()),
         inherited,
         Some(Arc::clone(&signals.reload)),
     )?
@@ -90,6 +90,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     });
     let supervision = supervise(&arguments.config, &gateway, &source, &signals)
         .map_err(|error| other("supervision thread", error))?;
+    if gateway.has_page() {
+        super::web::say_how_to_open(&arguments.config, &config, gateway.web_address());
+    }
     tracing::info!(
         chip = info.chip,
         model = info.model,
@@ -202,7 +205,7 @@ fn reload(path: &Path) {
     }
 }
 
-fn options(config: &Config) -> GatewayOptions {
+fn options(config: &Config, simulated: bool) -> GatewayOptions {
     let socket = Path::new(&config.api.socket_path);
     GatewayOptions {
         database: config.store.path.clone(),
@@ -244,6 +247,7 @@ fn options(config: &Config) -> GatewayOptions {
                 },
                 unmapped: OverflowIds::from_kernel(),
             },
+            web: super::web::options(config, simulated),
             ..ApiOptions::at(socket)
         }),
     }

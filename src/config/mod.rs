@@ -22,7 +22,7 @@ pub use choices::{
 pub use error::ConfigError;
 pub use settings::{
     AcquisitionConfig, ApiConfig, Config, DeviceConfig, ExplainConfig, LogConfig, ModelConfig,
-    RealtimeConfig, SignalConfig, StoreConfig,
+    RealtimeConfig, SignalConfig, StoreConfig, WebConfig,
 };
 
 /// Largest configuration file that is read: a hundred times the example with all its comments. A

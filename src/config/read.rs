@@ -1,5 +1,8 @@
 //! From TOML to a checked [`Config`]: every key with what is allowed.
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
 use toml::de::{DeTable, DeValue};
 
 use super::choices::{ChannelChoice, ConfidenceLimit, GpioLine, SocketMode};
@@ -7,9 +10,10 @@ use super::error::ConfigError;
 use super::section::{Section, Source, integer, line_ends, number, text};
 use super::settings::{
     AcquisitionConfig, ApiConfig, Config, DeviceConfig, ExplainConfig, INT8_SUFFIX, LogConfig,
-    ModelConfig, RealtimeConfig, SignalConfig, StoreConfig,
+    ModelConfig, RealtimeConfig, SignalConfig, StoreConfig, WebConfig,
 };
 use super::together::{Lines, check};
+use crate::api::{HOST_EXPECTED, Site};
 use crate::mapped::OverflowIds;
 
 /// Data rates of the chip (SBAS502, register CONFIG1, bits DR).
@@ -34,6 +38,8 @@ const MAX_SOCKET_PATH_BYTES: usize = 107;
 const MAX_CHANNEL_NAME: usize = 16;
 /// Largest user or group id (the one above means none).
 const MAX_ID: u32 = u32::MAX - 1;
+/// Most addresses of the page.
+const MAX_HOSTS: usize = 16;
 /// Most ids in one list.
 const MAX_IDS: usize = 64;
 
@@ -62,6 +68,7 @@ pub(super) fn read(name: &str, text: &str) -> Result<Config, ConfigError> {
     explain(top.section("explain")?, &mut config.explain)?;
     store(top.section("store")?, &mut config.store)?;
     api(top.section("api")?, &mut config.api)?;
+    web(top.section("web")?, &mut config.web)?;
     log(top.section("log")?, &mut config.log)?;
     top.finish()?;
     check(&config, &lines)?;
@@ -318,6 +325,61 @@ fn socket_mode(text: &str) -> Option<SocketMode> {
     }
     let mode = u32::from_str_radix(digits, 8).ok()?;
     (mode & 0o600 == 0o600).then_some(SocketMode(mode))
+}
+
+fn web(mut section: Section<'_>, config: &mut WebConfig) -> Result<(), ConfigError> {
+    section.read(
+        "listen",
+        &mut config.listen,
+        "a loopback address with a port, such as \"127.0.0.1:8292\", or \"\" for none",
+        |value| match text(value)? {
+            "" => Some(None),
+            address => {
+                let address: SocketAddr = address.parse().ok()?;
+                (address.ip().is_loopback() && address.port() > 0).then_some(Some(address))
+            }
+        },
+    )?;
+    optional_path(
+        &mut section,
+        "socket",
+        &mut config.socket,
+        (MAX_SOCKET_PATH_BYTES, "none"),
+    )?;
+    section.read(
+        "hosts",
+        &mut config.hosts,
+        &format!("an array of at most {MAX_HOSTS} strings, each {HOST_EXPECTED}"),
+        |value| match value {
+            DeValue::Array(values) if values.len() <= MAX_HOSTS => values
+                .iter()
+                .map(|value| Site::parse(text(value.get_ref())?))
+                .collect(),
+            _ => None,
+        },
+    )?;
+    let beside = "the folder web-tokens beside the database";
+    optional_path(
+        &mut section,
+        "tokens",
+        &mut config.tokens,
+        (MAX_PATH_BYTES, beside),
+    )?;
+    section.finish()
+}
+
+/// A path of 1 to so many bytes without a NUL, or nothing, which stands for something.
+fn optional_path(
+    section: &mut Section<'_>,
+    key: &'static str,
+    target: &mut Option<PathBuf>,
+    (max_bytes, without): (usize, &str),
+) -> Result<(), ConfigError> {
+    let expected = format!("a path of 1 to {max_bytes} bytes, or \"\" for {without}");
+    section.read(key, target, &expected, |value| match text(value)? {
+        "" => Some(None),
+        path => (path.len() <= max_bytes && !path.contains('\0')).then(|| Some(path.into())),
+    })
 }
 
 fn log(mut section: Section<'_>, config: &mut LogConfig) -> Result<(), ConfigError> {

@@ -1,14 +1,16 @@
 //! The configuration as plain values, with the defaults.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use arrhythmianet::DEFAULT_MODEL;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::choices::{
     ChannelChoice, ChipExpected, ConfidenceLimit, EngineChoice, ExplainBeats, ExplainMethod,
     GpioAbi, GpioLine, LeadOffMode, LogLevel, SocketMode, Synchronous,
 };
+use crate::api::Site;
 
 /// Behind the name of a built-in model: its int8 variant.
 pub(super) const INT8_SUFFIX: &str = "-int8";
@@ -34,6 +36,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// The socket.
     pub api: ApiConfig,
+    /// Browsers.
+    pub web: WebConfig,
     /// The log.
     pub log: LogConfig,
 }
@@ -176,6 +180,35 @@ pub struct ApiConfig {
     pub control_uids: Vec<u32>,
     /// Groups whose members may control.
     pub control_gids: Vec<u32>,
+}
+
+/// `[web]`: browsers.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct WebConfig {
+    /// Loopback address and port to listen on.
+    #[serde(serialize_with = "or_empty")]
+    pub listen: Option<SocketAddr>,
+    /// Unix socket for whatever passes bytes on from a port.
+    #[serde(serialize_with = "or_empty_path")]
+    pub socket: Option<PathBuf>,
+    /// Addresses that browsers may use; with none given, those of the port on this machine.
+    #[serde(serialize_with = "origins")]
+    pub hosts: Vec<Site>,
+    /// Folder of the tokens; `None` for the one beside the database.
+    #[serde(serialize_with = "or_empty_path")]
+    pub tokens: Option<PathBuf>,
+}
+
+fn or_empty<S: Serializer>(value: &Option<SocketAddr>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&value.map_or_else(String::new, |value| value.to_string()))
+}
+
+fn or_empty_path<S: Serializer>(value: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+    value.clone().unwrap_or_default().serialize(serializer)
+}
+
+fn origins<S: Serializer>(sites: &[Site], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(sites.iter().map(Site::origin))
 }
 
 /// `[log]`: the log.

@@ -60,6 +60,7 @@ pub(super) fn check(config: &Config, lines: &Lines<'_>) -> Result<(), ConfigErro
         .or_else(|| pins(config, lines))
         .or_else(|| nodes(config, lines))
         .or_else(|| paths(config, lines))
+        .or_else(|| web_socket(config, lines))
         .or_else(|| engine(config));
     contradiction.map_or(Ok(()), |found| Err(lines.refuse(found)))
 }
@@ -143,6 +144,22 @@ fn paths(config: &Config, lines: &Lines<'_>) -> Option<Contradiction> {
                 format!(", and {taken} behind it")
             }
         ),
+    })
+}
+
+/// The socket for browsers is another one than that for programs, and none of the database's files.
+fn web_socket(config: &Config, lines: &Lines<'_>) -> Option<Contradiction> {
+    let socket = config.web.socket.as_ref()?;
+    let others = [
+        ("api.socket_path", &config.api.socket_path),
+        ("store.path", &config.store.path),
+    ];
+    let (other, _) = others.into_iter().find(|(_, path)| *path == socket)?;
+    Some(Contradiction {
+        key: "web.socket",
+        other,
+        found: format!("{socket:?}"),
+        expected: format!("another file than {other}{}", lines.origin(other)),
     })
 }
 

@@ -54,6 +54,8 @@ do_install:append() {
     install -D -m 0644 ${S}/systemd/ecg-gateway.socket ${D}${systemd_system_unitdir}/ecg-gateway.socket
     install -m 0644 ${S}/systemd/ecg-gateway-backup.service ${S}/systemd/ecg-gateway-backup.timer \
         ${D}${systemd_system_unitdir}
+    install -m 0644 ${S}/systemd/ecg-gateway-web.socket ${S}/systemd/ecg-gateway-web.service \
+        ${D}${systemd_system_unitdir}
     install -D -m 0644 ${S}/systemd/ecg-gateway.tmpfiles ${D}${nonarch_libdir}/tmpfiles.d/ecg-gateway.conf
     install -D -m 0644 ${S}/systemd/60-ecg-gateway.rules \
         ${D}${nonarch_base_libdir}/udev/rules.d/60-ecg-gateway.rules
@@ -84,6 +86,7 @@ FILES:${PN} += "\
     ${nonarch_libdir}/tmpfiles.d \
     ${systemd_system_unitdir}/ecg-gateway.* \
     ${systemd_system_unitdir}/ecg-gateway-backup.* \
+    ${systemd_system_unitdir}/ecg-gateway-web.* \
 "
 FILES:${PN}-models += "\
     ${datadir}/ecg-gateway/models \
