@@ -40,3 +40,4 @@ mod strangers;
 mod torture;
 mod unseen_patients;
 mod verify;
+mod web;

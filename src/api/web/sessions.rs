@@ -23,7 +23,7 @@ pub(super) const IDLE_LIMIT: Duration = Duration::from_secs(12 * 3_600);
 /// A session ends after this, however it is used.
 pub(super) const AGE_LIMIT: Duration = Duration::from_secs(30 * 86_400);
 /// Most sessions of one token; the one that was not used for longest gives way to another.
-const MOST_OF_TOKEN: usize = 32;
+pub(super) const MOST_OF_TOKEN: usize = 32;
 /// That a session is in use is written to the disk this often.
 const WRITE_EVERY: Duration = Duration::from_secs(600);
 /// A session that has ended keeps its connections this long, so that they can say so.

@@ -54,6 +54,32 @@ fn age(path: &Path, age: Duration) {
 }
 
 #[test]
+fn the_document_has_the_numbers_of_the_code() {
+    let page = include_str!("../../../docs/web.md").replace('\n', " ");
+    let hours = IDLE_LIMIT.as_secs() / 3_600;
+    let days = AGE_LIMIT.as_secs() / 86_400;
+    for words in [
+        format!("is not used for {hours} h"),
+        format!("or for {days} days"),
+        format!("once, within {} minutes", ADDRESS_LIFE_SECONDS / 60),
+        format!(
+            "One token may have {} sessions",
+            super::sessions::MOST_OF_TOKEN
+        ),
+        format!("At most {MOST_TOKENS} tokens"),
+        format!("at most {} bytes", super::rules::MOST_BODY_BYTES),
+        format!("at most {MOST_STRANGERS} connections of browsers"),
+        format!("on 127.0.0.1:{DEFAULT_PORT}, or on another port"),
+        format!(
+            "a request has {} KiB",
+            crate::api::head::MOST_HEAD_BYTES / 1_024
+        ),
+    ] {
+        assert!(page.contains(&words), "{words}");
+    }
+}
+
+#[test]
 fn names_are_short_and_plain() {
     let long = "a".repeat(64);
     for good in ["a", "night-shift", "7", "-", &long] {

@@ -1,5 +1,11 @@
 [
     File {
+        name: "assets/page-placeholder.js",
+        content_type: "text/javascript; charset=utf-8",
+        bytes: 168,
+        gzip: include_bytes!("assets/page-placeholder.js.gz"),
+    },
+    File {
         name: "index.html",
         content_type: "text/html; charset=utf-8",
         bytes: 249,
@@ -22,11 +28,5 @@
         content_type: "text/javascript; charset=utf-8",
         bytes: 720,
         gzip: include_bytes!("sign-in.js.gz"),
-    },
-    File {
-        name: "assets/page-placeholder.js",
-        content_type: "text/javascript; charset=utf-8",
-        bytes: 168,
-        gzip: include_bytes!("assets/page-placeholder.js.gz"),
     },
 ]
