@@ -93,7 +93,7 @@ impl Audit {
 
     pub(super) fn note(&self, peer: &Peer, deed: Deed) {
         if let Some(note) = self.take_down(peer, deed, Instant::now()) {
-            self.emit(note);
+            self.emit(&note);
         }
     }
 
@@ -109,7 +109,7 @@ impl Audit {
 
     fn close_periods(&self, is_over: impl Fn(&Seen, Instant) -> bool) {
         for note in self.counted(Instant::now(), is_over) {
-            self.emit(note);
+            self.emit(&note);
         }
     }
 
@@ -181,8 +181,8 @@ impl Audit {
         notes
     }
 
-    fn emit(&self, note: Note) {
-        let Note { row, token } = note;
+    fn emit(&self, note: &Note) {
+        let &Note { row, token } = note;
         tracing::info!(
             target: "audit",
             token = token.as_ref().map(TokenName::as_str),

@@ -305,13 +305,9 @@ async fn serve(
     };
     let api = router(shared.clone());
     let browsers = async {
-        match web {
-            Some((doors, terms)) => {
-                doors
-                    .serve(api.clone(), terms, shared.closing.clone())
-                    .await
-            }
-            None => {}
+        if let Some((doors, terms)) = web {
+            let closing = shared.closing.clone();
+            doors.serve(api.clone(), terms, closing).await;
         }
     };
     let service = api.clone().into_make_service_with_connect_info::<Peer>();

@@ -337,7 +337,16 @@ fn only_the_page_itself_reads_and_changes() {
     let status = "/v1/status";
     let reload = "/v1/reload";
     // what, method, path, host, headers, cookie, expected
-    let rows: Vec<(&str, &str, &str, &str, String, &str, (u16, &str))> = vec![
+    type Row<'a> = (
+        &'a str,
+        &'a str,
+        &'a str,
+        &'a str,
+        String,
+        &'a str,
+        (u16, &'a str),
+    );
+    let rows: Vec<Row<'_>> = vec![
         (
             "the page reads",
             "GET",

@@ -119,11 +119,11 @@ impl Sessions {
             said,
             ..
         } = &mut *state;
-        *tokens = read_tokens(&folder, &mut |error| say_once(said, error.to_string()))?;
+        *tokens = read_tokens(&folder, &mut |error| say_once(said, &error.to_string()))?;
         for stem in folder.names(SESSION)? {
             let file = named(&stem, SESSION);
             let read = read(&folder, &file, &mut |error| {
-                say_once(said, error.to_string())
+                say_once(said, &error.to_string());
             });
             let entry = Hash::from_text(&stem)
                 .zip(read)
@@ -233,7 +233,7 @@ impl Sessions {
                 .extract_if(.., |entry| entry.hash.is(hash))
                 .collect()
         };
-        self.bury(ended);
+        self.bury(&ended);
     }
 
     /// Looks at the folder again: ends the sessions of tokens that were revoked and those that are too
@@ -260,7 +260,7 @@ impl Sessions {
         };
         let mut state = self.lock();
         for why in unsafe_files {
-            say_once(&mut state.said, why);
+            say_once(&mut state.said, &why);
         }
         // a disk that cannot be read has revoked nothing
         if let Ok(tokens) = tokens {
@@ -289,16 +289,16 @@ impl Sessions {
                 let _ = folder.touch(&named(hash.text(), SESSION)); // once more in a while
             }
         }
-        self.bury(over);
+        self.bury(&over);
         std::mem::take(&mut self.lock().cut)
     }
 
     /// Tells the connections of sessions that have ended, has them cut, and removes the files.
-    fn bury(&self, ended: Vec<Entry>) {
+    fn bury(&self, ended: &[Entry]) {
         if ended.is_empty() {
             return;
         }
-        for entry in &ended {
+        for entry in ended {
             entry.ended.send_replace(true);
             let links = entry
                 .links
@@ -354,8 +354,8 @@ fn revive(hash: Hash, kind: Kind, record: &Record, written: SystemTime) -> Optio
     })
 }
 
-fn say_once(said: &mut BTreeSet<String>, why: String) {
-    if said.len() < 256 && said.insert(why.clone()) {
+fn say_once(said: &mut BTreeSet<String>, why: &str) {
+    if said.len() < 256 && said.insert(why.to_owned()) {
         tracing::warn!(why, "refused beside the tokens of the page");
     }
 }

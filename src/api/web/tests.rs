@@ -10,8 +10,9 @@ use ecg_chain::WallUs;
 
 use super::folder::named;
 use super::record::{Kind, Record};
+use super::rules::MOST_BODY_BYTES;
 use super::secret::Secret;
-use super::sessions::{AGE_LIMIT, IDLE_LIMIT, Sessions};
+use super::sessions::{AGE_LIMIT, IDLE_LIMIT, MOST_OF_TOKEN, Sessions};
 use super::tokens::{ADDRESS, ADDRESS_LIFE_SECONDS, SESSION, Shown, TOKEN};
 use super::*;
 use crate::api::browser::TokenName;
@@ -62,12 +63,9 @@ fn the_document_has_the_numbers_of_the_code() {
         format!("is not used for {hours} h"),
         format!("or for {days} days"),
         format!("once, within {} minutes", ADDRESS_LIFE_SECONDS / 60),
-        format!(
-            "One token may have {} sessions",
-            super::sessions::MOST_OF_TOKEN
-        ),
+        format!("One token may have {MOST_OF_TOKEN} sessions"),
         format!("At most {MOST_TOKENS} tokens"),
-        format!("at most {} bytes", super::rules::MOST_BODY_BYTES),
+        format!("at most {MOST_BODY_BYTES} bytes"),
         format!("at most {MOST_STRANGERS} connections of browsers"),
         format!("on 127.0.0.1:{DEFAULT_PORT}, or on another port"),
         format!(

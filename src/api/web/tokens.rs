@@ -212,7 +212,7 @@ impl WebTokens {
         let file = named(stem, ADDRESS);
         let mut refused = None;
         let read = read(&folder, &file, &mut |error| {
-            refused = Some(error.to_string())
+            refused = Some(error.to_string());
         });
         if let Some(why) = refused {
             tracing::warn!(why, "a file beside the tokens is refused");

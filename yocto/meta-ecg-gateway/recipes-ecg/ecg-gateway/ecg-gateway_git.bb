@@ -34,7 +34,8 @@ PACKAGECONFIG ??= "\
 "
 # Vulkan is opened at run time and may be missing: the CPU does without.
 PACKAGECONFIG[gpu] = "--features gpu,,,,vulkan-loader mesa-vulkan-drivers"
-PACKAGECONFIG[systemd] = "--features systemd,,systemd"
+# What ecg-gateway-web.service runs is in the extra package.
+PACKAGECONFIG[systemd] = "--features systemd,,systemd,,systemd-extra-utils"
 
 # The class builds the profile release: made here what the profile dist is (Cargo.toml). The packaging strips, and
 # keeps the symbols for -dbg.
