@@ -100,7 +100,7 @@ struct Address {
     /// Name of the token.
     #[arg(value_parser = name)]
     name: TokenName,
-    /// Host and port to open, such as localhost:8292 or https://ecg.example.org [default: the first of
+    /// Host and port to open, written as in web.hosts, such as localhost:8292 [default: the first of
     /// web.hosts, else web.listen, else 127.0.0.1:8292].
     #[arg(long, value_name = "HOST", value_parser = host)]
     at: Option<Site>,

@@ -973,6 +973,11 @@ fn sessions_go_on_with_another_server_on_another_socket() {
         stream.read_to_end(&mut answer).unwrap();
         assert_eq!(Answer::of(&answer).status, status);
     }
+    // a socket that is removed is made again
+    std::fs::remove_file(&path).unwrap();
+    eventually("the socket is made again", || {
+        UnixStream::connect(&path).is_ok()
+    });
     drop(second);
     assert!(!path.exists());
 }

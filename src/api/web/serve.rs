@@ -15,7 +15,7 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use rustix::net::sockopt::set_socket_send_buffer_size;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::front::{Front, front};
@@ -28,6 +28,7 @@ use crate::api::head::MOST_HEAD_BYTES;
 use crate::api::io::SEND_BUFFER_BYTES;
 use crate::api::shared::Shared;
 use crate::api::socket::{BoundSocket, SocketError, bind};
+use crate::api::watch::{self as doors, SocketWatch};
 
 /// The port where nothing says another one.
 pub const DEFAULT_PORT: u16 = 8292;
@@ -57,10 +58,18 @@ pub struct WebOptions {
 #[derive(Debug)]
 pub(in crate::api) struct Doors {
     port: Option<TcpListener>,
-    socket: Option<(std::os::unix::net::UnixListener, BoundSocket)>,
+    socket: Option<UnixSocket>,
     sessions: Arc<Sessions>,
     sites: Vec<Site>,
     pub(in crate::api) address: Option<SocketAddr>,
+}
+
+/// A socket, and its file.
+#[derive(Debug)]
+struct UnixSocket {
+    path: PathBuf,
+    listener: std::os::unix::net::UnixListener,
+    file: BoundSocket,
 }
 
 /// What a connection is given.
@@ -80,8 +89,14 @@ impl Doors {
             .map(|address| listen(address, options.optional))
             .transpose()?;
         let address = port.as_ref().and_then(|port| port.local_addr().ok());
-        let socket = options.socket.as_ref();
-        let socket = socket.map(|path| bind(path, SOCKET_MODE)).transpose()?;
+        let socket = options.socket.as_ref().map(|path| {
+            bind(path, SOCKET_MODE).map(|(listener, file)| UnixSocket {
+                path: path.clone(),
+                listener,
+                file,
+            })
+        });
+        let socket = socket.transpose()?;
         let mut sites = options.sites.clone();
         if sites.is_empty() {
             sites = Site::of_port(address.map_or(DEFAULT_PORT, |address| address.port()));
@@ -117,12 +132,12 @@ impl Doors {
         } = self;
         let shared = terms.shared;
         let mut closing = shared.closing.clone();
-        let (socket, _bound) = socket.unzip();
-        let (port, socket) = match (
+        let watched = socket.map(|socket| watch_socket(socket, closing.clone()));
+        let (port, watched) = match (
             port.map(tokio::net::TcpListener::from_std).transpose(),
-            socket.map(tokio::net::UnixListener::from_std).transpose(),
+            watched.transpose(),
         ) {
-            (Ok(port), Ok(socket)) => (port, socket),
+            (Ok(port), Ok(watched)) => (port, watched),
             (Err(error), _) | (_, Err(error)) => {
                 tracing::error!(%error, "browsers are not served");
                 return;
@@ -136,11 +151,18 @@ impl Doors {
         let router = api.layer(middleware::from_fn_with_state(front_desk, front));
         let strangers = Arc::new(Semaphore::new(MOST_STRANGERS));
         let mut connections = JoinSet::new();
-        let watched = watch_tokens(sessions);
+        let (mut socket, looks_after_it) = watched.unzip();
+        let watched = async {
+            tokio::join!(watch_tokens(sessions), async {
+                if let Some(looks_after_it) = looks_after_it {
+                    looks_after_it.await;
+                }
+            });
+        };
         tokio::pin!(watched);
         loop {
             let accepted = tokio::select! {
-                accepted = accept(port.as_ref(), socket.as_ref()) => accepted,
+                accepted = accept(port.as_ref(), socket.as_mut()) => accepted,
                 _ = closing.wait_for(|closing| *closing) => break,
                 Some(_) = connections.join_next() => continue,
                 () = &mut watched => continue, // never
@@ -172,8 +194,12 @@ impl Doors {
                 }
             }
         }
-        drop((port, socket, _bound)); // no new browser finds us from here on
-        while connections.join_next().await.is_some() {}
+        drop((port, socket)); // no new browser finds us from here on
+        let farewell = async { while connections.join_next().await.is_some() {} };
+        tokio::select! {
+            () = farewell => {}
+            () = &mut watched => {} // removes the socket's file, and never ends
+        }
     }
 }
 
@@ -205,7 +231,7 @@ fn listen(address: SocketAddr, or_any_port: bool) -> Result<TcpListener, SocketE
 /// The next connection, through whichever door.
 async fn accept(
     port: Option<&tokio::net::TcpListener>,
-    socket: Option<&tokio::net::UnixListener>,
+    socket: Option<&mut doors::Doors>,
 ) -> io::Result<Box<dyn Stream>> {
     let by_port = async {
         match port {
@@ -277,6 +303,26 @@ async fn converse(
     if let Err(error) = ended {
         tracing::debug!(%error, "a browser's connection ended");
     }
+}
+
+/// The socket, and what makes it again where its file is removed or replaced; that removes the file
+/// when the server closes, and never ends.
+fn watch_socket(
+    socket: UnixSocket,
+    closing: watch::Receiver<bool>,
+) -> io::Result<(doors::Doors, impl Future<Output = ()>)> {
+    let listener = tokio::net::UnixListener::from_std(socket.listener)?;
+    let (replace, replaced) = mpsc::channel(1);
+    // counted for itself: what the status tells is about the socket of the API
+    let counters = Arc::default();
+    let watch = SocketWatch::new(
+        &socket.path,
+        SOCKET_MODE,
+        Some(socket.file),
+        replace,
+        counters,
+    );
+    Ok((doors::Doors::new(listener, replaced), watch.run(closing)))
 }
 
 /// Never ends.
