@@ -6,7 +6,8 @@ use super::common;
 use super::common::run;
 
 /// Options that scripts may rely on, of each subcommand. `--help` mentions these and no others.
-const OPTIONS: [(&str, &[&str]); 12] = [
+const OPTIONS: [(&str, &[&str]); 13] = [
+    ("web", &[]),
     ("verify", &["--head", "--json"]),
     (
         "doctor",

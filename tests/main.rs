@@ -41,3 +41,4 @@ mod strangers;
 mod torture;
 mod unseen_patients;
 mod verify;
+mod web;

@@ -26,6 +26,9 @@ Database of the service (SQLite).
 .TP
 \\fI/run/ecg\\-gateway/api.sock\\fR
 Socket of the service (HTTP), for members of the group \\fIecg\\-gateway\\fR.
+.TP
+\\fI/var/lib/ecg\\-gateway/web\\-tokens\\fR
+Tokens of the page (\\fBecg\\-gateway\\-web\\-token\\fR(1)).
 .SH ENVIRONMENT
 .TP
 \\fBECG_MODELS\\fR
@@ -75,10 +78,19 @@ fn exit_status() -> String {
     text
 }
 
+/// A page for each subcommand, and for those it has.
+fn pages_below(command: &Command, files: &mut BTreeMap<String, Vec<u8>>) {
+    for below in command.get_subcommands() {
+        files.extend([page(below)]);
+        pages_below(below, files);
+    }
+}
+
 fn pages_and_completions() -> BTreeMap<String, Vec<u8>> {
     let mut command = CommandLine::command().disable_help_subcommand(true);
     command.build();
-    let mut files: BTreeMap<_, _> = command.get_subcommands().map(page).collect();
+    let mut files = BTreeMap::new();
+    pages_below(&command, &mut files);
     for text in files.values_mut() {
         text.extend_from_slice(b".SH \"SEE ALSO\"\n\\fBecg\\-gateway\\fR(1)\n");
     }

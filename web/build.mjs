@@ -1,5 +1,5 @@
-// Builds dist/ from src/: bundles, hashed names, a gzip copy of each file, manifest.json. The same sources give the
-// same bytes on every machine. `--check` builds beside dist/ and says whether dist/ is what the sources give.
+// Builds dist/ from src/: bundles, hashed names, a gzip copy of each file, manifest.json, and files.rs, the list that
+// ../src/api/web/pages.rs embeds. The same sources give the same bytes on every machine. `--check` builds beside dist/ and says whether dist/ is what the sources give.
 //
 // gzip and not brotli: browsers ask for brotli over HTTPS only, and the page is often served over plain HTTP on
 // loopback. fflate and not node:zlib: zlib's output differs between builds and processors, fflate's does not.
@@ -80,7 +80,21 @@ async function make() {
   }
   const manifest = { compression: "gzip", files: entries };
   all.set("manifest.json", Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`));
+  all.set("files.rs", Buffer.from(rust(entries)));
   return { all, entries };
+}
+
+/** The array of `File`s of src/api/web/pages.rs, as rustfmt has it. */
+function rust(entries) {
+  const lines = entries.flatMap((entry) => [
+    "    File {",
+    `        name: "${entry.name}",`,
+    `        content_type: "${entry.content_type}",`,
+    `        bytes: ${entry.bytes},`,
+    `        gzip: include_bytes!("${entry.name}.gz"),`,
+    "    },",
+  ]);
+  return `${["[", ...lines, "]"].join("\n")}\n`;
 }
 
 function listed(folder, below = "") {

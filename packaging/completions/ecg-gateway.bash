@@ -55,6 +55,9 @@ _ecg__gateway() {
             ecg__gateway,verify)
                 cmd="ecg__gateway__subcmd__verify"
                 ;;
+            ecg__gateway,web)
+                cmd="ecg__gateway__subcmd__web"
+                ;;
             ecg__gateway__subcmd__help,backup)
                 cmd="ecg__gateway__subcmd__help__subcmd__backup"
                 ;;
@@ -94,6 +97,78 @@ _ecg__gateway() {
             ecg__gateway__subcmd__help,verify)
                 cmd="ecg__gateway__subcmd__help__subcmd__verify"
                 ;;
+            ecg__gateway__subcmd__help,web)
+                cmd="ecg__gateway__subcmd__help__subcmd__web"
+                ;;
+            ecg__gateway__subcmd__help__subcmd__web,token)
+                cmd="ecg__gateway__subcmd__help__subcmd__web__subcmd__token"
+                ;;
+            ecg__gateway__subcmd__help__subcmd__web__subcmd__token,address)
+                cmd="ecg__gateway__subcmd__help__subcmd__web__subcmd__token__subcmd__address"
+                ;;
+            ecg__gateway__subcmd__help__subcmd__web__subcmd__token,list)
+                cmd="ecg__gateway__subcmd__help__subcmd__web__subcmd__token__subcmd__list"
+                ;;
+            ecg__gateway__subcmd__help__subcmd__web__subcmd__token,new)
+                cmd="ecg__gateway__subcmd__help__subcmd__web__subcmd__token__subcmd__new"
+                ;;
+            ecg__gateway__subcmd__help__subcmd__web__subcmd__token,revoke)
+                cmd="ecg__gateway__subcmd__help__subcmd__web__subcmd__token__subcmd__revoke"
+                ;;
+            ecg__gateway__subcmd__web,help)
+                cmd="ecg__gateway__subcmd__web__subcmd__help"
+                ;;
+            ecg__gateway__subcmd__web,token)
+                cmd="ecg__gateway__subcmd__web__subcmd__token"
+                ;;
+            ecg__gateway__subcmd__web__subcmd__help,help)
+                cmd="ecg__gateway__subcmd__web__subcmd__help__subcmd__help"
+                ;;
+            ecg__gateway__subcmd__web__subcmd__help,token)
+                cmd="ecg__gateway__subcmd__web__subcmd__help__subcmd__token"
+                ;;
+            ecg__gateway__subcmd__web__subcmd__help__subcmd__token,address)
+                cmd="ecg__gateway__subcmd__web__subcmd__help__subcmd__token__subcmd__address"
+                ;;
+            ecg__gateway__subcmd__web__subcmd__help__subcmd__token,list)
+                cmd="ecg__gateway__subcmd__web__subcmd__help__subcmd__token__subcmd__list"
+                ;;
+            ecg__gateway__subcmd__web__subcmd__help__subcmd__token,new)
+                cmd="ecg__gateway__subcmd__web__subcmd__help__subcmd__token__subcmd__new"
+                ;;
+            ecg__gateway__subcmd__web__subcmd__help__subcmd__token,revoke)
+                cmd="ecg__gateway__subcmd__web__subcmd__help__subcmd__token__subcmd__revoke"
+                ;;
+            ecg__gateway__subcmd__web__subcmd__token,address)
+                cmd="ecg__gateway__subcmd__web__subcmd__token__subcmd__address"
+                ;;
+            ecg__gateway__subcmd__web__subcmd__token,help)
+                cmd="ecg__gateway__subcmd__web__subcmd__token__subcmd__help"
+                ;;
+            ecg__gateway__subcmd__web__subcmd__token,list)
+                cmd="ecg__gateway__subcmd__web__subcmd__token__subcmd__list"
+                ;;
+            ecg__gateway__subcmd__web__subcmd__token,new)
+                cmd="ecg__gateway__subcmd__web__subcmd__token__subcmd__new"
+                ;;
+            ecg__gateway__subcmd__web__subcmd__token,revoke)
+                cmd="ecg__gateway__subcmd__web__subcmd__token__subcmd__revoke"
+                ;;
+            ecg__gateway__subcmd__web__subcmd__token__subcmd__help,address)
+                cmd="ecg__gateway__subcmd__web__subcmd__token__subcmd__help__subcmd__address"
+                ;;
+            ecg__gateway__subcmd__web__subcmd__token__subcmd__help,help)
+                cmd="ecg__gateway__subcmd__web__subcmd__token__subcmd__help__subcmd__help"
+                ;;
+            ecg__gateway__subcmd__web__subcmd__token__subcmd__help,list)
+                cmd="ecg__gateway__subcmd__web__subcmd__token__subcmd__help__subcmd__list"
+                ;;
+            ecg__gateway__subcmd__web__subcmd__token__subcmd__help,new)
+                cmd="ecg__gateway__subcmd__web__subcmd__token__subcmd__help__subcmd__new"
+                ;;
+            ecg__gateway__subcmd__web__subcmd__token__subcmd__help,revoke)
+                cmd="ecg__gateway__subcmd__web__subcmd__token__subcmd__help__subcmd__revoke"
+                ;;
             *)
                 ;;
         esac
@@ -101,7 +176,7 @@ _ecg__gateway() {
 
     case "${cmd}" in
         ecg__gateway)
-            opts="-h -V --help --version demo replay simulate record run doctor evaluate explain bench backup restore verify help"
+            opts="-h -V --help --version demo replay simulate record run doctor evaluate explain bench backup restore verify web help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -451,7 +526,7 @@ _ecg__gateway() {
             return 0
             ;;
         ecg__subcmd__gateway__subcmd__help)
-            opts="demo replay simulate record run doctor evaluate explain bench backup restore verify help"
+            opts="demo replay simulate record run doctor evaluate explain bench backup restore verify web help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -635,6 +710,90 @@ _ecg__gateway() {
         ecg__subcmd__gateway__subcmd__help__subcmd__verify)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ecg__subcmd__gateway__subcmd__help__subcmd__web)
+            opts="token"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ecg__subcmd__gateway__subcmd__help__subcmd__web__subcmd__token)
+            opts="new list revoke address"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ecg__subcmd__gateway__subcmd__help__subcmd__web__subcmd__token__subcmd__address)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ecg__subcmd__gateway__subcmd__help__subcmd__web__subcmd__token__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ecg__subcmd__gateway__subcmd__help__subcmd__web__subcmd__token__subcmd__new)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ecg__subcmd__gateway__subcmd__help__subcmd__web__subcmd__token__subcmd__revoke)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -868,6 +1027,308 @@ _ecg__gateway() {
             fi
             case "${prev}" in
                 --head)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ecg__subcmd__gateway__subcmd__web)
+            opts="-h -V --help --version token help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ecg__subcmd__gateway__subcmd__web__subcmd__help)
+            opts="token help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ecg__subcmd__gateway__subcmd__web__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ecg__subcmd__gateway__subcmd__web__subcmd__help__subcmd__token)
+            opts="new list revoke address"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ecg__subcmd__gateway__subcmd__web__subcmd__help__subcmd__token__subcmd__address)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ecg__subcmd__gateway__subcmd__web__subcmd__help__subcmd__token__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ecg__subcmd__gateway__subcmd__web__subcmd__help__subcmd__token__subcmd__new)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ecg__subcmd__gateway__subcmd__web__subcmd__help__subcmd__token__subcmd__revoke)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ecg__subcmd__gateway__subcmd__web__subcmd__token)
+            opts="-h -V --help --version new list revoke address help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ecg__subcmd__gateway__subcmd__web__subcmd__token__subcmd__address)
+            opts="-h -V --at --config --tokens --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --at)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tokens)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ecg__subcmd__gateway__subcmd__web__subcmd__token__subcmd__help)
+            opts="new list revoke address help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ecg__subcmd__gateway__subcmd__web__subcmd__token__subcmd__help__subcmd__address)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ecg__subcmd__gateway__subcmd__web__subcmd__token__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ecg__subcmd__gateway__subcmd__web__subcmd__token__subcmd__help__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ecg__subcmd__gateway__subcmd__web__subcmd__token__subcmd__help__subcmd__new)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ecg__subcmd__gateway__subcmd__web__subcmd__token__subcmd__help__subcmd__revoke)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ecg__subcmd__gateway__subcmd__web__subcmd__token__subcmd__list)
+            opts="-h -V --json --config --tokens --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tokens)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ecg__subcmd__gateway__subcmd__web__subcmd__token__subcmd__new)
+            opts="-h -V --read --control --config --tokens --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tokens)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ecg__subcmd__gateway__subcmd__web__subcmd__token__subcmd__revoke)
+            opts="-h -V --config --tokens --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tokens)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

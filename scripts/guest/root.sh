@@ -20,6 +20,7 @@ install_gateway() { # root, binary
     install -D -m 755 "$2" "$1/usr/bin/ecg-gateway"
     install -D -m 644 -t "$1/usr/lib/systemd/system" systemd/ecg-gateway.service systemd/ecg-gateway.socket
     install -m 644 -t "$1/usr/lib/systemd/system" systemd/ecg-gateway-backup.service systemd/ecg-gateway-backup.timer
+    install -m 644 -t "$1/usr/lib/systemd/system" systemd/ecg-gateway-web.socket systemd/ecg-gateway-web.service
     install -D -m 644 systemd/ecg-gateway.sysusers "$1/usr/lib/sysusers.d/ecg-gateway.conf"
     install -D -m 644 systemd/ecg-gateway.tmpfiles "$1/usr/lib/tmpfiles.d/ecg-gateway.conf"
     install -D -m 644 systemd/60-ecg-gateway.rules -t "$1/usr/lib/udev/rules.d"

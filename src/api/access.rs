@@ -105,6 +105,7 @@ impl Access {
             uid,
             gid,
             pid,
+            token: None,
             may_read,
             may_control,
             unmapped,

@@ -10,9 +10,10 @@ use std::collections::hash_map::Entry;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use super::browser::TokenName;
 use super::counters::{Counters, count};
 use super::locked::locked;
-use super::peer::Peer;
+use super::peer::{Peer, Who};
 use crate::acquisition::SystemClock;
 use crate::store::{AuditKind, AuditRow, WriterMonitor};
 
@@ -21,17 +22,34 @@ const PERIOD: Duration = Duration::from_secs(60);
 /// Different things remembered at a time. Beyond them users are no longer told apart.
 const MOST_REMEMBERED: usize = 512;
 
-/// What a connection is called here, and the outcome of what was neither refused nor went wrong.
+/// What connections are called here, and the outcome of what was neither refused nor went wrong.
 pub(super) const SOCKET: &str = "socket";
+pub(super) const WEB: &str = "web";
 pub(super) const DONE: &str = "done";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Key {
     /// `None` of users that are no longer told apart.
-    uid: Option<u32>,
+    who: Option<Who>,
     kind: AuditKind,
     what: &'static str,
     outcome: &'static str,
+}
+
+impl Key {
+    fn uid(&self) -> Option<u32> {
+        match self.who {
+            Some(Who::User(uid)) => Some(uid),
+            _ => None,
+        }
+    }
+}
+
+/// A row of the table, and what only the log has beside it: the table has no column for it.
+#[derive(Debug, PartialEq)]
+struct Note {
+    row: AuditRow,
+    token: Option<TokenName>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -58,8 +76,8 @@ impl Audit {
         }
     }
 
-    /// Notes what a client did: what kind of thing, with what (an endpoint or [`SOCKET`]), and [`DONE`] or the
-    /// name of the problem.
+    /// Notes what a client did: what kind of thing, with what (an endpoint, [`SOCKET`] or [`WEB`]), and [`DONE`]
+    /// or the name of the problem.
     pub(super) fn note(
         &self,
         peer: &Peer,
@@ -67,8 +85,8 @@ impl Audit {
         what: &'static str,
         outcome: &'static str,
     ) {
-        if let Some(row) = self.count_in(peer, (kind, what, outcome), Instant::now()) {
-            self.emit(row);
+        if let Some(note) = self.count_in(peer, (kind, what, outcome), Instant::now()) {
+            self.emit(&note);
         }
     }
 
@@ -83,27 +101,27 @@ impl Audit {
     }
 
     fn close_periods(&self, is_over: impl Fn(&Seen, Instant) -> bool) {
-        for row in self.counted(Instant::now(), is_over) {
-            self.emit(row);
+        for note in self.counted(Instant::now(), is_over) {
+            self.emit(&note);
         }
     }
 
-    /// The row to be written now, if this is the first time in a while.
+    /// The note to be written now, if this is the first time in a while.
     fn count_in(
         &self,
         peer: &Peer,
         (kind, what, outcome): (AuditKind, &'static str, &'static str),
         now: Instant,
-    ) -> Option<AuditRow> {
+    ) -> Option<Note> {
         let mut key = Key {
-            uid: Some(peer.uid),
+            who: Some(peer.who()),
             kind,
             what,
             outcome,
         };
         let mut seen = locked(&self.seen);
         if seen.len() >= MOST_REMEMBERED && !seen.contains_key(&key) {
-            key.uid = None;
+            key.who = None;
         }
         match seen.entry(key) {
             Entry::Occupied(mut again) => {
@@ -111,37 +129,39 @@ impl Audit {
                 None
             }
             Entry::Vacant(first) => {
-                let gid = key.uid.map(|_| peer.gid);
+                let gid = key.uid().map(|_| peer.gid);
                 first.insert(Seen {
                     gid,
                     until: now + PERIOD,
                     more: 0,
                 });
-                Some(row(key, gid, key.uid.and(peer.pid), 1))
+                Some(note(key, gid, key.uid().and(peer.pid), 1))
             }
         }
     }
 
-    /// Rows for what was counted in periods that are over, which begin anew.
-    fn counted(&self, now: Instant, is_over: impl Fn(&Seen, Instant) -> bool) -> Vec<AuditRow> {
-        let mut rows = Vec::new();
+    /// Notes of what was counted in periods that are over, which begin anew.
+    fn counted(&self, now: Instant, is_over: impl Fn(&Seen, Instant) -> bool) -> Vec<Note> {
+        let mut notes = Vec::new();
         locked(&self.seen).retain(|key, seen| {
             if !is_over(seen, now) {
                 return true;
             }
             let more = std::mem::take(&mut seen.more);
             if more > 0 {
-                rows.push(row(*key, seen.gid, None, more));
+                notes.push(note(*key, seen.gid, None, more));
                 seen.until = now + PERIOD;
             }
             more > 0
         });
-        rows
+        notes
     }
 
-    fn emit(&self, row: AuditRow) {
+    fn emit(&self, note: &Note) {
+        let &Note { row, token } = note;
         tracing::info!(
             target: "audit",
+            token = token.as_ref().map(TokenName::as_str),
             uid = row.uid,
             gid = row.gid,
             pid = row.pid,
@@ -158,19 +178,24 @@ impl Audit {
     }
 }
 
-fn row(key: Key, gid: Option<u32>, pid: Option<u32>, count: u64) -> AuditRow {
+fn note(key: Key, gid: Option<u32>, pid: Option<u32>, count: u64) -> Note {
     let now = SystemClock::relation();
-    AuditRow {
+    let row = AuditRow {
         wall: now.wall,
         time: now.monotonic,
-        uid: key.uid,
+        uid: key.uid(),
         gid,
         pid,
         kind: key.kind,
         what: key.what,
         outcome: key.outcome,
         count,
-    }
+    };
+    let token = match key.who {
+        Some(Who::Token(name)) => Some(name),
+        _ => None,
+    };
+    Note { row, token }
 }
 
 #[cfg(test)]
@@ -179,7 +204,8 @@ mod tests {
 
     const READ: (AuditKind, &str, &str) = (AuditKind::Read, "beats", DONE);
 
-    fn short(row: &AuditRow) -> (Option<u32>, Option<u32>, &'static str, &'static str, u64) {
+    fn short(note: &Note) -> (Option<u32>, Option<u32>, &'static str, &'static str, u64) {
+        let row = &note.row;
         (row.uid, row.pid, row.kind.name(), row.what, row.count)
     }
 
@@ -196,7 +222,7 @@ mod tests {
         let refused = (AuditKind::Refused, SOCKET, "not-permitted");
         let other = audit.count_in(&Peer::of_user(5), refused, start).unwrap();
         assert_eq!(
-            (other.kind.name(), other.outcome),
+            (other.row.kind.name(), other.row.outcome),
             ("refused", "not-permitted")
         );
         assert!(audit.count_in(&Peer::of_user(6), READ, start).is_some());
@@ -217,6 +243,30 @@ mod tests {
         assert_eq!(audit.counted(start + 2 * PERIOD, over).len(), 1);
         assert!(audit.counted(start + 9 * PERIOD, over).is_empty());
         assert!(locked(&audit.seen).is_empty());
+    }
+
+    #[test]
+    fn a_browser_is_its_token_and_no_user() {
+        let audit = Audit::new(None, std::sync::Arc::default());
+        let [ward, desk] = ["ward", "desk"].map(|name| TokenName::new(name).unwrap());
+        let of = |token| Peer {
+            token: Some(token),
+            ..Peer::of_user(u32::MAX)
+        };
+        let now = Instant::now();
+        for token in [ward, desk] {
+            let note = audit.count_in(&of(token), READ, now).unwrap();
+            assert_eq!((note.token, note.row.uid), (Some(token), None));
+            assert_eq!((note.row.gid, note.row.what), (None, "beats"));
+            assert!(audit.count_in(&of(token), READ, now).is_none());
+        }
+        let mut counted = audit.counted(now, |_, _| true);
+        counted.sort_by_key(|note| note.token);
+        let counted: Vec<_> = counted
+            .iter()
+            .map(|note| (note.token, note.row.count))
+            .collect();
+        assert_eq!(counted, [(Some(desk), 1), (Some(ward), 1)]);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 use super::locked::locked;
-use super::peer::Peer;
+use super::peer::{Peer, Who};
 
 /// A request waits this long at most until other answers have been read.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(5);
@@ -31,7 +31,7 @@ pub(super) struct Budget {
 struct Taken {
     all: usize,
     by_readers: usize,
-    of_user: HashMap<u32, usize>,
+    of_user: HashMap<Who, usize>,
     highest: usize,
 }
 
@@ -39,7 +39,7 @@ struct Taken {
 #[derive(Debug)]
 pub(super) struct Share {
     budget: Arc<Budget>,
-    uid: u32,
+    who: Who,
     may_control: bool,
     bytes: usize,
 }
@@ -81,11 +81,11 @@ impl Budget {
             // before looking, so that nothing given back in between is missed
             let freed = self.freed.notified();
             let mut sizes = [bytes, least].into_iter();
-            let taken = sizes.find(|&bytes| self.take(peer.uid, peer.may_control, bytes));
+            let taken = sizes.find(|&bytes| self.take(peer.who(), peer.may_control, bytes));
             if let Some(bytes) = taken {
                 return Some(Share {
                     budget: Arc::clone(self),
-                    uid: peer.uid,
+                    who: peer.who(),
                     may_control: peer.may_control,
                     bytes,
                 });
@@ -103,35 +103,35 @@ impl Budget {
         }
     }
 
-    fn take(&self, uid: u32, may_control: bool, bytes: usize) -> bool {
+    fn take(&self, who: Who, may_control: bool, bytes: usize) -> bool {
         let mut taken = locked(&self.taken);
         if taken.all + bytes > self.limit {
             return false;
         }
         if !may_control {
-            let of_user = taken.of_user.get(&uid).copied().unwrap_or(0);
+            let of_user = taken.of_user.get(&who).copied().unwrap_or(0);
             if taken.by_readers + bytes > self.limit / 4 * 3
                 || of_user + bytes > self.most_of(false)
             {
                 return false;
             }
             taken.by_readers += bytes;
-            *taken.of_user.entry(uid).or_default() += bytes;
+            *taken.of_user.entry(who).or_default() += bytes;
         }
         taken.all += bytes;
         taken.highest = taken.highest.max(taken.all);
         true
     }
 
-    fn give_back(&self, uid: u32, may_control: bool, bytes: usize) {
+    fn give_back(&self, who: Who, may_control: bool, bytes: usize) {
         let mut taken = locked(&self.taken);
         taken.all -= bytes;
         if !may_control {
             taken.by_readers -= bytes;
-            let of_user = taken.of_user.entry(uid).or_default();
+            let of_user = taken.of_user.entry(who).or_default();
             *of_user = of_user.saturating_sub(bytes);
             if *of_user == 0 {
-                taken.of_user.remove(&uid);
+                taken.of_user.remove(&who);
             }
         }
         drop(taken);
@@ -145,12 +145,12 @@ impl Share {
     pub(super) fn resize(&mut self, bytes: usize) -> bool {
         if bytes > self.bytes {
             let more = bytes - self.bytes;
-            if !self.budget.take(self.uid, self.may_control, more) {
+            if !self.budget.take(self.who, self.may_control, more) {
                 return false;
             }
         } else if bytes < self.bytes {
             let less = self.bytes - bytes;
-            self.budget.give_back(self.uid, self.may_control, less);
+            self.budget.give_back(self.who, self.may_control, less);
         }
         self.bytes = bytes;
         true
@@ -160,7 +160,7 @@ impl Share {
 impl Drop for Share {
     fn drop(&mut self) {
         self.budget
-            .give_back(self.uid, self.may_control, self.bytes);
+            .give_back(self.who, self.may_control, self.bytes);
     }
 }
 

@@ -37,6 +37,10 @@ pub(super) struct Counters {
     pub(super) socket_away: AtomicU64,
     /// Rows of the audit that the store's queue had no room for; they are in the log.
     pub(super) audit_lost: AtomicU64,
+    /// Requests of browsers refused before it was known who asks.
+    pub(super) refused_browser: AtomicU64,
+    /// Tokens that browsers showed and that were not valid.
+    pub(super) wrong_tokens: AtomicU64,
     /// Event streams closed because the client read more slowly than beats came.
     pub(super) dropped_lagging: AtomicU64,
 }

@@ -17,6 +17,7 @@ use serde::ser::SerializeMap;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 
+use super::browser::SignedIn;
 use super::counters::{Present, count};
 use super::ecg::Point;
 use super::endpoint::{Call, Reply};
@@ -48,6 +49,7 @@ pub(super) async fn open(mut call: Call) -> Reply {
     let upgrade = WebSocketUpgrade::from_request_parts(&mut call.parts, &())
         .await
         .map_err(|rejection| Problem::new(Kind::UpgradeRequired, rejection.body_text()))?;
+    let session = call.parts.extensions.remove::<SignedIn>();
     let shared = call.shared;
     let place = shared.stream_place(&call.peer)?;
     let answer = upgrade
@@ -61,6 +63,7 @@ pub(super) async fn open(mut call: Call) -> Reply {
             let mut client = Client {
                 shared: &shared,
                 socket,
+                session,
                 rate,
                 samples_per_point: 1,
             };
@@ -101,6 +104,10 @@ const SLOW_READER: Ended = Ended::Closed(
     "slow_reader",
     "messages came faster than they were read; connect again",
 );
+const SESSION_REVOKED: Ended = Ended::Closed(
+    "session_revoked",
+    "this browser is signed out, or its token is revoked; sign in again",
+);
 const SHUTTING_DOWN: Ended = Ended::Closed("shutting_down", "the gateway ends");
 
 /// Reason and sentence.
@@ -118,6 +125,8 @@ impl Object for Closed {
 struct Client<'a> {
     shared: &'a Arc<Shared>,
     socket: WebSocket,
+    /// That of a browser.
+    session: Option<SignedIn>,
     rate: u32,
     /// As the last message `session` said.
     samples_per_point: u16,
@@ -138,6 +147,14 @@ impl Client<'_> {
         let mut watcher = hub.watch();
         let (mut commits, _) = self.shared.deps.hub.subscribe();
         let mut closing = self.shared.closing.clone();
+        let session = self.session.take();
+        let signed_out = async {
+            match session {
+                Some(mut session) => session.ended().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::pin!(signed_out);
         let mut turns = tokio::time::interval(STATUS_EVERY);
         turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         self.session(hub.session()).await?;
@@ -166,6 +183,7 @@ impl Client<'_> {
                     Some(Ok(_)) => return Err(Ended::Talkative),
                 },
                 () = ended(&mut closing) => return Err(SHUTTING_DOWN),
+                () = &mut signed_out => return Err(SESSION_REVOKED),
             }
         }
     }

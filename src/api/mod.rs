@@ -7,6 +7,7 @@
 
 mod access;
 mod audit;
+mod browser;
 mod budget;
 mod counters;
 mod desk;
@@ -46,8 +47,10 @@ mod tests;
 mod ticket;
 mod together;
 mod watch;
+mod web;
 
 pub use access::{Access, Named};
+pub use browser::TokenName;
 pub use gate::{CONNECTION_BYTES, EXTRA_CONNECTIONS};
 pub use hub::StreamHub;
 pub use live::{
@@ -59,3 +62,9 @@ pub use query::fuzz_query;
 pub use server::{ApiOptions, ApiServer};
 pub use shared::ApiDeps;
 pub use socket::SocketError;
+#[cfg(fuzzing)]
+pub use web::fuzz_web;
+pub use web::{
+    ADDRESS_LIFE_SECONDS, DEFAULT_PORT, HOST_EXPECTED, MOST_STRANGERS, MOST_TOKENS, Site,
+    TokensError, WebOptions, WebToken, WebTokens,
+};

@@ -31,8 +31,10 @@ const MOST_SAMPLES_PER_MS: usize = 8;
 /// Maps and their summary.
 const MAP_BYTES: usize = 128 * 1_024;
 /// A stretch of ECG as JSON; the binary form is sent in smaller pieces.
+#[expect(clippy::cast_possible_truncation, reason = "60000")]
 const ECG_BYTES: usize = MOST_JSON_POINTS as usize * MOST_SAMPLE_BYTES;
 /// A row per minute of a week.
+#[expect(clippy::cast_possible_truncation, reason = "10080")]
 const MINUTES_BYTES: usize = MOST_MINUTES as usize * MOST_ROW_BYTES / 2;
 /// While an answer is made its rows are there twice: as read, and as text.
 const WHILE_MADE: usize = 2;
@@ -252,7 +254,7 @@ async fn ask(shared: &Arc<Shared>, peer: &Peer, asked: Asked, mut request: Reque
     };
     let parameters = Parameters::parse(request.uri(), endpoint.parameters)?;
     if let (Some(what), false) = (endpoint.kept_from_readers, peer.may_control) {
-        let detail = format!("user {} may read, {what}", peer.uid);
+        let detail = format!("{} may read, {what}", peer.who());
         return Err(Problem::new(Kind::NotPermitted, detail));
     }
     let call = Call {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use super::locked::locked;
-use super::peer::{Limit, Peer};
+use super::peer::{Limit, Peer, Who};
 
 /// Connections beside all others that answer `/v1/status` and nothing else.
 pub(super) const KEPT_FOR_STATUS: usize = 4;
@@ -55,9 +55,9 @@ struct Taken {
     connections: usize,
     /// Those of clients that may control, among them.
     by_control: usize,
-    of_user: HashMap<u32, usize>,
+    of_user: HashMap<Who, usize>,
     /// Users on the connections for `/v1/status`, each at most once.
-    status: Vec<u32>,
+    status: Vec<Who>,
     streams: usize,
 }
 
@@ -70,8 +70,8 @@ pub(super) struct Place {
 
 #[derive(Debug, Clone, Copy)]
 enum Holds {
-    Connection { uid: u32, control: bool },
-    Status { uid: u32 },
+    Connection { who: Who, control: bool },
+    Status { who: Who },
     Stream,
 }
 
@@ -96,23 +96,23 @@ impl Places {
         self: &Arc<Self>,
         peer: &Peer,
     ) -> Result<(Place, Option<Limit>), Limit> {
-        let uid = peer.uid;
+        let who = peer.who();
         let mut taken = locked(&self.taken);
         let full = match self.limit_reached(&taken, peer) {
             None => {
                 taken.connections += 1;
                 taken.by_control += usize::from(peer.may_control);
-                *taken.of_user.entry(uid).or_default() += 1;
+                *taken.of_user.entry(who).or_default() += 1;
                 let control = peer.may_control;
-                return Ok((self.place(Holds::Connection { uid, control }), None));
+                return Ok((self.place(Holds::Connection { who, control }), None));
             }
             Some(limit) => limit,
         };
-        if taken.status.len() >= KEPT_FOR_STATUS || taken.status.contains(&uid) {
+        if taken.status.len() >= KEPT_FOR_STATUS || taken.status.contains(&who) {
             return Err(full);
         }
-        taken.status.push(uid);
-        Ok((self.place(Holds::Status { uid }), Some(full)))
+        taken.status.push(who);
+        Ok((self.place(Holds::Status { who }), Some(full)))
     }
 
     fn limit_reached(&self, taken: &Taken, peer: &Peer) -> Option<Limit> {
@@ -128,7 +128,7 @@ impl Places {
         if taken.connections + kept >= limits.connections {
             return Some(Limit::Connections);
         }
-        let of_user = taken.of_user.get(&peer.uid).copied().unwrap_or(0);
+        let of_user = taken.of_user.get(&peer.who()).copied().unwrap_or(0);
         (of_user >= limits.of_user).then_some(Limit::OfUser)
     }
 
@@ -154,16 +154,16 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut taken = locked(&self.places.taken);
         match self.holds {
-            Holds::Connection { uid, control } => {
+            Holds::Connection { who, control } => {
                 taken.connections -= 1;
                 taken.by_control -= usize::from(control);
-                let of_user = taken.of_user.entry(uid).or_default();
+                let of_user = taken.of_user.entry(who).or_default();
                 *of_user = of_user.saturating_sub(1);
                 if *of_user == 0 {
-                    taken.of_user.remove(&uid);
+                    taken.of_user.remove(&who);
                 }
             }
-            Holds::Status { uid } => taken.status.retain(|other| *other != uid),
+            Holds::Status { who } => taken.status.retain(|other| *other != who),
             Holds::Stream => taken.streams -= 1,
         }
     }

@@ -37,11 +37,18 @@ pub(super) enum Kind {
     RequestTooSlow,
     RequestTooLarge,
     Http2,
+    WrongHost,
+    OtherOrigin,
+    NotSignedIn,
+    TokenNotValid,
+    TooManyTries,
+    NotJson,
+    BodyTooLarge,
 }
 
 impl Kind {
     #[cfg(test)]
-    pub(super) const ALL: [Self; 26] = [
+    pub(super) const ALL: [Self; 33] = [
         Self::UnknownPath,
         Self::MethodNotAllowed,
         Self::UpgradeRequired,
@@ -68,6 +75,13 @@ impl Kind {
         Self::RequestTooSlow,
         Self::RequestTooLarge,
         Self::Http2,
+        Self::WrongHost,
+        Self::OtherOrigin,
+        Self::NotSignedIn,
+        Self::TokenNotValid,
+        Self::TooManyTries,
+        Self::NotJson,
+        Self::BodyTooLarge,
     ];
 
     pub(super) const fn name(self) -> &'static str {
@@ -98,6 +112,13 @@ impl Kind {
             Self::RequestTooSlow => "request-too-slow",
             Self::RequestTooLarge => "request-too-large",
             Self::Http2 => "http-2",
+            Self::WrongHost => "wrong-host",
+            Self::OtherOrigin => "other-origin",
+            Self::NotSignedIn => "not-signed-in",
+            Self::TokenNotValid => "token-not-valid",
+            Self::TooManyTries => "too-many-tries",
+            Self::NotJson => "not-json",
+            Self::BodyTooLarge => "body-too-large",
         }
     }
 
@@ -129,6 +150,13 @@ impl Kind {
             Self::RequestTooSlow => "The request took too long to come in",
             Self::RequestTooLarge => "The request is too long",
             Self::Http2 => "This server speaks HTTP/1.1 alone",
+            Self::WrongHost => "This server is not reached under this name",
+            Self::OtherOrigin => "Another page asks for this",
+            Self::NotSignedIn => "This takes a session",
+            Self::TokenNotValid => "This token is not valid",
+            Self::TooManyTries => "Too many tokens were not valid",
+            Self::NotJson => "The body is no JSON",
+            Self::BodyTooLarge => "The body is too large",
         }
     }
 
@@ -137,8 +165,14 @@ impl Kind {
             Self::UnknownPath | Self::NoSuchBeat | Self::NoSuchSession => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
-            Self::BodyNotTaken => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::NotPermitted | Self::UserNotMapped => StatusCode::FORBIDDEN,
+            Self::BodyNotTaken | Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::NotPermitted | Self::UserNotMapped | Self::OtherOrigin | Self::TokenNotValid => {
+                StatusCode::FORBIDDEN
+            }
+            Self::WrongHost => StatusCode::MISDIRECTED_REQUEST,
+            Self::NotSignedIn => StatusCode::UNAUTHORIZED,
+            Self::TooManyTries => StatusCode::TOO_MANY_REQUESTS,
+            Self::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::NotSupported => StatusCode::NOT_IMPLEMENTED,
             Self::UnknownParameter | Self::InvalidParameter => StatusCode::BAD_REQUEST,
             Self::EcgNotStored => StatusCode::GONE,
@@ -163,7 +197,7 @@ impl Kind {
     const fn retry_after(self) -> Option<&'static str> {
         match self {
             Self::Busy => Some("1"),
-            Self::Overdue => Some("10"),
+            Self::Overdue | Self::TooManyTries => Some("10"),
             _ => None,
         }
     }

@@ -195,8 +195,8 @@ async fn post_reload(call: Call) -> Reply {
         let detail = "this command has no configuration to read";
         Problem::new(Kind::NotSupported, detail)
     })?;
-    let uid = call.peer.uid;
-    tracing::info!(uid, "a client asks to read the configuration again");
+    let client = call.peer.who();
+    tracing::info!(%client, "a client asks to read the configuration again");
     reload.store(true, Ordering::Relaxed);
     Ok(Json(json!({ "accepted": true })).into_response())
 }
@@ -208,7 +208,7 @@ async fn post_confirm_retention(call: Call) -> Reply {
         let detail = "the store's writer does not take it now: ask again later";
         return Err(Problem::new(Kind::StoreUnavailable, detail));
     }
-    tracing::info!(uid = call.peer.uid, "a client confirms retention");
+    tracing::info!(client = %call.peer.who(), "a client confirms retention");
     Ok(Json(json!({ "accepted": true })).into_response())
 }
 

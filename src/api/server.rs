@@ -1,5 +1,6 @@
 //! The server's thread.
 
+use std::net::SocketAddr;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use super::shared::{ApiDeps, Shared};
 use super::socket::{BoundSocket, SocketError, bind};
 use super::together::Together;
 use super::watch::{Doors, SocketWatch};
+use super::web::{self, WebOptions};
 use crate::liveness::Liveness;
 use crate::mapped::OverflowIds;
 
@@ -53,6 +55,8 @@ pub struct ApiOptions {
     pub request_timeout: Duration,
     /// Who may read and who may control.
     pub access: Access,
+    /// Where browsers get in; nowhere by default.
+    pub web: Option<WebOptions>,
 }
 
 impl ApiOptions {
@@ -72,6 +76,7 @@ impl ApiOptions {
                 unmapped: OverflowIds::from_kernel(),
                 ..Access::default()
             },
+            web: None,
         }
     }
 }
@@ -81,6 +86,8 @@ impl ApiOptions {
 pub struct ApiServer {
     path: PathBuf,
     liveness: Liveness,
+    has_page: bool,
+    web_address: Option<SocketAddr>,
     audit: Arc<Audit>,
     closing: watch::Sender<bool>,
     pub(super) pools: Arc<Pools>,
@@ -147,6 +154,12 @@ impl ApiServer {
             let _inside = runtime.enter();
             tokio::net::UnixListener::from_std(listener).map_err(failed("watching the socket"))?
         };
+        let web = match &options.web {
+            None => None,
+            Some(web) => web::Doors::open_or_not(web)?,
+        };
+        let has_page = web.is_some();
+        let web_address = web.as_ref().and_then(|web| web.address);
         let (closing, closed) = watch::channel(false);
         let desk = || Desk::new(deps.database.clone(), deps.writer.clone());
         let pools = Pools::start(desk).map_err(failed("starting the threads that read"))?;
@@ -177,6 +190,12 @@ impl ApiServer {
             request_timeout: options.request_timeout,
             access: options.access.clone(),
         };
+        let terms = web::Terms {
+            shared: Arc::clone(&shared),
+            stall_timeout: options.stall_timeout,
+            idle_timeout: options.idle_timeout,
+            request_timeout: options.request_timeout,
+        };
         let liveness = Liveness::default();
         let shown = liveness.clone();
         let noted = Arc::clone(&audit);
@@ -186,7 +205,7 @@ impl ApiServer {
                 runtime.block_on(async {
                     let watched = socket.run(shared.closing.clone());
                     tokio::select! {
-                        () = serve(listener, shared) => {}
+                        () = serve(listener, web.map(|web| (web, terms)), shared) => {}
                         () = watched => {}
                         () = show_life(&shown, &noted) => {}
                     }
@@ -197,6 +216,8 @@ impl ApiServer {
         Ok(Self {
             path: options.path.clone(),
             liveness,
+            has_page,
+            web_address,
             audit,
             closing,
             pools,
@@ -208,6 +229,18 @@ impl ApiServer {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether browsers are served.
+    #[must_use]
+    pub fn has_page(&self) -> bool {
+        self.has_page
+    }
+
+    /// The port that browsers get in by, if there is one.
+    #[must_use]
+    pub fn web_address(&self) -> Option<SocketAddr> {
+        self.web_address
     }
 
     /// Beats once a second as long as the thread serves.
@@ -250,16 +283,26 @@ async fn show_life(liveness: &Liveness, audit: &Audit) {
     }
 }
 
-async fn serve(listener: CappedListener, shared: Arc<Shared>) {
+async fn serve(
+    listener: CappedListener,
+    web: Option<(web::Doors, web::Terms)>,
+    shared: Arc<Shared>,
+) {
     let mut closing = shared.closing.clone();
     let mut overdue = shared.closing.clone();
     let graceful = async move {
         let _ = closing.wait_for(|closing| *closing).await;
     };
-    let service = router(shared).into_make_service_with_connect_info::<Peer>();
+    let api = router(Arc::clone(&shared));
+    let browsers = async {
+        if let Some((doors, terms)) = web {
+            doors.serve(api.clone(), terms).await;
+        }
+    };
+    let service = api.clone().into_make_service_with_connect_info::<Peer>();
     let served = axum::serve(listener, service).with_graceful_shutdown(graceful);
     tokio::select! {
-        outcome = served => {
+        (outcome, ()) = async { tokio::join!(served, browsers) } => {
             if let Err(error) = outcome {
                 tracing::error!(%error, "the socket is no longer served");
             }

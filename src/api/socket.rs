@@ -6,6 +6,8 @@ use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt}
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
+use super::web::TokensError;
+
 /// Why there is no socket.
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
@@ -21,6 +23,9 @@ pub enum SocketError {
         /// The socket path.
         path: PathBuf,
     },
+    /// The tokens of the page are not safe, or cannot be read.
+    #[error(transparent)]
+    Tokens(#[from] TokensError),
     /// The operating system refused.
     #[error("{path}: {doing}: {source}")]
     Io {

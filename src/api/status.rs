@@ -251,6 +251,8 @@ impl Object for Shared {
         to.add("refused_streams", read(&counters.refused_streams));
         to.add("refused_memory", read(&counters.refused_memory));
         to.add("refused_status_only", read(&counters.refused_status_only));
+        to.add("refused_browser", read(&counters.refused_browser));
+        to.add("wrong_tokens", read(&counters.wrong_tokens));
         to.add("dropped_stalled", read(&counters.dropped_stalled));
         to.add("dropped_idle", read(&counters.dropped_idle));
         to.add("dropped_slow_request", read(&counters.dropped_slow_request));

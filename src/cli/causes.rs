@@ -13,7 +13,7 @@ use wfdb_io::WfdbError;
 use super::failure::{Cause, Failure};
 use crate::acquisition::AcquisitionError;
 use crate::acquisition::trace::TraceError;
-use crate::api::SocketError;
+use crate::api::{SocketError, TokensError};
 use crate::config::ConfigError;
 use crate::reprocess::BeatExplainError;
 use crate::service::{GatewayError, PipelineError, SessionError};
@@ -107,6 +107,17 @@ impl Ending for SocketError {
         match self {
             Self::InUse { .. } => Cause::SocketInUse,
             _ => Cause::Socket,
+        }
+    }
+}
+
+impl Ending for TokensError {
+    fn cause(&self) -> Cause {
+        match self {
+            Self::Exists(_) | Self::Unknown(_) | Self::TooMany(_) | Self::TooManyAddresses(_) => {
+                Cause::Usage
+            }
+            _ => Cause::Other,
         }
     }
 }

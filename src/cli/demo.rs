@@ -3,6 +3,7 @@
 mod agreement;
 mod table;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -11,6 +12,7 @@ use clap::Args;
 use ecg_chain::{LabelledBeat, PipelineEvent};
 use ecg_evaluate::Confusion;
 use serde::Serialize;
+use tempfile::TempDir;
 
 use self::agreement::{agreement, annotated, compare};
 use super::arguments::TreatmentArguments;
@@ -20,7 +22,8 @@ use super::output::{self, ByClass, text_line};
 use super::session::{LoadedModel, run_trace};
 use super::traces::{DEMO_TRACES, DemoTrace};
 use super::wait::stop_on_signals;
-use crate::api::{ApiOptions, ServiceState};
+use super::web;
+use crate::api::{ApiOptions, ServiceState, Site, TokenName, WebTokens};
 use crate::service::SessionOptions;
 use crate::service::{Gateway, GatewayOptions};
 use crate::store::StoreOptions;
@@ -32,7 +35,8 @@ const INTRODUCTION: &str = "ecg-gateway demo: recorded ADS1292 SPI traces -> dri
 /// Replay the shipped ECG recordings through the driver, the signal chain, the classifier, the
 /// database and the socket, and compare the labels with the cardiologists' annotations.
 ///
-/// On a terminal the socket goes on answering until you press Ctrl-C.
+/// On a terminal it ends by printing an address to open in a browser, and goes on answering until you
+/// press Ctrl-C.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// SQLite database to write [default: a new one in the folder for temporary files].
@@ -41,7 +45,7 @@ pub(super) struct Arguments {
     /// Unix socket to serve [default: beside the default database].
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
-    /// Go on serving the socket until interrupted, also when not on a terminal.
+    /// Go on serving the page and the socket until interrupted, also when not on a terminal.
     #[arg(long)]
     serve: bool,
     #[command(flatten)]
@@ -87,10 +91,18 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let model = live::model(&config, Cause::Usage)?;
     let (database, socket) = places(arguments)?;
     let stop = stop_on_signals()?;
+    let serve =
+        arguments.serve || !arguments.json && std::io::IsTerminal::is_terminal(&std::io::stdout());
+    let page = serve.then(Page::new).transpose()?;
     let gateway = Gateway::open(&GatewayOptions {
         database: database.clone(),
         store: StoreOptions::default(),
-        socket: Some(ApiOptions::at(&socket)),
+        socket: Some(ApiOptions {
+            web: page
+                .as_ref()
+                .map(|page| web::on_a_free_port(page.tokens.clone())),
+            ..ApiOptions::at(&socket)
+        }),
     })?;
     if !arguments.json {
         text_line(INTRODUCTION)?;
@@ -112,14 +124,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         ServiceState::Finished,
         Some("the demo traces are replayed".to_owned()),
     );
-    let serve =
-        arguments.serve || !arguments.json && std::io::IsTerminal::is_terminal(&std::io::stdout());
     if arguments.json {
         output::json(&summary)?;
     } else {
         text_line(&conclusion(&summary, serve))?;
     }
-    if serve {
+    if let Some(page) = &page {
+        page.print(&gateway, arguments.json)?;
         super::wait::serve_until_stopped(&stop);
     }
     gateway
@@ -239,17 +250,16 @@ fn conclusion(summary: &Summary, serve: bool) -> String {
         ""
     };
     let end = if serve {
-        "Serving; press Ctrl-C to stop."
+        ""
     } else {
-        "The socket is closed now: `demo --serve` keeps it open."
+        "\nThe socket is closed now: `demo --serve` keeps it open."
     };
     format!(
         "\nAll traces: {} beats ({}{})\n\
          {} % of {} annotated beats found and labelled alike{seen}\n\
          {:.0} s of ECG in {:.2} s, {:.0} times real time, model {} on {}\n\
          Database: {}\n\
-         Ask it:   curl --unix-socket {} 'http://localhost/v1/beats?class=V&limit=3'\n\
-         {end}",
+         Ask it:   curl --unix-socket {} 'http://localhost/v1/beats?class=V&limit=3'{end}",
         summary.beats,
         summary.by_class.line(),
         output::unclassifiable(summary.unclassifiable),
@@ -263,6 +273,59 @@ fn conclusion(summary: &Summary, serve: bool) -> String {
         summary.database.display(),
         summary.socket.display()
     )
+}
+
+/// The page of this run, with a token and a folder of its own.
+struct Page {
+    tokens: WebTokens,
+    name: TokenName,
+    /// Goes with the run.
+    _folder: TempDir,
+}
+
+impl Page {
+    fn new() -> Result<Self, Failure> {
+        let failed = |error| other("a folder for the page's token", error);
+        let folder = tempfile::Builder::new()
+            .prefix("ecg-gateway-demo-")
+            .tempdir()
+            .map_err(failed)?;
+        let tokens = WebTokens::at(folder.path().join("web-tokens"));
+        let name =
+            TokenName::new("demo").ok_or_else(|| other("the page's token", "its name is none"))?;
+        tokens.create(name, true)?;
+        Ok(Self {
+            tokens,
+            name,
+            _folder: folder,
+        })
+    }
+
+    /// Says where the page is; on standard error where standard output is for a program.
+    fn print(&self, gateway: &Gateway, json: bool) -> Result<(), Failure> {
+        let mut lines = Vec::new();
+        if let Some(address) = gateway.web_address() {
+            let site = Site::of_port(address.port()).into_iter().next();
+            let open = web::open_address(&self.tokens, self.name, site.as_ref())?;
+            lines.push(format!("Open it:  {open}"));
+            lines.push(format!(
+                "          (for one browser, once, within 5 minutes; another one: ecg-gateway web \
+                 token address {} --tokens {}{})",
+                self.name,
+                self.tokens.path().display(),
+                site.map_or_else(String::new, |site| format!(" --at {}", site.origin())),
+            ));
+        }
+        lines.push("Serving; press Ctrl-C to stop.".to_owned());
+        for line in lines {
+            if json {
+                let _ = writeln!(std::io::stderr().lock(), "{line}"); // it may be closed
+            } else {
+                text_line(&line)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Where the database and the socket go.

@@ -1,7 +1,7 @@
 //! Whether what the configuration allows fits into the memory the service may have.
 
 use super::failure::{Cause, Failure};
-use crate::api::{CONNECTION_BYTES, EXTRA_CONNECTIONS};
+use crate::api::{CONNECTION_BYTES, EXTRA_CONNECTIONS, MOST_STRANGERS};
 use crate::config::Config;
 use crate::service::MemoryLimit;
 use crate::store::Outage;
@@ -16,6 +16,8 @@ struct Need {
     outage_mib: u64,
     answers_mib: u64,
     max_connections: u64,
+    /// Browsers that have not signed in.
+    strangers: u64,
 }
 
 impl Need {
@@ -28,11 +30,16 @@ impl Need {
             outage_mib: outage_bytes as u64 >> 20,
             answers_mib: config.api.answer_bytes as u64 >> 20,
             max_connections: config.api.max_connections as u64,
+            strangers: match (&config.web.listen, &config.web.socket) {
+                (None, None) => 0,
+                _ => MOST_STRANGERS as u64,
+            },
         }
     }
 
     fn connections_mib(self) -> u64 {
-        ((self.max_connections + EXTRA_CONNECTIONS) * CONNECTION_BYTES).div_ceil(1 << 20)
+        ((self.max_connections + self.strangers + EXTRA_CONNECTIONS) * CONNECTION_BYTES)
+            .div_ceil(1 << 20)
     }
 
     fn mib(self) -> u64 {
@@ -45,6 +52,7 @@ impl Need {
             outage_mib,
             answers_mib,
             max_connections,
+            ..
         } = self;
         (self.mib() > limit_mib).then(|| {
             format!(
@@ -127,6 +135,13 @@ mod tests {
                 assert!(problem.contains(key), "{problem}");
             }
         }
+        // browsers that have not signed in come to it
+        let with_page = Need {
+            strangers: MOST_STRANGERS as u64,
+            ..default
+        };
+        assert!(with_page.mib() > default.mib());
+        assert_eq!(with_page.problem(limit_mib), None);
         // to the last MiB
         assert_eq!(default.problem(default.mib()), None);
         assert!(default.problem(default.mib() - 1).is_some());

@@ -29,6 +29,7 @@ mod traces;
 mod training;
 mod verify;
 mod wait;
+mod web;
 
 use std::process::ExitCode;
 
@@ -63,6 +64,7 @@ enum Command {
     Backup(backup::Arguments),
     Restore(restore::Arguments),
     Verify(verify::Arguments),
+    Web(web::Arguments),
 }
 
 /// Parses the process's arguments, runs the command and gives the process's exit code
@@ -86,6 +88,7 @@ pub fn main() -> ExitCode {
         Command::Backup(arguments) => backup::run(&arguments),
         Command::Restore(arguments) => restore::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
+        Command::Web(arguments) => web::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

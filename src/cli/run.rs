@@ -52,12 +52,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let signals = watch_signals().map_err(|error| other("signal handlers", error))?;
     let inherited = inherited_socket()
         .map_err(|error| Failure::new(Cause::Socket, format!("socket activation: {error}")))?;
-    let gateway = Gateway::open_with(
-        &config.gateway(),
-        inherited,
-        Some(Arc::clone(&signals.reload)),
-    )?
-    .watching_clock(SystemClock::relation);
+    let mut options = config.gateway();
+    if let Some(socket) = &mut options.socket {
+        socket.web = super::web::options(&config, arguments.simulation.is_asked_for());
+    }
+    let gateway = Gateway::open_with(&options, inherited, Some(Arc::clone(&signals.reload)))?
+        .watching_clock(SystemClock::relation);
     let (kind, origin, source) = open_source(arguments, &config)?;
     super::chip::require_chip(config.device.chip, source.info().chip, "the chip")?;
     let session = config
@@ -74,6 +74,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     });
     let supervision = supervise(&arguments.config, &gateway, &source, &signals)
         .map_err(|error| other("supervision thread", error))?;
+    if gateway.has_page() {
+        super::web::say_how_to_open(&arguments.config, &config, gateway.web_address());
+    }
     tracing::info!(
         chip = session.info.chip,
         model = session.info.model,

@@ -51,6 +51,10 @@ pub(super) struct SimulationArguments {
 type Opened = (&'static str, String, Box<dyn FrameSource + Send>);
 
 impl SimulationArguments {
+    pub(super) fn is_asked_for(&self) -> bool {
+        self.simulated.is_some()
+    }
+
     /// The loss of the GPU that is asked for, on the command line or in the fault script.
     pub(super) fn injection(&self) -> Result<Option<Arc<Injection>>, Failure> {
         let scripted = injection::scripted_ns(&fault_script(self.faults.as_deref())?);

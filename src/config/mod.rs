@@ -16,7 +16,7 @@ use std::path::Path;
 
 pub use error::ConfigError;
 pub use settings::{
-    AcquisitionConfig, Config, DeviceConfig, ModelConfig, SignalConfig, StoreConfig,
+    AcquisitionConfig, Config, DeviceConfig, ModelConfig, SignalConfig, StoreConfig, WebConfig,
 };
 
 /// Largest configuration file that is read: a hundred times the example with all its comments. A

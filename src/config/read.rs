@@ -1,5 +1,7 @@
 //! From TOML to a checked [`Config`]: every key with its default and what is allowed.
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ads1292::{
@@ -16,11 +18,11 @@ use tracing::Level;
 use super::error::ConfigError;
 use super::section::{Section, Source, integer, line_ends, number, probability, text, word_or};
 use super::settings::{
-    AcquisitionConfig, Config, DeviceConfig, ModelConfig, SignalConfig, StoreConfig,
+    AcquisitionConfig, Config, DeviceConfig, ModelConfig, SignalConfig, StoreConfig, WebConfig,
 };
 use super::together::{INT8_SUFFIX, Lines, check};
 use crate::acquisition::{LiveOptions, Realtime};
-use crate::api::{Access, ApiOptions, Named};
+use crate::api::{Access, ApiOptions, HOST_EXPECTED, Named, Site};
 use crate::mapped::OverflowIds;
 use crate::store::{Checkup, MinFree, Outage, Retention, StoreOptions, Synchronous};
 
@@ -36,6 +38,8 @@ const MAX_SOCKET_PATH_BYTES: usize = 107;
 const MAX_CHANNEL_NAME: usize = 16;
 /// Largest user or group id (the one above means none).
 const MAX_ID: u32 = u32::MAX - 1;
+/// Most addresses of the page.
+const MAX_HOSTS: usize = 16;
 /// Most ids in one list.
 const MAX_IDS: usize = 64;
 /// Most MiB of a limit on the medium.
@@ -101,6 +105,7 @@ fn config(top: &mut Section<'_>) -> Config {
         }),
         store: top.section("store", store),
         api: top.section("api", api),
+        web: top.section("web", web),
         log_level: top.section("log", |section| {
             let levels = [
                 Level::ERROR,
@@ -337,6 +342,56 @@ fn api(section: &mut Section<'_>) -> ApiOptions {
         },
         ..ApiOptions::at(path)
     }
+}
+
+fn web(section: &mut Section<'_>) -> WebConfig {
+    WebConfig {
+        listen: section.read(
+            "listen",
+            None,
+            "a loopback address with a port, such as \"127.0.0.1:8292\", or \"\" for none",
+            |value| match text(value)? {
+                "" => Some(None),
+                address => {
+                    let address: SocketAddr = address.parse().ok()?;
+                    (address.ip().is_loopback() && address.port() > 0).then_some(Some(address))
+                }
+            },
+        ),
+        socket: path_or(section, "socket", MAX_SOCKET_PATH_BYTES, "none"),
+        hosts: section.read(
+            "hosts",
+            Vec::new(),
+            &format!("an array of at most {MAX_HOSTS} strings, each {HOST_EXPECTED}"),
+            |value| match value {
+                DeValue::Array(values) if values.len() <= MAX_HOSTS => values
+                    .iter()
+                    .map(|value| Site::parse(text(value.get_ref())?))
+                    .collect(),
+                _ => None,
+            },
+        ),
+        tokens: path_or(
+            section,
+            "tokens",
+            MAX_PATH_BYTES,
+            "the folder web-tokens beside the database",
+        ),
+    }
+}
+
+/// A path of 1 to so many bytes without a NUL, or nothing, which stands for `otherwise`.
+fn path_or(
+    section: &mut Section<'_>,
+    key: &'static str,
+    max_bytes: usize,
+    otherwise: &str,
+) -> Option<PathBuf> {
+    let expected = format!("a path of 1 to {max_bytes} bytes, or \"\" for {otherwise}");
+    section.read(key, None, &expected, |value| match text(value)? {
+        "" => Some(None),
+        path => (path.len() <= max_bytes && !path.contains('\0')).then(|| Some(path.into())),
+    })
 }
 
 /// User or group ids, none of them the one that stands for all of them that are not mapped.

@@ -1,5 +1,6 @@
 //! The configuration as the options of what it sets up. Each key with its default is in `read.rs`.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use ecg_signal::{ChannelChoice, Mains};
 use tracing::Level;
 
 use crate::acquisition::{LiveOptions, Realtime};
-use crate::api::ApiOptions;
+use crate::api::{ApiOptions, Site};
 use crate::service::{GatewayOptions, SessionOptions};
 use crate::store::StoreOptions;
 
@@ -35,6 +36,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// The socket.
     pub api: ApiOptions,
+    /// Browsers.
+    pub web: WebConfig,
     /// Least severity that is logged.
     pub log_level: Level,
 }
@@ -88,6 +91,19 @@ pub struct StoreConfig {
     pub options: StoreOptions,
     /// Length of a block of raw ECG, seconds, 1 to 60.
     pub ecg_block_seconds: u32,
+}
+
+/// `[web]`: browsers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebConfig {
+    /// Loopback address and port to listen on.
+    pub listen: Option<SocketAddr>,
+    /// Unix socket for whatever passes bytes on from a port.
+    pub socket: Option<PathBuf>,
+    /// Addresses that browsers may use; with none given, those of the port on this machine.
+    pub hosts: Vec<Site>,
+    /// Folder of the tokens; `None` for the one beside the database.
+    pub tokens: Option<PathBuf>,
 }
 
 impl Config {

@@ -16,7 +16,7 @@ use tracing::Level;
 
 use super::*;
 use crate::acquisition::{GpioAbi, LiveOptions, Realtime};
-use crate::api::{Access, ApiOptions, Named};
+use crate::api::{Access, ApiOptions, Named, Site};
 use crate::mapped::OverflowIds;
 use crate::store::{MinFree, Outage, Retention, StoreOptions, Synchronous};
 
@@ -121,7 +121,23 @@ fn impossible_files_are_refused_with_line_and_range() {
         ),
         (
             "[log]\nlevel = \"info\"\n[aquisition]\ngain_ch1 = 6",
-            "c.toml:3: aquisition: unknown key, expected one of device, realtime, acquisition, signal, model, explain, store, api, log",
+            "c.toml:3: aquisition: unknown key, expected one of device, realtime, acquisition, signal, model, explain, store, api, web, log",
+        ),
+        (
+            "[web]\nlisten = \"0.0.0.0:8292\"",
+            "c.toml:2: web.listen: found \"0.0.0.0:8292\", expected a loopback address with a port, such as \"127.0.0.1:8292\", or \"\" for none",
+        ),
+        (
+            "[web]\nlisten = \"127.0.0.1:0\"",
+            "c.toml:2: web.listen: found \"127.0.0.1:0\", expected a loopback address with a port, such as \"127.0.0.1:8292\", or \"\" for none",
+        ),
+        (
+            "[web]\nhosts = [\"localhost:80\", \"ecg.example.org\"]",
+            "c.toml:2: web.hosts: found [\"localhost:80\", \"ecg.example.org\"], expected an array of at most 16 strings, each a loopback address or localhost with a port, such as \"localhost:8292\", or \"https://\" and a host that a proxy serves with TLS",
+        ),
+        (
+            "[web]\nsocket = \"/run/ecg-gateway/api.sock\"",
+            "c.toml:2: web.socket: found \"/run/ecg-gateway/api.sock\", expected another file than api.socket_path (its default)",
         ),
         ("log = 3", "c.toml:1: log: found 3, expected a table [log]"),
         (
@@ -373,6 +389,11 @@ fn every_value_that_differs_from_its_default_is_read() {
         read_gids = [100]
         control_uids = [4294967294]
         control_gids = [0]
+        [web]
+        listen = "[::1]:9000"
+        socket = "web.sock"
+        hosts = ["https://ecg.example.org", "localhost:9000"]
+        tokens = "tokens"
         [log]
         level = "trace"
         "#,
@@ -472,6 +493,14 @@ fn every_value_that_differs_from_its_default_is_read() {
                 unmapped: OverflowIds::from_kernel(),
             },
             ..ApiOptions::at("api.sock")
+        },
+        web: WebConfig {
+            listen: Some("[::1]:9000".parse().unwrap()),
+            socket: Some("web.sock".into()),
+            hosts: ["https://ecg.example.org", "http://localhost:9000"]
+                .map(|host| Site::parse(host).unwrap())
+                .to_vec(),
+            tokens: Some("tokens".into()),
         },
         log_level: Level::TRACE,
     };

@@ -53,6 +53,7 @@ pub(super) fn check(config: &Config, lines: &Lines<'_>) -> Result<(), ConfigErro
         .or_else(|| pins(config, lines))
         .or_else(|| nodes(config, lines))
         .or_else(|| paths(config, lines))
+        .or_else(|| web_socket(config, lines))
         .or_else(|| engine(config, lines));
     contradiction.map_or(Ok(()), Err)
 }
@@ -136,6 +137,21 @@ fn paths(config: &Config, lines: &Lines<'_>) -> Option<ConfigError> {
                 format!(", and {taken} behind it")
             }
         ),
+    ))
+}
+
+/// The socket for browsers is another one than that for programs, and not the database.
+fn web_socket(config: &Config, lines: &Lines<'_>) -> Option<ConfigError> {
+    let socket = config.web.socket.as_ref()?;
+    let others = [
+        ("api.socket_path", &config.api.path),
+        ("store.path", &config.store.path),
+    ];
+    let (other, _) = others.into_iter().find(|(_, path)| *path == socket)?;
+    Some(lines.refuse(
+        ("web.socket", other),
+        format!("{socket:?}"),
+        format!("another file than {other}{}", lines.origin(other)),
     ))
 }
 

@@ -1,5 +1,6 @@
 //! The store and the socket, opened together.
 
+use std::net::SocketAddr;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -112,6 +113,18 @@ impl Gateway {
     #[must_use]
     pub fn live(&self) -> SharedLiveStatus {
         self.live.clone()
+    }
+
+    /// Whether browsers are served.
+    #[must_use]
+    pub fn has_page(&self) -> bool {
+        self.api.as_ref().is_some_and(ApiServer::has_page)
+    }
+
+    /// The port that browsers get in by, if there is one.
+    #[must_use]
+    pub fn web_address(&self) -> Option<SocketAddr> {
+        self.api.as_ref().and_then(ApiServer::web_address)
     }
 
     /// Signs of life of the gateway's own threads, by name.

@@ -11,6 +11,7 @@ mod questions;
 mod saliency;
 mod sockets;
 mod streaming;
+mod web;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -34,7 +34,8 @@ PACKAGECONFIG ??= "\
 "
 # Vulkan is opened at run time and may be missing: the CPU does without.
 PACKAGECONFIG[gpu] = "--features gpu,,,,vulkan-loader mesa-vulkan-drivers"
-PACKAGECONFIG[systemd] = "--features systemd,,systemd"
+# What ecg-gateway-web.service runs is in the extra package.
+PACKAGECONFIG[systemd] = "--features systemd,,systemd,,systemd-extra-utils"
 
 # The class builds the profile release: made here what the profile dist is (Cargo.toml). The packaging strips, and
 # keeps the symbols for -dbg.
@@ -53,6 +54,8 @@ do_install:append() {
     install -D -m 0644 ${S}/systemd/ecg-gateway.service ${D}${systemd_system_unitdir}/ecg-gateway.service
     install -D -m 0644 ${S}/systemd/ecg-gateway.socket ${D}${systemd_system_unitdir}/ecg-gateway.socket
     install -m 0644 ${S}/systemd/ecg-gateway-backup.service ${S}/systemd/ecg-gateway-backup.timer \
+        ${D}${systemd_system_unitdir}
+    install -m 0644 ${S}/systemd/ecg-gateway-web.socket ${S}/systemd/ecg-gateway-web.service \
         ${D}${systemd_system_unitdir}
     install -D -m 0644 ${S}/systemd/ecg-gateway.tmpfiles ${D}${nonarch_libdir}/tmpfiles.d/ecg-gateway.conf
     install -D -m 0644 ${S}/systemd/60-ecg-gateway.rules \
@@ -84,6 +87,7 @@ FILES:${PN} += "\
     ${nonarch_libdir}/tmpfiles.d \
     ${systemd_system_unitdir}/ecg-gateway.* \
     ${systemd_system_unitdir}/ecg-gateway-backup.* \
+    ${systemd_system_unitdir}/ecg-gateway-web.* \
 "
 FILES:${PN}-models += "\
     ${datadir}/ecg-gateway/models \

@@ -1,0 +1,44 @@
+[
+    File {
+        name: "assets/app-cb07caa3fca5.css",
+        content_type: "text/css; charset=utf-8",
+        bytes: 10294,
+        gzip: include_bytes!("assets/app-cb07caa3fca5.css.gz"),
+    },
+    File {
+        name: "assets/app-f28995d4c073.js",
+        content_type: "text/javascript; charset=utf-8",
+        bytes: 57365,
+        gzip: include_bytes!("assets/app-f28995d4c073.js.gz"),
+    },
+    File {
+        name: "assets/theme-8fd2e0526770.js",
+        content_type: "text/javascript; charset=utf-8",
+        bytes: 1001,
+        gzip: include_bytes!("assets/theme-8fd2e0526770.js.gz"),
+    },
+    File {
+        name: "index.html",
+        content_type: "text/html; charset=utf-8",
+        bytes: 803,
+        gzip: include_bytes!("index.html.gz"),
+    },
+    File {
+        name: "sign-in.css",
+        content_type: "text/css; charset=utf-8",
+        bytes: 1174,
+        gzip: include_bytes!("sign-in.css.gz"),
+    },
+    File {
+        name: "sign-in.html",
+        content_type: "text/html; charset=utf-8",
+        bytes: 994,
+        gzip: include_bytes!("sign-in.html.gz"),
+    },
+    File {
+        name: "sign-in.js",
+        content_type: "text/javascript; charset=utf-8",
+        bytes: 1179,
+        gzip: include_bytes!("sign-in.js.gz"),
+    },
+]
