@@ -2,10 +2,12 @@
 // They are small, so each frame draws them anew.
 
 import { type Colors, FONT } from "./colors.js";
+import type { Look } from "./drawing.js";
+import { SETTLE_S } from "./filter.js";
 import { durationText } from "./format.js";
 import type { Picture } from "./picture.js";
 import { isSample } from "./ring.js";
-import { unrolledX } from "./scale.js";
+import { halfLaneUv, type Lane, unrolledX } from "./scale.js";
 import { missingRuns } from "./session.js";
 import type { Sweep } from "./sweep.js";
 import { type BeatMark, beatMark, gapCause } from "./words.js";
@@ -68,6 +70,14 @@ export class Marks {
     for (const mark of picture.marks) {
       const x = unrolledX(mark.sample, sweep.time);
       if (x >= first && x <= head) texts.push({ x, text: `▲ ${mark.text}`, warn: false });
+    }
+    if (look.filtered && ring.samplesPerPoint === 1) {
+      for (const run of settlingRuns(picture, firstSample, endSample)) {
+        texts.push({ x: unrolledX(run.first, sweep.time), text: "▲ filter settles", warn: false });
+      }
+    }
+    for (const run of beyondRuns(picture, look, sweep.lanes, firstSample, endSample)) {
+      texts.push({ x: unrolledX(run.sample, sweep.time), text: run.text, warn: false });
     }
     for (const clip of clippedRuns(picture, look.channels, firstSample, endSample)) {
       texts.push({ x: unrolledX(clip, sweep.time), text: "clipped", warn: true });
@@ -137,8 +147,65 @@ export class Marks {
   }
 }
 
+/** Stretches behind a gap, or at the beginning, in which the high-pass still settles. */
+export function settlingRuns(
+  picture: Picture,
+  firstSample: number,
+  endSample: number,
+): { first: number; end: number }[] {
+  const ring = picture.ring!;
+  const settle = SETTLE_S * (picture.info?.sampleRateHz ?? 500);
+  const runs: { first: number; end: number }[] = [];
+  const add = (first: number) => {
+    if (first > firstSample - settle && first < endSample) runs.push({ first, end: first + settle });
+  };
+  if (isSample(ring.min[0]![ring.at(ring.begin)]!)) add(ring.begin * ring.samplesPerPoint);
+  for (const run of missingRuns(ring, picture.gaps, firstSample - settle, endSample)) add(run.end);
+  return runs;
+}
+
+/** Where a trace leaves its lane: the grey bar at the edge, in words. Once per second and lead. */
+export function beyondRuns(
+  picture: Picture,
+  look: Look,
+  lanes: readonly Lane[],
+  firstSample: number,
+  endSample: number,
+): { sample: number; text: string }[] {
+  const ring = picture.ring!;
+  const { samplesPerPoint: per } = ring;
+  const rate = picture.info?.sampleRateHz ?? 500;
+  const found: { sample: number; text: string }[] = [];
+  look.channels.forEach((channel, i) => {
+    const info = picture.info?.channels[channel];
+    const shifts = picture.shifts[channel];
+    if (info === undefined || shifts === undefined) return;
+    const half = halfLaneUv(look.gain, look.devicePxPerMm, lanes[i]!);
+    const filtered = look.filtered ? ring.filtered[channel] : undefined;
+    let last = Number.NEGATIVE_INFINITY;
+    const end = Math.min(ring.end, Math.ceil(endSample / per));
+    for (let point = Math.max(ring.begin, Math.floor(firstSample / per)); point < end; point++) {
+      const at = ring.at(point);
+      const low = ring.min[channel]![at]!;
+      const high = ring.max[channel]![at]!;
+      if (!isSample(low) || low <= info.codeRange[0] || high >= info.codeRange[1]) continue;
+      const offset = filtered === undefined ? shifts.at(point * per) : 0;
+      const lowUv = filtered?.[at] ?? low * info.uvPerCode;
+      const highUv = filtered?.[at] ?? high * info.uvPerCode;
+      const above = highUv - offset > half;
+      if (!above && lowUv - offset >= -half) continue;
+      if (point * per - last > rate) {
+        const name = info.lead ?? `channel ${info.channelNumber}`;
+        found.push({ sample: point * per, text: `${name} ${above ? "above" : "below"} its lane` });
+      }
+      last = point * per;
+    }
+  });
+  return found;
+}
+
 /** First sample of each clipped stretch, a second apart at least. */
-function clippedRuns(
+export function clippedRuns(
   picture: Picture,
   channels: readonly number[],
   firstSample: number,
