@@ -58,15 +58,17 @@ function start(): void {
     main.focus();
   });
 
-  live.listen(() => {
-    const info = live.model.info;
-    const text = sourceBand(info?.source ?? null);
-    band.hidden = text === null;
-    if (text !== null) say(band, info?.origin ? `${text} (${info.origin})` : text);
-  });
-
   let leave: (() => void) | null = null;
   let shown: View | null = null;
+  // The band stands over the session that is shown; another view than the live one shows another session.
+  const bandNow = () => {
+    const info = live.model.info;
+    const text = shown === liveView ? sourceBand(info?.source ?? null) : null;
+    band.hidden = text === null;
+    if (text !== null) say(band, info?.origin ? `${text} (${info.origin})` : text);
+  };
+  live.listen(bandNow);
+
   const go = () => {
     const path = viewOf(location.hash);
     const view = VIEWS.find((one) => one.path === path) ?? VIEWS[0]!;
@@ -80,6 +82,7 @@ function start(): void {
       else links[i]!.removeAttribute("aria-current");
     });
     leave = view.show(main, { live, settings });
+    bandNow();
   };
   addEventListener("hashchange", go);
   go();

@@ -16,7 +16,9 @@ import { type Content, makeContent } from "./strip.js";
 import { minuteAt, minuteText } from "./trend.js";
 import { beatMark } from "./words.js";
 
-const ROW_CSS_PX = 46;
+const ROW_CSS_PX = 56;
+/** The base line lies below the middle of a row: R peaks and letters need the room above. */
+const BASE = 0.66;
 const LEFT_CSS_PX = 60;
 /** Minutes fetched together. */
 const TOGETHER = 5;
@@ -178,7 +180,7 @@ export function disclosurePart(review: Review): Part {
     let all = true;
     for (let m = first; m < end; m++) {
       const top = Math.round((m * rowPx() - scroller.scrollTop) * ratio);
-      const lane: Lane = { topPx: top, heightPx: Math.round(high) };
+      const lane: Lane = { topPx: top, heightPx: Math.round(2 * BASE * high) };
       if (m === chosen) {
         context.fillStyle = colors.paper;
         context.fillRect(0, top, canvas.width, high);
@@ -227,7 +229,8 @@ export function disclosurePart(review: Review): Part {
     const shift = left - unrolledX(local, time);
     context.save();
     context.beginPath();
-    context.rect(left, lane.topPx, time.widthPx, lane.heightPx);
+    const high = Math.round(rowPx() * look!.devicePixelRatio);
+    context.rect(left, lane.topPx, time.widthPx, high);
     context.clip();
     for (const gap of picture.gaps) {
       const from = gap.firstMissingSample;
@@ -236,9 +239,9 @@ export function disclosurePart(review: Review): Part {
       const x = unrolledX(from, time) + shift;
       const wide = Math.max(3 * look!.devicePixelRatio, unrolledX(gap.missingSamples, time));
       context.fillStyle = ground.hatch ?? look!.colors.hatch;
-      context.fillRect(x, lane.topPx, wide, lane.heightPx);
+      context.fillRect(x, lane.topPx, wide, high);
       context.fillStyle = look!.colors.warn;
-      context.fillRect(x, lane.topPx, Math.max(1, look!.devicePixelRatio), lane.heightPx);
+      context.fillRect(x, lane.topPx, Math.max(1, look!.devicePixelRatio), high);
     }
     if (picture.ring !== null) {
       const shifts = offsets.map((uv) => {

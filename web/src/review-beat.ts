@@ -19,6 +19,7 @@ import { hatchPattern } from "./drawing.js";
 import { clockText, preciseText, UNKNOWN, zoneText } from "./format.js";
 import type { Action } from "./keys.js";
 import { channelsShown, Latest, makeLook, type Part, type Review, replaceTable, tableOf } from "./review.js";
+import { isSample } from "./ring.js";
 import { textScale } from "./sizing.js";
 import { type Content, fittingSpeed, makeContent, Strip, StripRows } from "./strip.js";
 import { beatMark, className, qualityName, rrReason, unclassifiableReason } from "./words.js";
@@ -274,16 +275,16 @@ export function beatPart(review: Review): Part {
     const wanted = channelsShown(settings, content.stretch.channels.length);
     // The channel that was labelled comes first, alone unless both are wanted.
     const channels = wanted.length > 1 ? [own, ...wanted.filter((one) => one !== own)] : [own];
-    const look = makeLook(settings, { channels, gain: Math.max(20, settings.now.gain) });
+    const look = makeLook(settings, { channels });
     const mm = look.devicePxPerMm;
+    const laneMm = channels.length > 1 ? 44 : 60;
+    look.gain = fittingGain(content, channels, look.filtered, laneMm);
     const seconds = (BEFORE_MS + AFTER_MS) / 1000;
     const most = Math.floor(widthCss * ratio);
     strip.leftPx = Math.round((most < 120 * mm ? 6 : 9) * mm);
     look.speed = fittingSpeed(seconds, most - strip.leftPx, mm, 100);
     look.widthPx = Math.min(most, Math.round(strip.leftPx + seconds * look.speed * mm));
-    look.heightPx = Math.round(
-      channels.length * ((channels.length > 1 ? 44 : 60) * mm + 26 * ratio * look.textScale),
-    );
+    look.heightPx = Math.round(channels.length * (laneMm * mm + 26 * ratio * look.textScale));
     const css = look.widthPx / ratio;
     stage.style.width = `${css}px`;
     for (const canvas of [strip.canvas, rows.canvas, map]) canvas.style.width = `${css}px`;
@@ -387,7 +388,7 @@ export function beatPart(review: Review): Part {
         context.fillStyle = hatch ?? colors.hatch;
         context.fillRect(x, base, wide, high);
         context.fillStyle = colors.v;
-        context.fillRect(x, base + high - 2 * ratio, wide, 2 * ratio);
+        if (high > 3 * ratio) context.fillRect(x, base + high - 2 * ratio, wide, 2 * ratio);
       }
     });
     context.fillStyle = colors.ink;
@@ -459,6 +460,34 @@ export function beatPart(review: Review): Part {
       stop();
     },
   };
+}
+
+/** The highest usual gain at which the beat stays in its lane. */
+function fittingGain(
+  content: Content,
+  channels: readonly number[],
+  filtered: boolean,
+  laneMm: number,
+): number {
+  const { picture, stretch, start, length } = content;
+  const { ring } = picture;
+  let most = 0;
+  if (ring !== null) {
+    const first = Math.max(0, Math.floor(start / stretch.samplesPerPoint));
+    const end = Math.min(ring.end, Math.ceil((start + length) / stretch.samplesPerPoint));
+    for (const c of channels) {
+      const offset = picture.shifts[c]!.newest();
+      const own = filtered ? ring.filtered[c] : undefined;
+      for (let point = first; point < end; point++) {
+        for (const code of [ring.min[c]![point]!, ring.max[c]![point]!]) {
+          if (!isSample(code)) continue;
+          const uv = own === undefined ? code * stretch.channels[c]!.uvPerCode - offset : own[point]!;
+          most = Math.max(most, Math.abs(uv));
+        }
+      }
+    }
+  }
+  return [40, 20, 10, 5].find((gain) => (most / 1000) * gain < 0.48 * laneMm) ?? 2.5;
 }
 
 function named(beat: StoredBeat): string {

@@ -56,7 +56,7 @@ export function stripPart(review: Review): Part {
 
   const when = el("p", { class: "when" });
   const message = el("p", { class: "message", role: "status" });
-  const tables = el("div");
+  const tables = el("div", { class: "strip-side" });
   const stage = el(
     "div",
     { class: "strip-stage" },
@@ -215,11 +215,10 @@ export function stripPart(review: Review): Part {
     "section",
     { class: "strip", "aria-label": "Strip" },
     when,
-    stage,
+    el("div", { class: "strip-columns" }, stage, tables),
     calipers.panel,
     message,
     tools,
-    tables,
   );
 
   rows.canvas.addEventListener("click", (event) => {
@@ -332,10 +331,13 @@ export function stripPart(review: Review): Part {
         ]);
     }
     const count = `${inside.length} ${inside.length === 1 ? "beat" : "beats"}`;
+    // Where there is room beside the strip, the table is open.
+    const first = tables.childElementCount === 0;
     replaceTable(
       tables,
       tableOf(`Strip as a table: ${count}`, ["Time", "Letter", "What", "RR before or length"], list),
     );
+    if (first && innerWidth > 1200) tables.querySelector("details")!.open = true;
   };
 
   const observer = new ResizeObserver((entries) => {

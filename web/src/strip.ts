@@ -315,7 +315,7 @@ export class StripRows {
     canvas.width = look.widthPx;
     canvas.height = Math.round(ROWS_CSS_PX * ratio);
     const { colors } = look;
-    const { picture, stretch, start, length } = content;
+    const { stretch, length } = content;
     context.fillStyle = colors.blank;
     context.fillRect(0, 0, canvas.width, canvas.height);
     context.fillStyle = colors.gridMajor;
@@ -326,13 +326,16 @@ export class StripRows {
       const x = strip.x(localSample(stretch, middleUs));
       context.fillStyle = colors.muted;
       context.beginPath();
-      context.moveTo(x - 4 * ratio, 0);
-      context.lineTo(x + 4 * ratio, 0);
-      context.lineTo(x, 4 * ratio);
+      context.moveTo(x - 6 * ratio, 0);
+      context.lineTo(x + 6 * ratio, 0);
+      context.lineTo(x, 5 * ratio);
       context.fill();
     }
 
     context.textAlign = "center";
+    context.font = `500 ${Math.round(12 * ratio)}px ${FONT}`;
+    const named = strip.leftPx > 24 * ratio;
+    const begin = named ? context.measureText("RR ms").width + 6 * ratio : 2;
     const intervalsY = (ROWS.letters + ROWS.intervals / 2) * ratio;
     let before: number | null = null;
     for (const beat of content.beats) {
@@ -344,26 +347,47 @@ export class StripRows {
         context.font = `500 ${Math.round(12 * ratio)}px ${FONT}`;
         context.textBaseline = "middle";
         const wide = context.measureText(text).width;
-        if (wide + 4 * ratio < x - from && at - wide / 2 > 2 && at + wide / 2 < right) {
+        if (wide + 4 * ratio < x - from && at - wide / 2 > begin && at + wide / 2 < right) {
           context.fillStyle = colors.ink;
           context.fillText(text, at, intervalsY);
         }
       }
       before = x;
-      if (x < strip.leftPx || x > right) continue;
-      const { letter, mark } = beatMark(beat);
-      glyph(context, x, (ROWS.letters / 2) * ratio, letter, mark, ratio, colors);
     }
+    this.letters(strip, content, ratio, right);
     context.textAlign = "left";
     context.textBaseline = "middle";
     context.font = `500 ${Math.round(12 * ratio)}px ${FONT}`;
     context.fillStyle = colors.muted;
-    if (strip.leftPx > 24 * ratio) context.fillText("RR ms", 2 * ratio, intervalsY);
+    if (named) context.fillText("RR ms", 2 * ratio, intervalsY);
 
     this.words(strip, content, ratio, right);
     this.axis(strip, content, ratio, right);
-    if (picture.ring === null) return;
-    if (start + length < 0) return;
+  }
+
+  /** V, S and ? always have their letter. Where beats lie too close for the others, these have a tick. */
+  private letters(strip: Strip, content: Content, ratio: number, right: number): void {
+    const { context } = this;
+    const { colors } = strip.look!;
+    const y = (ROWS.letters / 2) * ratio;
+    const taken: number[] = [];
+    const marked = content.beats
+      .map((beat) => ({ x: strip.x(beat.rSample - content.stretch.firstSample), ...beatMark(beat) }))
+      .filter(({ x }) => x >= strip.leftPx && x <= right);
+    const plain = (mark: string) => mark === "normal" || mark === "bundle";
+    for (const one of [
+      ...marked.filter(({ mark }) => !plain(mark)),
+      ...marked.filter(({ mark }) => plain(mark)),
+    ]) {
+      if (plain(one.mark) && taken.some((x) => Math.abs(x - one.x) < 22 * ratio)) {
+        context.fillStyle = colors.muted;
+        context.fillRect(one.x - ratio / 2, y - 4 * ratio, Math.max(1, ratio), 8 * ratio);
+        continue;
+      }
+      taken.push(one.x);
+      glyph(context, one.x, y, one.letter, one.mark, ratio, colors);
+    }
+    context.textAlign = "center";
   }
 
   private words(strip: Strip, content: Content, ratio: number, right: number): void {

@@ -12,7 +12,7 @@ import { fit, textScale, watchSize } from "./sizing.js";
 
 const HEIGHTS = { rate: 96, v: 24, s: 24, quality: 16, gaps: 14, axis: 20 };
 const BETWEEN = 4;
-const LEFT_CSS_PX = 62;
+const LEFT_CSS_PX = 76;
 const HEIGHT_CSS_PX = Object.values(HEIGHTS).reduce((a, b) => a + b, 0) + 5 * BETWEEN;
 
 /** Top of the axis of heart rates: a round number at or above the highest, 120 at least. */
@@ -317,8 +317,10 @@ export class Trend {
     context.fillText("quality", 2, top + tall / 2);
     minutes.forEach((minute, i) => {
       if (minute.good === null) return;
-      context.fillStyle = colors.gridMajor;
-      context.fillRect(this.x(i), top, wide + 0.5, tall);
+      context.fillStyle = colors.muted;
+      context.globalAlpha = 0.22;
+      context.fillRect(this.x(i), top, wide, tall);
+      context.globalAlpha = 1;
       context.fillStyle = colors.warn;
       if (minute.good < 1) context.fillRect(this.x(i), top, Math.max(wide, ratio), tall * (1 - minute.good));
     });

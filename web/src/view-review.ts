@@ -16,7 +16,7 @@ import { GAINS_MM_PER_MV, step } from "./scale.js";
 import { isDark } from "./settings.js";
 import { Trend } from "./trend.js";
 import type { Page, View } from "./view.js";
-import { endReason, sourceName } from "./words.js";
+import { endReason, sourceBand, sourceName } from "./words.js";
 
 const PARTS: Record<Show, { title: string; make(review: Review): Part }> = {
   strip: { title: "Strip", make: stripPart },
@@ -191,8 +191,7 @@ function show(root: HTMLElement, page: Page): () => void {
     for (const [name, { title }] of Object.entries(PARTS))
       links.set(name as Show, el("a", { href: "#" }, title));
     const body = el("div", { class: "review-body" });
-    const band =
-      session.source === "live" ? null : el("span", { class: "band inline" }, sourceName(session.source));
+    const banner = sourceBand(session.source);
     const facts = [
       `session ${session.id}`,
       lengthText(session),
@@ -202,13 +201,14 @@ function show(root: HTMLElement, page: Page): () => void {
       `${countText(session.gaps)} gaps`,
     ];
     const dark = button(isDark(settings.now.theme) ? "Light" : "Dark", { class: "small" }, () => act("dark"));
+    const over = banner === null ? "" : session.origin === null ? banner : `${banner} (${session.origin})`;
     box.replaceChildren(
+      el("p", { class: "band", hidden: banner === null }, over),
       el(
         "div",
         { class: "review-head" },
         el("a", { class: "button", href: "#/review" }, "All sessions"),
         el("h2", { class: "review-title" }, clockText(session.startUs, true)),
-        band,
         el("p", { class: "note grow" }, facts.filter(Boolean).join(" · ")),
         dark,
         button("Help", { class: "small" }, () => act("help")),
