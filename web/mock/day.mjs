@@ -428,16 +428,22 @@ export class Store {
     };
     const from = time("from", Number.NEGATIVE_INFINITY);
     const to = time("to", Number.POSITIVE_INFINITY);
-    return sessions.flatMap((session) =>
-      session === undefined
-        ? []
-        : of(session)
-            .filter((row) => {
-              const us = session.timeUs(sampleOf(row));
-              return us >= from && us < to;
-            })
-            .map((row) => ({ session, row })),
-    );
+    return sessions.flatMap((session) => {
+      if (session === undefined) return [];
+      const rows = of(session);
+      // Rows are in the order of their samples: where a stretch begins and ends is searched, not counted out.
+      const index = (us) => {
+        let low = 0;
+        let high = rows.length;
+        while (low < high) {
+          const middle = (low + high) >> 1;
+          if (session.timeUs(sampleOf(rows[middle])) < us) low = middle + 1;
+          else high = middle;
+        }
+        return low;
+      };
+      return rows.slice(index(from), index(to)).map((row) => ({ session, row }));
+    });
   }
 
   /** Gives what to answer: JSON, bytes, or a refusal; undefined where the path is not of the store. */
