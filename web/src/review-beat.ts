@@ -396,12 +396,13 @@ export function beatPart(review: Review): Part {
     context.fillRect(mapX(saliency.rIndex), 16 * scale, Math.max(1, ratio), height - 32 * scale);
     context.fillStyle = colors.ink;
     const left = 6 * scale;
-    context.fillText(`▲ speaks for ${saliency.class}: up to +${top(saliency.map, 1)}`, left, 9 * scale);
-    context.fillText(
-      `▼ speaks against ${saliency.class} (hatched): down to −${top(saliency.map, -1)}`,
-      left,
-      height - 9 * scale,
-    );
+    const write = (long: string, short: string, at: number) => {
+      context.fillText(context.measureText(long).width + 2 * left > width ? short : long, left, at);
+    };
+    const { class: name, map: values } = saliency;
+    write(`▲ speaks for ${name}: up to +${top(values, 1)}`, `▲ for ${name}: +${top(values, 1)}`, 9 * scale);
+    const down = top(values, -1);
+    write(`▼ speaks against ${name} (hatched): down to −${down}`, `▼ against: −${down}`, height - 9 * scale);
   };
 
   const table = () => {

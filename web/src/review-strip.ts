@@ -240,8 +240,9 @@ export function stripPart(review: Review): Part {
     const mm = look.devicePxPerMm;
     const most = Math.floor(widthCss * ratio);
     strip.leftPx = Math.round((most < 120 * mm ? 6 : 9) * mm);
-    // Not faster than paper is read; a short stretch may be.
-    look.speed = fittingSpeed(place.seconds, most - strip.leftPx, mm, place.seconds < 10 ? 50 : 25);
+    // Not faster than paper is read; a short stretch may be, and a wall screen that is seen from afar.
+    const fastest = place.seconds < 10 || look.textScale > 1.3 ? 50 : 25;
+    look.speed = fittingSpeed(place.seconds, most - strip.leftPx, mm, fastest);
     look.widthPx = Math.min(most, Math.round(strip.leftPx + place.seconds * look.speed * mm));
     const laneMm = (look.channels.length > 1 ? 36 : 56) * Math.min(1.6, look.textScale);
     look.heightPx = Math.round(look.channels.length * (laneMm * mm + 26 * ratio * look.textScale));

@@ -196,6 +196,18 @@ export class Trend {
     );
   }
 
+  /** Device pixels from left to right, each with the minutes it stands for: no minute is drawn over another. */
+  private columns(): { x: number; wide: number; minutes: Minute[] }[] {
+    const columns: { x: number; wide: number; minutes: Minute[] }[] = [];
+    this.review.minutes.forEach((minute, i) => {
+      const x = Math.round(this.x(i));
+      const last = columns.at(-1);
+      if (last !== undefined && last.x === x) last.minutes.push(minute);
+      else columns.push({ x, wide: Math.max(1, Math.round(this.x(i + 1)) - x), minutes: [minute] });
+    });
+    return columns;
+  }
+
   draw(): void {
     if (this.size === null) return;
     const begin = performance.now();
@@ -254,14 +266,22 @@ export class Trend {
     context.fillText("HR", 2, top + 8 * ratio);
     context.font = font(500);
     const wide = Math.max(1, this.x(1) - this.x(0));
+    const columns = this.columns();
     // Minimum to maximum as a band, the mean as a line in it.
     context.fillStyle = colors.s;
     context.globalAlpha = 0.32;
-    minutes.forEach((minute, i) => {
-      if (minute.hrMin === null || minute.hrMax === null) return;
-      const from = y(Math.min(high, minute.hrMax));
-      context.fillRect(this.x(i), from, wide, Math.max(1, y(minute.hrMin) - from));
-    });
+    for (const { x, wide: own, minutes: within } of columns) {
+      let most = Number.NEGATIVE_INFINITY;
+      let least = Number.POSITIVE_INFINITY;
+      for (const { hrMin, hrMax } of within) {
+        if (hrMin === null || hrMax === null) continue;
+        least = Math.min(least, hrMin);
+        most = Math.max(most, hrMax);
+      }
+      if (most < least) continue;
+      const from = y(Math.min(high, most));
+      context.fillRect(x, from, own, Math.max(1, y(least) - from));
+    }
     context.globalAlpha = 1;
     context.strokeStyle = colors.ink;
     context.lineWidth = Math.max(1, 1.2 * ratio);
@@ -299,11 +319,11 @@ export class Trend {
       context.fillRect(left, top + tall - 1, width - left, 1);
       context.fillStyle = color;
       if (most > 0) {
-        minutes.forEach((minute, i) => {
-          const share = value(minute) / most;
-          if (share > 0)
-            context.fillRect(this.x(i), top + tall * (1 - share), Math.max(wide, ratio), tall * share);
-        });
+        // Of several minutes in a column the highest is shown.
+        for (const { x, wide: own, minutes: within } of columns) {
+          const share = Math.max(...within.map(value)) / most;
+          if (share > 0) context.fillRect(x, top + tall * (1 - share), Math.max(own, ratio), tall * share);
+        }
       }
       top += tall + BETWEEN * ratio;
     };
@@ -315,15 +335,17 @@ export class Trend {
     context.fillStyle = colors.ink;
     context.font = font(700);
     context.fillText("quality", 2, top + tall / 2);
-    minutes.forEach((minute, i) => {
-      if (minute.good === null) return;
+    for (const { x, wide: own, minutes: within } of columns) {
+      const known = within.map((minute) => minute.good).filter((good) => good !== null);
+      if (known.length === 0) continue;
       context.fillStyle = colors.muted;
       context.globalAlpha = 0.22;
-      context.fillRect(this.x(i), top, wide, tall);
+      context.fillRect(x, top, own, tall);
       context.globalAlpha = 1;
       context.fillStyle = colors.warn;
-      if (minute.good < 1) context.fillRect(this.x(i), top, Math.max(wide, ratio), tall * (1 - minute.good));
-    });
+      const worst = Math.min(...known);
+      if (worst < 1) context.fillRect(x, top, own, tall * (1 - worst));
+    }
     top += tall + BETWEEN * ratio;
     context.fillStyle = colors.ink;
     context.fillText("gaps", 2, top + (HEIGHTS.gaps * ratio) / 2);
