@@ -89,17 +89,18 @@ export class Marks {
         texts[i - 1]!.text += `; ${texts[i]!.text.replace("▲ ", "")}`;
       texts.splice(i, 1);
     }
-    texts.sort((a, b) => b.x - a.x);
+    // What is missing must be read first; else what is newest.
+    texts.sort((a, b) => Number(b.warn) - Number(a.warn) || b.x - a.x);
     const size = Math.round(12 * ratio);
     const y = (BEAT_ROW + (ROWS_CSS_PX - BEAT_ROW) / 2) * ratio;
     context.font = `500 ${size}px ${FONT}`;
     context.textAlign = "left";
-    const taken: [number, number][] = [];
-    for (const { x, text, warn } of texts) {
-      const wide = context.measureText(text).width;
-      const at = Math.max(2, Math.min(place(Math.max(first, x)), canvas.width - wide - 2));
-      if (taken.some(([a, b]) => at < b + size / 2 && at + wide + size / 2 > a)) continue;
-      taken.push([at, at + wide]);
+    const wanted = texts.map((one) => ({
+      ...one,
+      x: place(Math.max(first, one.x)),
+      wide: context.measureText(one.text).width,
+    }));
+    for (const { text, warn, at } of layWords(wanted, 2, canvas.width - 2, size / 2)) {
       context.fillStyle = warn ? colors.warn : colors.muted;
       context.fillText(text, at, y);
     }
@@ -145,6 +146,35 @@ export class Marks {
       else if (right - left > 14 * ratio) context.fillText("…", (left + right) / 2, (BEAT_ROW / 2) * ratio);
     }
   }
+}
+
+/**
+ * Places texts in one row, the first ones where they belong. One that would lie over another moves to the right of it,
+ * if that is near; else it is left out.
+ */
+export function layWords<T extends { x: number; wide: number }>(
+  texts: readonly T[],
+  left: number,
+  right: number,
+  between: number,
+): (T & { at: number })[] {
+  const taken: [number, number][] = [];
+  const laid: (T & { at: number })[] = [];
+  for (const one of texts) {
+    let at = Math.max(left, Math.min(one.x, right - one.wide));
+    const furthest = at + 25 * between + one.wide;
+    for (let tries = 0; tries < 4; tries++) {
+      const over = taken.find(([a, b]) => at < b + between && at + one.wide + between > a);
+      if (over === undefined) {
+        taken.push([at, at + one.wide]);
+        laid.push({ ...one, at });
+        break;
+      }
+      at = over[1] + 1.5 * between;
+      if (at > furthest || at + one.wide > right) break;
+    }
+  }
+  return laid;
 }
 
 /** Stretches behind a gap, or at the beginning, in which the high-pass still settles. */

@@ -18,7 +18,7 @@ import {
 import type { Stretch } from "./ecg.js";
 import { DisplayFilter } from "./filter.js";
 import { clockText, durationText } from "./format.js";
-import { beyondRuns, clippedRuns, glyph, settlingRuns } from "./marks.js";
+import { beyondRuns, clippedRuns, glyph, layWords, settlingRuns } from "./marks.js";
 import { median, Shifts } from "./offset.js";
 import type { Picture } from "./picture.js";
 import { CODE_RANGE_24_BIT } from "./protocol.js";
@@ -426,12 +426,12 @@ export class StripRows {
     texts.sort((a, b) => Number(b.warn) - Number(a.warn) || a.x - b.x);
     const y = (ROWS.letters + ROWS.intervals + ROWS.words / 2) * ratio;
     context.font = `500 ${Math.round(12 * ratio)}px ${FONT}`;
-    const taken: [number, number][] = [];
-    for (const { x, text, warn } of texts) {
-      const wide = context.measureText(text).width;
-      const at = Math.max(2, Math.min(Math.max(strip.leftPx, x), canvas.width - wide - 2));
-      if (taken.some(([a, b]) => at < b + 6 * ratio && at + wide + 6 * ratio > a)) continue;
-      taken.push([at, at + wide]);
+    const wanted = texts.map((one) => ({
+      ...one,
+      x: Math.max(strip.leftPx, one.x),
+      wide: context.measureText(one.text).width,
+    }));
+    for (const { text, warn, at } of layWords(wanted, 2, canvas.width - 2, 6 * ratio)) {
       context.fillStyle = warn ? look.colors.warn : look.colors.muted;
       context.fillText(text, at, y);
     }

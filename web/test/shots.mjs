@@ -79,10 +79,11 @@ const REVIEW = {
     settings: { theme: "dark", filtered: true },
   },
   "strip-gap": {
-    at: "#/review/2?t=2026-01-30T08:51:50.0Z&w=20&show=strip",
-    after: async (_mock, browser) => browser.page.keyboard.press("["),
+    at: "#/review/2?t=2026-01-30T16:52:14.5Z&w=10&show=strip",
     settings: { theme: "light", filtered: true },
   },
+  "strip-lead-off": { at: "#/review/2?t=2026-01-30T13:38:29.0Z&w=10&show=strip" },
+  "disclosure-gap": { at: "#/review/2?t=2026-01-30T14:12:19.5Z&show=disclosure" },
   calipers: {
     at: `#/review/2?${DAY}&w=5&show=strip`,
     after: async (_mock, browser) => browser.page.keyboard.press("c"),

@@ -7,6 +7,7 @@ import { decodeEcg } from "../../src/ecg.js";
 import { readGoTo } from "../../src/go-to.js";
 import { axisStep, chain, histogram, spread } from "../../src/intervals.js";
 import { actionOf, REVIEW_SHORTCUTS } from "../../src/keys.js";
+import { layWords } from "../../src/marks.js";
 import { Newest } from "../../src/newest.js";
 import { isSample, NOT_RECEIVED } from "../../src/ring.js";
 import { Model } from "../../src/session.js";
@@ -320,4 +321,27 @@ test("a map with something that is not a number is refused", () => {
   };
   assert.deepEqual(readSaliency(map).waves!.qrs, { onsetMs: -40, endMs: null });
   assert.throws(() => readSaliency({ ...map, map: [0.1, null] }), /not a number/);
+});
+
+test("words in a row never lie over each other; the first ones stay where they belong", () => {
+  const laid = layWords(
+    [
+      { x: 100, wide: 80, text: "gap" },
+      { x: 150, wide: 60, text: "settles" },
+      { x: 400, wide: 60, text: "event" },
+      { x: 10, wide: 300, text: "too long to move" },
+      { x: 490, wide: 50, text: "edge" },
+    ],
+    2,
+    500,
+    6,
+  );
+  assert.deepEqual(
+    laid.map(({ text, at }) => [text, at]),
+    [
+      ["gap", 100],
+      ["settles", 189],
+      ["event", 400],
+    ],
+  );
 });
