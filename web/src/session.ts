@@ -349,7 +349,7 @@ function mv(uv: number): string {
   return (uv / 1000).toFixed(1).replace("-", "−");
 }
 
-/** Missing stretches of [first, end) in samples, as the ring holds them. A gap of one channel is one of the session. */
+/** Missing stretches that reach into [first, end) in samples, as the ring holds them. A gap of one channel is one of the session. */
 export function missingRuns(
   ring: Ring,
   gaps: readonly Gap[],
@@ -367,7 +367,9 @@ export function missingRuns(
       point++;
       continue;
     }
-    const from = point;
+    let from = point;
+    // A gap that began before the window keeps its length while the window moves over it.
+    while (from > ring.begin && min[ring.at(from - 1)] === code) from--;
     while (point < last && min[ring.at(point)] === code) point++;
     const first = from * per;
     const end = point * per;
