@@ -20,8 +20,8 @@ const ATRIAL = [
   [-210, 26, 9],
   [240, 245, 42],
 ];
-const SHAPES = { N: NORMAL, A: ATRIAL, V: VENTRICULAR };
-const SECOND_LEAD = { N: 0.62, A: 0.6, V: -0.55 };
+export const SHAPES = { N: NORMAL, A: ATRIAL, V: VENTRICULAR };
+export const SECOND_LEAD = { N: 0.62, A: 0.6, V: -0.55 };
 
 /** A small generator with a fixed seed: every run looks the same. */
 export function random(seed) {

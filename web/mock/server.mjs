@@ -11,6 +11,7 @@ import { createServer } from "node:http";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { WebSocketServer } from "ws";
+import { ecgAnswer, Store } from "./day.mjs";
 import { Ecg } from "./ecg.mjs";
 
 const dist = join(dirname(fileURLToPath(import.meta.url)), "../dist");
@@ -19,6 +20,8 @@ const MISSING = -2147483648;
 const PIECE_MS = 100;
 const LABEL_DELAY_S = 0.9;
 const STORE_DELAY_S = 4;
+/** The running session keeps this much ECG. */
+const KEPT_S = 120;
 
 export const CSP =
   "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' ws:; img-src 'self' data:; " +
@@ -43,6 +46,8 @@ export class Mock {
       off: "",
       conditions: true,
       store: "ok",
+      /** What the stored day holds: `ecg` or `square`. */
+      day: "ecg",
       offset1: -3200,
       offset2: 1100,
     };
@@ -69,7 +74,8 @@ export class Mock {
     this.lastLabel = null;
     this.lastRr = null;
     this.gapLeft = 0;
-    this.session = (this.session ?? 0) + 1;
+    this.session = (this.session ?? 3) + 1;
+    this.kept = [];
     this.newestAtMs = null;
   }
 
@@ -305,6 +311,8 @@ export class Mock {
         codes[i * state.channels + c] = missing ? MISSING : Math.max(-8388608, Math.min(8388607, code));
       }
     }
+    this.kept.push({ first, codes });
+    while (this.kept[0].first < end - KEPT_S * state.rate) this.kept.shift();
     this.sample = end;
     this.newestAtMs = now;
     const ageUs = Math.round((((due - end) / state.rate) * 1000 + 12) * 1000);
@@ -373,6 +381,59 @@ export class Mock {
         1000 * STORE_DELAY_S,
       ).unref();
     }
+  }
+
+  /** ECG of the running session: what is older than the store's delay. */
+  liveEcg(query, accept) {
+    const { rate, channels, leads } = this.state;
+    const stored = Math.max(0, this.sample - STORE_DELAY_S * rate);
+    const sampleOf = (us) => ((Number(us) - this.startUs) / 1e6) * rate;
+    const from = query.has("from") ? sampleOf(query.get("from")) : stored - 10 * rate;
+    const first = Math.max(this.kept[0]?.first ?? 0, Math.ceil(from));
+    const end = Math.max(
+      first,
+      Math.min(stored, query.has("to") ? Math.ceil(sampleOf(query.get("to"))) : stored),
+    );
+    const codes = Array.from({ length: channels }, () => new Int32Array(end - first));
+    for (const piece of this.kept) {
+      for (let i = 0; i < piece.codes.length / channels; i++) {
+        const sample = piece.first + i;
+        if (sample < first || sample >= end) continue;
+        for (let c = 0; c < channels; c++) codes[c][sample - first] = piece.codes[i * channels + c];
+      }
+    }
+    return ecgAnswer({
+      session: this.session,
+      rate,
+      first,
+      end,
+      startUs: this.sampleTimeUs(first),
+      leads: leads.split(",").slice(0, channels),
+      codes,
+      gaps: [],
+      maxPoints: Number(query.get("max_points") ?? Number.POSITIVE_INFINITY),
+      accept,
+    });
+  }
+
+  stored(request, response, url) {
+    const accept = request.headers.accept ?? "";
+    const query = url.searchParams;
+    if (this.store?.day !== this.state.day)
+      this.store = Object.assign(new Store(this.state.day), { day: this.state.day });
+    const own = Number(query.get("session")) === this.session || !query.has("session");
+    const answer =
+      url.pathname === "/v1/ecg" && own
+        ? this.liveEcg(query, accept)
+        : this.store.answer(url.pathname, query, accept);
+    if (answer === undefined) return this.problem(response, 404, "unknown-path", "no such path");
+    if (answer.refusal !== undefined) return this.problem(response, ...answer.refusal);
+    if (answer.json !== undefined) return this.json(response, answer.json);
+    response.writeHead(200, {
+      "content-type": "application/vnd.ecg-gateway.ecg",
+      "cache-control": "no-store",
+    });
+    response.end(answer.bytes);
   }
 
   send(socket, message) {
@@ -496,6 +557,7 @@ export class Mock {
         site: { timezone: null },
       });
     }
+    if (path.startsWith("/v1/")) return this.stored(request, response, url);
     if (/^\/assets\/[\w.-]+$/.test(path)) return this.file(request, response, path.slice(1));
     this.problem(response, 404, "unknown-path", "no such path");
   }

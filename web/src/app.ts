@@ -1,14 +1,17 @@
 // The page: header, band, and the view that the address names.
 
+import { viewOf } from "./address.js";
+import { onSignedOut } from "./api.js";
 import { button, el, say } from "./dom.js";
 import { Live } from "./live.js";
 import { SettingsStore } from "./settings.js";
 import type { View } from "./view.js";
 import { liveView } from "./view-live.js";
+import { reviewView } from "./view-review.js";
 import { sourceBand } from "./words.js";
 
 /** In the order of the navigation. A further view is one more entry. */
-const VIEWS: readonly View[] = [liveView];
+const VIEWS: readonly View[] = [liveView, reviewView];
 
 function signedOut(): void {
   // Without a session the server gives the sign-in page here.
@@ -16,6 +19,7 @@ function signedOut(): void {
 }
 
 function start(): void {
+  onSignedOut(signedOut);
   const settings = new SettingsStore();
   const scheme = location.protocol === "https:" ? "wss:" : "ws:";
   const live = new Live(`${scheme}//${location.host}/v1/live?rate=500`, signedOut);
@@ -54,17 +58,22 @@ function start(): void {
     main.focus();
   });
 
-  live.listen(() => {
+  let leave: (() => void) | null = null;
+  let shown: View | null = null;
+  // The band stands over the session that is shown; another view than the live one shows another session.
+  const bandNow = () => {
     const info = live.model.info;
-    const text = sourceBand(info?.source ?? null);
+    const text = shown === liveView ? sourceBand(info?.source ?? null) : null;
     band.hidden = text === null;
     if (text !== null) say(band, info?.origin ? `${text} (${info.origin})` : text);
-  });
+  };
+  live.listen(bandNow);
 
-  let leave: (() => void) | null = null;
   const go = () => {
-    const path = location.hash.replace(/^#\//, "").split(/[/?]/)[0];
+    const path = viewOf(location.hash);
     const view = VIEWS.find((one) => one.path === path) ?? VIEWS[0]!;
+    if (view === shown && view.followsAddress === true) return;
+    shown = view;
     leave?.();
     main.replaceChildren();
     document.title = `${view.title} · ecg-gateway`;
@@ -73,13 +82,14 @@ function start(): void {
       else links[i]!.removeAttribute("aria-current");
     });
     leave = view.show(main, { live, settings });
+    bandNow();
   };
   addEventListener("hashchange", go);
   go();
 
   fetch("/session", { headers: { accept: "application/json" } })
     .then(async (answer) => {
-      if (answer.status === 401 || answer.status === 403) return signedOut();
+      if (answer.status === 401) return signedOut();
       const session = (await answer.json()) as { name?: unknown; control?: unknown; disclaimer?: unknown };
       if (typeof session.name === "string") {
         say(who, `${session.name} (${session.control === true ? "control" : "read"})`);

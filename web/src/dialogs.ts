@@ -1,11 +1,11 @@
 // The two dialogs of the live view: the keys, and the calibration of the screen.
 
 import { button, el, say } from "./dom.js";
-import { SHORTCUTS } from "./keys.js";
+import type { Shortcut } from "./keys.js";
 import { CSS_PX_PER_MM, mmScale, screenName } from "./scale.js";
 import type { SettingsStore } from "./settings.js";
 
-function open(title: string, ...children: Node[]): HTMLDialogElement {
+export function openDialog(title: string, ...children: Node[]): HTMLDialogElement {
   const heading = el("h2", { id: "dialog-title" }, title);
   const dialog = el("dialog", { "aria-labelledby": "dialog-title" }, heading, ...children);
   dialog.addEventListener("close", () => dialog.remove());
@@ -14,15 +14,15 @@ function open(title: string, ...children: Node[]): HTMLDialogElement {
   return dialog;
 }
 
-export function openHelp(settings: SettingsStore): void {
-  const rows = SHORTCUTS.map((one) =>
+export function openHelp(settings: SettingsStore, shortcuts: readonly Shortcut[]): void {
+  const rows = shortcuts.map((one) =>
     el("tr", {}, el("th", { scope: "row" }, el("kbd", {}, one.shown)), el("td", {}, one.what)),
   );
   const box = el("input", { type: "checkbox", id: "shortcuts" });
   box.checked = settings.now.shortcuts;
   box.addEventListener("change", () => settings.set({ shortcuts: box.checked }));
   const close = button("Close", { class: "main-action" }, () => dialog.close());
-  const dialog = open(
+  const dialog = openDialog(
     "Keys and help",
     el("table", { class: "keys" }, el("tbody", {}, ...rows)),
     el("label", { class: "check" }, box, "Single-key shortcuts"),
@@ -89,7 +89,7 @@ export function openCalibration(settings: SettingsStore): void {
     draw();
   };
   slider.addEventListener("input", () => set(Number(slider.value)));
-  const dialog = open(
+  const dialog = openDialog(
     "Calibrate millimetres on this screen",
     el(
       "p",

@@ -4,6 +4,8 @@
 
 export const HIGH_PASS_HZ = 0.5;
 export const LOW_PASS_HZ = 40;
+/** How long behind a gap the high-pass is still settling: what it shows there is not yet to be trusted. */
+export const SETTLE_S = 1.5;
 
 interface Section {
   b0: number;

@@ -65,3 +65,13 @@ export function clockDifferenceText(browserMs: number, gatewayUs: number): strin
   if (Math.abs(ms) < 2000) return null;
   return `this browser's clock is ${durationText(Math.abs(ms))} ${ms > 0 ? "ahead" : "behind"}`;
 }
+
+/** Time of day with milliseconds. */
+export function preciseText(timeUs: number): string {
+  const ms = Math.floor(timeUs / 1000);
+  return `${clockText(ms * 1000, false)}.${String(((ms % 1000) + 1000) % 1000).padStart(3, "0")}`;
+}
+
+export function dayText(timeUs: number): string {
+  return clockText(timeUs, true).slice(0, 10);
+}

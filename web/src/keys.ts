@@ -10,21 +10,59 @@ export type Action =
   | "lead-2"
   | "filter"
   | "dark"
-  | "help";
+  | "help"
+  | "earlier"
+  | "later"
+  | "page-back"
+  | "page-on"
+  | "begin"
+  | "end"
+  | "shorter"
+  | "longer"
+  | "previous"
+  | "next"
+  | "go-to"
+  | "calipers"
+  | "explain";
 
-export const SHORTCUTS: readonly { keys: readonly string[]; shown: string; action: Action; what: string }[] =
-  [
-    { keys: [" "], shown: "Space", action: "freeze", what: "Freeze the picture; again to go on" },
-    { keys: ["+", "="], shown: "+", action: "gain-up", what: "Higher gain" },
-    { keys: ["-"], shown: "−", action: "gain-down", what: "Lower gain" },
-    { keys: ["."], shown: ".", action: "speed-up", what: "Faster sweep" },
-    { keys: [","], shown: ",", action: "speed-down", what: "Slower sweep" },
-    { keys: ["1"], shown: "1", action: "lead-1", what: "Only lead 1; again for both" },
-    { keys: ["2"], shown: "2", action: "lead-2", what: "Only lead 2; again for both" },
-    { keys: ["w"], shown: "w", action: "filter", what: "Raw or filtered" },
-    { keys: ["d"], shown: "d", action: "dark", what: "Dark or light" },
-    { keys: ["?"], shown: "?", action: "help", what: "This help" },
-  ];
+export interface Shortcut {
+  keys: readonly string[];
+  shown: string;
+  action: Action;
+  what: string;
+}
+
+/** Of the live view. */
+export const SHORTCUTS: readonly Shortcut[] = [
+  { keys: [" "], shown: "Space", action: "freeze", what: "Freeze the picture; again to go on" },
+  { keys: ["+", "="], shown: "+", action: "gain-up", what: "Higher gain" },
+  { keys: ["-"], shown: "−", action: "gain-down", what: "Lower gain" },
+  { keys: ["."], shown: ".", action: "speed-up", what: "Faster sweep" },
+  { keys: [","], shown: ",", action: "speed-down", what: "Slower sweep" },
+  { keys: ["1"], shown: "1", action: "lead-1", what: "Only lead 1; again for both" },
+  { keys: ["2"], shown: "2", action: "lead-2", what: "Only lead 2; again for both" },
+  { keys: ["w"], shown: "w", action: "filter", what: "Raw or filtered" },
+  { keys: ["d"], shown: "d", action: "dark", what: "Dark or light" },
+  { keys: ["?"], shown: "?", action: "help", what: "This help" },
+];
+
+/** Of the review view. */
+export const REVIEW_SHORTCUTS: readonly Shortcut[] = [
+  { keys: ["ArrowLeft"], shown: "←", action: "earlier", what: "A second earlier" },
+  { keys: ["ArrowRight"], shown: "→", action: "later", what: "A second later" },
+  { keys: ["PageUp"], shown: "PgUp", action: "page-back", what: "The strip before" },
+  { keys: ["PageDown"], shown: "PgDn", action: "page-on", what: "The strip after" },
+  { keys: ["Home"], shown: "Home", action: "begin", what: "Begin of the session" },
+  { keys: ["End"], shown: "End", action: "end", what: "End of the session" },
+  { keys: ["["], shown: "[", action: "previous", what: "To the event, V or S beat before" },
+  { keys: ["]"], shown: "]", action: "next", what: "To the next event, V or S beat" },
+  { keys: ["g"], shown: "g", action: "go-to", what: "Go to a time" },
+  { keys: ["c"], shown: "c", action: "calipers", what: "Calipers" },
+  { keys: ["e"], shown: "e", action: "explain", what: "Explain the beat in the middle of the strip" },
+  { keys: [","], shown: ",", action: "longer", what: "A longer stretch in the strip" },
+  { keys: ["."], shown: ".", action: "shorter", what: "A shorter stretch in the strip" },
+  ...SHORTCUTS.filter((one) => !["freeze", "speed-up", "speed-down"].includes(one.action)),
+];
 
 export interface Press {
   key: string;
@@ -34,6 +72,8 @@ export interface Press {
   /** What has the focus: its tag name in capitals, and whether text can be written into it. */
   focus: string;
   editable: boolean;
+  /** What has the focus uses the arrows and the keys for paging itself. */
+  moves?: boolean;
   /** A dialog is open: its keys are its own. */
   dialog: boolean;
 }
@@ -42,11 +82,20 @@ const FIELDS = new Set(["INPUT", "TEXTAREA", "SELECT", "OPTION"]);
 /** Space presses these; it must not freeze the picture besides. */
 const PRESSED_BY_SPACE = new Set(["BUTTON", "A", "SUMMARY"]);
 
-export function actionOf(press: Press, switchedOn: boolean): Action | null {
-  if (!switchedOn || press.ctrl || press.alt || press.meta || press.dialog) return null;
+/** These are no letters: they work where single-key shortcuts are switched off, too. */
+const MOVING = /^(Arrow|Page|Home$|End$)/;
+
+export function actionOf(
+  press: Press,
+  switchedOn: boolean,
+  shortcuts: readonly Shortcut[] = SHORTCUTS,
+): Action | null {
+  const moving = MOVING.test(press.key);
+  if (moving && press.moves === true) return null;
+  if ((!switchedOn && !moving) || press.ctrl || press.alt || press.meta || press.dialog) return null;
   if (press.editable || FIELDS.has(press.focus)) return null;
   if (press.key === " " && PRESSED_BY_SPACE.has(press.focus)) return null;
-  return SHORTCUTS.find((one) => one.keys.includes(press.key))?.action ?? null;
+  return shortcuts.find((one) => one.keys.includes(press.key))?.action ?? null;
 }
 
 export function pressOf(event: KeyboardEvent): Press {
@@ -58,6 +107,7 @@ export function pressOf(event: KeyboardEvent): Press {
     meta: event.metaKey,
     focus: target.tagName,
     editable: target.isContentEditable,
+    moves: target.closest("[data-moves]") !== null,
     dialog: document.querySelector("dialog[open]") !== null,
   };
 }

@@ -1,12 +1,17 @@
 // Connection and model together: what every view reads its live data from. It runs while the page is open,
 // whichever view is shown.
 
+import { getBeats, getEcg } from "./api.js";
 import { Connection } from "./connection.js";
 import { type Beat, decodePiece, decodeText } from "./protocol.js";
 import { Model } from "./session.js";
 import { type Freshness, freshness } from "./stale.js";
 
 const TICK_MS = 200;
+/** How much stored ECG is fetched when a connection begins. */
+const FILL_S = 10;
+/** ECG is stored in blocks of some seconds: what lay between the newest block and the first piece is there then. */
+const FILL_AGAIN_MS = 12_000;
 
 export class Live {
   readonly model = new Model();
@@ -17,16 +22,22 @@ export class Live {
   private readonly pieceListeners = new Set<(samples: number) => void>();
   private readonly beatListeners = new Set<(beat: Beat) => void>();
 
+  /** The next piece is the first one of its connection. */
+  private firstPiece = true;
+
   constructor(address: string, signedOut: () => void) {
     this.connection = new Connection(address, {
       text: (data) => this.text(data, signedOut),
       piece: (data) => this.piece(data),
-      changed: () => this.tell(),
+      changed: () => {
+        if (this.connection?.state !== "open") this.firstPiece = true;
+        this.tell();
+      },
       refused: () => {
         // A handshake that is refused looks like a lost network. Only the server can say which it was.
         fetch("/session", { headers: { accept: "application/json" } }).then(
           (answer) => {
-            if (answer.status === 401 || answer.status === 403) signedOut();
+            if (answer.status === 401) signedOut();
           },
           () => {},
         );
@@ -74,8 +85,43 @@ export class Live {
       return;
     }
     if (!this.model.takePiece(decoded.value, now, this.halfLaneUv)) return;
+    if (this.firstPiece) {
+      this.firstPiece = false;
+      const before = decoded.value.firstSample;
+      void this.fill(before);
+      setTimeout(() => void this.fill(before), FILL_AGAIN_MS);
+    }
     const samples = decoded.value.points * decoded.value.samplesPerPoint;
     for (const tell of this.pieceListeners) tell(samples);
+  }
+
+  /** Fetches what is stored of the seconds before a sample. What is not stored stays "not received by this page". */
+  private async fill(before: number): Promise<void> {
+    const { info } = this.model;
+    if (info === null || info.id === null || info.sampleRateHz === null || info.startTimeUs === null) return;
+    const rate = info.sampleRateHz;
+    const timeUs = (sample: number) => Math.round(info.startTimeUs! + (sample / rate) * 1e6);
+    const from = timeUs(Math.max(0, before - FILL_S * rate));
+    const to = timeUs(before);
+    if (to <= from) return;
+    try {
+      const stretch = await getEcg({ session: info.id, from, to });
+      const beats = await getBeats({ session: info.id, from, to, limit: 200 });
+      // Another session may have begun meanwhile.
+      if (this.model.info !== info && this.model.info?.id !== info.id) return;
+      if (stretch.samplesPerPoint !== 1 || stretch.channels.length !== info.channels.length) return;
+      for (const gap of stretch.gaps) this.model.take({ type: "gap", gap }, performance.now());
+      this.model.fill(stretch.firstSample, stretch.codes);
+      for (const beat of beats.rows) {
+        this.model.take(
+          { type: "beat", beat: { ...beat, rTimeUs: beat.timeUs, committed: true } },
+          performance.now(),
+        );
+      }
+      this.tell();
+    } catch {
+      // The stretch then stays empty, and says that this page did not receive it.
+    }
   }
 
   private tell(): void {

@@ -2,10 +2,12 @@
 // They are small, so each frame draws them anew.
 
 import { type Colors, FONT } from "./colors.js";
+import type { Look } from "./drawing.js";
+import { SETTLE_S } from "./filter.js";
 import { durationText } from "./format.js";
 import type { Picture } from "./picture.js";
 import { isSample } from "./ring.js";
-import { unrolledX } from "./scale.js";
+import { halfLaneUv, type Lane, unrolledX } from "./scale.js";
 import { missingRuns } from "./session.js";
 import type { Sweep } from "./sweep.js";
 import { type BeatMark, beatMark, gapCause } from "./words.js";
@@ -69,6 +71,14 @@ export class Marks {
       const x = unrolledX(mark.sample, sweep.time);
       if (x >= first && x <= head) texts.push({ x, text: `▲ ${mark.text}`, warn: false });
     }
+    if (look.filtered && ring.samplesPerPoint === 1) {
+      for (const run of settlingRuns(picture, firstSample, endSample)) {
+        texts.push({ x: unrolledX(run.first, sweep.time), text: "▲ filter settles", warn: false });
+      }
+    }
+    for (const run of beyondRuns(picture, look, sweep.lanes, firstSample, endSample)) {
+      texts.push({ x: unrolledX(run.sample, sweep.time), text: run.text, warn: false });
+    }
     for (const clip of clippedRuns(picture, look.channels, firstSample, endSample)) {
       texts.push({ x: unrolledX(clip, sweep.time), text: "clipped", warn: true });
     }
@@ -79,17 +89,18 @@ export class Marks {
         texts[i - 1]!.text += `; ${texts[i]!.text.replace("▲ ", "")}`;
       texts.splice(i, 1);
     }
-    texts.sort((a, b) => b.x - a.x);
+    // What is missing must be read first; else what is newest.
+    texts.sort((a, b) => Number(b.warn) - Number(a.warn) || b.x - a.x);
     const size = Math.round(12 * ratio);
     const y = (BEAT_ROW + (ROWS_CSS_PX - BEAT_ROW) / 2) * ratio;
     context.font = `500 ${size}px ${FONT}`;
     context.textAlign = "left";
-    const taken: [number, number][] = [];
-    for (const { x, text, warn } of texts) {
-      const wide = context.measureText(text).width;
-      const at = Math.max(2, Math.min(place(Math.max(first, x)), canvas.width - wide - 2));
-      if (taken.some(([a, b]) => at < b + size / 2 && at + wide + size / 2 > a)) continue;
-      taken.push([at, at + wide]);
+    const wanted = texts.map((one) => ({
+      ...one,
+      x: place(Math.max(first, one.x)),
+      wide: context.measureText(one.text).width,
+    }));
+    for (const { text, warn, at } of layWords(wanted, 2, canvas.width - 2, size / 2)) {
       context.fillStyle = warn ? colors.warn : colors.muted;
       context.fillText(text, at, y);
     }
@@ -137,8 +148,94 @@ export class Marks {
   }
 }
 
+/**
+ * Places texts in one row, the first ones where they belong. One that would lie over another moves to the right of it,
+ * if that is near; else it is left out.
+ */
+export function layWords<T extends { x: number; wide: number }>(
+  texts: readonly T[],
+  left: number,
+  right: number,
+  between: number,
+): (T & { at: number })[] {
+  const taken: [number, number][] = [];
+  const laid: (T & { at: number })[] = [];
+  for (const one of texts) {
+    let at = Math.max(left, Math.min(one.x, right - one.wide));
+    const furthest = at + 25 * between + one.wide;
+    for (let tries = 0; tries < 4; tries++) {
+      const over = taken.find(([a, b]) => at < b + between && at + one.wide + between > a);
+      if (over === undefined) {
+        taken.push([at, at + one.wide]);
+        laid.push({ ...one, at });
+        break;
+      }
+      at = over[1] + 1.5 * between;
+      if (at > furthest || at + one.wide > right) break;
+    }
+  }
+  return laid;
+}
+
+/** Stretches behind a gap, or at the beginning, in which the high-pass still settles. */
+export function settlingRuns(
+  picture: Picture,
+  firstSample: number,
+  endSample: number,
+): { first: number; end: number }[] {
+  const ring = picture.ring!;
+  const settle = SETTLE_S * (picture.info?.sampleRateHz ?? 500);
+  const runs: { first: number; end: number }[] = [];
+  const add = (first: number) => {
+    if (first > firstSample - settle && first < endSample) runs.push({ first, end: first + settle });
+  };
+  if (isSample(ring.min[0]![ring.at(ring.begin)]!)) add(ring.begin * ring.samplesPerPoint);
+  for (const run of missingRuns(ring, picture.gaps, firstSample - settle, endSample)) add(run.end);
+  return runs;
+}
+
+/** Where a trace leaves its lane: the grey bar at the edge, in words. Once per second and lead. */
+export function beyondRuns(
+  picture: Picture,
+  look: Look,
+  lanes: readonly Lane[],
+  firstSample: number,
+  endSample: number,
+): { sample: number; text: string }[] {
+  const ring = picture.ring!;
+  const { samplesPerPoint: per } = ring;
+  const rate = picture.info?.sampleRateHz ?? 500;
+  const found: { sample: number; text: string }[] = [];
+  look.channels.forEach((channel, i) => {
+    const info = picture.info?.channels[channel];
+    const shifts = picture.shifts[channel];
+    if (info === undefined || shifts === undefined) return;
+    const half = halfLaneUv(look.gain, look.devicePxPerMm, lanes[i]!);
+    const filtered = look.filtered ? ring.filtered[channel] : undefined;
+    let last = Number.NEGATIVE_INFINITY;
+    const end = Math.min(ring.end, Math.ceil(endSample / per));
+    for (let point = Math.max(ring.begin, Math.floor(firstSample / per)); point < end; point++) {
+      const at = ring.at(point);
+      const low = ring.min[channel]![at]!;
+      const high = ring.max[channel]![at]!;
+      if (!isSample(low) || low <= info.codeRange[0] || high >= info.codeRange[1]) continue;
+      const offset = filtered === undefined ? shifts.at(point * per) : 0;
+      const lowUv = filtered?.[at] ?? low * info.uvPerCode;
+      const highUv = filtered?.[at] ?? high * info.uvPerCode;
+      const above = highUv - offset > half;
+      if (!above && lowUv - offset >= -half) continue;
+      if (point * per - last > rate) {
+        const name = info.lead ?? `channel ${info.channelNumber}`;
+        found.push({ sample: point * per, text: `${name} ${above ? "above" : "below"} its lane` });
+      }
+      last = point * per;
+    }
+  });
+  return found;
+}
+
 /** First sample of each clipped stretch, a second apart at least. */
-function clippedRuns(
+export function clippedRuns(
   picture: Picture,
   channels: readonly number[],
   firstSample: number,

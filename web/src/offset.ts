@@ -36,6 +36,12 @@ export class Shifts {
     this.firstSample = null;
   }
 
+  /** One constant for the whole of a stored stretch. */
+  hold(uv: number): void {
+    this.list.length = 0;
+    this.list.push({ fromSample: 0, uv: roundShift(uv), marked: false });
+  }
+
   /** The shift that holds at a sample. */
   at(sample: number): number {
     for (let i = this.list.length - 1; i >= 0; i--) {

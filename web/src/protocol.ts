@@ -1,6 +1,20 @@
 // What the server sends over /v1/live, decoded and checked. Nothing here throws: a message that cannot be read
 // becomes an error with a sentence, because a page that shows an ECG must not stop at one bad message.
 
+import {
+  BadField,
+  count,
+  type Decoded,
+  type Fields,
+  fields,
+  flag,
+  list,
+  num,
+  numOrNull,
+  text,
+  textOrNull,
+} from "./fields.js";
+
 /** In a piece of waveform: the sample is missing. The converter's codes never reach this value. */
 export const MISSING = -2147483648;
 
@@ -117,64 +131,7 @@ export interface Piece {
   codes: Int32Array;
 }
 
-export type Decoded<T> = { ok: true; value: T } | { ok: false; error: string };
-
-/** Thrown and caught within this file only. */
-class BadField extends Error {}
-
-type Fields = Record<string, unknown>;
-
-function show(value: unknown): string {
-  return String(JSON.stringify(value)).slice(0, 40);
-}
-
-function fields(value: unknown, name: string): Fields {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new BadField(`${name} is not an object: ${show(value)}`);
-  }
-  return value as Fields;
-}
-
-function list(value: unknown, name: string): unknown[] {
-  if (!Array.isArray(value)) throw new BadField(`${name} is not a list: ${show(value)}`);
-  return value;
-}
-
-function num(from: Fields, name: string): number {
-  const value = from[name];
-  if (typeof value !== "number" || !Number.isFinite(value)) {
-    throw new BadField(`${name} is not a number: ${show(value)}`);
-  }
-  return value;
-}
-
-function numOrNull(from: Fields, name: string): number | null {
-  return from[name] === null || from[name] === undefined ? null : num(from, name);
-}
-
-function count(from: Fields, name: string): number {
-  const value = num(from, name);
-  if (!Number.isSafeInteger(value) || value < 0) throw new BadField(`${name} is not a count: ${show(value)}`);
-  return value;
-}
-
-function text(from: Fields, name: string): string {
-  const value = from[name];
-  if (typeof value !== "string") throw new BadField(`${name} is not a text: ${show(value)}`);
-  return value;
-}
-
-function textOrNull(from: Fields, name: string): string | null {
-  return from[name] === null || from[name] === undefined ? null : text(from, name);
-}
-
-function flag(from: Fields, name: string): boolean {
-  const value = from[name];
-  if (typeof value !== "boolean") throw new BadField(`${name} is neither true nor false: ${show(value)}`);
-  return value;
-}
-
-const CODE_RANGE_24_BIT = [-8388608, 8388607] as const;
+export const CODE_RANGE_24_BIT = [-8388608, 8388607] as const;
 
 function channel(value: unknown): ChannelInfo {
   const from = fields(value, "channels[]");

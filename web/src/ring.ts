@@ -65,6 +65,23 @@ export class Ring {
     return true;
   }
 
+  /** Makes room in front of the oldest point, for ECG that is fetched later. Gives the first point there is room for. */
+  openBefore(first: number): number {
+    if (this.end === this.begin) return this.begin;
+    const from = Math.max(0, first, this.end - this.points);
+    for (let point = from; point < this.begin; point++) {
+      const at = this.at(point);
+      for (let c = 0; c < this.channels; c++) {
+        this.min[c]![at] = NOT_RECEIVED;
+        this.max[c]![at] = NOT_RECEIVED;
+        const filtered = this.filtered[c];
+        if (filtered !== undefined) filtered[at] = Number.NaN;
+      }
+    }
+    this.begin = Math.min(this.begin, from);
+    return this.begin;
+  }
+
   /** A copy that stands still, for the frozen picture. */
   copy(): Ring {
     const other = new Ring(this.channels, this.samplesPerPoint, this.points, 1);

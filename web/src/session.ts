@@ -3,7 +3,16 @@
 
 import { DisplayFilter } from "./filter.js";
 import { Shifts } from "./offset.js";
-import type { Beat, Gap, GatewayEvent, Message, Piece, SessionInfo, Status } from "./protocol.js";
+import {
+  type Beat,
+  type Gap,
+  type GatewayEvent,
+  type Message,
+  MISSING,
+  type Piece,
+  type SessionInfo,
+  type Status,
+} from "./protocol.js";
 import { isSample, NOT_RECEIVED, Ring } from "./ring.js";
 import { ageNow, type KnownAge } from "./stale.js";
 
@@ -202,6 +211,51 @@ export class Model {
     return true;
   }
 
+  /**
+   * Puts stored ECG where this page received none: before its first piece, and where the connection was down.
+   * What came over the live connection stays. `codes` holds [samples][channels].
+   */
+  fill(firstSample: number, codes: Int32Array): void {
+    const { info, ring } = this;
+    if (info === null || ring === null || ring.end === ring.begin) return;
+    const { channels, samplesPerPoint: per } = ring;
+    // Whole points only: a part of one would not be its minimum and maximum.
+    const first = Math.ceil(firstSample / per);
+    const end = Math.min(ring.end, Math.floor((firstSample + codes.length / channels) / per));
+    if (end <= first) return;
+    const from = Math.max(first, ring.openBefore(first));
+    for (let point = from; point < end; point++) {
+      const at = ring.at(point);
+      for (let c = 0; c < channels; c++) {
+        if (ring.min[c]![at] !== NOT_RECEIVED) continue;
+        let low = MISSING;
+        let high = MISSING;
+        for (let i = 0; i < per; i++) {
+          const code = codes[(point * per + i - firstSample) * channels + c]!;
+          if (!isSample(code)) continue;
+          low = low === MISSING ? code : Math.min(low, code);
+          high = Math.max(high, code);
+        }
+        ring.min[c]![at] = low;
+        ring.max[c]![at] = high;
+      }
+    }
+    this.filterAgain();
+    this.drawing++;
+  }
+
+  /** The filters run over the whole ring anew: what was filled in changes all that follows it. */
+  private filterAgain(): void {
+    const { info, ring } = this;
+    if (info === null || ring === null || ring.filtered.length === 0) return;
+    this.filters = info.channels.map(() => new DisplayFilter(info.sampleRateHz!, info.mainsHz));
+    filterRing(
+      ring,
+      info.channels.map((channel) => channel.uvPerCode),
+      this.filters,
+    );
+  }
+
   private lookAtShifts(halfLaneUv: readonly number[]): void {
     const { info, ring } = this;
     if (info === null || ring === null || info.sampleRateHz === null) return;
@@ -270,11 +324,32 @@ export class Model {
   }
 }
 
+export function filterRing(
+  ring: Ring,
+  uvPerCode: readonly number[],
+  filters: readonly DisplayFilter[],
+): void {
+  for (let c = 0; c < ring.channels; c++) {
+    const filter = filters[c]!;
+    const min = ring.min[c]!;
+    const filtered = ring.filtered[c]!;
+    for (let point = ring.begin; point < ring.end; point++) {
+      const at = ring.at(point);
+      const code = min[at]!;
+      if (isSample(code)) filtered[at] = filter.next(code * uvPerCode[c]!);
+      else {
+        filtered[at] = Number.NaN;
+        filter.restart();
+      }
+    }
+  }
+}
+
 function mv(uv: number): string {
   return (uv / 1000).toFixed(1).replace("-", "−");
 }
 
-/** Missing stretches of [first, end) in samples, as the ring holds them. A gap of one channel is one of the session. */
+/** Missing stretches that reach into [first, end) in samples, as the ring holds them. A gap of one channel is one of the session. */
 export function missingRuns(
   ring: Ring,
   gaps: readonly Gap[],
@@ -292,7 +367,9 @@ export function missingRuns(
       point++;
       continue;
     }
-    const from = point;
+    let from = point;
+    // A gap that began before the window keeps its length while the window moves over it.
+    while (from > ring.begin && min[ring.at(from - 1)] === code) from--;
     while (point < last && min[ring.at(point)] === code) point++;
     const first = from * per;
     const end = point * per;

@@ -5,7 +5,7 @@ import { openCalibration, openHelp } from "./dialogs.js";
 import { button, el, say, toggle } from "./dom.js";
 import { Figures } from "./figures.js";
 import { ageText } from "./format.js";
-import { type Action, actionOf, pressOf } from "./keys.js";
+import { type Action, actionOf, pressOf, SHORTCUTS } from "./keys.js";
 import { Marks } from "./marks.js";
 import { Panel } from "./panel.js";
 import { addLate, type Picture, still } from "./picture.js";
@@ -13,6 +13,7 @@ import { Playout } from "./playout.js";
 import type { Status } from "./protocol.js";
 import { GAINS_MM_PER_MV, mmScale, SPEEDS_MM_PER_S, screenName, step } from "./scale.js";
 import { isDark } from "./settings.js";
+import { textScale, watchSize } from "./sizing.js";
 import { Sweep } from "./sweep.js";
 import type { Page, View } from "./view.js";
 import { closedReason, qualityName } from "./words.js";
@@ -78,7 +79,7 @@ function show(root: HTMLElement, page: Page): () => void {
     sweep.void();
     refresh();
   };
-  const act: Record<Action, () => void> = {
+  const act: Partial<Record<Action, () => void>> = {
     freeze,
     "gain-up": () => change.gain(1),
     "gain-down": () => change.gain(-1),
@@ -88,7 +89,7 @@ function show(root: HTMLElement, page: Page): () => void {
     "lead-2": () => change.lead("2"),
     filter: change.filter,
     dark: change.dark,
-    help: () => openHelp(settings),
+    help: () => openHelp(settings, SHORTCUTS),
   };
 
   const freezeButton = button("Freeze", { "aria-pressed": "false" }, freeze);
@@ -130,7 +131,7 @@ function show(root: HTMLElement, page: Page): () => void {
     filterButton,
     darkButton,
     button("Calibrate", {}, () => openCalibration(settings)),
-    button("Help", {}, () => openHelp(settings)),
+    button("Help", {}, () => openHelp(settings, SHORTCUTS)),
   );
 
   root.append(el("div", { class: "live" }, el("div", { class: "main" }, ages, stage, tools), panel.element));
@@ -161,7 +162,7 @@ function show(root: HTMLElement, page: Page): () => void {
         gain: settings.now.gain,
         filtered: settings.now.filtered && canFilter,
         channels: channelsShown(),
-        textScale: Number.parseFloat(getComputedStyle(document.documentElement).fontSize) / 16 || 1,
+        textScale: textScale(),
         colors: readColors(),
       },
       frozen?.picture ?? model,
@@ -275,41 +276,19 @@ function show(root: HTMLElement, page: Page): () => void {
     }),
   ];
   const onKey = (event: KeyboardEvent) => {
-    const action = actionOf(pressOf(event), settings.now.shortcuts);
+    const action = actionOf(pressOf(event), settings.now.shortcuts, SHORTCUTS);
     if (action === null) return;
     event.preventDefault();
-    act[action]();
+    act[action]?.();
   };
   document.addEventListener("keydown", onKey);
 
-  const observer = new ResizeObserver((entries) => {
-    const entry = entries.at(-1);
-    if (entry === undefined) return;
-    // The exact size in device pixels, so that nothing is scaled on its way to the screen.
-    const exact = entry.devicePixelContentBoxSize?.[0];
-    const ratio = window.devicePixelRatio;
-    let width = Math.round(entry.contentRect.width * ratio);
-    let height = Math.round(entry.contentRect.height * ratio);
-    // An emulated pixel ratio is not told there: then the rounded size is the better one.
-    if (
-      exact !== undefined &&
-      Math.abs(exact.inlineSize - width) < 2 &&
-      Math.abs(exact.blockSize - height) < 2
-    ) {
-      width = exact.inlineSize;
-      height = exact.blockSize;
-    }
-    if (width < 10 || height < 10) return;
+  const unwatch = watchSize(sweep.canvas, (width, height) => {
     sizePx = { width, height };
     setLook();
     // A canvas that was given a size is empty until it is drawn; this frame must not show it so.
     draw();
   });
-  try {
-    observer.observe(sweep.canvas, { box: "device-pixel-content-box" });
-  } catch {
-    observer.observe(sweep.canvas);
-  }
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const onDark = () => settings.set({});
   dark.addEventListener("change", onDark);
@@ -341,7 +320,7 @@ function show(root: HTMLElement, page: Page): () => void {
     for (const stop of stops) stop();
     document.removeEventListener("keydown", onKey);
     dark.removeEventListener("change", onDark);
-    observer.disconnect();
+    unwatch();
     globalThis.ecgFigures = undefined;
     live.halfLaneUv = [];
   };

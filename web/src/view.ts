@@ -12,6 +12,8 @@ export interface View {
   /** Word in the address, behind `#/`. */
   path: string;
   title: string;
+  /** The view follows changes of its own part of the address by itself. */
+  followsAddress?: boolean;
   /** Fills `root`; gives what to call when the view is left. */
   show(root: HTMLElement, page: Page): () => void;
 }

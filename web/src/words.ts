@@ -94,6 +94,51 @@ export const storeState = (name: string) => look(STORE_STATES, name);
 export const className = (name: string) => look(CLASS_NAMES, name);
 export const unclassifiableReason = (name: string | null) => look(UNCLASSIFIABLE, name ?? "not known");
 
+const EVENTS: Record<string, string> = {
+  engine_chosen: "engine chosen",
+  engine_lost: "engine lost",
+  engine_recovered: "engine is back",
+  engine_refused: "engine refused",
+  chip_restarted: "front-end set up again",
+  store_set_aside: "database set aside",
+};
+
+/** An event's kind; those that are conditions have the condition's words. */
+export function eventName(kind: string): string {
+  if (Object.hasOwn(EVENTS, kind)) return EVENTS[kind]!;
+  return look(CONDITIONS, kind);
+}
+
+/** An event in a few words, for a picture. */
+export function eventText(event: { kind: string; phase: string | null; lead: string | null }): string {
+  const phase = event.phase === "begin" ? " begins" : event.phase === "end" ? " ends" : "";
+  return `${eventName(event.kind)}${event.lead === null ? "" : ` (${event.lead})`}${phase}`;
+}
+
+const END_REASONS: Record<string, string> = {
+  recording: "still recording",
+  interrupted: "interrupted: the program died",
+  superseded: "another session began",
+  completed: "completed",
+  stopped: "stopped",
+  truncated: "the trace was cut",
+  failed: "failed",
+};
+
+const SOURCES: Record<string, string> = {
+  live: "live",
+  replay: "replayed recording",
+  simulation: "simulated signal",
+};
+
+const RR_REASONS: Record<string, string> = {
+  first_beat_after_start_or_gap: "first beat after the start or a gap",
+};
+
+export const endReason = (name: string | null) => look(END_REASONS, name ?? "not known");
+export const sourceName = (name: string) => look(SOURCES, name);
+export const rrReason = (name: string | null) => look(RR_REASONS, name ?? "not known");
+
 /** Why the gateway closed the connection. */
 export function closedReason(reason: string): string {
   if (reason === "slow_reader") return "this page read too slowly";

@@ -1,0 +1,403 @@
+// The strip: some seconds of stored ECG at a true scale, with letters, intervals, gaps and calipers.
+
+import { LENGTHS_S, type Place } from "./address.js";
+import {
+  getBeats,
+  getEcg,
+  getEvents,
+  problemText,
+  type Rows,
+  type StoredBeat,
+  type StoredEvent,
+  wasAborted,
+} from "./api.js";
+import { Calipers } from "./calipers.js";
+import { openDialog } from "./dialogs.js";
+import { button, el, say, toggle } from "./dom.js";
+import { clockText, dayText, durationText, preciseText, UNKNOWN, zoneText } from "./format.js";
+import { readGoTo } from "./go-to.js";
+import type { Action } from "./keys.js";
+import { channelsShown, Latest, makeLook, type Part, type Review, replaceTable, tableOf } from "./review.js";
+import { GAINS_MM_PER_MV, step } from "./scale.js";
+import {
+  type Content,
+  fittingSpeed,
+  localSample,
+  localTimeUs,
+  makeContent,
+  ROWS_CSS_PX,
+  Strip,
+  StripRows,
+} from "./strip.js";
+import { className, gapCause, rrReason } from "./words.js";
+
+/** Fetched before the strip, so that the filters have settled where it begins. */
+const BEFORE_S = 3;
+/** So many points at most: beyond it the gateway sends minimum and maximum. */
+const MOST_POINTS = 130_000;
+
+export function stripRange(review: Review, place: Place): { fromUs: number; toUs: number; middleUs: number } {
+  const half = (place.seconds / 2) * 1e6;
+  const middleUs = place.timeUs ?? review.beginUs + half;
+  return { fromUs: Math.round(middleUs - half), toUs: Math.round(middleUs + half), middleUs };
+}
+
+export function stripPart(review: Review): Part {
+  const { settings } = review;
+  const strip = new Strip(el("canvas", { class: "strip-canvas", role: "img", "aria-label": "ECG strip" }));
+  const rows = new StripRows(el("canvas", { class: "strip-rows", "aria-hidden": "true" }));
+  const calipers = new Calipers(strip);
+  const latest = new Latest();
+  const jump = new Latest();
+  let content: Content | null = null;
+  let shown: Place | null = null;
+  let widthCss = 0;
+  let loadMs = 0;
+
+  const when = el("p", { class: "when" });
+  const message = el("p", { class: "message", role: "status" });
+  const tables = el("div", { class: "strip-side" });
+  const stage = el(
+    "div",
+    { class: "strip-stage" },
+    el("div", { class: "strip-box" }, strip.canvas, calipers.overlay),
+    rows.canvas,
+  );
+
+  const set = (change: Partial<Place>, how: "push" | "replace" = "replace") => review.go(change, how);
+  const middle = () => stripRange(review, review.place()).middleUs;
+  const clamp = (us: number) => Math.round(Math.min(review.endUs, Math.max(review.beginUs, us)));
+  const move = (seconds: number) => set({ timeUs: clamp(middle() + seconds * 1e6) });
+  const length = (by: 1 | -1) => {
+    const timeUs = review.place().timeUs;
+    set({ seconds: step(LENGTHS_S, review.place().seconds, by), timeUs: timeUs ?? Math.round(middle()) });
+  };
+
+  const jumpTo = async (by: 1 | -1) => {
+    const at = Math.round(middle());
+    const signal = jump.begin();
+    const order = by < 0 ? "desc" : null;
+    const range = by < 0 ? { to: at, from: null } : { from: at + 1, to: null };
+    const common = { session: review.session.id, ...range, order, limit: 1 };
+    say(message, "Looking …");
+    try {
+      const [beats, events]: [Rows<StoredBeat>, Rows<StoredEvent>] = await Promise.all([
+        getBeats({ ...common, class: "A,V" }, signal),
+        getEvents(common, signal),
+      ]);
+      const times = [...beats.rows, ...events.rows].map((row) => row.timeUs);
+      if (times.length === 0) {
+        say(message, by < 0 ? "No event, V or S beat before this." : "No event, V or S beat after this.");
+        return;
+      }
+      say(message, "");
+      set({ timeUs: by < 0 ? Math.max(...times) : Math.min(...times) }, "push");
+    } catch (error) {
+      if (!wasAborted(error)) say(message, problemText(error));
+    }
+  };
+
+  const goTo = () => {
+    const field = el("input", {
+      id: "go-to",
+      type: "text",
+      autocomplete: "off",
+      "aria-describedby": "go-to-note",
+    });
+    field.value = clockText(middle(), true);
+    const wrong = el("p", { class: "warn", role: "alert" });
+    const form = el(
+      "form",
+      {},
+      el("label", { for: "go-to" }, "Time"),
+      field,
+      el(
+        "p",
+        { class: "note", id: "go-to-note" },
+        `For example 07:12:30, or ${clockText(review.beginUs, true)}. In this browser's zone (${zoneText(review.beginUs)}). ` +
+          `The session runs from ${clockText(review.beginUs, true)} to ${clockText(review.endUs, true)}.`,
+      ),
+      wrong,
+      el(
+        "p",
+        { class: "actions" },
+        el("button", { type: "submit", class: "main-action" }, "Go"),
+        button("Cancel", {}, () => dialog.close()),
+      ),
+    );
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      const found = readGoTo(field.value, review.beginUs, review.endUs);
+      if (typeof found === "string") {
+        say(wrong, found);
+        return;
+      }
+      dialog.close();
+      set({ timeUs: found }, "push");
+    });
+    const dialog = openDialog("Go to a time", form);
+    field.select();
+  };
+
+  const explain = () => {
+    const nearest = nearestBeat(content, middle());
+    if (nearest === null) say(message, "No beat in this strip.");
+    else review.go({ show: "beat", beat: nearest.id, timeUs: nearest.timeUs }, "push");
+  };
+  const setCalipers = () => {
+    calipers.set(!calipers.on);
+    caliperButton.setAttribute("aria-pressed", String(calipers.on));
+  };
+
+  const acts: Partial<Record<Action, () => void>> = {
+    earlier: () => move(-1),
+    later: () => move(1),
+    "page-back": () => move(-review.place().seconds),
+    "page-on": () => move(review.place().seconds),
+    begin: () => set({ timeUs: clamp(review.beginUs + (review.place().seconds / 2) * 1e6) }),
+    end: () => set({ timeUs: clamp(review.endUs - (review.place().seconds / 2) * 1e6) }),
+    previous: () => void jumpTo(-1),
+    next: () => void jumpTo(1),
+    shorter: () => length(-1),
+    longer: () => length(1),
+    "go-to": goTo,
+    calipers: setCalipers,
+    explain,
+  };
+
+  const lengthShown = el("output", { "aria-label": "Length" });
+  const gainShown = el("output", { "aria-label": "Gain" });
+  const caliperButton = button("Calipers", { "aria-pressed": "false" }, setCalipers);
+  const filterButton = button("Filtered", { "aria-pressed": "false" }, () =>
+    settings.set({ filtered: !settings.now.filtered }),
+  );
+  const leadButtons = (["both", "1", "2"] as const).map((lead) =>
+    button(
+      lead === "both" ? "Both" : lead,
+      { "data-lead": lead, "aria-label": lead === "both" ? "Both leads" : `Lead ${lead}` },
+      () => settings.set({ leads: lead }),
+    ),
+  );
+  const gain = (by: 1 | -1) => settings.set({ gain: step(GAINS_MM_PER_MV, settings.now.gain, by) });
+  const tools = el(
+    "div",
+    { class: "tools", role: "toolbar", "aria-label": "Strip" },
+    button("◀", { "aria-label": "The strip before" }, () => move(-review.place().seconds)),
+    button("▶", { "aria-label": "The strip after" }, () => move(review.place().seconds)),
+    button("◀ event", { "aria-label": "To the event, V or S beat before" }, () => void jumpTo(-1)),
+    button("event ▶", { "aria-label": "To the next event, V or S beat" }, () => void jumpTo(1)),
+    button("Go to …", {}, goTo),
+    el(
+      "span",
+      { class: "stepper" },
+      button("−", { "aria-label": "Shorter" }, () => length(-1)),
+      lengthShown,
+      button("+", { "aria-label": "Longer" }, () => length(1)),
+    ),
+    el(
+      "span",
+      { class: "stepper" },
+      button("−", { "aria-label": "Lower gain" }, () => gain(-1)),
+      gainShown,
+      button("+", { "aria-label": "Higher gain" }, () => gain(1)),
+    ),
+    el(
+      "span",
+      { class: "choice", role: "group", "aria-label": "Leads" },
+      el("span", { class: "choice-name", "aria-hidden": "true" }, "Leads"),
+      ...leadButtons,
+    ),
+    filterButton,
+    caliperButton,
+    button("Explain beat", {}, explain),
+  );
+  const element = el(
+    "section",
+    { class: "strip", "aria-label": "Strip" },
+    when,
+    el("div", { class: "strip-columns" }, stage, tables),
+    calipers.panel,
+    message,
+    tools,
+  );
+
+  rows.canvas.addEventListener("click", (event) => {
+    if (content === null) return;
+    const box = rows.canvas.getBoundingClientRect();
+    const x = (event.clientX - box.left) * window.devicePixelRatio;
+    const near = nearestBeat(content, localTimeUs(content.stretch, strip.sampleAt(x)));
+    if (near === null) return;
+    const far = Math.abs(strip.x(near.rSample - content.stretch.firstSample) - x);
+    if (far < 16 * window.devicePixelRatio)
+      review.go({ show: "beat", beat: near.id, timeUs: near.timeUs }, "push");
+  });
+
+  const draw = () => {
+    const place = shown;
+    if (place === null || content === null || widthCss < 50) return;
+    const ratio = window.devicePixelRatio;
+    const look = makeLook(settings, { channels: channelsShown(settings, content.stretch.channels.length) });
+    const mm = look.devicePxPerMm;
+    const most = Math.floor(widthCss * ratio);
+    strip.leftPx = Math.round((most < 120 * mm ? 6 : 9) * mm);
+    // Not faster than paper is read; a short stretch may be, and a wall screen that is seen from afar.
+    const fastest = place.seconds < 10 || look.textScale > 1.3 ? 50 : 25;
+    look.speed = fittingSpeed(place.seconds, most - strip.leftPx, mm, fastest);
+    look.widthPx = Math.min(most, Math.round(strip.leftPx + place.seconds * look.speed * mm));
+    const laneMm = (look.channels.length > 1 ? 36 : 56) * Math.min(1.6, look.textScale);
+    look.heightPx = Math.round(look.channels.length * (laneMm * mm + 26 * ratio * look.textScale));
+    const css = look.widthPx / ratio;
+    stage.style.width = `${css}px`;
+    strip.canvas.style.width = `${css}px`;
+    strip.canvas.style.height = `${look.heightPx / ratio}px`;
+    rows.canvas.style.width = `${css}px`;
+    rows.canvas.style.height = `${(ROWS_CSS_PX * look.textScale).toFixed(2)}px`;
+    strip.draw(content, look, [`${place.seconds} s`]);
+    rows.draw(strip, stripRange(review, place).middleUs);
+    calipers.place();
+    const canFilter = content.stretch.samplesPerPoint === 1;
+    filterButton.disabled = !canFilter;
+    filterButton.title = canFilter ? "" : "Only with every sample; this stretch is thinned";
+    filterButton.setAttribute("aria-pressed", String(settings.now.filtered && canFilter));
+    say(gainShown, `${settings.now.gain} mm/mV`);
+    say(lengthShown, `${place.seconds} s`);
+    for (const one of leadButtons)
+      one.setAttribute("aria-pressed", String(one.dataset.lead === settings.now.leads));
+    const { fromUs, toUs } = stripRange(review, place);
+    say(
+      when,
+      `${dayText(fromUs)} ${preciseText(fromUs)} to ${dayText(toUs) === dayText(fromUs) ? "" : `${dayText(toUs)} `}` +
+        `${preciseText(toUs)} ${zoneText(fromUs)}`,
+    );
+  };
+
+  const load = async (place: Place) => {
+    const begin = performance.now();
+    const signal = latest.begin();
+    const { fromUs, toUs } = stripRange(review, place);
+    const session = review.session.id;
+    toggle(stage, "is-loading", true);
+    try {
+      const wide = { session, from: fromUs - 2e6, to: toUs + 2e6 };
+      const [stretch, beats, events] = await Promise.all([
+        getEcg({ session, from: fromUs - BEFORE_S * 1e6, to: toUs, max_points: MOST_POINTS }, signal),
+        getBeats({ ...wide, limit: 2000 }, signal),
+        getEvents({ ...wide, limit: 200 }, signal),
+      ]);
+      content = makeContent(stretch, beats.rows, events.rows, fromUs, place.seconds, review.mainsHz);
+      shown = place;
+      say(message, stretch.points === 0 ? "No ECG is stored for this time." : "");
+      draw();
+      table(place);
+      loadMs = performance.now() - begin;
+    } catch (error) {
+      if (wasAborted(error)) return;
+      // An old picture must not stand under a new time.
+      content = null;
+      shown = null;
+      strip.content = null;
+      stage.style.width = "";
+      strip.canvas.style.height = "0";
+      rows.canvas.style.height = "0";
+      tables.replaceChildren();
+      say(when, "");
+      say(message, `This strip cannot be shown. ${problemText(error)}`);
+    }
+    toggle(stage, "is-loading", false);
+  };
+
+  const table = (place: Place) => {
+    if (content === null) return;
+    const { fromUs, toUs } = stripRange(review, place);
+    const { gaps, firstSample, rateHz } = content.stretch;
+    const inside = content.beats.filter((beat) => beat.timeUs >= fromUs && beat.timeUs < toUs);
+    const list = inside.map((beat) => [
+      el(
+        "a",
+        { href: review.link({ show: "beat", beat: beat.id, timeUs: beat.timeUs }) },
+        preciseText(beat.timeUs),
+      ),
+      beat.unclassifiable ? "?" : beat.class,
+      beat.unclassifiable ? "unclassifiable" : className(beat.class),
+      beat.rrMs === null ? `${UNKNOWN} (${rrReason(beat.rrReason)})` : `${Math.round(beat.rrMs)} ms`,
+    ]);
+    for (const gap of gaps) {
+      const from = localTimeUs(content.stretch, gap.firstMissingSample - firstSample);
+      if (from < toUs && gap.firstMissingSample + gap.missingSamples > firstSample + content.start)
+        list.push([
+          preciseText(from),
+          "gap",
+          gapCause(gap.cause),
+          durationText((gap.missingSamples / rateHz) * 1000),
+        ]);
+    }
+    const count = `${inside.length} ${inside.length === 1 ? "beat" : "beats"}`;
+    // Where there is room beside the strip, the table is open.
+    const first = tables.childElementCount === 0;
+    replaceTable(
+      tables,
+      tableOf(`Strip as a table: ${count}`, ["Time", "Letter", "What", "RR before or length"], list),
+    );
+    if (first && innerWidth > 1200) tables.querySelector("details")!.open = true;
+  };
+
+  const observer = new ResizeObserver((entries) => {
+    const width = entries.at(-1)?.contentRect.width ?? 0;
+    if (Math.abs(width - widthCss) < 0.5) return;
+    widthCss = width;
+    draw();
+  });
+  observer.observe(element);
+  const stop = settings.listen(draw);
+
+  globalThis.ecgStrip = () => ({
+    session: review.session.id,
+    load_ms: loadMs,
+    left_px: strip.leftPx,
+    lanes: strip.lanes,
+    speed: strip.look?.speed,
+    gain: strip.look?.gain,
+    device_px_per_mm: strip.look?.devicePxPerMm,
+    width_px: strip.look?.widthPx,
+    offsets_uv: content === null ? null : content.stretch.channels.map((_, i) => strip.offset(i)),
+    first_sample: content?.stretch.firstSample ?? null,
+    start_sample: content === null ? null : content.stretch.firstSample + content.start,
+    rate_hz: content?.stretch.rateHz ?? null,
+    beats: content?.beats.length ?? null,
+    from_us: shown === null ? null : stripRange(review, shown).fromUs,
+    calipers: calipers.measured,
+    middle_x: content === null ? null : strip.x(localSample(content.stretch, middle())),
+  });
+
+  return {
+    element,
+    update(place) {
+      void load(place);
+    },
+    act(action) {
+      const act = acts[action];
+      act?.();
+      return act !== undefined;
+    },
+    leave() {
+      observer.disconnect();
+      stop();
+      latest.stop();
+      jump.stop();
+      globalThis.ecgStrip = undefined;
+    },
+  };
+}
+
+declare global {
+  /** The geometry of the strip, for tests. */
+  var ecgStrip: (() => unknown) | undefined;
+}
+
+export function nearestBeat(content: Content | null, timeUs: number): StoredBeat | null {
+  let best: StoredBeat | null = null;
+  for (const beat of content?.beats ?? []) {
+    if (best === null || Math.abs(beat.timeUs - timeUs) < Math.abs(best.timeUs - timeUs)) best = beat;
+  }
+  return best;
+}

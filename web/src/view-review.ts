@@ -1,0 +1,305 @@
+// The review view: choose a session, see its trend, and below it one of several parts. The address says which.
+
+import { type Place, readPlace, type Show, viewOf, writePlace } from "./address.js";
+import { getMinutes, getSessions, type Minute, problemText, type Session, wasAborted } from "./api.js";
+import { openHelp } from "./dialogs.js";
+import { disclosurePart } from "./disclosure.js";
+import { button, el, say } from "./dom.js";
+import { clockText, countText, durationText, zoneText } from "./format.js";
+import { type Action, actionOf, pressOf, REVIEW_SHORTCUTS } from "./keys.js";
+import { Latest, type Part, type Review } from "./review.js";
+import { beatPart } from "./review-beat.js";
+import { listPart } from "./review-list.js";
+import { rrPart } from "./review-rr.js";
+import { stripPart } from "./review-strip.js";
+import { GAINS_MM_PER_MV, step } from "./scale.js";
+import { isDark } from "./settings.js";
+import { Trend } from "./trend.js";
+import type { Page, View } from "./view.js";
+import { endReason, sourceBand, sourceName } from "./words.js";
+
+const PARTS: Record<Show, { title: string; make(review: Review): Part }> = {
+  strip: { title: "Strip", make: stripPart },
+  disclosure: { title: "Full disclosure", make: disclosurePart },
+  list: { title: "Events and beats", make: listPart },
+  rr: { title: "RR intervals", make: rrPart },
+  beat: { title: "Beat", make: beatPart },
+};
+
+/** End of what is stored: the session's end, or that of its last minute while there is none. */
+export function sessionEnd(session: Session, minutes: readonly Minute[]): number {
+  if (session.endUs !== null) return session.endUs;
+  const bySamples = session.startUs + (session.samples / session.rateHz) * 1e6;
+  const last = minutes.at(-1);
+  return Math.round(
+    last === undefined ? bySamples : Math.max(last.timeUs + 1e6, Math.min(bySamples, last.timeUs + 60e6)),
+  );
+}
+
+export function lengthText(session: Session): string {
+  if (session.endUs !== null) return durationText((session.endUs - session.startUs) / 1000);
+  if (session.samples > 0) return `${durationText((session.samples / session.rateHz) * 1000)} stored`;
+  return "---";
+}
+
+function show(root: HTMLElement, page: Page): () => void {
+  const { settings, live } = page;
+  const box = el("div", { class: "review" });
+  root.append(box);
+  const latest = new Latest();
+  let place = readPlace(location.hash);
+  let opened: {
+    review: Review;
+    trend: Trend;
+    links: Map<Show, HTMLAnchorElement>;
+    body: HTMLElement;
+  } | null = null;
+  let part: { show: Show; part: Part } | null = null;
+
+  const closePart = () => {
+    part?.part.leave();
+    part = null;
+  };
+  const close = () => {
+    closePart();
+    opened?.trend.leave();
+    opened = null;
+  };
+
+  const go = (change: Partial<Place>, how: "push" | "replace") => {
+    place = { ...place, ...change };
+    const address = writePlace(place);
+    if (how === "push") history.pushState(null, "", address);
+    else history.replaceState(null, "", address);
+    render();
+  };
+
+  const wait = (text: string, ...more: Node[]) => {
+    box.replaceChildren(el("p", { class: "message wait", role: "status" }, text), ...more);
+  };
+
+  const fail = (what: string, error: unknown) => {
+    wait(
+      `${what} ${problemText(error)}`,
+      el(
+        "p",
+        { class: "actions" },
+        button("Try again", {}, () => void open()),
+        el("a", { class: "button", href: "#/review" }, "All sessions"),
+      ),
+    );
+  };
+
+  /** Loads what the address names, where it is not the session that is open. */
+  const open = async () => {
+    close();
+    const signal = latest.begin();
+    const id = place.session;
+    wait(id === null ? "Loading the sessions …" : `Loading session ${id} …`);
+    try {
+      const sessions = await getSessions(signal);
+      if (id === null) return list(sessions);
+      const session = sessions.find((one) => one.id === id);
+      if (session === undefined) {
+        wait(
+          `There is no session ${id}.`,
+          el("p", { class: "actions" }, el("a", { class: "button", href: "#/review" }, "All sessions")),
+        );
+        return;
+      }
+      frame(session, await getMinutes(id, signal));
+    } catch (error) {
+      if (!wasAborted(error))
+        fail(id === null ? "The sessions cannot be shown." : `Session ${id} cannot be shown.`, error);
+    }
+  };
+
+  const list = (sessions: Session[]) => {
+    document.title = "Review · ecg-gateway";
+    if (sessions.length === 0) {
+      wait("No session is stored yet. As soon as something was recorded, it is listed here.");
+      return;
+    }
+    const rows = [...sessions].reverse().map((session) => {
+      const link = el(
+        "a",
+        { href: writePlace({ ...place, session: session.id, timeUs: null, show: "strip" }) },
+        clockText(session.startUs, true),
+      );
+      const end =
+        session.endUs === null || session.endReason === "interrupted"
+          ? ` (${endReason(session.endReason)})`
+          : "";
+      return el(
+        "tr",
+        {},
+        el("th", { scope: "row" }, link),
+        el("td", {}, String(session.id)),
+        el("td", {}, lengthText(session) + end),
+        el("td", {}, sourceName(session.source), el("span", { class: "note" }, session.origin ?? "")),
+        el("td", { class: "number" }, countText(session.beats)),
+        el("td", { class: "number" }, countText(session.byClass.V)),
+        el("td", { class: "number" }, countText(session.byClass.A)),
+        el("td", { class: "number" }, countText(session.unclassifiable)),
+        el("td", { class: "number" }, countText(session.gaps)),
+      );
+    });
+    const head = ["Start", "Session", "Length", "Source", "Beats", "V", "S", "?", "Gaps"];
+    const newest = sessions.at(-1)!;
+    box.replaceChildren(
+      el("h2", { class: "review-title" }, "Sessions"),
+      el(
+        "p",
+        { class: "note" },
+        `Newest first. Times in this browser's zone (${zoneText(newest.startUs)} at the newest).`,
+      ),
+      el(
+        "div",
+        { class: "card scroll", tabindex: 0, role: "region", "aria-label": "Sessions" },
+        el(
+          "table",
+          { class: "sessions" },
+          el(
+            "thead",
+            {},
+            el(
+              "tr",
+              {},
+              ...head.map((text, i) => el("th", { scope: "col", class: i > 3 ? "number" : "" }, text)),
+            ),
+          ),
+          el("tbody", {}, ...rows),
+        ),
+      ),
+    );
+  };
+
+  const frame = (session: Session, minutes: Minute[]) => {
+    const review: Review = {
+      settings,
+      session,
+      minutes,
+      beginUs: session.startUs,
+      endUs: Math.max(session.startUs, sessionEnd(session, minutes)),
+      mainsHz: live.model.info?.id === session.id ? live.model.info.mainsHz : 0,
+      place: () => place,
+      go,
+      link: (change) => writePlace({ ...place, ...change }),
+    };
+    const trend = new Trend(review);
+    const links = new Map<Show, HTMLAnchorElement>();
+    for (const [name, { title }] of Object.entries(PARTS))
+      links.set(name as Show, el("a", { href: "#" }, title));
+    const body = el("div", { class: "review-body" });
+    const banner = sourceBand(session.source);
+    const facts = [
+      `session ${session.id}`,
+      lengthText(session),
+      endReason(session.endReason),
+      session.origin ?? "",
+      `${countText(session.beats)} beats`,
+      `${countText(session.gaps)} gaps`,
+    ];
+    const dark = button(isDark(settings.now.theme) ? "Light" : "Dark", { class: "small" }, () => act("dark"));
+    const over = banner === null ? "" : session.origin === null ? banner : `${banner} (${session.origin})`;
+    box.replaceChildren(
+      el("p", { class: "band", hidden: banner === null }, over),
+      el(
+        "div",
+        { class: "review-head" },
+        el("a", { class: "button", href: "#/review" }, "All sessions"),
+        el("h2", { class: "review-title" }, clockText(session.startUs, true)),
+        el("p", { class: "note grow" }, facts.filter(Boolean).join(" · ")),
+        dark,
+        button("Help", { class: "small" }, () => act("help")),
+      ),
+      trend.element,
+      el("nav", { class: "parts", "aria-label": "Of this session" }, ...links.values()),
+      body,
+    );
+    opened = { review, trend, links, body };
+    render();
+  };
+
+  const render = () => {
+    if (opened === null || opened.review.session.id !== place.session) {
+      void open();
+      return;
+    }
+    const { review, trend, links, body } = opened;
+    for (const [name, anchor] of links) {
+      anchor.href = review.link({ show: name });
+      if (name === place.show) anchor.setAttribute("aria-current", "page");
+      else anchor.removeAttribute("aria-current");
+      // Without a beat there is no beat page.
+      anchor.hidden = name === "beat" && place.beat === null;
+    }
+    document.title = `${PARTS[place.show].title}, session ${review.session.id} · ecg-gateway`;
+    if (part === null || part.show !== place.show) {
+      closePart();
+      const made = PARTS[place.show].make(review);
+      part = { show: place.show, part: made };
+      body.replaceChildren(made.element);
+    }
+    trend.update();
+    part.part.update(place);
+  };
+
+  const onHash = () => {
+    if (viewOf(location.hash) !== reviewView.path) return;
+    place = readPlace(location.hash);
+    render();
+  };
+  const act = (action: Action): void => {
+    if (part?.part.act?.(action) === true) return;
+    const { now } = settings;
+    if (action === "help") openHelp(settings, REVIEW_SHORTCUTS);
+    else if (action === "dark") settings.set({ theme: isDark(now.theme) ? "light" : "dark" });
+    else if (action === "filter") settings.set({ filtered: !now.filtered });
+    else if (action === "gain-up" || action === "gain-down")
+      settings.set({ gain: step(GAINS_MM_PER_MV, now.gain, action === "gain-up" ? 1 : -1) });
+    else if (action === "lead-1" || action === "lead-2") {
+      const lead = action === "lead-1" ? "1" : "2";
+      settings.set({ leads: now.leads === lead ? "both" : lead });
+    } else if (
+      opened !== null &&
+      (action === "go-to" || action === "previous" || action === "next") &&
+      place.show !== "strip"
+    ) {
+      go({ show: "strip" }, "push");
+      part?.part.act?.(action);
+    }
+  };
+  const onKey = (event: KeyboardEvent) => {
+    const action = actionOf(pressOf(event), settings.now.shortcuts, REVIEW_SHORTCUTS);
+    if (action === null || opened === null) return;
+    // Where a part has no use for a key that moves, the page scrolls with it as pages do.
+    if (/^(Arrow|Page|Home|End)/.test(event.key) && place.show !== "strip" && place.show !== "beat") return;
+    event.preventDefault();
+    act(action);
+  };
+  addEventListener("hashchange", onHash);
+  document.addEventListener("keydown", onKey);
+  const onDark = settings.listen(() => {
+    document.documentElement.dataset.theme = isDark(settings.now.theme) ? "dark" : "light";
+    opened?.trend.draw();
+    const dark = box.querySelector(".review-head .small");
+    if (dark !== null) say(dark, isDark(settings.now.theme) ? "Light" : "Dark");
+  });
+  globalThis.ecgReview = () => ({ place, trend_draw_ms: opened?.trend.drawMs ?? null });
+  void open();
+  return () => {
+    removeEventListener("hashchange", onHash);
+    document.removeEventListener("keydown", onKey);
+    onDark();
+    latest.stop();
+    close();
+    globalThis.ecgReview = undefined;
+  };
+}
+
+declare global {
+  var ecgReview: (() => unknown) | undefined;
+}
+
+export const reviewView: View = { path: "review", title: "Review", followsAddress: true, show };
