@@ -1,15 +1,15 @@
 [
     File {
-        name: "assets/app-cb07caa3fca5.css",
-        content_type: "text/css; charset=utf-8",
-        bytes: 10294,
-        gzip: include_bytes!("assets/app-cb07caa3fca5.css.gz"),
+        name: "assets/app-3aa31aed2589.js",
+        content_type: "text/javascript; charset=utf-8",
+        bytes: 133615,
+        gzip: include_bytes!("assets/app-3aa31aed2589.js.gz"),
     },
     File {
-        name: "assets/app-f28995d4c073.js",
-        content_type: "text/javascript; charset=utf-8",
-        bytes: 57365,
-        gzip: include_bytes!("assets/app-f28995d4c073.js.gz"),
+        name: "assets/app-7fc52261ac00.css",
+        content_type: "text/css; charset=utf-8",
+        bytes: 15616,
+        gzip: include_bytes!("assets/app-7fc52261ac00.css.gz"),
     },
     File {
         name: "assets/theme-8fd2e0526770.js",
