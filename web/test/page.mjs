@@ -1,13 +1,15 @@
-// A headless Chromium on the page. `ECG_PAGE_ADDRESS` (with its token) takes the place of the stand-in, so that the
-// same tests run against the real program; what only the stand-in can do is then skipped.
+// A headless Chromium on the page. `ECG_PAGE_ADDRESS_COMMAND`, a command that prints an address to open (each is for
+// once), takes the place of the stand-in, so that the same tests run against the real program; what only the stand-in
+// can do is then skipped.
 
+import { execSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
 import { Mock } from "../mock/server.mjs";
 
-export const REAL = process.env.ECG_PAGE_ADDRESS ?? null;
+export const REAL = process.env.ECG_PAGE_ADDRESS_COMMAND ?? null;
 const CHROMIUM = process.env.ECG_CHROMIUM ?? "/usr/bin/chromium";
 const FLAGS = [
   "--no-sandbox",
@@ -62,7 +64,8 @@ export class Browser {
 
   /** Signs in as a person does. */
   async signIn(mock) {
-    const address = mock === null ? REAL : `http://127.0.0.1:${mock.port}/#token=${mock.token()}`;
+    const printed = () => execSync(REAL, { encoding: "utf8" }).trim();
+    const address = mock === null ? printed() : `http://127.0.0.1:${mock.port}/#token=${mock.token()}`;
     await this.page.goto(address);
     await this.page.getByRole("button", { name: "Sign in" }).click();
     await this.page.waitForSelector("canvas.trace");
