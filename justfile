@@ -41,6 +41,10 @@ public-api *ARGS:
 valgrind *FILTERS:
     .ci/valgrind {{FILTERS}}
 
+# The page, in a real browser
+web *ARGS:
+    .ci/web {{ARGS}}
+
 # Every fuzz target for some seconds
 fuzz SECONDS="5" *TARGETS:
     .ci/fuzz {{SECONDS}} {{TARGETS}}
