@@ -212,7 +212,8 @@ export function beyondRuns(
     if (info === undefined || shifts === undefined) return;
     const half = halfLaneUv(look.gain, look.devicePxPerMm, lanes[i]!);
     const filtered = look.filtered ? ring.filtered[channel] : undefined;
-    let last = Number.NEGATIVE_INFINITY;
+    // Above and below are told for themselves.
+    const last = { above: Number.NEGATIVE_INFINITY, below: Number.NEGATIVE_INFINITY };
     const end = Math.min(ring.end, Math.ceil(endSample / per));
     for (let point = Math.max(ring.begin, Math.floor(firstSample / per)); point < end; point++) {
       const at = ring.at(point);
@@ -224,11 +225,12 @@ export function beyondRuns(
       const highUv = filtered?.[at] ?? high * info.uvPerCode;
       const above = highUv - offset > half;
       if (!above && lowUv - offset >= -half) continue;
-      if (point * per - last > rate) {
+      const side = above ? "above" : "below";
+      if (point * per - last[side] > rate) {
         const name = info.lead ?? `channel ${info.channelNumber}`;
-        found.push({ sample: point * per, text: `${name} ${above ? "above" : "below"} its lane` });
+        found.push({ sample: point * per, text: `${name} ${side} its lane` });
       }
-      last = point * per;
+      last[side] = point * per;
     }
   });
   return found;
