@@ -1,9 +1,9 @@
 [
     File {
-        name: "assets/app-3aa31aed2589.js",
+        name: "assets/app-5b3f89fe865f.js",
         content_type: "text/javascript; charset=utf-8",
-        bytes: 133615,
-        gzip: include_bytes!("assets/app-3aa31aed2589.js.gz"),
+        bytes: 133672,
+        gzip: include_bytes!("assets/app-5b3f89fe865f.js.gz"),
     },
     File {
         name: "assets/app-7fc52261ac00.css",
