@@ -73,11 +73,13 @@ test("a square of 1 mV is drawn where it belongs", {
           edges++;
           assert.ok(off <= 1, `${name}: edge ${off} px from its place`);
         }
-        assert.ok(seen.edges.length > 2, `${name}: ${seen.edges.length} edges`);
+        // How many are to be seen depends on where the sweep is.
+        assert.ok(seen.edges.length > 0, `${name}: no edge seen`);
         assert.ok(Math.abs(seen.pulse - gain * perMm) <= 1, `${name}: pulse ${seen.pulse}, ${gain * perMm}`);
       }
     }
   }
+  assert.ok(edges > 60, `${edges} edges in all`);
   console.log(`worst: x ${worstX.toFixed(2)} px over ${edges} edges, y ${worstY.toFixed(2)} px`);
 });
 
