@@ -7,7 +7,7 @@ use arrhythmianet::BeatClass;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use ecg_chain::{ClockRelation, LabelledBeat, MonotonicNs, PipelineEvent, SessionInfo, WallUs};
 use ecg_gateway::store::{
-    RowFilter, BlockEncoder, Store, StoreOptions, StoreReader, Synchronous, decode,
+    BlockEncoder, RowFilter, Store, StoreOptions, StoreReader, Synchronous, decode,
 };
 use ecg_signal::SignalQuality;
 

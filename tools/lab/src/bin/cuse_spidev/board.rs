@@ -5,9 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use ads1292::simulator::{
-    BoardOptions, SimulatedBoard, SimulatedDrdy, SimulatedPin, SimulatedSpi,
-};
+use ads1292::simulator::{BoardOptions, SimulatedBoard, SimulatedDrdy, SimulatedPin, SimulatedSpi};
 use embedded_hal::digital::OutputPin;
 use embedded_hal::spi::{Operation, SpiDevice};
 
