@@ -1,9 +1,9 @@
 [
     File {
-        name: "assets/app-5b3f89fe865f.js",
+        name: "assets/app-1d4c1c8b2e66.js",
         content_type: "text/javascript; charset=utf-8",
-        bytes: 133672,
-        gzip: include_bytes!("assets/app-5b3f89fe865f.js.gz"),
+        bytes: 133639,
+        gzip: include_bytes!("assets/app-1d4c1c8b2e66.js.gz"),
     },
     File {
         name: "assets/app-7fc52261ac00.css",

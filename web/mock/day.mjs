@@ -581,7 +581,6 @@ export function ecgAnswer({ session, rate, first, end, startUs, leads, codes, ga
     start_time_us: startUs,
     channels: leads.map((lead, i) => ({ channel_number: i + 1, lead, uv_per_code: UV_PER_CODE })),
     gaps,
-    missing_samples: gaps.reduce((sum, gap) => sum + gap.missing_samples, 0),
     next_time_us: null,
   };
   const pairs = codes.map((one) => {

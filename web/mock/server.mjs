@@ -419,6 +419,12 @@ export class Mock {
   stored(request, response, url) {
     const accept = request.headers.accept ?? "";
     const query = url.searchParams;
+    if (Number(query.get("max_points") ?? 1) > 60_000) {
+      const detail = `max_points: found "${query.get("max_points")}", expected a whole number 1 to 60000`;
+      response.writeHead(400, { "content-type": "application/problem+json" });
+      response.end(JSON.stringify({ title: "Invalid parameter value", status: 400, detail }));
+      return;
+    }
     if (this.store?.day !== this.state.day)
       this.store = Object.assign(new Store(this.state.day), { day: this.state.day });
     const own = Number(query.get("session")) === this.session || !query.has("session");

@@ -12,7 +12,6 @@ export interface Stretch {
   startUs: number;
   channels: { channelNumber: number; lead: string | null; uvPerCode: number }[];
   gaps: Gap[];
-  missing: number;
   /** Where to go on, if the answer was cut. */
   nextUs: number | null;
   /** [points][channels], or [points][channels][minimum, maximum]. */
@@ -67,7 +66,6 @@ export function decodeEcg(data: ArrayBuffer): Decoded<Stretch> {
             cause: text(gap, "cause"),
           };
         }),
-        missing: count(from, "missing_samples"),
         nextUs: numOrNull(from, "next_time_us"),
         codes,
       },

@@ -34,7 +34,7 @@ import { className, gapCause, rrReason } from "./words.js";
 /** Fetched before the strip, so that the filters have settled where it begins. */
 const BEFORE_S = 3;
 /** So many points at most: beyond it the gateway sends minimum and maximum. */
-const MOST_POINTS = 130_000;
+const MOST_POINTS = 60_000;
 
 export function stripRange(review: Review, place: Place): { fromUs: number; toUs: number; middleUs: number } {
   const half = (place.seconds / 2) * 1e6;

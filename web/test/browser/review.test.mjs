@@ -478,3 +478,51 @@ test("the sweep is back-filled from what is stored", onlyMock, async (context) =
     `back-filled: ${((figures.end_sample - figures.begin_sample) / figures.rate_hz).toFixed(1)} s of ECG at once`,
   );
 });
+
+describe("review of what the program has stored", { skip: REAL === null && "needs the program" }, () => {
+  let browser;
+  let page;
+  before(async () => {
+    browser = await Browser.start({ settings: { theme: "light" } });
+    page = browser.page;
+    await browser.signIn(null);
+  });
+  after(() => browser.close());
+
+  test("session, trend, strip, full disclosure, list, RR and a beat with its maps", async () => {
+    await page.getByRole("link", { name: "Review" }).click();
+    await page.waitForSelector("table.sessions tbody tr a");
+    await page.locator("table.sessions tbody tr a").first().click();
+    // It is recording: what is stored grows.
+    await until(
+      "beats in the strip",
+      async () => {
+        await page.keyboard.press("Home");
+        await sleep(500);
+        const now = await strip(page);
+        return now?.beats > 5;
+      },
+      60_000,
+    );
+    assert.ok((await page.evaluate(() => globalThis.ecgReview().trend_draw_ms)) > 0);
+    for (const name of ["Full disclosure", "Events and beats", "RR intervals", "Strip"]) {
+      await page
+        .getByRole("link", { name, exact: true })
+        .or(page.getByRole("tab", { name, exact: true }))
+        .click();
+      await sleep(700);
+      assert.doesNotMatch(await browser.text("main"), /cannot be shown/, name);
+    }
+    await page.getByRole("button", { name: "Explain beat" }).click();
+    for (const method of ["Grad-CAM", "SHAP"]) {
+      await page.getByRole("button", { name: method }).click();
+      await until(
+        method,
+        async () => (await page.locator(".beat-main").textContent()).includes(`${method} map for class`),
+        30_000,
+      );
+    }
+    assert.equal(await page.locator(".chances tr").count(), 5);
+    assert.deepEqual(browser.complaints, []);
+  });
+});
