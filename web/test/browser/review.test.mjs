@@ -513,7 +513,9 @@ describe("review of what the program has stored", { skip: REAL === null && "need
       await sleep(700);
       assert.doesNotMatch(await browser.text("main"), /cannot be shown/, name);
     }
-    await page.getByRole("button", { name: "Explain beat" }).click();
+    const beat = await page.evaluate(async () => (await (await fetch("/v1/beats?limit=20")).json()).beats[5]);
+    await open(browser, `#/review/${beat.session}?show=beat&beat=${beat.id}&t=${beat.r_time}`);
+    await page.waitForSelector(".beat-main");
     for (const method of ["Grad-CAM", "SHAP"]) {
       await page.getByRole("button", { name: method }).click();
       await until(
