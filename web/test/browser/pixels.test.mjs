@@ -15,6 +15,51 @@ test("a square of 1 mV is drawn where it belongs", {
   let worstX = 0;
   let worstY = 0;
   let edges = 0;
+  const picture = async (speed, gain, ratio, browser) => {
+    await until("signal", async () => {
+      const figures = await browser.figures();
+      return (
+        figures.ring_points > 0 && figures.head_sample - figures.begin_sample > 2000 && figures.beats === 0
+      );
+    });
+    await browser.page.keyboard.press(" ");
+    await browser.page.waitForSelector(".sign.frozen:not([hidden])");
+    const seen = await browser.page.evaluate(readPicture);
+    await browser.page.keyboard.press(" ");
+    const name = `ratio ${ratio}, ${speed} mm/s, ${gain} mm/mV`;
+    const perMm = (96 / 25.4) * ratio;
+    assert.ok(Math.abs(seen.perMm - perMm) < 1e-9, name);
+    const middle = seen.lane.topPx + seen.lane.heightPx / 2;
+    const y = (uv) => middle - ((uv - seen.shift) / 1000) * gain * perMm;
+    const low = y(-3200);
+    const high = y(-2200);
+    // Levels: the middle of the stroke in columns that lie within a level.
+    for (const [where, expected] of [
+      [seen.lows, low],
+      [seen.highs, high],
+    ]) {
+      assert.ok(where.length > 0, `${name}: no level seen`);
+      for (const found of where) {
+        worstY = Math.max(worstY, Math.abs(found - expected));
+        assert.ok(Math.abs(found - expected) <= 1, `${name}: level at ${found}, belongs at ${expected}`);
+      }
+    }
+    // Edges: between the last sample of a level and the first of the next.
+    const perSample = (speed * perMm) / seen.rate;
+    for (const found of seen.edges) {
+      const half = (PERIOD_S / 2) * seen.rate;
+      const unrolled = found - seen.left + seen.sweep * seen.width;
+      const sample = unrolled / perSample;
+      const edge = Math.round(sample / half) * half - 0.5;
+      const off = Math.abs(unrolled - edge * perSample);
+      worstX = Math.max(worstX, off);
+      edges++;
+      assert.ok(off <= 1, `${name}: edge ${off} px from its place`);
+    }
+    // How many are to be seen depends on where the sweep is.
+    assert.ok(seen.edges.length > 0, `${name}: no edge seen`);
+    assert.ok(Math.abs(seen.pulse - gain * perMm) <= 1, `${name}: pulse ${seen.pulse}, ${gain * perMm}`);
+  };
   for (const ratio of [1, 2]) {
     // One lead, high enough for 40 mm.
     const browser = await Browser.start({
@@ -31,51 +76,15 @@ test("a square of 1 mV is drawn where it belongs", {
         for (let i = 0; i < [2.5, 5, 10, 20, 40].indexOf(gain); i++) await browser.page.keyboard.press("+");
         for (let i = 0; i < 2; i++) await browser.page.keyboard.press(",");
         for (let i = 0; i < [12.5, 25, 50].indexOf(speed); i++) await browser.page.keyboard.press(".");
-        await until("signal", async () => {
-          const figures = await browser.figures();
-          return (
-            figures.ring_points > 0 &&
-            figures.head_sample - figures.begin_sample > 2000 &&
-            figures.beats === 0
-          );
-        });
-        await browser.page.keyboard.press(" ");
-        await browser.page.waitForSelector(".sign.frozen:not([hidden])");
-        const seen = await browser.page.evaluate(readPicture);
-        await browser.page.keyboard.press(" ");
-        const name = `ratio ${ratio}, ${speed} mm/s, ${gain} mm/mV`;
-        const perMm = (96 / 25.4) * ratio;
-        assert.ok(Math.abs(seen.perMm - perMm) < 1e-9, name);
-        const middle = seen.lane.topPx + seen.lane.heightPx / 2;
-        const y = (uv) => middle - ((uv - seen.shift) / 1000) * gain * perMm;
-        const low = y(-3200);
-        const high = y(-2200);
-        // Levels: the middle of the stroke in columns that lie within a level.
-        for (const [where, expected] of [
-          [seen.lows, low],
-          [seen.highs, high],
-        ]) {
-          assert.ok(where.length > 0, `${name}: no level seen`);
-          for (const found of where) {
-            worstY = Math.max(worstY, Math.abs(found - expected));
-            assert.ok(Math.abs(found - expected) <= 1, `${name}: level at ${found}, belongs at ${expected}`);
+        // A picture that was taken while the trace was re-centred mixes two offsets: it is taken again.
+        for (let again = 3; ; again--) {
+          try {
+            await picture(speed, gain, ratio, browser);
+            break;
+          } catch (error) {
+            if (again === 0) throw error;
           }
         }
-        // Edges: between the last sample of a level and the first of the next.
-        const perSample = (speed * perMm) / seen.rate;
-        for (const found of seen.edges) {
-          const half = (PERIOD_S / 2) * seen.rate;
-          const unrolled = found - seen.left + seen.sweep * seen.width;
-          const sample = unrolled / perSample;
-          const edge = Math.round(sample / half) * half - 0.5;
-          const off = Math.abs(unrolled - edge * perSample);
-          worstX = Math.max(worstX, off);
-          edges++;
-          assert.ok(off <= 1, `${name}: edge ${off} px from its place`);
-        }
-        // How many are to be seen depends on where the sweep is.
-        assert.ok(seen.edges.length > 0, `${name}: no edge seen`);
-        assert.ok(Math.abs(seen.pulse - gain * perMm) <= 1, `${name}: pulse ${seen.pulse}, ${gain * perMm}`);
       }
     }
   }
