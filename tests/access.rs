@@ -8,11 +8,12 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::common;
 use super::common::daemon::{Home, ask};
+use super::common::process::Daemon;
 
 /// Users and groups of no machine.
 const READER: u32 = 64_001;
@@ -113,7 +114,7 @@ impl Client<'_> {
     }
 
     /// Opens so many connections with a request each and keeps them; how many were answered 200.
-    fn hold(self, home: &Home, target: &str, connections: u32) -> (Held, usize) {
+    fn hold(self, home: &Home, target: &str, connections: u32) -> (Daemon, usize) {
         let mut child = self
             .command(home, "GET", target, connections)
             .stdin(Stdio::piped())
@@ -126,16 +127,7 @@ impl Client<'_> {
             .expect("a line");
         let good = line.split_whitespace().filter(|status| *status == "200");
         let good = good.count();
-        (Held(child), good)
-    }
-}
-
-struct Held(Child);
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        (Daemon(child), good)
     }
 }
 

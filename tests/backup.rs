@@ -7,7 +7,7 @@ use ecg_gateway::store::{APPLICATION_ID, SCHEMA_VERSION};
 use rusqlite::Connection;
 
 use super::common;
-use super::common::daemon::{Home, Stream};
+use super::common::daemon::{Home, stream_after};
 use super::common::{run, scratch};
 
 /// The arguments as text.
@@ -60,9 +60,10 @@ fn a_daemon_is_backed_up_while_it_records_and_clients_are_told_of_the_restored_d
     );
 
     // what a client of the daemon has seen by now
-    let mut stream = Stream::open(&home.socket, 0).unwrap();
+    let mut stream = stream_after(&home.socket, 0).unwrap();
     let seen = std::iter::from_fn(|| stream.next())
-        .filter_map(|(_, beat, _)| beat)
+        .filter(|message| message.event == "beat")
+        .map(|message| message.place().0)
         .find(|beat| *beat > beats + 10)
         .unwrap();
     drop(stream);
@@ -93,16 +94,18 @@ fn a_daemon_is_backed_up_while_it_records_and_clients_are_told_of_the_restored_d
         status["store"]["beats_committed"].as_u64() > Some(5)
     });
     assert_eq!(home.status()["store"]["epoch"], restored["epoch"]);
-    let mut late = Stream::open(&home.socket, format!("{epoch}.{seen}.0.0")).unwrap();
-    let (event, _, data) = late.next().unwrap();
+    let mut late = stream_after(&home.socket, format!("{epoch}.{seen}.0.0")).unwrap();
+    let first = late.next().unwrap();
+    let data = first.json();
     assert_eq!(
-        (&*event, &data["reason"]),
+        (&*first.event, &data["reason"]),
         ("reset", &"other_database".into())
     );
     assert_eq!(data["epoch"], restored["epoch"]);
-    let (_, _, next) = std::iter::from_fn(|| late.next())
-        .find(|(event, _, _)| event == "beat")
-        .unwrap();
+    let next = std::iter::from_fn(|| late.next())
+        .find(|message| message.event == "beat")
+        .unwrap()
+        .json();
     assert!(next["id"].as_i64() > Some(before), "{next}: given before");
     assert_eq!(daemon.terminate().0, Some(0), "{}", home.log());
 }

@@ -13,7 +13,8 @@ use ecg_gateway::acquisition::trace::TraceHeader;
 use rusqlite::Connection;
 
 use super::common;
-use super::common::{Outcome, Row, Running, Tables, beats_of, frames_in, r_sample, run};
+use super::common::process::Daemon;
+use super::common::{Outcome, Row, Tables, beats_of, frames_in, r_sample, run};
 
 /// Samples after an R peak that its label needs, at 500 SPS (docs: at most 1.0 s).
 const LABEL_DELAY_SAMPLES: i64 = 500;
@@ -570,7 +571,7 @@ fn a_locked_database_is_left_alone() {
             let mut arguments = replay(&trace, &bench.database());
             let socket_text = socket.to_str().unwrap();
             arguments.extend(["--serve", "--socket", socket_text].map(str::to_owned));
-            Box::new(Running::serving(arguments, &socket))
+            Box::new(Daemon::serving(arguments, &socket))
         },
     );
     for (name, sql) in [
@@ -678,7 +679,7 @@ fn an_occupied_socket_path_is_left_alone() {
     let mut arguments = replay(&trace, &server.database());
     let socket_text = socket.to_str().unwrap();
     arguments.extend(["--serve", "--socket", socket_text].map(str::to_owned));
-    let living = Running::serving(arguments, &socket);
+    let living = Daemon::serving(arguments, &socket);
     let outcome = with_socket(&bench, &socket);
     let verdict = bench
         .judge(&outcome, 60, &[socket_text, "another server"])

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::common;
-use super::common::daemon::{Home, Stream, ask, length};
+use super::common::daemon::{Home, ask, length, stream_after};
 
 /// Memory 500 clients may cost at most.
 const MOST_KIB: u64 = 256 * 1_024;
@@ -136,7 +136,7 @@ fn poll(socket: &Path, served: &Served, over: &AtomicBool) {
 
 /// Follows the stream: every beat once and in order.
 fn follow(socket: &Path, served: &Served, over: &AtomicBool) {
-    let Some(mut stream) = Stream::open(socket, 0) else {
+    let Ok(mut stream) = stream_after(socket, 0) else {
         served.broken.fetch_add(1, Ordering::Relaxed);
         return;
     };
@@ -144,7 +144,8 @@ fn follow(socket: &Path, served: &Served, over: &AtomicBool) {
     let mut last = 0;
     while !over.load(Ordering::Relaxed) {
         match stream.next() {
-            Some((event, Some(id), _)) if event == "beat" => {
+            Some(message) if message.event == "beat" => {
+                let (id, ..) = message.place();
                 if id != last + 1 {
                     served.broken.fetch_add(1, Ordering::Relaxed);
                 }
@@ -170,7 +171,7 @@ fn wait(over: &AtomicBool, longest: Duration) {
 
 /// Opens the stream and reads nothing.
 fn deaf(socket: &Path, served: &Served, over: &AtomicBool) {
-    let held = Stream::open(socket, 0).map(Stream::into_inner);
+    let held = stream_after(socket, 0);
     served.disturbances.fetch_add(1, Ordering::Relaxed);
     wait(over, Duration::from_secs(3_600));
     drop(held);
@@ -207,7 +208,7 @@ fn drip(socket: &Path, served: &Served, over: &AtomicBool) {
 
 /// Sends what is no request, and requests for nonsense.
 fn rubbish(socket: &Path, served: &Served, over: &AtomicBool, seed: u64) {
-    let mut dice = common::daemon::Dice::new(seed);
+    let mut dice = arrhythmianet::SplitMix64::new(seed);
     while !over.load(Ordering::Relaxed) {
         let Ok(mut stream) = UnixStream::connect(socket) else {
             continue;

@@ -10,7 +10,8 @@ use serde_json::Value;
 use wfdb_io::read_annotations;
 
 use super::common;
-use super::common::{Running, Tables, run};
+use super::common::process::Daemon;
+use super::common::{Tables, run};
 
 /// Bytes all of `assets/demo` may take.
 const MOST_BYTES: u64 = 3 << 20;
@@ -318,7 +319,7 @@ fn the_tables_tell_what_a_stranger_needs() {
 fn the_socket_answers_until_sigterm() {
     let folder = common::scratch();
     let (database, socket) = (folder.path().join("d.db"), folder.path().join("s"));
-    let mut running = Running::serving(
+    let mut running = Daemon::serving(
         [
             "demo".as_ref(),
             "--serve".as_ref(),

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::common::{Running, get, integers, scratch};
+use super::common::process::Daemon;
+use super::common::{get, integers, scratch};
 use serde_json::Value;
 
 /// A configuration with this engine; its database and socket are in `folder`.
@@ -60,7 +61,7 @@ fn the_daemon_tells_what_it_chose_and_stops_without_losing_a_sample() {
         "--config".as_ref(),
         config.as_os_str(),
     ];
-    let mut running = Running::serving(arguments, &socket);
+    let mut running = Daemon::serving(arguments, &socket);
     let mut status = Value::Null;
     running.until("samples came", || {
         status = get(&socket, "/v1/status").1;

@@ -5,7 +5,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::common;
-use super::common::daemon::{Daemon, Disk, Home};
+use super::common::daemon::{Disk, Home};
+use super::common::process::Daemon;
 use super::common::{integers, integrity, query};
 use rusqlite::types::Value;
 

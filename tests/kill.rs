@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::common;
-use super::common::{Running, beats_of, integers, run};
+use super::common::process::Daemon;
+use super::common::{beats_of, integers, run};
 use rusqlite::types::Value;
 
 /// Beats in the database when the process is killed, at least.
@@ -34,7 +35,7 @@ fn nothing_committed_is_lost() {
             "--socket".as_ref(),
             socket.as_os_str(),
         ]);
-        let mut running = Running::serving(arguments, &socket);
+        let mut running = Daemon::serving(arguments, &socket);
         let mut announced = 0;
         running.until("the moment has come", || {
             let (_, status) = common::get(&socket, "/v1/status");

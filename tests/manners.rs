@@ -3,7 +3,8 @@
 use std::process::{Command, Stdio};
 
 use super::common;
-use super::common::{Running, run};
+use super::common::process::Daemon;
+use super::common::run;
 
 /// Runs `ecg-gateway ARGUMENTS` in a shell with this plumbing behind it: exit code of the gateway
 /// and all that came out.
@@ -200,7 +201,7 @@ fn sigterm_in_the_middle_keeps_what_was_read() {
         "--socket".as_ref(),
         socket.as_os_str(),
     ]);
-    let mut running = Running::serving(arguments, &socket);
+    let mut running = Daemon::serving(arguments, &socket);
     running.until("a session is stored", || {
         let (_, status) = common::get(&socket, "/v1/status");
         status["totals"]["sessions"].as_u64() > Some(1)

@@ -15,8 +15,10 @@ use rusqlite::Connection;
 use serde::de::IgnoredAny;
 
 use super::common;
-use super::common::daemon::{Stream, ask};
-use super::common::{Running, http, run};
+use super::common::daemon::{ask, stream_after};
+use super::common::http;
+use super::common::process::Daemon;
+use super::common::run;
 
 /// Fields whose value differs from run to run, an object before the fields in it.
 const CHANGING: [&str; 22] = [
@@ -245,7 +247,7 @@ fn answers_metrics_and_schema_are_those_recorded() {
     let serve = ["--serve", "--socket", socket.to_str().unwrap()];
     let clean = at("clean");
     let arguments = [&["replay", &clean][..], &treatment, &serve].concat();
-    let mut running = Running::serving(arguments, &socket);
+    let mut running = Daemon::serving(arguments, &socket);
     let mut status = serde_json::Value::Null;
     running.until("all is stored", || {
         status = common::get(&socket, "/v1/status").1;
@@ -279,7 +281,7 @@ fn answers_metrics_and_schema_are_those_recorded() {
     let answers = answers.replace(folder.path().to_str().unwrap(), "<folder>");
     compare("answers.txt", &answers, exactly);
 
-    let mut stream = Stream::open(&socket, 0).unwrap();
+    let mut stream = stream_after(&socket, 0).unwrap();
     let mut told = String::new();
     loop {
         let line = stream.line().unwrap();

@@ -7,7 +7,8 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use super::common;
-use super::common::daemon::{Daemon, Home};
+use super::common::daemon::Home;
+use super::common::process::Daemon;
 use super::common::{get, integers, integrity, query};
 use rusqlite::types::Value;
 

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use super::common;
 use super::common::daemon::{ask, memory_kib, written_bytes};
-use super::common::{DEMO_RECORDS, Running, demo_trace, integers};
+use super::common::process::Daemon;
+use super::common::{DEMO_RECORDS, demo_trace, integers};
 
 /// Growth of resident memory over the run that still counts as flat.
 const FLAT_KIB: u64 = 8 * 1_024;
@@ -38,7 +39,7 @@ fn memory_stays_flat_and_questions_fast() {
     ]);
     arguments.extend([database.clone(), "--socket".into(), socket.clone()]);
     let began = Instant::now();
-    let running = Running::serving(arguments, &socket);
+    let running = Daemon::serving(arguments, &socket);
     let (mut resident_kib, mut written) = (Vec::new(), 0);
     let all = i64::try_from(traces.len()).expect("few");
     let limit = Duration::from_secs(if long { 3_600 } else { 60 });

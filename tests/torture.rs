@@ -12,8 +12,10 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use super::common;
-use super::common::daemon::{Daemon, Dice, Disk, Home, Stream, length};
+use super::common::daemon::{Disk, Home, length, stream_after};
+use super::common::process::Daemon;
 use super::common::{integers, integrity, query};
+use arrhythmianet::SplitMix64;
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
@@ -39,7 +41,7 @@ struct Counts {
 #[test]
 fn every_acknowledged_beat_is_stored_exactly_once() {
     let kills = length("ECG_TORTURE_KILLS", 8);
-    let mut dice = Dice::new(length("ECG_TORTURE_SEED", 1));
+    let mut dice = SplitMix64::new(length("ECG_TORTURE_SEED", 1));
     let folder = common::scratch();
     let home = Home::new(folder.path(), "batch_ms = 50\necg_block_seconds = 5", "");
     let mut counts = Counts::default();
@@ -103,7 +105,7 @@ enum Heard {
 /// Listens to the stream from after `last_id` on until the line is dead.
 fn listen(home: &Home, daemon: &mut Daemon, last_id: i64) -> mpsc::Receiver<Heard> {
     let mut stream = loop {
-        if let Some(stream) = Stream::open(&home.socket, last_id) {
+        if let Ok(stream) = stream_after(&home.socket, last_id) {
             break stream;
         }
         assert!(daemon.ended().is_none(), "no start: {}", home.log());
@@ -111,15 +113,19 @@ fn listen(home: &Home, daemon: &mut Daemon, last_id: i64) -> mpsc::Receiver<Hear
     };
     let (tell, told) = mpsc::channel();
     std::thread::spawn(move || {
-        while let Some((event, id, data)) = stream.next() {
-            let heard = match &*event {
-                "beat" => Heard::Beat(
-                    (
-                        data["r_time_us"].as_i64().expect("a time"),
-                        data["r_sample"].as_i64().expect("a sample"),
-                    ),
-                    id.expect("beats have ids"),
-                ),
+        while let Some(message) = stream.next() {
+            let heard = match &*message.event {
+                "beat" => {
+                    let data = message.json();
+                    let (id, ..) = message.place();
+                    Heard::Beat(
+                        (
+                            data["r_time_us"].as_i64().expect("a time"),
+                            data["r_sample"].as_i64().expect("a sample"),
+                        ),
+                        id,
+                    )
+                }
                 "reset" => Heard::Reset,
                 _ => continue,
             };
@@ -132,7 +138,7 @@ fn listen(home: &Home, daemon: &mut Daemon, last_id: i64) -> mpsc::Receiver<Hear
 }
 
 /// A script of a few faults within the first minute of signal.
-fn chip_faults(home: &Home, dice: &mut Dice, counts: &mut Counts) -> String {
+fn chip_faults(home: &Home, dice: &mut SplitMix64, counts: &mut Counts) -> String {
     let mut script = String::new();
     for _ in 0..dice.below(6) {
         let at = 1_000 + dice.below(50_000);
@@ -157,7 +163,7 @@ fn chip_faults(home: &Home, dice: &mut Dice, counts: &mut Counts) -> String {
 }
 
 /// One fault of the disk, or a lock of another program, for a random time; or none.
-fn misbehave(home: &Home, dice: &mut Dice, counts: &mut Counts) {
+fn misbehave(home: &Home, dice: &mut SplitMix64, counts: &mut Counts) {
     std::thread::sleep(Duration::from_millis(dice.below(500)));
     let disks = [
         Disk::Full,

@@ -2,11 +2,12 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::common;
 use super::common::daemon::Home;
+use super::common::process::Daemon;
 use super::common::{gateway, run};
 
 /// `HOST:PORT` and the token of a printed address.
@@ -206,15 +207,6 @@ fn what_cannot_be_done_with_tokens_is_said() {
     common::report(&failures);
 }
 
-struct Demo(Child);
-
-impl Drop for Demo {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn the_demo_ends_with_an_address_and_stays_for_it() {
     let folder = common::scratch();
@@ -226,7 +218,7 @@ fn the_demo_ends_with_an_address_and_stays_for_it() {
         .arg(folder.path().join("s"))
         .env("TMPDIR", folder.path())
         .stdout(Stdio::piped());
-    let mut demo = Demo(command.spawn().expect("the binary starts"));
+    let mut demo = Daemon(command.spawn().expect("the binary starts"));
     let mut lines = BufReader::new(demo.0.stdout.take().unwrap()).lines();
     let mut address = None;
     let how_to_end = lines.find_map(|line| {
@@ -247,15 +239,9 @@ fn the_demo_ends_with_an_address_and_stays_for_it() {
     );
     let (_, _, beats) = ask(&host, "GET", "/v1/beats?class=V&limit=3", &cookie, "");
     assert!(beats.contains("\"class\":\"V\""), "{beats}");
-    let began = Instant::now();
-    let sent = Command::new("kill").arg(demo.0.id().to_string()).status();
-    assert!(sent.expect("the kill command").success());
-    assert!(demo.0.wait().unwrap().success());
-    assert!(
-        began.elapsed() < Duration::from_secs(2),
-        "{:?}",
-        began.elapsed()
-    );
+    let (code, took) = demo.terminate();
+    assert_eq!(code, Some(0));
+    assert!(took < Duration::from_secs(2), "{took:?}");
     let left: Vec<_> = std::fs::read_dir(folder.path())
         .unwrap()
         .map(|entry| entry.unwrap().file_name())

@@ -79,7 +79,8 @@ impl Table {
                 }
             })
         });
-        let lines: Vec<String> = lines.map(Iterator::collect).collect();
+        let lines = lines.map(|cells| cells.collect::<String>().trim_end().to_owned());
+        let lines: Vec<String> = lines.collect();
         lines.join("\n")
     }
 

@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::account::{account, databases};
-use super::common::daemon::{Daemon, Dice, Home, library};
+use super::common::daemon::{Home, library};
+use super::common::process::Daemon;
 use super::common::{gateway, get, integers};
 use super::row::{Row, last_words};
+use arrhythmianet::SplitMix64;
 
 const SECOND_NS: i64 = 1_000_000_000;
 const DAY_NS: i64 = 86_400 * SECOND_NS;
@@ -134,7 +136,7 @@ fn ask_by_time(row: &mut Row, home: &Home) {
         row.problems.push("no beats".to_owned());
         return;
     };
-    let mut dice = Dice::new(7);
+    let mut dice = SplitMix64::new(7);
     let mut wrong = 0;
     for _ in 0..QUERIES {
         let mut pick = || {

@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 
 use super::account::{Key, account, databases};
-use super::common::daemon::{Daemon, Home, ask};
+use super::common::daemon::{Home, ask};
 use super::common::integrity;
+use super::common::process::Daemon;
 use super::row::{Row, last_words};
 
 /// Signal per wall time.

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::common::daemon::Dice;
 use super::siege::costly;
+use arrhythmianet::SplitMix64;
 
 /// Requests that wait before the status is asked for, and behind it.
 const BEFORE: usize = 12;
@@ -32,7 +32,7 @@ pub(crate) struct Seen {
 impl Seen {
     /// Asks for much, then for the status, then for much again, and waits for the status. An answer that
     /// is no more than a refusal did not wait for anything and does not count.
-    pub(crate) fn look(&mut self, socket: &Path, dice: &mut Dice) {
+    pub(crate) fn look(&mut self, socket: &Path, dice: &mut SplitMix64) {
         let connect = || UnixStream::connect(socket).ok();
         let mut before: Vec<_> = (0..BEFORE).filter_map(|_| connect()).collect();
         let Some(mut status) = connect() else {

@@ -9,10 +9,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::account::{account, databases};
-use super::common::daemon::{Dice, Home, ask};
+use super::common::daemon::{Home, ask};
 use super::common::{integers, repository, run as run_command, scratch, unit_memory_kib};
 use super::order;
 use super::row::{Row, last_words, within_ms};
+use arrhythmianet::SplitMix64;
 
 /// Beats in the database before the attack: a full page of the longest list.
 const BEATS: u64 = 5_001;
@@ -219,7 +220,7 @@ fn malformed(socket: &Path, length: Duration) -> Row {
         ("HTTP/2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec()),
     ];
     let mut row = Row::new("malformed");
-    let mut dice = Dice::new(1);
+    let mut dice = SplitMix64::new(1);
     let (mut sent, mut refused) = (0_u64, 0_u64);
     let end = Instant::now() + length;
     let mut round = 0;
@@ -287,7 +288,7 @@ fn abandoned(socket: &Path, length: Duration) -> Row {
         for seed in 0..8 {
             let (made, over) = (&made, &over);
             scope.spawn(move || {
-                let mut dice = Dice::new(seed);
+                let mut dice = SplitMix64::new(seed);
                 while !over.load(Ordering::Relaxed) {
                     let Ok(mut stream) = UnixStream::connect(socket) else {
                         continue;
@@ -300,7 +301,7 @@ fn abandoned(socket: &Path, length: Duration) -> Row {
             });
         }
         let end = Instant::now() + length;
-        let mut dice = Dice::new(99);
+        let mut dice = SplitMix64::new(99);
         while Instant::now() < end {
             std::thread::sleep(Duration::from_millis(200));
             seen.look(socket, &mut dice);
@@ -348,7 +349,7 @@ fn abandoned(socket: &Path, length: Duration) -> Row {
 }
 
 /// A request that costs the daemon much.
-pub(crate) fn costly(dice: &mut Dice) -> String {
+pub(crate) fn costly(dice: &mut SplitMix64) -> String {
     let id = 1 + dice.below(BEATS);
     match dice.below(4) {
         0 => "/v1/beats?limit=5000".to_owned(),

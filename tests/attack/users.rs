@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::common::daemon::{Daemon, Home, ask};
+use super::common::daemon::{Home, ask};
+use super::common::process::Daemon;
 use super::common::{gateway, run};
 use super::row::{Row, last_words};
 

@@ -1,13 +1,14 @@
 //! The daemon on a simulated chip, on a disk that misbehaves, and clients of its socket.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use super::http::EventStream;
+use super::process::Daemon;
 use super::{gateway, get, http, repository};
 
 /// How the shim of `tests/disk/shim.c` lets the disk behave.
@@ -168,51 +169,6 @@ pub(crate) fn library(folder: &Path, source: &str) -> Option<PathBuf> {
     }
 }
 
-/// A running daemon; killed at the latest when dropped.
-#[derive(Debug)]
-pub(crate) struct Daemon(pub(crate) Child);
-
-impl Daemon {
-    pub(crate) fn id(&self) -> u32 {
-        self.0.id()
-    }
-
-    /// Whether it has ended by itself, and how.
-    pub(crate) fn ended(&mut self) -> Option<std::process::ExitStatus> {
-        self.0.try_wait().expect("our own child")
-    }
-
-    /// `kill -9`.
-    pub(crate) fn kill(mut self) {
-        self.0.kill().expect("our own child");
-        self.0.wait().expect("our own child");
-    }
-
-    /// Sends SIGTERM.
-    pub(crate) fn ask_to_stop(&self) {
-        let sent = Command::new("kill").arg(self.0.id().to_string()).status();
-        assert!(sent.expect("the kill command").success());
-    }
-
-    /// SIGTERM; the exit code and the time it took.
-    pub(crate) fn terminate(mut self) -> (Option<i32>, Duration) {
-        let began = Instant::now();
-        self.ask_to_stop();
-        while began.elapsed() < Duration::from_secs(30) {
-            if let Some(status) = self.ended() {
-                return (status.code(), began.elapsed());
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        panic!("did not end on SIGTERM");
-    }
-
-    /// As [`memory_kib`].
-    pub(crate) fn memory_kib(&self, name: &str) -> u64 {
-        memory_kib(self.id(), name)
-    }
-}
-
 /// A number of kilobytes of `/proc/PID/status`, e.g. `VmRSS`, in KiB.
 pub(crate) fn memory_kib(pid: u32, name: &str) -> u64 {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
@@ -230,68 +186,12 @@ pub(crate) fn written_bytes(pid: u32) -> u64 {
         .unwrap_or(0)
 }
 
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// An event of the stream: name, id of the newest beat up to it, and data.
-pub(crate) type Message = (String, Option<i64>, serde_json::Value);
-
-/// A client of `/v1/stream`.
-#[derive(Debug)]
-pub(crate) struct Stream(BufReader<UnixStream>);
-
-impl Stream {
-    /// `None` where nobody answers.
-    pub(crate) fn open(socket: &Path, last_event_id: impl std::fmt::Display) -> Option<Self> {
-        let mut stream = http::connect(socket).ok()?;
-        write!(
-            stream,
-            "GET /v1/stream HTTP/1.1\r\nhost: x\r\nlast-event-id: {last_event_id}\r\n\r\n"
-        )
-        .ok()?;
-        Some(Self(BufReader::new(stream)))
-    }
-
-    /// The next event; `None` once the line is dead.
-    pub(crate) fn next(&mut self) -> Option<Message> {
-        let mut message: Message = (String::new(), None, serde_json::Value::Null);
-        loop {
-            let line = self.line()?;
-            match line.trim_end().split_once(": ") {
-                Some(("event", name)) => message.0 = name.to_owned(),
-                Some(("id", id)) => {
-                    message.1 = id.split('.').nth(1).and_then(|beat| beat.parse().ok());
-                }
-                Some(("data", data)) => message.2 = serde_json::from_str(data).ok()?,
-                _ if line == "\n" && !message.0.is_empty() => return Some(message),
-                _ => {}
-            }
-        }
-    }
-
-    /// The next line of an event; `None` once the line is dead.
-    pub(crate) fn line(&mut self) -> Option<String> {
-        loop {
-            let mut line = String::new();
-            match self.0.read_line(&mut line) {
-                Ok(0) | Err(_) => return None,
-                Ok(_) => {}
-            }
-            // lines of the protocol end in CRLF, lines of events in LF
-            if line.ends_with('\n') && !line.ends_with("\r\n") {
-                return Some(line);
-            }
-        }
-    }
-
-    /// The raw connection, for clients that do not read as they should.
-    pub(crate) fn into_inner(self) -> UnixStream {
-        self.0.into_inner()
-    }
+/// The stream from after this id on.
+pub(crate) fn stream_after(
+    socket: &Path,
+    id: impl std::fmt::Display,
+) -> std::io::Result<EventStream> {
+    EventStream::open(socket, "/v1/stream", &format!("last-event-id: {id}\r\n"))
 }
 
 /// One request on a fresh connection; the whole answer, and how long it took.
@@ -299,25 +199,6 @@ pub(crate) fn ask(socket: &Path, path: &str) -> std::io::Result<(String, Duratio
     let began = Instant::now();
     let answer = http::exchange(socket, "GET", path)?;
     Ok((answer, began.elapsed()))
-}
-
-/// Whole numbers from a seed, for runs that can be repeated.
-#[derive(Debug)]
-pub(crate) struct Dice(u64);
-
-impl Dice {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    /// 0 to `below` - 1 (SplitMix64).
-    pub(crate) fn below(&mut self, below: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % below
-    }
 }
 
 /// The number in this environment variable, or `otherwise`.

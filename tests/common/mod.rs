@@ -3,14 +3,13 @@
 pub(crate) mod daemon;
 #[path = "../../src/api/tests/http.rs"]
 pub(crate) mod http;
+pub(crate) mod process;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io::Read;
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
 
 use ecg_chain::MonotonicNs;
 use ecg_gateway::acquisition::trace::{
@@ -21,9 +20,6 @@ use rusqlite::types::Value;
 
 /// Records of the demo traces.
 pub(crate) const DEMO_RECORDS: [&str; 4] = ["200", "214", "231", "232"];
-
-/// Longest time any command of these tests may take.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The built binary, or the one the environment variable `ECG_GATEWAY` names: a release build, for
 /// long runs.
@@ -396,83 +392,6 @@ pub(crate) fn r_sample(beat: &Row) -> i64 {
     match beat.first() {
         Some(Value::Integer(sample)) => *sample,
         other => panic!("{other:?} is no sample"),
-    }
-}
-
-/// A command that runs beside the test; killed at the latest when dropped.
-#[derive(Debug)]
-pub(crate) struct Running(Child);
-
-impl Running {
-    /// Starts the binary, its output thrown away.
-    pub(crate) fn start<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Self {
-        Self(
-            gateway()
-                .args(arguments)
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .expect("the binary starts"),
-        )
-    }
-
-    /// Starts the binary and waits until its socket answers.
-    pub(crate) fn serving<A: AsRef<OsStr>>(
-        arguments: impl IntoIterator<Item = A>,
-        socket: &Path,
-    ) -> Self {
-        let mut running = Self::start(arguments);
-        running.until("the socket answers", || UnixStream::connect(socket).is_ok());
-        running
-    }
-
-    /// Waits until `done`, while the command lives.
-    pub(crate) fn until(&mut self, what: &str, mut done: impl FnMut() -> bool) {
-        let give_up = Instant::now() + PATIENCE;
-        while !done() {
-            if let Some(status) = self.0.try_wait().expect("our own child") {
-                panic!("ended with {status} before {what}");
-            }
-            assert!(Instant::now() < give_up, "waited too long until {what}");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
-
-    /// The process.
-    pub(crate) fn id(&self) -> u32 {
-        self.0.id()
-    }
-
-    /// SIGTERM, then the exit code and the time it took.
-    pub(crate) fn terminate(mut self) -> (Option<i32>, Duration) {
-        let began = Instant::now();
-        let sent = Command::new("kill")
-            .arg(self.0.id().to_string())
-            .status()
-            .expect("the kill command");
-        assert!(sent.success());
-        while began.elapsed() < PATIENCE {
-            if let Some(status) = self.0.try_wait().expect("our own child") {
-                return (status.code(), began.elapsed());
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        panic!("did not end on SIGTERM");
-    }
-
-    /// `kill -9`; whether the command was still running.
-    pub(crate) fn kill(mut self) -> bool {
-        let running = self.0.try_wait().expect("our own child").is_none();
-        self.0.kill().expect("our own child");
-        self.0.wait().expect("our own child");
-        running
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }
 

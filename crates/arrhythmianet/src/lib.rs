@@ -85,6 +85,7 @@ mod model;
 mod outcome;
 #[cfg(test)]
 pub(crate) mod parity_support;
+mod random;
 mod reach;
 #[cfg(any(test, feature = "test-support"))]
 #[doc(hidden)]
@@ -105,4 +106,5 @@ pub use error::ModelError;
 pub use input::{BeatInput, Decision, InputError, Normalisation};
 pub use model::{Model, PartWeights};
 pub use outcome::{Limits, Novelty, Rejection, Unclassifiable};
+pub use random::SplitMix64;
 pub(crate) use weights::half_precision;

@@ -12,24 +12,13 @@ use std::collections::HashMap;
 use safetensors::tensor::{Dtype, TensorView, serialize};
 use serde_json::{Value, json};
 
-use super::{Model, NetworkDescription, Novelty, Op, PartWeights};
+use super::{Model, NetworkDescription, Novelty, Op, PartWeights, SplitMix64};
 
-/// Deterministic random numbers (SplitMix64; Steele, Lea and Flood 2014).
-pub struct Random(pub u64);
-
-impl Random {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
+impl SplitMix64 {
     /// Uniform in -1 to 1.
     #[expect(clippy::cast_possible_truncation, reason = "any value will do")]
     pub fn uniform(&mut self) -> f32 {
-        ((self.next() >> 40) as f64 / f64::from(1 << 23) - 1.0) as f32
+        ((self.next_u64() >> 40) as f64 / f64::from(1 << 23) - 1.0) as f32
     }
 
     pub fn values(&mut self, count: usize) -> Vec<f32> {
@@ -159,7 +148,7 @@ pub struct Tensor {
 /// Random tensors for `description`, scaled so that activations keep their size.
 pub fn random_tensors(description: &Value, seed: u64) -> Vec<Tensor> {
     let network = NetworkDescription::from_json("test", &description.to_string()).unwrap();
-    let mut random = Random(seed);
+    let mut random = SplitMix64::new(seed);
     let mut tensors = Vec::new();
     for (index, layer) in network.layers.iter().enumerate() {
         for part in &layer.parts {

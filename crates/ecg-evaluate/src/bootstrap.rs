@@ -2,8 +2,8 @@
 
 use super::counts::{ByFigure, Counts, FIGURE_COUNT, FigureValues};
 use super::figures::mean;
-use super::random::Random;
 use super::whole::place;
+use arrhythmianet::SplitMix64;
 
 /// Draws of as many records as there are.
 pub const RESAMPLES: usize = 2_000;
@@ -24,10 +24,10 @@ pub fn intervals(models: &[Vec<&Counts>]) -> Intervals {
     let records = models.iter().map(Vec::len).min().unwrap_or(0);
     let mut values: Vec<Vec<f64>> = vec![Vec::new(); FIGURE_COUNT];
     if records > 0 {
-        let mut random = Random::new(SEED);
+        let mut random = SplitMix64::new(SEED);
         let mut drawn = vec![0; records];
         for _ in 0..RESAMPLES {
-            drawn.fill_with(|| random.below(records));
+            drawn.fill_with(|| usize::try_from(random.below(records as u64)).unwrap_or_default());
             let figures: Vec<FigureValues> = models
                 .iter()
                 .map(|counts| Counts::sum(drawn.iter().map(|&record| counts[record])).figures())

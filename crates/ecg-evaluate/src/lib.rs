@@ -38,7 +38,6 @@ mod evaluation;
 mod explanations;
 mod figures;
 mod matching;
-mod random;
 mod record;
 mod reference;
 mod run_record;

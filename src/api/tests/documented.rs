@@ -13,7 +13,7 @@ use super::super::query::MAX_LIMIT;
 use super::super::routes::ENDPOINTS;
 use super::super::{heart_rate, hub, live};
 use super::House;
-use super::client::{EventStream, fetch};
+use super::client::{backlog, fetch, follow};
 use crate::store::WaveformRange;
 
 const DOCUMENT: &str = include_str!("../../../docs/api.md");
@@ -150,11 +150,11 @@ fn every_field_is_documented_and_every_documented_field_exists() {
             }
         }
     }
-    let mut stream = EventStream::open(house.socket(), "/v1/stream", "Last-Event-ID: 8\r\n");
+    let mut stream = follow(house.socket(), "/v1/stream", "Last-Event-ID: 8\r\n");
     let mut seen = BTreeSet::new();
-    let mut messages = stream.backlog();
-    let mut lost = EventStream::open(house.socket(), "/v1/stream", "Last-Event-ID: 99\r\n");
-    messages.extend(lost.backlog());
+    let mut messages = backlog(&mut stream);
+    let mut lost = follow(house.socket(), "/v1/stream", "Last-Event-ID: 99\r\n");
+    messages.extend(backlog(&mut lost));
     for message in messages {
         let row = tables["GET /v1/stream"]
             .iter()

@@ -1,12 +1,13 @@
 use std::io::{Read, Write};
 use std::time::Duration;
 
-use super::client::{EventStream, Message, connect, fetch};
+use super::client::{backlog, connect, fetch, follow, short};
+use super::http::Message;
 use super::{House, eventually};
 use crate::store::{Store, StoreOptions};
 
 fn shorts(messages: &[Message]) -> Vec<String> {
-    messages.iter().map(Message::short).collect()
+    messages.iter().map(short).collect()
 }
 
 #[test]
@@ -14,8 +15,8 @@ fn rows_come_live_in_order_and_carry_their_place() {
     let house = House::new();
     house.beat(0);
     house.writer.flush().unwrap();
-    let mut stream = EventStream::open(house.socket(), "/v1/stream", "");
-    assert_eq!(stream.backlog(), []);
+    let mut stream = follow(house.socket(), "/v1/stream", "");
+    assert_eq!(backlog(&mut stream), []);
     house.beat(1);
     house.gap(900);
     house.event(903);
@@ -47,11 +48,11 @@ fn a_resumed_stream_makes_up_for_everything_once_and_goes_live() {
     house.writer.flush().unwrap();
     for header in [true, false] {
         let mut stream = if header {
-            EventStream::open(house.socket(), "/v1/stream", "Last-Event-ID: 50\r\n")
+            follow(house.socket(), "/v1/stream", "Last-Event-ID: 50\r\n")
         } else {
-            EventStream::open(house.socket(), "/v1/stream?last_event_id=50", "")
+            follow(house.socket(), "/v1/stream?last_event_id=50", "")
         };
-        let backlog = stream.backlog();
+        let backlog = backlog(&mut stream);
         let mut expected = vec!["gap 1".to_owned(), "event 1".to_owned()]; // recorded at beat 50
         for id in 51..=beats {
             expected.push(format!("beat {id}"));
@@ -66,10 +67,10 @@ fn a_resumed_stream_makes_up_for_everything_once_and_goes_live() {
             (i64::try_from(beats).unwrap(), 13, 13)
         );
     }
-    let mut stream = EventStream::open(house.socket(), "/v1/stream", "Last-Event-ID: 1299\r\n");
-    assert_eq!(shorts(&stream.backlog()), ["beat 1300"]);
+    let mut stream = follow(house.socket(), "/v1/stream", "Last-Event-ID: 1299\r\n");
+    assert_eq!(shorts(&backlog(&mut stream)), ["beat 1300"]);
     house.beat(beats);
-    assert_eq!(stream.next().unwrap().short(), "beat 1301");
+    assert_eq!(short(&stream.next().unwrap()), "beat 1301");
 }
 
 /// Catching up and going live meet while rows pour in: nothing is skipped, nothing repeated.
@@ -91,7 +92,7 @@ fn no_beat_is_lost_between_catching_up_and_live() {
         while last < i64::try_from(beats).unwrap() {
             streams += 1;
             let header = format!("Last-Event-ID: {last}\r\n");
-            let mut stream = EventStream::open(house.socket(), "/v1/stream", &header);
+            let mut stream = follow(house.socket(), "/v1/stream", &header);
             // break off after a while and resume, as a client on a bad line would
             let until = last + 1_700;
             while let Some(message) = stream.next() {
@@ -116,10 +117,10 @@ fn no_beat_is_lost_between_catching_up_and_live() {
 fn an_id_of_another_database_is_told() {
     let house = House::new();
     house.furnish();
-    let mut stream = EventStream::open(house.socket(), "/v1/stream", "Last-Event-ID: 10\r\n");
-    assert_eq!(shorts(&stream.backlog()), ["reset unknown_event_id"]);
+    let mut stream = follow(house.socket(), "/v1/stream", "Last-Event-ID: 10\r\n");
+    assert_eq!(shorts(&backlog(&mut stream)), ["reset unknown_event_id"]);
     house.beat(9);
-    assert_eq!(stream.next().unwrap().short(), "beat 10");
+    assert_eq!(short(&stream.next().unwrap()), "beat 10");
 }
 
 /// A row of any kind is a place to go on from, and nothing comes twice.
@@ -133,12 +134,16 @@ fn a_stream_resumed_at_any_row_repeats_and_skips_nothing() {
         house.event(400 * k + 30);
     }
     house.writer.flush().unwrap();
-    let mut whole = EventStream::open(house.socket(), "/v1/stream?last_event_id=0", "").backlog();
+    let mut whole = backlog(&mut follow(
+        house.socket(),
+        "/v1/stream?last_event_id=0",
+        "",
+    ));
     assert_eq!(whole.len(), 12);
     while !whole.is_empty() {
         let first = whole.remove(0);
         let header = format!("Last-Event-ID: {}\r\n", first.id.unwrap());
-        let rest = EventStream::open(house.socket(), "/v1/stream", &header).backlog();
+        let rest = backlog(&mut follow(house.socket(), "/v1/stream", &header));
         assert_eq!(rest, whole);
     }
 }
@@ -155,8 +160,8 @@ fn what_was_recorded_since_the_newest_beat_is_made_up_for() {
         .unwrap()
         .execute("DELETE FROM beats", [])
         .unwrap();
-    let mut stream = EventStream::open(house.socket(), "/v1/stream?last_event_id=0", "");
-    assert_eq!(shorts(&stream.backlog()), ["gap 1"]);
+    let mut stream = follow(house.socket(), "/v1/stream?last_event_id=0", "");
+    assert_eq!(shorts(&backlog(&mut stream)), ["gap 1"]);
 }
 
 /// A client that has seen no row yet knows where it is, all the same.
@@ -165,15 +170,15 @@ fn the_end_of_the_backlog_is_a_place_to_resume_from() {
     let house = House::new();
     house.beat(0);
     house.writer.flush().unwrap();
-    let mut stream = EventStream::open(house.socket(), "/v1/stream", "");
+    let mut stream = follow(house.socket(), "/v1/stream", "");
     let hello = stream.next().unwrap();
     assert_eq!((&*hello.event, hello.place()), ("comment", (1, 0, 0)));
     drop(stream);
     house.beat(1);
     house.writer.flush().unwrap();
     let header = format!("Last-Event-ID: {}\r\n", hello.id.unwrap());
-    let mut stream = EventStream::open(house.socket(), "/v1/stream", &header);
-    assert_eq!(shorts(&stream.backlog()), ["beat 2"]);
+    let mut stream = follow(house.socket(), "/v1/stream", &header);
+    assert_eq!(shorts(&backlog(&mut stream)), ["beat 2"]);
 }
 
 #[test]
@@ -183,29 +188,29 @@ fn an_id_of_another_epoch_gets_one_reset_and_then_what_comes_next() {
     let other = "0123456789abcdef0123456789abcdef";
     for seen in [format!("{other}.2.0.0"), format!("{other}.2000.0.0")] {
         let target = format!("/v1/stream?last_event_id={seen}");
-        let mut stream = EventStream::open(house.socket(), &target, "");
+        let mut stream = follow(house.socket(), &target, "");
         let reset = stream.next().unwrap();
         assert_eq!(
-            (reset.short(), reset.place()),
+            (short(&reset), reset.place()),
             ("reset other_database".to_owned(), (9, 1, 1))
         );
         let epoch = &fetch(house.socket(), "/v1/status")["store"]["epoch"];
         let data: serde_json::Value = serde_json::from_str(&reset.data).unwrap();
         assert_eq!(&data["epoch"], epoch);
-        assert_eq!(stream.backlog(), []);
+        assert_eq!(backlog(&mut stream), []);
         // its id goes on from there
         let header = format!("Last-Event-ID: {}\r\n", reset.id.unwrap());
-        let mut stream = EventStream::open(house.socket(), "/v1/stream", &header);
-        assert_eq!(stream.backlog(), []);
+        let mut stream = follow(house.socket(), "/v1/stream", &header);
+        assert_eq!(backlog(&mut stream), []);
     }
-    let mut stream = EventStream::open(
+    let mut stream = follow(
         house.socket(),
         "/v1/stream",
         &format!("Last-Event-ID: {other}.1.1.1\r\n"),
     );
-    stream.backlog();
+    backlog(&mut stream);
     house.beat(9);
-    assert_eq!(stream.next().unwrap().short(), "beat 10");
+    assert_eq!(short(&stream.next().unwrap()), "beat 10");
 }
 
 /// The daemon quarantines a database while streams run.
@@ -214,10 +219,10 @@ fn running_streams_are_told_of_a_fresh_database() {
     let house = House::bridging();
     house.furnish();
     let mut streams: Vec<_> = ["", "?last_event_id=0", "?last_event_id=5"]
-        .map(|query| EventStream::open(house.socket(), &format!("/v1/stream{query}"), ""))
+        .map(|query| follow(house.socket(), &format!("/v1/stream{query}"), ""))
         .into();
     for stream in &mut streams {
-        stream.backlog();
+        backlog(stream);
     }
     let before = fetch(house.socket(), "/v1/status")["store"]["epoch"].clone();
     // another one is copied over it: rows are lost (what is removed is saved, under the same epoch)
@@ -226,14 +231,14 @@ fn running_streams_are_told_of_a_fresh_database() {
     house.beat(9);
     for stream in &mut streams {
         let reset = stream.next().unwrap();
-        assert_eq!(reset.short(), "reset database_replaced");
+        assert_eq!(short(&reset), "reset database_replaced");
         let data: serde_json::Value = serde_json::from_str(&reset.data).unwrap();
         assert_ne!(data["epoch"], before);
         assert_eq!(reset.place(), (9, 1, 1)); // ids go on
         let event = stream.next().unwrap();
         assert!(event.data.contains("store_set_aside"), "{event:?}");
         let beat = stream.next().unwrap();
-        assert_eq!(beat.short(), "beat 10");
+        assert_eq!(short(&beat), "beat 10");
         assert!(
             beat.id
                 .unwrap()
@@ -242,17 +247,17 @@ fn running_streams_are_told_of_a_fresh_database() {
     }
     // who comes back from before is told as well
     let header = format!("Last-Event-ID: {}.9.1.1\r\n", before.as_str().unwrap());
-    let mut late = EventStream::open(house.socket(), "/v1/stream", &header);
-    assert_eq!(shorts(&late.backlog()), ["reset other_database"]);
+    let mut late = follow(house.socket(), "/v1/stream", &header);
+    assert_eq!(shorts(&backlog(&mut late)), ["reset other_database"]);
     house.beat(10);
-    assert_eq!(late.next().unwrap().short(), "beat 11");
+    assert_eq!(short(&late.next().unwrap()), "beat 11");
 }
 
 #[test]
 fn the_stream_announces_only_committed_rows() {
     let house = House::new();
-    let mut stream = EventStream::open(house.socket(), "/v1/stream", "");
-    stream.backlog();
+    let mut stream = follow(house.socket(), "/v1/stream", "");
+    backlog(&mut stream);
     for k in 0..50 {
         house.beat(k);
         let (id, _, _) = stream.next().unwrap().place();
@@ -286,8 +291,8 @@ fn a_client_that_reads_nothing_is_dropped_and_counted_and_others_are_served() {
 #[test]
 fn a_client_that_falls_behind_is_told_so_and_counted() {
     let house = House::with(|options| options.stall_timeout = Duration::from_secs(60));
-    let mut stream = EventStream::open(house.socket(), "/v1/stream", "");
-    stream.backlog();
+    let mut stream = follow(house.socket(), "/v1/stream", "");
+    backlog(&mut stream);
     let behind = u64::try_from(super::super::hub::MOST_COMMITS_BEHIND).unwrap();
     // fill the socket's buffer and the queue in large commits, then pass the limit in small ones
     for k in 0..20_000 {
@@ -301,7 +306,7 @@ fn a_client_that_falls_behind_is_told_so_and_counted() {
     while let Some(message) = stream.next() {
         last = Some(message);
     }
-    assert_eq!(last.unwrap().short(), "closed slow_reader");
+    assert_eq!(short(&last.unwrap()), "closed slow_reader");
     let status = fetch(house.socket(), "/v1/status");
     assert_eq!(status["connections"]["dropped_slow_reader"], 1);
 }
@@ -315,8 +320,8 @@ fn shutdown_ends_streams_soon_and_cleanly() {
         ..
     } = House::new();
     let socket = server.path().to_owned();
-    let mut stream = EventStream::open(&socket, "/v1/stream", "");
-    stream.backlog();
+    let mut stream = follow(&socket, "/v1/stream", "");
+    backlog(&mut stream);
     let start = std::time::Instant::now();
     server.shutdown();
     assert!(

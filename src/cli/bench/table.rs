@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::classifier::{Engine, Summary};
-use crate::cli::table::or_dash;
+use crate::cli::table::{Table, or_dash};
 
 pub(super) fn text(summary: &Summary) -> String {
     let mut text = format!(
@@ -17,11 +17,10 @@ pub(super) fn text(summary: &Summary) -> String {
             peak.engine, peak.threads, peak.gflops
         );
     }
-    text +=
-        "\nengine          threads  batch    us/beat     beats/s  GFLOP/s  % of peak  dispatches";
-    for engine in &summary.engines {
-        rows(&mut text, engine);
-    }
+    let head =
+        "engine          threads  batch    us/beat     beats/s  GFLOP/s  % of peak  dispatches";
+    let table = Table::under(15, head).with(summary.engines.iter().flat_map(rows));
+    let _ = write!(text, "\n{}", table.text());
     text += "\nGFLOP/s counts all multiply-adds, those too that are skipped because their input is zero";
     if let Some((resident, peak)) = summary.resident_kib.zip(summary.peak_resident_kib) {
         let _ = write!(
@@ -32,30 +31,32 @@ pub(super) fn text(summary: &Summary) -> String {
     text
 }
 
-fn rows(text: &mut String, engine: &Engine) {
-    for batch in &engine.batches {
+/// A row per size of batch, and one for the time of a beat alone.
+fn rows(engine: &Engine) -> Vec<Vec<String>> {
+    let batches = engine.batches.iter().map(|batch| {
         let share = batch
             .share_of_peak
             .map(|share| format!("{:.1}", share * 100.0));
-        let _ = write!(
-            text,
-            "\n{:15} {:7} {:6} {:10.2} {:11.0} {:8.1} {:>10} {:>11}",
-            engine.engine,
-            engine.threads,
-            batch.batch,
-            batch.us_per_beat,
-            batch.beats_per_second,
-            batch.gflops,
+        vec![
+            engine.engine.clone(),
+            engine.threads.to_string(),
+            batch.batch.to_string(),
+            format!("{:.2}", batch.us_per_beat),
+            format!("{:.0}", batch.beats_per_second),
+            format!("{:.1}", batch.gflops),
             or_dash(share),
             or_dash(batch.dispatches.map(|count| count.to_string())),
-        );
-    }
-    let _ = write!(
-        text,
-        "\n{:15} one beat alone: median {:.1} us, 99th percentile {:.1} us",
-        engine.engine, engine.latency_median_us, engine.latency_p99_us
+        ]
+    });
+    let adapter = engine.adapter.iter();
+    let adapter: String = adapter
+        .map(|adapter| format!("; adapter {adapter}"))
+        .collect();
+    let alone = format!(
+        " one beat alone: median {:.1} us, 99th percentile {:.1} us{adapter}",
+        engine.latency_median_us, engine.latency_p99_us
     );
-    if let Some(adapter) = &engine.adapter {
-        let _ = write!(text, "; adapter {adapter}");
-    }
+    batches
+        .chain([vec![engine.engine.clone(), alone]])
+        .collect()
 }

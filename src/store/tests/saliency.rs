@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use arrhythmianet::BeatClass;
 use arrhythmianet::explain::{Method, SaliencyMap, WaveShares};
+use arrhythmianet::{BeatClass, SplitMix64};
 use ecg_chain::ClockRelation;
 use ecg_chain::{BeatDetail, PipelineEvent};
 use ecg_signal::{Wave, Waves};
@@ -16,13 +16,8 @@ const MOST_BYTES: u64 = 250;
 
 /// A map whose values have nothing in common with those of other beats.
 fn map(k: u64, method: Method, values: usize, class: BeatClass) -> SaliencyMap {
-    let mut state = k.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    let mut value = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        f32::from(u16::try_from(state >> 48).unwrap()) / 1e4 - 2.0
-    };
+    let mut random = SplitMix64::new(k);
+    let mut value = || f32::from(u16::try_from(random.next_u64() >> 48).unwrap()) / 1e4 - 2.0;
     SaliencyMap {
         method,
         class,

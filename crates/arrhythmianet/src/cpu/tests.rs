@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
 use super::CpuReference;
-use crate::test_support::{Random, odd_json, oracle, random_model, v1_json, v2_json, with_context};
+use crate::SplitMix64;
+use crate::test_support::{odd_json, oracle, random_model, v1_json, v2_json, with_context};
 use crate::{Classifier, ClassifyError, Outputs, Shape, Wanted};
 
 /// What every engine is held to (docs of the models): absolute difference per value of any layer.
@@ -29,7 +30,7 @@ fn every_layer_agrees_with_the_float64_oracle() {
         let model = Arc::new(random_model(&description, seed));
         let network = model.description();
         let windows = 4;
-        let input = Random(seed + 10).values(windows * network.input.len());
+        let input = SplitMix64::new(seed + 10).values(windows * network.input.len());
         let expected: Vec<Vec<Vec<f64>>> = input
             .chunks(network.input.len())
             .map(|window| oracle(&model, window))
@@ -62,7 +63,7 @@ fn every_layer_agrees_with_the_float64_oracle() {
 #[test]
 fn random_networks_say_something() {
     let model = Arc::new(random_model(&v1_json(), 1));
-    let input = Random(11).values(128);
+    let input = SplitMix64::new(11).values(128);
     let logits = oracle(&model, &input).pop().unwrap();
     let spread = logits.iter().copied().fold(f64::MIN, f64::max)
         - logits.iter().copied().fold(f64::MAX, f64::min);
@@ -98,7 +99,7 @@ fn the_context_moves_every_output_of_the_stem_alike() {
 #[test]
 fn a_window_has_one_answer_whatever_its_batch() {
     let model = Arc::new(random_model(&v2_json(), 4));
-    let input = Random(5).values(3 * 128);
+    let input = SplitMix64::new(5).values(3 * 128);
     let mut engine = CpuReference::new(Arc::clone(&model), 8);
     let mut outputs = Outputs::new(model.description(), 8);
     engine.classify(&input, &mut outputs).unwrap();
@@ -118,7 +119,7 @@ fn a_window_has_one_answer_whatever_its_batch() {
 #[test]
 fn outputs_without_feature_maps_have_the_same_logits() {
     let model = Arc::new(random_model(&v1_json(), 4));
-    let input = Random(5).values(2 * 128);
+    let input = SplitMix64::new(5).values(2 * 128);
     let mut engine = CpuReference::new(Arc::clone(&model), 2);
     let mut with = Outputs::new(model.description(), 2);
     let mut without = Outputs::logits_only(model.description(), 2);

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::background::background;
 use super::error::ExplainError;
-use super::random::Chance;
-use crate::{BeatClass, CLASS_COUNT, Classifier, CpuSimd, Decision, Model, Outputs};
+use super::random::shuffle;
+use crate::{BeatClass, CLASS_COUNT, Classifier, CpuSimd, Decision, Model, Outputs, SplitMix64};
 
 /// Pieces that a window is taken apart into: 4 samples, 32 ms each in the networks' windows.
 pub const DELETION_STEPS: usize = 32;
@@ -113,14 +113,14 @@ impl Faithfulness {
         class: BeatClass,
         seed: u64,
     ) -> Result<Curves, ExplainError> {
-        let mut chance = Chance(seed);
+        let mut random = SplitMix64::new(seed);
         let mut order: Vec<usize> = (0..DELETION_STEPS).collect();
         let mut mean = Curves {
             deletion: 0.0,
             insertion: 0.0,
         };
         for _ in 0..RANDOM_ORDERS {
-            chance.shuffle(&mut order);
+            shuffle(&mut random, &mut order);
             let curves = self.curves(input, &order, class)?;
             mean.deletion += curves.deletion / RANDOM_ORDERS as f64;
             mean.insertion += curves.insertion / RANDOM_ORDERS as f64;

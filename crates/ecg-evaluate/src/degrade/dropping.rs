@@ -1,8 +1,8 @@
 //! Random gaps.
 
 use super::super::error::RecordError;
-use super::super::random::Random;
 use super::super::whole::whole;
+use arrhythmianet::SplitMix64;
 
 /// The longest gap, seconds; the shortest is one sample, and each octave of lengths between is as
 /// frequent as every other.
@@ -13,7 +13,7 @@ const LARGEST_SHARE: f64 = 0.9;
 /// Loses stretches of samples: gaps of one sample to two seconds at random places.
 #[derive(Debug, Clone)]
 pub struct Dropping {
-    random: Random,
+    random: SplitMix64,
     longest_samples: f64,
     mean_kept_samples: f64,
     /// Samples until the next change, and whether they are lost.
@@ -35,7 +35,7 @@ impl Dropping {
         // Mean of a length whose logarithm is uniform.
         let mean_gap = (longest_samples - 1.0) / longest_samples.ln();
         let mut dropping = Self {
-            random: Random::new(seed),
+            random: SplitMix64::new(seed),
             longest_samples,
             mean_kept_samples: mean_gap * (1.0 - share) / share,
             left: 0,

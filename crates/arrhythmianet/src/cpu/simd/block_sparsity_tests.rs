@@ -6,8 +6,8 @@ use super::isa::{Isa, on_every_isa, scalars, scalars_mut};
 use super::layout::Layout;
 use super::product::PackedProduct;
 use super::tiling::{Addend, Output, Rows};
+use crate::SplitMix64;
 use crate::description::Shape;
-use crate::test_support::Random;
 
 /// Beats of every case, each with its own values.
 const BEATS: usize = 2;
@@ -17,8 +17,8 @@ const GROUP: usize = 16;
 
 /// Weights `[output][input]`, of which so large a share of the groups is zero.
 fn weights(outputs: usize, inputs: usize, zeros: f32, seed: u64) -> Vec<f32> {
-    let mut weights = Random(seed).values(outputs * inputs);
-    let chances = Random(seed + 1).values(outputs.div_ceil(GROUP) * inputs);
+    let mut weights = SplitMix64::new(seed).values(outputs * inputs);
+    let chances = SplitMix64::new(seed + 1).values(outputs.div_ceil(GROUP) * inputs);
     for (index, weight) in weights.iter_mut().enumerate() {
         let (output, input) = (index / inputs, index % inputs);
         let chance = f32::midpoint(chances[output / GROUP * inputs + input], 1.0);
@@ -71,7 +71,7 @@ fn failures<I: Isa>(
     let noise = |layout: &Layout, seed| {
         let mut values = vec![isa.splat(0.0); BEATS * layout.beat_len()];
         let all = scalars_mut::<I>(&mut values);
-        all.copy_from_slice(&Random(seed).values(all.len()));
+        all.copy_from_slice(&SplitMix64::new(seed).values(all.len()));
         values
     };
     let (input, residual) = (noise(&from, seed), noise(&into, seed + 1));
@@ -121,7 +121,7 @@ fn sums_are_right<I: Isa>(isa: I) {
             for (step, zeros) in [0.0, 0.3, 0.6, 1.0].into_iter().enumerate() {
                 let seed = (outputs * 1000 + inputs * 10 + step) as u64;
                 let weights = weights(outputs, inputs, zeros, seed);
-                let bias = Random(seed + 2).values(outputs);
+                let bias = SplitMix64::new(seed + 2).values(outputs);
                 let product = packed(isa, &bias, inputs, &weights);
                 for (time, relu) in [(1, false), (5, true), (8, false), (16, true), (64, true)] {
                     let packed = (&product, bias.as_slice(), weights.as_slice());

@@ -6,8 +6,8 @@ use super::layout::Layout;
 use super::nonzero_mask::{self, MaskWord};
 use super::sparse::PackedSparse;
 use super::tiling::Output;
+use crate::SplitMix64;
 use crate::description::Shape;
-use crate::test_support::Random;
 
 /// Beats of every case, each with its own values.
 const BEATS: usize = 2;
@@ -39,7 +39,7 @@ impl<I: Isa> Kernel<I> for MarkAll<'_, I> {
 /// `(beat, row, channel)`.
 fn activation<I: Isa>(isa: I, layout: &Layout, zeros: f32, seed: u64) -> Vec<I::F32> {
     let mut values = vec![isa.splat(0.0); BEATS * layout.beat_len()];
-    let mut random = Random(seed);
+    let mut random = SplitMix64::new(seed);
     let Shape { channels, time } = layout.shape;
     for beat in 0..BEATS {
         for row in 0..time {
@@ -90,8 +90,8 @@ fn check<I: Isa>(isa: I) {
             },
             1,
         );
-        let weights = Random(seed + 100).values(inputs * outputs);
-        let bias = Random(seed + 200).values(outputs);
+        let weights = SplitMix64::new(seed + 100).values(inputs * outputs);
+        let bias = SplitMix64::new(seed + 200).values(outputs);
         let input = activation(isa, &from, zeros, seed + 300);
         // Bits beyond the inputs are set and stay so: they are not read.
         let mut mask = vec![[0xff; 8]; BEATS * nonzero_mask::words::<I>(&from)];

@@ -5,10 +5,11 @@ use serde_json::{Value, json};
 
 use super::tiling::{MAX_ROWS, row_tiles, tile_sizes};
 use super::{CpuIsa, CpuSimd};
+use crate::SplitMix64;
 use crate::cpu::golden_tests::{BEATS, golden_failures, label};
 use crate::test_support::{
-    DEAD_CHANNELS, Random, model_with_dead_channels, network_json, odd_json, oracle, random_model,
-    v1_json, v2_json, with_context,
+    DEAD_CHANNELS, model_with_dead_channels, network_json, odd_json, oracle, random_model, v1_json,
+    v2_json, with_context,
 };
 use crate::{
     Classifier, ClassifyError, CpuReference, Model, Outputs, best_cpu_engine, builtin_models,
@@ -53,7 +54,7 @@ fn engines(model: &Arc<Model>, max_batch: usize) -> Vec<CpuSimd> {
 fn oracle_failures(model: Model, seed: u64, windows: usize) -> Vec<String> {
     let model = Arc::new(model);
     let network = model.description();
-    let input = Random(seed + 10).values(windows * network.input.len());
+    let input = SplitMix64::new(seed + 10).values(windows * network.input.len());
     let expected: Vec<Vec<Vec<f64>>> = input
         .chunks(network.input.len())
         .map(|window| oracle(&model, window))
@@ -197,7 +198,7 @@ fn labels_are_those_of_the_reference() {
     for name in builtin_models() {
         let model = Arc::new(Model::load(name).unwrap());
         let length = model.description().input.len();
-        let mut input = Random(3).values(windows * length);
+        let mut input = SplitMix64::new(3).values(windows * length);
         for window in input.chunks_mut(length) {
             // Uneven noise with a peak, roughly of the scale that normalisation leaves.
             let scale = window[0].abs() * 2.0;
@@ -227,7 +228,7 @@ fn a_window_has_one_answer_whatever_its_batch_and_threads() {
     for description in [v1_json(), v2_json(), odd_json(), with_context(v1_json())] {
         let model = Arc::new(random_model(&description, 4));
         let window = model.description().input.len();
-        let input = Random(5).values(BATCH * window);
+        let input = SplitMix64::new(5).values(BATCH * window);
         for mut engine in engines(&model, BATCH) {
             let mut batch = Outputs::new(model.description(), BATCH);
             engine.classify(&input, &mut batch).unwrap();

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::{KERNELS, TOLERANCE, backends, exclusive, largest_difference, options};
+use crate::SplitMix64;
 use crate::gpu::{GpuEngine, GpuError, GpuKernels, GpuOptions, Submitted};
-use crate::test_support::{Random, odd_json, random_model};
+use crate::test_support::{odd_json, random_model};
 use crate::{Classifier, ClassifyError, CpuReference, Model, Outputs, Wanted, builtin_models};
 
 fn reference(model: &Arc<Model>, input: &[f32]) -> Outputs {
@@ -37,7 +38,7 @@ fn batches_of_any_size_are_what_the_reference_computes() {
     for name in builtin_models() {
         let model = Arc::new(Model::load(name).unwrap());
         let length = model.description().input.len();
-        let input = Random(21).values(1000 * length);
+        let input = SplitMix64::new(21).values(1000 * length);
         let expected = [1, 2, 63, 64, 257, 1000].map(|batch| {
             let input = &input[..batch * length];
             (input, reference(&model, input))
@@ -78,7 +79,7 @@ fn batches_of_any_size_are_what_the_reference_computes() {
 fn a_network_of_odd_shapes_runs_layer_by_layer() {
     let _device = exclusive();
     let model = Arc::new(random_model(&odd_json(), 3));
-    let input = Random(4).values(70 * model.description().input.len());
+    let input = SplitMix64::new(4).values(70 * model.description().input.len());
     let expected = reference(&model, &input);
     for backend in backends() {
         let fused = GpuEngine::new(Arc::clone(&model), &options(backend, GpuKernels::Fused, 70));
@@ -100,7 +101,7 @@ fn a_network_of_odd_shapes_runs_layer_by_layer() {
 fn a_stream_gives_every_batch_in_order() {
     let _device = exclusive();
     let model = Arc::new(Model::load("v2").unwrap());
-    let input = Random(5).values(500 * 128);
+    let input = SplitMix64::new(5).values(500 * 128);
     let sizes = [3, 40, 1, 40, 17, 40, 40, 2, 9];
     let mut rest = input.as_slice();
     let batches: Vec<&[f32]> = sizes

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::path::Path;
 
+use arrhythmianet::SplitMix64;
 use ecg_lab::LoadedRecord;
 
 /// What noise a variant adds.
@@ -184,9 +185,9 @@ pub(crate) const PAIRS: &[Variant] = &[
     ),
 ];
 
-/// Reproducible numbers (SplitMix64).
+/// Reproducible numbers.
 #[derive(Clone)]
-struct Dice(u64);
+struct Dice(SplitMix64);
 
 impl Dice {
     fn new(words: &[&str], seed: u64) -> Self {
@@ -194,16 +195,12 @@ impl Dice {
         for byte in words.iter().flat_map(|word| word.bytes()) {
             state = (state ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
         }
-        Self(state)
+        Self(SplitMix64::new(state))
     }
 
     /// Uniform from 0 to 1.
     fn part(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) >> 11) as f64 / 9_007_199_254_740_992.0
+        (self.0.next_u64() >> 11) as f64 / 9_007_199_254_740_992.0
     }
 
     fn between(&mut self, from: f64, to: f64) -> f64 {

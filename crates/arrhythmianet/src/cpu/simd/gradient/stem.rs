@@ -169,8 +169,8 @@ fn context_back<I: Isa>(before: &[I::F32], layout: Layout, map: &[f32], context:
 mod tests {
     use super::super::super::isa::{on_every_isa, scalars_mut};
     use super::*;
+    use crate::SplitMix64;
     use crate::description::PartKind;
-    use crate::test_support::Random;
 
     const BEATS: usize = 2;
 
@@ -201,7 +201,7 @@ mod tests {
             relu: true,
             context: CONTEXT,
         };
-        let mut random = Random(5);
+        let mut random = SplitMix64::new(5);
         let weight = random.values(OUTPUTS * inputs * kernel);
         let context = random.values(OUTPUTS * CONTEXT);
         let from = Layout::new::<I>(part.output, margin::<I>(&part));

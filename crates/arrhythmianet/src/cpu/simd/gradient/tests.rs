@@ -3,10 +3,10 @@ use std::path::Path;
 use safetensors::SafeTensors;
 
 use super::*;
+use crate::SplitMix64;
 use crate::parity_support::Parity;
 use crate::test_support::{
-    DEAD_CHANNELS, Random, model_with_dead_channels, oracle, random_model, v1_json, v2_json,
-    with_context,
+    DEAD_CHANNELS, model_with_dead_channels, oracle, random_model, v1_json, v2_json, with_context,
 };
 use crate::weights::float32;
 
@@ -91,7 +91,7 @@ fn gradients_are_slopes() {
     for (number, model) in models.into_iter().enumerate() {
         let model = Arc::new(model);
         let len = model.description().input.len();
-        let input = Random(40 + number as u64).values(len);
+        let input = SplitMix64::new(40 + number as u64).values(len);
         for isa in available() {
             let mut engine = CpuGradient::with_isa(Arc::clone(&model), isa).unwrap();
             let mut found = vec![0.0; len];
@@ -139,7 +139,7 @@ fn attributions_are_complete() {
         let len = model.description().input.len();
         for isa in available() {
             let mut engine = CpuGradient::with_isa(Arc::clone(&model), isa).unwrap();
-            let mut random = Random(7);
+            let mut random = SplitMix64::new(7);
             // An odd number: one more than whole pairs.
             engine.set_background(&random.values(7 * len)).unwrap();
             let mut attributions = vec![0.0; len];

@@ -89,8 +89,8 @@ pub(super) fn margin(part: &Part) -> usize {
 mod tests {
     use super::super::super::isa::{on_every_isa, scalars, scalars_mut};
     use super::*;
+    use crate::SplitMix64;
     use crate::description::{PartKind, Shape};
-    use crate::test_support::Random;
 
     fn check_all<I: Isa>(isa: I) {
         for kernel in [1, 3, 5, 7] {
@@ -120,7 +120,7 @@ mod tests {
             relu: false,
             context: 0,
         };
-        let mut random = Random(3);
+        let mut random = SplitMix64::new(3);
         let weight = random.values(CHANNELS * kernel);
         let from = Layout::new::<I>(part.output, margin(&part));
         let into = Layout::new::<I>(part.input, 0);
