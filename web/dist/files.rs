@@ -1,15 +1,15 @@
 [
     File {
-        name: "assets/app-1d4c1c8b2e66.js",
-        content_type: "text/javascript; charset=utf-8",
-        bytes: 133639,
-        gzip: include_bytes!("assets/app-1d4c1c8b2e66.js.gz"),
+        name: "assets/app-bed38933ba5d.css",
+        content_type: "text/css; charset=utf-8",
+        bytes: 19338,
+        gzip: include_bytes!("assets/app-bed38933ba5d.css.gz"),
     },
     File {
-        name: "assets/app-7fc52261ac00.css",
-        content_type: "text/css; charset=utf-8",
-        bytes: 15616,
-        gzip: include_bytes!("assets/app-7fc52261ac00.css.gz"),
+        name: "assets/app-f7ab4d9c0caf.js",
+        content_type: "text/javascript; charset=utf-8",
+        bytes: 176992,
+        gzip: include_bytes!("assets/app-f7ab4d9c0caf.js.gz"),
     },
     File {
         name: "assets/theme-8fd2e0526770.js",

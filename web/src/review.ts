@@ -1,34 +1,106 @@
 // What the parts of the review view share.
 
-import type { Place } from "./address.js";
-import type { Minute, Session } from "./api.js";
+import type { Access } from "./access.js";
+import { type Place, SPANS_S } from "./address.js";
+import { getEcg, type Labels, type Minute, type Session } from "./api.js";
 import { readColors } from "./colors.js";
-import { el } from "./dom.js";
+import { button, el } from "./dom.js";
 import type { Look } from "./drawing.js";
+import type { Stretch } from "./ecg.js";
+import { durationText } from "./format.js";
 import type { Action } from "./keys.js";
 import { mmScale, screenName } from "./scale.js";
 import type { SettingsStore } from "./settings.js";
 import { textScale } from "./sizing.js";
+import { cut, localSample, type Signal } from "./strip.js";
+import type { WallTime } from "./wall-time.js";
 
 export interface Review {
   settings: SettingsStore;
   session: Session;
+  /** Counted by the labels that were asked for. */
   minutes: readonly Minute[];
   beginUs: number;
   endUs: number;
-  /** 0: not known. */
-  mainsHz: number;
+  signal: Signal;
+  /** Wall time of each sample, also where the clock was set. */
+  clock: WallTime;
+  /** Whose labels the minutes were counted by. */
+  labels: Labels;
+  access: Access;
   place(): Place;
   /** Changes the address. `push` makes a step that the browser's back button undoes. */
   go(change: Partial<Place>, how: "push" | "replace"): void;
   /** The address of a place, for links. */
   link(change: Partial<Place>): string;
+  /** After a correction was stored: counts are fetched anew, and so is what is shown. */
+  corrected(): void;
+}
+
+/** A place in the session by its sample: where the clock was set, its time alone does not tell which of two it is. */
+export function placeOf(review: Review, sample: number): Pick<Place, "timeUs" | "sample"> {
+  const { clock, beginUs, endUs, session } = review;
+  if (!clock.stepped) {
+    const timeUs = Math.round(clock.timeAt(sample));
+    return { timeUs: Math.min(endUs, Math.max(beginUs, timeUs)), sample: null };
+  }
+  const within = Math.round(Math.min(Math.max(0, sample), Math.max(0, session.samples)));
+  return { timeUs: Math.round(clock.timeAt(within)), sample: within };
+}
+
+/** The same for a row that has both. Where the clock runs by itself the time is enough, and addresses stay short. */
+export function placeOfRow(review: Review, sample: number, timeUs: number): Pick<Place, "timeUs" | "sample"> {
+  return { timeUs, sample: review.clock.stepped ? sample : null };
+}
+
+export function sampleOf(review: Review, place: Pick<Place, "timeUs" | "sample">): number {
+  return place.sample ?? review.clock.sampleAt(place.timeUs ?? review.beginUs);
+}
+
+/** A stretch may hold so many more samples than were asked for, where the clock shows the same times twice. */
+const MOST_SAMPLES = 4_000_000;
+
+/** Fetches the seconds about a place, and some before it. Gives also the local sample at the left edge. */
+export async function loadStretch(
+  review: Review,
+  middle: Pick<Place, "timeUs" | "sample">,
+  seconds: number,
+  beforeS: number,
+  mostPoints: number | null,
+  signal: AbortSignal,
+): Promise<{ stretch: Stretch; start: number; fromUs: number; toUs: number }> {
+  const { clock, session } = review;
+  const half = seconds / 2;
+  if (!clock.stepped) {
+    const middleUs = middle.timeUs ?? review.beginUs + half * 1e6;
+    const fromUs = Math.round(middleUs - half * 1e6);
+    const toUs = Math.round(middleUs + half * 1e6);
+    const asked = { session: session.id, from: Math.round(fromUs - beforeS * 1e6), to: toUs };
+    const stretch = await getEcg({ ...asked, max_points: mostPoints }, signal);
+    return { stretch, start: localSample(stretch, fromUs), fromUs, toUs };
+  }
+  const rate = session.rateHz;
+  const own = middle.timeUs === null ? half * rate : sampleOf(review, middle);
+  const first = own - half * rate;
+  const end = own + half * rate;
+  const asked = clock.asked(first - beforeS * rate, end);
+  const whole = asked.samples > (seconds + beforeS) * rate * 1.5 && asked.samples < MOST_SAMPLES;
+  const all = await getEcg(
+    { session: session.id, from: asked.fromUs, to: asked.toUs, max_points: whole ? null : mostPoints },
+    signal,
+  );
+  const from = first - beforeS * rate;
+  const startUs = Math.round(clock.timeAt(Math.max(from, all.firstSample)));
+  const stretch = all.samplesPerPoint === 1 ? cut(all, from, end, startUs) : all;
+  return { stretch, start: first - stretch.firstSample, fromUs: asked.fromUs, toUs: asked.toUs };
 }
 
 /** A part of the view below the trend. */
 export interface Part {
   element: HTMLElement;
   update(place: Place): void;
+  /** A correction of this session was stored. */
+  corrected?(): void;
   /** Gives true where the part did something for the key. */
   act?(action: Action): boolean;
   leave(): void;
@@ -51,6 +123,35 @@ export function makeLook(settings: SettingsStore, change: Partial<Look>): Look {
     textScale: textScale(),
     colors: readColors(),
     ...change,
+  };
+}
+
+/** The span of RR pictures, clusters and report: about the place, within the session. */
+export function spanOf(review: Review, place: Place): [number, number] {
+  const middle = place.timeUs ?? review.beginUs;
+  const half = (place.spanS / 2) * 1e6;
+  const from = Math.max(review.beginUs, Math.min(middle - half, review.endUs - 2 * half));
+  return [Math.round(from), Math.round(Math.min(review.endUs, from + 2 * half))];
+}
+
+/** Buttons that choose the span. */
+export function spanButtons(review: Review): { element: HTMLElement; show(place: Place): void } {
+  const buttons = SPANS_S.map((span) =>
+    button(durationText(span * 1000).replace(/ 0 (min|s)$/, ""), { "data-span": span }, () =>
+      review.go({ spanS: span }, "push"),
+    ),
+  );
+  return {
+    element: el(
+      "span",
+      { class: "choice", role: "group", "aria-label": "Span" },
+      el("span", { class: "choice-name", "aria-hidden": "true" }, "Span"),
+      ...buttons,
+    ),
+    show(place) {
+      for (const one of buttons)
+        one.setAttribute("aria-pressed", String(Number(one.dataset.span) === place.spanS));
+    },
   };
 }
 
