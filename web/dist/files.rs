@@ -1,15 +1,15 @@
 [
     File {
-        name: "assets/app-bed38933ba5d.css",
-        content_type: "text/css; charset=utf-8",
-        bytes: 19338,
-        gzip: include_bytes!("assets/app-bed38933ba5d.css.gz"),
+        name: "assets/app-61b8eaeb5fcc.js",
+        content_type: "text/javascript; charset=utf-8",
+        bytes: 177318,
+        gzip: include_bytes!("assets/app-61b8eaeb5fcc.js.gz"),
     },
     File {
-        name: "assets/app-f7ab4d9c0caf.js",
-        content_type: "text/javascript; charset=utf-8",
-        bytes: 176992,
-        gzip: include_bytes!("assets/app-f7ab4d9c0caf.js.gz"),
+        name: "assets/app-f3c9a12e48f5.css",
+        content_type: "text/css; charset=utf-8",
+        bytes: 19534,
+        gzip: include_bytes!("assets/app-f3c9a12e48f5.css.gz"),
     },
     File {
         name: "assets/theme-8fd2e0526770.js",

@@ -14,14 +14,14 @@ const BAR_MS = 20_000;
 
 export class Bedside {
   readonly buttons: HTMLElement[];
-  /** Over the picture's lower edge: what was marked, and what can be done about it. */
+  /** Beside the ages, so that it covers nothing: what was marked, and what can be done about it. */
   readonly bar: HTMLElement;
   private readonly said = el("span", { role: "status" });
   private readonly more = el("span", { class: "actions" });
   private hideAt: ReturnType<typeof setTimeout> | undefined;
 
   constructor(private readonly live: Live) {
-    this.bar = el("div", { class: "mark-bar", hidden: true }, this.said, this.more);
+    this.bar = el("span", { class: "mark-bar", hidden: true }, this.said, this.more);
     this.buttons = [
       button("Mark now", {}, () => this.mark()),
       button("New patient …", {}, () => this.patient()),

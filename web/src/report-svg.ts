@@ -54,7 +54,7 @@ function letterMark(x: number, y: number, letter: string, mark: BeatMark, byPers
   return group;
 }
 
-/** The highest usual gain at which these channels stay within half a lane. */
+/** The highest usual gain at which these channels stay within half a lane; the usual one where none does. */
 function gainFor(content: Content, channels: readonly number[], filtered: boolean, halfMm: number): number {
   const { picture, start, length, stretch } = content;
   const ring = picture.ring;
@@ -69,7 +69,7 @@ function gainFor(content: Content, channels: readonly number[], filtered: boolea
       most = Math.max(most, Math.abs(uv));
     }
   }
-  return GAINS.find((gain) => (most / 1000) * gain <= halfMm) ?? 2.5;
+  return GAINS.find((gain) => (most / 1000) * gain <= halfMm) ?? GAINS[0];
 }
 
 /**
@@ -229,7 +229,7 @@ function lane(content: Content, channel: number, at: LanePlace): SVGElement {
   return box;
 }
 
-const TREND = { left: 14, wide: 184, rate: 24, bar: 6, gaps: 3 };
+const TREND = { left: 19, wide: 184, rate: 24, bar: 6, gaps: 3 };
 
 /** Heart rate (range and mean), V and S per minute, gaps: as many columns as paper can show. */
 export function trendDrawing(minutes: readonly Minute[], zone: Zone, range: [number, number]): SVGSVGElement {
@@ -293,9 +293,9 @@ export function trendDrawing(minutes: readonly Minute[], zone: Zone, range: [num
   drawing.append(path(lines, "grid-5"), path(band, "band-hr"), path(mean, "trace"));
   drawing.append(path(bars.v, "bar-v"), path(bars.s, "bar-s"), path(bars.gaps, "bar-gap"));
   drawing.append(
-    words(0, 3, "HR", { class: "lead" }),
-    words(0, tops.v + 4, `V ≤ ${most.v}`),
-    words(0, tops.s + 4, `S ≤ ${most.s}`),
+    words(0, 3, "HR/min", { class: "lead" }),
+    words(0, tops.v + 4, `V/min ≤${most.v}`),
+    words(0, tops.s + 4, `S/min ≤${most.s}`),
     words(0, tops.gaps + 2.6, "gaps"),
   );
   return drawing;

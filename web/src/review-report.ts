@@ -134,7 +134,10 @@ export function reportPart(review: Review): Part {
 
   const numbers = (minutes: readonly Minute[]): HTMLElement => {
     const all = summarize(minutes);
-    const recordedMs = all.minutes * 60_000;
+    const recordedMs = Math.min(
+      all.minutes * 60_000,
+      (session.samples / session.rateHz) * 1000 || Number.POSITIVE_INFINITY,
+    );
     const bpm = (value: number | null) => (value === null ? UNKNOWN : `${value.toFixed(0)} per minute`);
     const missingMs = (all.missing / session.rateHz) * 1000;
     const classes = Object.entries(all.byClass)
@@ -203,7 +206,13 @@ export function reportPart(review: Review): Part {
     });
     const seconds = Math.min(LONGEST_S, chosen.seconds);
     const title = `${zone.full(chosen.timeUs - (seconds / 2) * 1e6)}, ${seconds} s`;
-    const made = el("section", { class: "strip-section" }, el("h3", {}, title), remove);
+    const made = el(
+      "section",
+      { class: "strip-section" },
+      remove,
+      // Sheets come apart: each strip says whose it is.
+      el("h3", {}, title, ` · session ${session.id} · `, el("bdi", {}, session.patientLabel ?? "")),
+    );
     try {
       const { stretch, start, fromUs, toUs } = await loadStretch(review, chosen, seconds, 3, null, signal);
       const wide = { session: session.id, from: fromUs, to: toUs };
@@ -289,6 +298,12 @@ export function reportPart(review: Review): Part {
           { class: "scale" },
           el("span", { class: "mm-50" }),
           "50 mm: where a ruler says otherwise, this print is not to scale.",
+        ),
+        el(
+          "p",
+          { class: "small-print" },
+          "Letters: the machine's labels (square V, triangle A, dashed circle ? unclassifiable). Below them, with two " +
+            "lines, what a person made of them; a cross is an artefact.",
         ),
         ...drawn,
       );

@@ -45,6 +45,7 @@ function show(root: HTMLElement, page: Page): () => void {
   let drawn = -1;
   let ended = false;
 
+  const bedside = access.control ? new Bedside(live) : null;
   // What is always to be seen: how old the ECG and the labels are.
   const ecgAge = el("strong");
   const labelAge = el("strong");
@@ -57,8 +58,8 @@ function show(root: HTMLElement, page: Page): () => void {
     el("span", {}, "ECG ", ecgAge, " old"),
     el("span", {}, "labels ", labelAge, " old"),
     tryNow,
+    bedside?.bar ?? null,
   );
-  const bedside = access.control ? new Bedside(live) : null;
   const frozenSign = el("p", { class: "sign frozen", hidden: true });
   const staleSign = el("p", { class: "sign stale", hidden: true });
   const stage = el(
@@ -68,7 +69,6 @@ function show(root: HTMLElement, page: Page): () => void {
     marks.canvas,
     frozenSign,
     staleSign,
-    bedside?.bar ?? null,
   );
 
   const change = {
@@ -113,6 +113,7 @@ function show(root: HTMLElement, page: Page): () => void {
     "div",
     { class: "tools", role: "toolbar", "aria-label": "Picture" },
     freezeButton,
+    ...(bedside === null ? [] : bedside.buttons),
     el(
       "span",
       { class: "stepper" },
@@ -137,7 +138,6 @@ function show(root: HTMLElement, page: Page): () => void {
     darkButton,
     button("Calibrate", {}, () => openCalibration(settings)),
     button("Help", {}, () => openHelp(settings, shortcuts)),
-    ...(bedside === null ? [] : bedside.buttons),
   );
 
   root.append(el("div", { class: "live" }, el("div", { class: "main" }, ages, stage, tools), panel.element));
