@@ -1,9 +1,9 @@
 [
     File {
-        name: "assets/app-61b8eaeb5fcc.js",
+        name: "assets/app-908f47597f2d.js",
         content_type: "text/javascript; charset=utf-8",
-        bytes: 177318,
-        gzip: include_bytes!("assets/app-61b8eaeb5fcc.js.gz"),
+        bytes: 177310,
+        gzip: include_bytes!("assets/app-908f47597f2d.js.gz"),
     },
     File {
         name: "assets/app-f3c9a12e48f5.css",

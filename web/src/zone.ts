@@ -28,8 +28,8 @@ export class Zone {
       known = false;
     }
     this.parts = parts;
-    const own = parts.resolvedOptions().timeZone;
-    this.name = known ? own : `${own}, this browser's zone`;
+    // The name as it was configured: browsers write some zones otherwise.
+    this.name = known ? timezone! : `${parts.resolvedOptions().timeZone}, this browser's zone`;
   }
 
   private read(us: number): Record<string, string> {
