@@ -1,15 +1,15 @@
 [
     File {
-        name: "assets/app-908f47597f2d.js",
-        content_type: "text/javascript; charset=utf-8",
-        bytes: 177310,
-        gzip: include_bytes!("assets/app-908f47597f2d.js.gz"),
+        name: "assets/app-27cb46459f2b.css",
+        content_type: "text/css; charset=utf-8",
+        bytes: 19531,
+        gzip: include_bytes!("assets/app-27cb46459f2b.css.gz"),
     },
     File {
-        name: "assets/app-f3c9a12e48f5.css",
-        content_type: "text/css; charset=utf-8",
-        bytes: 19534,
-        gzip: include_bytes!("assets/app-f3c9a12e48f5.css.gz"),
+        name: "assets/app-70100a137532.js",
+        content_type: "text/javascript; charset=utf-8",
+        bytes: 178077,
+        gzip: include_bytes!("assets/app-70100a137532.js.gz"),
     },
     File {
         name: "assets/theme-8fd2e0526770.js",

@@ -461,7 +461,7 @@ export class Store {
     if (day === "steps") {
       this.sessions.push(
         new StoredSession({
-          id: 4,
+          id: 90,
           seed: 4,
           firstId: 1_900_001,
           seconds: 7200,

@@ -30,7 +30,7 @@ import {
   replaceTable,
   tableOf,
 } from "./review.js";
-import { authorText, correctionText, undoButton } from "./review-corrections.js";
+import { authorText, correctionText, standing, undoButton } from "./review-corrections.js";
 import { isSample } from "./ring.js";
 import { textScale } from "./sizing.js";
 import { type Content, fittingSpeed, makeContent, rowsCssPx, Strip, StripRows } from "./strip.js";
@@ -243,9 +243,7 @@ export function beatPart(review: Review): Part {
     const { beat } = of;
     const asked = { session: beat.session, from: beat.timeUs, to: beat.timeUs + 1, limit: 200 };
     const { rows } = await getCorrections(asked, signal);
-    const own = rows.filter(
-      (one) => one.supersededBy === null && one.kind !== "undo" && (one.beats?.includes(beat.id) ?? true),
-    );
+    const own = rows.filter((one) => standing(one) && (one.beats?.includes(beat.id) ?? true));
     const by = correctedMark(beat);
     const machine = beatMark(beat);
     const badge = (one: { letter: string; mark: string }, more = "") =>

@@ -9,6 +9,9 @@ import { className, correctionKind, originName } from "./words.js";
 
 const PER_PAGE = 50;
 
+/** One that says something still: not undone, and no undoing itself. */
+export const standing = (one: Correction) => one.supersededBy === null && one.kind !== "undo";
+
 /** What a correction says, in words: "V ventricular premature". */
 export function correctionText(one: Correction): string {
   if (one.kind === "undo") return `takes back number ${one.supersedes ?? "?"}`;
@@ -36,7 +39,7 @@ export function undoButton(
   one: Correction,
   told: (text: string) => void,
 ): HTMLElement | null {
-  if (!review.access.control || one.kind === "undo" || one.supersededBy !== null) return null;
+  if (!review.access.control || !standing(one)) return null;
   const made = button("Undo", { "aria-label": `Undo number ${one.id}` }, async () => {
     made.disabled = true;
     try {

@@ -7,7 +7,17 @@ import { button, el, say } from "./dom.js";
 import { countText, durationText, UNKNOWN } from "./format.js";
 import { type Chosen, chosenStrips, keepStrips } from "./report-strips.js";
 import { ROW_S, stripDrawing, trendDrawing } from "./report-svg.js";
-import { channelsShown, Latest, loadStretch, type Part, type Review, spanButtons, spanOf } from "./review.js";
+import {
+  channelsShown,
+  Latest,
+  loadStretch,
+  type Part,
+  type Review,
+  rowsAbout,
+  spanButtons,
+  spanOf,
+} from "./review.js";
+import { standing } from "./review-corrections.js";
 import { makeContent } from "./strip.js";
 import { rateRange } from "./trend.js";
 import { className, endReason, eventText, sourceBand, sourceName } from "./words.js";
@@ -214,16 +224,27 @@ export function reportPart(review: Review): Part {
       el("h3", {}, title, ` · session ${session.id} · `, el("bdi", {}, session.patientLabel ?? "")),
     );
     try {
-      const { stretch, start, fromUs, toUs } = await loadStretch(review, chosen, seconds, 3, null, signal);
-      const wide = { session: session.id, from: fromUs, to: toUs };
-      const [beats, notes] = await Promise.all([
-        getBeats({ ...wide, limit: 2000 }, signal),
-        getCorrections({ ...wide, limit: 200 }, signal),
+      const [{ stretch, start }, beats, notes] = await Promise.all([
+        loadStretch(review, chosen, seconds, 3, null, signal),
+        rowsAbout(
+          review,
+          chosen,
+          seconds,
+          (asked) => getBeats({ ...asked, limit: 2000 }, signal),
+          (beat) => beat.rSample,
+        ),
+        rowsAbout(
+          review,
+          chosen,
+          seconds,
+          (asked) => getCorrections({ ...asked, limit: 200 }, signal),
+          () => null,
+        ),
       ]);
       if (stretch.points === 0 || stretch.samplesPerPoint > 1)
         throw new Error("No ECG is stored for this time.");
-      const content = makeContent(stretch, beats.rows, [], start, seconds, review.signal);
-      content.corrections = notes.rows.filter((one) => one.supersededBy === null);
+      const content = makeContent(stretch, beats, [], start, seconds, review.signal);
+      content.corrections = notes.filter(standing);
       if (review.clock.stepped) content.clock = review.clock;
       const channels = channelsShown(settings, stretch.channels.length);
       made.append(...stripDrawing(content, channels, settings.now.filtered, zone));

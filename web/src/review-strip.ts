@@ -30,10 +30,11 @@ import {
   placeOfRow,
   type Review,
   replaceTable,
+  rowsAbout,
   sampleOf,
   tableOf,
 } from "./review.js";
-import { authorText, correctionText, targetText, undoButton } from "./review-corrections.js";
+import { authorText, correctionText, standing, targetText, undoButton } from "./review-corrections.js";
 import { GAINS_MM_PER_MV, step } from "./scale.js";
 import {
   type Content,
@@ -368,27 +369,36 @@ export function stripPart(review: Review): Part {
   const load = async (place: Place) => {
     const begin = performance.now();
     const signal = latest.begin();
-    const session = review.session.id;
+    const { seconds } = place;
     toggle(stage, "is-loading", true);
     try {
-      const { clock, signal: how } = review;
-      const ecg = loadStretch(review, place, place.seconds, BEFORE_S, MOST_POINTS, signal);
-      // Where the clock runs by itself, all is asked for at once.
-      const { fromUs, toUs } = stepped ? await ecg : stripRange(review, place);
-      const wide = { session, from: fromUs - 2e6, to: toUs + 2e6 };
       const [{ stretch, start }, beats, events, corrections] = await Promise.all([
-        ecg,
-        getBeats({ ...wide, limit: 2000 }, signal),
-        getEvents({ ...wide, limit: 200 }, signal),
-        getCorrections({ session, from: fromUs, to: toUs, limit: 200 }, signal),
+        loadStretch(review, place, seconds, BEFORE_S, MOST_POINTS, signal),
+        rowsAbout(
+          review,
+          place,
+          seconds + 4,
+          (asked) => getBeats({ ...asked, limit: 2000 }, signal),
+          (beat) => beat.rSample,
+        ),
+        rowsAbout(
+          review,
+          place,
+          seconds + 4,
+          (asked) => getEvents({ ...asked, limit: 200 }, signal),
+          (event) => event.sample,
+        ),
+        rowsAbout(
+          review,
+          place,
+          seconds,
+          (asked) => getCorrections({ ...asked, limit: 200 }, signal),
+          () => null,
+        ),
       ]);
-      const near = (sample: number) =>
-        Math.abs(sample - stretch.firstSample - start) < (place.seconds + 2) * stretch.rateHz;
-      const rows = stepped ? beats.rows.filter((beat) => near(beat.rSample)) : beats.rows;
-      content = makeContent(stretch, rows, events.rows, start, place.seconds, how);
-      content.corrections = corrections.rows.filter((one) => one.supersededBy === null);
-      if (stepped)
-        content.clock = clock.with(rows.map((beat) => ({ sample: beat.rSample, timeUs: beat.timeUs })));
+      content = makeContent(stretch, beats, events, start, seconds, review.signal);
+      content.corrections = corrections.filter(standing);
+      if (stepped) content.clock = review.clock;
       shown = place;
       say(message, stretch.points === 0 ? "No ECG is stored for this time." : "");
       draw();

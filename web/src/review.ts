@@ -2,7 +2,7 @@
 
 import type { Access } from "./access.js";
 import { type Place, SPANS_S } from "./address.js";
-import { getEcg, type Labels, type Minute, type Session } from "./api.js";
+import { getEcg, type Labels, type Minute, type Parameters, type Rows, type Session } from "./api.js";
 import { readColors } from "./colors.js";
 import { button, el } from "./dom.js";
 import type { Look } from "./drawing.js";
@@ -60,6 +60,47 @@ export function sampleOf(review: Review, place: Pick<Place, "timeUs" | "sample">
 /** A stretch may hold so many more samples than were asked for, where the clock shows the same times twice. */
 const MOST_SAMPLES = 4_000_000;
 
+function samplesAbout(
+  review: Review,
+  middle: Pick<Place, "timeUs" | "sample">,
+  seconds: number,
+): [number, number] {
+  const half = (seconds / 2) * review.session.rateHz;
+  const own = middle.timeUs === null ? half : sampleOf(review, middle);
+  return [own - half, own + half];
+}
+
+/**
+ * Rows (beats, events, corrections) of the seconds about a place: by time, and where the clock was set by as many times
+ * as it showed, without what it showed then at another place. Rows without a sample of their own all stay.
+ */
+export async function rowsAbout<T>(
+  review: Review,
+  middle: Pick<Place, "timeUs" | "sample">,
+  seconds: number,
+  get: (asked: Parameters) => Promise<Rows<T>>,
+  sampleOfRow: (row: T) => number | null,
+): Promise<T[]> {
+  const { clock, session } = review;
+  if (!clock.stepped) {
+    const half = (seconds / 2) * 1e6;
+    const own = middle.timeUs ?? review.beginUs + half;
+    return (await get({ session: session.id, from: Math.round(own - half), to: Math.round(own + half) }))
+      .rows;
+  }
+  const [first, end] = samplesAbout(review, middle, seconds);
+  const found = await Promise.all(
+    clock.pieces(first, end).map(async (piece) => {
+      const asked = { session: session.id, from: Math.floor(piece.fromUs), to: Math.ceil(piece.toUs) };
+      return (await get(asked)).rows.filter((row) => {
+        const sample = sampleOfRow(row);
+        return sample === null || (sample >= piece.first && sample < piece.end);
+      });
+    }),
+  );
+  return found.flat();
+}
+
 /** Fetches the seconds about a place, and some before it. Gives also the local sample at the left edge. */
 export async function loadStretch(
   review: Review,
@@ -68,7 +109,7 @@ export async function loadStretch(
   beforeS: number,
   mostPoints: number | null,
   signal: AbortSignal,
-): Promise<{ stretch: Stretch; start: number; fromUs: number; toUs: number }> {
+): Promise<{ stretch: Stretch; start: number }> {
   const { clock, session } = review;
   const half = seconds / 2;
   if (!clock.stepped) {
@@ -77,12 +118,10 @@ export async function loadStretch(
     const toUs = Math.round(middleUs + half * 1e6);
     const asked = { session: session.id, from: Math.round(fromUs - beforeS * 1e6), to: toUs };
     const stretch = await getEcg({ ...asked, max_points: mostPoints }, signal);
-    return { stretch, start: localSample(stretch, fromUs), fromUs, toUs };
+    return { stretch, start: localSample(stretch, fromUs) };
   }
   const rate = session.rateHz;
-  const own = middle.timeUs === null ? half * rate : sampleOf(review, middle);
-  const first = own - half * rate;
-  const end = own + half * rate;
+  const [first, end] = samplesAbout(review, middle, seconds);
   const asked = clock.asked(first - beforeS * rate, end);
   const whole = asked.samples > (seconds + beforeS) * rate * 1.5 && asked.samples < MOST_SAMPLES;
   const all = await getEcg(
@@ -92,7 +131,7 @@ export async function loadStretch(
   const from = first - beforeS * rate;
   const startUs = Math.round(clock.timeAt(Math.max(from, all.firstSample)));
   const stretch = all.samplesPerPoint === 1 ? cut(all, from, end, startUs) : all;
-  return { stretch, start: first - stretch.firstSample, fromUs: asked.fromUs, toUs: asked.toUs };
+  return { stretch, start: first - stretch.firstSample };
 }
 
 /** A part of the view below the trend. */

@@ -1,7 +1,15 @@
 // The review view: choose a session, see its trend, and below it one of several parts. The address says which.
 
 import { LABELS, type Place, readPlace, type Show, viewOf, writePlace } from "./address.js";
-import { getMinutes, getSessions, type Minute, problemText, type Session, wasAborted } from "./api.js";
+import {
+  getBeats,
+  getMinutes,
+  getSessions,
+  type Minute,
+  problemText,
+  type Session,
+  wasAborted,
+} from "./api.js";
 import { openDelete } from "./delete-session.js";
 import { openHelp } from "./dialogs.js";
 import { disclosurePart } from "./disclosure.js";
@@ -48,6 +56,27 @@ export function sessionEnd(session: Session, minutes: readonly Minute[]): number
 function moved(place: Place, change: Partial<Place>): Place {
   const sample = "timeUs" in change && !("sample" in change) ? { sample: null } : {};
   return { ...place, ...change, ...sample };
+}
+
+/** More steps than this are known to the minute alone. */
+const MOST_STEPS = 20;
+
+/** What the wall clock showed. Where it was set, the beats of that minute tell when. */
+async function clockOf(session: Session, minutes: readonly Minute[], signal: AbortSignal): Promise<WallTime> {
+  const clock = new WallTime(
+    minutes.map((minute) => ({ sample: minute.firstSample, timeUs: minute.timeUs })),
+    session.rateHz,
+  );
+  const steps = clock.steps().slice(0, MOST_STEPS);
+  const found = await Promise.all(
+    steps.flatMap(({ first, end, shown }) =>
+      shown.map(async ([from, to]) => {
+        const { rows } = await getBeats({ session: session.id, from, to, limit: 1000 }, signal);
+        return rows.filter((beat) => beat.rSample >= first && beat.rSample < end);
+      }),
+    ),
+  );
+  return clock.with(found.flat().map((beat) => ({ sample: beat.rSample, timeUs: beat.timeUs })));
 }
 
 export function lengthText(session: Session): string {
@@ -130,7 +159,8 @@ function show(root: HTMLElement, page: Page): () => void {
         );
         return;
       }
-      frame(session, await getMinutes(id, place.labels, signal));
+      const minutes = await getMinutes(id, place.labels, signal);
+      frame(session, minutes, await clockOf(session, minutes, signal));
     } catch (error) {
       if (!wasAborted(error))
         fail(id === null ? "The sessions cannot be shown." : `Session ${id} cannot be shown.`, error);
@@ -209,7 +239,7 @@ function show(root: HTMLElement, page: Page): () => void {
     );
   };
 
-  const frame = (session: Session, minutes: Minute[]) => {
+  const frame = (session: Session, minutes: Minute[], clock: WallTime) => {
     const review: Review = {
       settings,
       session,
@@ -217,16 +247,13 @@ function show(root: HTMLElement, page: Page): () => void {
       beginUs: session.startUs,
       endUs: Math.max(session.startUs, sessionEnd(session, minutes)),
       signal: { mainsHz: session.mainsHz, codeRange: session.codeRange },
-      clock: new WallTime(
-        minutes.map((minute) => ({ sample: minute.firstSample, timeUs: minute.timeUs })),
-        session.rateHz,
-      ),
+      clock,
       labels: place.labels,
       access,
       place: () => place,
       go,
       link: (change) => writePlace(moved(place, change)),
-      corrected: () => void again(),
+      corrected: again,
     };
     const trend = new Trend(review);
     const links = new Map<Show, HTMLAnchorElement>();
@@ -274,7 +301,13 @@ function show(root: HTMLElement, page: Page): () => void {
   };
 
   /** After a correction: what is counted by corrected labels is fetched anew, and the part reads its own again. */
-  const again = async () => {
+  let waiting: ReturnType<typeof setTimeout> | undefined;
+  const again = () => {
+    // What this page stored is told by the live connection, too: once is enough.
+    clearTimeout(waiting);
+    waiting = setTimeout(readAgain, 60);
+  };
+  const readAgain = async () => {
     if (opened === null) return;
     const { review, trend } = opened;
     if (review.labels === "corrected") {
@@ -351,7 +384,7 @@ function show(root: HTMLElement, page: Page): () => void {
     act(action);
   };
   const stopLive = live.onCorrection((correction) => {
-    if (correction.session === opened?.review.session.id) void again();
+    if (correction.session === opened?.review.session.id) again();
   });
   addEventListener("hashchange", onHash);
   document.addEventListener("keydown", onKey);
@@ -368,6 +401,7 @@ function show(root: HTMLElement, page: Page): () => void {
     document.removeEventListener("keydown", onKey);
     onDark();
     stopLive();
+    clearTimeout(waiting);
     latest.stop();
     close();
     globalThis.ecgReview = undefined;

@@ -39,6 +39,23 @@ export class WallTime {
     return this.runs.length > 1;
   }
 
+  /** Between which places the clock was set, and what it may have shown between them. */
+  steps(): { first: number; end: number; shown: [fromUs: number, toUs: number][] }[] {
+    return this.runs.slice(1).map((run, i) => {
+      const before = this.runs[i]!.at(-1)!;
+      const after = run[0]!;
+      const lengthUs = ((after.sample - before.sample) / this.rateHz) * 1e6;
+      return {
+        first: before.sample,
+        end: after.sample,
+        shown: [
+          [before.timeUs, Math.ceil(before.timeUs + lengthUs)],
+          [Math.floor(after.timeUs - lengthUs), after.timeUs],
+        ],
+      };
+    });
+  }
+
   /** The same with more places, so that a step is known more exactly. */
   with(more: readonly Anchor[]): WallTime {
     return new WallTime(
