@@ -6,10 +6,10 @@
         gzip: include_bytes!("assets/app-27cb46459f2b.css.gz"),
     },
     File {
-        name: "assets/app-70100a137532.js",
+        name: "assets/app-4684cbc983d5.js",
         content_type: "text/javascript; charset=utf-8",
-        bytes: 178077,
-        gzip: include_bytes!("assets/app-70100a137532.js.gz"),
+        bytes: 178636,
+        gzip: include_bytes!("assets/app-4684cbc983d5.js.gz"),
     },
     File {
         name: "assets/theme-8fd2e0526770.js",

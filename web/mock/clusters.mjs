@@ -46,16 +46,19 @@ export function clusters(session, beats, uvPerCode) {
         beats_unclassifiable: own.filter((beat) => beat.unclassifiable).length,
         first_beat: own[0].id,
         mean_correlation: name === "A" ? null : Math.round(990 - 13 * at) / 1000,
-        channel_number: 1,
+        channel_number: name === "A" ? null : 1,
         sample_rate_hz: RATE_HZ,
         before_samples: BEFORE,
-        mean_uv: examples[0].map((_, i) => examples.reduce((sum, one) => sum + one[i], 0) / examples.length),
+        mean_uv:
+          name === "A"
+            ? null
+            : examples[0].map((_, i) => examples.reduce((sum, one) => sum + one[i], 0) / examples.length),
         examples_uv: examples,
         beat_ids: own.slice(0, MOST_IDS).map((beat) => beat.id),
         more_beats: Math.max(0, own.length - MOST_IDS),
       };
     }),
     beats_left_out: left,
-    left_out_reason: left === 0 ? null : "electrode off or window cut short",
+    left_out_reason: left === 0 ? null : "poor_signal",
   };
 }

@@ -523,8 +523,7 @@ export class Store {
       return refuse("target", body.target, "beat, beats, stretch or moment");
     const place = (name, us) => ({
       [`${name}_sample`]: us === null ? null : session.range(us, us + 1e7)[0],
-      [`${name}_time`]: us === null ? null : rfc3339(us),
-      [`${name}_us`]: us,
+      ...times(name, us),
     });
     const row = {
       id,
@@ -532,8 +531,8 @@ export class Store {
       kind: body.kind,
       target: undone?.target ?? body.target,
       beats: undone?.beats ?? body.beats ?? null,
-      ...place("from", undone?.from_us ?? body.from_us ?? (mark ? live.newestUs() : null)),
-      ...place("to", undone?.to_us ?? body.to_us ?? null),
+      ...place("from", undone?.from_time_us ?? body.from_us ?? (mark ? live.newestUs() : null)),
+      ...place("to", undone?.to_time_us ?? body.to_us ?? null),
       class: body.class ?? null,
       note: body.note ?? null,
       author,
@@ -610,9 +609,11 @@ export class Store {
         const of = row.beats ?? [];
         const session = this.session(row.session);
         const within = (at) => at >= from && at < to;
-        if (row.from_us === null)
+        if (row.from_time_us === null)
           return session.beats.some((beat) => of.includes(beat.id) && within(session.timeUs(beat.sample)));
-        return row.to_us === null ? within(row.from_us) : row.from_us < to && row.to_us > from;
+        return row.to_time_us === null
+          ? within(row.from_time_us)
+          : row.from_time_us < to && row.to_time_us > from;
       };
       const rows = this.corrections.filter(
         (row) =>
@@ -636,7 +637,7 @@ export class Store {
           session: Number(query.get("session")),
           rr_ms: part.map(({ row }) => row.rr),
           r_time_us: part.map(({ session, row }) => session.timeUs(row.sample)),
-          class: part.map(({ row }) => (row.unclassifiable ? "?" : row.kind)).join(""),
+          class: part.map(({ row }) => row.kind).join(""),
           beat_ids: part.map(({ row }) => row.id),
           next_cursor: begin + limit < rows.length ? String(begin + limit) : null,
         },

@@ -355,6 +355,7 @@ export interface Cluster {
   channelNumber: number | null;
   rateHz: number;
   before: number;
+  /** Empty where there is none: the others are of several shapes. */
   meanUv: number[];
   examplesUv: number[][];
   beatIds: number[];
@@ -392,7 +393,7 @@ export const getClusters = (parameters: Parameters, signal?: AbortSignal) =>
           channelNumber: numOrNull(one, "channel_number"),
           rateHz: num(one, "sample_rate_hz"),
           before: count(one, "before_samples"),
-          meanUv: values(one.mean_uv, "mean_uv"),
+          meanUv: values(one.mean_uv ?? [], "mean_uv"),
           examplesUv: list(one.examples_uv, "examples_uv").map((uv) => values(uv, "examples_uv[]")),
           beatIds: values(one.beat_ids, "beat_ids"),
           more: count(one, "more_beats"),
@@ -403,6 +404,19 @@ export const getClusters = (parameters: Parameters, signal?: AbortSignal) =>
     }),
     signal,
   );
+
+/** Ids of the unclassifiable beats of a stretch: RR intervals come without what was made of their beats. */
+async function unclassifiableIds(parameters: Parameters, signal?: AbortSignal): Promise<Set<number>> {
+  const ids = new Set<number>();
+  let cursor: string | null = null;
+  do {
+    const asked = { ...parameters, outcome: "unclassifiable", limit: 5000, cursor };
+    const { rows, next }: Rows<StoredBeat> = await getBeats(asked, signal);
+    for (const beat of rows) ids.add(beat.id);
+    cursor = next;
+  } while (cursor !== null);
+  return ids;
+}
 
 /** Beats as `/v1/rr` gives them: little of each, but many. */
 export interface RrBeat {
@@ -420,6 +434,7 @@ export async function getRr(
   told?: (count: number) => void,
 ): Promise<RrBeat[]> {
   const all: RrBeat[] = [];
+  const unknown = await unclassifiableIds(parameters, signal);
   let cursor: string | null = null;
   do {
     cursor = await getJson(
@@ -440,7 +455,7 @@ export async function getRr(
             rrMs: typeof ms === "number" ? ms : null,
             class: letter,
             aamiClass: aamiOf(letter),
-            unclassifiable: letter === "?",
+            unclassifiable: unknown.has(ids[i]!),
           });
         });
         return textOrNull(from, "next_cursor");

@@ -126,10 +126,7 @@ export function disclosurePart(review: Review): Part {
     const first = index * TOGETHER;
     const last = Math.min(minutes.length, first + TOGETHER) - 1;
     const begin = minutes[first]!.firstSample;
-    const end = Math.min(
-      session.samples || Number.POSITIVE_INFINITY,
-      minutes[last]!.firstSample + 60 * session.rateHz,
-    );
+    const end = Math.min(review.endSample, minutes[last]!.firstSample + 60 * session.rateHz);
     let from = minutes[first]!.timeUs;
     let to = Math.max(from + 1, Math.min(review.endUs, minutes[last]!.timeUs + 60e6));
     // A time that the clock showed twice brings all that lies between: as many more points are asked for.

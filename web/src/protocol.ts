@@ -321,8 +321,8 @@ export function readCorrection(value: unknown): Correction {
             if (typeof id !== "number") throw new BadField("beats holds something that is not a number");
             return id;
           }),
-    fromUs: numOrNull(from, "from_us"),
-    toUs: numOrNull(from, "to_us"),
+    fromUs: numOrNull(from, "from_time_us"),
+    toUs: numOrNull(from, "to_time_us"),
     fromSample: numOrNull(from, "from_sample"),
     toSample: numOrNull(from, "to_sample"),
     class: textOrNull(from, "class"),

@@ -20,7 +20,7 @@ import type { Action } from "./keys.js";
 import { Latest, makeLook, type Part, placeOfRow, type Review, spanButtons, spanOf } from "./review.js";
 import { SmallStrips } from "./review-list.js";
 import { type Lane, laneMiddle, timeScale, unrolledX, yOf } from "./scale.js";
-import { beatMark, className, correctedMark, correctedName } from "./words.js";
+import { beatMark, className, correctedMark, correctedName, leftOutReason } from "./words.js";
 
 const SPEED = 50;
 const HEIGHT_MM = 36;
@@ -254,7 +254,7 @@ export function clustersPart(review: Review): Part {
       const left =
         found.leftOut === 0
           ? ""
-          : ` ${countText(found.leftOut)} beats are in none (${found.reason ?? "not known"}).`;
+          : ` ${countText(found.leftOut)} beats are in none (mostly: ${leftOutReason(found.reason)}).`;
       say(
         message,
         found.clusters.length === 0
@@ -326,7 +326,7 @@ function drawShapes(
 ): void {
   const look = makeLook(review.settings, { speed: SPEED, gain, textScale: 1 });
   const mm = look.devicePxPerMm;
-  const points = Math.max(cluster.meanUv.length, 2);
+  const points = Math.max(2, cluster.meanUv.length, ...cluster.examplesUv.map((one) => one.length));
   look.widthPx = Math.round((points / cluster.rateHz) * SPEED * mm);
   look.heightPx = Math.round(HEIGHT_MM * mm);
   canvas.width = look.widthPx;

@@ -98,8 +98,8 @@ export function stripPart(review: Review): Part {
     );
   const edge = (end: boolean) => {
     const half = review.place().seconds / 2;
-    const { rateHz, samples } = review.session;
-    if (stepped) set(placeOf(review, end ? samples - half * rateHz : half * rateHz));
+    const { rateHz } = review.session;
+    if (stepped) set(placeOf(review, end ? review.endSample - half * rateHz : half * rateHz));
     else set({ timeUs: clamp(end ? review.endUs - half * 1e6 : review.beginUs + half * 1e6) });
   };
   const length = (by: 1 | -1) => {

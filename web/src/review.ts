@@ -20,8 +20,11 @@ export interface Review {
   session: Session;
   /** Counted by the labels that were asked for. */
   minutes: readonly Minute[];
+  /** Earliest and latest time: where the clock was set these need not be those of the first and the last sample. */
   beginUs: number;
   endUs: number;
+  /** Behind the last sample that was recorded. */
+  endSample: number;
   signal: Signal;
   /** Wall time of each sample, also where the clock was set. */
   clock: WallTime;
@@ -39,12 +42,12 @@ export interface Review {
 
 /** A place in the session by its sample: where the clock was set, its time alone does not tell which of two it is. */
 export function placeOf(review: Review, sample: number): Pick<Place, "timeUs" | "sample"> {
-  const { clock, beginUs, endUs, session } = review;
+  const { clock, beginUs, endUs, endSample } = review;
   if (!clock.stepped) {
     const timeUs = Math.round(clock.timeAt(sample));
     return { timeUs: Math.min(endUs, Math.max(beginUs, timeUs)), sample: null };
   }
-  const within = Math.round(Math.min(Math.max(0, sample), Math.max(0, session.samples)));
+  const within = Math.round(Math.min(Math.max(0, sample), endSample));
   return { timeUs: Math.round(clock.timeAt(within)), sample: within };
 }
 
@@ -54,7 +57,7 @@ export function placeOfRow(review: Review, sample: number, timeUs: number): Pick
 }
 
 export function sampleOf(review: Review, place: Pick<Place, "timeUs" | "sample">): number {
-  return place.sample ?? review.clock.sampleAt(place.timeUs ?? review.beginUs);
+  return place.sample ?? (place.timeUs === null ? 0 : review.clock.sampleAt(place.timeUs));
 }
 
 /** A stretch may hold so many more samples than were asked for, where the clock shows the same times twice. */

@@ -240,12 +240,19 @@ function show(root: HTMLElement, page: Page): () => void {
   };
 
   const frame = (session: Session, minutes: Minute[], clock: WallTime) => {
+    const last = minutes.at(-1)?.firstSample ?? 0;
+    // What is stored may be less than what was recorded, because retention deletes it.
+    const endSample = Math.min(last + 60 * session.rateHz, Math.max(last, session.samples));
+    const shown = clock.stepped ? clock.pieces(0, endSample) : [];
     const review: Review = {
       settings,
       session,
       minutes,
-      beginUs: session.startUs,
-      endUs: Math.max(session.startUs, sessionEnd(session, minutes)),
+      beginUs: Math.floor(Math.min(session.startUs, ...shown.map((piece) => piece.fromUs))),
+      endUs: Math.ceil(
+        Math.max(session.startUs, sessionEnd(session, minutes), ...shown.map((piece) => piece.toUs)),
+      ),
+      endSample,
       signal: { mainsHz: session.mainsHz, codeRange: session.codeRange },
       clock,
       labels: place.labels,

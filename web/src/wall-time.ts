@@ -94,13 +94,15 @@ export class WallTime {
 
   /** The first sample that showed a time; where none did, the next one after it. */
   sampleAt(timeUs: number): number {
+    let early: number | null = null;
     let next: number | null = null;
+    let passed = false;
     for (const [i, run] of this.runs.entries()) {
       const end = this.runs[i + 1]?.[0]?.sample ?? Number.POSITIVE_INFINITY;
       const first = run[0]!;
       if (timeUs < first.timeUs) {
-        if (i === 0) return first.sample - ((first.timeUs - timeUs) / 1e6) * this.rateHz;
-        next ??= first.sample;
+        if (i === 0) early = first.sample - ((first.timeUs - timeUs) / 1e6) * this.rateHz;
+        else next ??= first.sample;
         continue;
       }
       let at = 0;
@@ -110,8 +112,9 @@ export class WallTime {
       const perUs = b === undefined ? this.rateHz / 1e6 : (b.sample - a.sample) / (b.timeUs - a.timeUs);
       const sample = a.sample + (timeUs - a.timeUs) * perUs;
       if (sample < end) return sample;
+      passed = true;
     }
-    return next ?? this.runs.at(-1)?.[0]?.sample ?? 0;
+    return (passed ? next : early) ?? next ?? this.runs.at(-1)?.[0]?.sample ?? 0;
   }
 
   /**

@@ -165,7 +165,7 @@ export const LETTERS = ["N", "L", "R", "A", "V", "F", "Q"] as const;
 /** AAMI class of a letter. */
 export function aamiOf(letter: string): string {
   if (letter === "L" || letter === "R") return "N";
-  return letter === "A" ? "S" : letter === "?" ? "Q" : letter;
+  return letter === "A" ? "S" : letter;
 }
 
 /** How a beat is drawn: letter and kind of mark. */
@@ -212,5 +212,12 @@ const ORIGINS: Record<string, string> = {
   "label-engine": "answer to the label engine",
 };
 
+const LEFT_OUT: Record<string, string> = {
+  gap_or_not_stored: "window in a gap or not stored",
+  clipped: "clipped",
+  poor_signal: "poor signal",
+};
+
+export const leftOutReason = (name: string | null) => look(LEFT_OUT, name ?? "not known");
 export const correctionKind = (name: string) => look(CORRECTION_KINDS, name);
 export const originName = (name: string) => look(ORIGINS, name);
