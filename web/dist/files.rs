@@ -1,15 +1,15 @@
 [
     File {
-        name: "assets/app-27cb46459f2b.css",
-        content_type: "text/css; charset=utf-8",
-        bytes: 19531,
-        gzip: include_bytes!("assets/app-27cb46459f2b.css.gz"),
+        name: "assets/app-38767a2d6329.js",
+        content_type: "text/javascript; charset=utf-8",
+        bytes: 178887,
+        gzip: include_bytes!("assets/app-38767a2d6329.js.gz"),
     },
     File {
-        name: "assets/app-4684cbc983d5.js",
-        content_type: "text/javascript; charset=utf-8",
-        bytes: 178636,
-        gzip: include_bytes!("assets/app-4684cbc983d5.js.gz"),
+        name: "assets/app-9324fa14afa3.css",
+        content_type: "text/css; charset=utf-8",
+        bytes: 19545,
+        gzip: include_bytes!("assets/app-9324fa14afa3.css.gz"),
     },
     File {
         name: "assets/theme-8fd2e0526770.js",

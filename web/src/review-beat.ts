@@ -21,6 +21,7 @@ import { clockText, preciseText, UNKNOWN, zoneText } from "./format.js";
 import type { Action } from "./keys.js";
 import {
   channelsShown,
+  keepFocus,
   Latest,
   loadStretch,
   makeLook,
@@ -80,7 +81,7 @@ export function beatPart(review: Review): Part {
   const large = el("div", { class: "beat-large" }, stage);
   const element = el(
     "section",
-    { class: "strip", "aria-label": "Beat" },
+    { class: "strip", "aria-label": "Beat", tabindex: -1 },
     el(
       "div",
       { class: "tools" },
@@ -248,7 +249,7 @@ export function beatPart(review: Review): Part {
     const machine = beatMark(beat);
     const badge = (one: { letter: string; mark: string }, more = "") =>
       el("span", { class: `badge mark-${one.mark}${more}` }, one.letter);
-    persons.replaceChildren(
+    const made = [
       el(
         "p",
         { class: "both-labels" },
@@ -271,7 +272,8 @@ export function beatPart(review: Review): Part {
               ),
             ),
           ),
-    );
+    ];
+    keepFocus(persons, () => persons.replaceChildren(...made), element);
   };
   const correcting = (kind: Correcting) => {
     if (page === null || !review.access.control) return;

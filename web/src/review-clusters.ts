@@ -17,7 +17,16 @@ import { button, el, say } from "./dom.js";
 import { lineWidth, paintLane } from "./drawing.js";
 import { clockText, countText, preciseText, zoneText } from "./format.js";
 import type { Action } from "./keys.js";
-import { Latest, makeLook, type Part, placeOfRow, type Review, spanButtons, spanOf } from "./review.js";
+import {
+  keepFocus,
+  Latest,
+  makeLook,
+  type Part,
+  placeOfRow,
+  type Review,
+  spanButtons,
+  spanOf,
+} from "./review.js";
 import { SmallStrips } from "./review-list.js";
 import { type Lane, laneMiddle, timeScale, unrolledX, yOf } from "./scale.js";
 import { beatMark, className, correctedMark, correctedName, leftOutReason } from "./words.js";
@@ -306,7 +315,7 @@ export function clustersPart(review: Review): Part {
     },
     corrected() {
       opened = null;
-      open();
+      keepFocus(detail, open, list);
     },
     leave() {
       latest.stop();

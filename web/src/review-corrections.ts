@@ -4,7 +4,7 @@ import { getCorrections, problemText, undo, wasAborted } from "./api.js";
 import { button, el, say } from "./dom.js";
 import { clockText, countText, preciseText, zoneText } from "./format.js";
 import type { Correction } from "./protocol.js";
-import { Latest, type Part, placeOfRow, type Review } from "./review.js";
+import { keepFocus, Latest, type Part, placeOfRow, type Review } from "./review.js";
 import { className, correctionKind, originName } from "./words.js";
 
 const PER_PAGE = 50;
@@ -40,18 +40,20 @@ export function undoButton(
   told: (text: string) => void,
 ): HTMLElement | null {
   if (!review.access.control || !standing(one)) return null;
-  const made = button("Undo", { "aria-label": `Undo number ${one.id}` }, async () => {
-    made.disabled = true;
+  // Not disabled meanwhile: it would lose the focus.
+  let sent = false;
+  return button("Undo", { "aria-label": `Undo number ${one.id}` }, async () => {
+    if (sent) return;
+    sent = true;
     try {
       await undo(one);
       told(`Number ${one.id} is undone.`);
       review.corrected();
     } catch (error) {
       told(problemText(error));
-      made.disabled = false;
+      sent = false;
     }
   });
-  return made;
 }
 
 export function correctionsPart(review: Review): Part {
@@ -130,11 +132,8 @@ export function correctionsPart(review: Review): Part {
     try {
       const asked = { session: review.session.id, order: "desc", limit: PER_PAGE, cursor };
       const { rows, next } = await getCorrections(asked, signal);
-      const had = document.activeElement !== null && body.contains(document.activeElement);
-      if (anew) body.replaceChildren();
-      body.append(...rows.map(row));
-      // The button that was pressed is gone: the list keeps the focus.
-      if (anew && had) box.focus();
+      if (anew) keepFocus(body, () => body.replaceChildren(...rows.map(row)), box);
+      else body.append(...rows.map(row));
       cursor = next;
       more.hidden = next === null;
       box.hidden = body.childElementCount === 0;

@@ -22,6 +22,7 @@ import type { Action } from "./keys.js";
 import { addStrip } from "./report-strips.js";
 import {
   channelsShown,
+  keepFocus,
   Latest,
   loadStretch,
   makeLook,
@@ -307,7 +308,7 @@ export function stripPart(review: Review): Part {
   );
   const element = el(
     "section",
-    { class: "strip", "aria-label": "Strip" },
+    { class: "strip", "aria-label": "Strip", tabindex: -1 },
     when,
     el("div", { class: "strip-columns" }, stage, tables),
     calipers.panel,
@@ -464,19 +465,18 @@ export function stripPart(review: Review): Part {
       tableOf(`Strip as a table: ${count}`, ["Time", "Letter", "What", "Person", "RR before"], list),
     );
     if (first && innerWidth > 1200) tables.querySelector("details")!.open = true;
-    said.replaceChildren(
-      ...own.corrections.map((one) =>
-        el(
-          "li",
-          {},
-          el("strong", {}, correctionText(one)),
-          el("span", {}, targetText(one)),
-          el("bdi", {}, one.note ?? ""),
-          el("span", { class: "note" }, authorText(one)),
-          undoButton(review, one, (text) => say(message, text)),
-        ),
+    const rows = own.corrections.map((one) =>
+      el(
+        "li",
+        {},
+        el("strong", {}, correctionText(one)),
+        el("span", {}, targetText(one)),
+        el("bdi", {}, one.note ?? ""),
+        el("span", { class: "note" }, authorText(one)),
+        undoButton(review, one, (text) => say(message, text)),
       ),
     );
+    keepFocus(said, () => said.replaceChildren(...rows), element);
   };
 
   const observer = new ResizeObserver((entries) => {

@@ -224,6 +224,17 @@ export function tableOf(
   );
 }
 
+/** Fills a box anew. A button in it that had the focus has it again, or the one that stands in its place. */
+export function keepFocus(box: HTMLElement, fill: () => void, otherwise: HTMLElement): void {
+  const had = document.activeElement;
+  const inside = had !== null && box.contains(had);
+  fill();
+  if (!inside || box.contains(document.activeElement)) return;
+  const buttons = [...box.querySelectorAll("button")];
+  const same = buttons.find((one) => one.textContent === had.textContent);
+  (same ?? buttons[0] ?? otherwise).focus();
+}
+
 /** Puts a new table in place of the old one; one that was open stays open. */
 export function replaceTable(box: HTMLElement, table: HTMLElement): void {
   const open = box.querySelector("details")?.open === true;

@@ -137,6 +137,12 @@ describe("corrections", onlyMock, () => {
     await tabTo(page, "Undo", () => document.activeElement.getAttribute("aria-label") === "Undo number 1");
     await page.keyboard.press("Enter");
     await until("undone", async () => (await strip(page)).corrected === 0);
+    await sleep(200);
+    assert.notEqual(
+      await page.evaluate(() => document.activeElement.tagName),
+      "BODY",
+      "the focus is not lost",
+    );
     assert.equal(store.corrections.length, 2);
     assert.equal(store.corrections[1].kind, "undo");
     assert.equal(store.corrections[1].supersedes, 1);
@@ -306,6 +312,7 @@ describe("corrections", onlyMock, () => {
     await until("two rows", async () => (await page.locator(".corrections tbody tr").count()) === 2);
     assert.match(await page.locator(".corrections tr.undone").textContent(), /undone by number 2/);
     assert.equal(await page.getByRole("button", { name: /^Undo/ }).count(), 0, "an undo is not undone");
+    assert.equal(await page.evaluate(() => document.activeElement.getAttribute("aria-label")), "Corrections");
   });
 
   test("a refusal stands in the form in the gateway's words, and nothing is lost", async () => {
