@@ -1,15 +1,15 @@
 [
     File {
-        name: "assets/app-38767a2d6329.js",
+        name: "assets/app-b4fbf1dc840d.js",
         content_type: "text/javascript; charset=utf-8",
-        bytes: 178887,
-        gzip: include_bytes!("assets/app-38767a2d6329.js.gz"),
+        bytes: 179027,
+        gzip: include_bytes!("assets/app-b4fbf1dc840d.js.gz"),
     },
     File {
-        name: "assets/app-9324fa14afa3.css",
+        name: "assets/app-c4e665f3a208.css",
         content_type: "text/css; charset=utf-8",
-        bytes: 19545,
-        gzip: include_bytes!("assets/app-9324fa14afa3.css.gz"),
+        bytes: 19734,
+        gzip: include_bytes!("assets/app-c4e665f3a208.css.gz"),
     },
     File {
         name: "assets/theme-8fd2e0526770.js",

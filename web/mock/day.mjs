@@ -517,7 +517,7 @@ export class Store {
     if (body.kind === "undo") {
       undone = this.corrections.find((row) => row.id === body.supersedes);
       if (undone === undefined || undone.kind === "undo" || undone.superseded_by !== null)
-        return { refusal: [409, "not-to-be-undone", `correction ${body.supersedes} cannot be undone`] };
+        return { refusal: [409, "not-in-force", `correction ${body.supersedes} cannot be undone`] };
       undone.superseded_by = id;
     } else if (!["beat", "beats", "stretch", "moment"].includes(body.target))
       return refuse("target", body.target, "beat, beats, stretch or moment");
@@ -529,10 +529,10 @@ export class Store {
       id,
       session: session.id,
       kind: body.kind,
-      target: undone?.target ?? body.target,
-      beats: undone?.beats ?? body.beats ?? null,
-      ...place("from", undone?.from_time_us ?? body.from_us ?? (mark ? live.newestUs() : null)),
-      ...place("to", undone?.to_time_us ?? body.to_us ?? null),
+      target: body.target ?? null,
+      beats: body.beats ?? null,
+      ...place("from", body.from_us ?? (mark ? live.newestUs() : null)),
+      ...place("to", body.to_us ?? null),
       class: body.class ?? null,
       note: body.note ?? null,
       author,

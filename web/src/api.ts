@@ -327,6 +327,21 @@ export function labelsAsked(labels: Labels): Parameters {
 export const getCorrections = (parameters: Parameters, signal?: AbortSignal) =>
   getJson("/v1/corrections", parameters, page("corrections", readCorrection), signal);
 
+/** All pages: one may hold few rows, because a row can name thousands of beats. */
+export async function allCorrections(
+  parameters: Parameters,
+  signal?: AbortSignal,
+): Promise<Rows<Correction>> {
+  const rows: Correction[] = [];
+  let cursor: string | null = null;
+  do {
+    const part: Rows<Correction> = await getCorrections({ ...parameters, cursor }, signal);
+    rows.push(...part.rows);
+    cursor = part.next;
+  } while (cursor !== null);
+  return { rows, next: null };
+}
+
 /** What a person says about beats or a time; the gateway adds who and when. */
 export interface Said {
   session?: number;

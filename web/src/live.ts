@@ -1,7 +1,7 @@
 // Connection and model together: what every view reads its live data from. It runs while the page is open,
 // whichever view is shown.
 
-import { getBeats, getCorrections, getEcg } from "./api.js";
+import { allCorrections, getBeats, getEcg } from "./api.js";
 import { Connection } from "./connection.js";
 import { type Beat, type Correction, decodePiece, decodeText } from "./protocol.js";
 import { Model } from "./session.js";
@@ -122,7 +122,7 @@ export class Live {
           performance.now(),
         );
       }
-      const notes = await getCorrections({ session: info.id, from, to });
+      const notes = await allCorrections({ session: info.id, from, to });
       for (const correction of notes.rows) {
         if (correction.supersededBy === null)
           this.model.take({ type: "correction", correction }, performance.now());

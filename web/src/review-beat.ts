@@ -2,10 +2,10 @@
 
 import { METHODS, type Method, type Place } from "./address.js";
 import {
+  allCorrections,
   type BeatPage,
   getBeat,
   getBeats,
-  getCorrections,
   getSaliency,
   problemText,
   Refusal,
@@ -243,7 +243,7 @@ export function beatPart(review: Review): Part {
   const said = async (of: BeatPage, signal: AbortSignal) => {
     const { beat } = of;
     const asked = { session: beat.session, from: beat.timeUs, to: beat.timeUs + 1, limit: 200 };
-    const { rows } = await getCorrections(asked, signal);
+    const { rows } = await allCorrections(asked, signal);
     const own = rows.filter((one) => standing(one) && (one.beats?.includes(beat.id) ?? true));
     const by = correctedMark(beat);
     const machine = beatMark(beat);

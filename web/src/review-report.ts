@@ -2,7 +2,7 @@
 // and what it is not.
 
 import type { Place } from "./address.js";
-import { getBeats, getCorrections, getEvents, type Minute, problemText, wasAborted } from "./api.js";
+import { allCorrections, getBeats, getEvents, type Minute, problemText, wasAborted } from "./api.js";
 import { button, el, say } from "./dom.js";
 import { countText, durationText, UNKNOWN } from "./format.js";
 import { type Chosen, chosenStrips, keepStrips } from "./report-strips.js";
@@ -131,7 +131,7 @@ export function reportPart(review: Review): Part {
   const table = (head: readonly string[], rows: readonly (readonly string[])[], left: number) => [
     el(
       "table",
-      {},
+      { hidden: rows.length === 0 },
       el("thead", {}, el("tr", {}, ...head.map((text) => el("th", { scope: "col" }, text)))),
       el(
         "tbody",
@@ -144,10 +144,8 @@ export function reportPart(review: Review): Part {
 
   const numbers = (minutes: readonly Minute[]): HTMLElement => {
     const all = summarize(minutes);
-    const recordedMs = Math.min(
-      all.minutes * 60_000,
-      (session.samples / session.rateHz) * 1000 || Number.POSITIVE_INFINITY,
-    );
+    const samples = review.endSample - (minutes[0]?.firstSample ?? 0);
+    const recordedMs = Math.min(all.minutes * 60_000, (samples / session.rateHz) * 1000);
     const bpm = (value: number | null) => (value === null ? UNKNOWN : `${value.toFixed(0)} per minute`);
     const missingMs = (all.missing / session.rateHz) * 1000;
     const classes = Object.entries(all.byClass)
@@ -237,7 +235,7 @@ export function reportPart(review: Review): Part {
           review,
           chosen,
           seconds,
-          (asked) => getCorrections({ ...asked, limit: 200 }, signal),
+          (asked) => allCorrections(asked, signal),
           () => null,
         ),
       ]);
@@ -267,7 +265,7 @@ export function reportPart(review: Review): Part {
       const strips = chosenStrips(session.id);
       const [events, notes, ...drawn] = await Promise.all([
         getEvents({ session: session.id, from, to, limit: 1000 }, signal),
-        getCorrections({ session: session.id, from, to, limit: 1000 }, signal),
+        allCorrections({ session: session.id, from, to, limit: 1000 }, signal),
         ...strips.map((one) => strip(one, signal)),
       ]);
       const written = notes.rows.filter((one) => one.kind === "note" && one.supersededBy === null);

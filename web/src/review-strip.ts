@@ -2,8 +2,8 @@
 
 import { LENGTHS_S, type Place } from "./address.js";
 import {
+  allCorrections,
   getBeats,
-  getCorrections,
   getEvents,
   labelsAsked,
   problemText,
@@ -393,7 +393,7 @@ export function stripPart(review: Review): Part {
           review,
           place,
           seconds,
-          (asked) => getCorrections({ ...asked, limit: 200 }, signal),
+          (asked) => allCorrections(asked, signal),
           () => null,
         ),
       ]);
