@@ -1,9 +1,9 @@
 [
     File {
-        name: "assets/app-b4fbf1dc840d.js",
+        name: "assets/app-3fa643262144.js",
         content_type: "text/javascript; charset=utf-8",
-        bytes: 179027,
-        gzip: include_bytes!("assets/app-b4fbf1dc840d.js.gz"),
+        bytes: 179563,
+        gzip: include_bytes!("assets/app-3fa643262144.js.gz"),
     },
     File {
         name: "assets/app-c4e665f3a208.css",

@@ -109,28 +109,50 @@ export function stripPart(review: Review): Part {
     set({ seconds, timeUs: timeUs ?? Math.round(middle()), sample });
   };
 
-  const jumpTo = async (by: 1 | -1) => {
+  /** Where to look for the next event: by time, or by the times of each piece where the clock was set. */
+  const ways = (by: 1 | -1): { from: number | null; to: number | null; first: number; end: number }[] => {
     const at = Math.round(middle());
+    const all = { first: Number.NEGATIVE_INFINITY, end: Number.POSITIVE_INFINITY };
+    if (!stepped) return [by < 0 ? { from: null, to: at, ...all } : { from: at + 1, to: null, ...all }];
+    const sample = middleSample();
+    const pieces =
+      by < 0 ? review.clock.pieces(0, sample) : review.clock.pieces(sample + 1, review.endSample);
+    const found = pieces.map(({ first, end, fromUs, toUs }) => ({
+      from: Math.floor(fromUs),
+      to: Math.ceil(toUs),
+      first,
+      end,
+    }));
+    return by < 0 ? found.reverse() : found;
+  };
+
+  const jumpTo = async (by: 1 | -1) => {
     const signal = jump.begin();
-    const order = by < 0 ? "desc" : null;
-    const range = by < 0 ? { to: at, from: null } : { from: at + 1, to: null };
-    const common = { session: review.session.id, ...range, order, limit: 1 };
     say(message, "Looking …");
     try {
-      const [beats, events]: [Rows<StoredBeat>, Rows<StoredEvent>] = await Promise.all([
-        getBeats({ ...common, class: "A,V", ...labelsAsked(review.labels) }, signal),
-        getEvents(common, signal),
-      ]);
-      const found = [
-        ...beats.rows.map((row) => placeOfRow(review, row.rSample, row.timeUs)),
-        ...events.rows.map((row) => placeOfRow(review, row.sample, row.timeUs)),
-      ].sort((a, b) => by * (a.timeUs! - b.timeUs!));
+      const found: { sample: number; timeUs: number }[] = [];
+      for (const { from, to, first, end } of ways(by)) {
+        // Of a time that was shown twice some rows belong elsewhere.
+        const limit = stepped ? 1000 : 1;
+        const common = { session: review.session.id, from, to, order: by < 0 ? "desc" : null, limit };
+        const [beats, events]: [Rows<StoredBeat>, Rows<StoredEvent>] = await Promise.all([
+          getBeats({ ...common, class: "A,V", ...labelsAsked(review.labels) }, signal),
+          getEvents(common, signal),
+        ]);
+        const rows = [
+          ...beats.rows.map(({ rSample, timeUs }) => ({ sample: rSample, timeUs })),
+          ...events.rows.map(({ sample, timeUs }) => ({ sample, timeUs })),
+        ];
+        found.push(...rows.filter(({ sample }) => sample >= first && sample < end));
+        if (found.length > 0) break;
+      }
+      found.sort((a, b) => by * (a.sample - b.sample));
       if (found[0] === undefined) {
         say(message, by < 0 ? "No event, V or S beat before this." : "No event, V or S beat after this.");
         return;
       }
       say(message, "");
-      set(found[0], "push");
+      set(placeOfRow(review, found[0].sample, found[0].timeUs), "push");
     } catch (error) {
       if (!wasAborted(error)) say(message, problemText(error));
     }

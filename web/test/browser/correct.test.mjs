@@ -636,6 +636,19 @@ test(
     await near(step + 5 * rate, "after the step, at times that came before");
     await page.keyboard.press("ArrowRight");
     await near(step + 6 * rate, "a second on");
+    // To the next event and back over the step, by recorded order.
+    await open(page, `#/review/90?t=${session.timeUs(step - rate)}&n=${step - rate}&w=10&show=strip`);
+    await near(step - 6 * rate, "a second before the step");
+    const marks = [
+      ...session.beats.filter((one) => one.kind !== "N").map((one) => one.sample),
+      ...session.events.map((one) => one.sample),
+    ].sort((one, other) => one - other);
+    const next = marks.find((sample) => sample > step - rate);
+    assert.ok(next > step, "the next one lies behind the step");
+    await page.keyboard.press("]");
+    await near(next - 5 * rate, "the next event");
+    await page.keyboard.press("[");
+    await near(marks[marks.indexOf(next) - 1] - 5 * rate, "the one before it, over the step");
     // On by ten minutes: these are never shown.
     const on = 5430 * rate;
     await open(page, `#/review/90?t=${session.timeUs(on)}&n=${on}&w=10&show=strip`);
