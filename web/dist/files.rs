@@ -1,9 +1,9 @@
 [
     File {
-        name: "assets/app-3fa643262144.js",
+        name: "assets/app-7a302f72d2e4.js",
         content_type: "text/javascript; charset=utf-8",
-        bytes: 179563,
-        gzip: include_bytes!("assets/app-3fa643262144.js.gz"),
+        bytes: 179548,
+        gzip: include_bytes!("assets/app-7a302f72d2e4.js.gz"),
     },
     File {
         name: "assets/app-c4e665f3a208.css",

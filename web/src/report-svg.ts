@@ -293,7 +293,7 @@ export function trendDrawing(minutes: readonly Minute[], zone: Zone, range: [num
   drawing.append(path(lines, "grid-5"), path(band, "band-hr"), path(mean, "trace"));
   drawing.append(path(bars.v, "bar-v"), path(bars.s, "bar-s"), path(bars.gaps, "bar-gap"));
   drawing.append(
-    words(0, 3, "HR/min", { class: "lead" }),
+    words(0, 3, "HR/min"),
     words(0, tops.v + 4, `V/min ≤${most.v}`),
     words(0, tops.s + 4, `S/min ≤${most.s}`),
     words(0, tops.gaps + 2.6, "gaps"),
