@@ -1,15 +1,15 @@
 [
     File {
-        name: "assets/app-1d4c1c8b2e66.js",
+        name: "assets/app-7a302f72d2e4.js",
         content_type: "text/javascript; charset=utf-8",
-        bytes: 133639,
-        gzip: include_bytes!("assets/app-1d4c1c8b2e66.js.gz"),
+        bytes: 179548,
+        gzip: include_bytes!("assets/app-7a302f72d2e4.js.gz"),
     },
     File {
-        name: "assets/app-7fc52261ac00.css",
+        name: "assets/app-c4e665f3a208.css",
         content_type: "text/css; charset=utf-8",
-        bytes: 15616,
-        gzip: include_bytes!("assets/app-7fc52261ac00.css.gz"),
+        bytes: 19734,
+        gzip: include_bytes!("assets/app-c4e665f3a208.css.gz"),
     },
     File {
         name: "assets/theme-8fd2e0526770.js",

@@ -1,5 +1,6 @@
 // Stored sessions for the stand-in: a made-up day of ECG, worked out when it is asked for. The same every time.
 
+import { clusters } from "./clusters.mjs";
 import { random, SECOND_LEAD, SHAPES } from "./ecg.mjs";
 
 const MISSING = -2147483648;
@@ -33,9 +34,14 @@ function noise(sample, channel) {
 
 export class StoredSession {
   constructor(options) {
-    Object.assign(this, { rate: 500, source: "live", origin: "/dev/spidev0.0", chip: "ADS1292R" }, options);
+    Object.assign(
+      this,
+      { rate: 500, source: "live", origin: "/dev/spidev0.0", chip: "ADS1292R", steps: [], label: null },
+      options,
+    );
     this.samples = Math.round(this.seconds * this.rate);
-    this.endUs = this.startUs + this.seconds * 1e6;
+    this.endUs = this.timeUs(this.samples);
+    this.deletedUs = null;
     this.make();
   }
 
@@ -123,12 +129,28 @@ export class StoredSession {
     }
   }
 
+  /** What the wall clock showed; `steps` are its steps: from which second on, and by how many seconds. */
   timeUs(sample) {
-    return Math.round(this.startUs + (sample / this.rate) * 1e6);
+    let us = this.startUs + (sample / this.rate) * 1e6;
+    for (const step of this.steps) if (sample >= step.at * this.rate) us += step.by * 1e6;
+    return Math.round(us);
   }
 
-  sampleOf(timeUs) {
-    return ((timeUs - this.startUs) / 1e6) * this.rate;
+  /** The first sample at or after a time, and the end of those before one: from the first to the last that shows it. */
+  range(fromUs, toUs) {
+    const edges = [0, ...this.steps.map((step) => step.at * this.rate), this.samples];
+    let first = this.samples;
+    let end = 0;
+    for (let i = 0; i + 1 < edges.length; i++) {
+      const at = this.timeUs(edges[i]);
+      const of = (us) =>
+        Math.min(edges[i + 1], Math.max(edges[i], Math.ceil(edges[i] + ((us - at) / 1e6) * this.rate)));
+      const [a, z] = [of(fromUs), of(toUs)];
+      if (z <= a) continue;
+      first = Math.min(first, a);
+      end = Math.max(end, z);
+    }
+    return [first, Math.max(first, end)];
   }
 
   codes(first, end, channel) {
@@ -199,6 +221,11 @@ export class StoredSession {
       ...times("start", this.startUs),
       ...times("end", this.endUs),
       end_reason: this.endReason ?? "stopped",
+      patient_label: this.label,
+      mains_hz: this.source === "replay" ? 60 : 50,
+      code_min: -8388608,
+      code_max: 8388607,
+      ...times("deleted", this.deletedUs),
       beats: this.beats.length,
       beats_by_class: by,
       beats_unclassifiable: this.beats.filter((beat) => beat.unclassifiable).length,
@@ -209,7 +236,26 @@ export class StoredSession {
     };
   }
 
-  beatJson(beat) {
+  /** Everything but what says that there was something. */
+  remove() {
+    const deleted = {
+      beats: this.beats.length,
+      ecg_blocks: Math.ceil(this.samples / 2500),
+      gaps: this.gaps.length,
+      events: this.events.length,
+    };
+    Object.assign(this, {
+      beats: [],
+      gaps: [],
+      events: [],
+      label: null,
+      samples: 0,
+      deletedUs: Date.now() * 1000,
+    });
+    return deleted;
+  }
+
+  beatJson(beat, decided = null) {
     const sure = beat.unclassifiable ? 0.41 : 0.93 + 0.06 * (noise(beat.sample, 1) + 0.5);
     const names = ["N", "L", "R", "A", "V"];
     const rest = (1 - sure) / 4;
@@ -234,6 +280,9 @@ export class StoredSession {
       label_delay_ms: 852,
       model: "v1-context",
       engine: "cpu-neon",
+      corrected_class: decided?.kind === "label" ? decided.class : null,
+      artefact: decided?.kind === "artefact",
+      correction: decided?.id ?? null,
     };
   }
 
@@ -269,14 +318,15 @@ export class StoredSession {
     };
   }
 
-  minutes() {
+  /** `decided` gives the correction that decides over a beat, or null; counts then follow it. */
+  minutes(decided = () => null) {
     const per = 60 * this.rate;
     const rows = Array.from({ length: Math.ceil(this.samples / per) }, (_, minute) => ({
       minute,
       ...times("", this.timeUs(minute * per)),
       first_sample: minute * per,
       beats: 0,
-      beats_by_class: { N: 0, L: 0, R: 0, A: 0, V: 0 },
+      beats_by_class: { N: 0, L: 0, R: 0, A: 0, V: 0, F: 0, Q: 0 },
       beats_unclassifiable: 0,
       heart_rate_min_bpm: null,
       heart_rate_mean_bpm: null,
@@ -290,9 +340,11 @@ export class StoredSession {
     for (const beat of this.beats) {
       const at = Math.floor(beat.sample / per);
       const row = rows[at];
+      const by = decided(beat);
+      if (by?.kind === "artefact") continue;
       row.beats++;
-      row.beats_by_class[beat.kind]++;
-      if (beat.unclassifiable) row.beats_unclassifiable++;
+      row.beats_by_class[by?.class ?? beat.kind]++;
+      if (by === null && beat.unclassifiable) row.beats_unclassifiable++;
       if (!beat.poor && !(noise(beat.sample, 3) > 0.47)) sums[at].good++;
       if (beat.rr === null) continue;
       const bpm = Math.round(600_000 / beat.rr) / 10;
@@ -360,10 +412,12 @@ export class StoredSession {
   }
 }
 
+const rfc3339 = (us) => `${new Date(us / 1000).toISOString().slice(0, -1)}000Z`;
+
 function times(name, us) {
   const key = name === "" ? "time" : `${name}_time`;
   return {
-    [key]: us === null ? null : `${new Date(us / 1000).toISOString().slice(0, -1)}000Z`,
+    [key]: us === null ? null : rfc3339(us),
     [`${key}_us`]: us,
   };
 }
@@ -403,6 +457,92 @@ export class Store {
         empty: true,
       }),
     ];
+    // Asked for: the wall clock was an hour ahead and is set back in the middle; later it is set on by ten minutes.
+    if (day === "steps") {
+      this.sessions.push(
+        new StoredSession({
+          id: 90,
+          seed: 4,
+          firstId: 1_900_001,
+          seconds: 7200,
+          startUs: at("2026-02-01T10:00:00Z"),
+          steps: [
+            { at: 2430, by: -3600 },
+            { at: 5430, by: 600 },
+          ],
+        }),
+      );
+    }
+    this.corrections = [];
+  }
+
+  /** The row that decides over a beat: the last one that is not undone, over the beat or the stretch it lies in. */
+  decided(session, beat) {
+    return (
+      this.corrections.findLast(
+        (row) =>
+          row.session === session.id &&
+          row.superseded_by === null &&
+          (row.kind === "label" || row.kind === "artefact") &&
+          (row.beats?.includes(beat.id) === true ||
+            (row.target === "stretch" && beat.sample >= row.from_sample && beat.sample < row.to_sample)),
+      ) ?? null
+    );
+  }
+
+  /** Stores a correction as the contract has it; `live` is the running session. Gives the row, or a refusal. */
+  correct(body, author, live) {
+    const refuse = (field, found, expected) => ({
+      refusal: [400, "invalid-body", `${field}: found ${JSON.stringify(found)}, expected ${expected}`],
+    });
+    const known = ["session", "kind", "target", "beats", "from_us", "to_us", "class", "note", "supersedes"];
+    for (const name of Object.keys(body)) {
+      if (!known.includes(name)) return refuse(name, body[name], "a field that is known");
+    }
+    if (!["label", "artefact", "note", "undo"].includes(body.kind))
+      return refuse("kind", body.kind, "label, artefact, note or undo");
+    const mark = body.session === undefined;
+    const session = mark
+      ? live
+      : (this.session(body.session) ?? (body.session === live?.id ? live : undefined));
+    if (session === undefined || session === null)
+      return mark
+        ? { refusal: [409, "no-open-session", "no session runs"] }
+        : { refusal: [404, "no-such-session", "no session has this id"] };
+    if (body.kind === "label" && !/^[NLRAVFQ]$/.test(body.class ?? ""))
+      return refuse("class", body.class, "N, L, R, A, V, F or Q");
+    if ((body.note ?? "").length > 2000) return refuse("note", "a long text", "at most 2,000 characters");
+    const id = this.corrections.length + 1;
+    let undone = null;
+    if (body.kind === "undo") {
+      undone = this.corrections.find((row) => row.id === body.supersedes);
+      if (undone === undefined || undone.kind === "undo" || undone.superseded_by !== null)
+        return { refusal: [409, "not-in-force", `correction ${body.supersedes} cannot be undone`] };
+      undone.superseded_by = id;
+    } else if (!["beat", "beats", "stretch", "moment"].includes(body.target))
+      return refuse("target", body.target, "beat, beats, stretch or moment");
+    const place = (name, us) => ({
+      [`${name}_sample`]: us === null ? null : session.range(us, us + 1e7)[0],
+      ...times(name, us),
+    });
+    const row = {
+      id,
+      session: session.id,
+      kind: body.kind,
+      target: body.target ?? null,
+      beats: body.beats ?? null,
+      ...place("from", body.from_us ?? (mark ? live.newestUs() : null)),
+      ...place("to", body.to_us ?? null),
+      class: body.class ?? null,
+      note: body.note ?? null,
+      author,
+      origin: mark ? "mark" : "person",
+      supersedes: body.supersedes ?? null,
+      superseded_by: null,
+      ...times("", Date.now() * 1000),
+    };
+    this.corrections.push(row);
+    return { json: row };
   }
 
   session(id) {
@@ -431,6 +571,10 @@ export class Store {
     return sessions.flatMap((session) => {
       if (session === undefined) return [];
       const rows = of(session);
+      if (session.steps.length > 0) {
+        const inside = (row) => session.timeUs(sampleOf(row)) >= from && session.timeUs(sampleOf(row)) < to;
+        return rows.filter(inside).map((row) => ({ session, row }));
+      }
       // Rows are in the order of their samples: where a stretch begins and ends is searched, not counted out.
       const index = (us) => {
         let low = 0;
@@ -452,7 +596,67 @@ export class Store {
       const { part, next } = this.page(query, this.sessions);
       return { json: { epoch: "0", sessions: part.map((one) => one.json()), next_cursor: next } };
     }
-    if (path === "/v1/minutes") return { json: this.session(query.get("session")).minutes() };
+    const corrected = query.get("labels") === "corrected";
+    const decided = (session, beat) => (this.corrections.length === 0 ? null : this.decided(session, beat));
+    if (path === "/v1/minutes") {
+      const session = this.session(query.get("session"));
+      return { json: session.minutes(corrected ? (beat) => decided(session, beat) : undefined) };
+    }
+    if (path === "/v1/corrections") {
+      const us = (name, otherwise) => (query.has(name) ? Number(query.get(name)) : otherwise);
+      const [from, to] = [us("from", Number.NEGATIVE_INFINITY), us("to", Number.POSITIVE_INFINITY)];
+      const over = (row) => {
+        const of = row.beats ?? [];
+        const session = this.session(row.session);
+        const within = (at) => at >= from && at < to;
+        if (row.from_time_us === null)
+          return session.beats.some((beat) => of.includes(beat.id) && within(session.timeUs(beat.sample)));
+        return row.to_time_us === null
+          ? within(row.from_time_us)
+          : row.from_time_us < to && row.to_time_us > from;
+      };
+      const rows = this.corrections.filter(
+        (row) =>
+          (!query.has("session") || row.session === Number(query.get("session"))) &&
+          ((from === Number.NEGATIVE_INFINITY && to === Number.POSITIVE_INFINITY) || over(row)),
+      );
+      const { part, next } = this.page(query, rows);
+      return { json: { corrections: part, next_cursor: next } };
+    }
+    if (path === "/v1/rr") {
+      const rows = this.rows(
+        query,
+        (session) => session.beats,
+        (beat) => beat.sample,
+      );
+      const begin = Number(query.get("cursor") ?? 0);
+      const limit = Math.min(50_000, Number(query.get("limit") ?? 50_000));
+      const part = rows.slice(begin, begin + limit);
+      return {
+        json: {
+          session: Number(query.get("session")),
+          rr_ms: part.map(({ row }) => row.rr),
+          r_time_us: part.map(({ session, row }) => session.timeUs(row.sample)),
+          class: part.map(({ row }) => row.kind).join(""),
+          beat_ids: part.map(({ row }) => row.id),
+          next_cursor: begin + limit < rows.length ? String(begin + limit) : null,
+        },
+      };
+    }
+    if (path === "/v1/clusters") {
+      const rows = this.rows(
+        query,
+        (session) => session.beats,
+        (beat) => beat.sample,
+      );
+      return {
+        json: clusters(
+          this.session(query.get("session")),
+          rows.map(({ row }) => row),
+          UV_PER_CODE,
+        ),
+      };
+    }
     if (path === "/v1/beats") {
       const classes = query.get("class")?.toUpperCase().replace("S", "A").split(",");
       const outcome = query.get("outcome");
@@ -460,13 +664,21 @@ export class Store {
         query,
         (session) => session.beats,
         (beat) => beat.sample,
-      ).filter(
-        ({ row }) =>
-          (classes === undefined || classes.includes(row.kind)) &&
-          (outcome === null || (outcome === "unclassifiable") === row.unclassifiable),
-      );
-      const { part, next } = this.page(query, rows);
-      return { json: { beats: part.map(({ session, row }) => session.beatJson(row)), next_cursor: next } };
+      ).filter(({ row }) => outcome === null || (outcome === "unclassifiable") === row.unclassifiable);
+      const chosen =
+        classes === undefined
+          ? rows
+          : rows.filter(({ session, row }) => {
+              const by = corrected ? decided(session, row) : null;
+              return by?.kind !== "artefact" && classes.includes(by?.class ?? row.kind);
+            });
+      const { part, next } = this.page(query, chosen);
+      return {
+        json: {
+          beats: part.map(({ session, row }) => session.beatJson(row, decided(session, row))),
+          next_cursor: next,
+        },
+      };
     }
     if (path === "/v1/events") {
       const { part, next } = this.page(
@@ -475,7 +687,7 @@ export class Store {
           query,
           (one) => one.events,
           (event) => event.sample,
-        ),
+        ).filter(({ row }) => !query.has("kind") || query.get("kind").split(",").includes(row.kind)),
       );
       return { json: { events: part.map(({ session, row }) => session.eventJson(row)), next_cursor: next } };
     }
@@ -524,7 +736,7 @@ export class Store {
     );
     return {
       json: {
-        ...session.beatJson(beat),
+        ...session.beatJson(beat, this.decided(session, beat)),
         waveform: {
           sample_rate_hz: session.rate,
           first_sample: first,
@@ -545,11 +757,7 @@ export class Store {
       if (value === null) return otherwise;
       return /^-?\d+$/.test(value) ? Number(value) : Date.parse(value) * 1000;
     };
-    const first = Math.max(0, Math.ceil(session.sampleOf(time("from", session.endUs - 1e7))));
-    const end = Math.max(
-      first,
-      Math.min(session.samples, Math.ceil(session.sampleOf(time("to", session.endUs)))),
-    );
+    const [first, end] = session.range(time("from", session.endUs - 1e7), time("to", session.endUs));
     return ecgAnswer({
       session: session.id,
       rate: session.rate,
@@ -579,6 +787,9 @@ export function ecgAnswer({ session, rate, first, end, startUs, leads, codes, ga
     points,
     start_time: `${new Date(startUs / 1000).toISOString().slice(0, -1)}000Z`,
     start_time_us: startUs,
+    mains_hz: 50,
+    code_min: -8388608,
+    code_max: 8388607,
     channels: leads.map((lead, i) => ({ channel_number: i + 1, lead, uv_per_code: UV_PER_CODE })),
     gaps,
     next_time_us: null,

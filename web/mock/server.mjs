@@ -50,6 +50,11 @@ export class Mock {
       day: "ecg",
       offset1: -3200,
       offset2: 1100,
+      /** What the token may: read, or control besides. */
+      control: false,
+      timezone: "",
+      /** Label of the patient or bed of the running session. */
+      patient: "",
     };
     this.sockets = new Set();
     this.tokens = new Map();
@@ -95,7 +100,7 @@ export class Mock {
           is === "number" ? Number(value) : is === "boolean" ? value === "1" || value === true : value;
       }
     }
-    const fresh = ["signal", "source", "rate", "channels", "leads"].some(
+    const fresh = ["signal", "source", "rate", "channels", "leads", "patient"].some(
       (key) => before[key] !== this.state[key],
     );
     if (fresh) {
@@ -195,6 +200,9 @@ export class Mock {
       })),
       start_time_us: this.startUs,
       mains_hz: 50,
+      code_min: -8388608,
+      code_max: 8388607,
+      patient_label: this.state.patient || null,
       version: "0.0.0",
     };
   }
@@ -416,6 +424,66 @@ export class Mock {
     });
   }
 
+  /** Body of a POST; undefined where it was refused. */
+  async body(request, response) {
+    if (!/^application\/json/.test(request.headers["content-type"] ?? "")) {
+      this.problem(response, 415, "wrong-content-type", "content-type: expected application/json");
+      return undefined;
+    }
+    let text = "";
+    for await (const part of request) text += part;
+    try {
+      return JSON.parse(text);
+    } catch {
+      this.problem(response, 400, "invalid-body", "not JSON");
+      return undefined;
+    }
+  }
+
+  theStore() {
+    if (this.store?.day !== this.state.day)
+      this.store = Object.assign(new Store(this.state.day), { day: this.state.day });
+    return this.store;
+  }
+
+  /** What changes something: for a token with control alone. */
+  async change(request, response, path) {
+    if (!this.state.control)
+      return this.problem(response, 403, "not-allowed", "this token may read, not control");
+    const one = /^\/v1\/sessions\/(\d+)$/.exec(path);
+    if (request.method === "DELETE" && one !== null) {
+      const id = Number(one[1]);
+      if (id === this.session)
+        return this.problem(response, 409, "session-open", `session ${id} is recording`);
+      const session = this.theStore().session(id);
+      if (session === undefined || session.deletedUs !== null)
+        return this.problem(response, 404, "no-such-session", `no session has the id ${id}`);
+      return this.json(response, { session: id, deleted: session.remove() });
+    }
+    const body = await this.body(request, response);
+    if (body === undefined) return;
+    if (path === "/v1/patient") {
+      if (body.label !== null && (typeof body.label !== "string" || !/^[^\p{Cc}]{1,64}$/u.test(body.label)))
+        return this.problem(response, 400, "invalid-body", "label: expected null or 1 to 64 characters");
+      if (this.state.source === "replay")
+        return this.problem(response, 409, "no-open-session", "the recording has ended");
+      this.state.patient = body.label ?? "";
+      this.begin();
+      for (const socket of this.sockets) this.send(socket, this.sessionMessage(socket));
+      return this.json(response, { accepted: true }, 202);
+    }
+    if (path !== "/v1/corrections") return this.problem(response, 404, "unknown-path", "no such path");
+    const running = {
+      id: this.session,
+      newestUs: () => this.sampleTimeUs(this.sample),
+      range: (us) => [Math.round(((us - this.startUs - this.clockUs) / 1e6) * this.state.rate)],
+    };
+    const answer = this.theStore().correct(body, "ward-3", running);
+    if (answer.refusal !== undefined) return this.problem(response, ...answer.refusal);
+    this.json(response, answer.json, 201);
+    this.toAll({ type: "correction", ...answer.json });
+  }
+
   stored(request, response, url) {
     const accept = request.headers.accept ?? "";
     const query = url.searchParams;
@@ -425,13 +493,11 @@ export class Mock {
       response.end(JSON.stringify({ title: "Invalid parameter value", status: 400, detail }));
       return;
     }
-    if (this.store?.day !== this.state.day)
-      this.store = Object.assign(new Store(this.state.day), { day: this.state.day });
     const own = Number(query.get("session")) === this.session || !query.has("session");
     const answer =
       url.pathname === "/v1/ecg" && own
         ? this.liveEcg(query, accept)
-        : this.store.answer(url.pathname, query, accept);
+        : this.theStore().answer(url.pathname, query, accept);
     if (answer === undefined) return this.problem(response, 404, "unknown-path", "no such path");
     if (answer.refusal !== undefined) return this.problem(response, ...answer.refusal);
     if (answer.json !== undefined) return this.json(response, answer.json);
@@ -530,8 +596,8 @@ export class Mock {
     );
   }
 
-  json(response, value) {
-    response.writeHead(200, { "content-type": "application/json", "cache-control": "no-store" });
+  json(response, value, status = 200) {
+    response.writeHead(status, { "content-type": "application/json", "cache-control": "no-store" });
     response.end(JSON.stringify(value));
   }
 
@@ -558,11 +624,12 @@ export class Mock {
     if (path === "/session") {
       return this.json(response, {
         name: "ward-3",
-        control: false,
+        control: this.state.control,
         disclaimer: "Not a certified medical device: not for diagnosis or patient monitoring.",
-        site: { timezone: null },
+        site: { timezone: this.state.timezone || null },
       });
     }
+    if (path.startsWith("/v1/") && request.method !== "GET") return void this.change(request, response, path);
     if (path.startsWith("/v1/")) return this.stored(request, response, url);
     if (/^\/assets\/[\w.-]+$/.test(path)) return this.file(request, response, path.slice(1));
     this.problem(response, 404, "unknown-path", "no such path");

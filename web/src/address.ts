@@ -2,9 +2,20 @@
 //   #/review/3?t=2026-01-31T07:12:05.250Z&w=10&show=strip
 
 export const LENGTHS_S = [5, 10, 20, 30, 60] as const;
-export const SHOWS = ["strip", "disclosure", "list", "rr", "beat"] as const;
+export const SHOWS = [
+  "strip",
+  "disclosure",
+  "list",
+  "rr",
+  "clusters",
+  "corrections",
+  "report",
+  "beat",
+] as const;
 export type Show = (typeof SHOWS)[number];
 export const SPANS_S = [300, 3600, 21_600, 86_400] as const;
+export const LABELS = ["machine", "corrected"] as const;
+const SPANNED = new Set<Show>(["rr", "clusters", "report"]);
 export const METHODS = ["gradcam", "shap"] as const;
 export type Method = (typeof METHODS)[number];
 
@@ -18,8 +29,14 @@ export interface Place {
   /** The beat of the beat page. */
   beat: number | null;
   method: Method;
-  /** How much the RR pictures take, about the time. */
+  /** How much RR pictures, clusters and report take, about the time. */
   spanS: number;
+  /** Whose labels counts and lists go by. */
+  labels: "machine" | "corrected";
+  /** The sample in the middle of the strip, where the wall clock was set and its time does not tell. */
+  sample: number | null;
+  /** The chosen cluster. */
+  cluster: number | null;
 }
 
 export const NOWHERE: Place = {
@@ -30,6 +47,9 @@ export const NOWHERE: Place = {
   beat: null,
   method: "gradcam",
   spanS: 3600,
+  labels: "machine",
+  sample: null,
+  cluster: null,
 };
 
 function whole(text: string | null | undefined): number | null {
@@ -75,6 +95,9 @@ export function readPlace(hash: string): Place {
     beat: whole(words.get("beat")),
     method: one(METHODS, words.get("method"), NOWHERE.method),
     spanS: one<number>(SPANS_S, Number(words.get("span")), NOWHERE.spanS),
+    labels: one(LABELS, words.get("labels"), NOWHERE.labels),
+    sample: whole(words.get("n")),
+    cluster: whole(words.get("cluster")),
   };
 }
 
@@ -82,11 +105,14 @@ export function writePlace(place: Place): string {
   if (place.session === null) return "#/review";
   const words: string[] = [];
   if (place.timeUs !== null) words.push(`t=${writeTime(place.timeUs)}`);
+  if (place.sample !== null) words.push(`n=${place.sample}`);
   words.push(`w=${place.seconds}`, `show=${place.show}`);
   if (place.show === "beat") {
     if (place.beat !== null) words.push(`beat=${place.beat}`);
     words.push(`method=${place.method}`);
   }
-  if (place.show === "rr") words.push(`span=${place.spanS}`);
+  if (SPANNED.has(place.show)) words.push(`span=${place.spanS}`);
+  if (place.show === "clusters" && place.cluster !== null) words.push(`cluster=${place.cluster}`);
+  if (place.labels !== "machine") words.push(`labels=${place.labels}`);
   return `#/review/${place.session}?${words.join("&")}`;
 }

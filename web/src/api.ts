@@ -1,7 +1,10 @@
 // Questions to the gateway. Every answer is read field by field; a refusal is shown in the gateway's own words.
 
+import { readTime } from "./address.js";
 import { decodeEcg, type Stretch } from "./ecg.js";
 import { BadField, count, type Fields, fields, list, num, numOrNull, text, textOrNull } from "./fields.js";
+import { CODE_RANGE_24_BIT, type Correction, readCorrection } from "./protocol.js";
+import { aamiOf } from "./words.js";
 
 /** Something the gateway refused, or an answer that cannot be read: a sentence to be shown. */
 export class Refusal extends Error {
@@ -37,10 +40,12 @@ async function ask(
   parameters: Parameters,
   accept: string,
   signal?: AbortSignal,
+  change?: RequestInit,
 ): Promise<Response> {
   let answer: Response;
   try {
-    answer = await fetch(address(path, parameters), { headers: { accept }, signal: signal ?? null });
+    const headers = { accept, ...(change === undefined ? {} : { "content-type": "application/json" }) };
+    answer = await fetch(address(path, parameters), { ...change, headers, signal: signal ?? null });
   } catch (error) {
     if (signal?.aborted === true) throw error;
     throw new Refusal(0, "", "The gateway does not answer.");
@@ -66,7 +71,16 @@ export async function getJson<T>(
   read: (from: Fields) => T,
   signal?: AbortSignal,
 ): Promise<T> {
-  const answer = await ask(path, parameters, "application/json", signal);
+  return readJson(await ask(path, parameters, "application/json", signal), read, signal);
+}
+
+/** Changes something: with a body as POST, without one as DELETE. */
+export async function change<T>(path: string, body: unknown, read: (from: Fields) => T): Promise<T> {
+  const how = body === undefined ? { method: "DELETE" } : { method: "POST", body: JSON.stringify(body) };
+  return readJson(await ask(path, {}, "application/json", undefined, how), read);
+}
+
+async function readJson<T>(answer: Response, read: (from: Fields) => T, signal?: AbortSignal): Promise<T> {
   try {
     return read(fields(await answer.json(), "answer"));
   } catch (error) {
@@ -111,6 +125,12 @@ export interface Session {
   missing: number;
   events: number;
   samples: number;
+  patientLabel: string | null;
+  /** 0: not known. */
+  mainsHz: number;
+  /** Lowest and highest code of the converter: what reaches them is clipped. */
+  codeRange: readonly [number, number];
+  deletedUs: number | null;
 }
 
 export interface StoredBeat {
@@ -132,6 +152,11 @@ export interface StoredBeat {
   labelDelayMs: number | null;
   model: string | null;
   engine: string | null;
+  /** What a person made of the label; the machine's own stays in `class`. */
+  correctedClass: string | null;
+  artefact: boolean;
+  /** Id of the correction that decides. */
+  correction: number | null;
 }
 
 export interface StoredEvent {
@@ -152,6 +177,7 @@ export interface Minute {
   timeUs: number;
   firstSample: number;
   beats: number;
+  byClass: Record<string, number>;
   v: number;
   s: number;
   unclassifiable: number;
@@ -193,6 +219,13 @@ export function readSession(value: unknown): Session {
     missing: count(from, "missing_samples"),
     events: count(from, "events"),
     samples: count(from, "samples"),
+    patientLabel: textOrNull(from, "patient_label"),
+    mainsHz: numOrNull(from, "mains_hz") ?? 0,
+    codeRange: [
+      numOrNull(from, "code_min") ?? CODE_RANGE_24_BIT[0],
+      numOrNull(from, "code_max") ?? CODE_RANGE_24_BIT[1],
+    ],
+    deletedUs: readTime(textOrNull(from, "deleted_time")),
   };
 }
 
@@ -217,6 +250,9 @@ export function readBeat(value: unknown): StoredBeat {
     labelDelayMs: numOrNull(from, "label_delay_ms"),
     model: textOrNull(from, "model"),
     engine: textOrNull(from, "engine"),
+    correctedClass: textOrNull(from, "corrected_class"),
+    artefact: from.artefact === true,
+    correction: numOrNull(from, "correction"),
   };
 }
 
@@ -244,6 +280,7 @@ export function readMinute(value: unknown): Minute {
     timeUs: num(from, "time_us"),
     firstSample: count(from, "first_sample"),
     beats: count(from, "beats"),
+    byClass,
     v: byClass.V ?? 0,
     s: byClass.A ?? 0,
     unclassifiable: count(from, "beats_unclassifiable"),
@@ -272,8 +309,183 @@ export const getBeats = (parameters: Parameters, signal?: AbortSignal) =>
 export const getEvents = (parameters: Parameters, signal?: AbortSignal) =>
   getJson("/v1/events", parameters, page("events", readEvent), signal);
 
-export const getMinutes = (session: number, signal?: AbortSignal) =>
-  getJson("/v1/minutes", { session }, (from) => list(from.minutes, "minutes").map(readMinute), signal);
+export type Labels = "machine" | "corrected";
+
+export const getMinutes = (session: number, labels: Labels, signal?: AbortSignal) =>
+  getJson(
+    "/v1/minutes",
+    { session, ...labelsAsked(labels) },
+    (from) => list(from.minutes, "minutes").map(readMinute),
+    signal,
+  );
+
+/** The parameter is left out where it is not needed: an older gateway does not know it. */
+export function labelsAsked(labels: Labels): Parameters {
+  return labels === "corrected" ? { labels } : {};
+}
+
+export const getCorrections = (parameters: Parameters, signal?: AbortSignal) =>
+  getJson("/v1/corrections", parameters, page("corrections", readCorrection), signal);
+
+/** All pages: one may hold few rows, because a row can name thousands of beats. */
+export async function allCorrections(
+  parameters: Parameters,
+  signal?: AbortSignal,
+): Promise<Rows<Correction>> {
+  const rows: Correction[] = [];
+  let cursor: string | null = null;
+  do {
+    const part: Rows<Correction> = await getCorrections({ ...parameters, cursor }, signal);
+    rows.push(...part.rows);
+    cursor = part.next;
+  } while (cursor !== null);
+  return { rows, next: null };
+}
+
+/** What a person says about beats or a time; the gateway adds who and when. */
+export interface Said {
+  session?: number;
+  kind: "label" | "artefact" | "note" | "undo";
+  target?: "beat" | "beats" | "stretch" | "moment";
+  beats?: readonly number[];
+  from_us?: number;
+  to_us?: number;
+  class?: string;
+  note?: string | null;
+  supersedes?: number;
+}
+
+export const correct = (said: Said): Promise<Correction> => change("/v1/corrections", said, readCorrection);
+
+export const undo = (correction: Correction) =>
+  correct({ session: correction.session, kind: "undo", supersedes: correction.id });
+
+export interface Cluster {
+  /** 0: all that are in no other. */
+  cluster: number;
+  beats: number;
+  byClass: Record<string, number>;
+  unclassifiable: number;
+  correlation: number | null;
+  channelNumber: number | null;
+  rateHz: number;
+  before: number;
+  /** Empty where there is none: the others are of several shapes. */
+  meanUv: number[];
+  examplesUv: number[][];
+  beatIds: number[];
+  more: number;
+}
+
+export interface Clusters {
+  method: string;
+  clusters: Cluster[];
+  leftOut: number;
+  reason: string | null;
+}
+
+function values(value: unknown, name: string): number[] {
+  return list(value, name).map((one) => {
+    if (typeof one !== "number") throw new BadField(`${name} holds something that is not a number`);
+    return one;
+  });
+}
+
+export const getClusters = (parameters: Parameters, signal?: AbortSignal) =>
+  getJson(
+    "/v1/clusters",
+    parameters,
+    (from): Clusters => ({
+      method: text(from, "method"),
+      clusters: list(from.clusters, "clusters").map((value) => {
+        const one = fields(value, "clusters[]");
+        return {
+          cluster: count(one, "cluster"),
+          beats: count(one, "beats"),
+          byClass: numbers(one.beats_by_class, "beats_by_class"),
+          unclassifiable: count(one, "beats_unclassifiable"),
+          correlation: numOrNull(one, "mean_correlation"),
+          channelNumber: numOrNull(one, "channel_number"),
+          rateHz: num(one, "sample_rate_hz"),
+          before: count(one, "before_samples"),
+          meanUv: values(one.mean_uv ?? [], "mean_uv"),
+          examplesUv: list(one.examples_uv, "examples_uv").map((uv) => values(uv, "examples_uv[]")),
+          beatIds: values(one.beat_ids, "beat_ids"),
+          more: count(one, "more_beats"),
+        };
+      }),
+      leftOut: count(from, "beats_left_out"),
+      reason: textOrNull(from, "left_out_reason"),
+    }),
+    signal,
+  );
+
+/** Ids of the unclassifiable beats of a stretch: RR intervals come without what was made of their beats. */
+async function unclassifiableIds(parameters: Parameters, signal?: AbortSignal): Promise<Set<number>> {
+  const ids = new Set<number>();
+  let cursor: string | null = null;
+  do {
+    const asked = { ...parameters, outcome: "unclassifiable", limit: 5000, cursor };
+    const { rows, next }: Rows<StoredBeat> = await getBeats(asked, signal);
+    for (const beat of rows) ids.add(beat.id);
+    cursor = next;
+  } while (cursor !== null);
+  return ids;
+}
+
+/** Beats as `/v1/rr` gives them: little of each, but many. */
+export interface RrBeat {
+  id: number;
+  timeUs: number;
+  rrMs: number | null;
+  class: string;
+  aamiClass: string;
+  unclassifiable: boolean;
+}
+
+export async function getRr(
+  parameters: Parameters,
+  signal?: AbortSignal,
+  told?: (count: number) => void,
+): Promise<RrBeat[]> {
+  const all: RrBeat[] = [];
+  const unknown = await unclassifiableIds(parameters, signal);
+  let cursor: string | null = null;
+  do {
+    cursor = await getJson(
+      "/v1/rr",
+      { ...parameters, cursor },
+      (from) => {
+        const rr = list(from.rr_ms, "rr_ms");
+        const times = values(from.r_time_us, "r_time_us");
+        const ids = values(from.beat_ids, "beat_ids");
+        const letters = text(from, "class");
+        if (rr.length !== times.length || ids.length !== rr.length || letters.length !== rr.length)
+          throw new BadField("rr_ms, r_time_us, beat_ids and class are not of one length");
+        rr.forEach((ms, i) => {
+          const letter = letters[i]!;
+          all.push({
+            id: ids[i]!,
+            timeUs: times[i]!,
+            rrMs: typeof ms === "number" ? ms : null,
+            class: letter,
+            aamiClass: aamiOf(letter),
+            unclassifiable: unknown.has(ids[i]!),
+          });
+        });
+        return textOrNull(from, "next_cursor");
+      },
+      signal,
+    );
+    told?.(all.length);
+  } while (cursor !== null);
+  return all;
+}
+
+export const newPatient = (label: string | null) => change("/v1/patient", { label }, () => null);
+
+export const deleteSession = (id: number) =>
+  change(`/v1/sessions/${id}`, undefined, (from) => numbers(from.deleted, "deleted"));
 
 export async function getSessions(signal?: AbortSignal): Promise<Session[]> {
   const all: Session[] = [];
@@ -348,11 +560,6 @@ function wave(value: unknown): Wave | null {
 }
 
 export function readSaliency(from: Fields): Saliency {
-  const values = (name: string) =>
-    list(from[name], name).map((value) => {
-      if (typeof value !== "number") throw new BadField(`${name} holds something that is not a number`);
-      return value;
-    });
   const waves = from.waves === null || from.waves === undefined ? null : fields(from.waves, "waves");
   const shares = from.shares === null || from.shares === undefined ? null : fields(from.shares, "shares");
   return {
@@ -366,8 +573,8 @@ export function readSaliency(from: Fields): Saliency {
     base: num(from, "base"),
     rateHz: num(from, "sample_rate_hz"),
     rIndex: num(from, "r_index"),
-    map: values("map"),
-    context: values("context"),
+    map: values(from.map, "map"),
+    context: values(from.context, "context"),
     shares:
       shares === null
         ? null

@@ -1,5 +1,6 @@
 // The page: header, band, and the view that the address names.
 
+import { NOBODY, readAccess } from "./access.js";
 import { viewOf } from "./address.js";
 import { onSignedOut } from "./api.js";
 import { button, el, say } from "./dom.js";
@@ -12,6 +13,9 @@ import { sourceBand } from "./words.js";
 
 /** In the order of the navigation. A further view is one more entry. */
 const VIEWS: readonly View[] = [liveView, reviewView];
+
+/** A gateway that does not say who is signed in must not keep the picture back. */
+const WAIT_FOR_ACCESS_MS = 700;
 
 function signedOut(): void {
   // Without a session the server gives the sign-in page here.
@@ -33,6 +37,7 @@ function start(): void {
     );
   });
   const disclaimer = el("p", { class: "disclaimer" }, "Not a medical device, no alarms");
+  const patient = el("bdi", { class: "patient", hidden: true });
   const band = el("p", { class: "band", hidden: true });
   const main = el("main", { id: "view", tabindex: -1 });
   document.body.append(
@@ -45,6 +50,7 @@ function start(): void {
         { class: "top" },
         el("h1", {}, "ecg-gateway"),
         el("nav", { "aria-label": "Views" }, ...links),
+        patient,
         disclaimer,
         el("span", { class: "account" }, who, signOut),
       ),
@@ -66,6 +72,9 @@ function start(): void {
     const text = shown === liveView ? sourceBand(info?.source ?? null) : null;
     band.hidden = text === null;
     if (text !== null) say(band, info?.origin ? `${text} (${info.origin})` : text);
+    const label = shown === liveView ? (info?.patientLabel ?? null) : null;
+    patient.hidden = label === null;
+    say(patient, label ?? "");
   };
   live.listen(bandNow);
 
@@ -81,24 +90,28 @@ function start(): void {
       if (one === view) links[i]!.setAttribute("aria-current", "page");
       else links[i]!.removeAttribute("aria-current");
     });
-    leave = view.show(main, { live, settings });
+    leave = view.show(main, { live, settings, access });
     bandNow();
   };
   addEventListener("hashchange", go);
-  go();
 
+  let access = NOBODY;
+  const begin = () => {
+    if (shown === null) go();
+  };
+  setTimeout(begin, WAIT_FOR_ACCESS_MS);
   fetch("/session", { headers: { accept: "application/json" } })
     .then(async (answer) => {
       if (answer.status === 401) return signedOut();
-      const session = (await answer.json()) as { name?: unknown; control?: unknown; disclaimer?: unknown };
-      if (typeof session.name === "string") {
-        say(who, `${session.name} (${session.control === true ? "control" : "read"})`);
-      }
-      if (typeof session.disclaimer === "string") disclaimer.title = session.disclaimer;
+      access = readAccess(await answer.json());
+      say(who, `${access.name} (${access.control ? "control" : "read"})`);
+      disclaimer.title = access.disclaimer;
+      if (shown === null) return begin();
+      // The view stands already, without what this person may do.
+      shown = null;
+      go();
     })
-    .catch(() => {
-      // The live connection says what is wrong.
-    });
+    .catch(begin);
 }
 
 start();

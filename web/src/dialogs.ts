@@ -1,4 +1,4 @@
-// The two dialogs of the live view: the keys, and the calibration of the screen.
+// Dialogs: how one is opened, a form in one, the keys, and the calibration of the screen.
 
 import { button, el, say } from "./dom.js";
 import type { Shortcut } from "./keys.js";
@@ -11,6 +11,48 @@ export function openDialog(title: string, ...children: Node[]): HTMLDialogElemen
   dialog.addEventListener("close", () => dialog.remove());
   document.body.append(dialog);
   dialog.showModal();
+  return dialog;
+}
+
+/**
+ * A form in a dialog. `act` gives null where all is done, or a sentence about what is wrong; what it throws is put into
+ * words by `told`. Meanwhile it cannot be sent a second time.
+ */
+export function openForm(
+  title: string,
+  children: Node[],
+  action: string,
+  act: () => Promise<string | null>,
+  told: (error: unknown) => string,
+): HTMLDialogElement {
+  const wrong = el("p", { class: "warn", role: "alert" });
+  const send = el("button", { type: "submit", class: "main-action" }, action);
+  const form = el(
+    "form",
+    {},
+    ...children,
+    wrong,
+    el(
+      "p",
+      { class: "actions" },
+      send,
+      button("Cancel", {}, () => dialog.close()),
+    ),
+  );
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    if (send.disabled) return;
+    send.disabled = true;
+    try {
+      const said = await act();
+      if (said === null) dialog.close();
+      else say(wrong, said);
+    } catch (error) {
+      say(wrong, told(error));
+    }
+    send.disabled = false;
+  });
+  const dialog = openDialog(title, form);
   return dialog;
 }
 

@@ -1,20 +1,29 @@
 // Full disclosure: the whole session, a minute per row. Only the rows on the screen are drawn, and fetched.
 
 import type { Place } from "./address.js";
-import { getBeats, getEcg, problemText, type StoredBeat, wasAborted } from "./api.js";
+import { getBeats, getEcg, labelsAsked, problemText, type StoredBeat, wasAborted } from "./api.js";
 import { FONT } from "./colors.js";
 import { button, el, say } from "./dom.js";
 import { drawTrace, type Ground, hatchPattern, type Look } from "./drawing.js";
 import { clockText, durationText, mvText } from "./format.js";
 import { glyph } from "./marks.js";
 import { median, Shifts } from "./offset.js";
-import { channelsShown, makeLook, type Part, type Review, replaceTable, tableOf } from "./review.js";
+import {
+  channelsShown,
+  makeLook,
+  type Part,
+  placeOf,
+  placeOfRow,
+  type Review,
+  replaceTable,
+  tableOf,
+} from "./review.js";
 import { isSample } from "./ring.js";
 import { type Lane, type TimeScale, timeScale, unrolledX } from "./scale.js";
 import { fit, textScale } from "./sizing.js";
 import { type Content, makeContent } from "./strip.js";
-import { minuteAt, minuteText } from "./trend.js";
-import { beatMark } from "./words.js";
+import { minuteOf, minuteText } from "./trend.js";
+import { beatMark, correctedMark } from "./words.js";
 
 const ROW_CSS_PX = 56;
 /** The base line lies below the middle of a row: R peaks and letters need the room above. */
@@ -24,6 +33,8 @@ const LEFT_CSS_PX = 60;
 const TOGETHER = 5;
 const MOST_KEPT = 40;
 const GAIN = 5;
+/** The gateway gives no more at a time. */
+const MOST_POINTS = 60_000;
 
 interface Block {
   content: Content | null;
@@ -34,7 +45,8 @@ interface Block {
 }
 
 export function disclosurePart(review: Review): Part {
-  const { minutes, settings, session } = review;
+  const { settings, session } = review;
+  const { minutes } = review;
   const canvas = el("canvas", { class: "disclosure-canvas" });
   const context = canvas.getContext("2d", { alpha: false })!;
   const spacer = el("div", { class: "disclosure-spacer" });
@@ -113,20 +125,32 @@ export function disclosurePart(review: Review): Part {
   const fetchBlock = async (index: number) => {
     const first = index * TOGETHER;
     const last = Math.min(minutes.length, first + TOGETHER) - 1;
-    const from = minutes[first]!.timeUs;
-    const to = Math.max(from + 1, Math.min(review.endUs, minutes[last]!.timeUs + 60e6));
+    const begin = minutes[first]!.firstSample;
+    const end = Math.min(review.endSample, minutes[last]!.firstSample + 60 * session.rateHz);
+    let from = minutes[first]!.timeUs;
+    let to = Math.max(from + 1, Math.min(review.endUs, minutes[last]!.timeUs + 60e6));
+    // A time that the clock showed twice brings all that lies between: as many more points are asked for.
+    let more = 1;
+    if (review.clock.stepped) {
+      const asked = review.clock.asked(begin, Math.max(begin + 1, end));
+      [from, to] = [asked.fromUs, Math.max(asked.fromUs + 1, asked.toUs)];
+      more = Math.max(1, asked.samples / Math.max(1, end - begin));
+    }
     const block: Block = { content: null, beats: [], offsets: [], problem: null };
     blocks.set(index, block);
     try {
       const common = { session: session.id, from, to, limit: 5000 };
-      const points = Math.max(600, canvas.width) * TOGETHER;
+      const points = Math.min(MOST_POINTS, Math.round(Math.max(600, canvas.width) * TOGETHER * more));
       const [stretch, marked, unknown] = await Promise.all([
         getEcg({ session: session.id, from, to, max_points: points }, controller.signal),
-        getBeats({ ...common, class: "A,V" }, controller.signal),
+        getBeats({ ...common, class: "A,V", ...labelsAsked(review.labels) }, controller.signal),
         getBeats({ ...common, outcome: "unclassifiable" }, controller.signal),
       ]);
-      const all = [...marked.rows.filter((beat) => !beat.unclassifiable), ...unknown.rows];
-      block.content = makeContent(stretch, [], [], from, (to - from) / 1e6, 0);
+      const all = [
+        ...marked.rows.filter((beat) => !beat.unclassifiable || correctedMark(beat) !== null),
+        ...unknown.rows,
+      ];
+      block.content = makeContent(stretch, [], [], 0, (to - from) / 1e6, review.signal);
       block.beats = all;
       for (let m = first; m <= last; m++)
         block.offsets.push(offsetsOf(block.content, minutes[m]!.firstSample, session.rateHz));
@@ -260,7 +284,8 @@ export function disclosurePart(review: Review): Part {
     for (const beat of block.beats) {
       const at = beat.rSample - firstSample;
       if (at < 0 || at >= perMinute) continue;
-      const { letter, mark } = beatMark(beat);
+      const by = correctedMark(beat);
+      const { letter, mark } = by ?? beatMark(beat);
       glyph(
         context,
         left + unrolledX(at, time),
@@ -269,6 +294,16 @@ export function disclosurePart(review: Review): Part {
         mark,
         0.62 * scale,
         look!.colors,
+        by !== null,
+      );
+      if (by === null) continue;
+      // What the machine said stays to be seen beside it.
+      context.font = `600 ${Math.round(10 * scale)}px ${FONT}`;
+      context.fillStyle = look!.colors.muted;
+      context.fillText(
+        beatMark(beat).letter,
+        left + unrolledX(at, time) + 12 * scale,
+        lane.topPx + 9 * scale,
       );
     }
   };
@@ -290,17 +325,23 @@ export function disclosurePart(review: Review): Part {
     draw();
   };
 
-  const open = (timeUs: number) => review.go({ show: "strip", timeUs: Math.round(timeUs) }, "push");
+  /** Opens a place of a minute; `share` is how far into it. */
+  const open = (m: number, share: number) => {
+    const row = minutes[m];
+    if (row === undefined) return;
+    const at = review.clock.stepped
+      ? placeOf(review, row.firstSample + share * 60 * session.rateHz)
+      : { timeUs: Math.round(row.timeUs + share * 60e6) };
+    review.go({ show: "strip", ...at }, "push");
+  };
 
   scroller.addEventListener("scroll", draw);
   scroller.addEventListener("click", (event) => {
     const box = scroller.getBoundingClientRect();
     const m = Math.floor((event.clientY - box.top + scroller.scrollTop) / rowPx());
-    const row = minutes[m];
-    if (row === undefined) return;
     const left = LEFT_CSS_PX * textScale();
     const share = (event.clientX - box.left - left) / (scroller.clientWidth - left - 2);
-    open(row.timeUs + Math.min(1, Math.max(0, share)) * 60e6);
+    open(m, Math.min(1, Math.max(0, share)));
   });
   scroller.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.altKey || event.metaKey) return;
@@ -318,12 +359,8 @@ export function disclosurePart(review: Review): Part {
     const step = steps[event.key];
     if (step !== undefined) show(chosen + step);
     else if (event.key === "Enter") {
-      const row = minutes[chosen];
-      const timeUs = review.place().timeUs;
-      if (row !== undefined) {
-        const inside = timeUs !== null && minuteAt(minutes, timeUs) === chosen;
-        open(inside ? timeUs : row.timeUs + 30e6);
-      }
+      const { at, part } = minuteOf(review);
+      open(chosen, review.place().timeUs !== null && at === chosen ? part : 0.5);
     } else return;
     event.preventDefault();
     event.stopPropagation();
@@ -345,7 +382,12 @@ export function disclosurePart(review: Review): Part {
     .map((row) => [
       el(
         "a",
-        { href: review.link({ show: "strip", timeUs: row.timeUs + 30e6 }) },
+        {
+          href: review.link({
+            show: "strip",
+            ...placeOfRow(review, row.firstSample + 30 * session.rateHz, row.timeUs + 30e6),
+          }),
+        },
         clockText(row.timeUs, true).slice(0, 16),
       ),
       minuteText(row),
@@ -363,10 +405,9 @@ export function disclosurePart(review: Review): Part {
 
   return {
     element,
-    update(place: Place) {
-      const timeUs = place.timeUs ?? review.beginUs;
+    update(_place: Place) {
       size();
-      const m = minuteAt(minutes, timeUs);
+      const m = minuteOf(review).at;
       scroller.scrollTop = Math.max(0, (m + 0.5) * rowPx() - scroller.clientHeight / 2);
       show(m);
     },
@@ -376,6 +417,10 @@ export function disclosurePart(review: Review): Part {
       observer.disconnect();
       stop();
       globalThis.ecgDisclosure = undefined;
+    },
+    corrected() {
+      blocks.clear();
+      draw();
     },
   };
 }

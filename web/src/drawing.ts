@@ -207,6 +207,26 @@ export function drawTicks(
   }
 }
 
+/** A dashed line over all lanes where a person marked a time; the words stand below. */
+export function drawFlags(ground: Ground, samples: readonly number[], shift: number): void {
+  const { context, lanes, time } = ground;
+  const look = ground.look!;
+  context.strokeStyle = look.colors.ink;
+  context.lineWidth = Math.max(1, 1.5 * look.devicePixelRatio);
+  context.setLineDash([4 * look.devicePixelRatio, 3 * look.devicePixelRatio]);
+  context.lineCap = "butt";
+  for (const sample of samples) {
+    const x = unrolledX(sample, time) + shift;
+    for (const lane of lanes) {
+      context.beginPath();
+      context.moveTo(x, lane.topPx);
+      context.lineTo(x, lane.topPx + lane.heightPx);
+      context.stroke();
+    }
+  }
+  context.setLineDash([]);
+}
+
 export function paintLane(ground: Ground, context: CanvasRenderingContext2D, look: Look, lane: Lane): void {
   const mm = look.devicePxPerMm;
   context.save();

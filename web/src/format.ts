@@ -75,3 +75,9 @@ export function preciseText(timeUs: number): string {
 export function dayText(timeUs: number): string {
   return clockText(timeUs, true).slice(0, 10);
 }
+
+/** What is written at a note, in a few words. */
+export function noteText(note: string | null): string {
+  const text = (note ?? "").replace(/\s+/g, " ").trim();
+  return `✎ ${text === "" ? "mark" : text.length > 60 ? `${text.slice(0, 58)} …` : text}`;
+}

@@ -23,7 +23,12 @@ export type Action =
   | "next"
   | "go-to"
   | "calipers"
-  | "explain";
+  | "explain"
+  | "mark"
+  | "rename"
+  | "artefact"
+  | "note"
+  | "report";
 
 export interface Shortcut {
   keys: readonly string[];
@@ -42,6 +47,7 @@ export const SHORTCUTS: readonly Shortcut[] = [
   { keys: ["1"], shown: "1", action: "lead-1", what: "Only lead 1; again for both" },
   { keys: ["2"], shown: "2", action: "lead-2", what: "Only lead 2; again for both" },
   { keys: ["w"], shown: "w", action: "filter", what: "Raw or filtered" },
+  { keys: ["m"], shown: "m", action: "mark", what: "Mark now: a note with the time" },
   { keys: ["d"], shown: "d", action: "dark", what: "Dark or light" },
   { keys: ["?"], shown: "?", action: "help", what: "This help" },
 ];
@@ -61,8 +67,19 @@ export const REVIEW_SHORTCUTS: readonly Shortcut[] = [
   { keys: ["e"], shown: "e", action: "explain", what: "Explain the beat in the middle of the strip" },
   { keys: [","], shown: ",", action: "longer", what: "A longer stretch in the strip" },
   { keys: ["."], shown: ".", action: "shorter", what: "A shorter stretch in the strip" },
-  ...SHORTCUTS.filter((one) => !["freeze", "speed-up", "speed-down"].includes(one.action)),
+  { keys: ["p"], shown: "p", action: "report", what: "This strip into the report, for printing" },
+  { keys: ["r"], shown: "r", action: "rename", what: "Rename a beat, a stretch or a cluster" },
+  { keys: ["a"], shown: "a", action: "artefact", what: "Mark an artefact" },
+  { keys: ["n"], shown: "n", action: "note", what: "Add a note" },
+  ...SHORTCUTS.filter((one) => !["freeze", "speed-up", "speed-down", "mark"].includes(one.action)),
 ];
+
+const CONTROL = new Set<Action>(["mark", "rename", "artefact", "note"]);
+
+/** Those that a person may use. */
+export function allowed(shortcuts: readonly Shortcut[], control: boolean): readonly Shortcut[] {
+  return control ? shortcuts : shortcuts.filter((one) => !CONTROL.has(one.action));
+}
 
 export interface Press {
   key: string;

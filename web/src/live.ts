@@ -1,9 +1,9 @@
 // Connection and model together: what every view reads its live data from. It runs while the page is open,
 // whichever view is shown.
 
-import { getBeats, getEcg } from "./api.js";
+import { allCorrections, getBeats, getEcg } from "./api.js";
 import { Connection } from "./connection.js";
-import { type Beat, decodePiece, decodeText } from "./protocol.js";
+import { type Beat, type Correction, decodePiece, decodeText } from "./protocol.js";
 import { Model } from "./session.js";
 import { type Freshness, freshness } from "./stale.js";
 
@@ -21,6 +21,7 @@ export class Live {
   private readonly listeners = new Set<() => void>();
   private readonly pieceListeners = new Set<(samples: number) => void>();
   private readonly beatListeners = new Set<(beat: Beat) => void>();
+  private readonly correctionListeners = new Set<(correction: Correction) => void>();
 
   /** The next piece is the first one of its connection. */
   private firstPiece = true;
@@ -70,6 +71,9 @@ export class Live {
     if (decoded.value.type === "beat") {
       for (const tell of this.beatListeners) tell(decoded.value.beat);
     }
+    if (decoded.value.type === "correction") {
+      for (const tell of this.correctionListeners) tell(decoded.value.correction);
+    }
     if (decoded.value.type === "closed" && decoded.value.reason === "session_revoked") {
       this.connection.stop();
       signedOut();
@@ -118,6 +122,12 @@ export class Live {
           performance.now(),
         );
       }
+      const notes = await allCorrections({ session: info.id, from, to });
+      for (const correction of notes.rows) {
+        if (correction.supersededBy === null)
+          this.model.take({ type: "correction", correction }, performance.now());
+      }
+      this.model.drawing++;
       this.tell();
     } catch {
       // The stretch then stays empty, and says that this page did not receive it.
@@ -141,5 +151,16 @@ export class Live {
   onBeat(tell: (beat: Beat) => void): () => void {
     this.beatListeners.add(tell);
     return () => this.beatListeners.delete(tell);
+  }
+
+  /** One that this page stored itself. */
+  correction(correction: Correction): void {
+    this.model.take({ type: "correction", correction }, performance.now());
+    for (const tell of this.correctionListeners) tell(correction);
+  }
+
+  onCorrection(tell: (correction: Correction) => void): () => void {
+    this.correctionListeners.add(tell);
+    return () => this.correctionListeners.delete(tell);
   }
 }

@@ -69,7 +69,8 @@ export class Marks {
     }
     for (const mark of picture.marks) {
       const x = unrolledX(mark.sample, sweep.time);
-      if (x >= first && x <= head) texts.push({ x, text: `▲ ${mark.text}`, warn: false });
+      if (x < first || x > head) continue;
+      texts.push({ x, text: mark.note === true ? mark.text : `▲ ${mark.text}`, warn: false });
     }
     if (look.filtered && ring.samplesPerPoint === 1) {
       for (const run of settlingRuns(picture, firstSample, endSample)) {
@@ -272,14 +273,30 @@ export function glyph(
   mark: BeatMark,
   ratio: number,
   colors: Colors,
+  byPerson = false,
 ): void {
   const r = 10 * ratio;
+  if (byPerson) {
+    // Two lines below: not the machine's.
+    context.fillStyle = colors.ink;
+    for (const down of [1.3, 1.6]) context.fillRect(x - r, y + down * r, 2 * r, Math.max(1, 1.3 * ratio));
+  }
   context.lineWidth = Math.max(1, 1.3 * ratio);
   context.strokeStyle = colors.muted;
   context.setLineDash([]);
   context.beginPath();
   let ink = colors.ink;
   let down = 0;
+  if (mark === "artefact") {
+    context.lineWidth = Math.max(1, 2.4 * ratio);
+    context.strokeStyle = colors.warn;
+    for (const side of [-1, 1]) {
+      context.moveTo(x - 0.75 * r, y - side * 0.75 * r);
+      context.lineTo(x + 0.75 * r, y + side * 0.75 * r);
+    }
+    context.stroke();
+    return;
+  }
   if (mark === "v") {
     context.rect(x - r, y - r, 2 * r, 2 * r);
     context.fillStyle = colors.v;

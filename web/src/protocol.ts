@@ -37,6 +37,7 @@ export interface SessionInfo {
   channels: ChannelInfo[];
   startTimeUs: number | null;
   mainsHz: number;
+  patientLabel: string | null;
   version: string;
 }
 
@@ -110,12 +111,33 @@ export interface GatewayEvent {
   channelNumber: number | null;
 }
 
+/** What a person said about beats or a time. It is a row of its own: the machine's label stays as it is. */
+export interface Correction {
+  id: number;
+  session: number;
+  kind: string;
+  target: string | null;
+  beats: number[] | null;
+  fromUs: number | null;
+  toUs: number | null;
+  fromSample: number | null;
+  toSample: number | null;
+  class: string | null;
+  note: string | null;
+  author: string;
+  origin: string;
+  supersedes: number | null;
+  supersededBy: number | null;
+  timeUs: number;
+}
+
 export type Message =
   | { type: "session"; session: SessionInfo }
   | { type: "status"; status: Status }
   | { type: "beat"; beat: Beat }
   | { type: "gap"; gap: Gap }
   | { type: "event"; event: GatewayEvent }
+  | { type: "correction"; correction: Correction }
   | { type: "clock"; stepMs: number; timeUs: number }
   | { type: "closed"; reason: string; detail: string }
   | { type: "unknown"; name: string };
@@ -133,20 +155,17 @@ export interface Piece {
 
 export const CODE_RANGE_24_BIT = [-8388608, 8388607] as const;
 
-function channel(value: unknown): ChannelInfo {
+function channel(value: unknown, session: readonly [number | null, number | null]): ChannelInfo {
   const from = fields(value, "channels[]");
   const uvPerCode = num(from, "uv_per_code");
   if (uvPerCode <= 0) throw new BadField(`uv_per_code is not positive: ${uvPerCode}`);
-  const range = from.code_range;
-  let codeRange: readonly [number, number] = CODE_RANGE_24_BIT;
-  if (Array.isArray(range) && typeof range[0] === "number" && typeof range[1] === "number") {
-    codeRange = [range[0], range[1]];
-  }
+  const own = Array.isArray(from.code_range) ? from.code_range : session;
+  const limit = (i: 0 | 1) => (typeof own[i] === "number" ? own[i] : CODE_RANGE_24_BIT[i]);
   return {
     channelNumber: count(from, "channel_number"),
     lead: textOrNull(from, "lead"),
     uvPerCode,
-    codeRange,
+    codeRange: [limit(0), limit(1)],
   };
 }
 
@@ -157,6 +176,7 @@ function session(from: Fields): SessionInfo {
   if (!Number.isInteger(perPoint) || perPoint < 1) throw new BadField(`samples_per_point: ${perPoint}`);
   const channels =
     from.channels === null || from.channels === undefined ? [] : list(from.channels, "channels");
+  const range = [numOrNull(from, "code_min"), numOrNull(from, "code_max")] as const;
   return {
     open: flag(from, "open"),
     id: numOrNull(from, "id"),
@@ -165,9 +185,10 @@ function session(from: Fields): SessionInfo {
     chip: textOrNull(from, "chip"),
     sampleRateHz: rate,
     samplesPerPoint: perPoint,
-    channels: channels.map(channel),
+    channels: channels.map((one) => channel(one, range)),
     startTimeUs: numOrNull(from, "start_time_us"),
     mainsHz: numOrNull(from, "mains_hz") ?? 0,
+    patientLabel: textOrNull(from, "patient_label"),
     version: textOrNull(from, "version") ?? "",
   };
 }
@@ -274,6 +295,8 @@ function message(from: Fields): Message {
           channelNumber: numOrNull(from, "channel_number"),
         },
       };
+    case "correction":
+      return { type, correction: readCorrection(from) };
     case "clock":
       return { type, stepMs: num(from, "step_ms"), timeUs: num(from, "time_us") };
     case "closed":
@@ -282,6 +305,34 @@ function message(from: Fields): Message {
       // A newer server may send more than this page knows.
       return { type: "unknown", name: type.slice(0, 40) };
   }
+}
+
+export function readCorrection(value: unknown): Correction {
+  const from = fields(value, "correction");
+  return {
+    id: count(from, "id"),
+    session: count(from, "session"),
+    kind: text(from, "kind"),
+    target: textOrNull(from, "target"),
+    beats:
+      from.beats === null || from.beats === undefined
+        ? null
+        : list(from.beats, "beats").map((id) => {
+            if (typeof id !== "number") throw new BadField("beats holds something that is not a number");
+            return id;
+          }),
+    fromUs: numOrNull(from, "from_time_us"),
+    toUs: numOrNull(from, "to_time_us"),
+    fromSample: numOrNull(from, "from_sample"),
+    toSample: numOrNull(from, "to_sample"),
+    class: textOrNull(from, "class"),
+    note: textOrNull(from, "note"),
+    author: text(from, "author"),
+    origin: text(from, "origin"),
+    supersedes: numOrNull(from, "supersedes"),
+    supersededBy: numOrNull(from, "superseded_by"),
+    timeUs: num(from, "time_us"),
+  };
 }
 
 export function decodeText(data: string): Decoded<Message> {

@@ -2,10 +2,10 @@
 
 import { METHODS, type Method, type Place } from "./address.js";
 import {
+  allCorrections,
   type BeatPage,
   getBeat,
   getBeats,
-  getEcg,
   getSaliency,
   problemText,
   Refusal,
@@ -14,15 +14,28 @@ import {
   wasAborted,
 } from "./api.js";
 import { FONT, readColors } from "./colors.js";
+import { type Correcting, openCorrection } from "./correct.js";
 import { button, el, say } from "./dom.js";
 import { hatchPattern } from "./drawing.js";
 import { clockText, preciseText, UNKNOWN, zoneText } from "./format.js";
 import type { Action } from "./keys.js";
-import { channelsShown, Latest, makeLook, type Part, type Review, replaceTable, tableOf } from "./review.js";
+import {
+  channelsShown,
+  keepFocus,
+  Latest,
+  loadStretch,
+  makeLook,
+  type Part,
+  placeOfRow,
+  type Review,
+  replaceTable,
+  tableOf,
+} from "./review.js";
+import { authorText, correctionText, standing, undoButton } from "./review-corrections.js";
 import { isSample } from "./ring.js";
 import { textScale } from "./sizing.js";
-import { type Content, fittingSpeed, makeContent, Strip, StripRows } from "./strip.js";
-import { beatMark, className, qualityName, rrReason, unclassifiableReason } from "./words.js";
+import { type Content, fittingSpeed, makeContent, rowsCssPx, Strip, StripRows } from "./strip.js";
+import { beatMark, className, correctedMark, qualityName, rrReason, unclassifiableReason } from "./words.js";
 
 const BEFORE_MS = 800;
 const AFTER_MS = 900;
@@ -56,6 +69,7 @@ export function beatPart(review: Review): Part {
     map,
   );
   const facts = el("dl", { class: "pairs facts" });
+  const persons = el("div");
   const chances = el("table", { class: "chances" });
   const tables = el("div");
   const before = el("a", { class: "button", href: "#" }, "◀ beat before");
@@ -67,7 +81,7 @@ export function beatPart(review: Review): Part {
   const large = el("div", { class: "beat-large" }, stage);
   const element = el(
     "section",
-    { class: "strip", "aria-label": "Beat" },
+    { class: "strip", "aria-label": "Beat", tabindex: -1 },
     el(
       "div",
       { class: "tools" },
@@ -101,6 +115,23 @@ export function beatPart(review: Review): Part {
       el(
         "div",
         { class: "beat-side" },
+        el(
+          "div",
+          { class: "card" },
+          el("h3", {}, "Label"),
+          persons,
+          ...(review.access.control
+            ? [
+                el(
+                  "p",
+                  { class: "actions" },
+                  button("Rename …", {}, () => correcting("label")),
+                  button("Artefact …", {}, () => correcting("artefact")),
+                  button("Note …", {}, () => correcting("note")),
+                ),
+              ]
+            : []),
+        ),
         el("div", { class: "card" }, el("h3", {}, "What the network gave each class"), chances),
         el("div", { class: "card" }, el("h3", {}, "The beat"), facts),
       ),
@@ -135,7 +166,7 @@ export function beatPart(review: Review): Part {
           say(message, `This beat is of session ${page.beat.session}.`);
         }
         tell(page);
-        await Promise.all([picture(page, signal), beside(page, signal)]);
+        await Promise.all([picture(page, signal), beside(page, signal), said(page, signal)]);
         tell(page);
       }
     } catch (error) {
@@ -166,14 +197,23 @@ export function beatPart(review: Review): Part {
 
   const picture = async (of: BeatPage, signal: AbortSignal) => {
     const { beat } = of;
-    const from = Math.round(beat.timeUs - BEFORE_MS * 1000);
-    const to = Math.round(beat.timeUs + AFTER_MS * 1000);
-    const wide = { session: beat.session, from: from - 2_000_000, to: to + 2_000_000 };
-    const [stretch, near] = await Promise.all([
-      getEcg({ session: beat.session, from, to }, signal),
+    const middleMs = (AFTER_MS - BEFORE_MS) / 2;
+    const seconds = (BEFORE_MS + AFTER_MS) / 1000;
+    const at = {
+      timeUs: Math.round(beat.timeUs + middleMs * 1000),
+      sample: review.clock.stepped ? beat.rSample + (middleMs / 1000) * of.rateHz : null,
+    };
+    const wide = {
+      session: beat.session,
+      from: Math.round(beat.timeUs - BEFORE_MS * 1000) - 2_000_000,
+      to: Math.round(beat.timeUs + AFTER_MS * 1000) + 2_000_000,
+    };
+    const [{ stretch, start }, near] = await Promise.all([
+      loadStretch({ ...review, session: { ...session, id: beat.session } }, at, seconds, 0, null, signal),
       getBeats({ ...wide, limit: 200 }, signal),
     ]);
-    content = makeContent(stretch, near.rows, [], from, (BEFORE_MS + AFTER_MS) / 1000, review.mainsHz);
+    content = makeContent(stretch, near.rows, [], start, seconds, review.signal);
+    if (review.clock.stepped) content.clock = review.clock;
     large.hidden = false;
     if (stretch.points === 0) say(message, "The ECG of this beat is not stored any more.");
   };
@@ -194,8 +234,53 @@ export function beatPart(review: Review): Part {
   const clear = () => {
     say(title, "");
     facts.replaceChildren();
+    persons.replaceChildren();
     chances.replaceChildren();
     tables.replaceChildren();
+  };
+
+  /** What persons said about this beat, and what can be said. */
+  const said = async (of: BeatPage, signal: AbortSignal) => {
+    const { beat } = of;
+    const asked = { session: beat.session, from: beat.timeUs, to: beat.timeUs + 1, limit: 200 };
+    const { rows } = await allCorrections(asked, signal);
+    const own = rows.filter((one) => standing(one) && (one.beats?.includes(beat.id) ?? true));
+    const by = correctedMark(beat);
+    const machine = beatMark(beat);
+    const badge = (one: { letter: string; mark: string }, more = "") =>
+      el("span", { class: `badge mark-${one.mark}${more}` }, one.letter);
+    const made = [
+      el(
+        "p",
+        { class: "both-labels" },
+        el("span", {}, "machine ", badge(machine)),
+        el("span", {}, "person ", by === null ? UNKNOWN : badge(by, " by-person")),
+      ),
+      own.length === 0
+        ? el("p", { class: "note" }, "Nobody has said anything about this beat.")
+        : el(
+            "ul",
+            { class: "said" },
+            ...own.map((one) =>
+              el(
+                "li",
+                {},
+                el("strong", {}, correctionText(one), one.id === beat.correction ? " (holds)" : ""),
+                el("bdi", {}, one.note ?? ""),
+                el("span", { class: "note" }, authorText(one)),
+                undoButton(review, one, (text) => say(message, text)),
+              ),
+            ),
+          ),
+    ];
+    keepFocus(persons, () => persons.replaceChildren(...made), element);
+  };
+  const correcting = (kind: Correcting) => {
+    if (page === null || !review.access.control) return;
+    const { id, session, timeUs } = page.beat;
+    const name = `This beat, ${beatMark(page.beat).letter} at ${preciseText(timeUs)}`;
+    const beat = { name, at: { target: "beat" as const, beats: [id] } };
+    openCorrection(session, kind, [beat], () => review.corrected());
   };
 
   const tell = (of: BeatPage) => {
@@ -209,11 +294,16 @@ export function beatPart(review: Review): Part {
     const [earlier, later] = neighbours;
     const link = (anchor: HTMLAnchorElement, one: StoredBeat | null) => {
       anchor.toggleAttribute("hidden", one === null);
-      if (one !== null) anchor.href = review.link({ show: "beat", beat: one.id, timeUs: one.timeUs });
+      if (one !== null)
+        anchor.href = review.link({
+          show: "beat",
+          beat: one.id,
+          ...placeOfRow(review, one.rSample, one.timeUs),
+        });
     };
     link(before, earlier);
     link(after, later);
-    toStrip.href = review.link({ show: "strip", timeUs: beat.timeUs });
+    toStrip.href = review.link({ show: "strip", ...placeOfRow(review, beat.rSample, beat.timeUs) });
     const rows: [string, string][] = [
       [
         "RR before",
@@ -289,10 +379,10 @@ export function beatPart(review: Review): Part {
     stage.style.width = `${css}px`;
     for (const canvas of [strip.canvas, rows.canvas, map]) canvas.style.width = `${css}px`;
     strip.canvas.style.height = `${look.heightPx / ratio}px`;
-    rows.canvas.style.height = `${(94 - 8) * look.textScale}px`;
+    rows.canvas.style.height = `${rowsCssPx(content) * look.textScale}px`;
     map.style.height = `${MAP_CSS_PX * look.textScale}px`;
     strip.draw(content, look, [], (on) => waves(on));
-    rows.draw(strip, beat.timeUs);
+    rows.draw(strip, false);
     drawMap();
   };
 
@@ -441,7 +531,14 @@ export function beatPart(review: Review): Part {
     review.go({ beat: one.id, timeUs: one.timeUs }, "replace");
     return true;
   };
+  const may = (kind: Correcting) => () => {
+    correcting(kind);
+    return true;
+  };
   const acts: Partial<Record<Action, () => boolean>> = {
+    rename: may("label"),
+    artefact: may("artefact"),
+    note: may("note"),
     earlier: () => beatBy(0),
     later: () => beatBy(1),
     "page-back": () => beatBy(0),
@@ -454,6 +551,19 @@ export function beatPart(review: Review): Part {
   return {
     element,
     update: (place) => void load(place),
+    async corrected() {
+      if (page === null) return;
+      try {
+        // The map is of the machine's label and stays.
+        const signal = latest.begin();
+        page = await getBeat(page.beat.id, 0, 0, signal);
+        await Promise.all([picture(page, signal), said(page, signal)]);
+        tell(page);
+        draw();
+      } catch (error) {
+        if (!wasAborted(error)) say(message, problemText(error));
+      }
+    },
     act: (action) => acts[action]?.() ?? false,
     leave() {
       latest.stop();

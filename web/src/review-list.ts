@@ -1,21 +1,21 @@
 // Events and beats that stand out, newest first, each with a small strip. More are fetched on demand.
 
 import type { Place } from "./address.js";
-import {
-  getBeats,
-  getEcg,
-  getEvents,
-  problemText,
-  type StoredBeat,
-  type StoredEvent,
-  wasAborted,
-} from "./api.js";
+import { getBeats, getEvents, problemText, type StoredBeat, type StoredEvent, wasAborted } from "./api.js";
 import { button, el, say } from "./dom.js";
 import { clockText, zoneText } from "./format.js";
 import { Newest, type Source } from "./newest.js";
-import { channelsShown, makeLook, type Part, type Review } from "./review.js";
+import { channelsShown, loadStretch, makeLook, type Part, placeOfRow, type Review } from "./review.js";
 import { makeContent, Strip } from "./strip.js";
-import { beatMark, className, eventName, eventText, unclassifiableReason } from "./words.js";
+import {
+  beatMark,
+  className,
+  correctedMark,
+  correctedName,
+  eventName,
+  eventText,
+  unclassifiableReason,
+} from "./words.js";
 
 const PER_PAGE = 24;
 const SECONDS = 4;
@@ -93,7 +93,7 @@ export function listPart(review: Review): Part {
   const events: Source<Row> = {
     async fetch(cursor) {
       const { rows, next } = await getEvents(
-        { session: session.id, order: "desc", limit: 100, cursor },
+        { session: session.id, order: "desc", limit: 100, cursor, kind: eventKind || null },
         signal,
       );
       for (const event of rows) {
@@ -103,13 +103,16 @@ export function listPart(review: Review): Part {
       }
       return {
         next,
-        rows: rows
-          .filter((event) => eventKind === "" || event.kind === eventKind)
-          .map((event) => ({ kind: "event" as const, timeUs: event.timeUs, event })),
+        rows: rows.map((event) => ({ kind: "event" as const, timeUs: event.timeUs, event })),
       };
     },
   };
 
+  /** A corrected label counts whatever the machine made of the beat. */
+  const byClass = (classes: string): Record<string, string> =>
+    review.labels === "corrected"
+      ? { class: classes, labels: "corrected" }
+      : { class: classes, outcome: "classified" };
   const begin = () => {
     generation++;
     busy = false;
@@ -117,7 +120,7 @@ export function listPart(review: Review): Part {
       one.setAttribute("aria-pressed", String(chosen.has(KINDS[i]!.kind)));
     const sources: Source<Row>[] = [];
     const classes = [chosen.has("v") ? "V" : "", chosen.has("s") ? "A" : ""].filter(Boolean).join(",");
-    if (classes !== "") sources.push(beats({ class: classes, outcome: "classified" }));
+    if (classes !== "") sources.push(beats(byClass(classes)));
     if (chosen.has("unknown")) sources.push(beats({ outcome: "unclassifiable" }));
     if (chosen.has("event")) sources.push(events);
     which.disabled = !chosen.has("event");
@@ -163,21 +166,22 @@ export function listPart(review: Review): Part {
         ? `unclassifiable: ${unclassifiableReason(beat.unclassifiableReason)}`
         : className(beat.class);
       if (beat.rrMs !== null) what += `, RR ${Math.round(beat.rrMs)} ms`;
+      const by = correctedName(beat);
+      if (by !== "") what += `; corrected: ${by}`;
     } else what = eventText(row.event);
+    const corrected = row.kind === "beat" ? correctedMark(row.beat) : null;
+    const sample = row.kind === "beat" ? row.beat.rSample : row.event.sample;
+    const at = placeOfRow(review, sample, row.timeUs);
     const title = `${clockText(row.timeUs, true)} ${zoneText(row.timeUs)}`;
     const canvas = el("canvas", { class: "small-strip", role: "img", "aria-label": `ECG about ${title}` });
-    canvas.style.width = `${STRIP_CSS_PX.width}px`;
-    canvas.style.height = `${STRIP_CSS_PX.height}px`;
     const problem = el("span", { class: "note" });
     const links = el(
       "span",
       { class: "moment-links" },
-      el("a", { href: review.link({ show: "strip", timeUs: row.timeUs }) }, "strip"),
+      el("a", { href: review.link({ show: "strip", ...at }) }, "strip"),
     );
     if (row.kind === "beat") {
-      links.append(
-        el("a", { href: review.link({ show: "beat", beat: row.beat.id, timeUs: row.timeUs }) }, "beat"),
-      );
+      links.append(el("a", { href: review.link({ show: "beat", beat: row.beat.id, ...at }) }, "beat"));
     }
     const about = el(
       "span",
@@ -188,6 +192,13 @@ export function listPart(review: Review): Part {
         row.kind === "beat"
           ? el("span", { class: `badge mark-${mark}`, "aria-hidden": "true" }, letter)
           : null,
+        corrected === null
+          ? null
+          : el(
+              "span",
+              { class: `badge by-person mark-${corrected.mark}`, "aria-hidden": "true" },
+              corrected.letter,
+            ),
         el("strong", {}, what),
       ),
       el("span", {}, title),
@@ -198,7 +209,7 @@ export function listPart(review: Review): Part {
       problem,
     );
     const element = el("li", { class: "moment card" }, canvas, about);
-    strips.watch(element, canvas, row.timeUs, problem);
+    strips.watch(element, canvas, at, problem);
     return element;
   };
 
@@ -207,6 +218,7 @@ export function listPart(review: Review): Part {
   return {
     element,
     update(_place: Place) {},
+    corrected: begin,
     leave() {
       controller.abort();
       strips.clear();
@@ -215,8 +227,10 @@ export function listPart(review: Review): Part {
   };
 }
 
+type Where = Pick<Place, "timeUs" | "sample">;
+
 /** Fetches and draws small strips as they come into sight. */
-class SmallStrips {
+export class SmallStrips {
   private readonly waiting: (() => Promise<void>)[] = [];
   private running = 0;
   private readonly drawn: (() => void)[] = [];
@@ -240,14 +254,21 @@ class SmallStrips {
     private readonly signal: AbortSignal,
   ) {}
 
-  watch(element: Element, canvas: HTMLCanvasElement, timeUs: number, problem: HTMLElement): void {
+  /** `at` is the middle; the canvas gets its size here. */
+  watch(
+    element: Element,
+    canvas: HTMLCanvasElement,
+    at: Where | (() => Promise<Where>),
+    problem: HTMLElement,
+  ): void {
+    canvas.style.width = `${STRIP_CSS_PX.width}px`;
+    canvas.style.height = `${STRIP_CSS_PX.height}px`;
     this.jobs.set(element, async () => {
-      const { session, settings } = this.review;
-      const from = Math.round(timeUs - (SECONDS / 2) * 1e6);
-      const to = from + SECONDS * 1e6;
+      const { settings } = this.review;
       try {
-        const stretch = await getEcg({ session: session.id, from, to }, this.signal);
-        const content = makeContent(stretch, [], [], from, SECONDS, 0);
+        const where = typeof at === "function" ? await at() : at;
+        const { stretch, start } = await loadStretch(this.review, where, SECONDS, 0, null, this.signal);
+        const content = makeContent(stretch, [], [], start, SECONDS, this.review.signal);
         const strip = new Strip(canvas);
         const draw = () => {
           const ratio = window.devicePixelRatio;
@@ -287,6 +308,7 @@ class SmallStrips {
     for (const draw of this.drawn) draw();
   }
 
+  /** Forgets all; more can be watched after it. */
   clear(): void {
     this.observer.disconnect();
     this.jobs.clear();

@@ -1,12 +1,12 @@
 // RR histogram and Poincaré plot of a span about the time, with what was left out of them.
 
-import { type Place, SPANS_S } from "./address.js";
-import { getBeats, problemText, type StoredBeat, wasAborted } from "./api.js";
+import type { Place } from "./address.js";
+import { getRr, problemText, wasAborted } from "./api.js";
 import { FONT, readColors } from "./colors.js";
 import { button, el, say } from "./dom.js";
-import { clockText, countText, durationText, UNKNOWN, zoneText } from "./format.js";
+import { clockText, countText, UNKNOWN, zoneText } from "./format.js";
 import { axisStep, BIN_MS, type Bin, chain, histogram, type Intervals, spread } from "./intervals.js";
-import { Latest, type Part, type Review, replaceTable, tableOf } from "./review.js";
+import { Latest, type Part, type Review, replaceTable, spanButtons, spanOf, tableOf } from "./review.js";
 import { fit, textScale, watchSize } from "./sizing.js";
 
 export function rrPart(review: Review): Part {
@@ -23,26 +23,12 @@ export function rrPart(review: Review): Part {
   let intervals: Intervals | null = null;
   let loaded = "";
 
-  const buttons = SPANS_S.map((span) =>
-    button(durationText(span * 1000).replace(/ 0 (min|s)$/, ""), { "data-span": span }, () =>
-      review.go({ spanS: span }, "push"),
-    ),
-  );
+  const spans = spanButtons(review);
   const stopLoading = button("Stop", { class: "small", hidden: true }, () => latest.stop());
   const element = el(
     "section",
     { class: "strip", "aria-label": "RR intervals" },
-    el(
-      "div",
-      { class: "tools" },
-      el(
-        "span",
-        { class: "choice", role: "group", "aria-label": "Span" },
-        el("span", { class: "choice-name", "aria-hidden": "true" }, "Span"),
-        ...buttons,
-      ),
-      stopLoading,
-    ),
+    el("div", { class: "tools" }, spans.element, stopLoading),
     message,
     el(
       "div",
@@ -64,37 +50,21 @@ export function rrPart(review: Review): Part {
     tables,
   );
 
-  const range = (place: Place): [number, number] => {
-    const middle = place.timeUs ?? review.beginUs;
-    const half = (place.spanS / 2) * 1e6;
-    const from = Math.max(review.beginUs, Math.min(middle - half, review.endUs - 2 * half));
-    return [Math.round(from), Math.round(Math.min(review.endUs, from + 2 * half))];
-  };
-
   const load = async (place: Place) => {
-    const [from, to] = range(place);
-    for (const one of buttons)
-      one.setAttribute("aria-pressed", String(Number(one.dataset.span) === place.spanS));
+    const [from, to] = spanOf(review, place);
+    spans.show(place);
     const key = `${from} ${to}`;
     if (key === loaded) return;
     const signal = latest.begin();
     intervals = null;
     loaded = "";
     draw();
-    const beats: StoredBeat[] = [];
-    let cursor: string | null = null;
     stopLoading.hidden = false;
     const span = `${clockText(from, true)} to ${clockText(to, true)} ${zoneText(from)}`;
+    const told = (count: number) => say(message, `Loading ${span}: ${countText(count)} beats …`);
     try {
-      do {
-        say(message, `Loading ${span}: ${countText(beats.length)} beats …`);
-        const page: { rows: StoredBeat[]; next: string | null } = await getBeats(
-          { session: review.session.id, from, to, limit: 5000, cursor },
-          signal,
-        );
-        beats.push(...page.rows);
-        cursor = page.next;
-      } while (cursor !== null);
+      told(0);
+      const beats = await getRr({ session: review.session.id, from, to }, signal, told);
       intervals = chain(beats);
       loaded = key;
       say(message, intervals.rr.length === 0 ? `${span}: no RR interval between class N beats.` : span);

@@ -2,9 +2,10 @@
 
 import { LENGTHS_S, type Place } from "./address.js";
 import {
+  allCorrections,
   getBeats,
-  getEcg,
   getEvents,
+  labelsAsked,
   problemText,
   type Rows,
   type StoredBeat,
@@ -12,24 +13,40 @@ import {
   wasAborted,
 } from "./api.js";
 import { Calipers } from "./calipers.js";
+import { type Correcting, openCorrection, type Target } from "./correct.js";
 import { openDialog } from "./dialogs.js";
 import { button, el, say, toggle } from "./dom.js";
 import { clockText, dayText, durationText, preciseText, UNKNOWN, zoneText } from "./format.js";
 import { readGoTo } from "./go-to.js";
 import type { Action } from "./keys.js";
-import { channelsShown, Latest, makeLook, type Part, type Review, replaceTable, tableOf } from "./review.js";
+import { addStrip } from "./report-strips.js";
+import {
+  channelsShown,
+  keepFocus,
+  Latest,
+  loadStretch,
+  makeLook,
+  type Part,
+  placeOf,
+  placeOfRow,
+  type Review,
+  replaceTable,
+  rowsAbout,
+  sampleOf,
+  tableOf,
+} from "./review.js";
+import { authorText, correctionText, standing, targetText, undoButton } from "./review-corrections.js";
 import { GAINS_MM_PER_MV, step } from "./scale.js";
 import {
   type Content,
+  contentTimeUs,
   fittingSpeed,
-  localSample,
-  localTimeUs,
   makeContent,
-  ROWS_CSS_PX,
+  rowsCssPx,
   Strip,
   StripRows,
 } from "./strip.js";
-import { className, gapCause, rrReason } from "./words.js";
+import { className, correctedName, gapCause, rrReason } from "./words.js";
 
 /** Fetched before the strip, so that the filters have settled where it begins. */
 const BEFORE_S = 3;
@@ -57,6 +74,7 @@ export function stripPart(review: Review): Part {
   const when = el("p", { class: "when" });
   const message = el("p", { class: "message", role: "status" });
   const tables = el("div", { class: "strip-side" });
+  const said = el("ul", { class: "said", "aria-label": "Corrections here" });
   const stage = el(
     "div",
     { class: "strip-stage" },
@@ -67,31 +85,74 @@ export function stripPart(review: Review): Part {
   const set = (change: Partial<Place>, how: "push" | "replace" = "replace") => review.go(change, how);
   const middle = () => stripRange(review, review.place()).middleUs;
   const clamp = (us: number) => Math.round(Math.min(review.endUs, Math.max(review.beginUs, us)));
-  const move = (seconds: number) => set({ timeUs: clamp(middle() + seconds * 1e6) });
+  const stepped = review.clock.stepped;
+  /** Where the clock was set, the way goes by samples: their times may come twice. */
+  const middleSample = () => {
+    const place = review.place();
+    return place.timeUs === null ? (place.seconds / 2) * review.session.rateHz : sampleOf(review, place);
+  };
+  const move = (seconds: number) =>
+    set(
+      stepped
+        ? placeOf(review, middleSample() + seconds * review.session.rateHz)
+        : { timeUs: clamp(middle() + seconds * 1e6) },
+    );
+  const edge = (end: boolean) => {
+    const half = review.place().seconds / 2;
+    const { rateHz } = review.session;
+    if (stepped) set(placeOf(review, end ? review.endSample - half * rateHz : half * rateHz));
+    else set({ timeUs: clamp(end ? review.endUs - half * 1e6 : review.beginUs + half * 1e6) });
+  };
   const length = (by: 1 | -1) => {
-    const timeUs = review.place().timeUs;
-    set({ seconds: step(LENGTHS_S, review.place().seconds, by), timeUs: timeUs ?? Math.round(middle()) });
+    const { timeUs, sample } = review.place();
+    const seconds = step(LENGTHS_S, review.place().seconds, by);
+    set({ seconds, timeUs: timeUs ?? Math.round(middle()), sample });
+  };
+
+  /** Where to look for the next event: by time, or by the times of each piece where the clock was set. */
+  const ways = (by: 1 | -1): { from: number | null; to: number | null; first: number; end: number }[] => {
+    const at = Math.round(middle());
+    const all = { first: Number.NEGATIVE_INFINITY, end: Number.POSITIVE_INFINITY };
+    if (!stepped) return [by < 0 ? { from: null, to: at, ...all } : { from: at + 1, to: null, ...all }];
+    const sample = middleSample();
+    const pieces =
+      by < 0 ? review.clock.pieces(0, sample) : review.clock.pieces(sample + 1, review.endSample);
+    const found = pieces.map(({ first, end, fromUs, toUs }) => ({
+      from: Math.floor(fromUs),
+      to: Math.ceil(toUs),
+      first,
+      end,
+    }));
+    return by < 0 ? found.reverse() : found;
   };
 
   const jumpTo = async (by: 1 | -1) => {
-    const at = Math.round(middle());
     const signal = jump.begin();
-    const order = by < 0 ? "desc" : null;
-    const range = by < 0 ? { to: at, from: null } : { from: at + 1, to: null };
-    const common = { session: review.session.id, ...range, order, limit: 1 };
     say(message, "Looking …");
     try {
-      const [beats, events]: [Rows<StoredBeat>, Rows<StoredEvent>] = await Promise.all([
-        getBeats({ ...common, class: "A,V" }, signal),
-        getEvents(common, signal),
-      ]);
-      const times = [...beats.rows, ...events.rows].map((row) => row.timeUs);
-      if (times.length === 0) {
+      const found: { sample: number; timeUs: number }[] = [];
+      for (const { from, to, first, end } of ways(by)) {
+        // Of a time that was shown twice some rows belong elsewhere.
+        const limit = stepped ? 1000 : 1;
+        const common = { session: review.session.id, from, to, order: by < 0 ? "desc" : null, limit };
+        const [beats, events]: [Rows<StoredBeat>, Rows<StoredEvent>] = await Promise.all([
+          getBeats({ ...common, class: "A,V", ...labelsAsked(review.labels) }, signal),
+          getEvents(common, signal),
+        ]);
+        const rows = [
+          ...beats.rows.map(({ rSample, timeUs }) => ({ sample: rSample, timeUs })),
+          ...events.rows.map(({ sample, timeUs }) => ({ sample, timeUs })),
+        ];
+        found.push(...rows.filter(({ sample }) => sample >= first && sample < end));
+        if (found.length > 0) break;
+      }
+      found.sort((a, b) => by * (a.sample - b.sample));
+      if (found[0] === undefined) {
         say(message, by < 0 ? "No event, V or S beat before this." : "No event, V or S beat after this.");
         return;
       }
       say(message, "");
-      set({ timeUs: by < 0 ? Math.max(...times) : Math.min(...times) }, "push");
+      set(placeOfRow(review, found[0].sample, found[0].timeUs), "push");
     } catch (error) {
       if (!wasAborted(error)) say(message, problemText(error));
     }
@@ -140,9 +201,53 @@ export function stripPart(review: Review): Part {
   };
 
   const explain = () => {
-    const nearest = nearestBeat(content, middle());
+    const nearest = inTheMiddle();
     if (nearest === null) say(message, "No beat in this strip.");
-    else review.go({ show: "beat", beat: nearest.id, timeUs: nearest.timeUs }, "push");
+    else openBeat(nearest);
+  };
+  const openBeat = (beat: StoredBeat) =>
+    review.go({ show: "beat", beat: beat.id, ...placeOfRow(review, beat.rSample, beat.timeUs) }, "push");
+  const inTheMiddle = () =>
+    content === null ? null : nearestBeat(content, content.start + content.length / 2);
+
+  /** Opens the form with what can be meant here: between the calipers, the beat in the middle, the strip. */
+  const correcting = (kind: Correcting) => {
+    if (content === null || !review.access.control) return;
+    const own = content;
+    const first = own.stretch.firstSample;
+    const us = (sample: number) => Math.round(contentTimeUs(own, sample));
+    const stretch = (name: string, from: number, to: number): Target => {
+      const count = own.beats.filter((one) => one.rSample - first >= from && one.rSample - first < to).length;
+      return {
+        name: `${name}, ${preciseText(us(from))} to ${preciseText(us(to))}`,
+        note: `${count} ${count === 1 ? "beat" : "beats"}`,
+        at: { target: "stretch", from_us: us(from), to_us: us(to) },
+      };
+    };
+    const targets: Target[] = [];
+    const ends = calipers.on ? calipers.measured?.map((point) => point.sample - first) : undefined;
+    if (ends !== undefined && ends[0] !== ends[1])
+      targets.push(stretch("Between the calipers", Math.min(...ends), Math.max(...ends)));
+    const middle = own.start + own.length / 2;
+    if (kind === "note")
+      targets.push({
+        name: `The middle of the strip, ${preciseText(us(middle))}`,
+        at: { target: "moment", from_us: us(middle) },
+      });
+    const beat = inTheMiddle();
+    if (beat !== null)
+      targets.push({
+        name: `The beat ${beat.unclassifiable ? "?" : beat.class} at ${preciseText(beat.timeUs)}`,
+        note: "the one nearest to the middle",
+        at: { target: "beat", beats: [beat.id] },
+      });
+    targets.push(stretch("All of this strip", own.start, own.start + own.length));
+    openCorrection(review.session.id, kind, targets, () => review.corrected());
+  };
+  const toReport = () => {
+    const place = review.place();
+    const timeUs = place.timeUs ?? Math.round(middle());
+    say(message, addStrip(review.session.id, { timeUs, sample: place.sample, seconds: place.seconds }));
   };
   const setCalipers = () => {
     calipers.set(!calipers.on);
@@ -154,8 +259,8 @@ export function stripPart(review: Review): Part {
     later: () => move(1),
     "page-back": () => move(-review.place().seconds),
     "page-on": () => move(review.place().seconds),
-    begin: () => set({ timeUs: clamp(review.beginUs + (review.place().seconds / 2) * 1e6) }),
-    end: () => set({ timeUs: clamp(review.endUs - (review.place().seconds / 2) * 1e6) }),
+    begin: () => edge(false),
+    end: () => edge(true),
     previous: () => void jumpTo(-1),
     next: () => void jumpTo(1),
     shorter: () => length(-1),
@@ -163,6 +268,10 @@ export function stripPart(review: Review): Part {
     "go-to": goTo,
     calipers: setCalipers,
     explain,
+    rename: () => correcting("label"),
+    artefact: () => correcting("artefact"),
+    note: () => correcting("note"),
+    report: toReport,
   };
 
   const lengthShown = el("output", { "aria-label": "Length" });
@@ -210,26 +319,34 @@ export function stripPart(review: Review): Part {
     filterButton,
     caliperButton,
     button("Explain beat", {}, explain),
+    button("To the report", {}, toReport),
+    ...(review.access.control
+      ? [
+          button("Rename …", {}, () => correcting("label")),
+          button("Artefact …", {}, () => correcting("artefact")),
+          button("Note …", {}, () => correcting("note")),
+        ]
+      : []),
   );
   const element = el(
     "section",
-    { class: "strip", "aria-label": "Strip" },
+    { class: "strip", "aria-label": "Strip", tabindex: -1 },
     when,
     el("div", { class: "strip-columns" }, stage, tables),
     calipers.panel,
     message,
     tools,
+    said,
   );
 
   rows.canvas.addEventListener("click", (event) => {
     if (content === null) return;
     const box = rows.canvas.getBoundingClientRect();
     const x = (event.clientX - box.left) * window.devicePixelRatio;
-    const near = nearestBeat(content, localTimeUs(content.stretch, strip.sampleAt(x)));
+    const near = nearestBeat(content, strip.sampleAt(x));
     if (near === null) return;
     const far = Math.abs(strip.x(near.rSample - content.stretch.firstSample) - x);
-    if (far < 16 * window.devicePixelRatio)
-      review.go({ show: "beat", beat: near.id, timeUs: near.timeUs }, "push");
+    if (far < 16 * window.devicePixelRatio) openBeat(near);
   });
 
   const draw = () => {
@@ -251,9 +368,9 @@ export function stripPart(review: Review): Part {
     strip.canvas.style.width = `${css}px`;
     strip.canvas.style.height = `${look.heightPx / ratio}px`;
     rows.canvas.style.width = `${css}px`;
-    rows.canvas.style.height = `${(ROWS_CSS_PX * look.textScale).toFixed(2)}px`;
+    rows.canvas.style.height = `${(rowsCssPx(content) * look.textScale).toFixed(2)}px`;
     strip.draw(content, look, [`${place.seconds} s`]);
-    rows.draw(strip, stripRange(review, place).middleUs);
+    rows.draw(strip, true);
     calipers.place();
     const canFilter = content.stretch.samplesPerPoint === 1;
     filterButton.disabled = !canFilter;
@@ -263,7 +380,8 @@ export function stripPart(review: Review): Part {
     say(lengthShown, `${place.seconds} s`);
     for (const one of leadButtons)
       one.setAttribute("aria-pressed", String(one.dataset.lead === settings.now.leads));
-    const { fromUs, toUs } = stripRange(review, place);
+    const fromUs = Math.round(contentTimeUs(content, content.start));
+    const toUs = Math.round(contentTimeUs(content, content.start + content.length));
     say(
       when,
       `${dayText(fromUs)} ${preciseText(fromUs)} to ${dayText(toUs) === dayText(fromUs) ? "" : `${dayText(toUs)} `}` +
@@ -274,21 +392,40 @@ export function stripPart(review: Review): Part {
   const load = async (place: Place) => {
     const begin = performance.now();
     const signal = latest.begin();
-    const { fromUs, toUs } = stripRange(review, place);
-    const session = review.session.id;
+    const { seconds } = place;
     toggle(stage, "is-loading", true);
     try {
-      const wide = { session, from: fromUs - 2e6, to: toUs + 2e6 };
-      const [stretch, beats, events] = await Promise.all([
-        getEcg({ session, from: fromUs - BEFORE_S * 1e6, to: toUs, max_points: MOST_POINTS }, signal),
-        getBeats({ ...wide, limit: 2000 }, signal),
-        getEvents({ ...wide, limit: 200 }, signal),
+      const [{ stretch, start }, beats, events, corrections] = await Promise.all([
+        loadStretch(review, place, seconds, BEFORE_S, MOST_POINTS, signal),
+        rowsAbout(
+          review,
+          place,
+          seconds + 4,
+          (asked) => getBeats({ ...asked, limit: 2000 }, signal),
+          (beat) => beat.rSample,
+        ),
+        rowsAbout(
+          review,
+          place,
+          seconds + 4,
+          (asked) => getEvents({ ...asked, limit: 200 }, signal),
+          (event) => event.sample,
+        ),
+        rowsAbout(
+          review,
+          place,
+          seconds,
+          (asked) => allCorrections(asked, signal),
+          () => null,
+        ),
       ]);
-      content = makeContent(stretch, beats.rows, events.rows, fromUs, place.seconds, review.mainsHz);
+      content = makeContent(stretch, beats, events, start, seconds, review.signal);
+      content.corrections = corrections.filter(standing);
+      if (stepped) content.clock = review.clock;
       shown = place;
       say(message, stretch.points === 0 ? "No ECG is stored for this time." : "");
       draw();
-      table(place);
+      table();
       loadMs = performance.now() - begin;
     } catch (error) {
       if (wasAborted(error)) return;
@@ -300,34 +437,45 @@ export function stripPart(review: Review): Part {
       strip.canvas.style.height = "0";
       rows.canvas.style.height = "0";
       tables.replaceChildren();
+      said.replaceChildren();
       say(when, "");
       say(message, `This strip cannot be shown. ${problemText(error)}`);
     }
     toggle(stage, "is-loading", false);
   };
 
-  const table = (place: Place) => {
+  const table = () => {
     if (content === null) return;
-    const { fromUs, toUs } = stripRange(review, place);
-    const { gaps, firstSample, rateHz } = content.stretch;
-    const inside = content.beats.filter((beat) => beat.timeUs >= fromUs && beat.timeUs < toUs);
+    const own = content;
+    const { gaps, firstSample, rateHz } = own.stretch;
+    const shows = (sample: number) =>
+      sample - firstSample >= own.start && sample - firstSample < own.start + own.length;
+    const inside = own.beats.filter((beat) => shows(beat.rSample));
     const list = inside.map((beat) => [
       el(
         "a",
-        { href: review.link({ show: "beat", beat: beat.id, timeUs: beat.timeUs }) },
+        {
+          href: review.link({
+            show: "beat",
+            beat: beat.id,
+            ...placeOfRow(review, beat.rSample, beat.timeUs),
+          }),
+        },
         preciseText(beat.timeUs),
       ),
       beat.unclassifiable ? "?" : beat.class,
       beat.unclassifiable ? "unclassifiable" : className(beat.class),
+      correctedName(beat),
       beat.rrMs === null ? `${UNKNOWN} (${rrReason(beat.rrReason)})` : `${Math.round(beat.rrMs)} ms`,
     ]);
     for (const gap of gaps) {
-      const from = localTimeUs(content.stretch, gap.firstMissingSample - firstSample);
-      if (from < toUs && gap.firstMissingSample + gap.missingSamples > firstSample + content.start)
+      const from = gap.firstMissingSample - firstSample;
+      if (from < own.start + own.length && from + gap.missingSamples > own.start)
         list.push([
-          preciseText(from),
+          preciseText(Math.round(contentTimeUs(own, from))),
           "gap",
           gapCause(gap.cause),
+          "",
           durationText((gap.missingSamples / rateHz) * 1000),
         ]);
     }
@@ -336,9 +484,21 @@ export function stripPart(review: Review): Part {
     const first = tables.childElementCount === 0;
     replaceTable(
       tables,
-      tableOf(`Strip as a table: ${count}`, ["Time", "Letter", "What", "RR before or length"], list),
+      tableOf(`Strip as a table: ${count}`, ["Time", "Letter", "What", "Person", "RR before"], list),
     );
     if (first && innerWidth > 1200) tables.querySelector("details")!.open = true;
+    const rows = own.corrections.map((one) =>
+      el(
+        "li",
+        {},
+        el("strong", {}, correctionText(one)),
+        el("span", {}, targetText(one)),
+        el("bdi", {}, one.note ?? ""),
+        el("span", { class: "note" }, authorText(one)),
+        undoButton(review, one, (text) => say(message, text)),
+      ),
+    );
+    keepFocus(said, () => said.replaceChildren(...rows), element);
   };
 
   const observer = new ResizeObserver((entries) => {
@@ -366,7 +526,14 @@ export function stripPart(review: Review): Part {
     beats: content?.beats.length ?? null,
     from_us: shown === null ? null : stripRange(review, shown).fromUs,
     calipers: calipers.measured,
-    middle_x: content === null ? null : strip.x(localSample(content.stretch, middle())),
+    middle_x: content === null ? null : strip.x(content.start + content.length / 2),
+    clock_pieces:
+      content?.clock?.pieces(
+        content.stretch.firstSample + content.start,
+        content.stretch.firstSample + content.start + content.length,
+      ) ?? null,
+    corrected: content?.beats.filter((beat) => beat.correction !== null).length ?? null,
+    notes: content?.corrections.length ?? null,
   });
 
   return {
@@ -378,6 +545,9 @@ export function stripPart(review: Review): Part {
       const act = acts[action];
       act?.();
       return act !== undefined;
+    },
+    corrected() {
+      void load(review.place());
     },
     leave() {
       observer.disconnect();
@@ -394,10 +564,12 @@ declare global {
   var ecgStrip: (() => unknown) | undefined;
 }
 
-export function nearestBeat(content: Content | null, timeUs: number): StoredBeat | null {
+/** The beat that is nearest to a local sample. */
+export function nearestBeat(content: Content | null, sample: number): StoredBeat | null {
   let best: StoredBeat | null = null;
+  const at = sample + (content?.stretch.firstSample ?? 0);
   for (const beat of content?.beats ?? []) {
-    if (best === null || Math.abs(beat.timeUs - timeUs) < Math.abs(best.timeUs - timeUs)) best = beat;
+    if (best === null || Math.abs(beat.rSample - at) < Math.abs(best.rSample - at)) best = beat;
   }
   return best;
 }

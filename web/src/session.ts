@@ -2,9 +2,11 @@
 // No drawing and no browser clock here: whoever calls gives the monotonic time.
 
 import { DisplayFilter } from "./filter.js";
+import { noteText } from "./format.js";
 import { Shifts } from "./offset.js";
 import {
   type Beat,
+  type Correction,
   type Gap,
   type GatewayEvent,
   type Message,
@@ -26,6 +28,9 @@ const MOST_ERRORS = 5;
 export interface Mark {
   sample: number;
   text: string;
+  /** Id of the correction where a person wrote it: then it is drawn over the trace, too. */
+  note?: boolean;
+  id?: number;
 }
 
 export interface ModelError {
@@ -116,6 +121,9 @@ export class Model {
           if (this.events.length > MOST_MARKS) this.events.shift();
         }
         break;
+      case "correction":
+        this.takeCorrection(message.correction);
+        break;
       case "clock":
         this.clockStep = { stepMs: message.stepMs, atMs: nowMs };
         this.mark(this.endSample, `gateway's clock set by ${(message.stepMs / 1000).toFixed(1)} s`);
@@ -126,6 +134,27 @@ export class Model {
       case "unknown":
         this.error(`The gateway sent "${message.name}", which this page does not know.`, nowMs);
         break;
+    }
+  }
+
+  /** A note about the running session stands at its place until it is undone. */
+  private takeCorrection(correction: Correction): void {
+    if (correction.session !== this.info?.id) return;
+    if (correction.kind === "undo") {
+      this.marks = this.marks.filter((mark) => mark.id !== correction.supersedes);
+    } else if (
+      correction.kind === "note" &&
+      correction.fromSample !== null &&
+      // It comes twice where this page made it: in the answer, and over the live connection.
+      !this.marks.some((mark) => mark.id === correction.id)
+    ) {
+      this.marks.push({
+        sample: correction.fromSample,
+        text: noteText(correction.note),
+        note: true,
+        id: correction.id,
+      });
+      if (this.marks.length > MOST_MARKS) this.marks.shift();
     }
   }
 

@@ -4,6 +4,7 @@
 import type { StoredBeat, StoredEvent } from "./api.js";
 import { FONT } from "./colors.js";
 import {
+  drawFlags,
   drawGaps,
   drawSettling,
   drawTicks,
@@ -17,24 +18,36 @@ import {
 } from "./drawing.js";
 import type { Stretch } from "./ecg.js";
 import { DisplayFilter } from "./filter.js";
-import { clockText, durationText } from "./format.js";
+import { clockText, durationText, noteText } from "./format.js";
 import { beyondRuns, clippedRuns, glyph, layWords, settlingRuns } from "./marks.js";
 import { median, Shifts } from "./offset.js";
 import type { Picture } from "./picture.js";
-import { CODE_RANGE_24_BIT } from "./protocol.js";
+import type { Correction } from "./protocol.js";
 import { isSample, Ring } from "./ring.js";
 import { type Lane, laneMiddle, type TimeScale, timeScale, unrolledX } from "./scale.js";
 import { filterRing, missingRuns } from "./session.js";
-import { beatMark, eventText, gapCause } from "./words.js";
+import type { WallTime } from "./wall-time.js";
+import { beatMark, correctedMark, eventText, gapCause } from "./words.js";
 
 export interface Content {
   stretch: Stretch;
   picture: Picture;
   beats: readonly StoredBeat[];
   events: readonly StoredEvent[];
+  /** What persons said about this stretch, without what was undone. */
+  corrections: readonly Correction[];
   /** Local sample at the left edge, with fractions, and how many are shown. */
   start: number;
   length: number;
+  /** Where the wall clock was set within the session: what it showed at each sample. */
+  clock: WallTime | null;
+}
+
+/** What a stretch must be drawn with, from its session. */
+export interface Signal {
+  /** 0: not known. */
+  mainsHz: number;
+  codeRange: readonly [number, number];
 }
 
 export function localSample(stretch: Stretch, timeUs: number): number {
@@ -45,19 +58,38 @@ export function localTimeUs(stretch: Stretch, sample: number): number {
   return stretch.startUs + (sample / stretch.rateHz) * 1e6;
 }
 
-/** A stored stretch as the canvases read it. */
+/** Wall time of a local sample of a content. */
+export function contentTimeUs(content: Content, sample: number): number {
+  const { clock, stretch } = content;
+  return clock === null ? localTimeUs(stretch, sample) : clock.timeAt(stretch.firstSample + sample);
+}
+
+/** Only some samples of a stretch that is not thinned; `first` and `end` are samples of the session. */
+export function cut(stretch: Stretch, first: number, end: number, startUs: number): Stretch {
+  const channels = stretch.channels.length;
+  const from = Math.min(stretch.points, Math.max(0, Math.floor(first) - stretch.firstSample));
+  const to = Math.min(stretch.points, Math.max(from, Math.ceil(end) - stretch.firstSample));
+  return {
+    ...stretch,
+    startUs,
+    firstSample: stretch.firstSample + from,
+    points: to - from,
+    codes: stretch.codes.subarray(from * channels, to * channels),
+  };
+}
+
+/** A stored stretch as the canvases read it. `start` is the local sample at the left edge. */
 export function makeContent(
   stretch: Stretch,
   beats: readonly StoredBeat[],
   events: readonly StoredEvent[],
-  fromUs: number,
+  start: number,
   seconds: number,
-  mainsHz: number,
+  { mainsHz, codeRange }: Signal,
 ): Content {
   const { samplesPerPoint: per, points, rateHz } = stretch;
   const channels = stretch.channels.length;
   const uvPerCode = stretch.channels.map((channel) => channel.uvPerCode);
-  const start = localSample(stretch, fromUs);
   const length = seconds * rateHz;
   let ring: Ring | null = null;
   const shifts = stretch.channels.map(() => new Shifts());
@@ -92,6 +124,8 @@ export function makeContent(
     stretch,
     beats,
     events,
+    corrections: [],
+    clock: null,
     start,
     length,
     picture: {
@@ -103,9 +137,10 @@ export function makeContent(
         chip: null,
         sampleRateHz: rateHz,
         samplesPerPoint: per,
-        channels: stretch.channels.map((channel) => ({ ...channel, codeRange: CODE_RANGE_24_BIT })),
+        channels: stretch.channels.map((channel) => ({ ...channel, codeRange })),
         startTimeUs: stretch.startUs,
         mainsHz,
+        patientLabel: null,
         version: "",
       },
       ring,
@@ -138,8 +173,28 @@ export function fittingSpeed(
   return fits ?? SPEEDS.at(-1)!;
 }
 
-const ROWS = { letters: 28, intervals: 18, words: 20, axis: 20 };
-export const ROWS_CSS_PX = ROWS.letters + ROWS.intervals + ROWS.words + ROWS.axis;
+const ROWS = { letters: 28, corrected: 32, intervals: 18, words: 20, axis: 20 };
+
+/** Whether a person said something about a label: then a row of its own below the machine's letters says what. */
+function anyCorrected(content: Content): boolean {
+  return content.beats.some((beat) => beat.correction !== null);
+}
+
+/** Height of the rows below a strip, at the usual font size. */
+export function rowsCssPx(content: Content): number {
+  const { letters, corrected, intervals, words, axis } = ROWS;
+  return letters + (anyCorrected(content) ? corrected : 0) + intervals + words + axis;
+}
+
+/** Notes of a content with the local sample at which each begins. */
+function notes(content: Content): { sample: number; text: string }[] {
+  return content.corrections
+    .filter((one) => one.kind === "note" && one.fromSample !== null)
+    .map((one) => ({
+      sample: one.fromSample! - content.stretch.firstSample,
+      text: noteText(one.note),
+    }));
+}
 
 export class Strip implements Ground {
   look: Look | null = null;
@@ -262,6 +317,11 @@ export class Strip implements Ground {
         drawTicks(this, picture, channel, lane, first, end, this.shift);
         context.restore();
       });
+      drawFlags(
+        this,
+        notes(this.content!).map((note) => note.sample),
+        this.shift,
+      );
     }
     context.restore();
   }
@@ -308,14 +368,15 @@ export class StripRows {
     this.context = canvas.getContext("2d", { alpha: false })!;
   }
 
-  draw(strip: Strip, middleUs: number | null): void {
+  draw(strip: Strip, middle: boolean): void {
     const { canvas, context } = this;
     const look = strip.look;
     const content = strip.content;
     if (look === null || content === null) return;
     const ratio = look.devicePixelRatio * look.textScale;
     canvas.width = look.widthPx;
-    canvas.height = Math.round(ROWS_CSS_PX * ratio);
+    canvas.height = Math.round(rowsCssPx(content) * ratio);
+    const lettersEnd = ROWS.letters + (anyCorrected(content) ? ROWS.corrected : 0);
     const { colors } = look;
     const { stretch, length } = content;
     context.fillStyle = colors.blank;
@@ -324,8 +385,8 @@ export class StripRows {
     context.fillRect(0, 0, canvas.width, Math.max(1, ratio));
     const right = strip.leftPx + unrolledX(length, strip.time);
 
-    if (middleUs !== null) {
-      const x = strip.x(localSample(stretch, middleUs));
+    if (middle) {
+      const x = strip.x(content.start + length / 2);
       context.fillStyle = colors.muted;
       context.beginPath();
       context.moveTo(x - 6 * ratio, 0);
@@ -338,7 +399,7 @@ export class StripRows {
     context.font = `500 ${Math.round(12 * ratio)}px ${FONT}`;
     const named = strip.leftPx > 24 * ratio;
     const begin = named ? context.measureText("RR ms").width + 6 * ratio : 2;
-    const intervalsY = (ROWS.letters + ROWS.intervals / 2) * ratio;
+    const intervalsY = (lettersEnd + ROWS.intervals / 2) * ratio;
     let before: number | null = null;
     for (const beat of content.beats) {
       const x = strip.x(beat.rSample - stretch.firstSample);
@@ -357,14 +418,36 @@ export class StripRows {
       before = x;
     }
     this.letters(strip, content, ratio, right);
+    if (lettersEnd > ROWS.letters) this.corrected(strip, content, ratio, right);
     context.textAlign = "left";
     context.textBaseline = "middle";
     context.font = `500 ${Math.round(12 * ratio)}px ${FONT}`;
     context.fillStyle = colors.muted;
     if (named) context.fillText("RR ms", 2 * ratio, intervalsY);
 
-    this.words(strip, content, ratio, right);
-    this.axis(strip, content, ratio, right);
+    this.words(strip, content, ratio, right, (lettersEnd + ROWS.intervals + ROWS.words / 2) * ratio);
+    this.axis(strip, content, ratio, right, (lettersEnd + ROWS.intervals + ROWS.words) * ratio);
+  }
+
+  /** Below the machine's letters, what a person made of them: each with a line above it that leads to its own. */
+  private corrected(strip: Strip, content: Content, ratio: number, right: number): void {
+    const { context } = this;
+    const { colors } = strip.look!;
+    const y = (ROWS.letters + ROWS.corrected / 2 + 1) * ratio;
+    for (const beat of content.beats) {
+      const x = strip.x(beat.rSample - content.stretch.firstSample);
+      const by = correctedMark(beat);
+      if (by === null || x < strip.leftPx || x > right) continue;
+      context.fillStyle = colors.ink;
+      context.fillRect(x - ratio / 2, (ROWS.letters - 3) * ratio, Math.max(1, ratio), 6 * ratio);
+      glyph(context, x, y, by.letter, by.mark, ratio, colors, true);
+    }
+    context.textAlign = "left";
+    context.textBaseline = "middle";
+    context.font = `500 ${Math.round(12 * ratio)}px ${FONT}`;
+    context.fillStyle = colors.muted;
+    if (strip.leftPx > 24 * ratio) context.fillText("person", 2 * ratio, y);
+    context.textAlign = "center";
   }
 
   /** V, S and ? always have their letter. Where beats lie too close for the others, these have a tick. */
@@ -392,7 +475,7 @@ export class StripRows {
     context.textAlign = "center";
   }
 
-  private words(strip: Strip, content: Content, ratio: number, right: number): void {
+  private words(strip: Strip, content: Content, ratio: number, right: number, y: number): void {
     const { context, canvas } = this;
     const look = strip.look!;
     const { picture, stretch, start, length } = content;
@@ -423,8 +506,20 @@ export class StripRows {
       const x = strip.x(event.sample - stretch.firstSample);
       if (x >= strip.leftPx && x <= right) texts.push({ x, text: `▲ ${eventText(event)}`, warn: false });
     }
+    for (const note of notes(content)) {
+      const x = strip.x(note.sample);
+      if (x >= strip.leftPx && x <= right) texts.push({ x, text: note.text, warn: false });
+    }
+    const pieces =
+      content.clock?.pieces(stretch.firstSample + start, stretch.firstSample + start + length) ?? [];
+    pieces.forEach((piece, i) => {
+      const before = pieces[i - 1];
+      if (before === undefined) return;
+      const ms = (piece.fromUs - before.toUs) / 1000;
+      const text = `▲ wall clock set ${ms < 0 ? "back" : "on"} by ${durationText(Math.abs(ms))}`;
+      texts.push({ x: strip.x(piece.first - stretch.firstSample), text, warn: true });
+    });
     texts.sort((a, b) => Number(b.warn) - Number(a.warn) || a.x - b.x);
-    const y = (ROWS.letters + ROWS.intervals + ROWS.words / 2) * ratio;
     context.font = `500 ${Math.round(12 * ratio)}px ${FONT}`;
     const wanted = texts.map((one) => ({
       ...one,
@@ -437,27 +532,34 @@ export class StripRows {
     }
   }
 
-  private axis(strip: Strip, content: Content, ratio: number, right: number): void {
+  private axis(strip: Strip, content: Content, ratio: number, right: number, top: number): void {
     const { context } = this;
     const look = strip.look!;
-    const { stretch } = content;
-    const top = (ROWS.letters + ROWS.intervals + ROWS.words) * ratio;
+    const { stretch, clock, start, length } = content;
     const pxPerS = strip.time.pxPerSample * stretch.rateHz;
     context.font = `500 ${Math.round(11.5 * ratio)}px ${FONT}`;
     context.textAlign = "center";
     context.textBaseline = "middle";
     const wide = context.measureText("00:00:00").width + 14 * ratio;
     const every = [1, 2, 5, 10, 15, 30, 60].find((one) => one * pxPerS > wide) ?? 120;
-    const firstS = Math.ceil(localTimeUs(stretch, content.start) / 1e6);
-    const lastS = Math.floor(localTimeUs(stretch, content.start + content.length) / 1e6);
-    for (let second = firstS; second <= lastS; second++) {
-      const x = strip.x(localSample(stretch, second * 1e6));
-      const labelled = second % every === 0;
-      context.fillStyle = look.colors.muted;
-      if (labelled || pxPerS > 12 * ratio)
-        context.fillRect(Math.round(x), top, Math.max(1, ratio), (labelled ? 5 : 3) * ratio);
-      const fits = x - wide / 2 + 7 * ratio > 0 && x + wide / 2 - 7 * ratio < Math.max(right, 1);
-      if (labelled && fits) context.fillText(clockText(second * 1e6, false), x, top + 12.5 * ratio);
+    const own = stretch.firstSample;
+    const pieces = clock?.pieces(own + start, own + start + length) ?? [
+      {
+        first: own + start,
+        fromUs: localTimeUs(stretch, start),
+        toUs: localTimeUs(stretch, start + length),
+      },
+    ];
+    for (const { first, fromUs, toUs } of pieces) {
+      for (let second = Math.ceil(fromUs / 1e6); second <= Math.floor(toUs / 1e6); second++) {
+        const x = strip.x(first - own + ((second * 1e6 - fromUs) / 1e6) * stretch.rateHz);
+        const labelled = second % every === 0;
+        context.fillStyle = look.colors.muted;
+        if (labelled || pxPerS > 12 * ratio)
+          context.fillRect(Math.round(x), top, Math.max(1, ratio), (labelled ? 5 : 3) * ratio);
+        const fits = x - wide / 2 + 7 * ratio > 0 && x + wide / 2 - 7 * ratio < Math.max(right, 1);
+        if (labelled && fits) context.fillText(clockText(second * 1e6, false), x, top + 12.5 * ratio);
+      }
     }
     context.textAlign = "left";
   }

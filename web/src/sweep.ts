@@ -4,6 +4,7 @@
 
 import {
   type Caption,
+  drawFlags,
   drawGaps,
   drawSettling,
   drawTicks,
@@ -215,6 +216,14 @@ export class Sweep implements Ground {
         drawTicks(this, picture, channel, lanes[i]!, firstSample, endSample, shift);
         context.restore();
       });
+      const noted = picture.marks.filter(
+        (mark) => mark.note === true && mark.sample >= firstSample && mark.sample <= endSample,
+      );
+      drawFlags(
+        this,
+        noted.map((mark) => mark.sample),
+        shift,
+      );
       context.restore();
     });
   }

@@ -7,7 +7,7 @@ import { el, say } from "./dom.js";
 import { hatchPattern } from "./drawing.js";
 import { clockText, countText, dayText, UNKNOWN, zoneText } from "./format.js";
 import { axisStep } from "./intervals.js";
-import { makeLook, type Review, replaceTable, tableOf } from "./review.js";
+import { makeLook, placeOf, type Review, replaceTable, sampleOf, tableOf } from "./review.js";
 import { fit, textScale, watchSize } from "./sizing.js";
 
 const HEIGHTS = { rate: 96, v: 24, s: 24, quality: 16, gaps: 14, axis: 20 };
@@ -35,6 +35,23 @@ export function minuteAt(minutes: readonly Minute[], timeUs: number): number {
     else high = middle - 1;
   }
   return low;
+}
+
+/** The minute of the trend that a place lies in, and how far into it; by recorded time where the clock was set. */
+export function minuteOf(review: Review): { at: number; part: number } {
+  const { minutes, clock, session } = review;
+  const place = review.place();
+  const within = (part: number) => Math.min(1, Math.max(0, part));
+  if (!clock.stepped) {
+    const timeUs = place.timeUs ?? review.beginUs;
+    const at = minuteAt(minutes, timeUs);
+    return { at, part: within((timeUs - (minutes[at]?.timeUs ?? timeUs)) / 60e6) };
+  }
+  const per = 60 * session.rateHz;
+  const sample = sampleOf(review, place);
+  const first = minutes[0]?.firstSample ?? 0;
+  const at = Math.min(minutes.length - 1, Math.max(0, Math.floor((sample - first) / per)));
+  return { at, part: within((sample - (minutes[at]?.firstSample ?? sample)) / per) };
 }
 
 const bpm = (value: number | null) => (value === null ? UNKNOWN : value.toFixed(0));
@@ -126,16 +143,22 @@ export class Trend {
     return Math.min(count - 1e-6, Math.max(0, at));
   }
 
-  private timeOf(minute: number): number {
-    const whole = Math.min(this.review.minutes.length - 1, Math.floor(minute));
-    const row = this.review.minutes[whole];
-    if (row === undefined) return this.review.beginUs;
-    return Math.round(Math.min(this.review.endUs, row.timeUs + (minute - whole) * 60e6));
+  private placeOf(minute: number): { timeUs: number | null; sample: number | null } {
+    const { review } = this;
+    const whole = Math.min(review.minutes.length - 1, Math.floor(minute));
+    const row = review.minutes[whole];
+    if (row === undefined) return { timeUs: review.beginUs, sample: null };
+    if (review.clock.stepped)
+      return placeOf(review, row.firstSample + (minute - whole) * 60 * review.session.rateHz);
+    return {
+      timeUs: Math.round(Math.min(review.endUs, row.timeUs + (minute - whole) * 60e6)),
+      sample: null,
+    };
   }
 
   private choose(event: PointerEvent, how: "push" | "replace"): void {
     if (this.review.minutes.length === 0) return;
-    this.review.go({ timeUs: this.timeOf(this.minuteUnder(event)), ...this.shown() }, how);
+    this.review.go({ ...this.placeOf(this.minuteUnder(event)), ...this.shown() }, how);
   }
 
   /** A beat page shows one beat; from it the trend leads to the strip. */
@@ -154,17 +177,24 @@ export class Trend {
       PageDown: 60,
     };
     const { review } = this;
-    let timeUs = review.place().timeUs ?? review.beginUs;
     const step = steps[event.key];
-    if (step !== undefined) timeUs += step * 60e6 * (event.shiftKey ? 10 : 1);
-    else if (event.key === "Home") timeUs = review.beginUs;
-    else if (event.key === "End") timeUs = review.endUs;
+    const { at, part } = minuteOf(review);
+    let minute = at + part;
+    if (step !== undefined) minute += step * (event.shiftKey ? 10 : 1);
+    else if (event.key === "Home") minute = 0;
+    else if (event.key === "End") minute = review.minutes.length;
     else return;
     event.preventDefault();
-    review.go(
-      { timeUs: Math.min(review.endUs, Math.max(review.beginUs, timeUs)), ...this.shown() },
-      "replace",
-    );
+    if (review.minutes.length === 0) return;
+    const inside = Math.min(review.minutes.length, Math.max(0, minute));
+    review.go({ ...this.placeOf(inside), ...this.shown() }, "replace");
+  }
+
+  /** Other counts: drawn and written anew. */
+  changed(): void {
+    this.draw();
+    this.table();
+    this.update();
   }
 
   update(): void {
@@ -172,23 +202,22 @@ export class Trend {
     if (this.size === null) return;
     const { minutes, beginUs } = this.review;
     const timeUs = this.review.place().timeUs ?? beginUs;
-    const at = minuteAt(minutes, timeUs);
+    const { at, part } = minuteOf(this.review);
     const row = minutes[at];
     this.stage.setAttribute("aria-valuenow", String(at));
     this.stage.setAttribute(
       "aria-valuetext",
       `${clockText(timeUs, true)}: ${row === undefined ? "nothing stored" : minuteText(row)}`,
     );
-    const part = row === undefined ? 0 : Math.min(1, Math.max(0, (timeUs - row.timeUs) / 60e6));
     this.cursor.style.left = `${this.x(at + part) / window.devicePixelRatio}px`;
   }
 
   /** Words above the picture: the minute under the pointer, or that of the strip. */
   private tell(minute: number | null): void {
     const { minutes, beginUs } = this.review;
-    const timeUs =
-      minute === null ? (this.review.place().timeUs ?? beginUs) : this.timeOf(Math.floor(minute));
-    const row = minutes[minute === null ? minuteAt(minutes, timeUs) : Math.floor(minute)];
+    const place = minute === null ? this.review.place() : this.placeOf(Math.floor(minute));
+    const timeUs = place.timeUs ?? beginUs;
+    const row = minutes[minute === null ? minuteOf(this.review).at : Math.floor(minute)];
     const when = `${clockText(timeUs, true)} ${zoneText(timeUs)}`;
     say(
       this.now,

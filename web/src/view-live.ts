@@ -1,11 +1,12 @@
 // The live view: the sweep, what is printed around it, and the side panel.
 
+import { Bedside } from "./bedside.js";
 import { readColors } from "./colors.js";
 import { openCalibration, openHelp } from "./dialogs.js";
 import { button, el, say, toggle } from "./dom.js";
 import { Figures } from "./figures.js";
 import { ageText } from "./format.js";
-import { type Action, actionOf, pressOf, SHORTCUTS } from "./keys.js";
+import { type Action, actionOf, allowed, pressOf, SHORTCUTS } from "./keys.js";
 import { Marks } from "./marks.js";
 import { Panel } from "./panel.js";
 import { addLate, type Picture, still } from "./picture.js";
@@ -31,7 +32,8 @@ function signalWarnings(status: Status | null): string[] {
 }
 
 function show(root: HTMLElement, page: Page): () => void {
-  const { live, settings } = page;
+  const { live, settings, access } = page;
+  const shortcuts = allowed(SHORTCUTS, access.control);
   const { model } = live;
   const panel = new Panel(settings);
   const sweep = new Sweep(el("canvas", { class: "trace", role: "img", "aria-label": "ECG, live" }));
@@ -43,6 +45,7 @@ function show(root: HTMLElement, page: Page): () => void {
   let drawn = -1;
   let ended = false;
 
+  const bedside = access.control ? new Bedside(live) : null;
   // What is always to be seen: how old the ECG and the labels are.
   const ecgAge = el("strong");
   const labelAge = el("strong");
@@ -55,6 +58,7 @@ function show(root: HTMLElement, page: Page): () => void {
     el("span", {}, "ECG ", ecgAge, " old"),
     el("span", {}, "labels ", labelAge, " old"),
     tryNow,
+    bedside?.bar ?? null,
   );
   const frozenSign = el("p", { class: "sign frozen", hidden: true });
   const staleSign = el("p", { class: "sign stale", hidden: true });
@@ -89,7 +93,8 @@ function show(root: HTMLElement, page: Page): () => void {
     "lead-2": () => change.lead("2"),
     filter: change.filter,
     dark: change.dark,
-    help: () => openHelp(settings, SHORTCUTS),
+    mark: () => bedside?.mark(),
+    help: () => openHelp(settings, shortcuts),
   };
 
   const freezeButton = button("Freeze", { "aria-pressed": "false" }, freeze);
@@ -108,6 +113,7 @@ function show(root: HTMLElement, page: Page): () => void {
     "div",
     { class: "tools", role: "toolbar", "aria-label": "Picture" },
     freezeButton,
+    ...(bedside === null ? [] : bedside.buttons),
     el(
       "span",
       { class: "stepper" },
@@ -131,7 +137,7 @@ function show(root: HTMLElement, page: Page): () => void {
     filterButton,
     darkButton,
     button("Calibrate", {}, () => openCalibration(settings)),
-    button("Help", {}, () => openHelp(settings, SHORTCUTS)),
+    button("Help", {}, () => openHelp(settings, shortcuts)),
   );
 
   root.append(el("div", { class: "live" }, el("div", { class: "main" }, ages, stage, tools), panel.element));
@@ -262,6 +268,7 @@ function show(root: HTMLElement, page: Page): () => void {
         if (frozen === null) sweep.repaint(model);
       }
     }),
+    live.onCorrection(() => sweep.void()),
     live.onBeat((beat) => {
       if (frozen !== null) {
         if (beat.rSample > frozen.head) return;
@@ -276,7 +283,7 @@ function show(root: HTMLElement, page: Page): () => void {
     }),
   ];
   const onKey = (event: KeyboardEvent) => {
-    const action = actionOf(pressOf(event), settings.now.shortcuts, SHORTCUTS);
+    const action = actionOf(pressOf(event), settings.now.shortcuts, shortcuts);
     if (action === null) return;
     event.preventDefault();
     act[action]?.();

@@ -1,21 +1,34 @@
 // The review view: choose a session, see its trend, and below it one of several parts. The address says which.
 
-import { type Place, readPlace, type Show, viewOf, writePlace } from "./address.js";
-import { getMinutes, getSessions, type Minute, problemText, type Session, wasAborted } from "./api.js";
+import { LABELS, type Place, readPlace, type Show, viewOf, writePlace } from "./address.js";
+import {
+  getBeats,
+  getMinutes,
+  getSessions,
+  type Minute,
+  problemText,
+  type Session,
+  wasAborted,
+} from "./api.js";
+import { openDelete } from "./delete-session.js";
 import { openHelp } from "./dialogs.js";
 import { disclosurePart } from "./disclosure.js";
 import { button, el, say } from "./dom.js";
 import { clockText, countText, durationText, zoneText } from "./format.js";
-import { type Action, actionOf, pressOf, REVIEW_SHORTCUTS } from "./keys.js";
+import { type Action, actionOf, allowed, pressOf, REVIEW_SHORTCUTS } from "./keys.js";
 import { Latest, type Part, type Review } from "./review.js";
 import { beatPart } from "./review-beat.js";
+import { clustersPart } from "./review-clusters.js";
+import { correctionsPart } from "./review-corrections.js";
 import { listPart } from "./review-list.js";
+import { reportPart } from "./review-report.js";
 import { rrPart } from "./review-rr.js";
 import { stripPart } from "./review-strip.js";
 import { GAINS_MM_PER_MV, step } from "./scale.js";
 import { isDark } from "./settings.js";
 import { Trend } from "./trend.js";
 import type { Page, View } from "./view.js";
+import { WallTime } from "./wall-time.js";
 import { endReason, sourceBand, sourceName } from "./words.js";
 
 const PARTS: Record<Show, { title: string; make(review: Review): Part }> = {
@@ -23,6 +36,9 @@ const PARTS: Record<Show, { title: string; make(review: Review): Part }> = {
   disclosure: { title: "Full disclosure", make: disclosurePart },
   list: { title: "Events and beats", make: listPart },
   rr: { title: "RR intervals", make: rrPart },
+  clusters: { title: "Clusters", make: clustersPart },
+  corrections: { title: "Corrections", make: correctionsPart },
+  report: { title: "Report", make: reportPart },
   beat: { title: "Beat", make: beatPart },
 };
 
@@ -36,6 +52,33 @@ export function sessionEnd(session: Session, minutes: readonly Minute[]): number
   );
 }
 
+/** A new time makes the old sample void. */
+function moved(place: Place, change: Partial<Place>): Place {
+  const sample = "timeUs" in change && !("sample" in change) ? { sample: null } : {};
+  return { ...place, ...change, ...sample };
+}
+
+/** More steps than this are known to the minute alone. */
+const MOST_STEPS = 20;
+
+/** What the wall clock showed. Where it was set, the beats of that minute tell when. */
+async function clockOf(session: Session, minutes: readonly Minute[], signal: AbortSignal): Promise<WallTime> {
+  const clock = new WallTime(
+    minutes.map((minute) => ({ sample: minute.firstSample, timeUs: minute.timeUs })),
+    session.rateHz,
+  );
+  const steps = clock.steps().slice(0, MOST_STEPS);
+  const found = await Promise.all(
+    steps.flatMap(({ first, end, shown }) =>
+      shown.map(async ([from, to]) => {
+        const { rows } = await getBeats({ session: session.id, from, to, limit: 1000 }, signal);
+        return rows.filter((beat) => beat.rSample >= first && beat.rSample < end);
+      }),
+    ),
+  );
+  return clock.with(found.flat().map((beat) => ({ sample: beat.rSample, timeUs: beat.timeUs })));
+}
+
 export function lengthText(session: Session): string {
   if (session.endUs !== null) return durationText((session.endUs - session.startUs) / 1000);
   if (session.samples > 0) return `${durationText((session.samples / session.rateHz) * 1000)} stored`;
@@ -43,10 +86,11 @@ export function lengthText(session: Session): string {
 }
 
 function show(root: HTMLElement, page: Page): () => void {
-  const { settings, live } = page;
+  const { settings, live, access } = page;
   const box = el("div", { class: "review" });
   root.append(box);
   const latest = new Latest();
+  const shortcuts = allowed(REVIEW_SHORTCUTS, access.control);
   let place = readPlace(location.hash);
   let opened: {
     review: Review;
@@ -56,6 +100,7 @@ function show(root: HTMLElement, page: Page): () => void {
   } | null = null;
   let part: { show: Show; part: Part } | null = null;
 
+  const result = el("p", { class: "message", role: "status" });
   const closePart = () => {
     part?.part.leave();
     part = null;
@@ -67,7 +112,7 @@ function show(root: HTMLElement, page: Page): () => void {
   };
 
   const go = (change: Partial<Place>, how: "push" | "replace") => {
-    place = { ...place, ...change };
+    place = moved(place, change);
     const address = writePlace(place);
     if (how === "push") history.pushState(null, "", address);
     else history.replaceState(null, "", address);
@@ -107,7 +152,15 @@ function show(root: HTMLElement, page: Page): () => void {
         );
         return;
       }
-      frame(session, await getMinutes(id, signal));
+      if (session.deletedUs !== null) {
+        wait(
+          `Session ${id} was deleted ${clockText(session.deletedUs, true)}. Its data are gone.`,
+          el("p", { class: "actions" }, el("a", { class: "button", href: "#/review" }, "All sessions")),
+        );
+        return;
+      }
+      const minutes = await getMinutes(id, place.labels, signal);
+      frame(session, minutes, await clockOf(session, minutes, signal));
     } catch (error) {
       if (!wasAborted(error))
         fail(id === null ? "The sessions cannot be shown." : `Session ${id} cannot be shown.`, error);
@@ -121,31 +174,41 @@ function show(root: HTMLElement, page: Page): () => void {
       return;
     }
     const rows = [...sessions].reverse().map((session) => {
-      const link = el(
-        "a",
-        { href: writePlace({ ...place, session: session.id, timeUs: null, show: "strip" }) },
-        clockText(session.startUs, true),
-      );
+      const start = clockText(session.startUs, true);
+      const gone = session.deletedUs !== null;
+      const at = { ...place, session: session.id, timeUs: null, sample: null, show: "strip" } as const;
+      const link = gone ? start : el("a", { href: writePlace(at) }, start);
       const end =
         session.endUs === null || session.endReason === "interrupted"
           ? ` (${endReason(session.endReason)})`
           : "";
+      const source = [sourceName(session.source), el("span", { class: "note" }, session.origin ?? "")];
+      const cells = [
+        session.beats,
+        session.byClass.V,
+        session.byClass.A,
+        session.unclassifiable,
+        session.gaps,
+      ];
+      const remove = button("Delete …", { "aria-label": `Delete session ${session.id} …` }, () =>
+        openDelete(session, (said) => void open().then(() => say(result, said))),
+      );
       return el(
         "tr",
-        {},
+        gone ? { class: "gone" } : {},
         el("th", { scope: "row" }, link),
         el("td", {}, String(session.id)),
-        el("td", {}, lengthText(session) + end),
-        el("td", {}, sourceName(session.source), el("span", { class: "note" }, session.origin ?? "")),
-        el("td", { class: "number" }, countText(session.beats)),
-        el("td", { class: "number" }, countText(session.byClass.V)),
-        el("td", { class: "number" }, countText(session.byClass.A)),
-        el("td", { class: "number" }, countText(session.unclassifiable)),
-        el("td", { class: "number" }, countText(session.gaps)),
+        el("td", {}, el("bdi", {}, session.patientLabel ?? "")),
+        el("td", {}, gone ? `deleted ${clockText(session.deletedUs!, true)}` : lengthText(session) + end),
+        el("td", {}, ...(gone ? [] : source)),
+        ...cells.map((one) => el("td", { class: "number" }, gone ? "" : countText(one))),
+        // A session that is recording cannot be deleted.
+        access.control ? el("td", {}, gone || session.endUs === null ? null : remove) : null,
       );
     });
-    const head = ["Start", "Session", "Length", "Source", "Beats", "V", "S", "?", "Gaps"];
+    const head = ["Start", "Session", "Patient or bed", "Length", "Source", "Beats", "V", "S", "?", "Gaps"];
     const newest = sessions.at(-1)!;
+    say(result, "");
     box.replaceChildren(
       el("h2", { class: "review-title" }, "Sessions"),
       el(
@@ -165,26 +228,39 @@ function show(root: HTMLElement, page: Page): () => void {
             el(
               "tr",
               {},
-              ...head.map((text, i) => el("th", { scope: "col", class: i > 3 ? "number" : "" }, text)),
+              ...head.map((text, i) => el("th", { scope: "col", class: i > 4 ? "number" : "" }, text)),
+              access.control ? el("td", {}) : null,
             ),
           ),
           el("tbody", {}, ...rows),
         ),
       ),
+      result,
     );
   };
 
-  const frame = (session: Session, minutes: Minute[]) => {
+  const frame = (session: Session, minutes: Minute[], clock: WallTime) => {
+    const last = minutes.at(-1)?.firstSample ?? 0;
+    // What is stored may be less than what was recorded, because retention deletes it.
+    const endSample = Math.min(last + 60 * session.rateHz, Math.max(last, session.samples));
+    const shown = clock.stepped ? clock.pieces(0, endSample) : [];
     const review: Review = {
       settings,
       session,
       minutes,
-      beginUs: session.startUs,
-      endUs: Math.max(session.startUs, sessionEnd(session, minutes)),
-      mainsHz: live.model.info?.id === session.id ? live.model.info.mainsHz : 0,
+      beginUs: Math.floor(Math.min(session.startUs, ...shown.map((piece) => piece.fromUs))),
+      endUs: Math.ceil(
+        Math.max(session.startUs, sessionEnd(session, minutes), ...shown.map((piece) => piece.toUs)),
+      ),
+      endSample,
+      signal: { mainsHz: session.mainsHz, codeRange: session.codeRange },
+      clock,
+      labels: place.labels,
+      access,
       place: () => place,
       go,
-      link: (change) => writePlace({ ...place, ...change }),
+      link: (change) => writePlace(moved(place, change)),
+      corrected: again,
     };
     const trend = new Trend(review);
     const links = new Map<Show, HTMLAnchorElement>();
@@ -200,6 +276,9 @@ function show(root: HTMLElement, page: Page): () => void {
       `${countText(session.beats)} beats`,
       `${countText(session.gaps)} gaps`,
     ];
+    const labels = LABELS.map((one) =>
+      button(one, { "aria-pressed": String(one === place.labels) }, () => go({ labels: one }, "replace")),
+    );
     const dark = button(isDark(settings.now.theme) ? "Light" : "Dark", { class: "small" }, () => act("dark"));
     const over = banner === null ? "" : session.origin === null ? banner : `${banner} (${session.origin})`;
     box.replaceChildren(
@@ -209,7 +288,14 @@ function show(root: HTMLElement, page: Page): () => void {
         { class: "review-head" },
         el("a", { class: "button", href: "#/review" }, "All sessions"),
         el("h2", { class: "review-title" }, clockText(session.startUs, true)),
+        session.patientLabel === null ? null : el("bdi", { class: "patient" }, session.patientLabel),
         el("p", { class: "note grow" }, facts.filter(Boolean).join(" · ")),
+        el(
+          "span",
+          { class: "choice", role: "group", "aria-label": "Counts by labels of" },
+          el("span", { class: "choice-name", "aria-hidden": "true" }, "Labels"),
+          ...labels,
+        ),
         dark,
         button("Help", { class: "small" }, () => act("help")),
       ),
@@ -221,8 +307,34 @@ function show(root: HTMLElement, page: Page): () => void {
     render();
   };
 
+  /** After a correction: what is counted by corrected labels is fetched anew, and the part reads its own again. */
+  let waiting: ReturnType<typeof setTimeout> | undefined;
+  const again = () => {
+    // What this page stored is told by the live connection, too: once is enough.
+    clearTimeout(waiting);
+    waiting = setTimeout(readAgain, 60);
+  };
+  const readAgain = async () => {
+    if (opened === null) return;
+    const { review, trend } = opened;
+    if (review.labels === "corrected") {
+      try {
+        review.minutes = await getMinutes(review.session.id, "corrected");
+      } catch {
+        // The old counts stay; the part says what is wrong where it asks.
+      }
+      if (opened?.review !== review) return;
+      trend.changed();
+    }
+    part?.part.corrected?.();
+  };
+
   const render = () => {
-    if (opened === null || opened.review.session.id !== place.session) {
+    if (
+      opened === null ||
+      opened.review.session.id !== place.session ||
+      opened.review.labels !== place.labels
+    ) {
       void open();
       return;
     }
@@ -253,7 +365,7 @@ function show(root: HTMLElement, page: Page): () => void {
   const act = (action: Action): void => {
     if (part?.part.act?.(action) === true) return;
     const { now } = settings;
-    if (action === "help") openHelp(settings, REVIEW_SHORTCUTS);
+    if (action === "help") openHelp(settings, shortcuts);
     else if (action === "dark") settings.set({ theme: isDark(now.theme) ? "light" : "dark" });
     else if (action === "filter") settings.set({ filtered: !now.filtered });
     else if (action === "gain-up" || action === "gain-down")
@@ -271,19 +383,22 @@ function show(root: HTMLElement, page: Page): () => void {
     }
   };
   const onKey = (event: KeyboardEvent) => {
-    const action = actionOf(pressOf(event), settings.now.shortcuts, REVIEW_SHORTCUTS);
+    const action = actionOf(pressOf(event), settings.now.shortcuts, shortcuts);
     if (action === null || opened === null) return;
     // Where a part has no use for a key that moves, the page scrolls with it as pages do.
-    if (/^(Arrow|Page|Home|End)/.test(event.key) && place.show !== "strip" && place.show !== "beat") return;
+    if (/^(Arrow|Page|Home|End)/.test(event.key) && !["strip", "beat"].includes(place.show)) return;
     event.preventDefault();
     act(action);
   };
+  const stopLive = live.onCorrection((correction) => {
+    if (correction.session === opened?.review.session.id) again();
+  });
   addEventListener("hashchange", onHash);
   document.addEventListener("keydown", onKey);
   const onDark = settings.listen(() => {
     document.documentElement.dataset.theme = isDark(settings.now.theme) ? "dark" : "light";
     opened?.trend.draw();
-    const dark = box.querySelector(".review-head .small");
+    const dark = box.querySelector(".review-head > .small");
     if (dark !== null) say(dark, isDark(settings.now.theme) ? "Light" : "Dark");
   });
   globalThis.ecgReview = () => ({ place, trend_draw_ms: opened?.trend.drawMs ?? null });
@@ -292,6 +407,8 @@ function show(root: HTMLElement, page: Page): () => void {
     removeEventListener("hashchange", onHash);
     document.removeEventListener("keydown", onKey);
     onDark();
+    stopLive();
+    clearTimeout(waiting);
     latest.stop();
     close();
     globalThis.ecgReview = undefined;

@@ -1,11 +1,13 @@
 // A view is one module: it fills an element and cleans up after itself. The page knows no more of it than this.
 
+import type { Access } from "./access.js";
 import type { Live } from "./live.js";
 import type { SettingsStore } from "./settings.js";
 
 export interface Page {
   live: Live;
   settings: SettingsStore;
+  access: Access;
 }
 
 export interface View {

@@ -69,6 +69,8 @@ const CLASS_NAMES: Record<string, string> = {
   R: "right bundle branch block",
   A: "atrial premature",
   V: "ventricular premature",
+  F: "fusion beat",
+  Q: "unknown or paced",
 };
 
 const UNCLASSIFIABLE: Record<string, string> = {
@@ -119,6 +121,7 @@ const END_REASONS: Record<string, string> = {
   recording: "still recording",
   interrupted: "interrupted: the program died",
   superseded: "another session began",
+  new_patient: "new patient",
   completed: "completed",
   stopped: "stopped",
   truncated: "the trace was cut",
@@ -154,7 +157,16 @@ export function sourceBand(source: string | null): string | null {
   return null;
 }
 
-export type BeatMark = "normal" | "bundle" | "s" | "v" | "unknown";
+export type BeatMark = "normal" | "bundle" | "s" | "v" | "unknown" | "artefact";
+
+/** Letters a person can give a beat. */
+export const LETTERS = ["N", "L", "R", "A", "V", "F", "Q"] as const;
+
+/** AAMI class of a letter. */
+export function aamiOf(letter: string): string {
+  if (letter === "L" || letter === "R") return "N";
+  return letter === "A" ? "S" : letter;
+}
 
 /** How a beat is drawn: letter and kind of mark. */
 export function beatMark(beat: { class: string; aamiClass: string; unclassifiable: boolean }): {
@@ -167,3 +179,45 @@ export function beatMark(beat: { class: string; aamiClass: string; unclassifiabl
   if (beat.aamiClass === "S") return { letter, mark: "s" };
   return { letter, mark: beat.class === "N" ? "normal" : "bundle" };
 }
+
+/** What a person made of a beat's label; null where nobody said anything. It stands beside the machine's, never over it. */
+export function correctedMark(beat: { correctedClass: string | null; artefact: boolean }): {
+  letter: string;
+  mark: BeatMark;
+} | null {
+  if (beat.artefact) return { letter: "✕", mark: "artefact" };
+  const letter = beat.correctedClass;
+  if (letter === null) return null;
+  if (letter === "Q") return { letter, mark: "unknown" };
+  return beatMark({ class: letter, aamiClass: aamiOf(letter), unclassifiable: false });
+}
+
+/** The corrected label in words. */
+export function correctedName(beat: { correctedClass: string | null; artefact: boolean }): string {
+  if (beat.artefact) return "artefact";
+  return beat.correctedClass === null ? "" : className(beat.correctedClass);
+}
+
+const CORRECTION_KINDS: Record<string, string> = {
+  label: "label",
+  artefact: "artefact",
+  note: "note",
+  undo: "undone",
+};
+
+const ORIGINS: Record<string, string> = {
+  person: "by hand",
+  mark: "marked live",
+  import: "imported",
+  "label-engine": "answer to the label engine",
+};
+
+const LEFT_OUT: Record<string, string> = {
+  gap_or_not_stored: "window in a gap or not stored",
+  clipped: "clipped",
+  poor_signal: "poor signal",
+};
+
+export const leftOutReason = (name: string | null) => look(LEFT_OUT, name ?? "not known");
+export const correctionKind = (name: string) => look(CORRECTION_KINDS, name);
+export const originName = (name: string) => look(ORIGINS, name);

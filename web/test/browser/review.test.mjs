@@ -294,6 +294,7 @@ describe("review view", onlyMock, () => {
       of("RR intervals counted") + of("no RR interval") + of("V or S beat") + of("beside a \\? beat"),
       of("Beats in the span"),
     );
+    assert.ok(of("beside a \\? beat") > 0, "unclassifiable beats are known");
     await page.getByRole("button", { name: "24 h" }).click();
     await until(
       "all day",

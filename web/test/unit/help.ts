@@ -18,6 +18,7 @@ export function info(change: Partial<SessionInfo> = {}): SessionInfo {
     channels: [channel(1, "II"), channel(2, "I")],
     startTimeUs: 1,
     mainsHz: 50,
+    patientLabel: null,
     version: "0",
     ...change,
   };

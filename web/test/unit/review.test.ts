@@ -9,6 +9,7 @@ import { axisStep, chain, histogram, spread } from "../../src/intervals.js";
 import { actionOf, REVIEW_SHORTCUTS } from "../../src/keys.js";
 import { layWords } from "../../src/marks.js";
 import { Newest } from "../../src/newest.js";
+import { CODE_RANGE_24_BIT } from "../../src/protocol.js";
 import { isSample, NOT_RECEIVED } from "../../src/ring.js";
 import { Model } from "../../src/session.js";
 import { fittingSpeed, localSample, localTimeUs, makeContent } from "../../src/strip.js";
@@ -98,7 +99,10 @@ describe("stored ECG", () => {
     const codes = Array.from({ length: 2000 }, (_, i) => (i < 1000 ? 90_000 : 2000 * 2));
     const decoded = decodeEcg(bytes({ ...HEADER, points: 1000 }, codes));
     assert.ok(decoded.ok);
-    const content = makeContent(decoded.value, [], [], 2_000_000 + 1_000_000, 1, 50);
+    const content = makeContent(decoded.value, [], [], 500, 1, {
+      mainsHz: 50,
+      codeRange: CODE_RANGE_24_BIT,
+    });
     assert.equal(content.start, 500);
     assert.equal(content.picture.shifts[0]!.newest(), 2000);
     assert.equal(localSample(decoded.value, localTimeUs(decoded.value, 123)), 123);
