@@ -7,8 +7,10 @@
 
 mod access;
 mod audit;
+mod body;
 mod browser;
 mod budget;
+mod corrections;
 mod counters;
 mod desk;
 mod ecg;
