@@ -905,7 +905,8 @@ fn the_live_connection_is_the_pages_own_and_ends_with_its_session() {
         let counters = client::fetch(open.house.socket(), "/v1/status");
         counters["connections"]["streams"] == 1
     });
-    drop(open);
+    // before the folder of tokens goes, which ends sessions, too
+    open.house.server.shutdown();
     assert_eq!(message(&mut stays, "closed")["reason"], "shutting_down");
 }
 
