@@ -290,3 +290,22 @@ fn now(shared: &Shared) -> Result<(Option<i64>, Place), Problem> {
     };
     Ok((session.id, place))
 }
+
+/// Reads `bytes` as a body; for `fuzz/`.
+#[cfg(fuzzing)]
+pub fn fuzz_body(bytes: &[u8]) {
+    let Ok(body) = Fields::parse(bytes, BODY) else {
+        return;
+    };
+    if let Ok(Some(note)) = note(&body) {
+        assert!((1..=MOST_NOTE_CHARS).contains(&note.chars().count()));
+    }
+    match Asked::read(&body) {
+        Ok(Asked::Beats {
+            target: Target::Beats(beats),
+            ..
+        }) => assert!((1..=MOST_CORRECTED_BEATS).contains(&beats.len())),
+        Ok(Asked::Stretch { from, until, .. }) => assert!(from < until),
+        _ => {}
+    }
+}

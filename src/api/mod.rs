@@ -53,6 +53,8 @@ mod web;
 
 pub use access::{Access, Named};
 pub use browser::TokenName;
+#[cfg(fuzzing)]
+pub use corrections::fuzz_body;
 pub use gate::{CONNECTION_BYTES, EXTRA_CONNECTIONS};
 pub use hub::StreamHub;
 pub use live::{
