@@ -243,11 +243,22 @@ fn users_and_their_groups_may_what_the_configuration_says() {
     if audit_of_reader != refused {
         failures.push(format!("a reader asks for the audit: {audit_of_reader}"));
     }
+    // the body is looked at only of those who may
+    let operator = Client {
+        uid: OPERATOR,
+        ..reader
+    };
+    let correct = |client: Client<'_>| client.ask(&home, "POST", "/v1/corrections");
+    let found = [correct(reader), correct(operator)];
+    if found != [refused, "400 invalid-parameter"] {
+        failures.push(format!("corrections: {found:?}"));
+    }
     let expected = [
         (READER, "connected", "socket", "done"),
         (READER, "read", "beats", "done"),
         (READER, "refused", "reload", "not-permitted"),
         (READER, "refused", "audit", "not-permitted"),
+        (READER, "refused", "correct", "not-permitted"),
         (STRANGER, "refused", "socket", "not-permitted"),
         (65_534, "refused", "socket", "user-not-mapped"),
         (OPERATOR, "changed", "reload", "done"),

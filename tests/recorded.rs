@@ -49,7 +49,7 @@ const CHANGING: [&str; 22] = [
 const OF_STATUS: [&str; 2] = ["time", "time_us"];
 
 /// Requests whose answers are recorded.
-const TARGETS: [&str; 37] = [
+const TARGETS: [&str; 41] = [
     "/v1/status",
     "/v1/sessions",
     "/v1/sessions?limit=1",
@@ -88,6 +88,10 @@ const TARGETS: [&str; 37] = [
     "/v1/beats/one?before_ms=99999",
     "/v1/beats/3/saliency?method=lime",
     "/v1/stream?last_event_id=x",
+    "/v1/corrections",
+    "/v1/corrections?session=2",
+    "/v1/beats?class=F&labels=corrected",
+    "/v1/minutes?session=1&labels=corrected",
 ];
 
 /// Kinds of events that the sources name; none of them may go or be called otherwise.
@@ -241,7 +245,18 @@ fn answers_metrics_and_schema_are_those_recorded() {
         .execute_batch(
             "INSERT INTO audit (wall_us, monotonic_ns, uid, gid, pid, kind, what, outcome, count) VALUES
              (1767225600000000, 1000, 7, 8, 9, 'connected', 'socket', 'done', 1),
-             (1767225601000000, 2500, 7, NULL, NULL, 'refused', 'reload', 'not-permitted', 12)",
+             (1767225601000000, 2500, 7, NULL, NULL, 'refused', 'reload', 'not-permitted', 12);
+             INSERT INTO corrections (session, kind, target, beats, from_sample, from_wall_us, to_sample,
+             to_wall_us, class, note, author, origin, supersedes, about, wall_us) VALUES
+             (1, 'label', 'beat', '[3]', 700, 1767225601400000, 701, 1767225601400000, 'F', 'fusion?',
+              'night-shift', 'person', NULL, NULL, 1767225700000000),
+             (1, 'artefact', 'stretch', NULL, 2500, 1767225605000000, 5000, 1767225610000000, NULL, NULL,
+              'uid 1000', 'person', NULL, NULL, 1767225701000000),
+             (1, 'undo', NULL, NULL, 2500, 1767225605000000, 5000, 1767225610000000, NULL, NULL,
+              'uid 1000', 'person', 2, 2, 1767225702000000),
+             (1, 'note', 'moment', NULL, 700, 1767225601400000, 700, 1767225601400000, NULL, 'coughs',
+              'night-shift', 'mark', NULL, NULL, 1767225703000000);
+             INSERT INTO corrected_beats (beat, correction) VALUES (3, 1)",
         )
         .unwrap();
     let serve = ["--serve", "--socket", socket.to_str().unwrap()];

@@ -7,6 +7,7 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use serde::ser::SerializeMap;
 
+use super::body;
 use super::json::{Fields, Json, Object, list};
 use super::peer::Peer;
 use super::pools::Pool;
@@ -27,6 +28,10 @@ pub(super) struct Endpoint {
     pub(super) name: &'static str,
     /// Whether it changes something: then it takes `POST`, else `GET` and `HEAD`.
     pub(super) changes: bool,
+    /// What the path takes, this and any other endpoint there.
+    pub(super) methods: &'static str,
+    /// The fields of the body it takes, with `, ` between them; empty where it takes none.
+    pub(super) body: &'static str,
     /// The query parameters it takes, with `, ` between them.
     pub(super) parameters: &'static str,
     /// Of one for those who may control: what others are told that they may not.
@@ -45,6 +50,8 @@ pub(super) enum Size {
     Waveform,
     /// A stretch of ECG.
     Ecg,
+    /// Corrections, which may name many beats.
+    Corrections,
     /// A row per minute.
     Minutes,
     Maps,
@@ -60,6 +67,7 @@ pub(super) struct Call {
     /// In place of `{id}`, unread; empty where the path has none.
     pub(super) id: String,
     pub(super) parameters: Parameters,
+    pub(super) body: body::Fields,
     pub(super) parts: Parts,
 }
 
@@ -86,18 +94,33 @@ impl Call {
         read: impl FnOnce(&StoreReader, &RowFilter) -> Result<Vec<R>, StoreError> + Send + 'static,
         id: fn(&R) -> i64,
     ) -> Reply {
-        let name = self.endpoint.name;
-        let mut filter = self.parameters.rows(name)?;
-        let limit = filter.limit;
-        let is_wide = limit > WIDE_ROWS;
-        let pool = if is_wide { Pool::Wide } else { Pool::Quick };
-        // one beyond the page tells whether there is another
-        filter.limit += 1;
-        let answer = self.shared.read(pool, move |reader| {
+        let read = |reader: &StoreReader, filter: &RowFilter| {
+            // one beyond the page tells whether there is another
+            let mut filter = filter.clone();
+            let limit = usize::try_from(filter.limit).unwrap_or(usize::MAX);
+            filter.limit += 1;
             let mut rows = read(reader, &filter)?;
-            let limit = usize::try_from(limit).unwrap_or(usize::MAX);
             let more = rows.len() > limit;
             rows.truncate(limit);
+            Ok((rows, more))
+        };
+        self.part(read, id).await
+    }
+
+    /// As [`Self::page`], where `read` itself says whether there are more rows.
+    pub(super) async fn part<R: Object + 'static>(
+        &self,
+        read: impl FnOnce(&StoreReader, &RowFilter) -> Result<(Vec<R>, bool), StoreError>
+        + Send
+        + 'static,
+        id: fn(&R) -> i64,
+    ) -> Reply {
+        let name = self.endpoint.name;
+        let filter = self.parameters.rows(name)?;
+        let is_wide = filter.limit > WIDE_ROWS;
+        let pool = if is_wide { Pool::Wide } else { Pool::Quick };
+        let answer = self.shared.read(pool, move |reader| {
+            let (rows, more) = read(reader, &filter)?;
             let last = rows.last().filter(|_| more);
             let next_cursor = last.map(|row| cursor_after(name, id(row)));
             let of_sessions = name == "sessions";

@@ -10,6 +10,8 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::UnixStream;
 use tokio::time::{Sleep, sleep};
 
+use super::body::MOST_BODY_BYTES;
+
 /// Longest request head, bytes: an `EventSource` sends less than one of them.
 pub(super) const MOST_HEAD_BYTES: usize = 16 * 1024;
 /// A request must be complete this long after its first byte.
@@ -22,9 +24,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// HTTP/1.1, which the library below takes for the first part of something longer and waits.
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\n";
 
-/// Follows the bytes of a request up to the empty line that ends its head. No request here has a
-/// body, so that is all of it. Empty lines before the request line are part of the request: they begin
-/// it, count, and end nothing (RFC 9112, section 2.2, lets a server ignore them).
+/// The line that tells the length of a body is shorter than this.
+const MOST_LENGTH_LINE_BYTES: usize = 64;
+
+/// Follows the bytes of a request up to the empty line that ends its head, and learns how long its body
+/// is. Empty lines before the request line are part of the request: they begin it, count, and end
+/// nothing (RFC 9112, section 2.2, lets a server ignore them).
 #[derive(Debug, Default)]
 struct Head {
     bytes: usize,
@@ -35,6 +40,10 @@ struct Head {
     complete: bool,
     /// So many of the first bytes are those of [`HTTP2_PREFACE`].
     of_preface: usize,
+    /// What the line has so far, as long as it can be the one that tells the length of the body.
+    line: Vec<u8>,
+    /// Bytes of the body; 0 where none is told, or one that is refused unread.
+    body: usize,
 }
 
 /// What bytes have made of a head.
@@ -62,6 +71,7 @@ impl Head {
             match byte {
                 b'\r' => {}
                 b'\n' => {
+                    self.end_line();
                     if self.at_line_start && self.has_text {
                         self.complete = true;
                         return if self.of_preface == HTTP2_PREFACE.len() {
@@ -75,10 +85,25 @@ impl Head {
                 _ => {
                     self.has_text = true;
                     self.at_line_start = false;
+                    if self.line.len() < MOST_LENGTH_LINE_BYTES {
+                        self.line.push(*byte);
+                    }
                 }
             }
         }
         Seen::Part
+    }
+
+    fn end_line(&mut self) {
+        let line = std::str::from_utf8(&self.line).unwrap_or_default();
+        if let Some((name, value)) = line.split_once(':')
+            && name.eq_ignore_ascii_case("content-length")
+            && line.len() < MOST_LENGTH_LINE_BYTES
+        {
+            let length = value.trim().parse().ok();
+            self.body = length.filter(|it| *it <= MOST_BODY_BYTES).unwrap_or(0);
+        }
+        self.line.clear();
     }
 }
 
@@ -102,6 +127,8 @@ pub(super) enum Took {
 #[derive(Debug, Default)]
 pub(super) struct Incoming {
     head: Head,
+    /// Bytes of the request's body that are to come.
+    body_left: usize,
     /// Read together with a request and not part of it.
     held: Vec<u8>,
     /// Bytes of an answer have gone out since the last request.
@@ -118,12 +145,17 @@ pub(super) struct Incoming {
 impl Incoming {
     /// Whether a request has begun and not ended.
     pub(super) fn is_partial(&self) -> bool {
-        self.head.bytes > 0 && !self.head.complete
+        self.head.bytes > 0 && !self.is_due_an_answer()
     }
 
     /// Whether a whole request has come of whose answer nothing has gone out.
     pub(super) fn is_due_an_answer(&self) -> bool {
-        self.head.complete
+        self.head.complete && self.body_left == 0
+    }
+
+    /// Whether the client is told to go on with its body, and not answered yet.
+    pub(super) fn is_due_a_body(&self) -> bool {
+        self.body_left > 0
     }
 
     /// The answer is that the connection changes to another protocol: what comes next is handed on as it is.
@@ -134,6 +166,7 @@ impl Incoming {
     /// Bytes of an answer go out: what comes next is another request.
     pub(super) fn answered(&mut self) {
         self.head = Head::default();
+        self.body_left = 0;
         self.answering = true;
         self.quiet = false;
         if let Some(reader) = self.reader.take() {
@@ -152,7 +185,7 @@ impl Incoming {
         if buffer.remaining() == 0 {
             return Poll::Ready(Ok(Took::Bytes));
         }
-        if self.head.complete {
+        if self.is_due_an_answer() {
             self.reader = Some(context.waker().clone());
             ready!(stream.poll_read_ready(context))?;
             return self.until_it_hangs_up(context, stream, |_| false);
@@ -182,16 +215,24 @@ impl Incoming {
         if self.upgraded {
             return Poll::Ready(Ok(Took::Bytes));
         }
-        match self.head.see(read) {
-            Seen::Part => {}
-            Seen::TooLong => return Poll::Ready(Ok(Took::TooLong)),
-            Seen::Http2 => return Poll::Ready(Ok(Took::Http2)),
-            Seen::Whole(count) => {
-                let rest = read.get(count..).unwrap_or_default();
-                self.held.splice(..0, rest.iter().copied());
-                buffer.set_filled(before + count);
+        let mut count = 0; // of the head
+        if !self.head.complete {
+            match self.head.see(read) {
+                Seen::Part => count = read.len(),
+                Seen::TooLong => return Poll::Ready(Ok(Took::TooLong)),
+                Seen::Http2 => return Poll::Ready(Ok(Took::Http2)),
+                Seen::Whole(bytes) => {
+                    count = bytes;
+                    self.body_left = self.head.body;
+                }
             }
         }
+        let of_body = self.body_left.min(read.len() - count);
+        self.body_left -= of_body;
+        count += of_body;
+        let rest = read.get(count..).unwrap_or_default();
+        self.held.splice(..0, rest.iter().copied());
+        buffer.set_filled(before + count);
         self.answering = false;
         Poll::Ready(Ok(Took::Bytes))
     }

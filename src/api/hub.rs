@@ -22,6 +22,7 @@ pub(super) enum RowId {
     Beat(i64),
     Gap(i64),
     Event(i64),
+    Correction,
 }
 
 /// A commit as it goes to the streams.
@@ -89,6 +90,17 @@ impl RowId {
             CommittedRow::Beat(row) => Self::Beat(row.id),
             CommittedRow::Gap(row) => Self::Gap(row.id),
             CommittedRow::Event(row) => Self::Event(row.id),
+            CommittedRow::Correction(_) => Self::Correction,
+        }
+    }
+
+    /// What the row is called in messages.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Beat(_) => "beat",
+            Self::Gap(_) => "gap",
+            Self::Event(_) => "event",
+            Self::Correction => "correction",
         }
     }
 }
@@ -99,6 +111,7 @@ pub(super) fn frame(row: &CommittedRow) -> Frame {
         CommittedRow::Beat(row) => serde_json::to_string(&Json(row)),
         CommittedRow::Gap(row) => serde_json::to_string(&Json(row)),
         CommittedRow::Event(row) => serde_json::to_string(&Json(row)),
+        CommittedRow::Correction(row) => serde_json::to_string(&Json(row)),
     };
     Frame {
         row: RowId::of(row),
@@ -106,12 +119,13 @@ pub(super) fn frame(row: &CommittedRow) -> Frame {
     }
 }
 
-/// Moves a stream's position past the row; false if it has been sent before.
+/// Moves a stream's position past the row; false if it has been sent before, or is none of a stream's.
 pub(super) fn advance(position: &mut StoreMark, row: RowId) -> bool {
     let (sent, id) = match row {
         RowId::Beat(id) => (&mut position.beat, id),
         RowId::Gap(id) => (&mut position.gap, id),
         RowId::Event(id) => (&mut position.event, id),
+        RowId::Correction => return false,
     };
     let new = id > *sent;
     *sent = id.max(*sent);

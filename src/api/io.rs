@@ -68,6 +68,8 @@ pub(super) const SEND_BUFFER_BYTES: usize = 64 * 1_024;
 
 /// Begins the answer with which a connection changes to WebSocket.
 const SWITCHING_PROTOCOLS: &[u8] = b"HTTP/1.1 101 ";
+/// Asks a client that waits with its body for it, and answers nothing.
+const CONTINUE: &[u8] = b"HTTP/1.1 100 ";
 
 /// Accepts up to a number of connections and turns more away at once.
 pub(super) struct CappedListener {
@@ -178,6 +180,7 @@ impl CappedListener {
             stream,
             peer,
             incoming: Incoming::default(),
+            is_continue: false,
             request_timeout: limited(self.request_timeout),
             request: None,
             stall_timeout: self.stall_timeout,
@@ -199,6 +202,8 @@ pub(super) struct Connection {
     stream: UnixStream,
     peer: Peer,
     incoming: Incoming,
+    /// What is written asks for a body.
+    is_continue: bool,
     request_timeout: Duration,
     /// Runs while a request is half here.
     request: Option<Pin<Box<Sleep>>>,
@@ -245,6 +250,7 @@ impl Connection {
         if self.incoming.is_due_an_answer() && bytes.starts_with(SWITCHING_PROTOCOLS) {
             self.incoming.upgrade();
         }
+        self.is_continue = self.incoming.is_due_a_body() && bytes.starts_with(CONTINUE);
     }
 
     fn moved(&mut self) {
@@ -260,7 +266,9 @@ impl Connection {
     ) -> Poll<io::Result<T>> {
         if outcome.is_ready() {
             self.moved();
-            self.incoming.answered();
+            if !self.is_continue {
+                self.incoming.answered();
+            }
             return outcome;
         }
         let stall_timeout = self.stall_timeout;

@@ -9,7 +9,8 @@ use ecg_chain::{
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::store::{
-    SessionCounts, StoredAudit, StoredBeat, StoredEvent, StoredGap, StoredSession, Waveform,
+    SessionCounts, StoredAudit, StoredBeat, StoredCorrection, StoredEvent, StoredGap,
+    StoredSession, Waveform,
 };
 
 /// Integers beyond this are not exact in JSON readers that keep numbers as doubles.
@@ -145,6 +146,39 @@ impl Object for StoredBeat {
         to.add("label_delay_ms", beat.label_delay_ms);
         to.add("model", &*self.model);
         to.add("engine", &*self.engine);
+        let decision = self.decision.as_ref();
+        to.add(
+            "corrected_class",
+            decision.and_then(|decision| decision.class),
+        );
+        let artefact = decision.is_some_and(|decision| decision.class.is_none());
+        to.add("artefact", artefact);
+        to.add("correction", decision.map(|decision| decision.id));
+    }
+}
+
+impl Object for StoredCorrection {
+    fn fields<M: SerializeMap>(&self, to: &mut Fields<M>) {
+        let target = self.target.as_deref();
+        let has_place = matches!(target, Some("stretch" | "moment"));
+        let from = Some(self.from).filter(|_| has_place);
+        let until = Some(self.to).filter(|_| target == Some("stretch"));
+        to.add("id", self.id);
+        to.add("session", self.session);
+        to.add("kind", &self.kind);
+        to.add("target", target);
+        to.add("beats", &self.beats);
+        to.add("from_sample", from.map(|from| integer(from.sample)));
+        to.time("from_time", from.map(|from| from.wall));
+        to.add("to_sample", until.map(|until| integer(until.sample)));
+        to.time("to_time", until.map(|until| until.wall));
+        to.add("class", self.class);
+        to.add("note", &self.note);
+        to.add("author", &self.author);
+        to.add("origin", &self.origin);
+        to.add("supersedes", self.supersedes);
+        to.add("superseded_by", self.superseded_by);
+        to.time("time", Some(self.wall));
     }
 }
 

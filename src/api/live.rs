@@ -142,6 +142,8 @@ pub struct LiveStatus {
     pub samples_received: u64,
     /// Time of the newest sample; without it the age of the last beat cannot be told.
     pub newest_sample: Option<MonotonicNs>,
+    /// Its position.
+    pub newest_position: u64,
     /// When it was received.
     pub newest_received: Option<Instant>,
     /// The session that runs, or the last one; `None` before the first.
@@ -163,6 +165,7 @@ impl LiveStatus {
         self.clock = Some(start);
         self.earlier_clock = None;
         self.newest_sample = None;
+        self.newest_position = 0;
         self.newest_received = None;
         self.samples_received = 0;
         self.session = Some(LiveSession {

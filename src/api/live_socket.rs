@@ -271,13 +271,14 @@ fn encode(piece: &Piece, samples_per_point: u16) -> Bytes {
 
 /// A row that is stored, as the event stream has it, with what it is.
 fn committed(frame: &Frame) -> String {
-    let kind = match frame.row {
-        RowId::Beat(_) => "beat",
-        RowId::Gap(_) => "gap",
-        RowId::Event(_) => "event",
-    };
+    let kind = frame.row.name();
     let fields = frame.data.strip_prefix('{').unwrap_or("}");
-    format!("{{\"type\":\"{kind}\",\"committed\":true,{fields}")
+    // a correction is never told before it is stored
+    let committed = match frame.row {
+        RowId::Correction => "",
+        RowId::Beat(_) | RowId::Gap(_) | RowId::Event(_) => "\"committed\":true,",
+    };
+    format!("{{\"type\":\"{kind}\",{committed}{fields}")
 }
 
 struct SessionMessage<'a> {

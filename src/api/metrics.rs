@@ -26,6 +26,7 @@ store_beats_total counter Beats committed.
 store_outages_total counter Times writing began to fail.
 store_rows_let_go_total counter Rows let go because writing failed too long.
 store_databases_set_aside_total counter Damaged or replaced databases quarantined.
+store_corrections_total counter Corrections stored.
 store_maps_total counter Maps made on request and stored.
 store_maps_dropped_total counter Maps made on request and not stored.
 store_rows_deleted_total counter Beats, gaps and events deleted by retention.
@@ -182,6 +183,7 @@ fn store(name: &str, writer: &WriterStatus) -> Option<Values> {
         "store_outages_total" => writer.outages,
         "store_rows_let_go_total" => writer.rows_dropped,
         "store_databases_set_aside_total" => writer.quarantined,
+        "store_corrections_total" => writer.corrections,
         "store_maps_total" => writer.maps_stored,
         "store_maps_dropped_total" => writer.maps_dropped,
         "store_rows_deleted_total" => writer.rows_deleted,

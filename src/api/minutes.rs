@@ -34,7 +34,11 @@ impl Object for Minute {
         to.time("time", Some(self.wall));
         to.add("first_sample", integer(self.first_sample));
         to.add("beats", integer(beats));
-        to.add("beats_by_class", by_class(self.beats_by_class));
+        let mut beats_by_class = by_class(self.beats_by_class);
+        if let Some(corrected) = self.corrected {
+            beats_by_class.extend(['F', 'Q'].into_iter().zip(corrected));
+        }
+        to.add("beats_by_class", beats_by_class);
         to.add("beats_unclassifiable", integer(self.unclassifiable));
         to.add("heart_rate_min_bpm", slowest);
         to.add("heart_rate_mean_bpm", mean);
@@ -50,10 +54,11 @@ pub(super) async fn minutes(call: Call) -> Reply {
     let session = call.parameters.id("session")?;
     let from = call.parameters.time("from")?;
     let until = call.parameters.time("to")?;
+    let corrected = call.parameters.corrected()?;
     let answer = call.shared.read(Pool::Wide, move |reader| {
         let session = session_of(reader, session)?;
         let range = reader.samples_between(&session, from, until)?;
-        let minutes = reader.minutes(&session, &range)?;
+        let minutes = reader.minutes(&session, &range, corrected)?;
         Ok(to_json(&Minutes {
             session: session.id,
             minutes,

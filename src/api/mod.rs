@@ -7,8 +7,10 @@
 
 mod access;
 mod audit;
+mod body;
 mod browser;
 mod budget;
+mod corrections;
 mod counters;
 mod desk;
 mod ecg;
@@ -51,6 +53,8 @@ mod web;
 
 pub use access::{Access, Named};
 pub use browser::TokenName;
+#[cfg(fuzzing)]
+pub use corrections::fuzz_body;
 pub use gate::{CONNECTION_BYTES, EXTRA_CONNECTIONS};
 pub use hub::StreamHub;
 pub use live::{

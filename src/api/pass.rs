@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use tokio_stream::StreamExt;
 
 use super::audit::DONE;
+use super::body;
 use super::budget::Share;
 use super::counters::count;
 use super::ecg::MOST_JSON_POINTS;
@@ -22,7 +23,7 @@ use super::places::Limits;
 use super::problem::{Kind, Problem};
 use super::query::{DEFAULT_LIMIT, MAX_LIMIT, Parameters};
 use super::shared::Shared;
-use crate::store::{AuditKind, MOST_MINUTES, WaveformRange};
+use crate::store::{AuditKind, MOST_CORRECTIONS_BYTES, MOST_MINUTES, WaveformRange};
 
 /// A sample of both channels as JSON: two numbers of up to 17 digits with point, sign and comma.
 pub(super) const MOST_SAMPLE_BYTES: usize = 2 * 21;
@@ -36,6 +37,8 @@ const ECG_BYTES: usize = MOST_JSON_POINTS as usize * MOST_SAMPLE_BYTES;
 /// A row per minute of a week.
 #[expect(clippy::cast_possible_truncation, reason = "10080")]
 const MINUTES_BYTES: usize = MOST_MINUTES as usize * MOST_ROW_BYTES / 2;
+/// A page of corrections, whose ids take more room as text; of one that is stored, its body, too.
+const CORRECTIONS_BYTES: usize = 3 * MOST_CORRECTIONS_BYTES;
 /// While an answer is made its rows are there twice: as read, and as text.
 const WHILE_MADE: usize = 2;
 
@@ -70,6 +73,7 @@ fn most_bytes(size: Size, uri: &Uri) -> Option<usize> {
         }
         Size::Maps => Some(MAP_BYTES),
         Size::Ecg => Some(ECG_BYTES),
+        Size::Corrections => Some(CORRECTIONS_BYTES),
         Size::Minutes => Some(MINUTES_BYTES),
         Size::Small | Size::Stream => None,
     }
@@ -209,43 +213,48 @@ async fn within_limits(
 /// The endpoint's answer, or what is wrong with the request.
 async fn answer(shared: &Arc<Shared>, peer: &Peer, asked: Asked, request: Request) -> Response {
     let uri = request.uri().clone();
-    let allowed = match &asked {
-        Ok(endpoint) if endpoint.changes => "POST",
-        _ => "GET, HEAD",
-    };
-    let problem = match ask(shared, peer, asked, request).await {
+    let allowed = asked.as_ref().map_or("", |endpoint| endpoint.methods);
+    let mut body_unread = body::is_announced(request.headers());
+    let problem = match ask(shared, peer, asked, request, &mut body_unread).await {
         Ok(response) => return response,
         Err(problem) => problem,
     };
     let mut response = problem.respond(&uri.to_string());
-    let (name, value) = match problem.kind {
-        Kind::MethodNotAllowed => (header::ALLOW, allowed),
-        Kind::BodyNotTaken => (header::CONNECTION, "close"),
-        _ => return response,
-    };
-    let value = HeaderValue::from_static(value);
-    response.headers_mut().insert(name, value);
+    let headers = response.headers_mut();
+    if problem.kind == Kind::MethodNotAllowed {
+        headers.insert(header::ALLOW, HeaderValue::from_static(allowed));
+    }
+    if body_unread {
+        // what comes next is no request
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     response
 }
 
-async fn ask(shared: &Arc<Shared>, peer: &Peer, asked: Asked, mut request: Request) -> Reply {
-    // No request has a body: one that announces it is refused before a byte of it is read.
-    let headers = request.headers();
-    let length = headers.get(header::CONTENT_LENGTH);
-    if length.is_some_and(|length| length.as_bytes() != b"0")
-        || headers.contains_key(header::TRANSFER_ENCODING)
-    {
+async fn ask(
+    shared: &Arc<Shared>,
+    peer: &Peer,
+    asked: Asked,
+    mut request: Request,
+    body_unread: &mut bool,
+) -> Reply {
+    // Where none is taken a request that announces a body is refused before a byte of it is read.
+    let takes_body = asked.as_ref().is_ok_and(|asked| !asked.body.is_empty());
+    if *body_unread && !takes_body {
         return Err(Problem::new(Kind::BodyNotTaken, "send none"));
     }
     let endpoint = asked?;
     let method = request.method();
-    let (takes, words) = if endpoint.changes {
-        (method == Method::POST, "use POST")
+    let takes = if endpoint.changes {
+        method == Method::POST
     } else {
-        let reads = method == Method::GET || method == Method::HEAD;
-        (reads, "use GET or HEAD")
+        method == Method::GET || method == Method::HEAD
     };
     if !takes {
+        let words = match endpoint.methods.rsplit_once(", ") {
+            Some((some, last)) => format!("use {some} or {last}"),
+            None => format!("use {}", endpoint.methods),
+        };
         return Err(Problem::new(Kind::MethodNotAllowed, words));
     }
     let id = match request.extract_parts::<Option<Path<String>>>().await {
@@ -257,13 +266,27 @@ async fn ask(shared: &Arc<Shared>, peer: &Peer, asked: Asked, mut request: Reque
         let detail = format!("{} may read, {what}", peer.who());
         return Err(Problem::new(Kind::NotPermitted, detail));
     }
+    let (parts, content) = request.into_parts();
+    let body = if takes_body {
+        body::check(&parts.headers)?;
+        if parts.headers.contains_key(header::TRANSFER_ENCODING) {
+            let detail = "Transfer-Encoding: send the length of the body instead (Content-Length)";
+            return Err(Problem::new(Kind::BodyNotTaken, detail));
+        }
+        let content = body::whole(content).await?;
+        *body_unread = false;
+        body::Fields::parse(&content, endpoint.body)?
+    } else {
+        body::Fields::default()
+    };
     let call = Call {
         shared: Arc::clone(shared),
         endpoint,
         peer: *peer,
         id,
         parameters,
-        parts: request.into_parts().0,
+        body,
+        parts,
     };
     (endpoint.answer)(call).await
 }

@@ -4,7 +4,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::store::StoreError;
+use crate::store::{CorrectionError, StoreError};
 
 const CONTENT_TYPE: &str = "application/problem+json";
 
@@ -21,6 +21,9 @@ pub(super) enum Kind {
     InvalidParameter,
     NoSuchBeat,
     NoSuchSession,
+    NoSuchCorrection,
+    NotInForce,
+    NoOpenSession,
     EcgNotStored,
     NotReproduced,
     NotExplainable,
@@ -48,7 +51,7 @@ pub(super) enum Kind {
 
 impl Kind {
     #[cfg(test)]
-    pub(super) const ALL: [Self; 33] = [
+    pub(super) const ALL: [Self; 36] = [
         Self::UnknownPath,
         Self::MethodNotAllowed,
         Self::UpgradeRequired,
@@ -59,6 +62,9 @@ impl Kind {
         Self::InvalidParameter,
         Self::NoSuchBeat,
         Self::NoSuchSession,
+        Self::NoSuchCorrection,
+        Self::NotInForce,
+        Self::NoOpenSession,
         Self::EcgNotStored,
         Self::NotReproduced,
         Self::NotExplainable,
@@ -96,6 +102,9 @@ impl Kind {
             Self::InvalidParameter => "invalid-parameter",
             Self::NoSuchBeat => "no-such-beat",
             Self::NoSuchSession => "no-such-session",
+            Self::NoSuchCorrection => "no-such-correction",
+            Self::NotInForce => "not-in-force",
+            Self::NoOpenSession => "no-open-session",
             Self::EcgNotStored => "ecg-not-stored",
             Self::NotReproduced => "not-reproduced",
             Self::NotExplainable => "not-explainable",
@@ -134,6 +143,9 @@ impl Kind {
             Self::InvalidParameter => "Invalid parameter value",
             Self::NoSuchBeat => "There is no beat with this id",
             Self::NoSuchSession => "There is no such session",
+            Self::NoSuchCorrection => "There is no such correction",
+            Self::NotInForce => "This correction is not in force",
+            Self::NoOpenSession => "No session is recorded now",
             Self::EcgNotStored => "The ECG of this beat is not stored",
             Self::NotReproduced => "The stored ECG does not give this beat again",
             Self::NotExplainable => "This model cannot be explained so",
@@ -162,7 +174,9 @@ impl Kind {
 
     pub(super) const fn status(self) -> StatusCode {
         match self {
-            Self::UnknownPath | Self::NoSuchBeat | Self::NoSuchSession => StatusCode::NOT_FOUND,
+            Self::UnknownPath | Self::NoSuchBeat | Self::NoSuchSession | Self::NoSuchCorrection => {
+                StatusCode::NOT_FOUND
+            }
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
             Self::BodyNotTaken | Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -176,9 +190,11 @@ impl Kind {
             Self::NotSupported => StatusCode::NOT_IMPLEMENTED,
             Self::UnknownParameter | Self::InvalidParameter => StatusCode::BAD_REQUEST,
             Self::EcgNotStored => StatusCode::GONE,
-            Self::NotReproduced | Self::NotExplainable | Self::ModelUnavailable => {
-                StatusCode::CONFLICT
-            }
+            Self::NotReproduced
+            | Self::NotExplainable
+            | Self::ModelUnavailable
+            | Self::NotInForce
+            | Self::NoOpenSession => StatusCode::CONFLICT,
             Self::StoreUnavailable
             | Self::Busy
             | Self::Overdue
@@ -303,6 +319,22 @@ impl From<StoreError> for Problem {
                 Kind::StoreDamaged
             }
             _ => Kind::StoreUnavailable,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl From<CorrectionError> for Problem {
+    fn from(error: CorrectionError) -> Self {
+        let kind = match error {
+            CorrectionError::Store(error) => return error.into(),
+            CorrectionError::NoSuchBeat(_) => Kind::NoSuchBeat,
+            CorrectionError::OtherSession { .. } => Kind::InvalidParameter,
+            CorrectionError::NoSuchSession(_) => Kind::NoSuchSession,
+            CorrectionError::NoSuchCorrection(_) => Kind::NoSuchCorrection,
+            CorrectionError::NotInForce { .. } => Kind::NotInForce,
+            CorrectionError::NoOpenSession => Kind::NoOpenSession,
+            CorrectionError::OutOfReach(_) => Kind::StoreUnavailable,
         };
         Self::new(kind, error.to_string())
     }

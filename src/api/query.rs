@@ -12,7 +12,7 @@ use ecg_chain::WallUs;
 
 use super::json::{CLASSIFIED, UNCLASSIFIABLE};
 use super::problem::{Kind, Problem};
-use crate::store::RowFilter;
+use crate::store::{CORRECTED_CLASSES, RowFilter};
 
 /// Rows of each kind read at once while a resumed stream catches up. Each stream whose client does not
 /// read holds so many in memory.
@@ -113,6 +113,22 @@ impl Parameters {
     }
 
     pub(super) fn classes(&self) -> Result<Vec<BeatClass>, Problem> {
+        let expected = "N, L, R, A, S or V, several separated by commas";
+        self.letters(expected, BeatClass::from_symbol)
+    }
+
+    /// Classes that a person may name.
+    fn corrected_classes(&self) -> Result<Vec<char>, Problem> {
+        let expected = "N, L, R, A, S, V, F or Q, several separated by commas";
+        let is_one = |letter| CORRECTED_CLASSES.contains(&letter);
+        self.letters(expected, |letter| is_one(letter).then_some(letter))
+    }
+
+    fn letters<T>(
+        &self,
+        expected: &str,
+        class: impl Fn(char) -> Option<T>,
+    ) -> Result<Vec<T>, Problem> {
         self.all("class")
             .flat_map(|list| list.split(','))
             .map(|text| {
@@ -122,13 +138,20 @@ impl Parameters {
                 let letter = letters
                     .next()
                     .map(|letter| if letter == 'S' { 'A' } else { letter });
-                let class = letter.and_then(BeatClass::from_symbol);
-                class.filter(|_| letters.next().is_none()).ok_or_else(|| {
-                    let expected = "N, L, R, A, S or V, several separated by commas";
-                    Problem::invalid("class", text, expected)
-                })
+                let class = letter.and_then(&class).filter(|_| letters.next().is_none());
+                class.ok_or_else(|| Problem::invalid("class", text, expected))
             })
             .collect()
+    }
+
+    /// Whether labels count as somebody corrected them.
+    pub(super) fn corrected(&self) -> Result<bool, Problem> {
+        let corrected = self.value("labels", "machine or corrected", |text| match text {
+            "machine" => Some(false),
+            "corrected" => Some(true),
+            _ => None,
+        })?;
+        Ok(corrected.unwrap_or(false))
     }
 
     /// The method of a map, Grad-CAM where the client does not say.
@@ -183,10 +206,16 @@ impl Parameters {
 
     /// Which rows of the list of this name are asked for.
     pub(super) fn rows(&self, list: &str) -> Result<RowFilter, Problem> {
+        let (classes, corrected_classes) = if self.corrected()? {
+            (Vec::new(), self.corrected_classes()?)
+        } else {
+            (self.classes()?, Vec::new())
+        };
         Ok(RowFilter {
             limit: self.limit()?,
             session: self.id("session")?,
-            classes: self.classes()?,
+            classes,
+            corrected_classes,
             unclassifiable: self.unclassifiable()?,
             from: self.time("from")?,
             until: self.time("to")?,
@@ -221,7 +250,7 @@ pub fn fuzz_query(text: &str) {
     let Ok(uri) = format!("/v1/x?{text}").parse::<Uri>() else {
         return;
     };
-    let known = "from, to, class, outcome, session, limit, cursor, before_ms";
+    let known = "from, to, class, labels, outcome, session, limit, cursor, before_ms";
     let Ok(parameters) = Parameters::parse(&uri, known) else {
         return;
     };

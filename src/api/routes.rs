@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::header;
+use axum::http::{Method, header};
 use axum::response::IntoResponse;
 use axum::routing::any;
 use axum::{Json, Router};
@@ -17,7 +17,7 @@ use super::pools::Pool;
 use super::problem::{Kind, Problem};
 use super::shared::Shared;
 use super::stream::Seen;
-use super::{ecg, live_socket, metrics, minutes, saliency, status, stream};
+use super::{corrections, ecg, live_socket, metrics, minutes, saliency, status, stream};
 use crate::store::{RowFilter, StoreReader, WaveformRange, WriterMonitor};
 
 /// ECG of a beat in milliseconds beyond which a question is a wide one.
@@ -28,6 +28,8 @@ const PLAIN: Endpoint = Endpoint {
     path: "",
     name: "",
     changes: false,
+    methods: "GET, HEAD",
+    body: "",
     parameters: "",
     kept_from_readers: None,
     size: Size::Small,
@@ -35,7 +37,7 @@ const PLAIN: Endpoint = Endpoint {
 };
 
 /// Every endpoint; `docs/api.md` has a section for each.
-pub(super) static ENDPOINTS: [Endpoint; 16] = [
+pub(super) static ENDPOINTS: [Endpoint; 18] = [
     Endpoint {
         path: "/v1/status",
         name: "status",
@@ -52,7 +54,7 @@ pub(super) static ENDPOINTS: [Endpoint; 16] = [
     Endpoint {
         path: "/v1/beats",
         name: "beats",
-        parameters: "from, to, class, outcome, session, order, limit, cursor",
+        parameters: "from, to, class, labels, outcome, session, order, limit, cursor",
         size: Size::Rows,
         answer: |call| Box::pin(get_beats(call)),
         ..PLAIN
@@ -84,7 +86,7 @@ pub(super) static ENDPOINTS: [Endpoint; 16] = [
     Endpoint {
         path: "/v1/minutes",
         name: "minutes",
-        parameters: "session, from, to",
+        parameters: "session, from, to, labels",
         size: Size::Minutes,
         answer: |call| Box::pin(minutes::minutes(call)),
         ..PLAIN
@@ -110,6 +112,26 @@ pub(super) static ENDPOINTS: [Endpoint; 16] = [
         parameters: "from, to, session, order, limit, cursor",
         size: Size::Rows,
         answer: |call| Box::pin(get_gaps(call)),
+        ..PLAIN
+    },
+    Endpoint {
+        path: "/v1/corrections",
+        name: "corrections",
+        methods: "GET, HEAD, POST",
+        parameters: "from, to, session, order, limit, cursor",
+        size: Size::Corrections,
+        answer: |call| Box::pin(corrections::list(call)),
+        ..PLAIN
+    },
+    Endpoint {
+        path: "/v1/corrections",
+        name: "correct",
+        changes: true,
+        methods: "GET, HEAD, POST",
+        body: corrections::BODY,
+        kept_from_readers: Some("not correct"),
+        size: Size::Corrections,
+        answer: |call| Box::pin(corrections::correct(call)),
         ..PLAIN
     },
     Endpoint {
@@ -148,6 +170,7 @@ pub(super) static ENDPOINTS: [Endpoint; 16] = [
         path: "/v1/reload",
         name: "reload",
         changes: true,
+        methods: "POST",
         kept_from_readers: Some("not control"),
         answer: |call| Box::pin(post_reload(call)),
         ..PLAIN
@@ -156,6 +179,7 @@ pub(super) static ENDPOINTS: [Endpoint; 16] = [
         path: "/v1/retention/confirm",
         name: "confirm-retention",
         changes: true,
+        methods: "POST",
         kept_from_readers: Some("not control"),
         answer: |call| Box::pin(post_confirm_retention(call)),
         ..PLAIN
@@ -164,20 +188,33 @@ pub(super) static ENDPOINTS: [Endpoint; 16] = [
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     let fallback = move |State(shared), ConnectInfo(peer): ConnectInfo<Peer>, request: Request| {
-        let paths = ENDPOINTS.each_ref().map(|endpoint| endpoint.path);
+        let paths: Vec<_> = firsts().map(|endpoint| endpoint.path).collect();
         let detail = format!("paths here: {}", paths.join(", "));
         let unknown = Problem::new(Kind::UnknownPath, detail);
         pass(shared, peer, Err(unknown), request)
     };
     let mut router = Router::new().fallback(fallback);
-    for endpoint in &ENDPOINTS {
+    for first in firsts() {
         let answer =
             move |State(shared), ConnectInfo(peer): ConnectInfo<Peer>, request: Request| {
-                pass(shared, peer, Ok(endpoint), request)
+                let changes = request.method() == Method::POST;
+                let mut here = ENDPOINTS.iter().filter(|other| other.path == first.path);
+                let asked = here.find(|endpoint| endpoint.changes == changes);
+                pass(shared, peer, Ok(asked.unwrap_or(first)), request)
             };
-        router = router.route(endpoint.path, any(answer));
+        router = router.route(first.path, any(answer));
     }
     router.with_state(shared)
+}
+
+/// The first endpoint of each path.
+fn firsts() -> impl Iterator<Item = &'static Endpoint> {
+    let is_first = |(at, endpoint): &(usize, &Endpoint)| {
+        let before = ENDPOINTS.iter().take(*at);
+        before.into_iter().all(|other| other.path != endpoint.path)
+    };
+    let endpoints = ENDPOINTS.iter().enumerate().filter(is_first);
+    endpoints.map(|(_, endpoint)| endpoint)
 }
 
 async fn get_status(call: Call) -> Reply {

@@ -11,7 +11,7 @@ use serde::ser::SerializeMap;
 use super::counters::read;
 use super::desk::Desk;
 use super::heart_rate::heart_rate_bpm;
-use super::json::{Fields, Json, Object, list, number};
+use super::json::{Fields, Json, Object, integer, list, number};
 use super::live::{AcquisitionStatus, Condition, LiveSession, LiveStatus};
 use super::pools::Pool;
 use super::problem::Problem;
@@ -177,6 +177,7 @@ impl Object for Totals {
     fn fields<M: SerializeMap>(&self, to: &mut Fields<M>) {
         to.add("sessions", self.sessions);
         to.counts(&self.counts);
+        to.add("corrections", integer(self.corrections));
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::counters::{Present, count};
-use super::hub::{Frame, RowId, advance, frame};
+use super::hub::{Frame, advance, frame};
 use super::pools::Pool;
 use super::problem::Problem;
 use super::query::PAGE_ROWS;
@@ -27,14 +27,9 @@ const RECONNECT_AFTER: Duration = Duration::from_secs(2);
 
 /// The row as an event after which the stream stands at `position`.
 fn to_sse(frame: &Frame, position: &StoreMark) -> SseEvent {
-    let name = match frame.row {
-        RowId::Beat(_) => "beat",
-        RowId::Gap(_) => "gap",
-        RowId::Event(_) => "event",
-    };
     SseEvent::default()
         .data(&frame.data)
-        .event(name)
+        .event(frame.row.name())
         .id(event_id(position))
 }
 

@@ -26,7 +26,7 @@ impl Session {
     fn forget_treatment(&self) {
         rusqlite::Connection::open(&self.database)
             .unwrap()
-            .execute_batch("UPDATE sessions SET mains_filter = NULL, channel_choice = NULL")
+            .execute_batch("DROP TRIGGER sessions_stay; UPDATE sessions SET mains_filter = NULL, channel_choice = NULL")
             .unwrap();
     }
 }

@@ -320,11 +320,12 @@ impl<O: FnMut(&PipelineEvent)> Session<'_, O> {
     fn show_live(&self) {
         self.live.update(|live| {
             live.samples_received = self.progress.report.samples;
-            let newest = self.progress.newest.map(|(_, time)| time);
+            let (position, newest) = self.progress.newest.unzip();
             if newest != live.newest_sample {
                 live.newest_received = Some(Instant::now());
             }
             live.newest_sample = newest;
+            live.newest_position = position.unwrap_or(0);
         });
     }
 

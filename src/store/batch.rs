@@ -9,6 +9,7 @@ use rusqlite::{Connection, ToSql, TransactionBehavior, params};
 
 use super::audit::AuditQueue;
 use super::chain::{Chain, ChainHead, Kind};
+use super::correction::decision_of;
 use super::error::{Context, StoreError};
 use super::identity::StoreMark;
 use super::pending::{Backlog, PendingMaps, PendingRow};
@@ -309,6 +310,10 @@ impl Progress<'_> {
         let (statements, chain) = (self.statements, &mut self.chain);
         let id = statements.store(chain, Some(session), Kind::Beat, values, Some(source))?;
         self.newest_beat = id;
+        let r_sample = to_sql(beat.r_sample, "beats.r_sample")?;
+        let context = statements.context;
+        let decision = decision_of(statements.connection, id, session, r_sample)
+            .map_err(|error| context.explain_row("looking for a correction", error))?;
         self.counts.beats_by_class[beat.class.index()] += 1;
         self.counts.unclassifiable += u64::from(beat.unclassifiable.is_some());
         self.rows.push(CommittedRow::Beat(StoredBeat {
@@ -318,6 +323,7 @@ impl Progress<'_> {
             model: Arc::clone(&source.model),
             engine: Arc::clone(&source.engine),
             lead: self.leads.lead(beat.channel),
+            decision,
             beat: beat.clone(),
         }));
         Ok(())

@@ -13,11 +13,11 @@
 //! more are taken on both sides, because two beats on either side of a step may be labelled the wrong
 //! way round.
 
-use arrhythmianet::CLASS_COUNT;
+use arrhythmianet::{BeatClass, CLASS_COUNT};
 use rusqlite::{params, params_from_iter, types::Value};
 
 use super::error::StoreError;
-use super::parse::{beat, beat_columns};
+use super::parse::{beat, beat_columns, beats_from};
 use super::reader::{RowFilter, StoreReader};
 use super::rows::{StoredBeat, class_to_sql};
 
@@ -34,7 +34,12 @@ impl StoreReader {
     /// # Errors
     /// [`StoreError`] of the read.
     pub fn beats(&self, filter: &RowFilter) -> Result<Vec<StoredBeat>, StoreError> {
-        if filter.session.is_none() && filter.from.is_none() && filter.until.is_none() {
+        let by_correction = !filter.corrected_classes.is_empty();
+        if filter.session.is_none()
+            && filter.from.is_none()
+            && filter.until.is_none()
+            && !by_correction
+        {
             return self.beats_in(filter, None, filter.ids(), filter.limit);
         }
         // one state for all that is asked: a step of the clock may be committed in between
@@ -152,6 +157,9 @@ impl StoreReader {
         (first, last): (i64, i64),
         limit: u32,
     ) -> Result<Vec<StoredBeat>, StoreError> {
+        if !filter.corrected_classes.is_empty() {
+            return self.corrected_beats_in(filter, session, (first, last), limit);
+        }
         let mut classes = filter.classes.clone();
         classes.sort_unstable();
         classes.dedup();
@@ -172,31 +180,75 @@ impl StoreReader {
         let sql = sql(classes.len(), filter);
         self.rows(&sql, params_from_iter(values), beat)
     }
+
+    /// By what the beats are once corrections count. No index knows that, so the beats of a session that somebody
+    /// has corrected are read one by one; of all others the model's labels are the answer.
+    fn corrected_beats_in(
+        &self,
+        filter: &RowFilter,
+        session: Option<i64>,
+        (first, last): (i64, i64),
+        limit: u32,
+    ) -> Result<Vec<StoredBeat>, StoreError> {
+        let is_asked = |class: char| filter.corrected_classes.contains(&class);
+        if !self.is_corrected(session)? {
+            let classes = BeatClass::ALL.into_iter();
+            let classes: Vec<_> = classes.filter(|class| is_asked(class.symbol())).collect();
+            if classes.is_empty() {
+                return Ok(Vec::new());
+            }
+            let filter = RowFilter {
+                classes,
+                corrected_classes: Vec::new(),
+                ..filter.clone()
+            };
+            return self.beats_in(&filter, session, (first, last), limit);
+        }
+        let (from, until) = filter.wall_us();
+        let classes: String = filter.corrected_classes.iter().collect();
+        let sql = format!(
+            "{} AND instr(?7, {CORRECTED_CLASS}) > 0 ORDER BY 1 {} LIMIT ?5",
+            all(filter, "NOT INDEXED"),
+            filter.direction()
+        );
+        let values = params![first, last, from, until, limit, session, classes];
+        self.rows(&sql, values, beat)
+    }
+
+    /// Whether somebody has corrected a label of the session, or of any.
+    pub(super) fn is_corrected(&self, session: Option<i64>) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM corrections WHERE (?1 IS NULL OR session = ?1) \
+                   AND kind IN ('label', 'artefact') LIMIT 1";
+        Ok(self.first(sql, [session])?.is_some())
+    }
+}
+
+/// What a beat `b` is once its correction `k` counts, in SQL; NULL where it is an artefact.
+pub(super) const CORRECTED_CLASS: &str = "CASE WHEN k.id IS NULL THEN b.class ELSE k.class END";
+
+/// Beats with ids from ?1 to ?2 and R peaks from ?3 until before ?4, of session ?6 unless that is NULL, only
+/// unclassifiable ones or only the others, as the filter says.
+fn all(filter: &RowFilter, index: &str) -> String {
+    let outcome = match filter.unclassifiable {
+        None => "",
+        Some(true) => " AND b.unclassifiable IS NOT NULL",
+        Some(false) => " AND b.unclassifiable IS NULL",
+    };
+    format!(
+        "SELECT {} FROM {} WHERE b.id BETWEEN ?1 AND ?2 AND b.r_wall_us >= ?3 AND b.r_wall_us < ?4 \
+         AND (?6 IS NULL OR b.session = ?6){outcome}",
+        beat_columns(),
+        beats_from(index)
+    )
 }
 
 /// Beats with ids from ?1 to ?2 and R peaks from ?3 until before ?4, at most ?5 of them, of session ?6
 /// unless that is NULL, of the `classes` classes named by the parameters from ?7 on, or of all for 0;
 /// only unclassifiable ones or only the others, in the order, that the filter names.
 pub(super) fn sql(classes: usize, filter: &RowFilter) -> String {
-    let columns = beat_columns();
-    let unclassifiable = filter.unclassifiable;
-    let outcome = match unclassifiable {
-        None => "",
-        Some(true) => " AND b.unclassifiable IS NOT NULL",
-        Some(false) => " AND b.unclassifiable IS NULL",
-    };
-    let bounds = format!(
-        "b.id BETWEEN ?1 AND ?2 AND b.r_wall_us >= ?3 AND b.r_wall_us < ?4 \
-         AND (?6 IS NULL OR b.session = ?6){outcome}"
-    );
-    let select = |index: &str, named: &str| {
-        format!(
-            "SELECT {columns} FROM beats b {index} JOIN deciders d ON d.id = b.decider \
-             WHERE {bounds}{named}"
-        )
-    };
+    let select = |index: &str, named: &str| all(filter, index) + named;
     let numbers = (7..7 + classes).map(|number| format!("?{number}"));
-    let parts = if unclassifiable == Some(true) {
+    let parts = if filter.unclassifiable == Some(true) {
         // the few unclassifiable beats have an index by id of their own
         let named = match classes {
             0 => String::new(),

@@ -5,6 +5,7 @@ use std::ops::Range;
 use ecg_chain::{CHANNEL_COUNT, ClockRelation, MonotonicNs, WallUs};
 use rusqlite::params;
 
+use super::correction::Place;
 use super::error::StoreError;
 use super::parse::{gap, unsigned};
 use super::reader::StoreReader;
@@ -66,6 +67,56 @@ impl StoreReader {
         until: Option<WallUs>,
     ) -> Result<Range<u64>, StoreError> {
         let stored = self.stored_samples(session.id)?;
+        self.positions_between(session, from, until, &stored)
+    }
+
+    /// Where a stretch of a session begins and ends, cut at the session's ends, of which `newest` is known to be a
+    /// position; `None` where the clock showed no such time in it.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the read.
+    pub fn places_between(
+        &self,
+        session: &StoredSession,
+        from: WallUs,
+        until: Option<WallUs>,
+        newest: u64,
+    ) -> Result<Option<[Place; 2]>, StoreError> {
+        let ended = match session.end.as_ref().and_then(|end| end.at) {
+            Some(at) => self.sample_at(session, at.monotonic)?,
+            None => newest.saturating_add(1),
+        };
+        let known = self.first(
+            "SELECT max(coalesce((SELECT first_sample + samples FROM ecg_blocks WHERE session = ?1 \
+             ORDER BY first_sample DESC LIMIT 1), 0), \
+             coalesce((SELECT max(first_missing_sample + missing_samples) FROM gaps WHERE session = ?1), 0), \
+             coalesce((SELECT max(r_sample) + 1 FROM (SELECT r_sample FROM beats WHERE session = ?1 \
+             ORDER BY r_wall_us DESC LIMIT 64)), 0))",
+            [session.id],
+        )?;
+        let known = known.and_then(|known| u64::try_from(known).ok());
+        let end = ended.max(known.unwrap_or(0));
+        let range = self.positions_between(session, Some(from), until, &(0..end))?;
+        if range.is_empty() {
+            return Ok(None);
+        }
+        let samples = [range.start, range.end];
+        let walls = self.walls_of_samples(session, samples.into_iter())?;
+        let places = samples.into_iter().zip(walls);
+        let places: Vec<_> = places
+            .map(|(sample, wall)| Place { sample, wall })
+            .collect();
+        Ok(places.try_into().ok())
+    }
+
+    /// The samples of `within` that were taken when the wall clock showed a time in the range.
+    fn positions_between(
+        &self,
+        session: &StoredSession,
+        from: Option<WallUs>,
+        until: Option<WallUs>,
+        within: &Range<u64>,
+    ) -> Result<Range<u64>, StoreError> {
         let clocks = self.clocks_of(session)?;
         let mut found: Option<Range<u64>> = None;
         for (at, clock) in clocks.iter().enumerate() {
@@ -79,15 +130,15 @@ impl StoreReader {
             }
             let sample = |time| self.sample_at(session, MonotonicNs(time));
             let (first, last) = (
-                sample(begin)?.max(stored.start),
-                sample(end)?.min(stored.end),
+                sample(begin)?.max(within.start),
+                sample(end)?.min(within.end),
             );
             if first < last {
                 let start = found.map_or(first, |before| before.start);
                 found = Some(start..last);
             }
         }
-        Ok(found.unwrap_or(stored.end..stored.end))
+        Ok(found.unwrap_or(within.end..within.end))
     }
 
     /// From the first stored sample to behind the last one.

@@ -6,8 +6,9 @@ use arrhythmianet::CLASS_COUNT;
 use ecg_chain::WallUs;
 use rusqlite::params;
 
+use super::beat_query::CORRECTED_CLASS;
 use super::error::StoreError;
-use super::parse::unsigned;
+use super::parse::{beats_from, unsigned};
 use super::reader::StoreReader;
 use super::rows::StoredSession;
 
@@ -25,6 +26,8 @@ pub struct Minute {
     pub wall: WallUs,
     /// Beats with their R peak in it, by class, in the order N L R A V.
     pub beats_by_class: [u64; CLASS_COUNT],
+    /// Beats that somebody called `F` and `Q`; `None` where the model's labels are counted.
+    pub corrected: Option<[u64; 2]>,
     /// Unclassifiable ones among them.
     pub unclassifiable: u64,
     /// Those of good signal quality among them.
@@ -43,12 +46,14 @@ impl Minute {
     /// Beats.
     #[must_use]
     pub fn beats(&self) -> u64 {
-        self.beats_by_class.iter().sum()
+        let corrected = self.corrected.iter().flatten();
+        self.beats_by_class.iter().chain(corrected).sum()
     }
 }
 
 impl StoreReader {
-    /// Every minute of the session that holds a sample of `range`, at most [`MOST_MINUTES`].
+    /// Every minute of the session that holds a sample of `range`, at most [`MOST_MINUTES`]. `corrected`: beats
+    /// count as what somebody corrected them to, and artefacts not at all.
     ///
     /// # Errors
     /// [`StoreError`] of the read.
@@ -56,6 +61,7 @@ impl StoreReader {
         &self,
         session: &StoredSession,
         range: &Range<u64>,
+        corrected: bool,
     ) -> Result<Vec<Minute>, StoreError> {
         let per_minute = session.info.sample_rate_hz * 60.0;
         let first = minute_of(range.start, per_minute);
@@ -74,6 +80,7 @@ impl StoreReader {
                 first_sample,
                 wall,
                 beats_by_class: [0; CLASS_COUNT],
+                corrected: corrected.then_some([0; 2]),
                 unclassifiable: 0,
                 good_quality: 0,
                 rr_ms: None,
@@ -83,28 +90,39 @@ impl StoreReader {
             })
             .collect();
         let bounds = params![session.id, sql(first), sql(last), per_minute];
-        let beats = self.rows(
-            "SELECT CAST(r_sample / ?4 AS INTEGER) AS minute, sum(class = 'N'), sum(class = 'L'), \
-             sum(class = 'R'), sum(class = 'A'), sum(class = 'V'), sum(unclassifiable IS NOT NULL), \
-             sum(quality = 'good'), min(rr_ms), avg(rr_ms), max(rr_ms) FROM beats \
-             WHERE session = ?1 GROUP BY minute HAVING minute >= ?2 AND minute < ?3",
-            bounds,
-            |row| {
-                let mut counts = [0; 8];
-                for (index, count) in counts.iter_mut().enumerate() {
-                    *count = unsigned(row, index, "beats.r_sample")?;
-                }
-                let shortest: Option<f64> = row.get(8)?;
-                let rr_ms = match shortest {
-                    Some(shortest) => Some([shortest, row.get(9)?, row.get(10)?]),
-                    None => None,
-                };
-                Ok((counts, rr_ms))
-            },
-        )?;
-        for ([minute, n, l, r, a, v, unclassifiable, good_quality], rr_ms) in beats {
+        // where nobody has corrected anything the shorter question has the same answer
+        let (class, unclassifiable, beats) = if corrected && self.is_corrected(Some(session.id))? {
+            let unclassifiable = "b.unclassifiable IS NOT NULL AND k.id IS NULL";
+            (CORRECTED_CLASS, unclassifiable, beats_from(""))
+        } else {
+            let unclassifiable = "b.unclassifiable IS NOT NULL";
+            ("b.class", unclassifiable, "beats b".to_owned())
+        };
+        let sums = ['N', 'L', 'R', 'A', 'V', 'F', 'Q'].map(|of| format!("sum(class = '{of}'), "));
+        let sql = format!(
+            "SELECT minute, {} sum(unclear), sum(quality = 'good'), min(rr_ms), avg(rr_ms), max(rr_ms) \
+             FROM (SELECT CAST(b.r_sample / ?4 AS INTEGER) AS minute, {class} AS class, \
+             {unclassifiable} AS unclear, b.quality AS quality, b.rr_ms AS rr_ms FROM {beats} \
+             WHERE b.session = ?1) WHERE class IS NOT NULL \
+             GROUP BY minute HAVING minute >= ?2 AND minute < ?3",
+            sums.concat()
+        );
+        let beats = self.rows(&sql, bounds, |row| {
+            let mut counts = [0; 10];
+            for (index, count) in counts.iter_mut().enumerate() {
+                *count = unsigned(row, index, "beats.r_sample")?;
+            }
+            let shortest: Option<f64> = row.get(10)?;
+            let rr_ms = match shortest {
+                Some(shortest) => Some([shortest, row.get(11)?, row.get(12)?]),
+                None => None,
+            };
+            Ok((counts, rr_ms))
+        })?;
+        for ([minute, n, l, r, a, v, f, q, unclassifiable, good_quality], rr_ms) in beats {
             if let Some(minute) = of(&mut minutes, minute) {
                 minute.beats_by_class = [n, l, r, a, v];
+                minute.corrected = minute.corrected.map(|_| [f, q]);
                 minute.unclassifiable = unclassifiable;
                 minute.good_quality = good_quality;
                 minute.rr_ms = rr_ms;

@@ -12,6 +12,8 @@ mod beat_query;
 mod chain;
 mod checkup;
 mod codec;
+mod correcting;
+mod correction;
 mod database;
 mod deletion_delay;
 mod descriptor;
@@ -54,13 +56,18 @@ pub use chain::{
     AnchorSummary, ChainHead, Finding, HeadCheck, HeadVerdict, Protection, Verification,
 };
 pub use codec::{BlockEncoder, CodecError, MAX_BLOCK_SAMPLES, MAX_COMPRESSION_LEVEL, decode};
+pub use correcting::MOST_CORRECTIONS_BYTES;
+pub use correction::{
+    CORRECTED_CLASSES, Change, CorrectionError, Decision, MOST_CORRECTED_BEATS, NewCorrection,
+    Place, Says, StoredCorrection, Target,
+};
 pub use database::Store;
 pub use ecg::{EcgSamples, MISSING_CODE};
 pub use error::StoreError;
 pub use identity::{Epoch, StoreMark};
 pub use migrate::{APPLICATION_ID, SCHEMA_VERSION};
 pub use minutes::{MOST_MINUTES, Minute};
-pub use monitor::WriterMonitor;
+pub use monitor::{Claim, WriterMonitor};
 pub use options::{Checkup, Outage, Retention, StoreOptions, Synchronous};
 pub use reader::{Interrupter, RowFilter, StoreReader};
 pub use rows::{

@@ -1,11 +1,13 @@
 //! What others ask of the writer thread, and what it shows them.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use ecg_chain::{ClockRelation, PipelineEvent, SessionInfo};
 
 use super::audit::AuditRow;
+use super::correction::{CorrectionError, NewCorrection, StoredCorrection};
 use super::error::StoreError;
 use super::rows::Commit;
 use super::saliency::StoredSaliency;
@@ -29,6 +31,27 @@ pub(super) enum Command {
     Flush(SyncSender<Result<(), StoreError>>),
     /// Somebody confirms what retention waits with.
     ConfirmRetention,
+    Correct(Box<AskedCorrection>),
+}
+
+/// A correction that somebody waits for.
+pub(super) struct AskedCorrection {
+    pub(super) correction: NewCorrection,
+    pub(super) claim: Claim,
+    pub(super) reply: Box<dyn FnOnce(Result<StoredCorrection, CorrectionError>) + Send>,
+}
+
+/// What only one of two may do: the writer begins, or whoever asked gives up. So nothing is stored that its author
+/// was told is not.
+#[derive(Debug, Clone, Default)]
+pub struct Claim(Arc<AtomicBool>);
+
+impl Claim {
+    /// Whether this is the first.
+    #[must_use]
+    pub fn take(&self) -> bool {
+        !self.0.swap(true, Ordering::SeqCst)
+    }
 }
 
 /// Shows the writer's status to others; cheap to clone.
@@ -95,6 +118,30 @@ impl WriterMonitor {
     #[must_use]
     pub fn confirm_retention(&self) -> bool {
         self.offer(Command::ConfirmRetention)
+    }
+
+    /// Hands a correction to the writer, which calls `reply` once it is committed or refused. Whoever takes the
+    /// claim before the writer has asked in vain.
+    ///
+    /// # Errors
+    /// [`CorrectionError::OutOfReach`] where the writer's queue is full or it is gone; `reply` is not called then.
+    pub fn correct(
+        &self,
+        correction: NewCorrection,
+        reply: impl FnOnce(Result<StoredCorrection, CorrectionError>) + Send + 'static,
+    ) -> Result<Claim, CorrectionError> {
+        let claim = Claim::default();
+        let asked = AskedCorrection {
+            correction,
+            claim: claim.clone(),
+            reply: Box::new(reply),
+        };
+        if self.offer(Command::Correct(Box::new(asked))) {
+            Ok(claim)
+        } else {
+            let detail = "the store's writer does not take it now: ask again later";
+            Err(CorrectionError::OutOfReach(detail.to_owned()))
+        }
     }
 
     fn offer(&self, command: Command) -> bool {

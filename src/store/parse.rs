@@ -6,6 +6,7 @@ use ecg_chain::{Gap, LabelledBeat, SessionInfo, channel_of_subject};
 use rusqlite::Row;
 
 use super::chain::Kind;
+use super::correction::{deciding, decision};
 use super::error::RowError;
 use super::rows::{
     SessionCounts, SessionEnd, StoredBeat, StoredEvent, StoredGap, StoredSession, Totals,
@@ -13,11 +14,20 @@ use super::rows::{
     unclassifiable_from_sql,
 };
 
-/// What [`beat`] reads, of `beats b JOIN deciders d`.
+/// What [`beat`] reads, of [`beats_from`].
 pub(super) fn beat_columns() -> String {
     Kind::Beat.select("b")
         + ", (SELECT CASE b.channel WHEN 0 THEN n.lead_0 WHEN 1 THEN n.lead_1 END FROM sessions n \
-           WHERE n.id = b.session)"
+           WHERE n.id = b.session), k.id, k.class"
+}
+
+/// Beats `b`, found as `index` says, with who labelled them and the correction `k` that decides.
+pub(super) fn beats_from(index: &str) -> String {
+    let deciding = deciding("b.id", "b.session", "b.r_sample");
+    format!(
+        "beats b {index} JOIN deciders d ON d.id = b.decider \
+         LEFT JOIN corrections k ON k.id = {deciding}"
+    )
 }
 
 /// What [`session`] reads, of `sessions s JOIN deciders d`: what is fixed from the start, then the rest.
@@ -28,7 +38,8 @@ pub(super) fn session_columns() -> String {
 /// What [`totals`] reads, of `sessions`.
 pub(super) fn totals_columns() -> String {
     let sums = SessionCounts::COLUMNS.map(|column| format!(", coalesce(sum({column}), 0)"));
-    format!("count(*){}", sums.concat())
+    let corrections = ", (SELECT count(*) FROM corrections)";
+    format!("count(*){}{corrections}", sums.concat())
 }
 
 pub(super) fn unsigned(row: &Row<'_>, index: usize, column: &'static str) -> Result<u64, RowError> {
@@ -39,7 +50,10 @@ pub(super) fn text<'row>(row: &'row Row<'_>, index: usize) -> rusqlite::Result<&
     Ok(row.get_ref(index)?.as_str()?)
 }
 
-fn optional_text<'row>(row: &'row Row<'_>, index: usize) -> rusqlite::Result<Option<&'row str>> {
+pub(super) fn optional_text<'row>(
+    row: &'row Row<'_>,
+    index: usize,
+) -> rusqlite::Result<Option<&'row str>> {
     Ok(row.get_ref(index)?.as_str_or_null()?)
 }
 
@@ -55,6 +69,7 @@ pub(super) fn beat(row: &Row<'_>) -> Result<StoredBeat, RowError> {
         model: row.get(16)?,
         engine: row.get(17)?,
         lead: row.get(19)?,
+        decision: decision(row, 20)?,
         beat: LabelledBeat {
             r_sample: unsigned(row, 2, "beats.r_sample")?,
             r_time: MonotonicNs(unsigned(row, 3, "beats.r_monotonic_ns")?),
@@ -111,6 +126,7 @@ pub(super) fn totals(row: &Row<'_>) -> Result<Totals, RowError> {
     Ok(Totals {
         sessions: unsigned(row, 0, "sessions")?,
         counts: counts(row, 1)?,
+        corrections: unsigned(row, 1 + SessionCounts::COLUMNS.len(), "corrections")?,
     })
 }
 

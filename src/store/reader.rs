@@ -18,7 +18,7 @@ use super::identity::{Epoch, StoreMark};
 use super::migrate::SCHEMA_VERSION;
 use super::options::READ_ONLY;
 use super::parse::{
-    beat, beat_columns, event, gap, session, session_columns, totals, totals_columns,
+    beat, beat_columns, beats_from, event, gap, session, session_columns, totals, totals_columns,
 };
 use super::rows::{StoredBeat, StoredEvent, StoredGap, StoredSession, Totals};
 
@@ -32,6 +32,8 @@ pub struct RowFilter {
     pub session: Option<i64>,
     /// Of beats only these classes; all if empty.
     pub classes: Vec<BeatClass>,
+    /// Of beats only those whose class is one of these once corrections count; all if empty.
+    pub corrected_classes: Vec<char>,
     /// Of beats only the unclassifiable, or only the others.
     pub unclassifiable: Option<bool>,
     /// Not before this wall time (of a beat's R peak, of a gap's or an event's sample).
@@ -75,6 +77,7 @@ impl Default for RowFilter {
         Self {
             session: None,
             classes: Vec::new(),
+            corrected_classes: Vec::new(),
             unclassifiable: None,
             from: None,
             until: None,
@@ -356,8 +359,7 @@ impl StoreReader {
 
     fn select_beats(&self, which: &str, value: i64) -> Result<Vec<StoredBeat>, StoreError> {
         let columns = beat_columns();
-        let from = "beats b JOIN deciders d ON d.id = b.decider";
-        let sql = format!("SELECT {columns} FROM {from} {which}");
+        let sql = format!("SELECT {columns} FROM {} {which}", beats_from(""));
         self.rows(&sql, [value], beat)
     }
 
@@ -396,6 +398,17 @@ impl StoreReader {
         values: impl rusqlite::Params,
         read: fn(&Row<'_>) -> Result<T, RowError>,
     ) -> Result<Vec<T>, StoreError> {
+        Ok(self.rows_until(sql, values, read, |_| false)?.0)
+    }
+
+    /// Rows up to the one that comes after `enough`, and whether there is such a one.
+    pub(super) fn rows_until<T>(
+        &self,
+        sql: &str,
+        values: impl rusqlite::Params,
+        read: fn(&Row<'_>) -> Result<T, RowError>,
+        mut enough: impl FnMut(&T) -> bool,
+    ) -> Result<(Vec<T>, bool), StoreError> {
         let explain = |error| self.context().explain("reading", error);
         let mut statement = self.file.connection.prepare_cached(sql).map_err(explain)?;
         let mut rows = statement.query(values).map_err(explain)?;
@@ -405,9 +418,13 @@ impl StoreReader {
             if self.interrupted.load(Ordering::SeqCst) {
                 return Err(StoreError::Interrupted);
             }
-            found.push(read(row).map_err(|error| self.context().explain_row("reading", error))?);
+            let row = read(row).map_err(|error| self.context().explain_row("reading", error))?;
+            if enough(&row) {
+                return Ok((found, true));
+            }
+            found.push(row);
         }
-        Ok(found)
+        Ok((found, false))
     }
 
     pub(super) fn context(&self) -> Context<'_> {

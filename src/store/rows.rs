@@ -9,6 +9,7 @@ use ecg_chain::{
 use ecg_chain::{ClockRelation, MonotonicNs, WallUs};
 use ecg_signal::{ChannelChoice, Mains, SignalQuality};
 
+use super::correction::{Decision, StoredCorrection};
 use super::error::StoreError;
 use super::identity::StoreMark;
 
@@ -58,6 +59,8 @@ pub struct Totals {
     pub sessions: u64,
     /// What they recorded.
     pub counts: SessionCounts,
+    /// Corrections stored, undone ones and undos among them.
+    pub corrections: u64,
 }
 
 /// A beat row.
@@ -75,6 +78,8 @@ pub struct StoredBeat {
     pub engine: Arc<str>,
     /// Name of its channel's lead, where it is known.
     pub lead: Option<Arc<str>>,
+    /// What decides how it is to be read, where somebody has corrected it.
+    pub decision: Option<Decision>,
     /// The beat.
     pub beat: LabelledBeat,
 }
@@ -158,6 +163,8 @@ pub enum CommittedRow {
     Gap(StoredGap),
     /// An event.
     Event(StoredEvent),
+    /// A correction.
+    Correction(StoredCorrection),
 }
 
 /// What one transaction made durable, in the order it was recorded; raw ECG is not listed.

@@ -17,11 +17,11 @@ pub(super) struct Statements<'a> {
 
 impl Statements<'_> {
     /// Does `write` in a transaction, all of it or nothing.
-    pub(super) fn transact<T>(
+    pub(super) fn transact<T, E: From<StoreError>>(
         connection: &mut Connection,
         context: &Context<'_>,
-        write: impl FnOnce(&Statements<'_>) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
+        write: impl FnOnce(&Statements<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
         // dropped without `commit` on every error, which rolls it back
         let transaction = connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
@@ -53,6 +53,7 @@ impl Statements<'_> {
             Kind::Event => ("storing an event", false),
             Kind::Clock => ("storing a clock relation", true),
             Kind::Ecg => ("storing raw ECG", true),
+            Kind::Correction => ("storing a correction", false),
             Kind::End | Kind::Anchor => ("storing a row", false),
         };
         let table = kind.table();

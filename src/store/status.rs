@@ -46,6 +46,8 @@ pub struct WriterStatus {
     /// Maps made on request and not stored since the start: too many waited, or the database was
     /// exchanged meanwhile. They are made anew when they are asked for again.
     pub maps_dropped: u64,
+    /// Corrections committed since the start.
+    pub corrections: u64,
     /// Beats, gaps and events deleted by retention since the start.
     pub rows_deleted: u64,
     /// Raw ECG blocks deleted by retention since the start.

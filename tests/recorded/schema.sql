@@ -6,6 +6,14 @@ CREATE INDEX beats_by_time ON beats (session, r_wall_us)
 CREATE INDEX beats_unclassifiable ON beats (id) WHERE unclassifiable IS NOT NULL
 -- index clock_relations_by_time
 CREATE INDEX clock_relations_by_time ON clock_relations (session, monotonic_ns)
+-- index corrected_beats_by_correction
+CREATE INDEX corrected_beats_by_correction ON corrected_beats (correction)
+-- index corrected_stretches_by_correction
+CREATE INDEX corrected_stretches_by_correction ON corrected_stretches (correction)
+-- index corrections_by_session
+CREATE INDEX corrections_by_session ON corrections (session)
+-- index corrections_undone
+CREATE INDEX corrections_undone ON corrections (about) WHERE about IS NOT NULL
 -- index ecg_blocks_by_sample
 CREATE INDEX ecg_blocks_by_sample ON ecg_blocks (session, first_sample)
 -- index events_after_beat
@@ -57,7 +65,7 @@ CREATE TABLE chain (
     id      INTEGER PRIMARY KEY,
     session INTEGER NOT NULL REFERENCES sessions (id),
     kind    TEXT    NOT NULL CHECK (kind IN
-        ('session', 'beat', 'gap', 'event', 'clock', 'ecg', 'end', 'anchor')),
+        ('session', 'beat', 'gap', 'event', 'clock', 'ecg', 'end', 'anchor', 'correction')),
     row_id  INTEGER NOT NULL,
     digest  BLOB    NOT NULL CHECK (length(digest) = 32),
     hash    BLOB    NOT NULL CHECK (length(hash) = 32)
@@ -66,7 +74,7 @@ CREATE TABLE chain (
 CREATE TABLE chain_anchors (
     id          INTEGER PRIMARY KEY,
     what        TEXT    NOT NULL CHECK (what IN
-        ('sessions', 'beats', 'gaps', 'events', 'clock_relations', 'ecg_blocks', 'chain')),
+        ('sessions', 'beats', 'gaps', 'events', 'clock_relations', 'ecg_blocks', 'corrections', 'chain')),
     first_id    INTEGER NOT NULL,
     last_id     INTEGER NOT NULL,
     row_count   INTEGER NOT NULL,
@@ -82,6 +90,42 @@ CREATE TABLE clock_relations (
     monotonic_ns INTEGER NOT NULL,
     wall_us      INTEGER NOT NULL,
     step_us      INTEGER NOT NULL
+) STRICT
+-- table corrected_beats
+CREATE TABLE corrected_beats (
+    beat       INTEGER NOT NULL,
+    correction INTEGER NOT NULL REFERENCES corrections (id) ON DELETE CASCADE,
+    PRIMARY KEY (beat, correction)
+) STRICT, WITHOUT ROWID
+-- table corrected_stretches
+CREATE TABLE corrected_stretches (
+    session    INTEGER NOT NULL,
+    part       INTEGER NOT NULL,
+    correction INTEGER NOT NULL REFERENCES corrections (id) ON DELETE CASCADE,
+    PRIMARY KEY (session, part, correction)
+) STRICT, WITHOUT ROWID
+-- table corrections
+CREATE TABLE corrections (
+    id           INTEGER PRIMARY KEY AUTOINCREMENT,
+    session      INTEGER NOT NULL REFERENCES sessions (id),
+    kind         TEXT    NOT NULL CHECK (kind IN ('label', 'artefact', 'note', 'undo')),
+    target       TEXT    CHECK (target IN ('beat', 'beats', 'stretch', 'moment')),
+    beats        TEXT    CHECK (json_type(beats) = 'array'),
+    from_sample  INTEGER NOT NULL,
+    from_wall_us INTEGER NOT NULL,
+    to_sample    INTEGER NOT NULL,
+    to_wall_us   INTEGER NOT NULL,
+    class        TEXT    CHECK (class IN ('N', 'L', 'R', 'A', 'V', 'F', 'Q')),
+    note         TEXT,
+    author       TEXT    NOT NULL,
+    origin       TEXT    NOT NULL CHECK (origin IN ('person', 'mark', 'import', 'label-engine')),
+    supersedes   INTEGER REFERENCES corrections (id),
+    about        INTEGER REFERENCES corrections (id),
+    wall_us      INTEGER NOT NULL,
+    CHECK ((kind = 'undo') = (target IS NULL)),
+    CHECK ((kind = 'undo') = (supersedes IS NOT NULL AND about IS NOT NULL)),
+    CHECK ((kind = 'label') = (class IS NOT NULL)),
+    CHECK ((beats IS NOT NULL) = coalesce(target IN ('beat', 'beats'), 0))
 ) STRICT
 -- table deciders
 CREATE TABLE deciders (
@@ -180,5 +224,49 @@ CREATE TABLE store_identity (
     only  INTEGER PRIMARY KEY CHECK (only = 1),
     epoch TEXT NOT NULL CHECK (length(epoch) = 32)
 ) STRICT
--- user_version 9
+-- trigger audit_stays
+CREATE TRIGGER audit_stays BEFORE UPDATE ON audit
+    BEGIN SELECT RAISE(ABORT, 'rows of audit are never changed'); END
+-- trigger beats_stay
+CREATE TRIGGER beats_stay BEFORE UPDATE ON beats
+    BEGIN SELECT RAISE(ABORT, 'rows of beats are never changed'); END
+-- trigger chain_anchors_stay
+CREATE TRIGGER chain_anchors_stay BEFORE UPDATE OF id, what, first_id, hash_before ON chain_anchors
+    BEGIN SELECT RAISE(ABORT, 'what an anchor begins with is never changed'); END
+-- trigger chain_stays
+CREATE TRIGGER chain_stays BEFORE UPDATE ON chain
+    BEGIN SELECT RAISE(ABORT, 'rows of chain are never changed'); END
+-- trigger clock_relations_stay
+CREATE TRIGGER clock_relations_stay BEFORE UPDATE ON clock_relations
+    BEGIN SELECT RAISE(ABORT, 'rows of clock_relations are never changed'); END
+-- trigger corrected_beats_stay
+CREATE TRIGGER corrected_beats_stay BEFORE UPDATE ON corrected_beats
+    BEGIN SELECT RAISE(ABORT, 'rows of corrected_beats are never changed'); END
+-- trigger corrected_stretches_stay
+CREATE TRIGGER corrected_stretches_stay BEFORE UPDATE ON corrected_stretches
+    BEGIN SELECT RAISE(ABORT, 'rows of corrected_stretches are never changed'); END
+-- trigger corrections_stay
+CREATE TRIGGER corrections_stay BEFORE UPDATE ON corrections
+    BEGIN SELECT RAISE(ABORT, 'rows of corrections are never changed'); END
+-- trigger deciders_stay
+CREATE TRIGGER deciders_stay BEFORE UPDATE ON deciders
+    BEGIN SELECT RAISE(ABORT, 'rows of deciders are never changed'); END
+-- trigger ecg_blocks_stay
+CREATE TRIGGER ecg_blocks_stay BEFORE UPDATE ON ecg_blocks
+    BEGIN SELECT RAISE(ABORT, 'rows of ecg_blocks are never changed'); END
+-- trigger events_stay
+CREATE TRIGGER events_stay BEFORE UPDATE ON events
+    BEGIN SELECT RAISE(ABORT, 'rows of events are never changed'); END
+-- trigger gaps_stay
+CREATE TRIGGER gaps_stay BEFORE UPDATE ON gaps
+    BEGIN SELECT RAISE(ABORT, 'rows of gaps are never changed'); END
+-- trigger saliency_stays
+CREATE TRIGGER saliency_stays BEFORE UPDATE ON saliency
+    BEGIN SELECT RAISE(ABORT, 'rows of saliency are never changed'); END
+-- trigger sessions_stay
+CREATE TRIGGER sessions_stay BEFORE UPDATE OF id, source, origin, chip, sample_rate_hz, uv_per_code_0,
+    uv_per_code_1, start_monotonic_ns, start_wall_us, decider, lead_0, lead_1, mains_filter, channel_choice
+    ON sessions
+    BEGIN SELECT RAISE(ABORT, 'what is fixed about a session from its start is never changed'); END
+-- user_version 10
 -- application_id 1162037095

@@ -96,6 +96,9 @@ fn every_field_is_documented_and_every_documented_field_exists() {
     house.ecg(4_003, 100); // so that the gap is one inside
     house.event(4_004);
     house.writer.flush().unwrap();
+    let body = r#"{"session":1,"kind":"label","target":"beat","beats":[1],"class":"V"}"#;
+    let stored = super::corrections::post(house.socket(), body);
+    assert_documented("Correction", &stored.json(), &[]);
     let tables = tables();
     let mut differences = Vec::new();
     let mut compare = |section: &str, documented: &BTreeSet<String>, answer: &Value| {

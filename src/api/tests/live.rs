@@ -10,7 +10,7 @@ use super::client::{connect, get};
 use super::{House, eventually};
 use crate::store::MISSING_CODE;
 
-struct Page {
+pub(super) struct Page {
     socket: WebSocket<UnixStream>,
 }
 
@@ -23,7 +23,7 @@ struct Piece {
 }
 
 impl Page {
-    fn open(house: &House, target: &str) -> Self {
+    pub(super) fn open(house: &House, target: &str) -> Self {
         let stream = connect(house.socket());
         let (socket, answer) =
             tungstenite::client(format!("ws://localhost{target}"), stream).unwrap();
@@ -32,7 +32,7 @@ impl Page {
     }
 
     /// The next message of this type; others are left out.
-    fn text(&mut self, kind: &str) -> Value {
+    pub(super) fn text(&mut self, kind: &str) -> Value {
         loop {
             if let Message::Text(text) = self.socket.read().unwrap() {
                 let message: Value = serde_json::from_str(&text).unwrap();

@@ -1,6 +1,7 @@
 //! The server over real sockets and real databases.
 
 mod client;
+mod corrections;
 mod documented;
 mod ecg;
 mod http;

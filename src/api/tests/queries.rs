@@ -29,6 +29,7 @@ fn a_beat_says_everything_about_itself() {
         "probabilities": {"N": 0.01, "L": 0.96, "R": 0.01, "A": 0.01, "V": 0.01},
         "channel": 0, "channel_number": 1, "lead": "I", "signal_quality": "good", "window_complete": true, "label_delay_ms": 600.0,
         "model": "v1", "engine": "cpu-reference",
+        "corrected_class": null, "artefact": false, "correction": null,
     });
     let text = |value: &Value| serde_json::to_string(value).unwrap();
     assert_eq!(text(&beats["beats"][1]), text(&expected));
@@ -419,7 +420,7 @@ fn a_damaged_or_missing_database_is_a_problem_and_status_still_answers() {
     house.furnish();
     let damage = rusqlite::Connection::open(house.at("beats.db")).unwrap();
     damage
-        .execute("UPDATE ecg_blocks SET codes = x'02ff'", [])
+        .execute_batch("DROP TRIGGER ecg_blocks_stay; UPDATE ecg_blocks SET codes = x'02ff'")
         .unwrap();
     let answer = get(house.socket(), "/v1/beats/1");
     assert_eq!(answer.status, Kind::StoreDamaged.status());
@@ -541,7 +542,8 @@ fn no_integer_passes_two_to_the_53rd_and_absurd_times_are_null() {
     rusqlite::Connection::open(house.at("beats.db"))
         .unwrap()
         .execute_batch(
-            "UPDATE beats SET r_sample = 9223372036854775807, r_wall_us = 9223372036854775806, \
+            "DROP TRIGGER beats_stay; DROP TRIGGER gaps_stay;
+             UPDATE beats SET r_sample = 9223372036854775807, r_wall_us = 9223372036854775806, \
              r_monotonic_ns = 9223372036854775807;
              UPDATE gaps SET missing_samples = 9223372036854775807",
         )

@@ -17,7 +17,7 @@ use super::{House, client, eventually};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A house that browsers can get to, with the tokens `reader` and `writer`.
-struct Open {
+pub(super) struct Open {
     house: House,
     tokens: WebTokens,
     address: SocketAddr,
@@ -38,7 +38,7 @@ fn web(options: &ApiOptions) -> WebOptions {
 }
 
 impl Open {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::with(|_| {})
     }
 
@@ -64,7 +64,7 @@ impl Open {
     }
 
     /// Headers of what a page from here changes something with.
-    fn same_origin(&self) -> String {
+    pub(super) fn same_origin(&self) -> String {
         format!(
             "origin: {}\r\nsec-fetch-site: same-origin\r\nsec-fetch-mode: cors\r\n\
              content-type: application/json\r\n",
@@ -84,7 +84,7 @@ impl Open {
     }
 
     /// A request to the right host.
-    fn ask(&self, method: &str, path: &str, headers: &str, body: &str) -> Answer {
+    pub(super) fn ask(&self, method: &str, path: &str, headers: &str, body: &str) -> Answer {
         let length = match body {
             "" => String::new(),
             body => format!("content-length: {}\r\n", body.len()),
@@ -101,7 +101,7 @@ impl Open {
     }
 
     /// The cookie header of a new session.
-    fn sign_in(&self, token: &str) -> String {
+    pub(super) fn sign_in(&self, token: &str) -> String {
         let secret = self.tokens.single_use(name(token)).unwrap();
         let answer = self.show(&secret);
         assert_eq!(answer.status, 204, "{}", answer.body);
@@ -110,10 +110,10 @@ impl Open {
     }
 }
 
-struct Answer {
-    status: u16,
+pub(super) struct Answer {
+    pub(super) status: u16,
     head: String,
-    body: String,
+    pub(super) body: String,
 }
 
 impl Answer {
@@ -137,7 +137,7 @@ impl Answer {
     }
 
     /// The problem's name, `-` where the answer is none.
-    fn problem(&self) -> String {
+    pub(super) fn problem(&self) -> String {
         let body: Value = serde_json::from_str(&self.body).unwrap_or_default();
         let name = body["type"].as_str().and_then(|uri| uri.rsplit(':').next());
         name.unwrap_or("-").to_owned()
@@ -905,7 +905,8 @@ fn the_live_connection_is_the_pages_own_and_ends_with_its_session() {
         let counters = client::fetch(open.house.socket(), "/v1/status");
         counters["connections"]["streams"] == 1
     });
-    drop(open);
+    // before the folder of tokens goes, which ends sessions, too
+    open.house.server.shutdown();
     assert_eq!(message(&mut stays, "closed")["reason"], "shutting_down");
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, HttpBody};
+use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode, header};
@@ -13,11 +13,12 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, Semaphore};
 
 use super::link::{Bound, Link};
-use super::rules::{self, MOST_BODY_BYTES};
+use super::rules;
 use super::sessions::{AGE_LIMIT, Session, Sessions};
 use super::site::Site;
 use super::{cookie, headers, pages};
 use crate::api::audit::{DONE, WEB};
+use crate::api::body;
 use crate::api::browser::{SignedIn, TokenName};
 use crate::api::counters::count;
 use crate::api::peer::{Limit, Peer};
@@ -25,8 +26,6 @@ use crate::api::problem::{Kind, Problem};
 use crate::api::shared::Shared;
 use crate::store::AuditKind;
 
-/// A body must be complete within this.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Wrong tokens are answered one after the other, each after this long.
 const WRONG_TOKEN_PAUSE: Duration = Duration::from_secs(1);
 /// Wrong tokens that may wait for that; more are refused at once.
@@ -110,13 +109,13 @@ impl Front {
         let (mut parts, body) = request.into_parts();
         let site = rules::site(&parts, &self.sites)
             .and_then(|site| rules::origin(&parts, site).map(|()| site))
-            .and_then(|site| rules::body(&parts.headers).map(|()| site))
+            .and_then(|site| body::check(&parts.headers).map(|()| site))
             .map_err(|problem| self.refused(problem))?;
         let session = self.session(&parts, site);
         let path = parts.uri.path().to_owned();
         let reads = matches!(parts.method, Method::GET | Method::HEAD);
         if path == "/session" && parts.method == Method::POST {
-            let body = whole(body).await?;
+            let body = body::whole(body).await?;
             return self.sign_in(site, session.as_ref(), &body).await;
         }
         let file = path.strip_prefix('/').unwrap_or_default();
@@ -136,7 +135,7 @@ impl Front {
         let peer = self.bind(link, &session)?;
         *bound = true;
         if path.starts_with("/v1/") {
-            let body = whole(body).await?;
+            let body = body::whole(body).await?;
             parts.extensions.insert(ConnectInfo(peer));
             parts.extensions.insert(SignedIn {
                 ended: session.ended,
@@ -284,22 +283,6 @@ fn peer(token: TokenName, may_control: bool) -> Peer {
         may_control,
         unmapped: None,
         status_only: None,
-    }
-}
-
-/// The body, of at most [`MOST_BODY_BYTES`].
-async fn whole(body: Body) -> Result<axum::body::Bytes, Problem> {
-    if body.size_hint().exact() == Some(0) {
-        return Ok(axum::body::Bytes::new());
-    }
-    let read = axum::body::to_bytes(body, MOST_BODY_BYTES);
-    match tokio::time::timeout(BODY_TIMEOUT, read).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(_)) => Err(rules::too_large()),
-        Err(_) => Err(Problem::new(
-            Kind::BodyTooLarge,
-            "the body took too long to come in",
-        )),
     }
 }
 

@@ -4,10 +4,8 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
 
 use super::site::Site;
+use crate::api::body::only;
 use crate::api::problem::{Kind, Problem};
-
-/// Largest body of a request.
-pub(super) const MOST_BODY_BYTES: usize = 64 * 1_024;
 
 /// The address the request came to: the one its `Host` names. Whatever else it names is a name that
 /// somebody made lead here (DNS rebinding), or another server's.
@@ -83,34 +81,6 @@ pub(super) fn origin(parts: &Parts, site: &Site) -> Result<(), Problem> {
     }
 }
 
-/// Refuses a body that is no JSON, or announced to be too long.
-pub(super) fn body(headers: &HeaderMap) -> Result<(), Problem> {
-    let length = only(headers, header::CONTENT_LENGTH);
-    let announced = length.is_some_and(|length| length != "0")
-        || headers.contains_key(header::TRANSFER_ENCODING);
-    if !announced {
-        return Ok(());
-    }
-    if length.is_some_and(|length| length.parse::<usize>().is_ok_and(|it| it > MOST_BODY_BYTES)) {
-        return Err(too_large());
-    }
-    let json = only(headers, header::CONTENT_TYPE).is_some_and(|value| {
-        let name = value.split(';').next().unwrap_or_default();
-        name.trim().eq_ignore_ascii_case("application/json")
-    });
-    if json {
-        Ok(())
-    } else {
-        let detail = "Content-Type: expected application/json";
-        Err(Problem::new(Kind::NotJson, detail))
-    }
-}
-
-pub(super) fn too_large() -> Problem {
-    let detail = format!("send at most {MOST_BODY_BYTES} bytes");
-    Problem::new(Kind::BodyTooLarge, detail)
-}
-
 const SEC_FETCH_SITE: &str = "sec-fetch-site";
 
 fn is_upgrade(headers: &HeaderMap) -> bool {
@@ -123,12 +93,4 @@ fn every(headers: &HeaderMap, name: impl header::AsHeaderName) -> Vec<&[u8]> {
         .iter()
         .map(axum::http::HeaderValue::as_bytes)
         .collect()
-}
-
-/// A header that stands there once, in ASCII.
-fn only(headers: &HeaderMap, name: impl header::AsHeaderName) -> Option<&str> {
-    let mut values = headers.get_all(name).iter();
-    let value = values.next()?;
-    values.next().is_none().then_some(())?;
-    value.to_str().ok()
 }

@@ -10,11 +10,11 @@ use ecg_chain::WallUs;
 
 use super::folder::named;
 use super::record::{Kind, Record};
-use super::rules::MOST_BODY_BYTES;
 use super::secret::Secret;
 use super::sessions::{AGE_LIMIT, IDLE_LIMIT, MOST_OF_TOKEN, Sessions};
 use super::tokens::{ADDRESS, ADDRESS_LIFE_SECONDS, SESSION, Shown, TOKEN};
 use super::*;
+use crate::api::body::MOST_BODY_BYTES;
 use crate::api::browser::TokenName;
 
 const DAY_US: i64 = 86_400_000_000;

@@ -158,8 +158,8 @@ impl Run {
     }
 }
 
-/// Removes the oldest links, as far as their rows are gone. Links of sessions, their ends and their
-/// clocks stay, as do those of anchors as they are now.
+/// Removes the oldest links, as far as their rows are gone. Links of sessions, their ends, their clocks and
+/// corrections stay, as do those of anchors as they are now.
 pub(in super::super) fn prune(
     chain: &mut Chain<'_>,
     session: i64,
@@ -225,7 +225,7 @@ fn dead_runs(chain: &Chain<'_>) -> rusqlite::Result<Vec<Run>> {
         };
         let row_id: i64 = row.get(2)?;
         let (dead, stays) = match kind {
-            Kind::Session | Kind::End | Kind::Clock => (false, true),
+            Kind::Session | Kind::End | Kind::Clock | Kind::Correction => (false, true),
             Kind::Anchor => {
                 let stays = anchors.get(&row_id).is_none_or(|now| *now == digest);
                 (!stays, stays)

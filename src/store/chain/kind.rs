@@ -22,6 +22,8 @@ pub(in super::super) enum Kind {
     End,
     /// What is rightly missing.
     Anchor,
+    /// What somebody corrected.
+    Correction,
 }
 
 impl Kind {
@@ -36,17 +38,19 @@ impl Kind {
             Self::Ecg => "ecg",
             Self::End => "end",
             Self::Anchor => "anchor",
+            Self::Correction => "correction",
         }
     }
 
     /// Those whose tables give each id once: no row of them lacks a link.
-    pub(in super::super) const NUMBERED: [Self; 6] = [
+    pub(in super::super) const NUMBERED: [Self; 7] = [
         Self::Session,
         Self::Beat,
         Self::Gap,
         Self::Event,
         Self::Clock,
         Self::Ecg,
+        Self::Correction,
     ];
 
     /// The table its rows are in.
@@ -59,6 +63,7 @@ impl Kind {
             Self::Clock => "clock_relations",
             Self::Ecg => "ecg_blocks",
             Self::Anchor => "chain_anchors",
+            Self::Correction => "corrections",
         }
     }
 
@@ -91,6 +96,10 @@ impl Kind {
             }
             Self::Anchor => {
                 "what, first_id, last_id, row_count, hash_before, hash, reason, wall_us"
+            }
+            Self::Correction => {
+                "session, kind, target, beats, from_sample, from_wall_us, to_sample, to_wall_us, \
+                 class, note, author, origin, supersedes, about, wall_us"
             }
         }
     }

@@ -391,6 +391,8 @@ impl<'a> Walk<'a> {
         self.sessions(found)?;
         self.anchors_have_links(found);
         self.given_ids(found)?;
+        self.corrected_beats(found)?;
+        self.corrected_stretches(found)?;
         self.judge_heads(found);
         Ok(())
     }
@@ -593,6 +595,48 @@ impl<'a> Walk<'a> {
                     format!("ids up to {given} were given: rows were cut off the end"),
                 );
             }
+        }
+        Ok(())
+    }
+
+    /// What finds corrections by their beats is made of their own lists.
+    fn corrected_beats(&self, found: &mut Verification) -> rusqlite::Result<()> {
+        // a list that was changed is none, perhaps, and a finding already
+        let listed = "SELECT j.value, c.id FROM corrections c, \
+                      json_each(CASE WHEN json_valid(c.beats) THEN c.beats END) j";
+        let kept = "SELECT beat, correction FROM corrected_beats";
+        for (more, less, what) in [(listed, kept, "lacks"), (kept, listed, "adds")] {
+            let mut statement = self
+                .connection
+                .prepare(&format!("{more} EXCEPT {less} ORDER BY 1, 2"))?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let (beat, correction): (i64, i64) = (row.get(0)?, row.get(1)?);
+                let problem = format!("{what} beat {beat} of correction {correction}");
+                found.find("corrected_beats", beat, problem);
+            }
+        }
+        Ok(())
+    }
+
+    /// As [`Self::corrected_beats`], of stretches.
+    fn corrected_stretches(&self, found: &mut Verification) -> rusqlite::Result<()> {
+        // parts differ from each other, so that their number and both ends tell which they are
+        let mut statement = self.connection.prepare(
+            "WITH told AS (SELECT id, session, from_sample >> 16 AS first, \
+             (to_sample - 1) >> 16 AS last FROM corrections WHERE target = 'stretch'), \
+             kept AS (SELECT correction, min(session) AS session, max(session) AS other, \
+             min(part) AS first, max(part) AS last, count(*) AS parts \
+             FROM corrected_stretches GROUP BY correction) \
+             SELECT coalesce(id, correction) FROM told FULL JOIN kept ON correction = id \
+             WHERE kept.session IS NOT told.session OR kept.other IS NOT told.session \
+             OR kept.first IS NOT told.first OR kept.last IS NOT told.last \
+             OR kept.parts IS NOT told.last - told.first + 1 ORDER BY 1",
+        )?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let problem = "the parts of this stretch are not those of its correction";
+            found.find("corrected_stretches", row.get(0)?, problem);
         }
         Ok(())
     }

@@ -14,7 +14,10 @@ use super::super::{
     Store, StoreError, StoreReader, back_up, check_backup, restore,
 };
 use super::room::SmallMedium;
-use super::{beat, block, event, fill, gap, old_database, options, put, session_info, writer};
+use super::{
+    beat, block, correct, event, fill, gap, old_database, options, put, session_info, stretch,
+    writer,
+};
 
 /// Whatever is free here, and as fast as can be.
 const QUICK: BackupOptions = BackupOptions {
@@ -77,7 +80,7 @@ fn noise(info: &SessionInfo, k: u64) -> EcgBlock {
 fn furnish(path: &Path, start_s: u64, count: u64) {
     let writer = writer(path);
     let info = session_info(start_s);
-    writer.begin_session(&info).unwrap();
+    let session = writer.begin_session(&info).unwrap().unwrap();
     for k in 0..count {
         for row in [
             PipelineEvent::Ecg(noise(&info, k)),
@@ -92,6 +95,8 @@ fn furnish(path: &Path, start_s: u64, count: u64) {
             writer.record(row).unwrap();
         }
         writer.flush().unwrap();
+        let moment = stretch(&info, session, Some('V'), 400 * k..400 * k + 1);
+        correct(&writer, moment).unwrap();
     }
     writer.end_session(info.start, "completed").unwrap();
     writer.close().unwrap();
@@ -107,6 +112,7 @@ fn newest(path: &Path) -> BTreeMap<&'static str, i64> {
         "events",
         "ecg_blocks",
         "clock_relations",
+        "corrections",
     ]
     .into_iter()
     .map(|table| {
@@ -120,16 +126,22 @@ fn newest(path: &Path) -> BTreeMap<&'static str, i64> {
 /// Oldest id of each table among those of the newest session.
 fn oldest_of_last_session(path: &Path) -> BTreeMap<&'static str, i64> {
     let connection = Connection::open(path).unwrap();
-    ["beats", "gaps", "events", "ecg_blocks", "clock_relations"]
-        .into_iter()
-        .map(|table| {
-            let sql = format!(
-                "SELECT min(id) FROM {table} WHERE session = (SELECT max(id) FROM sessions)"
-            );
-            let id = connection.query_row(&sql, [], |row| row.get(0)).unwrap();
-            (table, id)
-        })
-        .collect()
+    [
+        "beats",
+        "gaps",
+        "events",
+        "ecg_blocks",
+        "clock_relations",
+        "corrections",
+    ]
+    .into_iter()
+    .map(|table| {
+        let sql =
+            format!("SELECT min(id) FROM {table} WHERE session = (SELECT max(id) FROM sessions)");
+        let id = connection.query_row(&sql, [], |row| row.get(0)).unwrap();
+        (table, id)
+    })
+    .collect()
 }
 
 #[test]
@@ -405,7 +417,7 @@ fn a_damaged_database_makes_no_backup_and_a_damaged_backup_replaces_nothing() {
     Connection::open(at("bent.db"))
         .unwrap()
         .execute_batch(
-            "PRAGMA ignore_check_constraints = 1; UPDATE beats SET class = 'X' WHERE id = 7",
+            "DROP TRIGGER beats_stay; PRAGMA ignore_check_constraints = 1; UPDATE beats SET class = 'X' WHERE id = 7",
         )
         .unwrap();
     fs::write(at("text.db"), "notes").unwrap();
@@ -506,6 +518,7 @@ fn a_restored_database_is_another_one_whose_ids_go_on() {
         "events",
         "ecg_blocks",
         "clock_relations",
+        "corrections",
     ] {
         assert_eq!(rows[table], made_rows[table], "{table}");
     }
@@ -528,7 +541,7 @@ fn a_restored_database_is_another_one_whose_ids_go_on() {
     assert_sound(&at("ecg.db"));
     assert_eq!(newest(&at("ecg.db"))["sessions"], 4);
     let first = oldest_of_last_session(&at("ecg.db"));
-    for table in ["beats", "gaps", "events"] {
+    for table in ["beats", "gaps", "events", "corrections"] {
         assert_eq!(first[table], 36, "{table}");
     }
     let given = |name: &str| -> i64 {

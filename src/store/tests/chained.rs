@@ -13,8 +13,8 @@ use super::super::chain::{HeadVerdict, Verification};
 use super::super::retention::Leave;
 use super::super::{ChainHead, Outage, Retention, Store, StoreOptions, StoreReader};
 use super::{
-    RATE_HZ, beat, block, event, filled, gap, number, old_database, options, place, put,
-    session_info, start, time_of, writer,
+    RATE_HZ, beat, block, correct, event, filled, gap, label, number, old_database, options, place,
+    put, session_info, start, stretch, time_of, undo, unguarded, writer,
 };
 
 /// Two whole sessions and one that a crash left open: every kind of row, every column in use.
@@ -64,6 +64,12 @@ impl Chained {
                     .record(PipelineEvent::Ecg(block(&info, k * 2_500, 2_500)))
                     .unwrap();
             }
+            written.flush().unwrap();
+            let session = i64::try_from(start_s / 1_000).unwrap() + 1;
+            let beats = [20 * session - 5, 20 * session - 3];
+            let relabelled = correct(&written, label(session, &beats, 'F')).unwrap();
+            correct(&written, stretch(&info, session, None, 2_000..4_000)).unwrap();
+            correct(&written, undo(relabelled.id)).unwrap();
             if start_s < 2_000 {
                 written.end_session(info.start, "stopped").unwrap();
             }
@@ -79,8 +85,7 @@ impl Chained {
     fn changed(&self, sql: &str) -> PathBuf {
         let copy = self.path.with_extension("changed.db");
         std::fs::copy(&self.path, &copy).unwrap();
-        let connection = Connection::open(&copy).unwrap();
-        connection
+        unguarded(&copy)
             .execute_batch(&format!(
                 "PRAGMA ignore_check_constraints = ON; PRAGMA foreign_keys = OFF; {sql}"
             ))
@@ -109,7 +114,7 @@ fn what_was_written_is_sound() {
     let chained = Chained::new();
     let verification = verify(&chained.path);
     assert!(verification.is_sound(), "{verification:#?}");
-    let links = 3 * (1 + 20 + 1 + 2 + 1 + 4) + 2;
+    let links = 3 * (1 + 20 + 1 + 2 + 1 + 4 + 3) + 2;
     assert_eq!(verification.links, links);
     let tables = [
         "sessions",
@@ -118,8 +123,9 @@ fn what_was_written_is_sound() {
         "events",
         "clock_relations",
         "ecg_blocks",
+        "corrections",
     ];
-    for (table, rows) in tables.into_iter().zip([3, 60, 3, 6, 3, 12]) {
+    for (table, rows) in tables.into_iter().zip([3, 60, 3, 6, 3, 12, 9]) {
         let found = verification.tables[table];
         assert_eq!((found.protected, found.unprotected), (rows, 0), "{table}");
     }
@@ -145,6 +151,9 @@ fn a_changed_value_in_any_column_names_its_row() {
         ("events", 4),
         ("clock_relations", 2),
         ("ecg_blocks", 6),
+        ("corrections", 4),
+        ("corrections", 5),
+        ("corrections", 6),
         ("chain", 40),
     ] {
         let names: Vec<(String, String)> = Connection::open(&chained.path)
@@ -188,7 +197,7 @@ fn a_changed_value_in_any_column_names_its_row() {
 fn deleted_added_moved_and_cut_rows_are_named() {
     let chained = Chained::new();
     let links = chained.number("SELECT max(id) FROM chain");
-    let rows: [(&str, &str, (&str, i64)); 19] = [
+    let rows: [(&str, &str, (&str, i64)); 25] = [
         (
             "a beat deleted",
             "DELETE FROM beats WHERE id = 30",
@@ -208,6 +217,38 @@ fn deleted_added_moved_and_cut_rows_are_named() {
             "the newest event deleted",
             "DELETE FROM events WHERE id = 6",
             ("events", 6),
+        ),
+        (
+            "a correction deleted",
+            "DELETE FROM corrections WHERE id = 2",
+            ("corrections", 2),
+        ),
+        (
+            "the newest correction deleted",
+            "DELETE FROM corrections WHERE id = 9",
+            ("corrections", 9),
+        ),
+        (
+            "a correction added",
+            "INSERT INTO corrections SELECT 10, session, kind, target, beats, from_sample, \
+             from_wall_us, to_sample, to_wall_us, class, note, author, origin, supersedes, about, \
+             wall_us FROM corrections WHERE id = 2",
+            ("corrections", 10),
+        ),
+        (
+            "a beat of a correction exchanged",
+            "UPDATE corrected_beats SET beat = 16 WHERE beat = 15",
+            ("corrected_beats", 15),
+        ),
+        (
+            "a stretch made longer where it is looked for",
+            "INSERT INTO corrected_stretches VALUES (1, 1, 2)",
+            ("corrected_stretches", 2),
+        ),
+        (
+            "a stretch that nobody finds",
+            "DELETE FROM corrected_stretches WHERE correction = 5",
+            ("corrected_stretches", 5),
         ),
         (
             "a session deleted",
@@ -341,6 +382,7 @@ fn a_head_shows_a_chain_that_was_computed_anew_or_cut() {
         "DELETE FROM chain WHERE session = 3; DELETE FROM beats WHERE session = 3; \
          DELETE FROM gaps WHERE session = 3; DELETE FROM events WHERE session = 3; \
          DELETE FROM clock_relations WHERE session = 3; DELETE FROM ecg_blocks WHERE session = 3; \
+         PRAGMA foreign_keys = ON; DELETE FROM corrections WHERE session = 3; \
          DELETE FROM sessions WHERE id = 3; DELETE FROM sqlite_sequence; DELETE FROM given_ids",
     );
     assert!(verify(&cut).is_sound());
@@ -470,7 +512,7 @@ fn verification_goes_on_after_retention() {
     ] {
         let copy = path.with_extension("changed.db");
         std::fs::copy(&path, &copy).unwrap();
-        Connection::open(&copy).unwrap().execute_batch(sql).unwrap();
+        unguarded(&copy).execute_batch(sql).unwrap();
         let found = verify(&copy);
         assert!(
             named(&found).contains(&expected),
@@ -551,7 +593,7 @@ fn rows_of_before_the_chain_are_counted_and_no_more_can_be_added() {
     assert_eq!(counts("ecg_blocks"), (0, 1));
     let connection = Connection::open(&path).unwrap();
     connection
-        .execute("UPDATE beats SET class = 'N' WHERE id = 1", [])
+        .execute_batch("DROP TRIGGER beats_stay; UPDATE beats SET class = 'N' WHERE id = 1")
         .unwrap();
     assert!(verify(&path).is_sound(), "rows of before are not protected");
     connection

@@ -3,6 +3,7 @@
 mod audit;
 mod backup;
 mod chained;
+mod corrections;
 mod documented;
 mod hardship;
 mod one_writer;
@@ -25,7 +26,11 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::migrate::{STEPS, migrate};
-use super::{APPLICATION_ID, Store, StoreOptions, StoreWriter, Synchronous};
+use super::query::column;
+use super::{
+    APPLICATION_ID, Change, CorrectionError, NewCorrection, Place, Says, Store, StoreOptions,
+    StoreWriter, StoredCorrection, Synchronous, Target,
+};
 
 pub(super) const START_WALL_US: i64 = 1_700_000_000_000_000;
 pub(super) const RATE_HZ: u64 = 500;
@@ -176,6 +181,73 @@ pub(super) fn old_database(path: &Path, version: usize, sql: &str) {
         .unwrap();
     migrate(&mut connection, &STEPS[..version]).unwrap();
     connection.execute_batch(sql).unwrap();
+}
+
+/// A connection that the schema keeps from nothing.
+pub(super) fn unguarded(path: &Path) -> Connection {
+    let connection = Connection::open(path).unwrap();
+    let triggers = "SELECT name FROM sqlite_schema WHERE type = 'trigger'";
+    for trigger in column::<String>(&connection, triggers, []).unwrap() {
+        let sql = format!("DROP TRIGGER {trigger}");
+        connection.execute_batch(&sql).unwrap();
+    }
+    connection
+}
+
+/// Stores a correction as the socket does.
+pub(super) fn correct(
+    writer: &StoreWriter,
+    correction: NewCorrection,
+) -> Result<StoredCorrection, CorrectionError> {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let answer = move |outcome| sender.send(outcome).unwrap();
+    let _claim = writer.monitor().correct(correction, answer)?;
+    receiver.recv().unwrap()
+}
+
+fn asked(change: Change) -> NewCorrection {
+    NewCorrection {
+        change,
+        note: None,
+        author: "night-shift".to_owned(),
+        origin: "person",
+    }
+}
+
+pub(super) fn label(session: i64, beats: &[i64], class: char) -> NewCorrection {
+    asked(Change::Correct {
+        session: Some(session),
+        says: Says::Label(class),
+        target: match beats {
+            [beat] => Target::Beat(*beat),
+            _ => Target::Beats(beats.to_vec()),
+        },
+    })
+}
+
+/// A stretch of samples: of this class, or an artefact.
+pub(super) fn stretch(
+    info: &SessionInfo,
+    session: i64,
+    class: Option<char>,
+    samples: std::ops::Range<u64>,
+) -> NewCorrection {
+    let place = |sample| Place {
+        sample,
+        wall: info.start.wall_at(time_of(info, sample)),
+    };
+    asked(Change::Correct {
+        session: Some(session),
+        says: class.map_or(Says::Artefact, Says::Label),
+        target: Target::Stretch(place(samples.start), place(samples.end)),
+    })
+}
+
+pub(super) fn undo(supersedes: i64) -> NewCorrection {
+    asked(Change::Undo {
+        session: None,
+        supersedes,
+    })
 }
 
 /// A closed session of `beats` beats.

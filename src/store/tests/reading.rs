@@ -64,6 +64,7 @@ fn paging_under_any_filter_covers_exactly_the_matching_rows_in_order() {
                     let filter = RowFilter {
                         session,
                         classes: classes.clone(),
+                        corrected_classes: Vec::new(),
                         unclassifiable: None,
                         from,
                         until,
@@ -468,6 +469,9 @@ fn a_damaged_block_is_named_and_spares_the_other_blocks() {
     }
     written.close().unwrap();
     let damage = Connection::open(&path).unwrap();
+    damage
+        .execute_batch("DROP TRIGGER ecg_blocks_stay")
+        .unwrap();
     for sql in [
         "UPDATE ecg_blocks SET codes = substr(codes, 1, length(codes) - 9) WHERE id = 1",
         "UPDATE ecg_blocks SET codes = x'0905' WHERE id = 2",
@@ -514,6 +518,7 @@ fn values_no_program_of_ours_writes_are_errors() {
     let (_folder, path) = place("beats.db");
     filled(&path, 0, 1);
     let damage = Connection::open(&path).unwrap();
+    damage.execute_batch("DROP TRIGGER beats_stay").unwrap();
     let reader = StoreReader::open(&path).unwrap();
     let mut failures = Vec::new();
     for (set, reset, expected) in [
@@ -552,7 +557,8 @@ fn beats_of_the_session_with_the_largest_id_are_read() {
     Connection::open(&path)
         .unwrap()
         .execute_batch(
-            "PRAGMA foreign_keys = OFF; UPDATE sessions SET id = 9223372036854775807; \
+            "PRAGMA foreign_keys = OFF; DROP TRIGGER sessions_stay; DROP TRIGGER beats_stay; \
+             UPDATE sessions SET id = 9223372036854775807; \
              UPDATE beats SET session = 9223372036854775807",
         )
         .unwrap();

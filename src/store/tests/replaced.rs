@@ -231,7 +231,7 @@ fn a_sound_database_is_never_quarantined() {
             checkpoint(mode);
         }
         other
-            .execute("UPDATE sessions SET origin = ?1", [format!("{round}")])
+            .execute("UPDATE sessions SET samples = ?1", [round])
             .unwrap();
         checkpoint("PASSIVE");
         commit();

@@ -160,7 +160,9 @@ fn maps_come_back_and_go_with_their_beats() {
         .unwrap();
     assert_eq!(left, 8, "maps of pruned beats are gone");
     connection
-        .execute("UPDATE saliency SET map = x'0102' WHERE beat = 9", [])
+        .execute_batch(
+            "DROP TRIGGER saliency_stays; UPDATE saliency SET map = x'0102' WHERE beat = 9",
+        )
         .unwrap();
     let reader = StoreReader::open(&path).unwrap();
     let error = reader

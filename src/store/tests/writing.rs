@@ -22,7 +22,7 @@ fn the_channels_have_the_names_of_their_session() {
                 let lead = match row {
                     CommittedRow::Beat(row) => row.lead.clone(),
                     CommittedRow::Event(row) => row.lead.clone(),
-                    CommittedRow::Gap(_) => continue,
+                    CommittedRow::Gap(_) | CommittedRow::Correction(_) => continue,
                 };
                 told.send(lead).unwrap();
             }
@@ -173,6 +173,7 @@ fn the_hook_hears_of_rows_in_order_and_only_once_they_are_committed() {
                     CommittedRow::Event(row) => {
                         format!("event {} after {}", row.id, row.after_beat)
                     }
+                    CommittedRow::Correction(row) => format!("correction {}", row.id),
                 });
             }
         })

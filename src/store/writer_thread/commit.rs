@@ -104,18 +104,23 @@ impl WriterThread {
                 Ok(())
             }
             Err(error) => {
-                let same_connection_serves = match &error {
-                    StoreError::Locked { .. } => true,
-                    StoreError::Sqlite { source, .. } => {
-                        source.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
-                    }
-                    _ => false,
-                };
-                if !same_connection_serves {
-                    self.database.forget();
-                }
+                self.forget_unless_it_serves(&error);
                 Err(error)
             }
+        }
+    }
+
+    /// Closes the connection after an error of a write, but where the same one may do it later.
+    pub(super) fn forget_unless_it_serves(&mut self, error: &StoreError) {
+        let serves = match error {
+            StoreError::Locked { .. } => true,
+            StoreError::Sqlite { source, .. } => {
+                source.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
+            }
+            _ => false,
+        };
+        if !serves {
+            self.database.forget();
         }
     }
 

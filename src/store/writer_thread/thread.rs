@@ -184,6 +184,10 @@ impl WriterThread {
                 Ok(())
             }
             Command::ConfirmRetention => self.confirm_retention(),
+            Command::Correct(asked) => {
+                self.correct(*asked);
+                Ok(())
+            }
             Command::Flush(reply) => {
                 self.commit_all()?;
                 let _ = reply.send(Ok(()));
