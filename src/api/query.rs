@@ -8,7 +8,7 @@ use arrhythmianet::BeatClass;
 use arrhythmianet::explain::Method;
 use axum::extract::Query;
 use axum::http::Uri;
-use ecg_chain::WallUs;
+use ecg_chain::{EventKind, WallUs};
 
 use super::json::{CLASSIFIED, UNCLASSIFIABLE};
 use super::problem::{Kind, Problem};
@@ -90,10 +90,6 @@ impl Parameters {
         self.value(name, &expected, |text| parse_within(text, range))
     }
 
-    pub(super) fn limit(&self) -> Result<u32, Problem> {
-        Ok(self.whole("limit", 1..=MAX_LIMIT)?.unwrap_or(DEFAULT_LIMIT))
-    }
-
     pub(super) fn milliseconds(&self, name: &str, default: f64, most: f64) -> Result<f64, Problem> {
         let expected = format!("milliseconds, 0 to {most}");
         let read = |text: &str| parse_within(text, 0.0..=most);
@@ -126,6 +122,21 @@ impl Parameters {
                 class.filter(|_| letters.next().is_none()).ok_or_else(|| {
                     let expected = "N, L, R, A, S or V, several separated by commas";
                     Problem::invalid("class", text, expected)
+                })
+            })
+            .collect()
+    }
+
+    /// Kinds of events.
+    fn kinds(&self) -> Result<Vec<EventKind>, Problem> {
+        self.all("kind")
+            .flat_map(|list| list.split(','))
+            .map(|text| {
+                EventKind::from_name(text).ok_or_else(|| {
+                    let names = EventKind::ALL.iter().map(|kind| kind.name());
+                    let names = names.collect::<Vec<_>>().join(", ");
+                    let expected = format!("several separated by commas of {names}");
+                    Problem::invalid("kind", text, &expected)
                 })
             })
             .collect()
@@ -183,11 +194,22 @@ impl Parameters {
 
     /// Which rows of the list of this name are asked for.
     pub(super) fn rows(&self, list: &str) -> Result<RowFilter, Problem> {
+        self.rows_at_most(list, DEFAULT_LIMIT, MAX_LIMIT)
+    }
+
+    /// As [`Parameters::rows`], of a list with other limits of its pages.
+    pub(super) fn rows_at_most(
+        &self,
+        list: &str,
+        default: u32,
+        most: u32,
+    ) -> Result<RowFilter, Problem> {
         Ok(RowFilter {
-            limit: self.limit()?,
+            limit: self.whole("limit", 1..=most)?.unwrap_or(default),
             session: self.id("session")?,
             classes: self.classes()?,
             unclassifiable: self.unclassifiable()?,
+            kinds: self.kinds()?,
             from: self.time("from")?,
             until: self.time("to")?,
             after_id: self.cursor(list)?,

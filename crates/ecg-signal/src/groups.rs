@@ -1,6 +1,6 @@
 //! Beats grouped by their shape.
 
-use super::likeness::{likeness, to_unit};
+use super::likeness::{centred_length, likeness, to_unit};
 use super::template::RunningTemplate;
 use super::{CHANNEL_COUNT, R_INDEX, WINDOW_SAMPLES};
 
@@ -69,6 +69,17 @@ struct Group {
     last: u64,
 }
 
+/// What of a window is compared at each place within reach, and its length.
+type Places<'a> = [(&'a [f32], f32); 2 * REACH + 1];
+
+fn places(window_uv: &[f32; WINDOW_SAMPLES]) -> Places<'_> {
+    std::array::from_fn(|place| {
+        let from = R_INDEX - BEFORE - REACH + place;
+        let values = &window_uv[from..from + COMPARED];
+        (values, centred_length(values))
+    })
+}
+
 impl Group {
     fn new(channel: usize) -> Self {
         Self {
@@ -81,12 +92,10 @@ impl Group {
     }
 
     /// Correlation at the best place within reach.
-    fn correlation(&self, window_uv: &[f32; WINDOW_SAMPLES]) -> f32 {
-        let from = R_INDEX - BEFORE - REACH;
-        let span = &window_uv[from..from + COMPARED + 2 * REACH];
-        let places = span.windows(COMPARED);
+    fn correlation(&self, places: &Places<'_>) -> f32 {
+        let places = places.iter();
         places
-            .map(|values| likeness(values, &self.unit))
+            .map(|(values, length)| likeness(values, *length, &self.unit))
             .fold(-1.0, f32::max)
     }
 
@@ -110,10 +119,11 @@ impl TemplateGroups {
 
     /// The group of this channel that the beat fits best, and how well.
     fn best(&self, channel: usize, window_uv: &[f32; WINDOW_SAMPLES]) -> Option<(usize, f32)> {
+        let places = places(window_uv);
         let of_channel = self.groups.iter().enumerate();
         of_channel
             .filter(|(_, group)| group.channel == channel)
-            .map(|(number, group)| (number, group.correlation(window_uv)))
+            .map(|(number, group)| (number, group.correlation(&places)))
             .max_by(|(_, a), (_, b)| a.total_cmp(b))
     }
 
@@ -167,9 +177,10 @@ impl BeatGroups for TemplateGroups {
             let Some(template_uv) = group.template.get() else {
                 continue;
             };
+            let places = places(&template_uv);
             let is_one = |larger: &&usize| {
                 let larger = &self.groups[**larger];
-                larger.channel == group.channel && larger.correlation(&template_uv) >= ONE_SHAPE
+                larger.channel == group.channel && larger.correlation(&places) >= ONE_SHAPE
             };
             match apart.iter().find(is_one) {
                 Some(&larger) => alike.push((number, larger)),

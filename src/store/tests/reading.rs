@@ -266,7 +266,11 @@ fn a_page_of_beats_never_sorts_or_scans_the_table() {
             unclassifiable,
             ..RowFilter::default()
         };
-        let plan = plan(&beat_query::sql(classes, &filter));
+        let plan = plan(&beat_query::sql(
+            classes,
+            &filter,
+            &beat_query::whole_beats(),
+        ));
         if !plan.contains(expected) || plan.contains("SCAN b") || plan.contains("TEMP B-TREE") {
             failures.push(plan);
         }
