@@ -21,7 +21,7 @@ use super::session_of::session_of;
 use crate::store::{BriefBeat, MISSING_CODE, RowFilter, StoreError, StoreReader, StoredSession};
 
 /// The longest stretch, samples per channel: 33 h at 500 SPS.
-const LONGEST_SAMPLES: u64 = 60_000_000;
+pub(super) const LONGEST_SAMPLES: u64 = 60_000_000;
 /// Beats read at a time: 256 KiB.
 const PAGE_BEATS: u32 = 4_096;
 /// Samples per channel read at a time: of both channels 512 KiB of codes.
@@ -185,7 +185,9 @@ impl Object for Answer {
             })
             .collect();
         let reasons = || LeftOut::ALL.into_iter().zip(found.left_out);
+        // The first of those of most beats.
         let main_reason = reasons()
+            .rev()
             .filter(|(_, beats)| *beats > 0)
             .max_by_key(|(_, beats)| *beats);
         let by_reason: BTreeMap<_, _> = reasons()

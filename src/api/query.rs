@@ -135,7 +135,7 @@ impl Parameters {
                 EventKind::from_name(text).ok_or_else(|| {
                     let names = EventKind::ALL.iter().map(|kind| kind.name());
                     let names = names.collect::<Vec<_>>().join(", ");
-                    let expected = format!("several separated by commas of {names}");
+                    let expected = format!("{names}, several separated by commas");
                     Problem::invalid("kind", text, &expected)
                 })
             })

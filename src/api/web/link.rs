@@ -125,7 +125,7 @@ pub(super) struct Line {
     idle_timeout: Duration,
     idle: Pin<Box<Sleep>>,
     counters: Arc<Counters>,
-    _present: Present<fn(&Counters) -> &AtomicU64>,
+    _present: [Present<fn(&Counters) -> &AtomicU64>; 2],
 }
 
 impl Line {
@@ -142,7 +142,10 @@ impl Line {
             stall: None,
             idle_timeout,
             idle: Box::pin(sleep(idle_timeout)),
-            _present: Present::new(Arc::clone(&counters), |counters| &counters.open),
+            _present: [
+                Present::new(Arc::clone(&counters), |counters| &counters.open),
+                Present::new(Arc::clone(&counters), |counters| &counters.browsers),
+            ],
             counters,
         }
     }

@@ -65,6 +65,7 @@ fn paging_under_any_filter_covers_exactly_the_matching_rows_in_order() {
                         session,
                         classes: classes.clone(),
                         unclassifiable: None,
+                        kinds: Vec::new(),
                         from,
                         until,
                         after_id: 0,
