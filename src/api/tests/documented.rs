@@ -7,11 +7,11 @@ use ecg_chain::{EventKind, GapCause, MOST_BEATS_NAMED, MOST_EXAMPLES};
 use ecg_signal::{MOST_GROUPS, SignalQuality};
 use serde_json::Value;
 
+use super::super::intervals::MOST_INTERVALS;
 use super::super::pass::HUNG_UP;
 use super::super::problem::Kind;
 use super::super::query::MAX_LIMIT;
 use super::super::routes::ENDPOINTS;
-use super::super::intervals::MOST_INTERVALS;
 use super::super::{clusters, heart_rate, hub, live};
 use super::House;
 use super::client::{EventStream, fetch};
@@ -274,7 +274,10 @@ fn problems_and_numbers_are_those_of_the_code() {
     );
     let kinds = tables["Event kinds"].iter().filter_map(|row| code(&row[0]));
     let known = EventKind::ALL.iter().map(|kind| kind.name());
-    assert!(kinds.eq(known), "the kinds of events, in the order of the code");
+    assert!(
+        kinds.eq(known),
+        "the kinds of events, in the order of the code"
+    );
     assert!(failures.is_empty(), "{failures:#?}");
 }
 

@@ -452,7 +452,7 @@ fn every_bad_request_is_a_problem_that_says_what_was_expected() {
         ),
         (
             "GET",
-            "/v1/events?kind=x",
+            "/v1/events?class=N",
             "unknown-parameter",
             400,
             "from, to, session",
