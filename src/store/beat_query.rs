@@ -65,7 +65,7 @@ impl StoreReader {
         self.selected(filter, &whole_beats())
     }
 
-    /// As [`StoreReader::beats`], a seventh of the memory.
+    /// As [`StoreReader::beats`], without what lists of very many beats have no use for.
     ///
     /// # Errors
     /// [`StoreError`] of the read.
