@@ -61,6 +61,9 @@ pub(super) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
 
+/// One of the counters.
+pub(super) type Which = fn(&Counters) -> &AtomicU64;
+
 /// Adds one to a counter for as long as it lives.
 #[derive(Debug)]
 pub(super) struct Present<F: Fn(&Counters) -> &AtomicU64> {
