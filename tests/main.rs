@@ -16,6 +16,7 @@ mod attack;
 mod backup;
 mod bad_input;
 mod board_guide;
+mod clusters;
 mod crowd;
 mod demo;
 mod detector_on_mitdb;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use ads1292::{Ads1292, ChipConfig, Error as ChipError, Inspection};
-use ecg_chain::{Gap, GapCause, LeadOff, MonotonicNs, RawSample};
+use ecg_chain::{EventKind, Gap, GapCause, LeadOff, MonotonicNs, RawSample};
 use embedded_hal::delay::DelayNs;
 use embedded_hal::digital::OutputPin;
 use embedded_hal::spi::SpiDevice;
@@ -12,7 +12,6 @@ use embedded_hal::spi::SpiDevice;
 use super::counter::{Position, SampleCounter};
 use super::drdy::{DataReady, DrdyEdge, WaitError};
 use super::error::AcquisitionError;
-use super::event::chip_trouble;
 use super::recovery::{Action, Recovery, RecoveryPolicy};
 use super::source::{Acquired, FrameSource, Pace, Session, SourceInfo};
 
@@ -126,7 +125,7 @@ where
             Ok(edge) => self.read_conversion(edge),
             Err(WaitError::Timeout(_)) => {
                 let why = format!("DRDY silent for {} ms", DRDY_TIMEOUT.as_millis());
-                self.fault(chip_trouble::DRDY_SILENT, self.next_place(), why)
+                self.fault(EventKind::DrdySilent, self.next_place(), why)
             }
             Err(WaitError::Inspection) => self.inspect(self.next_place()),
             Err(WaitError::Failed(error)) => Err(error),
@@ -189,7 +188,7 @@ where
                 self.pending.extend(gap.map(Acquired::Gap));
                 if matches!(error, ChipError::SyncLost { .. }) {
                     self.bad_since = None;
-                    self.fault(chip_trouble::FRAMES_BAD, bad_since, error.to_string())?;
+                    self.fault(EventKind::FramesBad, bad_since, error.to_string())?;
                 }
                 Ok(())
             }
@@ -201,7 +200,7 @@ where
     /// began.
     fn fault(
         &mut self,
-        kind: &'static str,
+        kind: EventKind,
         at: (u64, MonotonicNs),
         why: String,
     ) -> Result<(), AcquisitionError> {
@@ -226,7 +225,7 @@ where
         // What is missing before the next edge was not seen because of the look.
         self.cause = GapCause::RegisterCheck;
         if found != Inspection::AsSetUp {
-            let (kind, why) = (chip_trouble::REGISTER_CHANGED, found.to_string());
+            let (kind, why) = (EventKind::RegisterChanged, found.to_string());
             let begins = self.recovery.begin_trouble(kind, at, &why, Some(found));
             self.pending.push_back(Acquired::Event(begins));
             self.request_set_up(why);
@@ -249,7 +248,7 @@ where
             "DRDY falls {found_hz:.1} times a second instead of {}",
             self.config.rate.hz()
         );
-        self.fault(chip_trouble::DRDY_RATE_WRONG, at, why)
+        self.fault(EventKind::DrdyRateWrong, at, why)
     }
 
     /// From now on, only time tells how many samples are missing.

@@ -27,7 +27,7 @@ pub use clock::{Clock, SystemClock};
 pub use drdy::{DataReady, DrdyEdge, EdgeNumbers, WaitError};
 pub use engine::Acquisition;
 pub use error::AcquisitionError;
-pub use event::{CHIP, CHIP_RESTARTED, RESTART_FAILED, chip_trouble};
+pub use event::CHIP;
 pub use live::{GpioAbi, Live, LiveDriver, LiveOptions, connect_live, open_live};
 pub use paced::Paced;
 pub use queued::QueuedSource;

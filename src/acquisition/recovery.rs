@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use ads1292::{DataRate, Inspection, frame_ns, inspection_ns};
-use ecg_chain::{Episode, Event, MonotonicNs};
+use ecg_chain::{Episode, Event, EventKind, MonotonicNs};
 
-use super::event::{CHIP, CHIP_RESTARTED, RESTART_FAILED, chip_trouble};
+use super::event::CHIP;
 
 /// The pause before the second set-up in a row; every further one doubles it.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -127,15 +127,15 @@ impl Recovery {
     /// Something is wrong since `at`; the event that says so. `found` is what the registers say.
     pub(super) fn begin_trouble(
         &mut self,
-        kind: &'static str,
+        kind: EventKind,
         (sample, time): (u64, MonotonicNs),
         why: &str,
         found: Option<Inspection>,
     ) -> Event {
         let kind = match found {
-            Some(Inspection::Reset) => chip_trouble::BROWN_OUT,
-            Some(Inspection::Changed { .. }) => chip_trouble::REGISTER_CHANGED,
-            Some(Inspection::NoAnswer { .. }) => chip_trouble::NO_ANSWER,
+            Some(Inspection::Reset) => EventKind::BrownOut,
+            Some(Inspection::Changed { .. }) => EventKind::RegisterChanged,
+            Some(Inspection::NoAnswer { .. }) => EventKind::NoAnswer,
             Some(Inspection::AsSetUp) | None => kind,
         };
         let found = found.map(|found| found.to_string());
@@ -175,7 +175,7 @@ impl Recovery {
                 more => format!(", {more} times by now"),
             };
             let detail = format!("{}; the chip was set up again{again}", self.last);
-            Event::momentary(sample, time, CHIP_RESTARTED, detail)
+            Event::momentary(sample, time, EventKind::ChipRestarted, detail)
         })
     }
 
@@ -190,7 +190,7 @@ impl Recovery {
         let failures = self.restarts - self.set_ups;
         (why != self.reported && failures.is_power_of_two()).then(|| {
             self.reported.clone_from(&why);
-            Event::momentary(sample, time, RESTART_FAILED, why)
+            Event::momentary(sample, time, EventKind::RestartFailed, why)
         })
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ads1292::{ChipConfig, DataRate};
-use ecg_chain::{Episode, Event, GapCause};
+use ecg_chain::{Episode, Event, EventKind, GapCause};
 
 use super::tests::{board, recording, replayed, session};
 use super::{Acquired, FrameSource, RecoveryPolicy, SyntheticEcg, open_simulated};
@@ -65,25 +65,35 @@ fn assert_nothing_is_unaccounted_for(script: &str, all: &[Acquired]) {
 fn every_trouble_is_named_with_its_beginning_and_its_end() {
     use DataRate::{Sps500, Sps1000};
     for (script, rate, by_pin, kind) in [
-        ("at 4s missed-drdy for 1s", Sps500, false, "drdy_silent"),
-        ("at 4s flip-bits 0 for 100ms", Sps500, false, "frames_bad"),
-        ("at 4s brown-out", Sps500, false, "brown_out"),
+        (
+            "at 4s missed-drdy for 1s",
+            Sps500,
+            false,
+            EventKind::DrdySilent,
+        ),
+        (
+            "at 4s flip-bits 0 for 100ms",
+            Sps500,
+            false,
+            EventKind::FramesBad,
+        ),
+        ("at 4s brown-out", Sps500, false, EventKind::BrownOut),
         // The START pin is still high: conversions go on, with registers nobody has set.
-        ("at 4s brown-out", Sps500, true, "brown_out"),
+        ("at 4s brown-out", Sps500, true, EventKind::BrownOut),
         // And at half the rate that was set.
-        ("at 4s brown-out", Sps1000, true, "brown_out"),
-        ("at 4s brown-out for 2s", Sps500, false, "no_answer"),
+        ("at 4s brown-out", Sps1000, true, EventKind::BrownOut),
+        ("at 4s brown-out for 2s", Sps500, false, EventKind::NoAnswer),
         (
             "at 4s corrupt-register CH1SET 0x10",
             Sps500,
             false,
-            "register_changed",
+            EventKind::RegisterChanged,
         ),
         (
             "at 4s flip-register ID 0x50 for 900ms",
             Sps500,
             false,
-            "no_answer",
+            EventKind::NoAnswer,
         ),
     ] {
         let (all, bytes) = run(script, rate, by_pin, 12.0);
@@ -129,7 +139,7 @@ fn a_rate_that_stays_wrong_is_said_and_its_samples_are_kept() {
     let [begins] = found.as_slice() else {
         panic!("{found:#?}");
     };
-    assert_eq!(begins.kind, "drdy_rate_wrong");
+    assert_eq!(begins.kind, EventKind::DrdyRateWrong);
     assert!(
         begins
             .detail
@@ -185,7 +195,7 @@ fn where_there_is_no_room_a_look_is_seldom_and_its_samples_are_a_counted_gap() {
             other => panic!("{other:?}"),
         }
         let found: Vec<_> = episodes(&all).iter().map(|event| event.kind).collect();
-        assert_eq!(found, ["register_changed"; 2], "{rate:?}");
+        assert_eq!(found, [EventKind::RegisterChanged; 2], "{rate:?}");
     }
 }
 
@@ -212,8 +222,8 @@ fn a_board_at_the_bedside_is_never_given_up() {
     loop {
         match source.next().unwrap() {
             Some(Acquired::Event(event)) => {
-                restarts += u32::from(event.kind == "chip_restarted");
-                failures += u32::from(event.kind == "restart_failed");
+                restarts += u32::from(event.kind == EventKind::ChipRestarted);
+                failures += u32::from(event.kind == EventKind::RestartFailed);
             }
             Some(Acquired::Sample(sample)) if restarts > 0 => {
                 back = Some(sample.time.since(session(false).start.monotonic));
@@ -245,8 +255,8 @@ fn told(script: &str) -> (usize, usize, String) {
         panic!("{script}: {found:#?}");
     };
     (
-        count("chip_restarted"),
-        count("restart_failed"),
+        count(EventKind::ChipRestarted),
+        count(EventKind::RestartFailed),
         ends.detail.clone(),
     )
 }

@@ -226,7 +226,7 @@ impl RingConsumer {
 
 #[cfg(test)]
 mod tests {
-    use ecg_chain::{Event, LeadOff, MonotonicNs, RawSample};
+    use ecg_chain::{Event, EventKind, LeadOff, MonotonicNs, RawSample};
     use proptest::prelude::*;
 
     use super::*;
@@ -292,7 +292,7 @@ mod tests {
                     }
                     Step::Event => {
                         let time = MonotonicNs(index * 2_000_000);
-                        producer.send(Acquired::Event(Event::momentary(index, time, "test", String::new())));
+                        producer.send(Acquired::Event(Event::momentary(index, time, EventKind::LeadOff, String::new())));
                         events += 1;
                     }
                     Step::Take(most) => take(&mut consumer, most, &mut out),
@@ -338,7 +338,7 @@ mod tests {
         for index in 0..100 {
             producer.send(sample(index));
         }
-        let event = Event::momentary(100, MonotonicNs(0), "test", String::new());
+        let event = Event::momentary(100, MonotonicNs(0), EventKind::LeadOff, String::new());
         producer.send(Acquired::Event(event.clone()));
         let mut out = Vec::new();
         while let Received::Acquired(acquired) = consumer.receive(Duration::ZERO) {

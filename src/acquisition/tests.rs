@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use ads1292::simulator::{BoardOptions, SampleSource, SampleTime};
 use ads1292::{ChipConfig, ChipModel, DataRate, Gain};
-use ecg_chain::{ClockRelation, GapCause, MonotonicNs, WallUs};
+use ecg_chain::{ClockRelation, EventKind, GapCause, MonotonicNs, WallUs};
 use proptest::prelude::*;
 use wfdb_io::{AnnotationCode, Record, read_annotations};
 
@@ -191,7 +191,7 @@ fn gaps_are_exact_and_never_shift_what_follows() {
                     );
                 }
                 Acquired::Event(event) => {
-                    events += u32::from(event.kind == "chip_restarted");
+                    events += u32::from(event.kind == EventKind::ChipRestarted);
                 }
                 Acquired::Idle => {}
             }

@@ -41,6 +41,14 @@ pub(super) struct Counters {
     pub(super) refused_browser: AtomicU64,
     /// Tokens that browsers showed and that were not valid.
     pub(super) wrong_tokens: AtomicU64,
+    /// Connections of browsers open now.
+    pub(super) browsers: AtomicU64,
+    /// Browsers that are signed in, as of the last look at them.
+    pub(super) browser_sessions: AtomicU64,
+    /// WebSockets of `/v1/live` open now.
+    pub(super) live_sockets: AtomicU64,
+    /// Messages that such a one was to get and that were dropped.
+    pub(super) live_dropped: AtomicU64,
     /// Event streams closed because the client read more slowly than beats came.
     pub(super) dropped_lagging: AtomicU64,
 }
@@ -52,6 +60,9 @@ pub(super) fn read(counter: &AtomicU64) -> u64 {
 pub(super) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
+
+/// One of the counters.
+pub(super) type Which = fn(&Counters) -> &AtomicU64;
 
 /// Adds one to a counter for as long as it lives.
 #[derive(Debug)]

@@ -17,7 +17,7 @@ use super::shared::Shared;
 use crate::store::{Epoch, RowFilter, StoreError, StoreReader};
 
 /// Rows in a page beyond which a question is a wide one.
-const WIDE_ROWS: u32 = 1_000;
+pub(super) const WIDE_ROWS: u32 = 1_000;
 
 pub(super) type Reply = Result<Response, Problem>;
 
@@ -54,6 +54,10 @@ pub(super) enum Size {
     Corrections,
     /// A row per minute.
     Minutes,
+    /// As many RR intervals as are asked for.
+    Intervals,
+    /// Shapes with examples.
+    Clusters,
     Maps,
     /// It goes on.
     Stream,

@@ -221,7 +221,7 @@ impl Object for (&Event, Option<ClockRelation>) {
         to.add("sample", integer(event.sample));
         to.time("time", clock.map(|clock| clock.wall_at(event.time)));
         to.add("monotonic_us", monotonic_us(event.time));
-        to.add("kind", event.kind);
+        to.add("kind", event.kind.name());
         to.add("detail", &event.detail);
         to.add("phase", phase);
         to.add("subject", subject);

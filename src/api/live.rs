@@ -8,7 +8,7 @@ use arrhythmianet::CLASS_COUNT;
 use arrhythmianet::choose::EngineReport;
 use ecg_chain::{CHANNEL_COUNT, Gap, LabelledBeat, PipelineEvent, SessionInfo};
 use ecg_chain::{ClockRelation, MonotonicNs, WallUs};
-use ecg_chain::{Episode, Event};
+use ecg_chain::{Episode, Event, EventKind};
 use ecg_signal::SignalQuality;
 use serde::ser::SerializeMap;
 
@@ -52,7 +52,7 @@ impl ServiceState {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Condition {
     /// The kind of the event it began with, e.g. `drdy_silent`.
-    pub kind: &'static str,
+    pub kind: EventKind,
     /// What it happens to: `chip`, an electrode or a channel.
     pub subject: &'static str,
     /// One sentence.

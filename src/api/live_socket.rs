@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use ads1292::{CODE_MAX, CODE_MIN};
@@ -59,7 +60,9 @@ pub(super) async fn open(mut call: Call) -> Reply {
         .write_buffer_size(0)
         .on_upgrade(move |socket| async move {
             let _place = place;
-            let _present = Present::new(Arc::clone(&shared.counters), |counters| &counters.streams);
+            let counters = || Arc::clone(&shared.counters);
+            let _stream = Present::new(counters(), |counters| &counters.streams);
+            let _socket = Present::new(counters(), |counters| &counters.live_sockets);
             let mut client = Client {
                 shared: &shared,
                 socket,
@@ -164,7 +167,7 @@ impl Client<'_> {
                     Ok(LiveMessage::Piece(piece)) => self.piece(&piece).await?,
                     Ok(LiveMessage::Text(text)) => self.send(Message::Text((&*text).into())).await?,
                     Ok(LiveMessage::Session) => self.session(hub.session()).await?,
-                    Err(RecvError::Lagged(_)) => return Err(self.too_slow()),
+                    Err(RecvError::Lagged(dropped)) => return Err(self.too_slow(dropped)),
                     Err(RecvError::Closed) => return Err(SHUTTING_DOWN),
                 },
                 commit = commits.recv() => match commit {
@@ -173,7 +176,7 @@ impl Client<'_> {
                             self.send(Message::Text(committed(frame).into())).await?;
                         }
                     }
-                    Err(RecvError::Lagged(_)) => return Err(self.too_slow()),
+                    Err(RecvError::Lagged(dropped)) => return Err(self.too_slow(dropped)),
                     Err(RecvError::Closed) => return Err(SHUTTING_DOWN),
                 },
                 _ = turns.tick() => self.status().await?,
@@ -188,8 +191,11 @@ impl Client<'_> {
         }
     }
 
-    fn too_slow(&self) -> Ended {
-        count(&self.shared.counters.dropped_lagging);
+    /// So many messages, or commits, had no room any more.
+    fn too_slow(&self, dropped: u64) -> Ended {
+        let counters = &self.shared.counters;
+        count(&counters.dropped_lagging);
+        counters.live_dropped.fetch_add(dropped, Ordering::Relaxed);
         SLOW_READER
     }
 

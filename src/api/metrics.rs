@@ -54,6 +54,12 @@ questions_finished_total counter Questions worked on to the end.
 questions_refused_total counter Questions refused because the line was full.
 questions_cancelled_total counter Questions given up with their client.
 questions_overdue_total counter Questions given up because they took too long.
+browser_connections gauge Connections of browsers now.
+browser_sessions gauge Browsers that are signed in now.
+browser_requests_refused_total counter Requests of browsers refused before it was known who asks.
+browser_wrong_tokens_total counter Tokens that browsers showed and that were not valid.
+live_sockets gauge WebSockets of /v1/live now.
+live_messages_dropped_total counter Messages that WebSockets were too slow for.
 explanations_total counter Maps asked for that were not stored, by what became of them.
 ";
 
@@ -110,6 +116,12 @@ fn of_server(name: &str, shared: &Shared) -> Option<Values> {
         "session_samples" => one(shared.deps.live.snapshot().samples_received),
         "connections" => count(&counters.open),
         "streams" => count(&counters.streams),
+        "browser_connections" => count(&counters.browsers),
+        "browser_sessions" => count(&counters.browser_sessions),
+        "browser_requests_refused_total" => count(&counters.refused_browser),
+        "browser_wrong_tokens_total" => count(&counters.wrong_tokens),
+        "live_sockets" => count(&counters.live_sockets),
+        "live_messages_dropped_total" => count(&counters.live_dropped),
         "socket_in_place" => one(1 - read(&counters.socket_away).min(1)),
         "socket_lost_total" => count(&counters.socket_lost),
         "audit_rows_lost_total" => count(&counters.audit_lost),

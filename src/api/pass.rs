@@ -13,10 +13,12 @@ use tokio_stream::StreamExt;
 use super::audit::DONE;
 use super::body;
 use super::budget::Share;
+use super::clusters;
 use super::counters::count;
 use super::ecg::MOST_JSON_POINTS;
 use super::endpoint::{Call, Endpoint, Reply, Size};
 use super::gate::{MOST_ROW_BYTES, SMALL_BYTES};
+use super::intervals::{MOST_INTERVAL_BYTES, MOST_INTERVALS};
 use super::order::telling_order;
 use super::peer::{Limit, Peer};
 use super::places::Limits;
@@ -75,6 +77,11 @@ fn most_bytes(size: Size, uri: &Uri) -> Option<usize> {
         Size::Ecg => Some(ECG_BYTES),
         Size::Corrections => Some(CORRECTIONS_BYTES),
         Size::Minutes => Some(MINUTES_BYTES),
+        Size::Intervals => {
+            let most = f64::from(MOST_INTERVALS);
+            Some(within(number("limit").unwrap_or(most), most) * MOST_INTERVAL_BYTES)
+        }
+        Size::Clusters => Some(clusters::MOST_BYTES),
         Size::Small | Size::Stream => None,
     }
 }

@@ -8,7 +8,7 @@ use arrhythmianet::BeatClass;
 use arrhythmianet::explain::Method;
 use axum::extract::Query;
 use axum::http::Uri;
-use ecg_chain::WallUs;
+use ecg_chain::{EventKind, WallUs};
 
 use super::json::{CLASSIFIED, UNCLASSIFIABLE};
 use super::problem::{Kind, Problem};
@@ -90,10 +90,6 @@ impl Parameters {
         self.value(name, &expected, |text| parse_within(text, range))
     }
 
-    pub(super) fn limit(&self) -> Result<u32, Problem> {
-        Ok(self.whole("limit", 1..=MAX_LIMIT)?.unwrap_or(DEFAULT_LIMIT))
-    }
-
     pub(super) fn milliseconds(&self, name: &str, default: f64, most: f64) -> Result<f64, Problem> {
         let expected = format!("milliseconds, 0 to {most}");
         let read = |text: &str| parse_within(text, 0.0..=most);
@@ -154,6 +150,21 @@ impl Parameters {
         Ok(corrected.unwrap_or(false))
     }
 
+    /// Kinds of events.
+    fn kinds(&self) -> Result<Vec<EventKind>, Problem> {
+        self.all("kind")
+            .flat_map(|list| list.split(','))
+            .map(|text| {
+                EventKind::from_name(text).ok_or_else(|| {
+                    let names = EventKind::ALL.iter().map(|kind| kind.name());
+                    let names = names.collect::<Vec<_>>().join(", ");
+                    let expected = format!("{names}, several separated by commas");
+                    Problem::invalid("kind", text, &expected)
+                })
+            })
+            .collect()
+    }
+
     /// The method of a map, Grad-CAM where the client does not say.
     pub(super) fn method(&self) -> Result<Method, Problem> {
         let expected = Method::ALL.map(Method::name).join(", ");
@@ -206,17 +217,28 @@ impl Parameters {
 
     /// Which rows of the list of this name are asked for.
     pub(super) fn rows(&self, list: &str) -> Result<RowFilter, Problem> {
+        self.rows_at_most(list, DEFAULT_LIMIT, MAX_LIMIT)
+    }
+
+    /// As [`Parameters::rows`], of a list with other limits of its pages.
+    pub(super) fn rows_at_most(
+        &self,
+        list: &str,
+        default: u32,
+        most: u32,
+    ) -> Result<RowFilter, Problem> {
         let (classes, corrected_classes) = if self.corrected()? {
             (Vec::new(), self.corrected_classes()?)
         } else {
             (self.classes()?, Vec::new())
         };
         Ok(RowFilter {
-            limit: self.limit()?,
+            limit: self.whole("limit", 1..=most)?.unwrap_or(default),
             session: self.id("session")?,
             classes,
             corrected_classes,
             unclassifiable: self.unclassifiable()?,
+            kinds: self.kinds()?,
             from: self.time("from")?,
             until: self.time("to")?,
             after_id: self.cursor(list)?,
@@ -250,7 +272,7 @@ pub fn fuzz_query(text: &str) {
     let Ok(uri) = format!("/v1/x?{text}").parse::<Uri>() else {
         return;
     };
-    let known = "from, to, class, labels, outcome, session, limit, cursor, before_ms";
+    let known = "from, to, class, labels, outcome, session, kind, limit, cursor, before_ms";
     let Ok(parameters) = Parameters::parse(&uri, known) else {
         return;
     };
@@ -258,7 +280,7 @@ pub fn fuzz_query(text: &str) {
         .time("from")
         .map(|time| time.map(WallUs::to_rfc3339));
     let _ = parameters.milliseconds("before_ms", 1.0, 10.0);
-    for list in ["sessions", "beats", "gaps", "events", "audit"] {
+    for list in ["sessions", "beats", "gaps", "events", "rr", "audit"] {
         let _ = parameters.rows(list);
         if let Ok(after) = parameters.cursor(list) {
             let again = cursor_after(list, after);

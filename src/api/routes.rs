@@ -17,7 +17,9 @@ use super::pools::Pool;
 use super::problem::{Kind, Problem};
 use super::shared::Shared;
 use super::stream::Seen;
-use super::{corrections, ecg, live_socket, metrics, minutes, saliency, status, stream};
+use super::{
+    clusters, corrections, ecg, intervals, live_socket, metrics, minutes, saliency, status, stream,
+};
 use crate::store::{RowFilter, StoreReader, WaveformRange, WriterMonitor};
 
 /// ECG of a beat in milliseconds beyond which a question is a wide one.
@@ -37,7 +39,7 @@ const PLAIN: Endpoint = Endpoint {
 };
 
 /// Every endpoint; `docs/api.md` has a section for each.
-pub(super) static ENDPOINTS: [Endpoint; 18] = [
+pub(super) static ENDPOINTS: [Endpoint; 20] = [
     Endpoint {
         path: "/v1/status",
         name: "status",
@@ -92,6 +94,22 @@ pub(super) static ENDPOINTS: [Endpoint; 18] = [
         ..PLAIN
     },
     Endpoint {
+        path: "/v1/clusters",
+        name: "clusters",
+        parameters: "session, from, to",
+        size: Size::Clusters,
+        answer: |call| Box::pin(clusters::clusters(call)),
+        ..PLAIN
+    },
+    Endpoint {
+        path: "/v1/rr",
+        name: "rr",
+        parameters: "session, from, to, limit, cursor",
+        size: Size::Intervals,
+        answer: |call| Box::pin(intervals::intervals(call)),
+        ..PLAIN
+    },
+    Endpoint {
         path: "/v1/live",
         name: "live",
         parameters: "rate",
@@ -101,7 +119,7 @@ pub(super) static ENDPOINTS: [Endpoint; 18] = [
     Endpoint {
         path: "/v1/events",
         name: "events",
-        parameters: "from, to, session, order, limit, cursor",
+        parameters: "from, to, session, kind, order, limit, cursor",
         size: Size::Rows,
         answer: |call| Box::pin(get_events(call)),
         ..PLAIN

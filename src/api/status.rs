@@ -132,7 +132,7 @@ impl Object for (Condition, Option<ClockRelation>) {
     fn fields<M: SerializeMap>(&self, to: &mut Fields<M>) {
         let (condition, clock) = self;
         let channel = channel_of_subject(condition.subject);
-        to.add("kind", condition.kind);
+        to.add("kind", condition.kind.name());
         to.add("subject", condition.subject);
         to.add("channel_number", channel.map(number));
         to.add("detail", &condition.detail);

@@ -85,7 +85,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
                 missing_samples += gap.missing_samples;
             }
             Ok(Some(Acquired::Event(event))) => {
-                tracing::info!(kind = event.kind, "{}", event.detail);
+                tracing::info!(kind = event.kind.name(), "{}", event.detail);
             }
             Ok(Some(Acquired::Idle)) => {}
             Ok(None) => break,

@@ -4,16 +4,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use arrhythmianet::CLASS_COUNT;
-use arrhythmianet::choose::EngineNotice;
 use ecg_chain::{
-    ClockRelation, ClockWatch, Episode, Event, GapCause, LabelError, MonotonicNs, Pipeline,
-    PipelineEvent, RawSample, SessionInfo,
+    ClockRelation, ClockWatch, Episode, Event, EventKind, GapCause, LabelError, MonotonicNs,
+    Pipeline, PipelineEvent, RawSample, SessionInfo,
 };
 
 use super::clock::ClockSource;
-use crate::acquisition::{
-    Acquired, AcquisitionError, CHIP, CHIP_RESTARTED, FrameSource, Pace, RESTART_FAILED,
-};
+use crate::acquisition::{Acquired, AcquisitionError, CHIP, FrameSource, Pace};
 use crate::api::{ServiceState, SharedLiveStatus, WaveformTap};
 use crate::store::{StoreError, StoreWriter};
 
@@ -267,7 +264,7 @@ impl<O: FnMut(&PipelineEvent)> Session<'_, O> {
             "the wall clock went {direction} by {:.3} s",
             step_us.unsigned_abs() as f64 / 1e6
         );
-        let event = Event::momentary(sample, time, "clock_stepped", detail);
+        let event = Event::momentary(sample, time, EventKind::ClockStepped, detail);
         self.record_event(PipelineEvent::Event(event));
     }
 
@@ -352,9 +349,16 @@ impl<O: FnMut(&PipelineEvent)> Session<'_, O> {
             }
             PipelineEvent::Event(event) => {
                 self.progress.report.events += 1;
-                self.progress.engine_changed |= EngineNotice::is_kind(event.kind);
+                self.progress.engine_changed |= matches!(
+                    event.kind,
+                    EventKind::EngineLost | EventKind::EngineRecovered | EventKind::EngineRefused
+                );
                 let chip = matches!(event.episode, Episode::Begins { subject: CHIP });
-                let chip = chip || [CHIP_RESTARTED, RESTART_FAILED].contains(&event.kind);
+                let chip = chip
+                    || matches!(
+                        event.kind,
+                        EventKind::ChipRestarted | EventKind::RestartFailed
+                    );
                 self.progress.recovering |= chip;
                 if chip {
                     self.live.update(|live| {
@@ -362,7 +366,12 @@ impl<O: FnMut(&PipelineEvent)> Session<'_, O> {
                         live.detail = Some(event.detail.clone());
                     });
                 }
-                tracing::info!(kind = event.kind, sample = event.sample, "{}", event.detail);
+                tracing::info!(
+                    kind = event.kind.name(),
+                    sample = event.sample,
+                    "{}",
+                    event.detail
+                );
             }
             PipelineEvent::Engine(_) => self.progress.engine_changed = true,
             _ => {}

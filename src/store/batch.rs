@@ -366,7 +366,7 @@ impl Progress<'_> {
             to_sql(event.sample, "events.sample")?,
             to_sql(event.time.0, "events.monotonic_ns")?,
             wall.0,
-            event.kind,
+            event.kind.name(),
             event.detail,
             after_beat,
             phase,

@@ -14,12 +14,13 @@
 //! way round.
 
 use arrhythmianet::{BeatClass, CLASS_COUNT};
-use rusqlite::{params, params_from_iter, types::Value};
+use ecg_chain::CHANNEL_COUNT;
+use rusqlite::{Row, params, params_from_iter, types::Value};
 
-use super::error::StoreError;
-use super::parse::{beat, beat_columns, beats_from};
+use super::error::{RowError, StoreError};
+use super::parse::{beat, beat_columns, beats_from, brief_beat};
 use super::reader::{RowFilter, StoreReader};
-use super::rows::{StoredBeat, class_to_sql};
+use super::rows::{BriefBeat, StoredBeat, class_to_sql};
 
 /// Beats may be labelled out of the order of their R peaks by no more than this. Labels are at most
 /// 1 s old; this is far above.
@@ -28,19 +29,73 @@ const LABELLING_DISORDER_US: i64 = 5_000_000;
 /// Beats labelled out of the order of their R peaks have ids nearer to each other than this.
 const LABELLING_DISORDER_IDS: i64 = 64;
 
+/// What is read of each beat `b`: its columns, the id first, and the tables they are in, found by an index.
+pub(super) struct Selection<T> {
+    columns: String,
+    from: fn(&str) -> String,
+    read: fn(&Row<'_>) -> Result<T, RowError>,
+}
+
+/// Everything.
+pub(super) fn whole_beats() -> Selection<StoredBeat> {
+    Selection {
+        columns: beat_columns(),
+        from: beats_from,
+        read: beat,
+    }
+}
+
+/// What lists of very many beats are made of.
+fn brief_beats() -> Selection<BriefBeat> {
+    Selection {
+        columns: "b.id, b.r_sample, b.r_wall_us, b.rr_ms, b.class, b.channel, b.quality, b.unclassifiable"
+            .to_owned(),
+        from: |index| format!("beats b {index}"),
+        read: brief_beat,
+    }
+}
+
 impl StoreReader {
     /// Beats that pass `filter`, by id.
     ///
     /// # Errors
     /// [`StoreError`] of the read.
     pub fn beats(&self, filter: &RowFilter) -> Result<Vec<StoredBeat>, StoreError> {
+        self.selected(filter, &whole_beats())
+    }
+
+    /// As [`StoreReader::beats`], without what lists of very many beats have no use for.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the read.
+    pub fn brief_beats(&self, filter: &RowFilter) -> Result<Vec<BriefBeat>, StoreError> {
+        self.selected(filter, &brief_beats())
+    }
+
+    /// Of which channels the session has beats.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the read.
+    pub fn channels_with_beats(&self, session: i64) -> Result<[bool; CHANNEL_COUNT], StoreError> {
+        let sql = "SELECT DISTINCT channel FROM beats WHERE session = ?1";
+        let found = self.rows(sql, [session], |row| Ok(row.get::<_, u16>(0)?))?;
+        Ok(std::array::from_fn(|channel| {
+            found.iter().any(|&found| usize::from(found) == channel)
+        }))
+    }
+
+    fn selected<T>(
+        &self,
+        filter: &RowFilter,
+        selection: &Selection<T>,
+    ) -> Result<Vec<T>, StoreError> {
         let by_correction = !filter.corrected_classes.is_empty();
         if filter.session.is_none()
             && filter.from.is_none()
             && filter.until.is_none()
             && !by_correction
         {
-            return self.beats_in(filter, None, filter.ids(), filter.limit);
+            return self.beats_in(filter, selection, None, filter.ids(), filter.limit);
         }
         // one state for all that is asked: a step of the clock may be committed in between
         let _snapshot = self
@@ -66,7 +121,13 @@ impl StoreReader {
             if let Some((first, last)) = self.id_range(next, filter)? {
                 let ids = (first.max(first_id), last.min(last_id));
                 if ids.0 <= ids.1 {
-                    found.append(&mut self.beats_in(filter, Some(next), ids, missing)?);
+                    found.append(&mut self.beats_in(
+                        filter,
+                        selection,
+                        Some(next),
+                        ids,
+                        missing,
+                    )?);
                 }
             }
             // of a file that is not ours there may be one with the largest number there is
@@ -150,15 +211,16 @@ impl StoreReader {
         }))
     }
 
-    fn beats_in(
+    fn beats_in<T>(
         &self,
         filter: &RowFilter,
+        selection: &Selection<T>,
         session: Option<i64>,
         (first, last): (i64, i64),
         limit: u32,
-    ) -> Result<Vec<StoredBeat>, StoreError> {
+    ) -> Result<Vec<T>, StoreError> {
         if !filter.corrected_classes.is_empty() {
-            return self.corrected_beats_in(filter, session, (first, last), limit);
+            return self.corrected_beats_in(filter, selection, session, (first, last), limit);
         }
         let mut classes = filter.classes.clone();
         classes.sort_unstable();
@@ -177,19 +239,20 @@ impl StoreReader {
         }
         let names = classes.iter().map(|class| class_to_sql(*class).to_owned());
         values.extend(names.map(Value::from));
-        let sql = sql(classes.len(), filter);
-        self.rows(&sql, params_from_iter(values), beat)
+        let sql = sql(classes.len(), filter, selection);
+        self.rows(&sql, params_from_iter(values), selection.read)
     }
 
     /// By what the beats are once corrections count. No index knows that, so the beats of a session that somebody
     /// has corrected are read one by one; of all others the model's labels are the answer.
-    fn corrected_beats_in(
+    fn corrected_beats_in<T>(
         &self,
         filter: &RowFilter,
+        selection: &Selection<T>,
         session: Option<i64>,
         (first, last): (i64, i64),
         limit: u32,
-    ) -> Result<Vec<StoredBeat>, StoreError> {
+    ) -> Result<Vec<T>, StoreError> {
         let is_asked = |class: char| filter.corrected_classes.contains(&class);
         if !self.is_corrected(session)? {
             let classes = BeatClass::ALL.into_iter();
@@ -202,17 +265,17 @@ impl StoreReader {
                 corrected_classes: Vec::new(),
                 ..filter.clone()
             };
-            return self.beats_in(&filter, session, (first, last), limit);
+            return self.beats_in(&filter, selection, session, (first, last), limit);
         }
         let (from, until) = filter.wall_us();
         let classes: String = filter.corrected_classes.iter().collect();
         let sql = format!(
             "{} AND instr(?7, {CORRECTED_CLASS}) > 0 ORDER BY 1 {} LIMIT ?5",
-            all(filter, "NOT INDEXED"),
+            all(filter, selection, "NOT INDEXED"),
             filter.direction()
         );
         let values = params![first, last, from, until, limit, session, classes];
-        self.rows(&sql, values, beat)
+        self.rows(&sql, values, selection.read)
     }
 
     /// Whether somebody has corrected a label of the session, or of any.
@@ -228,7 +291,7 @@ pub(super) const CORRECTED_CLASS: &str = "CASE WHEN k.id IS NULL THEN b.class EL
 
 /// Beats with ids from ?1 to ?2 and R peaks from ?3 until before ?4, of session ?6 unless that is NULL, only
 /// unclassifiable ones or only the others, as the filter says.
-fn all(filter: &RowFilter, index: &str) -> String {
+fn all<T>(filter: &RowFilter, selection: &Selection<T>, index: &str) -> String {
     let outcome = match filter.unclassifiable {
         None => "",
         Some(true) => " AND b.unclassifiable IS NOT NULL",
@@ -237,16 +300,16 @@ fn all(filter: &RowFilter, index: &str) -> String {
     format!(
         "SELECT {} FROM {} WHERE b.id BETWEEN ?1 AND ?2 AND b.r_wall_us >= ?3 AND b.r_wall_us < ?4 \
          AND (?6 IS NULL OR b.session = ?6){outcome}",
-        beat_columns(),
-        beats_from(index)
+        selection.columns,
+        (selection.from)(index)
     )
 }
 
 /// Beats with ids from ?1 to ?2 and R peaks from ?3 until before ?4, at most ?5 of them, of session ?6
 /// unless that is NULL, of the `classes` classes named by the parameters from ?7 on, or of all for 0;
 /// only unclassifiable ones or only the others, in the order, that the filter names.
-pub(super) fn sql(classes: usize, filter: &RowFilter) -> String {
-    let select = |index: &str, named: &str| all(filter, index) + named;
+pub(super) fn sql<T>(classes: usize, filter: &RowFilter, selection: &Selection<T>) -> String {
+    let select = |index: &str, named: &str| all(filter, selection, index) + named;
     let numbers = (7..7 + classes).map(|number| format!("?{number}"));
     let parts = if filter.unclassifiable == Some(true) {
         // the few unclassifiable beats have an index by id of their own

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use ecg_chain::EventKind;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -22,7 +23,7 @@ use super::ids::{GivenIds, Reserved, after_all_before};
 use super::migrate::{APPLICATION_ID, STEPS, migrate};
 use super::options::{READ_ONLY, READ_WRITE, StoreOptions, Synchronous};
 use super::quarantine::{
-    DAMAGED, QUARANTINED, Quarantined, copy, free_name, move_to_quarantine, quarantine_note,
+    DAMAGED, Quarantined, copy, free_name, move_to_quarantine, quarantine_note,
 };
 use super::query::{faults, one};
 use super::reader::StoreReader;
@@ -67,11 +68,8 @@ pub struct Store {
     /// The writer thread's sign of life, for what takes long.
     pulse: Liveness,
     /// What happened on opening, for the first session: kind and detail.
-    notes: Vec<(&'static str, String)>,
+    notes: Vec<(EventKind, String)>,
 }
-
-/// Kind of the event that says that a database lacks rows it once had.
-const ROWS_MISSING: &str = "store_rows_missing";
 
 impl Store {
     /// Takes the database at `path`, creating or migrating it. A missing or empty file becomes a new
@@ -126,7 +124,10 @@ impl Store {
         if database.file.is_some() && database.lock_file.is_some() && error.is_damage() {
             match database.quarantine() {
                 Ok(quarantined) => {
-                    let note = (QUARANTINED, quarantine_note(&quarantined, &error));
+                    let note = (
+                        EventKind::StoreSetAside,
+                        quarantine_note(&quarantined, &error),
+                    );
                     database.notes.insert(0, note);
                     return Ok(database);
                 }
@@ -173,7 +174,7 @@ impl Store {
     }
 
     /// What happened on opening, once: kind and detail of events.
-    pub(super) fn take_notes(&mut self) -> Vec<(&'static str, String)> {
+    pub(super) fn take_notes(&mut self) -> Vec<(EventKind, String)> {
         std::mem::take(&mut self.notes)
     }
 
@@ -427,7 +428,7 @@ impl Store {
             let note = meet(&mut connection, reserved.as_ref()).map_err(preparing)?;
             if let Some(detail) = note {
                 tracing::warn!("{}: {detail}", self.path.display());
-                self.notes.push((ROWS_MISSING, detail));
+                self.notes.push((EventKind::StoreRowsMissing, detail));
             }
         }
         self.epoch = Some(epoch(&connection).map_err(preparing)?);
@@ -697,14 +698,15 @@ fn close_interrupted(
     chain_interrupted(&transaction, chained, || {
         if ecg_kept {
             // The newest beats by id, not all of a session that may be weeks long.
-            transaction.execute_batch(
+            let left_out = EventKind::EcgNotStored.name();
+            transaction.execute_batch(&format!(
                 "CREATE TEMP TABLE tails AS SELECT id AS session, \
                  max(coalesce((SELECT first_sample + samples FROM ecg_blocks \
                   WHERE session = s.id ORDER BY first_sample DESC LIMIT 1), 0), \
                   coalesce((SELECT max(first_missing_sample + missing_samples) FROM gaps \
                   WHERE session = s.id), 0), \
                   coalesce((SELECT CASE phase WHEN 'begin' THEN 9223372036854775807 ELSE sample END \
-                  FROM events WHERE session = s.id AND kind = 'ecg_not_stored' \
+                  FROM events WHERE session = s.id AND kind = '{left_out}' \
                   ORDER BY id DESC LIMIT 1), 0)) AS covered, \
                  max(coalesce((SELECT max(r_sample) + 1 FROM beats NOT INDEXED WHERE session = s.id \
                   AND id > (SELECT max(id) FROM beats WHERE session = s.id) - 64), 0), \
@@ -726,8 +728,8 @@ fn close_interrupted(
                  UPDATE sessions SET gaps = gaps + 1, missing_samples = missing_samples + \
                   (SELECT missing FROM lost WHERE lost.session = sessions.id) \
                   WHERE id IN (SELECT session FROM lost); \
-                 DROP TABLE lost; DROP TABLE tails;",
-            )?;
+                 DROP TABLE lost; DROP TABLE tails;"
+            ))?;
         }
         let interrupted = "UPDATE sessions SET end_reason = 'interrupted' WHERE end_reason IS NULL";
         transaction.execute(interrupted, []).map(drop)

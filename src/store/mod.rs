@@ -71,7 +71,7 @@ pub use monitor::{Claim, WriterMonitor};
 pub use options::{Checkup, Outage, Retention, StoreOptions, Synchronous};
 pub use reader::{Interrupter, RowFilter, StoreReader};
 pub use rows::{
-    Commit, CommittedRow, SessionCounts, SessionEnd, StoredBeat, StoredEvent, StoredGap,
+    BriefBeat, Commit, CommittedRow, SessionCounts, SessionEnd, StoredBeat, StoredEvent, StoredGap,
     StoredSession, Totals,
 };
 pub use saliency::{SaliencyFilter, StoredSaliency};

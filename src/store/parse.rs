@@ -9,9 +9,9 @@ use super::chain::Kind;
 use super::correction::{deciding, decision};
 use super::error::RowError;
 use super::rows::{
-    SessionCounts, SessionEnd, StoredBeat, StoredEvent, StoredGap, StoredSession, Totals,
-    cause_from_sql, channel_from_sql, class_from_sql, from_sql, mains_from_sql, quality_from_sql,
-    unclassifiable_from_sql,
+    BriefBeat, SessionCounts, SessionEnd, StoredBeat, StoredEvent, StoredGap, StoredSession,
+    Totals, cause_from_sql, channel_from_sql, class_from_sql, from_sql, mains_from_sql,
+    quality_from_sql, unclassifiable_from_sql,
 };
 
 /// What [`beat`] reads, of [`beats_from`].
@@ -84,6 +84,22 @@ pub(super) fn beat(row: &Row<'_>) -> Result<StoredBeat, RowError> {
             window_complete: row.get(14)?,
             label_delay_ms: row.get(15)?,
         },
+    })
+}
+
+/// The columns are those of [`StoreReader::brief_beats`](super::reader::StoreReader::brief_beats).
+pub(super) fn brief_beat(row: &Row<'_>) -> Result<BriefBeat, RowError> {
+    Ok(BriefBeat {
+        id: row.get(0)?,
+        r_sample: unsigned(row, 1, "beats.r_sample")?,
+        r_wall: WallUs(row.get(2)?),
+        rr_ms: row.get(3)?,
+        class: class_from_sql(text(row, 4)?)?,
+        channel: row.get(5)?,
+        quality: quality_from_sql(text(row, 6)?)?,
+        unclassifiable: optional_text(row, 7)?
+            .map(unclassifiable_from_sql)
+            .transpose()?,
     })
 }
 

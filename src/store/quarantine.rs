@@ -23,9 +23,6 @@ pub(super) struct Quarantined {
     pub(super) whole: bool,
 }
 
-/// Kind of the event that says a damaged or replaced database was quarantined.
-pub(super) const QUARANTINED: &str = "store_set_aside";
-
 /// Logs that a database was quarantined; the event's words.
 pub(super) fn quarantine_note(quarantined: &Quarantined, error: &StoreError) -> String {
     let then = if quarantined.whole {

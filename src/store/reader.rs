@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arrhythmianet::BeatClass;
-use ecg_chain::WallUs;
+use ecg_chain::{EventKind, WallUs};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, InterruptHandle, Row, params};
 
@@ -36,6 +36,8 @@ pub struct RowFilter {
     pub corrected_classes: Vec<char>,
     /// Of beats only the unclassifiable, or only the others.
     pub unclassifiable: Option<bool>,
+    /// Of events only these kinds; all if empty.
+    pub kinds: Vec<EventKind>,
     /// Not before this wall time (of a beat's R peak, of a gap's or an event's sample).
     pub from: Option<WallUs>,
     /// Before this wall time.
@@ -79,6 +81,7 @@ impl Default for RowFilter {
             classes: Vec::new(),
             corrected_classes: Vec::new(),
             unclassifiable: None,
+            kinds: Vec::new(),
             from: None,
             until: None,
             after_id: 0,
@@ -298,7 +301,7 @@ impl StoreReader {
     /// [`StoreError`] of the read.
     pub fn gaps(&self, filter: &RowFilter) -> Result<Vec<StoredGap>, StoreError> {
         let sql = format!("SELECT {} FROM gaps", Kind::Gap.select("gaps"));
-        self.filtered(&sql, filter, gap)
+        self.filtered(&sql, "", filter, gap)
     }
 
     /// Events that pass `filter`, by id.
@@ -311,7 +314,16 @@ impl StoreReader {
              (SELECT n.lead_1 FROM sessions n WHERE n.id = events.session) FROM events",
             Kind::Event.select("events")
         );
-        self.filtered(&sql, filter, event)
+        let names: Vec<_> = filter
+            .kinds
+            .iter()
+            .map(|kind| format!("'{kind}'"))
+            .collect();
+        let of_kinds = match names.is_empty() {
+            true => String::new(),
+            false => format!(" AND kind IN ({})", names.join(", ")),
+        };
+        self.filtered(&sql, &of_kinds, filter, event)
     }
 
     /// The newest gap and the newest event recorded before this beat was the newest; 0 where there is none.
@@ -366,6 +378,7 @@ impl StoreReader {
     fn filtered<T>(
         &self,
         select: &str,
+        condition: &str,
         filter: &RowFilter,
         read: fn(&Row<'_>) -> Result<T, RowError>,
     ) -> Result<Vec<T>, StoreError> {
@@ -374,7 +387,7 @@ impl StoreReader {
         self.rows(
             &format!(
                 "{select} WHERE id BETWEEN ?1 AND ?2 AND (?3 IS NULL OR session = ?3) \
-                 AND wall_us >= ?4 AND wall_us < ?5 ORDER BY id {} LIMIT ?6",
+                 AND wall_us >= ?4 AND wall_us < ?5{condition} ORDER BY id {} LIMIT ?6",
                 filter.direction()
             ),
             params![first, last, filter.session, from, until, filter.limit],

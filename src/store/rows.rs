@@ -84,6 +84,27 @@ pub struct StoredBeat {
     pub beat: LabelledBeat,
 }
 
+/// A beat row in brief.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BriefBeat {
+    /// As of a [`StoredBeat`].
+    pub id: i64,
+    /// Sample nearest the R peak.
+    pub r_sample: u64,
+    /// Wall time of the R peak.
+    pub r_wall: WallUs,
+    /// RR interval that ends in it, milliseconds.
+    pub rr_ms: Option<f32>,
+    /// Its class.
+    pub class: BeatClass,
+    /// Channel it was found in, 0 or 1.
+    pub channel: u8,
+    /// Quality of that channel.
+    pub quality: SignalQuality,
+    /// Why it is unclassifiable, where it is.
+    pub unclassifiable: Option<Unclassifiable>,
+}
+
 /// A gap row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredGap {
@@ -112,7 +133,7 @@ pub struct StoredEvent {
     pub time: MonotonicNs,
     /// Wall time of that sample.
     pub wall: WallUs,
-    /// Stable machine-readable name.
+    /// Stable machine-readable name: of an [`ecg_chain::EventKind`], or of one that a later version wrote.
     pub kind: String,
     /// One sentence for people.
     pub detail: String,
@@ -231,7 +252,7 @@ impl StoredEvent {
             sample: event.sample,
             time: event.time,
             wall,
-            kind: event.kind.to_owned(),
+            kind: event.kind.name().to_owned(),
             detail: event.detail,
             after_beat,
             phase: phase.map(str::to_owned),

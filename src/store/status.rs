@@ -1,6 +1,6 @@
 //! What the writer thread is up to, for whoever asks.
 
-use ecg_chain::{MonotonicNs, WallUs};
+use ecg_chain::{EventKind, MonotonicNs, WallUs};
 
 use super::chain::ChainHead;
 use super::volume::WriteVolume;
@@ -10,7 +10,7 @@ use super::volume::WriteVolume;
 pub struct StoreCondition {
     /// The kind of the event it began with: `retention_warning`, `retention_held`, `ecg_not_stored`
     /// or `store_damaged`.
-    pub kind: &'static str,
+    pub kind: EventKind,
     /// One sentence, as of now.
     pub detail: String,
     /// Index of the sample it began at, in the running session.

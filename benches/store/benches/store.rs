@@ -1,11 +1,18 @@
-//! How fast raw ECG is packed and unpacked, and beats are written and read.
+//! How fast raw ECG is packed and unpacked, beats are written and read, and a day of them is grouped by
+//! shape.
 
 use std::hint::black_box;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Instant;
 
 use arrhythmianet::BeatClass;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use ecg_chain::{ClockRelation, LabelledBeat, MonotonicNs, PipelineEvent, SessionInfo, WallUs};
+use ecg_chain::{
+    ClockRelation, EcgBlock, LabelledBeat, MonotonicNs, PipelineEvent, SessionInfo, WallUs,
+};
+use ecg_gateway::api::{ApiDeps, ApiOptions, ApiServer, SharedLiveStatus, StreamHub};
 use ecg_gateway::store::{
     BlockEncoder, RowFilter, Store, StoreOptions, StoreReader, Synchronous, decode,
 };
@@ -143,5 +150,84 @@ fn rows(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, codec, rows);
+/// A day of two-channel ECG with a beat every 0.8 s, every fifth of them wide, in drift and noise.
+fn write_day(path: &Path) -> u64 {
+    const BEATS: u64 = 24 * 3_600 * RATE_HZ / RR_SAMPLES;
+    const BLOCK: u64 = 5_000;
+    let options = StoreOptions {
+        synchronous: Synchronous::Off,
+        ..StoreOptions::default()
+    };
+    let store = Store::open(path, options).expect("a database");
+    let writer = store.into_writer(|_| {}).expect("a thread");
+    writer.begin_session(&session()).expect("a session");
+    let mut noisy = ecg_like(1 << 20);
+    // Without its own complexes.
+    for (k, codes) in noisy.iter_mut().enumerate() {
+        let phase = i32::try_from(k % 400).unwrap_or(0);
+        let qrs = if phase < 20 { phase * 1_000 } else { 0 };
+        *codes = [codes[0] - qrs, codes[1] - qrs / 2];
+    }
+    let complex = |sample: u64| {
+        let beat = (sample + RR_SAMPLES / 2) / RR_SAMPLES;
+        let half_width = if beat % 5 == 0 { 50 } else { 20 };
+        let from_r = sample.abs_diff(beat * RR_SAMPLES);
+        i32::try_from(half_width - from_r.min(half_width)).unwrap_or(0) * 2_000 / half_width as i32
+    };
+    for first_sample in (0..BEATS * RR_SAMPLES).step_by(BLOCK as usize) {
+        let codes = (first_sample..first_sample + BLOCK).map(|sample| {
+            let [first, second] = noisy[sample as usize % noisy.len()];
+            let complex = complex(sample);
+            [first + complex, second - complex / 2]
+        });
+        let block = EcgBlock {
+            first_sample,
+            first_time: MonotonicNs(first_sample * 1_000_000_000 / RATE_HZ),
+            codes: codes.collect(),
+        };
+        writer.record(PipelineEvent::Ecg(block)).expect("a block");
+    }
+    for k in 0..BEATS - 2 {
+        writer.record(beat(k)).expect("a beat");
+    }
+    writer.close().expect("a commit");
+    BEATS - 2
+}
+
+/// One answer of `/v1/clusters` over a day at 500 SPS, five times.
+fn clusters(_: &mut Criterion) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let database = folder.path().join("day.db");
+    let began = Instant::now();
+    let beats = write_day(&database);
+    println!("a day written in {:.1} s", began.elapsed().as_secs_f64());
+    let reader = StoreReader::open(&database).expect("the database");
+    let deps = ApiDeps {
+        hub: StreamHub::at(reader.mark().expect("a mark")),
+        database,
+        live: SharedLiveStatus::default(),
+        writer: None,
+        reload: None,
+    };
+    let options = ApiOptions::at(folder.path().join("s"));
+    let server = ApiServer::bind(&options, deps).expect("a socket");
+    for _ in 0..5 {
+        let began = Instant::now();
+        let mut stream = UnixStream::connect(server.path()).expect("a connection");
+        stream
+            .write_all(b"GET /v1/clusters HTTP/1.0\r\nhost: x\r\n\r\n")
+            .expect("a request");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        assert!(answer.starts_with("HTTP/1.0 200"), "{answer}");
+        let shapes = answer.matches("\"mean_uv\"").count();
+        println!(
+            "{beats} beats of 24 h into {shapes} clusters: {:.2} s, {} KiB of JSON",
+            began.elapsed().as_secs_f64(),
+            answer.len() / 1_024
+        );
+    }
+}
+
+criterion_group!(benches, codec, rows, clusters);
 criterion_main!(benches);

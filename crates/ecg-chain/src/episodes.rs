@@ -3,6 +3,7 @@
 use ecg_signal::SignalQuality;
 
 use super::event::CHANNEL_COUNT;
+use super::kind::EventKind;
 use super::lead_off::ELECTRODES;
 use super::source::{Episode, Event, RawSample};
 use super::time::MonotonicNs;
@@ -47,7 +48,7 @@ impl Episodes {
             if let Some(since) = since {
                 *since = Some(here);
             }
-            ("lead_off", "off", Episode::Begins { subject })
+            (EventKind::LeadOff, "off", Episode::Begins { subject })
         } else {
             let (began_sample, began) = since.and_then(Option::take).unwrap_or(here);
             let episode = Episode::Ends {
@@ -55,7 +56,7 @@ impl Episodes {
                 began_sample,
                 began,
             };
-            ("lead_on", "on again", episode)
+            (EventKind::LeadOn, "on again", episode)
         };
         Event {
             sample: at.index,
@@ -108,14 +109,14 @@ impl Episodes {
 }
 
 /// The episode a quality stands for; an electrode off has its own.
-const fn kind(quality: SignalQuality) -> Option<(&'static str, &'static str)> {
+const fn kind(quality: SignalQuality) -> Option<(EventKind, &'static str)> {
     match quality {
         SignalQuality::Clipped => Some((
-            "input_saturated",
+            EventKind::InputSaturated,
             "the input is at the converter's limits: electrode contact, or a gain too high",
         )),
         SignalQuality::Flat => Some((
-            "input_flat",
+            EventKind::InputFlat,
             "the input carries nothing: an open or shorted lead, or a cable pulled out",
         )),
         SignalQuality::Good | SignalQuality::Noisy | SignalQuality::LeadOff => None,
@@ -161,7 +162,7 @@ mod tests {
             began_sample: 5,
             began: MonotonicNs(5_000),
         };
-        assert_eq!((ended.kind, ended.episode), ("lead_on", expected));
+        assert_eq!((ended.kind, ended.episode), (EventKind::LeadOn, expected));
     }
 
     #[test]
@@ -174,14 +175,20 @@ mod tests {
                 .collect()
         };
         assert_eq!(kinds(SignalQuality::Noisy, 1), []);
-        assert_eq!(kinds(SignalQuality::Flat, 2), [("input_flat", false)]);
+        assert_eq!(
+            kinds(SignalQuality::Flat, 2),
+            [(EventKind::InputFlat, false)]
+        );
         assert_eq!(
             kinds(SignalQuality::Clipped, 3),
-            [("input_flat", true), ("input_saturated", false)]
+            [
+                (EventKind::InputFlat, true),
+                (EventKind::InputSaturated, false)
+            ]
         );
         assert_eq!(
             kinds(SignalQuality::LeadOff, 4),
-            [("input_saturated", true)]
+            [(EventKind::InputSaturated, true)]
         );
         assert_eq!(kinds(SignalQuality::Good, 5), []);
     }

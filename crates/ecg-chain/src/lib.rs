@@ -58,10 +58,12 @@
 //! ```
 
 mod blocks;
+mod clusters;
 mod detail;
 mod episodes;
 mod event;
 mod injection;
+mod kind;
 mod labeller;
 mod lead_off;
 mod pipeline;
@@ -71,10 +73,14 @@ mod source;
 mod time;
 mod timeline;
 
+pub use clusters::{
+    BeatToCluster, Cluster, Clustering, Clusters, LeftOut, MOST_BEATS_NAMED, MOST_EXAMPLES,
+};
 pub use detail::{BeatDetail, Details, NetworkView};
 pub use episodes::channel_of_subject;
 pub use event::{CHANNEL_COUNT, EcgBlock, LabelledBeat, PipelineEvent, SessionInfo};
 pub use injection::Injection;
+pub use kind::EventKind;
 pub use labeller::{LabelError, network_input};
 pub use lead_off::{ELECTRODES, LeadOff};
 pub use pipeline::{Pipeline, PipelineConfig};

@@ -12,6 +12,7 @@ use super::detail::Details;
 use super::episodes::{Episodes, channel_name};
 use super::event::{CHANNEL_COUNT, PipelineEvent, Scale};
 use super::injection::Injection;
+use super::kind::EventKind;
 use super::labeller::{LabelError, Labeller};
 use super::lead_off::{ELECTRODES, LeadOff};
 use super::reorder::ReorderBuffer;
@@ -254,7 +255,7 @@ impl Pipeline {
                     let event = Event::momentary_for(
                         name,
                         (sample, time),
-                        "quality_changed",
+                        EventKind::QualityChanged,
                         format!("{name}: {}", describe(quality)),
                     );
                     pushed.and(reorder.push_event(PipelineEvent::Event(event), sink))
@@ -264,7 +265,7 @@ impl Pipeline {
                     let event = Event::momentary_for(
                         name,
                         (sample, timeline.time_of(sample)),
-                        "channel_switched",
+                        EventKind::ChannelSwitched,
                         format!("beats are taken from {name}"),
                     );
                     reorder.push_event(PipelineEvent::Event(event), sink)

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use arrhythmianet::choose::EngineNotice;
 use arrhythmianet::explain::{ExplainError, WaveShares};
 use ecg_signal::{CutBeat, SignalQuality, WINDOW_SAMPLES, Waves};
 
 use super::detail::{BeatDetail, Details, NetworkView};
 use super::event::{LabelledBeat, PipelineEvent};
 use super::injection::Injection;
+use super::kind::EventKind;
 use super::labeller::{LabelError, Labeller};
 use super::source::Event;
 use super::time::MonotonicNs;
@@ -139,12 +141,11 @@ impl ReorderBuffer {
         }
         let mut outcome = self.labeller.classify();
         while let Some(notice) = self.labeller.classifier.notice() {
-            sink(PipelineEvent::Event(Event::momentary(
-                first_sample,
-                first_time,
-                notice.kind(),
-                notice.to_string(),
-            )));
+            let detail = notice.to_string();
+            if let Some(kind) = kind_of(&notice) {
+                let event = Event::momentary(first_sample, first_time, kind, detail);
+                sink(PipelineEvent::Event(event));
+            }
         }
         let engine = self.labeller.classifier.engine();
         if outcome.is_ok() && self.engine != engine {
@@ -165,6 +166,16 @@ impl ReorderBuffer {
         }
         outcome
     }
+}
+
+/// The kind of event that tells a notice of the engines; `None` for one that they have gained since.
+const fn kind_of(notice: &EngineNotice) -> Option<EventKind> {
+    Some(match notice {
+        EngineNotice::Lost { .. } => EventKind::EngineLost,
+        EngineNotice::Recovered { .. } => EventKind::EngineRecovered,
+        EngineNotice::Refused { .. } => EventKind::EngineRefused,
+        _ => return None,
+    })
 }
 
 /// Hands out beat `number` of the batch with its label, and its details if any are wanted.

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::kind::EventKind;
 use super::lead_off::LeadOff;
 use super::time::MonotonicNs;
 
@@ -61,8 +62,8 @@ pub struct Event {
     pub sample: u64,
     /// Monotonic time of that sample.
     pub time: MonotonicNs,
-    /// Stable machine-readable name, e.g. `lead_off`, `quality_changed`, `chip_restarted`.
-    pub kind: &'static str,
+    /// What kind of thing it tells.
+    pub kind: EventKind,
     /// One sentence for people.
     pub detail: String,
     /// Whether something begins or ends with it.
@@ -99,7 +100,7 @@ pub enum Episode {
 impl Event {
     /// An event without duration.
     #[must_use]
-    pub fn momentary(sample: u64, time: MonotonicNs, kind: &'static str, detail: String) -> Self {
+    pub fn momentary(sample: u64, time: MonotonicNs, kind: EventKind, detail: String) -> Self {
         Self {
             sample,
             time,
@@ -114,7 +115,7 @@ impl Event {
     pub fn momentary_for(
         subject: &'static str,
         (sample, time): (u64, MonotonicNs),
-        kind: &'static str,
+        kind: EventKind,
         detail: String,
     ) -> Self {
         Self {

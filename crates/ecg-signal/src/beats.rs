@@ -200,23 +200,45 @@ impl BeatKeeper {
 
 impl Cut {
     fn new(channel: usize, beat: Detection, history: &History, quality: SignalQuality) -> Self {
-        let before = WINDOW_STEP * R_INDEX as u64;
-        let after = WINDOW_STEP * (WINDOW_SAMPLES - 1 - R_INDEX) as u64;
-        let mut window_uv = [0.0; WINDOW_SAMPLES];
-        for (value, step) in window_uv.iter_mut().zip(0_u64..) {
-            *value = history.at((beat.index + WINDOW_STEP * step).saturating_sub(before));
-        }
-        let begins_inside = beat.index >= history.first() + before;
+        let begins_inside = begins_inside(history, beat.index);
         Self {
             channel,
             r: beat.index,
             r_s: (beat.index as f64 + f64::from(beat.offset)) / f64::from(CHAIN_RATE_HZ),
-            window_uv,
-            window_complete: begins_inside && beat.index + after < history.end(),
+            window_uv: window_around(history, beat.index),
+            window_complete: is_complete(history, beat.index),
             readable: begins_inside && beat.index + QRS_AFTER_R < history.end(),
             quality,
         }
     }
+}
+
+/// Conditioned samples of a window before and behind its R peak.
+const BEFORE_R: u64 = WINDOW_STEP * R_INDEX as u64;
+const AFTER_R: u64 = WINDOW_STEP * (WINDOW_SAMPLES - 1 - R_INDEX) as u64;
+
+/// The window of a beat with its R peak at index `r`; where it leaves the history it repeats the nearest
+/// sample.
+pub(super) fn window_around(history: &History, r: u64) -> [f32; WINDOW_SAMPLES] {
+    let mut window_uv = [0.0; WINDOW_SAMPLES];
+    for (value, step) in window_uv.iter_mut().zip(0_u64..) {
+        *value = history.at((r + WINDOW_STEP * step).saturating_sub(BEFORE_R));
+    }
+    window_uv
+}
+
+fn begins_inside(history: &History, r: u64) -> bool {
+    r >= history.first() + BEFORE_R
+}
+
+/// Whether the history holds the whole window.
+pub(super) fn is_complete(history: &History, r: u64) -> bool {
+    begins_inside(history, r) && ends_inside(history, r)
+}
+
+/// Whether the end of the window is known by now.
+pub(super) fn ends_inside(history: &History, r: u64) -> bool {
+    r + AFTER_R < history.end()
 }
 
 /// Badness of a channel in which no beat can be found.

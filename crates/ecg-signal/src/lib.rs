@@ -38,8 +38,10 @@ mod event;
 mod filter;
 #[cfg(test)]
 mod golden_tests;
+mod groups;
 mod kaiser;
 mod known;
+mod likeness;
 mod monitor;
 mod quality;
 mod rate;
@@ -48,6 +50,7 @@ mod ring;
 mod rr;
 mod template;
 mod waves;
+mod windows;
 
 pub use chain::{Chain, LONGEST_BRIDGED_GAP_S};
 pub use conditioner::{ConditionedSample, Conditioner, Mains};
@@ -58,10 +61,12 @@ pub use detector::{
 };
 pub use error::SignalError;
 pub use event::{ChainEvent, CutBeat, LARGEST_LABEL_DELAY_S, Sample};
+pub use groups::{BeatGroups, MOST_GROUPS, Placement, TemplateGroups};
 pub use quality::SignalQuality;
 pub use rate::SampleRate;
 pub use rr::{CONTEXT_VALUES, RrFeatures};
 pub use waves::{Wave, Waves};
+pub use windows::BeatWindows;
 
 #[cfg(test)]
 mod tests;

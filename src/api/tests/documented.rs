@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use arrhythmianet::choose::CandidateState;
-use ecg_chain::GapCause;
-use ecg_signal::SignalQuality;
+use ecg_chain::{EventKind, GapCause, MOST_BEATS_NAMED, MOST_EXAMPLES};
+use ecg_signal::{MOST_GROUPS, SignalQuality};
 use serde_json::Value;
 
+use super::super::intervals::MOST_INTERVALS;
 use super::super::pass::HUNG_UP;
 use super::super::problem::Kind;
 use super::super::query::MAX_LIMIT;
 use super::super::routes::ENDPOINTS;
-use super::super::{heart_rate, hub, live};
+use super::super::{clusters, heart_rate, hub, live};
 use super::House;
 use super::client::{backlog, fetch, follow};
 use crate::store::WaveformRange;
@@ -253,6 +254,11 @@ fn problems_and_numbers_are_those_of_the_code() {
             live::MOST_INTERVALS
         ),
         format!("none in {} s of signal", heart_rate::OLDEST_BEAT_S),
+        format!("{MOST_INTERVALS} here, and {MOST_INTERVALS} by default"),
+        format!("At most {} samples per channel", clusters::LONGEST_SAMPLES),
+        format!("There are {MOST_GROUPS} shapes at most"),
+        format!("array of up to {MOST_EXAMPLES} windows"),
+        format!("ascending, the first {MOST_BEATS_NAMED} "),
         format!("falls {} commits behind", hub::MOST_COMMITS_BEHIND),
         format!("(default mode {:04o})", options.mode),
         format!("takes no byte for {} s", options.stall_timeout.as_secs()),
@@ -268,6 +274,12 @@ fn problems_and_numbers_are_those_of_the_code() {
         names
             .filter(|name| !DOCUMENT.contains(&format!("`{name}`")))
             .map(str::to_owned),
+    );
+    let kinds = tables["Event kinds"].iter().filter_map(|row| code(&row[0]));
+    let known = EventKind::ALL.iter().map(|kind| kind.name());
+    assert!(
+        kinds.eq(known),
+        "the kinds of events, in the order of the code"
     );
     assert!(failures.is_empty(), "{failures:#?}");
 }

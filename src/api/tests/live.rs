@@ -2,11 +2,12 @@
 
 use std::os::unix::net::UnixStream;
 
-use ecg_chain::{Event, LeadOff, PipelineEvent, RawSample};
+use ecg_chain::{Event, EventKind, LeadOff, PipelineEvent, RawSample};
 use serde_json::Value;
 use tungstenite::{Message, WebSocket};
 
-use super::client::{connect, get};
+use super::client::{connect, fetch, get};
+use super::questions::metric;
 use super::{House, eventually};
 use crate::store::MISSING_CODE;
 
@@ -203,6 +204,28 @@ fn a_beat_comes_before_and_after_it_is_stored() {
 }
 
 #[test]
+fn pages_and_what_they_were_too_slow_for_are_counted() {
+    let house = House::new();
+    let page = Page::open(&house, "/v1/live");
+    eventually("it is counted", || {
+        metric(&house, "ecg_gateway_live_sockets") == 1
+    });
+    drop(page);
+    eventually("it is gone", || {
+        metric(&house, "ecg_gateway_live_sockets") == 0
+    });
+    let dropped = "ecg_gateway_live_messages_dropped_total";
+    assert_eq!(metric(&house, dropped), 0);
+    let _reads_nothing = Page::open(&house, "/v1/live");
+    for sample in 0..10_000 {
+        house.event(sample);
+    }
+    eventually("it is too slow", || metric(&house, dropped) > 0);
+    let status = fetch(house.socket(), "/v1/status");
+    assert_eq!(status["connections"]["dropped_slow_reader"], 1);
+}
+
+#[test]
 fn every_message_is_documented() {
     let house = House::new();
     house.furnish();
@@ -216,7 +239,7 @@ fn every_message_is_documented() {
     house.record(PipelineEvent::Event(Event::momentary(
         1,
         house.time(1),
-        "lead_off",
+        EventKind::LeadOff,
         String::new(),
     )));
     let event = page.text("event");
@@ -251,7 +274,7 @@ fn a_client_that_talks_is_closed() {
     };
     assert_eq!(code, Some(1_008));
     eventually("the place is free", || {
-        super::client::fetch(house.socket(), "/v1/status")["connections"]["streams"] == 0
+        fetch(house.socket(), "/v1/status")["connections"]["streams"] == 0
     });
 }
 

@@ -1,10 +1,12 @@
 //! The server over real sockets and real databases.
 
 mod client;
+mod clusters;
 mod corrections;
 mod documented;
 mod ecg;
 mod http;
+mod intervals;
 mod live;
 mod outage;
 mod queries;
@@ -24,9 +26,9 @@ use arrhythmianet::choose::{
 };
 use arrhythmianet::explain::{Method, SaliencyMap, WaveShares};
 use arrhythmianet::{BeatClass, Unclassifiable};
-use ecg_chain::Episode;
 use ecg_chain::{
-    BeatDetail, EcgBlock, Event, Gap, GapCause, LabelledBeat, PipelineEvent, SessionInfo,
+    BeatDetail, EcgBlock, Episode, Event, EventKind, Gap, GapCause, LabelledBeat, PipelineEvent,
+    SessionInfo,
 };
 use ecg_chain::{ClockRelation, MonotonicNs, WallUs};
 use ecg_signal::{SignalQuality, Wave, Waves};
@@ -212,7 +214,7 @@ impl House {
         self.record(PipelineEvent::Event(Event::momentary(
             sample,
             self.time(sample),
-            "lead_off",
+            EventKind::LeadOff,
             "electrode IN1P is off".to_owned(),
         )));
     }
@@ -247,7 +249,7 @@ impl House {
             live.engines = Some(engines());
             live.note(&Event {
                 episode: Episode::Begins { subject: "chip" },
-                ..Event::momentary(0, MonotonicNs(0), "drdy_silent", String::new())
+                ..Event::momentary(0, MonotonicNs(0), EventKind::DrdySilent, String::new())
             });
             live.acquisition = Some(AcquisitionStatus {
                 granted: RealtimeGranted::default(),

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use ecg_chain::MonotonicNs;
-use ecg_chain::{Episode, Event, PipelineEvent};
+use ecg_chain::{Episode, Event, EventKind, PipelineEvent};
 use serde_json::{Value, json};
 
 use super::super::problem::Kind;
@@ -41,16 +41,89 @@ fn a_beat_says_everything_about_itself() {
 }
 
 #[test]
+fn events_of_kinds_that_are_named() {
+    let house = House::new();
+    house.furnish(); // lead_off
+    for (sample, kind) in [
+        (5_000, EventKind::DrdySilent),
+        (5_010, EventKind::ClockStepped),
+        (5_020, EventKind::DrdySilent),
+    ] {
+        let event = Event::momentary(sample, house.time(sample), kind, String::new());
+        house.record(PipelineEvent::Event(event));
+    }
+    house.writer.flush().unwrap();
+    let samples = |query: &str| -> Vec<u64> {
+        let answer = fetch(house.socket(), &format!("/v1/events?{query}"));
+        let events = answer["events"].as_array().unwrap().iter();
+        events
+            .map(|event| event["sample"].as_u64().unwrap())
+            .collect()
+    };
+    for (query, expected) in [
+        ("", &[4_003, 5_000, 5_010, 5_020][..]),
+        ("kind=drdy_silent", &[5_000, 5_020]),
+        ("kind=drdy_silent&order=desc&limit=1", &[5_020]),
+        ("kind=lead_off,clock_stepped", &[4_003, 5_010]),
+        ("kind=lead_off&kind=clock_stepped", &[4_003, 5_010]),
+        ("kind=brown_out", &[]),
+        ("kind=drdy_silent&session=2", &[]),
+    ] {
+        assert_eq!(samples(query), expected, "{query}");
+    }
+    // Page by page, as any list.
+    let first = fetch(house.socket(), "/v1/events?kind=drdy_silent&limit=1");
+    let cursor = first["next_cursor"].as_str().unwrap();
+    let second = format!("kind=drdy_silent&limit=1&cursor={cursor}");
+    assert_eq!(samples(&second), [5_020]);
+
+    for unknown in ["of_tomorrow", "drdy_silent,of_tomorrow", "", "LEAD_OFF"] {
+        let answer = get(house.socket(), &format!("/v1/events?kind={unknown}"));
+        let problem = answer.json();
+        assert_eq!(answer.status, 400, "{unknown}");
+        assert_eq!(
+            problem["type"],
+            "urn:problem-type:ecg-gateway:invalid-parameter"
+        );
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(
+            EventKind::ALL
+                .iter()
+                .all(|kind| detail.contains(kind.name())),
+            "{detail}"
+        );
+    }
+
+    // What a later version wrote is told as it is.
+    let database = rusqlite::Connection::open(house.at("beats.db")).unwrap();
+    let changed = "UPDATE events SET kind = 'of_tomorrow' WHERE sample = 5010";
+    assert_eq!(database.execute(changed, []).unwrap(), 1);
+    let all = fetch(house.socket(), "/v1/events");
+    assert_eq!(all["events"][2]["kind"], "of_tomorrow");
+    assert_eq!(samples("kind=lead_off,clock_stepped"), [4_003]);
+}
+
+#[test]
 fn channels_are_told_by_number_and_lead() {
     let house = House::new();
     house.furnish();
     for (sample, subject) in [(5_000, "ch2"), (5_010, "in1p"), (5_020, "rld")] {
         house.record(PipelineEvent::Event(Event {
             episode: Episode::Begins { subject },
-            ..Event::momentary(sample, house.time(sample), "x", String::new())
+            ..Event::momentary(
+                sample,
+                house.time(sample),
+                EventKind::InputFlat,
+                String::new(),
+            )
         }));
     }
-    let switched = Event::momentary_for("ch2", (5_030, house.time(5_030)), "x", String::new());
+    let switched = Event::momentary_for(
+        "ch2",
+        (5_030, house.time(5_030)),
+        EventKind::InputFlat,
+        String::new(),
+    );
     house.record(PipelineEvent::Event(switched));
     house.writer.flush().unwrap();
 
@@ -59,7 +132,7 @@ fn channels_are_told_by_number_and_lead() {
         .as_array()
         .unwrap()
         .iter()
-        .filter(|event| event["kind"] == "x")
+        .filter(|event| event["kind"] == "input_flat")
         .map(|event| {
             json!([
                 event["subject"],
@@ -82,7 +155,7 @@ fn channels_are_told_by_number_and_lead() {
     let conditions = status["conditions"].as_array().unwrap();
     let told: Vec<_> = conditions
         .iter()
-        .filter(|condition| condition["kind"] == "x")
+        .filter(|condition| condition["kind"] == "input_flat")
         .map(|condition| (&condition["subject"], &condition["channel_number"]))
         .collect();
     assert_eq!(
@@ -380,7 +453,7 @@ fn every_bad_request_is_a_problem_that_says_what_was_expected() {
         ),
         (
             "GET",
-            "/v1/events?kind=x",
+            "/v1/events?class=N",
             "unknown-parameter",
             400,
             "from, to, session",

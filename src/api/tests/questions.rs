@@ -16,7 +16,7 @@ use super::client::{Answer, connect, fetch, get};
 use super::{House, eventually};
 
 /// Something that a pool's thread works on until it is told to stop, whoever gives it up.
-struct Obstacle {
+pub(super) struct Obstacle {
     stop: Sender<()>,
     ticket: Arc<Ticket>,
     orders: Receiver<Order>,
@@ -24,7 +24,7 @@ struct Obstacle {
 
 impl Obstacle {
     /// In the way once this returns.
-    fn put(pools: &Pools, pool: Pool) -> Self {
+    pub(super) fn put(pools: &Pools, pool: Pool) -> Self {
         let (obstacle, begun) = Self::queue(pools, pool);
         soon(&begun);
         obstacle
@@ -64,7 +64,7 @@ fn pools(house: &House) -> &Pools {
 }
 
 /// A request whose client is gone before it can be answered.
-fn abandon(house: &House, path: &str, more: &str) {
+pub(super) fn abandon(house: &House, path: &str, more: &str) {
     let mut stream = connect(house.socket());
     let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n{more}");
     stream.write_all(request.as_bytes()).unwrap();
@@ -81,7 +81,7 @@ fn order(answer: &Answer) -> (u64, u64) {
     (number("queued="), number("done="))
 }
 
-fn metric(house: &House, name: &str) -> u64 {
+pub(super) fn metric(house: &House, name: &str) -> u64 {
     let page = get(house.socket(), "/v1/metrics").body;
     let line = page.lines().find(|line| line.starts_with(name)).unwrap();
     line.rsplit_once(' ').unwrap().1.parse().unwrap()

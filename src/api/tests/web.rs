@@ -12,6 +12,7 @@ use tungstenite::{Error, HandshakeError, Message, WebSocket};
 
 use super::super::routes::ENDPOINTS;
 use super::super::{ApiOptions, Site, TokenName, WebOptions, WebTokens};
+use super::questions::metric;
 use super::{House, client, eventually};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -262,6 +263,17 @@ fn a_token_lets_one_browser_in_once() {
     );
     let counters = client::fetch(open.house.socket(), "/v1/status");
     assert_eq!(counters["connections"]["wrong_tokens"], 1);
+    let metric = |name: &str| metric(&open.house, &format!("ecg_gateway_{name} "));
+    assert_eq!(metric("browser_wrong_tokens_total"), 1);
+    let refused = counters["connections"]["refused_browser"].as_u64();
+    assert_eq!(Some(metric("browser_requests_refused_total")), refused);
+    eventually("one browser is signed in", || {
+        metric("browser_sessions") == 1
+    });
+    eventually("and not connected", || metric("browser_connections") == 0);
+    let connected = TcpStream::connect(open.address).unwrap();
+    eventually("one is connected", || metric("browser_connections") == 1);
+    drop(connected);
 
     let about = open.ask("GET", "/session", &cookie, "");
     assert_eq!(

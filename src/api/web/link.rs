@@ -2,7 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::secret::Hash;
-use crate::api::counters::{Counters, Present, count};
+use crate::api::counters::{Counters, Present, Which, count};
 use crate::api::locked::locked;
 use crate::api::peer::Peer;
 use crate::api::places::Place;
@@ -125,7 +125,7 @@ pub(super) struct Line {
     idle_timeout: Duration,
     idle: Pin<Box<Sleep>>,
     counters: Arc<Counters>,
-    _present: Present<fn(&Counters) -> &AtomicU64>,
+    _present: [Present<Which>; 2],
 }
 
 impl Line {
@@ -142,7 +142,10 @@ impl Line {
             stall: None,
             idle_timeout,
             idle: Box::pin(sleep(idle_timeout)),
-            _present: Present::new(Arc::clone(&counters), |counters| &counters.open),
+            _present: [
+                Present::new(Arc::clone(&counters), |counters| &counters.open),
+                Present::new(Arc::clone(&counters), |counters| &counters.browsers),
+            ],
             counters,
         }
     }

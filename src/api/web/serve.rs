@@ -4,6 +4,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -23,7 +24,7 @@ use super::link::{Line, Link, Stream};
 use super::sessions::{LAST_WORDS, Sessions};
 use super::site::Site;
 use super::tokens::WebTokens;
-use crate::api::counters::count;
+use crate::api::counters::{Counters, count};
 use crate::api::head::MOST_HEAD_BYTES;
 use crate::api::io::SEND_BUFFER_BYTES;
 use crate::api::shared::Shared;
@@ -153,7 +154,7 @@ impl Doors {
         let mut connections = JoinSet::new();
         let (mut socket, looks_after_it) = watched.unzip();
         let watched = async {
-            tokio::join!(watch_tokens(sessions), async {
+            tokio::join!(watch_tokens(sessions, &shared.counters), async {
                 if let Some(looks_after_it) = looks_after_it {
                     looks_after_it.await;
                 }
@@ -326,11 +327,15 @@ fn watch_socket(
 }
 
 /// Never ends.
-async fn watch_tokens(sessions: Arc<Sessions>) {
+async fn watch_tokens(sessions: Arc<Sessions>, counters: &Counters) {
     let mut turns = tokio::time::interval(LOOK_EVERY);
     turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         turns.tick().await;
+        let signed_in = u64::try_from(sessions.count()).unwrap_or(u64::MAX);
+        counters
+            .browser_sessions
+            .store(signed_in, Ordering::Relaxed);
         let sessions = Arc::clone(&sessions);
         let Ok(cut) = tokio::task::spawn_blocking(move || sessions.look()).await else {
             continue;

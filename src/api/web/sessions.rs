@@ -225,6 +225,11 @@ impl Sessions {
         Ok(Some((secret, token)))
     }
 
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        locked(&self.state).sessions.len()
+    }
+
     /// Ends a session: signed out. Away from the thread that serves.
     pub(super) fn end(&self, hash: &Hash) {
         let ended: Vec<Entry> = {

@@ -20,7 +20,9 @@ use std::time::{Duration, Instant};
 
 use arrhythmianet::{BeatClass, Unclassifiable};
 use ecg_chain::{ClockRelation, MonotonicNs, WallUs};
-use ecg_chain::{EcgBlock, Event, Gap, GapCause, LabelledBeat, PipelineEvent, SessionInfo};
+use ecg_chain::{
+    EcgBlock, Event, EventKind, Gap, GapCause, LabelledBeat, PipelineEvent, SessionInfo,
+};
 use ecg_signal::{ChannelChoice, Mains, SignalQuality};
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -102,7 +104,7 @@ pub(super) fn event(info: &SessionInfo, sample: u64) -> Event {
     Event::momentary(
         sample,
         time_of(info, sample),
-        "lead_off",
+        EventKind::LeadOff,
         "electrode IN1P is off".to_owned(),
     )
 }

@@ -185,7 +185,10 @@ fn ecg_that_is_not_stored_is_told_and_goes_on_once_there_is_room() {
     };
     let shown = || -> Vec<&'static str> {
         let conditions = monitor.status().conditions;
-        conditions.iter().map(|condition| condition.kind).collect()
+        conditions
+            .iter()
+            .map(|condition| condition.kind.name())
+            .collect()
     };
     let info = slow(0);
     written.begin_session(&info).unwrap();

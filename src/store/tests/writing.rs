@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use arrhythmianet::BeatClass;
 use ecg_chain::{ClockRelation, WallUs};
-use ecg_chain::{Episode, Event, LabelledBeat, PipelineEvent, SessionInfo};
+use ecg_chain::{Episode, Event, EventKind, LabelledBeat, PipelineEvent, SessionInfo};
 use rusqlite::Connection;
 
 use super::super::{CommittedRow, Outage, RowFilter, Store, StoreError, StoreOptions, StoreReader};
@@ -120,7 +120,7 @@ fn everything_recorded_is_read_back() {
         (
             expected.sample,
             expected.time,
-            expected.kind,
+            expected.kind.name(),
             &expected.detail
         )
     );
@@ -346,7 +346,7 @@ fn ecg_left_out_before_a_crash_is_no_gap_of_the_crash() {
         record(PipelineEvent::Ecg(block(&info, 0, 500)));
         let told = |sample, episode| {
             PipelineEvent::Event(Event {
-                kind: "ecg_not_stored",
+                kind: EventKind::EcgNotStored,
                 episode,
                 ..event(&info, sample)
             })

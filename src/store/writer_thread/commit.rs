@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use ecg_chain::WallUs;
+use ecg_chain::{EventKind, WallUs};
 
 use super::super::batch::{Batch, write_batch};
 use super::super::error::StoreError;
-use super::super::quarantine::{QUARANTINED, quarantine_note};
+use super::super::quarantine::quarantine_note;
 use super::super::rows::CommittedRow;
 use super::super::statements::Statements;
 use super::thread::WriterThread;
@@ -142,10 +142,10 @@ impl WriterThread {
             self.drop_maps();
         }
         if self.session.is_some() {
-            let event = self.event(QUARANTINED, note);
+            let event = self.event(EventKind::StoreSetAside, note);
             self.backlog.push_first(event);
         } else {
-            self.notes.push((QUARANTINED, note));
+            self.notes.push((EventKind::StoreSetAside, note));
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use ecg_chain::{Episode, Event};
+use ecg_chain::{Episode, Event, EventKind};
 
 use super::super::error::StoreError;
 use super::super::housekeeping::Standing;
@@ -13,37 +13,28 @@ use super::thread::{HEAD_EVERY, WriterThread};
 /// Whom it happens to, in events and conditions.
 const SUBJECT: &str = "store";
 
-/// Raw ECG will be deleted for the sake of free space.
-const RETENTION_WARNING: &str = "retention_warning";
-/// Nothing is deleted for its age.
-const RETENTION_HELD: &str = "retention_held";
-/// Raw ECG is left out.
-const ECG_NOT_STORED: &str = "ecg_not_stored";
-/// The check in the background found damage.
-const STORE_DAMAGED: &str = "store_damaged";
-
 impl WriterThread {
     pub(super) fn show(&mut self, standing: Standing) {
         self.no_room = standing.no_room.is_some();
-        self.lasts(RETENTION_WARNING, standing.warning);
-        self.lasts(RETENTION_HELD, standing.age_doubt);
-        self.lasts(ECG_NOT_STORED, standing.no_room);
+        self.lasts(EventKind::RetentionWarning, standing.warning);
+        self.lasts(EventKind::RetentionHeld, standing.age_doubt);
+        self.lasts(EventKind::EcgNotStored, standing.no_room);
     }
 
     pub(super) fn show_damage(&mut self) {
         let (damage, shown) = {
             let status = self.monitor.lock();
             let mut conditions = status.conditions.iter();
-            let shown = conditions.any(|condition| condition.kind == STORE_DAMAGED);
+            let shown = conditions.any(|condition| condition.kind == EventKind::StoreDamaged);
             (status.checkup.damage.clone(), shown)
         };
         if damage.is_some() || shown {
-            self.lasts(STORE_DAMAGED, damage);
+            self.lasts(EventKind::StoreDamaged, damage);
         }
     }
 
     /// Something lasts from now on, still, or no longer.
-    fn lasts(&mut self, kind: &'static str, detail: Option<String>) {
+    fn lasts(&mut self, kind: EventKind, detail: Option<String>) {
         let (sample, time) = self.newest;
         let mut status = self.monitor.lock();
         let known = status
@@ -76,7 +67,7 @@ impl WriterThread {
             }
         };
         drop(status);
-        tracing::warn!(kind, "{detail}");
+        tracing::warn!(kind = kind.name(), "{detail}");
         self.tell(Event {
             sample,
             time,

@@ -3,7 +3,9 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use ecg_chain::{ClockRelation, EcgBlock, Event, MonotonicNs, PipelineEvent, SessionInfo};
+use ecg_chain::{
+    ClockRelation, EcgBlock, Event, EventKind, MonotonicNs, PipelineEvent, SessionInfo,
+};
 
 use super::super::audit::AuditQueue;
 use super::super::batch::{Clocks, OpenSession, end_session};
@@ -54,7 +56,7 @@ pub(in super::super) struct WriterThread {
     /// Position and time of the newest row.
     pub(super) newest: (u64, MonotonicNs),
     /// Kind and detail of events that wait for a session.
-    pub(super) notes: Vec<(&'static str, String)>,
+    pub(super) notes: Vec<(EventKind, String)>,
     /// Who asked for what; goes along with whatever is committed next.
     pub(super) audit: AuditQueue,
     /// When the chain's newest link is logged next.
@@ -350,7 +352,7 @@ impl WriterThread {
     }
 
     /// An event of the store's own, at the newest row.
-    pub(super) fn event(&self, kind: &'static str, detail: String) -> PendingRow {
+    pub(super) fn event(&self, kind: EventKind, detail: String) -> PendingRow {
         let (sample, time) = self.newest;
         PendingRow::Event(Event::momentary(sample, time, kind, detail))
     }

@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use ecg_chain::EventKind;
+
 use super::super::error::StoreError;
 use super::super::options::Outage;
 use super::thread::{Trouble, WriterThread};
@@ -58,7 +60,7 @@ impl WriterThread {
             tracing::warn!(%error, "a write to the store failed and is tried again");
         }
         if tell {
-            let event = self.event("store_outage", error.to_string());
+            let event = self.event(EventKind::StoreOutage, error.to_string());
             self.backlog.push(event);
         }
         self.keep_limits();
@@ -78,7 +80,7 @@ impl WriterThread {
         tracing::info!(seconds, let_go = dropped, "the store is written again");
         let detail =
             format!("written again after {seconds:.1} s; {dropped} rows had been let go by then");
-        let event = self.event("store_recovered", detail);
+        let event = self.event(EventKind::StoreRecovered, detail);
         self.backlog.push(event);
     }
 }

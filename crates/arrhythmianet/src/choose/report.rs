@@ -199,24 +199,6 @@ pub enum EngineNotice {
     },
 }
 
-impl EngineNotice {
-    /// Stable name of the event: `engine_lost`, `engine_recovered` or `engine_refused`.
-    #[must_use]
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::Lost { .. } => "engine_lost",
-            Self::Recovered { .. } => "engine_recovered",
-            Self::Refused { .. } => "engine_refused",
-        }
-    }
-
-    /// Whether `kind` is one of [`EngineNotice::kind`].
-    #[must_use]
-    pub fn is_kind(kind: &str) -> bool {
-        ["engine_lost", "engine_recovered", "engine_refused"].contains(&kind)
-    }
-}
-
 impl fmt::Display for EngineNotice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -4,6 +4,7 @@
 //! one, now on the other. Here the first complex of a shape decides, and all that look like it
 //! follow.
 
+use super::super::likeness::{centred_length, to_unit};
 use super::duration::samples;
 use super::history::History;
 
@@ -213,20 +214,5 @@ fn complex(history: &History, r: u64) -> [f32; LENGTH] {
     for (value, index) in values.iter_mut().zip(r.saturating_sub(HALF as u64)..) {
         *value = history.at(index);
     }
-    let mean = values.iter().sum::<f32>() / LENGTH as f32;
-    let length = centred_length(&values);
-    values.map(|value| (value - mean) / length)
-}
-
-/// Length of the vector without its mean, at least a little.
-fn centred_length(values: &[f32]) -> f32 {
-    const LEAST: f32 = 1e-3;
-    let (mut sum, mut squares) = (0.0, 0.0);
-    for value in values {
-        sum += value;
-        squares += value * value;
-    }
-    (squares - sum * sum / values.len() as f32)
-        .max(LEAST * LEAST)
-        .sqrt()
+    to_unit(values)
 }
