@@ -113,6 +113,7 @@ impl SessionOptions {
                 leads: source.leads.clone(),
                 mains: Some(self.mains),
                 channel: Some(self.channel),
+                patient_label: None,
                 start: source.start,
                 model: engine.model().description().name.clone(),
                 engine: engine.engine().to_owned(),

@@ -151,6 +151,7 @@ impl House {
             leads: ["I".to_owned(), "II".to_owned()],
             mains: None,
             channel: None,
+            patient_label: None,
             start: from.start,
             model: "v2".to_owned(),
             engine: "observed".to_owned(),

@@ -9,6 +9,7 @@ use super::audit::AuditRow;
 use super::error::StoreError;
 use super::rows::Commit;
 use super::saliency::StoredSaliency;
+use super::session_deletion::SessionDeletion;
 use super::status::WriterStatus;
 use crate::liveness::Liveness;
 
@@ -29,7 +30,16 @@ pub(super) enum Command {
     Flush(SyncSender<Result<(), StoreError>>),
     /// Somebody confirms what retention waits with.
     ConfirmRetention,
+    /// Somebody has a session deleted.
+    Delete {
+        session: i64,
+        by: String,
+        reply: DeletionReply,
+    },
 }
+
+/// Gets what was deleted, once it is gone.
+pub(super) type DeletionReply = Box<dyn FnOnce(Result<SessionDeletion, StoreError>) + Send>;
 
 /// Shows the writer's status to others; cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -95,6 +105,21 @@ impl WriterMonitor {
     #[must_use]
     pub fn confirm_retention(&self) -> bool {
         self.offer(Command::ConfirmRetention)
+    }
+
+    /// Asks the writer to delete a session that has ended: its ECG, beats with their maps, gaps, events and
+    /// its label. `by` goes into its tombstone; `reply` runs on the writer's thread once everything is gone,
+    /// so it must neither block nor panic. A session that is deleted already answers with what was deleted
+    /// then. False where the writer's queue is full or it is gone; `reply` is dropped then.
+    #[must_use]
+    pub fn delete_session(
+        &self,
+        session: i64,
+        by: String,
+        reply: impl FnOnce(Result<SessionDeletion, StoreError>) + Send + 'static,
+    ) -> bool {
+        let reply = Box::new(reply);
+        self.offer(Command::Delete { session, by, reply })
     }
 
     fn offer(&self, command: Command) -> bool {

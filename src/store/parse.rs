@@ -12,6 +12,7 @@ use super::rows::{
     cause_from_sql, channel_from_sql, class_from_sql, from_sql, mains_from_sql, quality_from_sql,
     unclassifiable_from_sql,
 };
+use super::session_deletion::tombstone;
 
 /// What [`beat`] reads, of `beats b JOIN deciders d`.
 pub(super) fn beat_columns() -> String {
@@ -22,7 +23,8 @@ pub(super) fn beat_columns() -> String {
 
 /// What [`session`] reads, of `sessions s JOIN deciders d`: what is fixed from the start, then the rest.
 pub(super) fn session_columns() -> String {
-    format!("{}, {}", Kind::Session.select("s"), Kind::End.select("s"))
+    let (start, end) = (Kind::Session.select("s"), Kind::End.select("s"));
+    format!("{start}, {end}, s.patient_label")
 }
 
 /// What [`totals`] reads, of `sessions`.
@@ -73,9 +75,9 @@ pub(super) fn beat(row: &Row<'_>) -> Result<StoredBeat, RowError> {
 }
 
 pub(super) fn session(row: &Row<'_>) -> Result<StoredSession, RowError> {
-    let end_monotonic: Option<i64> = row.get(16)?;
-    let end_wall: Option<i64> = row.get(17)?;
-    let end_reason: Option<String> = row.get(18)?;
+    let end_monotonic: Option<i64> = row.get(17)?;
+    let end_wall: Option<i64> = row.get(18)?;
+    let end_reason: Option<String> = row.get(19)?;
     let at = match (end_monotonic, end_wall) {
         (Some(monotonic), Some(wall)) => Some(ClockRelation {
             monotonic: MonotonicNs(from_sql(monotonic, "sessions.end_monotonic_ns")?),
@@ -95,6 +97,7 @@ pub(super) fn session(row: &Row<'_>) -> Result<StoredSession, RowError> {
                 .map(|lead| lead.unwrap_or_default().to_owned()),
             mains: optional_text(row, 13)?.map(mains_from_sql).transpose()?,
             channel: optional_text(row, 14)?.map(channel_from_sql).transpose()?,
+            patient_label: row.get(38)?,
             start: ClockRelation {
                 monotonic: MonotonicNs(unsigned(row, 7, "sessions.start_monotonic_ns")?),
                 wall: WallUs(row.get(8)?),
@@ -103,7 +106,8 @@ pub(super) fn session(row: &Row<'_>) -> Result<StoredSession, RowError> {
             engine: row.get(10)?,
         },
         end: end_reason.map(|reason| SessionEnd { at, reason }),
-        counts: counts(row, 19)?,
+        counts: counts(row, 20)?,
+        deletion: tombstone(row, 30)?,
     })
 }
 

@@ -11,6 +11,7 @@ use ecg_signal::{ChannelChoice, Mains, SignalQuality};
 
 use super::error::StoreError;
 use super::identity::StoreMark;
+use super::session_deletion::SessionDeletion;
 
 /// A session with its end and its counts.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,8 +22,10 @@ pub struct StoredSession {
     pub info: SessionInfo,
     /// How it ended; `None` while it is open.
     pub end: Option<SessionEnd>,
-    /// What it has recorded so far.
+    /// What it has recorded so far; zeros once it is deleted.
     pub counts: SessionCounts,
+    /// What is left of it, where somebody had it deleted.
+    pub deletion: Option<SessionDeletion>,
 }
 
 /// The end of a session.

@@ -7,7 +7,10 @@ use serde::Serialize;
 
 use super::super::error::StoreError;
 use super::super::query::faults;
+use super::super::error::RowError;
+use super::super::patient_label::label_digest;
 use super::super::reader::StoreReader;
+use super::super::session_deletion::{DELETED, DeletedRows, SessionDeletion, tombstone};
 use super::digest::{digest_row, select, stored};
 use super::kind::{BEGINNING, Hash, Kind};
 use super::links::{ChainHead, link_hash, newest_given};
@@ -56,6 +59,22 @@ pub struct Protection {
     pub unprotected: u64,
     /// Rows whose link is there and that retention has deleted.
     pub deleted: u64,
+    /// Rows whose link is there and that were deleted with their session.
+    pub deleted_with_session: u64,
+}
+
+/// A session that somebody had deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DeletionSummary {
+    /// The session.
+    pub session: i64,
+    /// When, microseconds since 1970.
+    pub wall_us: i64,
+    /// Who had it deleted.
+    pub by: String,
+    /// How many rows, as its tombstone says.
+    #[serde(flatten)]
+    pub rows: DeletedRows,
 }
 
 /// What is rightly missing, or was never protected.
@@ -97,6 +116,8 @@ pub struct Verification {
     pub tables: BTreeMap<&'static str, Protection>,
     /// What retention and the migration left.
     pub anchors: Vec<AnchorSummary>,
+    /// Sessions that somebody had deleted.
+    pub deletions: Vec<DeletionSummary>,
     /// What SQLite's own `integrity_check` found; empty where it found nothing.
     pub damage: Vec<String>,
     /// What is wrong, the first thousand.
@@ -224,6 +245,10 @@ struct Walk<'a> {
     ended: HashMap<i64, Vec<u8>>,
     /// The largest id that had a link, by table.
     newest_linked: HashMap<&'static str, i64>,
+    /// Sessions with a tombstone, which the link of their end holds.
+    deletions: BTreeMap<i64, SessionDeletion>,
+    /// Rows that are missing with their session, by session and table.
+    missing_with: HashMap<(i64, &'static str), u64>,
 }
 
 impl<'a> Walk<'a> {
@@ -259,6 +284,8 @@ impl<'a> Walk<'a> {
             begun: HashSet::new(),
             ended: HashMap::new(),
             newest_linked: HashMap::new(),
+            deletions: deletions(connection)?,
+            missing_with: HashMap::new(),
         })
     }
 
@@ -389,6 +416,7 @@ impl<'a> Walk<'a> {
         }
         self.rest(found, cursors)?;
         self.sessions(found)?;
+        self.labels_and_deletions(found)?;
         self.anchors_have_links(found);
         self.given_ids(found)?;
         self.judge_heads(found);
@@ -425,7 +453,7 @@ impl<'a> Walk<'a> {
 
     /// A link about a row that is walked to.
     fn walked(
-        &self,
+        &mut self,
         found: &mut Verification,
         cursor: &mut Cursor<'_>,
         link: &Link,
@@ -466,11 +494,68 @@ impl<'a> Walk<'a> {
                 found.table(cursor.kind).deleted += 1;
                 Ok(())
             }
+            _ if self.deletions.contains_key(&link.head.session)
+                && DELETED.iter().any(|(deleted, _)| *deleted == table) =>
+            {
+                found.table(cursor.kind).deleted_with_session += 1;
+                let missing = self.missing_with.entry((link.head.session, table));
+                *missing.or_default() += 1;
+                Ok(())
+            }
             _ => {
                 found.find(table, link.row, deleted);
                 Ok(())
             }
         }
+    }
+
+    /// Whether labels are those of their sessions, and no more rows went with a session than it had.
+    fn labels_and_deletions(&self, found: &mut Verification) -> rusqlite::Result<()> {
+        let mut statement = self.connection.prepare(
+            "SELECT id, patient_label, label_salt, label_digest FROM sessions \
+             WHERE coalesce(patient_label, label_salt, label_digest) IS NOT NULL ORDER BY id",
+        )?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let id = row.get(0)?;
+            let [label, salt, digest] = [1, 2, 3].map(|column| {
+                let value = row.get_ref(column);
+                value.map(|value| value.as_bytes_or_null().ok().flatten().map(<[u8]>::to_vec))
+            });
+            let erased = self.deletions.contains_key(&id);
+            let problem = match (label?, salt?, digest?) {
+                (None, None, Some(_)) if erased => continue,
+                (Some(label), Some(salt), Some(digest))
+                    if !erased && label_digest(&salt, &label)[..] == *digest =>
+                {
+                    continue;
+                }
+                (None, ..) => "the patient's label was removed",
+                _ if erased => "it is deleted, but has a patient's label",
+                _ => "the patient's label was changed",
+            };
+            found.find("sessions", id, problem);
+        }
+        for (&session, deletion) in &self.deletions {
+            for (table, _) in DELETED {
+                let missing = self.missing_with.get(&(session, table)).copied();
+                let (missing, told) = (missing.unwrap_or(0), deletion.rows.of(table));
+                if missing > told {
+                    let problem = format!(
+                        "{missing} rows are missing that were in session {session}, of which {told} \
+                         were deleted with it"
+                    );
+                    found.find(table, 0, problem);
+                }
+            }
+            found.deletions.push(DeletionSummary {
+                session,
+                wall_us: deletion.at.0,
+                by: deletion.by.clone(),
+                rows: deletion.rows,
+            });
+        }
+        Ok(())
     }
 
     /// The next row has no link.
@@ -626,6 +711,25 @@ impl<'a> Walk<'a> {
             found.heads.push(HeadCheck { head, verdict });
         }
     }
+}
+
+/// The tombstones by session; one that cannot be read is none, and the link of its end does not fit it.
+fn deletions(connection: &Connection) -> rusqlite::Result<BTreeMap<i64, SessionDeletion>> {
+    let mut statement = connection.prepare(
+        "SELECT id, deleted_wall_us, deleted_by, deleted_beats, deleted_maps, deleted_gaps, \
+         deleted_events, deleted_ecg_blocks, deleted_corrections FROM sessions \
+         WHERE deleted_wall_us IS NOT NULL",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut found = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        match tombstone(row, 1) {
+            Ok(Some(deletion)) => drop(found.insert(row.get(0)?, deletion)),
+            Ok(None) | Err(RowError::Store(_)) => {}
+            Err(RowError::Sqlite(error)) => return Err(error),
+        }
+    }
+    Ok(found)
 }
 
 const ADDED: &str = "not in the chain: added by something else than this program";

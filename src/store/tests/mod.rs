@@ -40,6 +40,7 @@ pub(super) fn session_info(start_s: u64) -> SessionInfo {
         leads: ["I".to_owned(), "II".to_owned()],
         mains: Some(Mains::Hz60),
         channel: Some(ChannelChoice::Fixed(1)),
+        patient_label: None,
         start: ClockRelation {
             monotonic: MonotonicNs(start_s * 1_000_000_000),
             wall: WallUs(START_WALL_US + i64::try_from(start_s).unwrap() * 1_000_000),

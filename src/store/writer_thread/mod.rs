@@ -2,6 +2,7 @@
 //! fails for a reason that may pass (`trouble`).
 
 mod commit;
+mod deleting;
 mod maps;
 mod standing;
 mod thread;
