@@ -3,6 +3,8 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
+use axum::body::Bytes;
+use axum::http::Method;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use serde::ser::SerializeMap;
@@ -27,12 +29,27 @@ pub(super) struct Endpoint {
     pub(super) name: &'static str,
     /// Whether it changes something: then it takes `POST`, else `GET` and `HEAD`.
     pub(super) changes: bool,
+    /// Whether what it changes is that something goes: then it takes `DELETE`.
+    pub(super) deletes: bool,
+    /// Whether it takes a body: JSON.
+    pub(super) takes_body: bool,
     /// The query parameters it takes, with `, ` between them.
     pub(super) parameters: &'static str,
     /// Of one for those who may control: what others are told that they may not.
     pub(super) kept_from_readers: Option<&'static str>,
     pub(super) size: Size,
     pub(super) answer: fn(Call) -> Pin<Box<dyn Future<Output = Reply> + Send>>,
+}
+
+impl Endpoint {
+    /// The methods it takes.
+    pub(super) const fn methods(&self) -> &'static [Method] {
+        match (self.changes, self.deletes) {
+            (false, _) => &[Method::GET, Method::HEAD],
+            (true, false) => &[Method::POST],
+            (true, true) => &[Method::DELETE],
+        }
+    }
 }
 
 /// What may be large in an answer.
@@ -61,6 +78,8 @@ pub(super) struct Call {
     pub(super) id: String,
     pub(super) parameters: Parameters,
     pub(super) parts: Parts,
+    /// Empty where the endpoint takes none.
+    pub(super) body: Bytes,
 }
 
 /// A page of a list; the whole answer.

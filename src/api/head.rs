@@ -10,6 +10,8 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::UnixStream;
 use tokio::time::{Sleep, sleep};
 
+use super::body::MOST_BODY_BYTES;
+
 /// Longest request head, bytes: an `EventSource` sends less than one of them.
 pub(super) const MOST_HEAD_BYTES: usize = 16 * 1024;
 /// A request must be complete this long after its first byte.
@@ -22,8 +24,14 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// HTTP/1.1, which the library below takes for the first part of something longer and waits.
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\n";
 
-/// Follows the bytes of a request up to the empty line that ends its head. No request here has a
-/// body, so that is all of it. Empty lines before the request line are part of the request: they begin
+/// The header that says how long a body is. What it says is the library's to check; here it tells how many
+/// bytes are handed on behind the head.
+const CONTENT_LENGTH: &[u8] = b"content-length:";
+/// A header line is kept up to here: the one that counts is shorter.
+const MOST_LINE_BYTES: usize = 64;
+
+/// Follows the bytes of a request up to the empty line that ends its head, and counts those of the body
+/// behind it. Empty lines before the request line are part of the request: they begin
 /// it, count, and end nothing (RFC 9112, section 2.2, lets a server ignore them).
 #[derive(Debug, Default)]
 struct Head {
@@ -35,6 +43,10 @@ struct Head {
     complete: bool,
     /// So many of the first bytes are those of [`HTTP2_PREFACE`].
     of_preface: usize,
+    /// The beginning of the line.
+    line: Vec<u8>,
+    /// Bytes of the body that have not come yet; none of one that is too long, which is not read.
+    body_left: usize,
 }
 
 /// What bytes have made of a head.
@@ -62,6 +74,7 @@ impl Head {
             match byte {
                 b'\r' => {}
                 b'\n' => {
+                    self.end_line();
                     if self.at_line_start && self.has_text {
                         self.complete = true;
                         return if self.of_preface == HTTP2_PREFACE.len() {
@@ -75,10 +88,22 @@ impl Head {
                 _ => {
                     self.has_text = true;
                     self.at_line_start = false;
+                    if self.line.len() < MOST_LINE_BYTES {
+                        self.line.push(byte.to_ascii_lowercase());
+                    }
                 }
             }
         }
         Seen::Part
+    }
+
+    fn end_line(&mut self) {
+        let length = self.line.strip_prefix(CONTENT_LENGTH);
+        let length = length.and_then(|text| std::str::from_utf8(text.trim_ascii()).ok());
+        if let Some(length) = length.and_then(|text| text.parse().ok()) {
+            self.body_left = if length > MOST_BODY_BYTES { 0 } else { length };
+        }
+        self.line.clear();
     }
 }
 
@@ -118,12 +143,12 @@ pub(super) struct Incoming {
 impl Incoming {
     /// Whether a request has begun and not ended.
     pub(super) fn is_partial(&self) -> bool {
-        self.head.bytes > 0 && !self.head.complete
+        self.head.bytes > 0 && (!self.head.complete || self.head.body_left > 0)
     }
 
     /// Whether a whole request has come of whose answer nothing has gone out.
     pub(super) fn is_due_an_answer(&self) -> bool {
-        self.head.complete
+        self.head.complete && self.head.body_left == 0
     }
 
     /// The answer is that the connection changes to another protocol: what comes next is handed on as it is.
@@ -151,6 +176,9 @@ impl Incoming {
     ) -> Poll<io::Result<Took>> {
         if buffer.remaining() == 0 {
             return Poll::Ready(Ok(Took::Bytes));
+        }
+        if self.head.complete && self.head.body_left > 0 {
+            return self.poll_body(context, stream, buffer);
         }
         if self.head.complete {
             self.reader = Some(context.waker().clone());
@@ -193,6 +221,30 @@ impl Incoming {
             }
         }
         self.answering = false;
+        Poll::Ready(Ok(Took::Bytes))
+    }
+
+    /// Hands on what is there of the body, and nothing of what is behind it.
+    fn poll_body(
+        &mut self,
+        context: &mut Context<'_>,
+        stream: &mut UnixStream,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<Took>> {
+        let most = self.head.body_left.min(buffer.remaining());
+        let count = if self.held.is_empty() {
+            let mut room = [0; 4_096];
+            let mut part = ReadBuf::new(&mut room[..most.min(4_096)]);
+            ready!(Pin::new(&mut *stream).poll_read(context, &mut part))?;
+            buffer.put_slice(part.filled());
+            part.filled().len()
+        } else {
+            let count = self.held.len().min(most);
+            buffer.put_slice(self.held.get(..count).unwrap_or_default());
+            self.held.drain(..count);
+            count
+        };
+        self.head.body_left -= count;
         Poll::Ready(Ok(Took::Bytes))
     }
 
@@ -310,6 +362,43 @@ mod tests {
             incoming.answered();
             assert_eq!(read(&mut incoming, &mut server).await, b"GET");
             assert!(incoming.is_partial());
+        });
+    }
+
+    #[test]
+    fn a_body_is_handed_on_and_nothing_behind_it() {
+        run(async {
+            let (mut client, mut server, mut incoming) = connected();
+            let head = b"POST / HTTP/1.1\r\nhost: x\r\nCONTENT-Length: 8\r\n\r\n";
+            client
+                .write_all(&[&head[..], b"{\n\n"].concat())
+                .await
+                .unwrap();
+            assert_eq!(read(&mut incoming, &mut server).await, head);
+            assert!(incoming.is_partial() && !incoming.is_due_an_answer());
+            assert_eq!(read(&mut incoming, &mut server).await, b"{\n\n");
+            client
+                .write_all(&[b"1234}", REQUEST].concat())
+                .await
+                .unwrap();
+            assert_eq!(read(&mut incoming, &mut server).await, b"1234}");
+            assert!(incoming.is_due_an_answer());
+            nothing_comes(&mut incoming, &mut server).await;
+            incoming.answered();
+            assert_eq!(read(&mut incoming, &mut server).await, REQUEST);
+        });
+    }
+
+    #[test]
+    fn a_body_that_is_too_long_is_not_read() {
+        run(async {
+            let (mut client, mut server, mut incoming) = connected();
+            let length = MOST_BODY_BYTES + 1;
+            let head = format!("POST / HTTP/1.1\r\ncontent-length: {length}\r\n\r\n");
+            client.write_all(head.as_bytes()).await.unwrap();
+            client.write_all(&[b'x'; 1_024]).await.unwrap();
+            assert_eq!(read(&mut incoming, &mut server).await, head.as_bytes());
+            nothing_comes(&mut incoming, &mut server).await;
         });
     }
 

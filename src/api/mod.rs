@@ -7,6 +7,7 @@
 
 mod access;
 mod audit;
+mod body;
 mod browser;
 mod budget;
 mod counters;
@@ -28,6 +29,7 @@ mod metrics;
 mod minutes;
 mod order;
 mod pass;
+mod patient;
 mod peer;
 mod peer_groups;
 mod places;
@@ -37,6 +39,7 @@ mod query;
 mod routes;
 mod saliency;
 mod server;
+mod session_deletion;
 mod session_of;
 mod shared;
 mod socket;
@@ -57,6 +60,7 @@ pub use live::{
     AcquisitionStatus, Condition, LiveSession, LiveStatus, ServiceState, SharedLiveStatus,
 };
 pub use live_hub::WaveformTap;
+pub use patient::PatientChange;
 #[cfg(fuzzing)]
 pub use query::fuzz_query;
 pub use server::{ApiOptions, ApiServer};

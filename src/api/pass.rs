@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use tokio_stream::StreamExt;
 
 use super::audit::DONE;
+use super::body;
 use super::budget::Share;
 use super::counters::count;
 use super::ecg::MOST_JSON_POINTS;
@@ -91,7 +92,7 @@ pub(super) async fn pass(
         peer: &peer,
         what: endpoint.map_or(Kind::UnknownPath.name(), |endpoint| endpoint.name),
         changes: endpoint.is_some_and(|endpoint| endpoint.changes)
-            && request.method() == Method::POST,
+            && endpoint.is_some_and(|endpoint| endpoint.methods().contains(request.method())),
         outcome: HUNG_UP,
         is_refused: false,
     };
@@ -209,43 +210,43 @@ async fn within_limits(
 /// The endpoint's answer, or what is wrong with the request.
 async fn answer(shared: &Arc<Shared>, peer: &Peer, asked: Asked, request: Request) -> Response {
     let uri = request.uri().clone();
-    let allowed = match &asked {
-        Ok(endpoint) if endpoint.changes => "POST",
-        _ => "GET, HEAD",
-    };
+    let methods = asked.as_ref().map_or(READS, |endpoint| endpoint.methods());
+    let has_body = body::is_announced(request.headers());
     let problem = match ask(shared, peer, asked, request).await {
         Ok(response) => return response,
         Err(problem) => problem,
     };
     let mut response = problem.respond(&uri.to_string());
-    let (name, value) = match problem.kind {
-        Kind::MethodNotAllowed => (header::ALLOW, allowed),
-        Kind::BodyNotTaken => (header::CONNECTION, "close"),
-        _ => return response,
-    };
-    let value = HeaderValue::from_static(value);
-    response.headers_mut().insert(name, value);
+    let headers = response.headers_mut();
+    if problem.kind == Kind::MethodNotAllowed
+        && let Ok(allowed) = HeaderValue::from_str(&names(methods, ", "))
+    {
+        headers.insert(header::ALLOW, allowed);
+    }
+    if has_body {
+        // it may not have been read
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     response
 }
 
+const READS: &[Method] = &[Method::GET, Method::HEAD];
+
+fn names(methods: &[Method], between: &str) -> String {
+    let names: Vec<_> = methods.iter().map(Method::as_str).collect();
+    names.join(between)
+}
+
 async fn ask(shared: &Arc<Shared>, peer: &Peer, asked: Asked, mut request: Request) -> Reply {
-    // No request has a body: one that announces it is refused before a byte of it is read.
-    let headers = request.headers();
-    let length = headers.get(header::CONTENT_LENGTH);
-    if length.is_some_and(|length| length.as_bytes() != b"0")
-        || headers.contains_key(header::TRANSFER_ENCODING)
-    {
+    // Where none is taken, one that is announced is refused before a byte of it is read.
+    let takes_body = asked.as_ref().is_ok_and(|endpoint| endpoint.takes_body);
+    if !takes_body && body::is_announced(request.headers()) {
         return Err(Problem::new(Kind::BodyNotTaken, "send none"));
     }
     let endpoint = asked?;
-    let method = request.method();
-    let (takes, words) = if endpoint.changes {
-        (method == Method::POST, "use POST")
-    } else {
-        let reads = method == Method::GET || method == Method::HEAD;
-        (reads, "use GET or HEAD")
-    };
-    if !takes {
+    let methods = endpoint.methods();
+    if !methods.contains(request.method()) {
+        let words = format!("use {}", names(methods, " or "));
         return Err(Problem::new(Kind::MethodNotAllowed, words));
     }
     let id = match request.extract_parts::<Option<Path<String>>>().await {
@@ -257,13 +258,20 @@ async fn ask(shared: &Arc<Shared>, peer: &Peer, asked: Asked, mut request: Reque
         let detail = format!("{} may read, {what}", peer.who());
         return Err(Problem::new(Kind::NotPermitted, detail));
     }
+    let (parts, body) = request.into_parts();
+    let body = if takes_body {
+        body::whole(&parts.headers, body).await?
+    } else {
+        Bytes::new()
+    };
     let call = Call {
         shared: Arc::clone(shared),
         endpoint,
         peer: *peer,
         id,
         parameters,
-        parts: request.into_parts().0,
+        parts,
+        body,
     };
     (endpoint.answer)(call).await
 }

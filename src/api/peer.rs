@@ -44,6 +44,14 @@ impl Peer {
         self.token.map_or(Who::User(self.uid), Who::Token)
     }
 
+    /// Who it is, in words that are stored: the name of a token, or `uid` and the number of a user.
+    pub(super) fn author(&self) -> String {
+        match self.who() {
+            Who::User(uid) => format!("uid {uid}"),
+            Who::Token(name) => name.to_string(),
+        }
+    }
+
     /// A client of this user that may read, and control as well if it is root.
     #[cfg(test)]
     pub(super) fn of_user(uid: u32) -> Self {

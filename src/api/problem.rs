@@ -44,11 +44,13 @@ pub(super) enum Kind {
     TooManyTries,
     NotJson,
     BodyTooLarge,
+    NoOpenSession,
+    SessionOpen,
 }
 
 impl Kind {
     #[cfg(test)]
-    pub(super) const ALL: [Self; 33] = [
+    pub(super) const ALL: [Self; 35] = [
         Self::UnknownPath,
         Self::MethodNotAllowed,
         Self::UpgradeRequired,
@@ -82,6 +84,8 @@ impl Kind {
         Self::TooManyTries,
         Self::NotJson,
         Self::BodyTooLarge,
+        Self::NoOpenSession,
+        Self::SessionOpen,
     ];
 
     pub(super) const fn name(self) -> &'static str {
@@ -119,6 +123,8 @@ impl Kind {
             Self::TooManyTries => "too-many-tries",
             Self::NotJson => "not-json",
             Self::BodyTooLarge => "body-too-large",
+            Self::NoOpenSession => "no-open-session",
+            Self::SessionOpen => "session-open",
         }
     }
 
@@ -157,6 +163,8 @@ impl Kind {
             Self::TooManyTries => "Too many tokens were not valid",
             Self::NotJson => "The body is no JSON",
             Self::BodyTooLarge => "The body is too large",
+            Self::NoOpenSession => "No session is being recorded",
+            Self::SessionOpen => "This session is being recorded",
         }
     }
 
@@ -176,9 +184,11 @@ impl Kind {
             Self::NotSupported => StatusCode::NOT_IMPLEMENTED,
             Self::UnknownParameter | Self::InvalidParameter => StatusCode::BAD_REQUEST,
             Self::EcgNotStored => StatusCode::GONE,
-            Self::NotReproduced | Self::NotExplainable | Self::ModelUnavailable => {
-                StatusCode::CONFLICT
-            }
+            Self::NotReproduced
+            | Self::NotExplainable
+            | Self::ModelUnavailable
+            | Self::NoOpenSession
+            | Self::SessionOpen => StatusCode::CONFLICT,
             Self::StoreUnavailable
             | Self::Busy
             | Self::Overdue
@@ -302,6 +312,8 @@ impl From<StoreError> for Problem {
             StoreError::Corrupt { .. } | StoreError::Block { .. } | StoreError::Value { .. } => {
                 Kind::StoreDamaged
             }
+            StoreError::NoSuchSession { .. } => Kind::NoSuchSession,
+            StoreError::SessionOpen { .. } => Kind::SessionOpen,
             _ => Kind::StoreUnavailable,
         };
         Self::new(kind, error.to_string())

@@ -17,7 +17,9 @@ use super::pools::Pool;
 use super::problem::{Kind, Problem};
 use super::shared::Shared;
 use super::stream::Seen;
-use super::{ecg, live_socket, metrics, minutes, saliency, status, stream};
+use super::{
+    ecg, live_socket, metrics, minutes, patient, saliency, session_deletion, status, stream,
+};
 use crate::store::{RowFilter, StoreReader, WaveformRange, WriterMonitor};
 
 /// ECG of a beat in milliseconds beyond which a question is a wide one.
@@ -28,6 +30,8 @@ const PLAIN: Endpoint = Endpoint {
     path: "",
     name: "",
     changes: false,
+    deletes: false,
+    takes_body: false,
     parameters: "",
     kept_from_readers: None,
     size: Size::Small,
@@ -35,7 +39,7 @@ const PLAIN: Endpoint = Endpoint {
 };
 
 /// Every endpoint; `docs/api.md` has a section for each.
-pub(super) static ENDPOINTS: [Endpoint; 16] = [
+pub(super) static ENDPOINTS: [Endpoint; 18] = [
     Endpoint {
         path: "/v1/status",
         name: "status",
@@ -158,6 +162,24 @@ pub(super) static ENDPOINTS: [Endpoint; 16] = [
         changes: true,
         kept_from_readers: Some("not control"),
         answer: |call| Box::pin(post_confirm_retention(call)),
+        ..PLAIN
+    },
+    Endpoint {
+        path: "/v1/patient",
+        name: "new-patient",
+        changes: true,
+        takes_body: true,
+        kept_from_readers: Some("not control"),
+        answer: |call| Box::pin(patient::post(call)),
+        ..PLAIN
+    },
+    Endpoint {
+        path: "/v1/sessions/{id}",
+        name: "delete-session",
+        changes: true,
+        deletes: true,
+        kept_from_readers: Some("not control"),
+        answer: |call| Box::pin(session_deletion::delete(call)),
         ..PLAIN
     },
 ];

@@ -24,7 +24,10 @@ use super::together::{INT8_SUFFIX, Lines, check};
 use crate::acquisition::{LiveOptions, Realtime};
 use crate::api::{Access, ApiOptions, HOST_EXPECTED, Named, Site};
 use crate::mapped::OverflowIds;
-use crate::store::{Checkup, MinFree, Outage, Retention, StoreOptions, Synchronous};
+use crate::store::{
+    Checkup, MinFree, Outage, PATIENT_LABEL_EXPECTED, Retention, StoreOptions, Synchronous,
+    is_patient_label,
+};
 
 /// The built-in models; with [`INT8_SUFFIX`] behind the name their int8 variants.
 const MODELS: [&str; 4] = ["v1", "v2", "v1-context", "v2-context"];
@@ -97,6 +100,13 @@ fn config(top: &mut Section<'_>) -> Config {
         }),
         acquisition: top.section("acquisition", acquisition),
         signal: top.section("signal", signal),
+        patient_label: top.section("session", |section| {
+            let expected = format!("{PATIENT_LABEL_EXPECTED}, or \"\" for none");
+            section.read("label", None, &expected, |value| match text(value)? {
+                "" => Some(None),
+                label => is_patient_label(label).then(|| Some(label.to_owned())),
+            })
+        }),
         model: top.section("model", model),
         explain: top.section("explain", |section| {
             ExplainPolicy::new(section.choice("beats", ExplainWhich::OnRequest))

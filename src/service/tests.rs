@@ -160,6 +160,7 @@ impl House {
             info,
             pipeline: Pipeline::new(&config, classifier).unwrap(),
             end_reason: &|| "completed",
+            another: None,
         };
         let mut seen = Vec::new();
         let outcome = self

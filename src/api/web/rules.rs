@@ -4,10 +4,8 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
 
 use super::site::Site;
+pub(super) use crate::api::body::MOST_BODY_BYTES;
 use crate::api::problem::{Kind, Problem};
-
-/// Largest body of a request.
-pub(super) const MOST_BODY_BYTES: usize = 64 * 1_024;
 
 /// The address the request came to: the one its `Host` names. Whatever else it names is a name that
 /// somebody made lead here (DNS rebinding), or another server's.
