@@ -28,10 +28,7 @@ pub(super) fn is_announced(headers: &HeaderMap) -> bool {
 pub(super) async fn whole(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
     let is_json = headers.get(header::CONTENT_TYPE).is_some_and(|value| {
         let name = value.as_bytes().split(|byte| *byte == b';').next();
-        name.is_some_and(|name| {
-            name.trim_ascii()
-                .eq_ignore_ascii_case(b"application/json")
-        })
+        name.is_some_and(|name| name.trim_ascii().eq_ignore_ascii_case(b"application/json"))
     });
     if !is_json {
         let detail = "Content-Type: expected application/json";

@@ -27,6 +27,7 @@ mod live_socket;
 mod locked;
 mod metrics;
 mod minutes;
+mod new_patient;
 mod order;
 mod pass;
 mod patient;

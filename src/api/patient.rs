@@ -1,21 +1,12 @@
-//! `POST /v1/patient`: another patient over the same source.
+//! How the running session learns that another patient is asked for.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use axum::Json;
-use axum::http::StatusCode;
-use axum::response::IntoResponse;
 use ecg_chain::MonotonicNs;
-use serde::Deserialize;
-use serde_json::json;
 
-use super::body;
-use super::endpoint::{Call, Reply};
 use super::locked::locked;
-use super::problem::{Kind, Problem};
 use crate::acquisition::SystemClock;
-use crate::store::{PATIENT_LABEL_EXPECTED, is_patient_label};
 
 /// From whoever asks for another patient to the session that ends because of it; cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -91,35 +82,6 @@ impl PatientChange {
         self.inner.is_asked.store(false, Ordering::Release);
         std::mem::replace(&mut *now, state)
     }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NewPatient {
-    label: Option<String>,
-}
-
-/// Ends the running session and begins one of another patient.
-pub(super) async fn post(call: Call) -> Reply {
-    let NewPatient { label } = body::json(&call)?;
-    if let Some(label) = label.as_deref().filter(|label| !is_patient_label(label)) {
-        return Err(Problem::invalid("label", label, PATIENT_LABEL_EXPECTED));
-    }
-    let deps = &call.shared.deps;
-    let writer = deps.writer.as_ref().map(|writer| writer.status());
-    if let Some(trouble) = writer.and_then(|writer| writer.failure.or(writer.trouble)) {
-        // the end of the one before could not be stored
-        let detail = format!("the session goes on until it can be ended in the store: {trouble}");
-        return Err(Problem::new(Kind::StoreUnavailable, detail));
-    }
-    if !deps.live.patient().ask(label) {
-        let detail = "no session runs whose source goes on after it";
-        return Err(Problem::new(Kind::NoOpenSession, detail));
-    }
-    // without the label: it is personal data
-    tracing::info!(client = %call.peer.who(), "a client asks for another patient");
-    let accepted = Json(json!({ "accepted": true }));
-    Ok((StatusCode::ACCEPTED, accepted).into_response())
 }
 
 #[cfg(test)]

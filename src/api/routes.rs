@@ -18,7 +18,7 @@ use super::problem::{Kind, Problem};
 use super::shared::Shared;
 use super::stream::Seen;
 use super::{
-    ecg, live_socket, metrics, minutes, patient, saliency, session_deletion, status, stream,
+    ecg, live_socket, metrics, minutes, new_patient, saliency, session_deletion, status, stream,
 };
 use crate::store::{RowFilter, StoreReader, WaveformRange, WriterMonitor};
 
@@ -170,7 +170,7 @@ pub(super) static ENDPOINTS: [Endpoint; 18] = [
         changes: true,
         takes_body: true,
         kept_from_readers: Some("not control"),
-        answer: |call| Box::pin(patient::post(call)),
+        answer: |call| Box::pin(new_patient::post(call)),
         ..PLAIN
     },
     Endpoint {

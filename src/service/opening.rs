@@ -5,7 +5,9 @@ use std::sync::Arc;
 use ads1292::full_scale_uv;
 use arrhythmianet::choose::SessionEngine;
 use arrhythmianet::{Classifier, Rejection};
-use ecg_chain::{ClockRelation, Details, Injection, LabelError, Pipeline, PipelineConfig, SessionInfo};
+use ecg_chain::{
+    ClockRelation, Details, Injection, LabelError, Pipeline, PipelineConfig, SessionInfo,
+};
 use ecg_signal::{ChainConfig, ChannelChoice, Mains, SampleRate, SignalError};
 
 use crate::acquisition::SourceInfo;

@@ -267,19 +267,21 @@ impl<O: FnMut(&PipelineEvent)> Session<'_, O> {
         pipeline: &mut Pipeline,
     ) -> Result<Option<Box<PreparedSession<'static>>>, SessionError> {
         let mut stopped_at = None;
-        let ended = self.begin_lasting(pipeline).and_then(|()| loop {
-            if self.stop.load(Ordering::Relaxed) {
-                let since = *stopped_at.get_or_insert_with(Instant::now);
-                if source.pace() == Pace::Recorded || since.elapsed() > DRAIN_TIME {
-                    break Ok(None);
+        let ended = self.begin_lasting(pipeline).and_then(|()| {
+            loop {
+                if self.stop.load(Ordering::Relaxed) {
+                    let since = *stopped_at.get_or_insert_with(Instant::now);
+                    if source.pace() == Pace::Recorded || since.elapsed() > DRAIN_TIME {
+                        break Ok(None);
+                    }
+                } else if let Some(another) = self.another_patient(source) {
+                    break Ok(Some(another));
                 }
-            } else if let Some(another) = self.another_patient(source) {
-                break Ok(Some(another));
-            }
-            match self.step(source, pipeline) {
-                Ok(true) => {}
-                Ok(false) => break Ok(None),
-                Err(error) => break Err(error),
+                match self.step(source, pipeline) {
+                    Ok(true) => {}
+                    Ok(false) => break Ok(None),
+                    Err(error) => break Err(error),
+                }
             }
         });
         let finished = pipeline.finish(&mut |event| self.record_event(event));

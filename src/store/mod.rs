@@ -53,7 +53,8 @@ pub use backup::{
     check_backup, restore,
 };
 pub use chain::{
-    AnchorSummary, ChainHead, DeletionSummary, Finding, HeadCheck, HeadVerdict, Protection, Verification,
+    AnchorSummary, ChainHead, DeletionSummary, Finding, HeadCheck, HeadVerdict, Protection,
+    Verification,
 };
 pub use codec::{BlockEncoder, CodecError, MAX_BLOCK_SAMPLES, MAX_COMPRESSION_LEVEL, decode};
 pub use database::Store;
@@ -67,11 +68,10 @@ pub use options::{Checkup, Outage, Retention, StoreOptions, Synchronous};
 pub use patient_label::{PATIENT_LABEL_EXPECTED, is_patient_label};
 pub use reader::{Interrupter, RowFilter, StoreReader};
 pub use rows::{
-    Commit, CommittedRow, SessionCounts, SessionEnd, StoredBeat, StoredEvent, StoredGap,
-    StoredSession, Totals,
+    Commit, CommittedRow, DeletedRows, SessionCounts, SessionDeletion, SessionEnd, StoredBeat,
+    StoredEvent, StoredGap, StoredSession, Totals,
 };
 pub use saliency::{SaliencyFilter, StoredSaliency};
-pub use session_deletion::{DeletedRows, SessionDeletion};
 pub use space::{MinFree, Space, SpaceSource};
 pub use status::{CheckupStatus, StoreCondition, WriterStatus};
 pub use volume::WriteVolume;

@@ -7,9 +7,8 @@ use ecg_chain::{ClockRelation, PipelineEvent, SessionInfo};
 
 use super::audit::AuditRow;
 use super::error::StoreError;
-use super::rows::Commit;
+use super::rows::{Commit, SessionDeletion};
 use super::saliency::StoredSaliency;
-use super::session_deletion::SessionDeletion;
 use super::status::WriterStatus;
 use crate::liveness::Liveness;
 

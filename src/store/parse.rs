@@ -8,11 +8,10 @@ use rusqlite::Row;
 use super::chain::Kind;
 use super::error::RowError;
 use super::rows::{
-    SessionCounts, SessionEnd, StoredBeat, StoredEvent, StoredGap, StoredSession, Totals,
-    cause_from_sql, channel_from_sql, class_from_sql, from_sql, mains_from_sql, quality_from_sql,
-    unclassifiable_from_sql,
+    DeletedRows, SessionCounts, SessionDeletion, SessionEnd, StoredBeat, StoredEvent, StoredGap,
+    StoredSession, Totals, cause_from_sql, channel_from_sql, class_from_sql, from_sql,
+    mains_from_sql, quality_from_sql, unclassifiable_from_sql,
 };
-use super::session_deletion::tombstone;
 
 /// What [`beat`] reads, of `beats b JOIN deciders d`.
 pub(super) fn beat_columns() -> String {
@@ -109,6 +108,27 @@ pub(super) fn session(row: &Row<'_>) -> Result<StoredSession, RowError> {
         counts: counts(row, 20)?,
         deletion: tombstone(row, 30)?,
     })
+}
+
+/// The tombstone in a row of `sessions` whose columns `deleted_wall_us` to `deleted_corrections` begin at
+/// `first`.
+pub(super) fn tombstone(row: &Row<'_>, first: usize) -> Result<Option<SessionDeletion>, RowError> {
+    let Some(at) = row.get::<_, Option<i64>>(first)? else {
+        return Ok(None);
+    };
+    let count = |place, column| unsigned(row, first + place, column);
+    Ok(Some(SessionDeletion {
+        at: WallUs(at),
+        by: row.get(first + 1)?,
+        rows: DeletedRows {
+            beats: count(2, "sessions.deleted_beats")?,
+            maps: count(3, "sessions.deleted_maps")?,
+            gaps: count(4, "sessions.deleted_gaps")?,
+            events: count(5, "sessions.deleted_events")?,
+            ecg_blocks: count(6, "sessions.deleted_ecg_blocks")?,
+            corrections: count(7, "sessions.deleted_corrections")?,
+        },
+    }))
 }
 
 pub(super) fn totals(row: &Row<'_>) -> Result<Totals, RowError> {

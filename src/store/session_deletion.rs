@@ -5,15 +5,14 @@
 //! the next writer: a session with a tombstone that still has rows is one to go on with.
 
 use ecg_chain::WallUs;
-use rusqlite::{Connection, Row, TransactionBehavior, params};
-use serde::Serialize;
+use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::chain::{Chain, ChainHead};
 use super::error::{Context, RowError, StoreError};
-use super::parse::unsigned;
+use super::parse::tombstone;
 use super::query::column;
 use super::retention::give_back;
-use super::rows::{SessionCounts, to_sql};
+use super::rows::{DeletedRows, SessionCounts, SessionDeletion, to_sql};
 use super::statements::Statements;
 
 /// Tables whose rows go with their session, and how many of each in one step. Maps go with their beats.
@@ -23,73 +22,6 @@ pub(super) const DELETED: [(&str, u32); 4] = [
     ("events", 500),
     ("ecg_blocks", 64),
 ];
-
-/// How many rows of a session were deleted with it. Rows that retention had deleted before are not among
-/// them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-pub struct DeletedRows {
-    /// Beats.
-    pub beats: u64,
-    /// Maps of beats.
-    pub maps: u64,
-    /// Gaps.
-    pub gaps: u64,
-    /// Events.
-    pub events: u64,
-    /// Blocks of raw ECG.
-    pub ecg_blocks: u64,
-    /// What people had corrected.
-    pub corrections: u64,
-}
-
-/// What is left of a session that was deleted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SessionDeletion {
-    /// When.
-    pub at: WallUs,
-    /// Who had it deleted: the name of a token, or `uid` and the number of a user.
-    pub by: String,
-    /// How many rows.
-    pub rows: DeletedRows,
-}
-
-/// The tombstone in a row of `sessions` whose columns `deleted_wall_us` to `deleted_corrections` begin at
-/// `first`.
-pub(super) fn tombstone(
-    row: &Row<'_>,
-    first: usize,
-) -> Result<Option<SessionDeletion>, RowError> {
-    let Some(at) = row.get::<_, Option<i64>>(first)? else {
-        return Ok(None);
-    };
-    let count = |place, column| unsigned(row, first + place, column);
-    Ok(Some(SessionDeletion {
-        at: WallUs(at),
-        by: row.get(first + 1)?,
-        rows: DeletedRows {
-            beats: count(2, "sessions.deleted_beats")?,
-            maps: count(3, "sessions.deleted_maps")?,
-            gaps: count(4, "sessions.deleted_gaps")?,
-            events: count(5, "sessions.deleted_events")?,
-            ecg_blocks: count(6, "sessions.deleted_ecg_blocks")?,
-            corrections: count(7, "sessions.deleted_corrections")?,
-        },
-    }))
-}
-
-impl DeletedRows {
-    /// Rows of a table of [`DELETED`].
-    pub(super) fn of(&self, table: &str) -> u64 {
-        match table {
-            "beats" => self.beats,
-            "gaps" => self.gaps,
-            "events" => self.events,
-            "ecg_blocks" => self.ecg_blocks,
-            "corrections" => self.corrections,
-            _ => 0,
-        }
-    }
-}
 
 /// Puts the tombstone in place of the session's label and counts. A session that has one keeps it.
 pub(super) fn bury(

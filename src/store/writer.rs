@@ -11,8 +11,7 @@ use super::checkup::Checker;
 use super::database::Store;
 use super::error::StoreError;
 use super::monitor::{Command, WriterMonitor};
-use super::rows::Commit;
-use super::session_deletion::SessionDeletion;
+use super::rows::{Commit, SessionDeletion};
 use super::writer_thread::WriterThread;
 
 /// Hands rows to the one thread that writes.

@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use rusqlite::{Connection, Rows};
 use serde::Serialize;
 
-use super::super::error::StoreError;
-use super::super::query::faults;
 use super::super::error::RowError;
+use super::super::error::StoreError;
+use super::super::parse::tombstone;
 use super::super::patient_label::label_digest;
+use super::super::query::faults;
 use super::super::reader::StoreReader;
-use super::super::session_deletion::{DELETED, DeletedRows, SessionDeletion, tombstone};
+use super::super::rows::{DeletedRows, SessionDeletion};
+use super::super::session_deletion::DELETED;
 use super::digest::{digest_row, select, stored};
 use super::kind::{BEGINNING, Hash, Kind};
 use super::links::{ChainHead, link_hash, newest_given};
@@ -611,7 +613,9 @@ impl<'a> Walk<'a> {
             .any(|anchor| is_of_retention(&anchor.told));
         let mut statement = self.connection.prepare(&format!(
             "SELECT s.id, s.end_reason IS NOT NULL, {COUNTS_AGREE}, \
-             s.end_monotonic_ns IS NULL AND s.end_wall_us IS NULL FROM sessions s ORDER BY s.id"
+             coalesce(s.end_monotonic_ns, s.end_wall_us, s.deleted_wall_us, s.deleted_by, \
+             s.deleted_beats, s.deleted_maps, s.deleted_gaps, s.deleted_events, \
+             s.deleted_ecg_blocks, s.deleted_corrections) IS NULL FROM sessions s ORDER BY s.id"
         ))?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
@@ -630,7 +634,11 @@ impl<'a> Walk<'a> {
                     );
                 }
                 None if begun && !no_end => {
-                    found.find("sessions", id, "it has not ended, but says when it did");
+                    found.find(
+                        "sessions",
+                        id,
+                        "it has not ended, but says when it did or was deleted",
+                    );
                 }
                 None if begun && !deletes && !counts_agree => {
                     found.find("sessions", id, "its counts are not those of its rows");
@@ -725,8 +733,8 @@ fn deletions(connection: &Connection) -> rusqlite::Result<BTreeMap<i64, SessionD
     while let Some(row) = rows.next()? {
         match tombstone(row, 1) {
             Ok(Some(deletion)) => drop(found.insert(row.get(0)?, deletion)),
-            Ok(None) | Err(RowError::Store(_)) => {}
-            Err(RowError::Sqlite(error)) => return Err(error),
+            Err(RowError::Sqlite(error)) if error.sqlite_error().is_some() => return Err(error),
+            Ok(None) | Err(_) => {}
         }
     }
     Ok(found)

@@ -3,6 +3,7 @@
 mod audit;
 mod backup;
 mod chained;
+mod deleted;
 mod documented;
 mod hardship;
 mod one_writer;

@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use super::super::error::StoreError;
 use super::super::monitor::DeletionReply;
-use super::super::session_deletion::{self as deletion, SessionDeletion};
+use super::super::rows::SessionDeletion;
+use super::super::session_deletion as deletion;
+use super::deletion_task::Deleting;
 use super::thread::WriterThread;
 
 /// Pause between two steps, so that commits come first.
@@ -14,28 +16,6 @@ const LOG_AGAIN_AFTER: Duration = Duration::from_millis(200);
 const LOG_TRIES: u32 = 50;
 /// After a step that failed.
 const AGAIN_AFTER: Duration = Duration::from_secs(2);
-
-/// A session whose rows are being deleted.
-pub(super) struct Deleting {
-    session: i64,
-    /// Who waits for the end.
-    asker: Option<(SessionDeletion, DeletionReply)>,
-    rows_gone: bool,
-    log_tries: u32,
-    pub(super) next: Instant,
-}
-
-impl Deleting {
-    fn new(session: i64, asker: Option<(SessionDeletion, DeletionReply)>) -> Self {
-        Self {
-            session,
-            asker,
-            rows_gone: false,
-            log_tries: 0,
-            next: Instant::now(),
-        }
-    }
-}
 
 impl WriterThread {
     /// Begins to delete a session; the answer comes when its rows are gone.

@@ -3,6 +3,7 @@
 
 mod commit;
 mod deleting;
+mod deletion_task;
 mod maps;
 mod standing;
 mod thread;

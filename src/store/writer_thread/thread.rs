@@ -18,7 +18,7 @@ use super::super::pending::{Backlog, PendingMaps, PendingRow};
 use super::super::rows::{EncodedBlock, LabelSource};
 use super::super::saliency::StoredSaliency;
 use super::super::statements::Statements;
-use super::deleting::Deleting;
+use super::deletion_task::Deleting;
 
 /// Longest wait of an idle turn: whoever watches the thread's pulse sees it alive.
 const IDLE_TURN: Duration = Duration::from_secs(1);
