@@ -10,6 +10,7 @@ use std::collections::hash_map::Entry;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use super::browser::TokenName;
 use super::counters::{Counters, count};
 use super::locked::locked;
 use super::peer::{Peer, Who};
@@ -182,7 +183,7 @@ fn note(key: Key, gid: Option<u32>, pid: Option<u32>, count: u64) -> AuditRow {
         outcome: key.outcome,
         count,
         token: match key.who {
-            Some(Who::Token(name)) => Some(name.to_string()),
+            Some(Who::Token(name)) if name != TokenName::STRANGER => Some(name.to_string()),
             _ => None,
         },
     }
@@ -190,7 +191,6 @@ fn note(key: Key, gid: Option<u32>, pid: Option<u32>, count: u64) -> AuditRow {
 
 #[cfg(test)]
 mod tests {
-    use super::super::browser::TokenName;
     use super::*;
 
     const READ: (AuditKind, &str, &str) = (AuditKind::Read, "beats", DONE);

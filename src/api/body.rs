@@ -38,11 +38,17 @@ pub(super) async fn whole(headers: &HeaderMap, body: Body) -> Result<Bytes, Prob
         let detail = "Transfer-Encoding: found one, expected Content-Length";
         return Err(Problem::new(Kind::BodyNotTaken, detail));
     }
+    let length = headers.get(header::CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     let too_large = |detail: String| Problem::new(Kind::BodyTooLarge, detail);
+    let bound = || format!("send at most {MOST_BODY_BYTES} bytes");
+    if length.is_some_and(|length| length > MOST_BODY_BYTES) {
+        return Err(too_large(bound())); // none of it is handed on
+    }
     let read = axum::body::to_bytes(body, MOST_BODY_BYTES);
     match tokio::time::timeout(BODY_TIMEOUT, read).await {
         Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(_)) => Err(too_large(format!("send at most {MOST_BODY_BYTES} bytes"))),
+        Ok(Err(_)) => Err(too_large(bound())),
         Err(_) => Err(too_large("the body took too long to come in".to_owned())),
     }
 }

@@ -6,6 +6,7 @@ mod ecg;
 mod http;
 mod live;
 mod outage;
+mod patients;
 mod queries;
 mod questions;
 mod saliency;

@@ -108,7 +108,11 @@ fn verify(path: &Path) -> Verification {
 }
 
 fn change(path: &Path, sql: &str) {
-    Connection::open(path).unwrap().execute_batch(sql).unwrap();
+    let connection = Connection::open(path).unwrap();
+    connection
+        .pragma_update(None, "foreign_keys", false)
+        .unwrap();
+    connection.execute_batch(sql).unwrap();
 }
 
 fn rows_of(path: &Path, session: i64) -> i64 {
