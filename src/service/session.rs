@@ -180,6 +180,8 @@ impl<O: FnMut(&PipelineEvent)> Session<'_, O> {
             live.state = ServiceState::Recording;
             live.detail = None;
             live.conditions.clear();
+            live.lead_off = None;
+            live.signal_quality = None;
             live.model = Some(self.info.model.clone());
             live.engine = Some(self.info.engine.clone());
         });

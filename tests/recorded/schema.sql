@@ -30,7 +30,7 @@ CREATE TABLE audit (
     what         TEXT    NOT NULL,
     outcome      TEXT    NOT NULL,
     count        INTEGER NOT NULL
-) STRICT
+, token TEXT) STRICT
 -- table beats
 CREATE TABLE beats (
     id              INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -172,7 +172,7 @@ CREATE TABLE sessions (
     gaps               INTEGER NOT NULL DEFAULT 0,
     missing_samples    INTEGER NOT NULL DEFAULT 0,
     events             INTEGER NOT NULL DEFAULT 0
-, beats_unclassifiable INTEGER NOT NULL DEFAULT 0, lead_0 TEXT, lead_1 TEXT, mains_filter TEXT CHECK (mains_filter IN ('none', '50', '60')), channel_choice TEXT CHECK (channel_choice IN ('auto', '0', '1'))) STRICT
+, beats_unclassifiable INTEGER NOT NULL DEFAULT 0, lead_0 TEXT, lead_1 TEXT, mains_filter TEXT CHECK (mains_filter IN ('none', '50', '60')), channel_choice TEXT CHECK (channel_choice IN ('auto', '0', '1')), patient_label TEXT CHECK (length(patient_label) BETWEEN 1 AND 64), label_salt BLOB CHECK (length(label_salt) = 32), label_digest BLOB CHECK (length(label_digest) = 32), deleted_wall_us INTEGER, deleted_by TEXT, deleted_beats INTEGER, deleted_maps INTEGER, deleted_gaps INTEGER, deleted_events INTEGER, deleted_ecg_blocks INTEGER, deleted_corrections INTEGER) STRICT
 -- table sqlite_sequence
 CREATE TABLE sqlite_sequence(name,seq)
 -- table store_identity
@@ -180,5 +180,5 @@ CREATE TABLE store_identity (
     only  INTEGER PRIMARY KEY CHECK (only = 1),
     epoch TEXT NOT NULL CHECK (length(epoch) = 32)
 ) STRICT
--- user_version 9
+-- user_version 11
 -- application_id 1162037095

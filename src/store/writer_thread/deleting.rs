@@ -16,6 +16,8 @@ const LOG_AGAIN_AFTER: Duration = Duration::from_millis(200);
 const LOG_TRIES: u32 = 50;
 /// After a step that failed.
 const AGAIN_AFTER: Duration = Duration::from_secs(2);
+/// Who asked is told after so many of those; it goes on all the same.
+const PATIENCE: u32 = 5;
 
 impl WriterThread {
     /// Begins to delete a session; the answer comes when its rows are gone.
@@ -70,6 +72,12 @@ impl WriterThread {
             Err(error) => {
                 tracing::warn!(%error, "a session is deleted further on later");
                 deleting.next = Instant::now() + AGAIN_AFTER;
+                deleting.failures += 1;
+                if deleting.failures >= PATIENCE
+                    && let Some((_, reply)) = deleting.asker.take()
+                {
+                    reply(Err(error));
+                }
                 self.deleting.push_front(deleting);
             }
         }
@@ -80,14 +88,10 @@ impl WriterThread {
         if self.unfinished_known {
             return;
         }
-        let found = self
-            .database
-            .connection()
-            .and_then(|(connection, context)| {
-                deletion::unfinished(connection)
-                    .map_err(|error| context.explain("reading deleted sessions", error))
-            });
-        if let Ok(sessions) = found {
+        let Some(connection) = self.database.connection_if_open() else {
+            return; // the next commit makes one
+        };
+        if let Ok(sessions) = deletion::unfinished(connection) {
             self.unfinished_known = true;
             let sessions = sessions.into_iter();
             self.deleting

@@ -12,6 +12,7 @@ pub(super) struct Deleting {
     pub(super) asker: Option<(SessionDeletion, DeletionReply)>,
     pub(super) rows_gone: bool,
     pub(super) log_tries: u32,
+    pub(super) failures: u32,
     pub(super) next: Instant,
 }
 
@@ -22,6 +23,7 @@ impl Deleting {
             asker,
             rows_gone: false,
             log_tries: 0,
+            failures: 0,
             next: Instant::now(),
         }
     }
