@@ -6,8 +6,10 @@ use super::common;
 use super::common::run;
 
 /// Options that scripts may rely on, of each subcommand. `--help` mentions these and no others.
-const OPTIONS: [(&str, &[&str]); 13] = [
+const OPTIONS: [(&str, &[&str]); 15] = [
     ("web", &[]),
+    ("delete", &["--database", "--session", "--yes"]),
+    ("new-patient", &["--label", "--socket"]),
     ("verify", &["--head", "--json"]),
     (
         "doctor",
@@ -126,6 +128,7 @@ const OPTIONS: [(&str, &[&str]); 13] = [
         &[
             "--config",
             "--check",
+            "--label",
             "--simulated",
             "--speed",
             "--faults",

@@ -33,6 +33,7 @@ mod help;
 mod kill;
 mod manners;
 mod manual;
+mod patient;
 mod pipeline;
 mod recorded;
 mod replaced;

@@ -22,6 +22,9 @@ _ecg__gateway() {
             ecg__gateway,bench)
                 cmd="ecg__gateway__subcmd__bench"
                 ;;
+            ecg__gateway,delete)
+                cmd="ecg__gateway__subcmd__delete"
+                ;;
             ecg__gateway,demo)
                 cmd="ecg__gateway__subcmd__demo"
                 ;;
@@ -36,6 +39,9 @@ _ecg__gateway() {
                 ;;
             ecg__gateway,help)
                 cmd="ecg__gateway__subcmd__help"
+                ;;
+            ecg__gateway,new-patient)
+                cmd="ecg__gateway__subcmd__new__subcmd__patient"
                 ;;
             ecg__gateway,record)
                 cmd="ecg__gateway__subcmd__record"
@@ -64,6 +70,9 @@ _ecg__gateway() {
             ecg__gateway__subcmd__help,bench)
                 cmd="ecg__gateway__subcmd__help__subcmd__bench"
                 ;;
+            ecg__gateway__subcmd__help,delete)
+                cmd="ecg__gateway__subcmd__help__subcmd__delete"
+                ;;
             ecg__gateway__subcmd__help,demo)
                 cmd="ecg__gateway__subcmd__help__subcmd__demo"
                 ;;
@@ -78,6 +87,9 @@ _ecg__gateway() {
                 ;;
             ecg__gateway__subcmd__help,help)
                 cmd="ecg__gateway__subcmd__help__subcmd__help"
+                ;;
+            ecg__gateway__subcmd__help,new-patient)
+                cmd="ecg__gateway__subcmd__help__subcmd__new__subcmd__patient"
                 ;;
             ecg__gateway__subcmd__help,record)
                 cmd="ecg__gateway__subcmd__help__subcmd__record"
@@ -176,7 +188,7 @@ _ecg__gateway() {
 
     case "${cmd}" in
         ecg__gateway)
-            opts="-h -V --help --version demo replay simulate record run doctor evaluate explain bench backup restore verify web help"
+            opts="-h -V --help --version demo replay simulate record run doctor evaluate explain bench backup restore verify delete new-patient web help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -268,6 +280,28 @@ _ecg__gateway() {
                     ;;
                 --explain-method)
                     COMPREPLY=($(compgen -W "gradcam gradcam-fine shap" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ecg__subcmd__gateway__subcmd__delete)
+            opts="-h -V --database --session --yes --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --database)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --session)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -526,7 +560,7 @@ _ecg__gateway() {
             return 0
             ;;
         ecg__subcmd__gateway__subcmd__help)
-            opts="demo replay simulate record run doctor evaluate explain bench backup restore verify web help"
+            opts="demo replay simulate record run doctor evaluate explain bench backup restore verify delete new-patient web help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -554,6 +588,20 @@ _ecg__gateway() {
             return 0
             ;;
         ecg__subcmd__gateway__subcmd__help__subcmd__bench)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ecg__subcmd__gateway__subcmd__help__subcmd__delete)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -624,6 +672,20 @@ _ecg__gateway() {
             return 0
             ;;
         ecg__subcmd__gateway__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ecg__subcmd__gateway__subcmd__help__subcmd__new__subcmd__patient)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -805,6 +867,28 @@ _ecg__gateway() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        ecg__subcmd__gateway__subcmd__new__subcmd__patient)
+            opts="-h -V --label --socket --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --label)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         ecg__subcmd__gateway__subcmd__record)
             opts="-o -h -V --config --out --seconds --json --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -920,13 +1004,17 @@ _ecg__gateway() {
             return 0
             ;;
         ecg__subcmd__gateway__subcmd__run)
-            opts="-h -V --config --check --simulated --speed --faults --inject --hang-after --help --version"
+            opts="-h -V --config --check --label --simulated --speed --faults --inject --hang-after --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --label)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

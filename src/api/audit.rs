@@ -45,13 +45,6 @@ impl Key {
     }
 }
 
-/// A row of the table, and what only the log has beside it: the table has no column for it.
-#[derive(Debug, PartialEq)]
-struct Note {
-    row: AuditRow,
-    token: Option<TokenName>,
-}
-
 #[derive(Debug, Clone, Copy)]
 struct Seen {
     gid: Option<u32>,
@@ -86,7 +79,7 @@ impl Audit {
         outcome: &'static str,
     ) {
         if let Some(note) = self.count_in(peer, (kind, what, outcome), Instant::now()) {
-            self.emit(&note);
+            self.emit(note);
         }
     }
 
@@ -102,7 +95,7 @@ impl Audit {
 
     fn close_periods(&self, is_over: impl Fn(&Seen, Instant) -> bool) {
         for note in self.counted(Instant::now(), is_over) {
-            self.emit(&note);
+            self.emit(note);
         }
     }
 
@@ -112,7 +105,7 @@ impl Audit {
         peer: &Peer,
         (kind, what, outcome): (AuditKind, &'static str, &'static str),
         now: Instant,
-    ) -> Option<Note> {
+    ) -> Option<AuditRow> {
         let mut key = Key {
             who: Some(peer.who()),
             kind,
@@ -141,7 +134,7 @@ impl Audit {
     }
 
     /// Notes of what was counted in periods that are over, which begin anew.
-    fn counted(&self, now: Instant, is_over: impl Fn(&Seen, Instant) -> bool) -> Vec<Note> {
+    fn counted(&self, now: Instant, is_over: impl Fn(&Seen, Instant) -> bool) -> Vec<AuditRow> {
         let mut notes = Vec::new();
         locked(&self.seen).retain(|key, seen| {
             if !is_over(seen, now) {
@@ -157,11 +150,10 @@ impl Audit {
         notes
     }
 
-    fn emit(&self, note: &Note) {
-        let &Note { row, token } = note;
+    fn emit(&self, row: AuditRow) {
         tracing::info!(
             target: "audit",
-            token = token.as_ref().map(TokenName::as_str),
+            token = row.token,
             uid = row.uid,
             gid = row.gid,
             pid = row.pid,
@@ -178,9 +170,9 @@ impl Audit {
     }
 }
 
-fn note(key: Key, gid: Option<u32>, pid: Option<u32>, count: u64) -> Note {
+fn note(key: Key, gid: Option<u32>, pid: Option<u32>, count: u64) -> AuditRow {
     let now = SystemClock::relation();
-    let row = AuditRow {
+    AuditRow {
         wall: now.wall,
         time: now.monotonic,
         uid: key.uid(),
@@ -190,12 +182,11 @@ fn note(key: Key, gid: Option<u32>, pid: Option<u32>, count: u64) -> Note {
         what: key.what,
         outcome: key.outcome,
         count,
-    };
-    let token = match key.who {
-        Some(Who::Token(name)) => Some(name),
-        _ => None,
-    };
-    Note { row, token }
+        token: match key.who {
+            Some(Who::Token(name)) if name != TokenName::STRANGER => Some(name.to_string()),
+            _ => None,
+        },
+    }
 }
 
 #[cfg(test)]
@@ -204,8 +195,7 @@ mod tests {
 
     const READ: (AuditKind, &str, &str) = (AuditKind::Read, "beats", DONE);
 
-    fn short(note: &Note) -> (Option<u32>, Option<u32>, &'static str, &'static str, u64) {
-        let row = &note.row;
+    fn short(row: &AuditRow) -> (Option<u32>, Option<u32>, &'static str, &'static str, u64) {
         (row.uid, row.pid, row.kind.name(), row.what, row.count)
     }
 
@@ -222,7 +212,7 @@ mod tests {
         let refused = (AuditKind::Refused, SOCKET, "not-permitted");
         let other = audit.count_in(&Peer::of_user(5), refused, start).unwrap();
         assert_eq!(
-            (other.row.kind.name(), other.row.outcome),
+            (other.kind.name(), other.outcome),
             ("refused", "not-permitted")
         );
         assert!(audit.count_in(&Peer::of_user(6), READ, start).is_some());
@@ -256,17 +246,17 @@ mod tests {
         let now = Instant::now();
         for token in [ward, desk] {
             let note = audit.count_in(&of(token), READ, now).unwrap();
-            assert_eq!((note.token, note.row.uid), (Some(token), None));
-            assert_eq!((note.row.gid, note.row.what), (None, "beats"));
+            assert_eq!((note.token, note.uid), (Some(token.to_string()), None));
+            assert_eq!((note.gid, note.what), (None, "beats"));
             assert!(audit.count_in(&of(token), READ, now).is_none());
         }
         let mut counted = audit.counted(now, |_, _| true);
-        counted.sort_by_key(|note| note.token);
+        counted.sort_by_key(|note| note.token.clone());
         let counted: Vec<_> = counted
             .iter()
-            .map(|note| (note.token, note.row.count))
+            .map(|note| (note.token.as_deref(), note.count))
             .collect();
-        assert_eq!(counted, [(Some(desk), 1), (Some(ward), 1)]);
+        assert_eq!(counted, [(Some("desk"), 1), (Some("ward"), 1)]);
     }
 
     #[test]

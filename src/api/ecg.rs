@@ -213,6 +213,7 @@ impl Object for Answer<'_> {
         let channels: Vec<_> = places.map(|&place| Channel(self, place)).collect();
         to.add("session", stretch.session.id);
         to.add("sample_rate_hz", stretch.session.info.sample_rate_hz);
+        to.conversion(Some(&stretch.session.info));
         to.add("samples_per_point", stretch.samples_per_point);
         to.add("first_sample", integer(stretch.range.start));
         to.add("points", stretch.points());

@@ -28,6 +28,8 @@ pub(super) struct Endpoint {
     pub(super) name: &'static str,
     /// Whether it changes something: then it takes `POST`, else `GET` and `HEAD`.
     pub(super) changes: bool,
+    /// Whether what it changes is that something goes: then it takes `DELETE`.
+    pub(super) deletes: bool,
     /// What the path takes, this and any other endpoint there.
     pub(super) methods: &'static str,
     /// The fields of the body it takes, with `, ` between them; empty where it takes none.

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use ads1292::{CODE_MAX, CODE_MIN};
 use arrhythmianet::{BeatClass, CLASS_COUNT, Unclassifiable};
 use ecg_chain::{
-    ClockRelation, Episode, Event, Gap, LabelledBeat, MonotonicNs, WallUs, channel_of_subject,
+    ClockRelation, Episode, Event, Gap, LabelledBeat, MonotonicNs, SessionInfo, WallUs,
+    channel_of_subject,
 };
+use ecg_signal::Mains;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::store::{
@@ -64,6 +67,16 @@ impl<M: SerializeMap> Fields<M> {
         self.add("unclassifiable_reason", reason);
     }
 
+    /// What of the mains was filtered, and between which codes the converter does not clip.
+    pub(super) fn conversion(&mut self, info: Option<&SessionInfo>) {
+        let range = info.and_then(code_range);
+        let [min, max] = range.map_or([None; 2], |range| range.map(Some));
+        let mains = info.and_then(|info| info.mains);
+        self.add("mains_hz", mains.map(Mains::hz));
+        self.add("code_min", min);
+        self.add("code_max", max);
+    }
+
     /// What a session, or all of them, recorded.
     pub(super) fn counts(&mut self, counts: &SessionCounts) {
         self.add("beats", integer(counts.beats()));
@@ -117,6 +130,12 @@ pub(super) const fn number(channel: u8) -> u8 {
 pub(super) fn by_class<T>(values: [T; CLASS_COUNT]) -> BTreeMap<char, T> {
     let symbols = BeatClass::ALL.map(BeatClass::symbol);
     symbols.into_iter().zip(values).collect()
+}
+
+/// The codes at which the converter of the session's chip clips; `None` where no chip was in the way.
+pub(super) fn code_range(info: &SessionInfo) -> Option<[i32; 2]> {
+    let is_chip = info.chip.starts_with("ADS129");
+    is_chip.then_some([CODE_MIN, CODE_MAX])
 }
 
 /// Outcomes of a beat.
@@ -303,6 +322,7 @@ impl Object for StoredAudit {
         to.add("what", &row.what);
         to.add("outcome", &row.outcome);
         to.add("count", integer(row.count));
+        to.add("token", &row.token);
     }
 }
 
@@ -333,6 +353,10 @@ impl Object for StoredSession {
         to.add("end_reason", end.map_or("recording", |end| &end.reason));
         to.counts(&self.counts);
         to.add("samples", integer(self.counts.samples));
+        to.add("patient_label", &info.patient_label);
+        to.conversion(Some(info));
+        let deletion = self.deletion.as_ref();
+        to.time("deleted_time", deletion.map(|deletion| deletion.at));
     }
 }
 

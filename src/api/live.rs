@@ -14,6 +14,7 @@ use serde::ser::SerializeMap;
 
 use super::json::{Fields, Json, Object};
 use super::live_hub::{LiveHub, LiveMessage, WaveformTap};
+use super::patient::PatientChange;
 
 use crate::acquisition::{EdgeNumbers, RealtimeGranted, RingGauge};
 use crate::store::SessionCounts;
@@ -157,6 +158,7 @@ pub struct LiveStatus {
 pub struct SharedLiveStatus {
     status: Arc<RwLock<LiveStatus>>,
     hub: LiveHub,
+    patient: PatientChange,
 }
 
 impl LiveStatus {
@@ -306,6 +308,12 @@ impl SharedLiveStatus {
     #[must_use]
     pub fn waveform_tap(&self, sample_rate_hz: f64, own_clock: bool) -> WaveformTap {
         WaveformTap::new(self.hub.clone(), sample_rate_hz, own_clock)
+    }
+
+    /// How the running session learns that another patient is asked for.
+    #[must_use]
+    pub const fn patient(&self) -> &PatientChange {
+        &self.patient
     }
 
     pub(super) const fn hub(&self) -> &LiveHub {

@@ -7,13 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use ads1292::{CODE_MAX, CODE_MIN};
 use arrhythmianet::{AamiClass, BeatClass};
 use axum::body::Bytes;
 use axum::extract::FromRequestParts;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
 use ecg_chain::{CHANNEL_COUNT, MonotonicNs, WallUs};
-use ecg_signal::{Mains, SignalQuality};
+use ecg_signal::SignalQuality;
 use serde::ser::SerializeMap;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
@@ -24,7 +23,7 @@ use super::ecg::Point;
 use super::endpoint::{Call, Reply};
 use super::heart_rate::heart_rate_bpm;
 use super::hub::{Frame, RowId};
-use super::json::{Fields, Json, Object, list};
+use super::json::{Fields, Json, Object, code_range, list};
 use super::live::LiveStatus;
 use super::live_hub::{LiveMessage, Piece, WatchedSession, samples_per_piece};
 use super::problem::{Kind, Problem};
@@ -304,10 +303,7 @@ impl Object for SessionMessage<'_> {
                     number,
                     lead,
                     uv_per_code,
-                    code_range: info
-                        .chip
-                        .starts_with("ADS129")
-                        .then_some([CODE_MIN, CODE_MAX]),
+                    code_range: code_range(info),
                 })
                 .collect::<Vec<_>>()
         });
@@ -322,7 +318,11 @@ impl Object for SessionMessage<'_> {
         to.add("samples_per_point", self.samples_per_point);
         to.add("channels", list(&channels.unwrap_or_default()));
         to.time("start_time", info.map(|info| info.start.wall));
-        to.add("mains_hz", info.and_then(|info| info.mains).map(mains_hz));
+        to.add(
+            "patient_label",
+            info.and_then(|info| info.patient_label.as_ref()),
+        );
+        to.conversion(info);
     }
 }
 
@@ -339,15 +339,6 @@ impl Object for ChannelOfSession<'_> {
         (self.number, self.lead).fields(to);
         to.add("uv_per_code", self.uv_per_code);
         to.add("code_range", self.code_range);
-    }
-}
-
-/// 0 where it is left in.
-const fn mains_hz(mains: Mains) -> u32 {
-    match mains {
-        Mains::None => 0,
-        Mains::Hz50 => 50,
-        Mains::Hz60 => 60,
     }
 }
 

@@ -30,8 +30,10 @@ mod live_socket;
 mod locked;
 mod metrics;
 mod minutes;
+mod new_patient;
 mod order;
 mod pass;
+mod patient;
 mod peer;
 mod peer_groups;
 mod places;
@@ -41,6 +43,7 @@ mod query;
 mod routes;
 mod saliency;
 mod server;
+mod session_deletion;
 mod session_of;
 mod shared;
 mod socket;
@@ -63,6 +66,7 @@ pub use live::{
     AcquisitionStatus, Condition, LiveSession, LiveStatus, ServiceState, SharedLiveStatus,
 };
 pub use live_hub::WaveformTap;
+pub use patient::PatientChange;
 #[cfg(fuzzing)]
 pub use query::fuzz_query;
 pub use server::{ApiOptions, ApiServer};

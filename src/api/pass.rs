@@ -102,7 +102,7 @@ pub(super) async fn pass(
         peer: &peer,
         what: endpoint.map_or(Kind::UnknownPath.name(), |endpoint| endpoint.name),
         changes: endpoint.is_some_and(|endpoint| endpoint.changes)
-            && request.method() == Method::POST,
+            && [Method::POST, Method::DELETE].contains(request.method()),
         outcome: HUNG_UP,
         is_refused: false,
     };
@@ -252,10 +252,10 @@ async fn ask(
     }
     let endpoint = asked?;
     let method = request.method();
-    let takes = if endpoint.changes {
-        method == Method::POST
-    } else {
-        method == Method::GET || method == Method::HEAD
+    let takes = match (endpoint.changes, endpoint.deletes) {
+        (false, _) => method == Method::GET || method == Method::HEAD,
+        (true, false) => method == Method::POST,
+        (true, true) => method == Method::DELETE,
     };
     if !takes {
         let words = match endpoint.methods.rsplit_once(", ") {

@@ -47,11 +47,12 @@ pub(super) enum Kind {
     TooManyTries,
     NotJson,
     BodyTooLarge,
+    SessionOpen,
 }
 
 impl Kind {
     #[cfg(test)]
-    pub(super) const ALL: [Self; 36] = [
+    pub(super) const ALL: [Self; 37] = [
         Self::UnknownPath,
         Self::MethodNotAllowed,
         Self::UpgradeRequired,
@@ -88,6 +89,7 @@ impl Kind {
         Self::TooManyTries,
         Self::NotJson,
         Self::BodyTooLarge,
+        Self::SessionOpen,
     ];
 
     pub(super) const fn name(self) -> &'static str {
@@ -128,6 +130,7 @@ impl Kind {
             Self::TooManyTries => "too-many-tries",
             Self::NotJson => "not-json",
             Self::BodyTooLarge => "body-too-large",
+            Self::SessionOpen => "session-open",
         }
     }
 
@@ -145,7 +148,7 @@ impl Kind {
             Self::NoSuchSession => "There is no such session",
             Self::NoSuchCorrection => "There is no such correction",
             Self::NotInForce => "This correction is not in force",
-            Self::NoOpenSession => "No session is recorded now",
+            Self::NoOpenSession => "No session is being recorded",
             Self::EcgNotStored => "The ECG of this beat is not stored",
             Self::NotReproduced => "The stored ECG does not give this beat again",
             Self::NotExplainable => "This model cannot be explained so",
@@ -169,6 +172,7 @@ impl Kind {
             Self::TooManyTries => "Too many tokens were not valid",
             Self::NotJson => "The body is no JSON",
             Self::BodyTooLarge => "The body is too large",
+            Self::SessionOpen => "This session is being recorded",
         }
     }
 
@@ -194,7 +198,8 @@ impl Kind {
             | Self::NotExplainable
             | Self::ModelUnavailable
             | Self::NotInForce
-            | Self::NoOpenSession => StatusCode::CONFLICT,
+            | Self::NoOpenSession
+            | Self::SessionOpen => StatusCode::CONFLICT,
             Self::StoreUnavailable
             | Self::Busy
             | Self::Overdue
@@ -318,6 +323,8 @@ impl From<StoreError> for Problem {
             StoreError::Corrupt { .. } | StoreError::Block { .. } | StoreError::Value { .. } => {
                 Kind::StoreDamaged
             }
+            StoreError::NoSuchSession { .. } => Kind::NoSuchSession,
+            StoreError::SessionOpen { .. } => Kind::SessionOpen,
             _ => Kind::StoreUnavailable,
         };
         Self::new(kind, error.to_string())

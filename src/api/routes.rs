@@ -18,7 +18,8 @@ use super::problem::{Kind, Problem};
 use super::shared::Shared;
 use super::stream::Seen;
 use super::{
-    clusters, corrections, ecg, intervals, live_socket, metrics, minutes, saliency, status, stream,
+    clusters, corrections, ecg, intervals, live_socket, metrics, minutes, new_patient, saliency,
+    session_deletion, status, stream,
 };
 use crate::store::{RowFilter, StoreReader, WaveformRange, WriterMonitor};
 
@@ -32,6 +33,7 @@ const PLAIN: Endpoint = Endpoint {
     changes: false,
     methods: "GET, HEAD",
     body: "",
+    deletes: false,
     parameters: "",
     kept_from_readers: None,
     size: Size::Small,
@@ -39,7 +41,7 @@ const PLAIN: Endpoint = Endpoint {
 };
 
 /// Every endpoint; `docs/api.md` has a section for each.
-pub(super) static ENDPOINTS: [Endpoint; 20] = [
+pub(super) static ENDPOINTS: [Endpoint; 22] = [
     Endpoint {
         path: "/v1/status",
         name: "status",
@@ -200,6 +202,26 @@ pub(super) static ENDPOINTS: [Endpoint; 20] = [
         methods: "POST",
         kept_from_readers: Some("not control"),
         answer: |call| Box::pin(post_confirm_retention(call)),
+        ..PLAIN
+    },
+    Endpoint {
+        path: "/v1/patient",
+        name: "new-patient",
+        changes: true,
+        methods: "POST",
+        body: "label",
+        kept_from_readers: Some("not control"),
+        answer: |call| Box::pin(new_patient::post(call)),
+        ..PLAIN
+    },
+    Endpoint {
+        path: "/v1/sessions/{id}",
+        name: "delete-session",
+        changes: true,
+        deletes: true,
+        methods: "DELETE",
+        kept_from_readers: Some("not control"),
+        answer: |call| Box::pin(session_deletion::delete(call)),
         ..PLAIN
     },
 ];

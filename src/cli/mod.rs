@@ -5,6 +5,7 @@ mod backup;
 mod bench;
 mod causes;
 mod chip;
+mod delete;
 mod demo;
 mod doctor;
 mod evaluate;
@@ -14,6 +15,7 @@ mod injection;
 mod live;
 mod log;
 mod memory;
+mod new_patient;
 mod output;
 mod progress;
 mod record;
@@ -64,6 +66,8 @@ enum Command {
     Backup(backup::Arguments),
     Restore(restore::Arguments),
     Verify(verify::Arguments),
+    Delete(delete::Arguments),
+    NewPatient(new_patient::Arguments),
     Web(web::Arguments),
 }
 
@@ -88,6 +92,8 @@ pub fn main() -> ExitCode {
         Command::Backup(arguments) => backup::run(&arguments),
         Command::Restore(arguments) => restore::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
+        Command::Delete(arguments) => delete::run(&arguments),
+        Command::NewPatient(arguments) => new_patient::run(&arguments),
         Command::Web(arguments) => web::run(&arguments),
     };
     match outcome {

@@ -9,13 +9,14 @@ use super::arguments::CONFIG_FILE;
 use super::failure::{Cause, Failure, other};
 use super::live;
 use super::simulated;
-use crate::acquisition::{FrameSource, QueuedSource, SystemClock, open_live};
+use crate::acquisition::{FrameSource, QueuedSource, SourceInfo, SystemClock, open_live};
 use crate::api::{AcquisitionStatus, ServiceState};
 use crate::config::Config;
 use crate::mapped::some_are_unmapped;
 use crate::service::{
     Gateway, Signals, Supervision, Watched, inherited_socket, service_manager, watch_signals,
 };
+use crate::store::{PATIENT_LABEL_EXPECTED, is_patient_label};
 
 /// Run the gateway: read the chip, label every beat, store and serve it, until SIGINT or SIGTERM.
 #[derive(Debug, Args)]
@@ -26,6 +27,9 @@ pub(super) struct Arguments {
     /// Only check the configuration and the model's weights, then exit.
     #[arg(long)]
     check: bool,
+    /// Name of the patient, kept with the session [default: the one of the configuration].
+    #[arg(long, value_name = "LABEL", value_parser = patient_label)]
+    label: Option<String>,
     #[command(flatten)]
     simulation: simulated::SimulationArguments,
 }
@@ -60,10 +64,21 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         .watching_clock(SystemClock::relation);
     let (kind, origin, source) = open_source(arguments, &config)?;
     super::chip::require_chip(config.device.chip, source.info().chip, "the chip")?;
-    let session = config
-        .session()
-        .prepare((kind, &origin), source.info(), model.live_engine())?
-        .injecting(arguments.simulation.injection()?);
+    let from = source.info().clone();
+    let another = |start, label| {
+        let from = SourceInfo {
+            start,
+            ..from.clone()
+        };
+        let prepared = config
+            .session()
+            .prepare((kind, &origin), &from, model.live_engine());
+        prepared.map(|session| session.of_patient(label))
+    };
+    let label = arguments.label.as_ref().or(config.patient_label.as_ref());
+    let mut session =
+        another(from.start, label.cloned())?.injecting(arguments.simulation.injection()?);
+    session.another = Some(&another);
     let mut source = live::start(source, &config, &signals.stop)?;
     gateway.live().update(|live| {
         live.acquisition = Some(AcquisitionStatus {
@@ -100,6 +115,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             .naming_database(&config.store.path)
             .naming_device(Path::new(&origin))
     })
+}
+
+/// A patient's label on the command line.
+pub(super) fn patient_label(text: &str) -> Result<String, String> {
+    if is_patient_label(text) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("expected {PATIENT_LABEL_EXPECTED}"))
+    }
 }
 
 /// In a user namespace that does not map everybody the lists of the configuration hardly ever match.

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use clap::Args;
+use ecg_chain::WallUs;
 use serde::Serialize;
 
 use super::failure::{Cause, Failure};
@@ -66,12 +67,12 @@ fn text(found: &Verification) -> String {
         let _ = writeln!(text, "{words}"); // into a String, which cannot fail
     };
     line(format_args!(
-        "table            protected  unprotected  deleted by retention"
+        "table            protected  unprotected  deleted by retention  with their session"
     ));
     for (table, rows) in &found.tables {
         line(format_args!(
-            "{table:<16} {:>9}  {:>11}  {:>20}",
-            rows.protected, rows.unprotected, rows.deleted
+            "{table:<16} {:>9}  {:>11}  {:>20}  {:>18}",
+            rows.protected, rows.unprotected, rows.deleted, rows.deleted_with_session
         ));
     }
     for anchor in &found.anchors {
@@ -92,6 +93,19 @@ fn text(found: &Verification) -> String {
                 printable(reason)
             )),
         }
+    }
+    for deletion in &found.deletions {
+        let rows = &deletion.rows;
+        line(format_args!(
+            "session {} was deleted by {} at {}: {} beats, {} gaps, {} events, {} blocks of ECG",
+            deletion.session,
+            printable(&deletion.by),
+            WallUs(deletion.wall_us).to_rfc3339().unwrap_or_default(),
+            rows.beats,
+            rows.gaps,
+            rows.events,
+            rows.ecg_blocks
+        ));
     }
     for damage in &found.damage {
         line(format_args!("DAMAGE: {}", printable(damage)));

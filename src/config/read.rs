@@ -24,7 +24,10 @@ use super::together::{INT8_SUFFIX, Lines, check};
 use crate::acquisition::{LiveOptions, Realtime};
 use crate::api::{Access, ApiOptions, HOST_EXPECTED, Named, Site};
 use crate::mapped::OverflowIds;
-use crate::store::{Checkup, MinFree, Outage, Retention, StoreOptions, Synchronous};
+use crate::store::{
+    Checkup, MinFree, Outage, PATIENT_LABEL_EXPECTED, Retention, StoreOptions, Synchronous,
+    is_patient_label,
+};
 
 /// The built-in models; with [`INT8_SUFFIX`] behind the name their int8 variants.
 const MODELS: [&str; 4] = ["v1", "v2", "v1-context", "v2-context"];
@@ -97,6 +100,7 @@ fn config(top: &mut Section<'_>) -> Config {
         }),
         acquisition: top.section("acquisition", acquisition),
         signal: top.section("signal", signal),
+        patient_label: top.section("session", patient_label),
         model: top.section("model", model),
         explain: top.section("explain", |section| {
             ExplainPolicy::new(section.choice("beats", ExplainWhich::OnRequest))
@@ -242,6 +246,25 @@ fn signal(section: &mut Section<'_>) -> SignalConfig {
             },
         ),
     }
+}
+
+/// Errors do not quote it: they go to the log, where no patient is to be named.
+fn patient_label(section: &mut Section<'_>) -> Option<String> {
+    let key = "label";
+    let line = section.line(key).unwrap_or(1);
+    let expected = format!("{PATIENT_LABEL_EXPECTED}, or \"\" for none");
+    let label = section.read(key, String::new(), &expected, |value| {
+        text(value).map(str::to_owned)
+    });
+    if label.is_empty() {
+        return None;
+    }
+    if is_patient_label(&label) {
+        return Some(label);
+    }
+    let found = format!("another text of {} characters", label.chars().count());
+    section.refuse(key, line, found, &expected);
+    None
 }
 
 fn model(section: &mut Section<'_>) -> ModelConfig {

@@ -28,6 +28,8 @@ pub struct Config {
     pub acquisition: AcquisitionConfig,
     /// Treatment of the signal.
     pub signal: SignalConfig,
+    /// What the first patient is called; `None` where nobody is named.
+    pub patient_label: Option<String>,
     /// The network that labels the beats.
     pub model: ModelConfig,
     /// Why beats are called what they are.

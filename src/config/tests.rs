@@ -121,7 +121,7 @@ fn impossible_files_are_refused_with_line_and_range() {
         ),
         (
             "[log]\nlevel = \"info\"\n[aquisition]\ngain_ch1 = 6",
-            "c.toml:3: aquisition: unknown key, expected one of device, realtime, acquisition, signal, model, explain, store, api, web, log",
+            "c.toml:3: aquisition: unknown key, expected one of device, realtime, acquisition, signal, session, model, explain, store, api, web, log",
         ),
         (
             "[web]\nlisten = \"0.0.0.0:8292\"",
@@ -394,6 +394,8 @@ fn every_value_that_differs_from_its_default_is_read() {
         socket = "web.sock"
         hosts = ["https://ecg.example.org", "localhost:9000"]
         tokens = "tokens"
+        [session]
+        label = "Bed 4"
         [log]
         level = "trace"
         "#,
@@ -443,6 +445,7 @@ fn every_value_that_differs_from_its_default_is_read() {
             mains: Mains::None,
             channel: ChannelChoice::Fixed(1),
         },
+        patient_label: Some("Bed 4".to_owned()),
         model: ModelConfig {
             name: "mine.safetensors".to_owned(),
             engine: EngineChoice::Cpu,
@@ -615,4 +618,19 @@ proptest! {
         text.insert(*at.get(&starts), with);
         let _ = Config::from_str("c", &text);
     }
+}
+
+#[test]
+fn a_label_that_is_none_is_refused_and_not_quoted() {
+    let long = "Anna ".repeat(13);
+    for (text, characters) in [(&*long, 65), ("Anna\\t4", 6)] {
+        let error = error(&format!("[session]\nlabel = \"{text}\""));
+        let expected = format!(
+            "c.toml:2: session.label: found another text of {characters} characters, expected 1 to 64 \
+             characters without control characters, or \"\" for none"
+        );
+        assert_eq!(error, expected);
+    }
+    let named = Config::from_str("c.toml", "[session]\nlabel = \"Ängström, Bed 4\"").unwrap();
+    assert_eq!(named.patient_label.as_deref(), Some("Ängström, Bed 4"));
 }

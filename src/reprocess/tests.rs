@@ -56,6 +56,7 @@ fn session(model: &str, mains: Mains, seconds: u64, keep_ecg: bool) -> Session {
         leads: ["I".to_owned(), "II".to_owned()],
         mains: Some(mains),
         channel: Some(ChannelChoice::Auto),
+        patient_label: None,
         start: from.start,
         model: model.description().name.clone(),
         engine: "cpu".to_owned(),

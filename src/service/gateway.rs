@@ -140,7 +140,9 @@ impl Gateway {
     }
 
     /// Runs `source` through the session's pipeline into the store until it ends, fails or `stop` is
-    /// set. `observe` sees every event on its way.
+    /// set. `observe` sees every event on its way. Where another patient is asked for
+    /// ([`crate::api::PatientChange`]) and the session says how, it ends as `new_patient` and another one
+    /// goes on with the source.
     pub fn run_session(
         &self,
         source: &mut impl FrameSource,
@@ -152,17 +154,21 @@ impl Gateway {
             info,
             mut pipeline,
             end_reason,
+            another,
         } = session;
         Session {
             writer: &self.writer,
             live: &self.live,
             stop,
-            info: &info,
-            end_reason,
-            clock: self.clock.as_ref(),
             watch: ClockWatch::new(info.start),
+            info,
+            end_reason,
+            another,
+            clock: self.clock.as_ref(),
             observe,
             progress: Progress::default(),
+            first_of_source: 0,
+            lasting: Vec::new(),
         }
         .run(source, &mut pipeline)
     }

@@ -15,6 +15,6 @@ pub use gateway::{Gateway, GatewayError, GatewayOptions};
 pub use inherited::inherited_socket;
 pub use manager::{NoManager, Notice, ServiceManager, Supervision, Watched, service_manager};
 pub use memory::MemoryLimit;
-pub use opening::{PipelineError, PreparedSession, SessionOptions};
+pub use opening::{AnotherSession, PipelineError, PreparedSession, SessionOptions};
 pub use session::{SessionError, SessionOutcome, SessionReport};
 pub use stop::{Signals, outlive_file_size_limit, stop_on_signals, watch_signals};

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use ads1292::full_scale_uv;
 use arrhythmianet::choose::SessionEngine;
 use arrhythmianet::{Classifier, Rejection};
-use ecg_chain::{Details, Injection, LabelError, Pipeline, PipelineConfig, SessionInfo};
+use ecg_chain::{
+    ClockRelation, Details, Injection, LabelError, Pipeline, PipelineConfig, SessionInfo,
+};
 use ecg_signal::{ChainConfig, ChannelChoice, Mains, SampleRate, SignalError};
 
 use crate::acquisition::SourceInfo;
@@ -33,9 +35,23 @@ pub struct PreparedSession<'a> {
     pub pipeline: Pipeline,
     /// How a source ended that ended by itself, e.g. `completed` or `truncated`.
     pub end_reason: &'a dyn Fn() -> &'static str,
+    /// What makes a session of another patient over the same source, where it goes on for one.
+    pub another: Option<&'a AnotherSession<'a>>,
 }
 
+/// Makes a session that begins at this relation of the clocks, of the patient who is called so. Nothing
+/// that was learned of the one before is in its pipeline.
+pub type AnotherSession<'a> =
+    dyn Fn(ClockRelation, Option<String>) -> Result<PreparedSession<'static>, PipelineError> + 'a;
+
 impl PreparedSession<'_> {
+    /// The same session of the patient who is called so, if a name is given.
+    #[must_use]
+    pub fn of_patient(mut self, label: Option<String>) -> Self {
+        self.info.patient_label = label;
+        self
+    }
+
     /// The same session that loses its accelerator as `injection` says, if there is one.
     #[must_use]
     pub fn injecting(mut self, injection: Option<Arc<Injection>>) -> Self {
@@ -113,12 +129,14 @@ impl SessionOptions {
                 leads: source.leads.clone(),
                 mains: Some(self.mains),
                 channel: Some(self.channel),
+                patient_label: None,
                 start: source.start,
                 model: engine.model().description().name.clone(),
                 engine: engine.engine().to_owned(),
             },
             pipeline: self.pipeline(source, engine)?,
             end_reason: &|| "completed",
+            another: None,
         })
     }
 }

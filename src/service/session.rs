@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use arrhythmianet::CLASS_COUNT;
 use ecg_chain::{
-    ClockRelation, ClockWatch, Episode, Event, EventKind, GapCause, LabelError, MonotonicNs,
+    ClockRelation, ClockWatch, Episode, Event, EventKind, Gap, GapCause, LabelError, MonotonicNs,
     Pipeline, PipelineEvent, RawSample, SessionInfo,
 };
 
 use super::clock::ClockSource;
+use super::opening::{AnotherSession, PreparedSession};
 use crate::acquisition::{Acquired, AcquisitionError, CHIP, FrameSource, Pace};
 use crate::api::{ServiceState, SharedLiveStatus, WaveformTap};
 use crate::store::{StoreError, StoreWriter};
@@ -27,10 +28,13 @@ const CHECK_CLOCK_EVERY_NS: u64 = 500_000_000;
 /// How long a stopped session goes on storing what a live source had acquired by then.
 const DRAIN_TIME: Duration = Duration::from_secs(1);
 
-/// What a session has recorded.
+/// End reason of a session after which another patient's begins.
+const NEW_PATIENT: &str = "new_patient";
+
+/// What a session has recorded, together with those that followed it over the same source.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SessionReport {
-    /// Its row in the store; `None` if it could not be opened, or not at once.
+    /// The last one's row in the store; `None` if it could not be opened, or not at once.
     pub session: Option<i64>,
     /// Beats by class, in the order N L R A V.
     pub beats_by_class: [u64; CLASS_COUNT],
@@ -48,6 +52,24 @@ pub struct SessionReport {
     pub events: u64,
     /// Signal time from the first sample to the last, missing ones included, seconds.
     pub seconds_of_ecg: f64,
+}
+
+impl SessionReport {
+    /// Both together.
+    fn followed_by(mut self, later: &Self) -> Self {
+        self.session = later.session;
+        for (beats, more) in self.beats_by_class.iter_mut().zip(later.beats_by_class) {
+            *beats += more;
+        }
+        self.unclassifiable += later.unclassifiable;
+        self.samples += later.samples;
+        self.gaps += later.gaps;
+        self.missing_samples = self.missing_samples.saturating_add(later.missing_samples);
+        self.bad_frames += later.bad_frames;
+        self.events += later.events;
+        self.seconds_of_ecg += later.seconds_of_ecg;
+        self
+    }
 }
 
 /// Why a session ended before its source did.
@@ -78,9 +100,11 @@ pub(super) struct Session<'a, O> {
     pub(super) writer: &'a StoreWriter,
     pub(super) live: &'a SharedLiveStatus,
     pub(super) stop: &'a AtomicBool,
-    pub(super) info: &'a SessionInfo,
+    pub(super) info: SessionInfo,
     /// How the source ended, asked once it has.
     pub(super) end_reason: &'a dyn Fn() -> &'static str,
+    /// What makes the session of another patient, where the source goes on for one.
+    pub(super) another: Option<&'a AnotherSession<'a>>,
     /// Both clocks of the machine, where they are watched.
     pub(super) clock: Option<&'a ClockSource>,
     /// How they stood to each other the last time.
@@ -88,6 +112,10 @@ pub(super) struct Session<'a, O> {
     /// Sees every event on its way to the store.
     pub(super) observe: O,
     pub(super) progress: Progress,
+    /// The source's index of this session's first sample.
+    pub(super) first_of_source: u64,
+    /// What the source says lasts: it begins again in the session of the next patient.
+    pub(super) lasting: Vec<Event>,
 }
 
 /// What the running session counts.
@@ -113,38 +141,63 @@ impl<O: FnMut(&PipelineEvent)> Session<'_, O> {
         source: &mut impl FrameSource,
         pipeline: &mut Pipeline,
     ) -> SessionOutcome {
-        let ended = self.record(source, pipeline);
-        SessionOutcome {
-            report: self.finish_report(),
-            ended,
-        }
+        let mut report = SessionReport::default();
+        let ended = loop {
+            let recorded = self.record(source, pipeline);
+            report = report.followed_by(&self.report());
+            match recorded {
+                Ok(Some(another)) => self.go_on(*another, pipeline),
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        self.live.patient().allow(false);
+        SessionOutcome { report, ended }
     }
 
+    /// Makes this the session of another patient, from the next sample of the source on.
+    fn go_on(&mut self, another: PreparedSession<'_>, pipeline: &mut Pipeline) {
+        if let Some((newest, _)) = self.progress.newest {
+            self.first_of_source += newest + 1;
+        }
+        self.watch = ClockWatch::new(another.info.start);
+        self.info = another.info;
+        self.progress = Progress::default();
+        *pipeline = another.pipeline;
+    }
+
+    /// Records one patient; the session of the next one, where that is how it ends.
     fn record(
         &mut self,
         source: &mut impl FrameSource,
         pipeline: &mut Pipeline,
-    ) -> Result<(), SessionError> {
-        self.progress.report.session = self.writer.begin_session(self.info)?;
+    ) -> Result<Option<Box<PreparedSession<'static>>>, SessionError> {
+        self.progress.report.session = self.writer.begin_session(&self.info)?;
         self.live.update(|live| {
             live.state = ServiceState::Recording;
             live.detail = None;
             live.conditions.clear();
+            live.lead_off = None;
+            live.signal_quality = None;
             live.model = Some(self.info.model.clone());
             live.engine = Some(self.info.engine.clone());
         });
         self.live
-            .begin_session(self.info, self.progress.report.session);
+            .begin_session(&self.info, self.progress.report.session);
         self.show_engines(pipeline);
         if source.pace() != Pace::Recorded {
+            if self.another.is_some() && self.live.patient().asked().is_none() {
+                self.live.patient().allow(true);
+            }
             let rate_hz = self.info.sample_rate_hz;
             self.progress.tap = Some(self.live.waveform_tap(rate_hz, self.clock.is_some()));
         }
         let ran = self.pump(source, pipeline);
         let reason = match &ran {
             Err(_) => "failed",
-            Ok(()) if self.stop.load(Ordering::Relaxed) => "stopped",
-            Ok(()) => (self.end_reason)(),
+            Ok(Some(_)) => NEW_PATIENT,
+            Ok(None) if self.stop.load(Ordering::Relaxed) => "stopped",
+            Ok(None) => (self.end_reason)(),
         };
         let newest = self.progress.newest;
         let end = newest.map_or(self.info.start.monotonic, |(_, time)| time);
@@ -156,40 +209,136 @@ impl<O: FnMut(&PipelineEvent)> Session<'_, O> {
         self.live.end_session();
         let closed = self.writer.end_session(at, reason);
         // The first failure tells why; a store that cannot close the session is the second.
-        ran?;
+        let another = ran?;
         closed?;
-        Ok(())
+        Ok(another)
     }
 
-    /// Moves everything the source has through the pipeline; pending beats are labelled and queued
-    /// also when the source fails.
+    /// The session of another patient, if it is time for one. What had been acquired before it was asked for
+    /// belongs to the one before. While the store cannot be written there is none: the end of this one
+    /// could not be stored.
+    fn another_patient(
+        &self,
+        source: &mut impl FrameSource,
+    ) -> Option<Box<PreparedSession<'static>>> {
+        let another = self.another?;
+        let asked = self.live.patient().asked()?;
+        let newest = self.progress.newest.map(|(_, time)| time);
+        if source.pace() == Pace::Behind && newest.is_none_or(|time| time < asked) {
+            return None;
+        }
+        if self.writer.monitor().status().trouble.is_some() {
+            return None;
+        }
+        let label = self.live.patient().take()?;
+        let start = newest.map_or(self.info.start.monotonic, |time| {
+            time.plus_ns(self.period_ns())
+        });
+        let start = ClockRelation {
+            monotonic: start,
+            wall: self.watch.relation().wall_at(start),
+        };
+        match another(start, label) {
+            Ok(prepared) => Some(Box::new(prepared)),
+            Err(error) => {
+                tracing::error!(%error, "no session of another patient: the one before goes on");
+                None
+            }
+        }
+    }
+
+    /// Between two samples.
+    fn period_ns(&self) -> u64 {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "at most 8 ms"
+        )]
+        let period_ns = (1e9 / self.info.sample_rate_hz) as u64;
+        period_ns
+    }
+
+    /// Moves everything the source has through the pipeline, or all before another patient; pending beats are
+    /// labelled and queued also when the source fails.
     fn pump(
         &mut self,
         source: &mut impl FrameSource,
         pipeline: &mut Pipeline,
-    ) -> Result<(), SessionError> {
+    ) -> Result<Option<Box<PreparedSession<'static>>>, SessionError> {
         let mut stopped_at = None;
-        let ended = loop {
-            if self.stop.load(Ordering::Relaxed) {
-                let since = *stopped_at.get_or_insert_with(Instant::now);
-                if source.pace() == Pace::Recorded || since.elapsed() > DRAIN_TIME {
-                    break Ok(());
+        let ended = self.begin_lasting(pipeline).and_then(|()| {
+            loop {
+                if self.stop.load(Ordering::Relaxed) {
+                    let since = *stopped_at.get_or_insert_with(Instant::now);
+                    if source.pace() == Pace::Recorded || since.elapsed() > DRAIN_TIME {
+                        break Ok(None);
+                    }
+                } else if let Some(another) = self.another_patient(source) {
+                    break Ok(Some(another));
+                }
+                match self.step(source, pipeline) {
+                    Ok(true) => {}
+                    Ok(false) => break Ok(None),
+                    Err(error) => break Err(error),
                 }
             }
-            match self.step(source, pipeline) {
-                Ok(true) => {}
-                Ok(false) => break Ok(()),
-                Err(error) => break Err(error),
-            }
-        };
+        });
         let finished = pipeline.finish(&mut |event| self.record_event(event));
         self.show_engines_if_changed(pipeline);
         let stored = self.progress.store_failure.take().map_or(Ok(()), Err);
         // The first failure tells why.
-        ended?;
+        let another = ended?;
         finished?;
         stored?;
+        Ok(another)
+    }
+
+    /// What lasted when the session before ended begins in this one, at its start.
+    fn begin_lasting(&mut self, pipeline: &mut Pipeline) -> Result<(), SessionError> {
+        for event in &mut self.lasting {
+            (event.sample, event.time) = (0, self.info.start.monotonic);
+        }
+        for event in self.lasting.clone() {
+            pipeline.event(event, &mut |event| self.record_event(event))?;
+        }
         Ok(())
+    }
+
+    /// What the source has handed out, with this session's positions.
+    fn placed(&mut self, acquired: Acquired) -> Acquired {
+        let first = self.first_of_source;
+        match acquired {
+            Acquired::Sample(sample) => Acquired::Sample(RawSample {
+                index: sample.index.saturating_sub(first),
+                ..sample
+            }),
+            Acquired::Gap(gap) => Acquired::Gap(Gap {
+                first_missing_sample: gap.first_missing_sample.saturating_sub(first),
+                ..gap
+            }),
+            Acquired::Event(mut event) => {
+                event.sample = event.sample.saturating_sub(first);
+                match &mut event.episode {
+                    Episode::Begins { .. } => self.lasting.push(event.clone()),
+                    Episode::Ends {
+                        subject,
+                        began_sample,
+                        began,
+                    } => {
+                        let over = |lasts: &Event| {
+                            lasts.kind == event.kind
+                                && matches!(lasts.episode, Episode::Begins { subject: of } if of == *subject)
+                        };
+                        self.lasting.retain(|lasts| !over(lasts));
+                        *began_sample = began_sample.saturating_sub(first);
+                        *began = (*began).max(self.info.start.monotonic);
+                    }
+                    Episode::Momentary | Episode::MomentaryOf { .. } => {}
+                }
+                Acquired::Event(event)
+            }
+            Acquired::Idle => Acquired::Idle,
+        }
     }
 
     /// Moves one thing through the pipeline; false where the source has ended.
@@ -208,6 +357,7 @@ impl<O: FnMut(&PipelineEvent)> Session<'_, O> {
         let Some(acquired) = source.next()? else {
             return Ok(false);
         };
+        let acquired = self.placed(acquired);
         match &acquired {
             Acquired::Sample(sample) => {
                 self.count(sample, pipeline);
@@ -385,9 +535,9 @@ impl<O: FnMut(&PipelineEvent)> Session<'_, O> {
         }
     }
 
-    fn finish_report(self) -> SessionReport {
-        let progress = self.progress;
-        let mut report = progress.report;
+    fn report(&self) -> SessionReport {
+        let progress = &self.progress;
+        let mut report = progress.report.clone();
         if let (Some(first), Some((newest, _))) = (progress.first_index, progress.newest) {
             report.seconds_of_ecg = (newest - first + 1) as f64 / self.info.sample_rate_hz;
         }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use arrhythmianet::{Classifier, ClassifyError, CpuSimd, Model, Outputs};
 use ecg_chain::{
-    ClockRelation, LeadOff, MonotonicNs, Pipeline, PipelineConfig, PipelineEvent, RawSample,
-    SessionInfo, WallUs,
+    ClockRelation, Episode, Event, EventKind, Gap, GapCause, LeadOff, MonotonicNs, Pipeline,
+    PipelineConfig, PipelineEvent, RawSample, SessionInfo, WallUs,
 };
 use ecg_signal::{ChainConfig, SampleRate};
 
@@ -16,7 +16,7 @@ use super::{Gateway, GatewayOptions, PreparedSession, SessionError, SessionOutco
 use crate::acquisition::{
     Acquired, AcquisitionError, FrameSource, Pace, QueuedSource, Realtime, SourceInfo, open_replay,
 };
-use crate::store::{StoreOptions, StoreReader};
+use crate::store::{RowFilter, StoreOptions, StoreReader};
 
 fn model() -> Arc<Model> {
     Arc::new(Model::load("v2").unwrap())
@@ -116,6 +116,31 @@ impl FrameSource for Endless {
     }
 }
 
+/// A session over such a source.
+fn session(from: &SourceInfo, classifier: Box<dyn Classifier>) -> PreparedSession<'static> {
+    let chain = ChainConfig::new(SampleRate::from_hz(from.sample_rate_hz).unwrap());
+    let config = PipelineConfig::new(chain, from.uv_per_code).ecg_block_samples(Some(1_000));
+    PreparedSession {
+        info: SessionInfo {
+            source: "replay".to_owned(),
+            origin: "test".to_owned(),
+            chip: from.chip.to_string(),
+            sample_rate_hz: from.sample_rate_hz,
+            uv_per_code: from.uv_per_code,
+            leads: ["I".to_owned(), "II".to_owned()],
+            mains: None,
+            channel: None,
+            patient_label: None,
+            start: from.start,
+            model: "v2".to_owned(),
+            engine: "observed".to_owned(),
+        },
+        pipeline: Pipeline::new(&config, classifier).unwrap(),
+        end_reason: &|| "completed",
+        another: None,
+    }
+}
+
 struct House {
     folder: tempfile::TempDir,
     gateway: Gateway,
@@ -139,34 +164,13 @@ impl House {
         classifier: Box<dyn Classifier>,
         stop: &AtomicBool,
     ) -> (SessionOutcome, Vec<PipelineEvent>) {
-        let from = source.info().clone();
-        let chain = ChainConfig::new(SampleRate::from_hz(from.sample_rate_hz).unwrap());
-        let config = PipelineConfig::new(chain, from.uv_per_code).ecg_block_samples(Some(1_000));
-        let info = SessionInfo {
-            source: "replay".to_owned(),
-            origin: "test".to_owned(),
-            chip: from.chip.to_string(),
-            sample_rate_hz: from.sample_rate_hz,
-            uv_per_code: from.uv_per_code,
-            leads: ["I".to_owned(), "II".to_owned()],
-            mains: None,
-            channel: None,
-            start: from.start,
-            model: "v2".to_owned(),
-            engine: "observed".to_owned(),
-        };
-        let session = PreparedSession {
-            info,
-            pipeline: Pipeline::new(&config, classifier).unwrap(),
-            end_reason: &|| "completed",
-        };
+        let session = session(source.info(), classifier);
         let mut seen = Vec::new();
         let outcome = self
             .gateway
             .run_session(source, session, stop, |event| seen.push(event.clone()));
         (outcome, seen)
     }
-
     /// Samples per channel stored as raw ECG, and how the last session ended.
     fn stored(self) -> (u64, Option<String>) {
         self.gateway.close().unwrap();
@@ -365,4 +369,299 @@ fn a_failed_engine_ends_the_session_and_the_ecg_is_stored() {
         .filter(|event| matches!(event, PipelineEvent::Beat(_)));
     assert!(beats.count() >= 16);
     assert_eq!(house.stored(), (samples, Some("failed".to_owned())));
+}
+
+/// Hands out what is scripted, live; asks for another patient behind some of it.
+struct Scripted {
+    info: SourceInfo,
+    script: std::vec::IntoIter<Acquired>,
+    handed_out: usize,
+    asks: Vec<(usize, Option<String>)>,
+    patient: crate::api::PatientChange,
+}
+
+impl Scripted {
+    fn new(house: &House, info: &SourceInfo, script: &[Acquired], asks: &[(usize, &str)]) -> Self {
+        let asks = asks.iter();
+        Self {
+            info: info.clone(),
+            script: script.to_vec().into_iter(),
+            handed_out: 0,
+            asks: asks
+                .map(|(behind, label)| (*behind, Some((*label).to_owned())))
+                .collect(),
+            patient: house.gateway.live().patient().clone(),
+        }
+    }
+}
+
+impl FrameSource for Scripted {
+    fn info(&self) -> &SourceInfo {
+        &self.info
+    }
+
+    fn next(&mut self) -> Result<Option<Acquired>, AcquisitionError> {
+        self.handed_out += 1;
+        for (_, label) in self.asks.iter().filter(|(at, _)| *at == self.handed_out) {
+            assert!(self.patient.ask(label.clone()));
+        }
+        Ok(self.script.next())
+    }
+}
+
+impl House {
+    /// As [`House::run`], with sessions of other patients where they are asked for.
+    fn run_on(&self, source: &mut Scripted) -> (SessionOutcome, Vec<PipelineEvent>) {
+        let from = source.info().clone();
+        let another = |start, label| {
+            let from = SourceInfo {
+                start,
+                ..from.clone()
+            };
+            Ok(session(&from, Observed::new(None).0).of_patient(label))
+        };
+        let mut first = another(from.start, Some("Bed 4".to_owned())).unwrap();
+        first.another = Some(&another);
+        let never = AtomicBool::new(false);
+        let mut seen = Vec::new();
+        let outcome = self
+            .gateway
+            .run_session(source, first, &never, |event| seen.push(event.clone()));
+        (outcome, seen)
+    }
+}
+
+#[test]
+fn nothing_of_one_patient_is_in_the_session_of_the_next_and_no_sample_is_lost() {
+    let mut replayed = open_replay(&trace()).unwrap().0;
+    let info = replayed.info().clone();
+    let mut script = Vec::new();
+    while let Some(acquired) = replayed.next().unwrap() {
+        script.push(acquired);
+    }
+    let is_sample = |acquired: &Acquired| matches!(acquired, Acquired::Sample(_));
+    assert!(script.iter().all(is_sample), "positions below take that");
+    let cut = script.len() / 2 + 37;
+    let rebased: Vec<_> = script[cut..]
+        .iter()
+        .map(|acquired| match acquired {
+            Acquired::Sample(sample) => Acquired::Sample(RawSample {
+                index: sample.index - cut as u64,
+                ..*sample
+            }),
+            other => other.clone(),
+        })
+        .collect();
+    let alone = |part: &[Acquired]| {
+        let house = House::new();
+        let mut source = Scripted::new(&house, &info, part, &[]);
+        house.run_on(&mut source).1
+    };
+    let (before, after) = (alone(&script[..cut]), alone(&rebased));
+    assert!(before.len() > 80 && after.len() > 80);
+    let house = House::new();
+    let mut source = Scripted::new(&house, &info, &script, &[(cut, "Bed 5")]);
+    let (outcome, both) = house.run_on(&mut source);
+    assert!(outcome.ended.is_ok(), "{:?}", outcome.ended);
+    assert_eq!(both.len(), before.len() + after.len());
+    assert_eq!(both[..before.len()], before[..]);
+    assert_eq!(both[before.len()..], after[..]);
+    let report = outcome.report;
+    assert_eq!(report.samples, script.len() as u64);
+    assert_eq!(report.session, Some(2));
+    assert!(
+        !house.gateway.live().patient().ask(None),
+        "the source has ended"
+    );
+    house.gateway.close().unwrap();
+    let reader = StoreReader::open(&house.folder.path().join("ecg.db")).unwrap();
+    let sessions = reader.sessions(0, 9).unwrap();
+    let told: Vec<_> = sessions
+        .iter()
+        .map(|row| {
+            let reason = row.end.as_ref().map(|end| &*end.reason);
+            (
+                row.info.patient_label.as_deref(),
+                reason,
+                row.counts.samples,
+            )
+        })
+        .collect();
+    let rest = (script.len() - cut) as u64;
+    assert_eq!(
+        told,
+        [
+            (Some("Bed 4"), Some("new_patient"), cut as u64),
+            (Some("Bed 5"), Some("completed"), rest),
+        ]
+    );
+    let Acquired::Sample(first) = script[cut] else {
+        panic!()
+    };
+    let start = sessions[1].info.start;
+    assert!(start.monotonic.0.abs_diff(first.time.0) < 2_000_000);
+    assert_eq!(info.start.wall_at(start.monotonic), start.wall);
+    assert!(reader.verify(&[]).unwrap().is_sound());
+}
+
+#[test]
+fn what_lasts_begins_again_with_the_next_patient_and_gaps_are_in_its_own_positions() {
+    let house = House::new();
+    let info = crate::acquisition::queued_tests::info();
+    let time = |index: u64| MonotonicNs(index * 2_000_000);
+    let sample = |index: u64| {
+        Acquired::Sample(RawSample {
+            index,
+            time: time(index),
+            codes: [i32::try_from(index % 500).unwrap(), 0],
+            lead_off: LeadOff::default(),
+        })
+    };
+    let silent = |index: u64, episode| {
+        Acquired::Event(Event {
+            episode,
+            ..Event::momentary(
+                index,
+                time(index),
+                EventKind::DrdySilent,
+                "no edge".to_owned(),
+            )
+        })
+    };
+    let mut script: Vec<_> = (0..400).map(sample).collect();
+    script.push(silent(400, Episode::Begins { subject: "chip" }));
+    script.extend((400..600).map(sample));
+    let asked = script.len();
+    script.push(Acquired::Gap(Gap {
+        first_missing_sample: 600,
+        missing_samples: 10,
+        time: time(600),
+        cause: GapCause::MissedDrdy,
+    }));
+    script.extend((610..900).map(sample));
+    script.push(silent(
+        900,
+        Episode::Ends {
+            subject: "chip",
+            began_sample: 400,
+            began: time(400),
+        },
+    ));
+    script.extend((900..1_000).map(sample));
+    let all = script.len();
+    script.extend((1_000..1_200).map(sample));
+    let asks = [(asked, "Bed 5"), (all, "Bed 6")];
+    let (outcome, _) = house.run_on(&mut Scripted::new(&house, &info, &script, &asks));
+    assert!(outcome.ended.is_ok(), "{:?}", outcome.ended);
+    assert_eq!(house.gateway.live().snapshot().conditions, []);
+    house.gateway.close().unwrap();
+    let reader = StoreReader::open(&house.folder.path().join("ecg.db")).unwrap();
+    let filter = RowFilter::default();
+    let events: Vec<_> = reader.events(&filter).unwrap();
+    let events: Vec<_> = events
+        .iter()
+        .filter(|event| event.kind == "drdy_silent")
+        .map(|event| {
+            let phase = event.phase.as_deref();
+            (event.session, event.sample, phase, event.began)
+        })
+        .collect();
+    assert_eq!(
+        events,
+        [
+            (1, 400, Some("begin"), None),
+            (2, 0, Some("begin"), None),
+            (2, 300, Some("end"), Some((0, time(600)))),
+        ]
+    );
+    let gaps = reader.gaps(&filter).unwrap();
+    let gaps: Vec<_> = gaps
+        .iter()
+        .map(|gap| {
+            (
+                gap.session,
+                gap.gap.first_missing_sample,
+                gap.gap.missing_samples,
+            )
+        })
+        .collect();
+    assert_eq!(gaps, [(2, 0, 10)]);
+    let samples: Vec<_> = reader
+        .sessions(0, 9)
+        .unwrap()
+        .iter()
+        .map(|session| session.counts.samples)
+        .collect();
+    assert_eq!(samples, [600, 390, 200]);
+    let stored = reader.ecg(2, &(0..20)).unwrap();
+    assert_eq!(
+        (stored[9][0], stored[10][0]),
+        (crate::store::MISSING_CODE, 110)
+    );
+}
+
+/// What was acquired before somebody asked belongs to the patient before, however far the pipeline is behind.
+#[test]
+fn samples_of_before_belong_to_the_patient_before() {
+    let house = House::new();
+    let now = crate::acquisition::SystemClock::relation().monotonic;
+    let mut info = crate::acquisition::queued_tests::info();
+    info.start.monotonic = now;
+    let script: Vec<_> = (0..5_000_u64)
+        .map(|index| {
+            Acquired::Sample(RawSample {
+                index,
+                // the first thousand are before what is asked, in the next second
+                time: MonotonicNs(
+                    now.0 - 1_998_000_000
+                        + index * 2_000_000
+                        + 600_000_000_000 * u64::from(index >= 1_000),
+                ),
+                codes: [0; 2],
+                lead_off: LeadOff::default(),
+            })
+        })
+        .collect();
+    let mut source = Scripted::new(&house, &info, &script, &[(10, "Bed 5")]);
+    let from = source.info().clone();
+    let another = |start, label| {
+        let from = SourceInfo {
+            start,
+            ..from.clone()
+        };
+        Ok(session(&from, Observed::new(None).0).of_patient(label))
+    };
+    let mut first = another(from.start, None).unwrap();
+    first.another = Some(&another);
+    let never = AtomicBool::new(false);
+    let mut behind = Behind(&mut source);
+    let outcome = house
+        .gateway
+        .run_session(&mut behind, first, &never, |_| {});
+    assert!(outcome.ended.is_ok(), "{:?}", outcome.ended);
+    house.gateway.close().unwrap();
+    let reader = StoreReader::open(&house.folder.path().join("ecg.db")).unwrap();
+    let samples: Vec<_> = reader
+        .sessions(0, 9)
+        .unwrap()
+        .iter()
+        .map(|session| session.counts.samples)
+        .collect();
+    assert_eq!(samples, [1_001, 3_999]);
+}
+
+struct Behind<'a>(&'a mut Scripted);
+
+impl FrameSource for Behind<'_> {
+    fn info(&self) -> &SourceInfo {
+        self.0.info()
+    }
+
+    fn next(&mut self) -> Result<Option<Acquired>, AcquisitionError> {
+        self.0.next()
+    }
+
+    fn pace(&mut self) -> Pace {
+        Pace::Behind
+    }
 }

@@ -48,7 +48,7 @@ impl AuditKind {
 }
 
 /// What a client did, in words fixed here where it is to be stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditRow<Kind = AuditKind, Word = &'static str> {
     /// When it was noted.
     pub wall: WallUs,
@@ -68,6 +68,8 @@ pub struct AuditRow<Kind = AuditKind, Word = &'static str> {
     pub outcome: Word,
     /// How often.
     pub count: u64,
+    /// Of a browser: the name of the token it signed in with.
+    pub token: Option<String>,
 }
 
 /// A row of the table `audit`.
@@ -116,7 +118,7 @@ impl AuditQueue {
         let mut insert = connection
             .prepare_cached(
                 "INSERT INTO audit (wall_us, monotonic_ns, uid, gid, pid, kind, what, outcome, \
-                 count) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                 count, token) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             )
             .map_err(failed)?;
         let lost = self.lost.map(|(count, wall, time)| AuditRow {
@@ -129,6 +131,7 @@ impl AuditQueue {
             what: "audit",
             outcome: "no_room",
             count,
+            token: None,
         });
         let lost = lost.iter().map(|row| ("lost", row));
         let rows = self.rows.iter().map(|row| (row.kind.name(), row));
@@ -144,6 +147,7 @@ impl AuditQueue {
                     row.what,
                     row.outcome,
                     to_sql(row.count, "audit.count")?,
+                    row.token,
                 ])
                 .map_err(failed)?;
         }
@@ -187,7 +191,8 @@ impl StoreReader {
         let (from, until) = filter.wall_us();
         let (first, last) = filter.ids();
         let sql = format!(
-            "SELECT id, wall_us, monotonic_ns, uid, gid, pid, kind, what, outcome, count FROM audit \
+            "SELECT id, wall_us, monotonic_ns, uid, gid, pid, kind, what, outcome, count, token \
+             FROM audit \
              WHERE id BETWEEN ?1 AND ?2 AND wall_us >= ?3 AND wall_us < ?4 ORDER BY id {} LIMIT ?5",
             filter.direction()
         );
@@ -211,6 +216,7 @@ fn stored(row: &Row<'_>) -> Result<StoredAudit, RowError> {
         what: row.get(7)?,
         outcome: row.get(8)?,
         count: unsigned(row, 9, "audit.count")?,
+        token: row.get(10)?,
     };
     Ok(StoredAudit { id, row })
 }
@@ -230,6 +236,7 @@ mod tests {
             what: "beats",
             outcome: "done",
             count,
+            token: None,
         }
     }
 
@@ -238,6 +245,8 @@ mod tests {
         connection
             .execute_batch(include_str!("schema/v7.sql"))
             .unwrap();
+        let later = "ALTER TABLE audit ADD COLUMN token TEXT";
+        connection.execute_batch(later).unwrap();
         connection
     }
 

@@ -12,6 +12,7 @@ use super::chain::{Chain, ChainHead, Kind};
 use super::correction::decision_of;
 use super::error::{Context, StoreError};
 use super::identity::StoreMark;
+use super::patient_label::Sealed;
 use super::pending::{Backlog, PendingMaps, PendingRow};
 use super::rows::{
     Commit, CommittedRow, LabelSource, Leads, SessionCounts, StoredBeat, StoredEvent, StoredGap,
@@ -207,6 +208,11 @@ impl Progress<'_> {
         let source_row = self.label_source(&source)?;
         let [uv_per_code_0, uv_per_code_1] = info.uv_per_code;
         let [lead_0, lead_1] = info.leads.each_ref().map(|lead| lead_to_sql(lead));
+        let label = info.patient_label.as_deref();
+        let sealed = label
+            .map(|label| Sealed::new(self.statements.connection, label))
+            .transpose()
+            .map_err(|error| self.statements.context.explain("storing a session", error))?;
         let values = params![
             info.source,
             info.origin,
@@ -221,9 +227,17 @@ impl Progress<'_> {
             lead_1,
             info.mains.map(mains_to_sql),
             info.channel.map(channel_to_sql),
+            sealed.as_ref().map(|sealed| sealed.digest),
         ];
         let (statements, chain) = (self.statements, &mut self.chain);
         self.session = statements.store(chain, None, Kind::Session, values, Some(&source))?;
+        if let Some(sealed) = sealed {
+            statements.update(
+                "storing a session",
+                "UPDATE sessions SET patient_label = ?2, label_salt = ?3 WHERE id = ?1",
+                params![self.session, label, sealed.salt],
+            )?;
+        }
         // one that goes on in a fresh database
         if let Some((relation, step_us)) = session.clocks.since(info.start) {
             self.clock(relation, step_us)?;

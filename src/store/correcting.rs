@@ -134,6 +134,9 @@ impl Statements<'_> {
                 self.about(session, *says, target)?
             }
         };
+        let kept = "SELECT id FROM sessions WHERE id = ?1 AND deleted_wall_us IS NULL";
+        let kept = self.first(kept, row.session, |row| Ok(row.get::<_, i64>(0)?))?;
+        kept.ok_or(CorrectionError::NoSuchSession(row.session))?;
         let mut chain = Chain::open(self.connection, chained).map_err(failed)?;
         // as retention does: the session that is written in now
         let newest = one(self.connection, "SELECT max(id) FROM sessions").map_err(failed)?;

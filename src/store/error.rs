@@ -111,6 +111,18 @@ pub enum StoreError {
     /// A beat, gap, event or block arrived while no session was open.
     #[error("no session is open")]
     NoSession,
+    /// There is no session with this id.
+    #[error("there is no session {session}")]
+    NoSuchSession {
+        /// The id.
+        session: i64,
+    },
+    /// The session is being recorded, so it cannot be deleted.
+    #[error("session {session} is being recorded: end it first")]
+    SessionOpen {
+        /// The id.
+        session: i64,
+    },
     /// The writer stopped for good; what was committed before is safe.
     #[error("the store's writer stopped: {first}")]
     WriterStopped {

@@ -29,6 +29,7 @@ mod monitor;
 mod options;
 mod packed;
 mod parse;
+mod patient_label;
 mod pending;
 mod quarantine;
 mod query;
@@ -36,6 +37,7 @@ mod reader;
 mod retention;
 mod rows;
 mod saliency;
+mod session_deletion;
 mod space;
 mod statements;
 mod status;
@@ -53,7 +55,8 @@ pub use backup::{
     check_backup, restore,
 };
 pub use chain::{
-    AnchorSummary, ChainHead, Finding, HeadCheck, HeadVerdict, Protection, Verification,
+    AnchorSummary, ChainHead, DeletionSummary, Finding, HeadCheck, HeadVerdict, Protection,
+    Verification,
 };
 pub use codec::{BlockEncoder, CodecError, MAX_BLOCK_SAMPLES, MAX_COMPRESSION_LEVEL, decode};
 pub use correcting::MOST_CORRECTIONS_BYTES;
@@ -69,10 +72,11 @@ pub use migrate::{APPLICATION_ID, SCHEMA_VERSION};
 pub use minutes::{MOST_MINUTES, Minute};
 pub use monitor::{Claim, WriterMonitor};
 pub use options::{Checkup, Outage, Retention, StoreOptions, Synchronous};
+pub use patient_label::{PATIENT_LABEL_EXPECTED, is_patient_label};
 pub use reader::{Interrupter, RowFilter, StoreReader};
 pub use rows::{
-    BriefBeat, Commit, CommittedRow, SessionCounts, SessionEnd, StoredBeat, StoredEvent, StoredGap,
-    StoredSession, Totals,
+    BriefBeat, Commit, CommittedRow, DeletedRows, SessionCounts, SessionDeletion, SessionEnd,
+    StoredBeat, StoredEvent, StoredGap, StoredSession, Totals,
 };
 pub use saliency::{SaliencyFilter, StoredSaliency};
 pub use space::{MinFree, Space, SpaceSource};

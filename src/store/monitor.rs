@@ -9,7 +9,7 @@ use ecg_chain::{ClockRelation, PipelineEvent, SessionInfo};
 use super::audit::AuditRow;
 use super::correction::{CorrectionError, NewCorrection, StoredCorrection};
 use super::error::StoreError;
-use super::rows::Commit;
+use super::rows::{Commit, SessionDeletion};
 use super::saliency::StoredSaliency;
 use super::status::WriterStatus;
 use crate::liveness::Liveness;
@@ -32,6 +32,12 @@ pub(super) enum Command {
     /// Somebody confirms what retention waits with.
     ConfirmRetention,
     Correct(Box<AskedCorrection>),
+    /// Somebody has a session deleted.
+    Delete {
+        session: i64,
+        by: String,
+        reply: DeletionReply,
+    },
 }
 
 /// A correction that somebody waits for.
@@ -53,6 +59,9 @@ impl Claim {
         !self.0.swap(true, Ordering::SeqCst)
     }
 }
+
+/// Gets what was deleted, once it is gone.
+pub(super) type DeletionReply = Box<dyn FnOnce(Result<SessionDeletion, StoreError>) + Send>;
 
 /// Shows the writer's status to others; cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -142,6 +151,21 @@ impl WriterMonitor {
             let detail = "the store's writer does not take it now: ask again later";
             Err(CorrectionError::OutOfReach(detail.to_owned()))
         }
+    }
+
+    /// Asks the writer to delete a session that has ended: its ECG, beats with their maps, gaps, events and
+    /// its label. `by` goes into its tombstone; `reply` runs on the writer's thread once everything is gone,
+    /// so it must neither block nor panic. A session that is deleted already answers with what was deleted
+    /// then. False where the writer's queue is full or it is gone; `reply` is dropped then.
+    #[must_use]
+    pub fn delete_session(
+        &self,
+        session: i64,
+        by: String,
+        reply: impl FnOnce(Result<SessionDeletion, StoreError>) + Send + 'static,
+    ) -> bool {
+        let reply = Box::new(reply);
+        self.offer(Command::Delete { session, by, reply })
     }
 
     fn offer(&self, command: Command) -> bool {

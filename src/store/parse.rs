@@ -9,9 +9,9 @@ use super::chain::Kind;
 use super::correction::{deciding, decision};
 use super::error::RowError;
 use super::rows::{
-    BriefBeat, SessionCounts, SessionEnd, StoredBeat, StoredEvent, StoredGap, StoredSession,
-    Totals, cause_from_sql, channel_from_sql, class_from_sql, from_sql, mains_from_sql,
-    quality_from_sql, unclassifiable_from_sql,
+    BriefBeat, DeletedRows, SessionCounts, SessionDeletion, SessionEnd, StoredBeat, StoredEvent,
+    StoredGap, StoredSession, Totals, cause_from_sql, channel_from_sql, class_from_sql, from_sql,
+    mains_from_sql, quality_from_sql, unclassifiable_from_sql,
 };
 
 /// What [`beat`] reads, of [`beats_from`].
@@ -32,7 +32,8 @@ pub(super) fn beats_from(index: &str) -> String {
 
 /// What [`session`] reads, of `sessions s JOIN deciders d`: what is fixed from the start, then the rest.
 pub(super) fn session_columns() -> String {
-    format!("{}, {}", Kind::Session.select("s"), Kind::End.select("s"))
+    let (start, end) = (Kind::Session.select("s"), Kind::End.select("s"));
+    format!("{start}, {end}, s.patient_label")
 }
 
 /// What [`totals`] reads, of `sessions`.
@@ -104,9 +105,9 @@ pub(super) fn brief_beat(row: &Row<'_>) -> Result<BriefBeat, RowError> {
 }
 
 pub(super) fn session(row: &Row<'_>) -> Result<StoredSession, RowError> {
-    let end_monotonic: Option<i64> = row.get(16)?;
-    let end_wall: Option<i64> = row.get(17)?;
-    let end_reason: Option<String> = row.get(18)?;
+    let end_monotonic: Option<i64> = row.get(17)?;
+    let end_wall: Option<i64> = row.get(18)?;
+    let end_reason: Option<String> = row.get(19)?;
     let at = match (end_monotonic, end_wall) {
         (Some(monotonic), Some(wall)) => Some(ClockRelation {
             monotonic: MonotonicNs(from_sql(monotonic, "sessions.end_monotonic_ns")?),
@@ -126,6 +127,7 @@ pub(super) fn session(row: &Row<'_>) -> Result<StoredSession, RowError> {
                 .map(|lead| lead.unwrap_or_default().to_owned()),
             mains: optional_text(row, 13)?.map(mains_from_sql).transpose()?,
             channel: optional_text(row, 14)?.map(channel_from_sql).transpose()?,
+            patient_label: row.get(38)?,
             start: ClockRelation {
                 monotonic: MonotonicNs(unsigned(row, 7, "sessions.start_monotonic_ns")?),
                 wall: WallUs(row.get(8)?),
@@ -134,8 +136,30 @@ pub(super) fn session(row: &Row<'_>) -> Result<StoredSession, RowError> {
             engine: row.get(10)?,
         },
         end: end_reason.map(|reason| SessionEnd { at, reason }),
-        counts: counts(row, 19)?,
+        counts: counts(row, 20)?,
+        deletion: tombstone(row, 30)?,
     })
+}
+
+/// The tombstone in a row of `sessions` whose columns `deleted_wall_us` to `deleted_corrections` begin at
+/// `first`.
+pub(super) fn tombstone(row: &Row<'_>, first: usize) -> Result<Option<SessionDeletion>, RowError> {
+    let Some(at) = row.get::<_, Option<i64>>(first)? else {
+        return Ok(None);
+    };
+    let count = |place, column| unsigned(row, first + place, column);
+    Ok(Some(SessionDeletion {
+        at: WallUs(at),
+        by: row.get(first + 1)?,
+        rows: DeletedRows {
+            beats: count(2, "sessions.deleted_beats")?,
+            maps: count(3, "sessions.deleted_maps")?,
+            gaps: count(4, "sessions.deleted_gaps")?,
+            events: count(5, "sessions.deleted_events")?,
+            ecg_blocks: count(6, "sessions.deleted_ecg_blocks")?,
+            corrections: count(7, "sessions.deleted_corrections")?,
+        },
+    }))
 }
 
 pub(super) fn totals(row: &Row<'_>) -> Result<Totals, RowError> {

@@ -232,7 +232,7 @@ fn delete(
 }
 
 /// Gives some free pages back to the file system; whether there were too many.
-fn give_back(connection: &Connection) -> rusqlite::Result<bool> {
+pub(super) fn give_back(connection: &Connection) -> rusqlite::Result<bool> {
     if one::<i64>(connection, "PRAGMA freelist_count")? <= PAGES_KEPT {
         return Ok(false);
     }

@@ -8,6 +8,7 @@ use ecg_chain::{
 };
 use ecg_chain::{ClockRelation, MonotonicNs, WallUs};
 use ecg_signal::{ChannelChoice, Mains, SignalQuality};
+use serde::Serialize;
 
 use super::correction::{Decision, StoredCorrection};
 use super::error::StoreError;
@@ -22,8 +23,10 @@ pub struct StoredSession {
     pub info: SessionInfo,
     /// How it ended; `None` while it is open.
     pub end: Option<SessionEnd>,
-    /// What it has recorded so far.
+    /// What it has recorded so far; zeros once it is deleted.
     pub counts: SessionCounts,
+    /// What is left of it, where somebody had it deleted.
+    pub deletion: Option<SessionDeletion>,
 }
 
 /// The end of a session.
@@ -50,6 +53,49 @@ pub struct SessionCounts {
     pub events: u64,
     /// Samples per channel stored as raw ECG.
     pub samples: u64,
+}
+
+/// How many rows of a session were deleted with it. Rows that retention had deleted before are not among
+/// them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct DeletedRows {
+    /// Beats.
+    pub beats: u64,
+    /// Maps of beats.
+    pub maps: u64,
+    /// Gaps.
+    pub gaps: u64,
+    /// Events.
+    pub events: u64,
+    /// Blocks of raw ECG.
+    pub ecg_blocks: u64,
+    /// What people had corrected.
+    pub corrections: u64,
+}
+
+/// What is left of a session that was deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionDeletion {
+    /// When.
+    pub at: WallUs,
+    /// Who had it deleted: the name of a token, or `uid` and the number of a user.
+    pub by: String,
+    /// How many rows.
+    pub rows: DeletedRows,
+}
+
+impl DeletedRows {
+    /// Rows of a table whose rows go with their session.
+    pub(super) fn of(&self, table: &str) -> u64 {
+        match table {
+            "beats" => self.beats,
+            "gaps" => self.gaps,
+            "events" => self.events,
+            "ecg_blocks" => self.ecg_blocks,
+            "corrections" => self.corrections,
+            _ => 0,
+        }
+    }
 }
 
 /// Sums over all sessions.

@@ -11,7 +11,7 @@ use super::checkup::Checker;
 use super::database::Store;
 use super::error::StoreError;
 use super::monitor::{Command, WriterMonitor};
-use super::rows::Commit;
+use super::rows::{Commit, SessionDeletion};
 use super::writer_thread::WriterThread;
 
 /// Hands rows to the one thread that writes.
@@ -71,6 +71,21 @@ impl StoreWriter {
             at,
             reason: reason.to_owned(),
             reply,
+        })
+    }
+
+    /// Deletes a session that has ended, and waits until its rows are gone: see
+    /// [`WriterMonitor::delete_session`].
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchSession`], [`StoreError::SessionOpen`], [`StoreError::WriterStopped`] or the error
+    /// of the write.
+    pub fn delete_session(&self, session: i64, by: String) -> Result<SessionDeletion, StoreError> {
+        self.ask(|answer| {
+            let reply = Box::new(move |outcome| {
+                let _ = answer.send(outcome); // the asker may have gone away
+            });
+            Command::Delete { session, by, reply }
         })
     }
 

@@ -38,7 +38,7 @@ CREATE TABLE audit (
     what         TEXT    NOT NULL,
     outcome      TEXT    NOT NULL,
     count        INTEGER NOT NULL
-) STRICT
+, token TEXT) STRICT
 -- table beats
 CREATE TABLE beats (
     id              INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -216,7 +216,7 @@ CREATE TABLE sessions (
     gaps               INTEGER NOT NULL DEFAULT 0,
     missing_samples    INTEGER NOT NULL DEFAULT 0,
     events             INTEGER NOT NULL DEFAULT 0
-, beats_unclassifiable INTEGER NOT NULL DEFAULT 0, lead_0 TEXT, lead_1 TEXT, mains_filter TEXT CHECK (mains_filter IN ('none', '50', '60')), channel_choice TEXT CHECK (channel_choice IN ('auto', '0', '1'))) STRICT
+, beats_unclassifiable INTEGER NOT NULL DEFAULT 0, lead_0 TEXT, lead_1 TEXT, mains_filter TEXT CHECK (mains_filter IN ('none', '50', '60')), channel_choice TEXT CHECK (channel_choice IN ('auto', '0', '1')), patient_label TEXT CHECK (length(patient_label) BETWEEN 1 AND 64), label_salt BLOB CHECK (length(label_salt) = 32), label_digest BLOB CHECK (length(label_digest) = 32), deleted_wall_us INTEGER, deleted_by TEXT, deleted_beats INTEGER, deleted_maps INTEGER, deleted_gaps INTEGER, deleted_events INTEGER, deleted_ecg_blocks INTEGER, deleted_corrections INTEGER) STRICT
 -- table sqlite_sequence
 CREATE TABLE sqlite_sequence(name,seq)
 -- table store_identity
@@ -268,5 +268,5 @@ CREATE TRIGGER sessions_stay BEFORE UPDATE OF id, source, origin, chip, sample_r
     uv_per_code_1, start_monotonic_ns, start_wall_us, decider, lead_0, lead_1, mains_filter, channel_choice
     ON sessions
     BEGIN SELECT RAISE(ABORT, 'what is fixed about a session from its start is never changed'); END
--- user_version 10
+-- user_version 11
 -- application_id 1162037095

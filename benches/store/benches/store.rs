@@ -70,6 +70,7 @@ fn session() -> SessionInfo {
         leads: ["I".to_owned(), "II".to_owned()],
         mains: None,
         channel: None,
+        patient_label: None,
         start: ClockRelation {
             monotonic: MonotonicNs(0),
             wall: WallUs(START_WALL_US),

@@ -51,6 +51,9 @@ pub struct SessionInfo {
     /// Where the signal chain takes beats from; `None` where it was not kept.
     #[serde(skip)]
     pub channel: Option<ChannelChoice>,
+    /// Whom it is of, as the user names the patient: personal data. `None` where nobody said.
+    #[serde(skip)]
+    pub patient_label: Option<String>,
     /// The session's start on both clocks.
     pub start: ClockRelation,
     /// Name of the model that labels the beats, e.g. `v1`.

@@ -9,6 +9,7 @@ mod http;
 mod intervals;
 mod live;
 mod outage;
+mod patients;
 mod queries;
 mod questions;
 mod saliency;
@@ -103,6 +104,7 @@ impl House {
             leads: ["I".to_owned(), "II".to_owned()],
             mains: None,
             channel: None,
+            patient_label: None,
             start: ClockRelation {
                 monotonic: MonotonicNs(0),
                 wall: WallUs(START_WALL_US),

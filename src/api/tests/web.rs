@@ -1079,3 +1079,70 @@ fn the_server_ends_with_browsers_on_it() {
     assert!(TcpStream::connect(address).is_err());
     drop((held, idle));
 }
+
+#[test]
+fn what_a_browser_changes_is_noted_with_its_token() {
+    let open = Open::new();
+    let house = &open.house;
+    house.live.patient().allow(true);
+    house
+        .writer
+        .end_session(house.info.start, "stopped")
+        .unwrap();
+    let [reader, ward] = ["reader", "writer"].map(|token| open.sign_in(token));
+    let ask = |cookie: &str, method: &str, path: &str, body: &str| {
+        open.ask(method, path, &(open.same_origin() + cookie), body)
+    };
+    let label = r#"{"label":"Bed 4"}"#;
+    for (method, path, body) in [
+        ("POST", "/v1/patient", label),
+        ("DELETE", "/v1/sessions/1", ""),
+    ] {
+        let refused = ask(&reader, method, path, body);
+        assert_eq!(
+            (refused.status, &*refused.problem()),
+            (403, "not-permitted")
+        );
+        // another page makes the browser send it
+        let foreign = open.ask(
+            method,
+            path,
+            &(ward.clone() + "content-type: application/json\r\n"),
+            body,
+        );
+        assert_eq!((foreign.status, &*foreign.problem()), (403, "other-origin"));
+    }
+    assert_eq!(house.live.patient().asked(), None);
+    assert_eq!(ask(&ward, "POST", "/v1/patient", label).status, 202);
+    assert_eq!(house.live.patient().take(), Some(Some("Bed 4".to_owned())));
+    let deleted = ask(&ward, "DELETE", "/v1/sessions/1", "");
+    assert_eq!(deleted.status, 200, "{}", deleted.body);
+    assert!(
+        deleted.body.contains(r#""deleted_by":"writer""#),
+        "{}",
+        deleted.body
+    );
+    house.writer.begin_session(&house.info).unwrap();
+    house.event(5);
+    house.writer.flush().unwrap();
+    let noted = client::fetch(house.socket(), "/v1/audit?limit=5000");
+    let rows = noted["audit"].as_array().unwrap();
+    let of = |token: &str, what: &str, outcome: &str| {
+        rows.iter().any(|row| {
+            row["token"] == token
+                && row["what"] == what
+                && row["outcome"] == outcome
+                && row["uid"].is_null()
+        })
+    };
+    assert!(of("writer", "delete-session", "done"), "{noted}");
+    assert!(of("writer", "new-patient", "done"), "{noted}");
+    assert!(of("reader", "delete-session", "not-permitted"), "{noted}");
+    assert!(of("writer", "sign-in", "done"), "{noted}");
+    let mut others = rows.iter().filter(|row| row["token"].is_null());
+    // the Unix socket's clients are users, and who has not signed in is nobody
+    assert!(
+        others.all(|row| row["uid"].is_u64() || row["what"] == "web"),
+        "{noted}"
+    );
+}

@@ -65,13 +65,30 @@ impl Canonical {
     }
 }
 
+/// The values without those of columns that the schema gained later, unless one of them is set: rows from
+/// before keep their digests.
+fn without_newer<'a, 'v>(kind: Kind, values: &'a [ValueRef<'v>]) -> &'a [ValueRef<'v>] {
+    // by how many the columns grew, the newest first
+    let grown: &[usize] = match kind {
+        Kind::Session => &[1, 2], // versions 11 and 9
+        Kind::End => &[8],        // version 11
+        _ => &[],
+    };
+    let mut kept = values;
+    for columns in grown {
+        match kept.split_at_checked(kept.len().saturating_sub(*columns)) {
+            Some((older, newer)) if newer.iter().all(|value| *value == ValueRef::Null) => {
+                kept = older;
+            }
+            _ => break,
+        }
+    }
+    kept
+}
+
 /// The digest of the values of [`Kind::select`].
 fn digest(kind: Kind, values: &[ValueRef<'_>]) -> Hash {
-    // Those of schema version 9 count where one of them is set: rows from before keep their digests.
-    let values = match values {
-        [older @ .., ValueRef::Null, ValueRef::Null] if kind == Kind::Session => older,
-        all => all,
-    };
+    let values = without_newer(kind, values);
     let mut bytes = Canonical(Sha256::new());
     bytes.text(kind.name().as_bytes());
     for value in values {

@@ -74,7 +74,7 @@ impl Kind {
             Self::Session => {
                 "source, origin, chip, sample_rate_hz, uv_per_code_0, uv_per_code_1, \
                  start_monotonic_ns, start_wall_us, decider, lead_0, lead_1, mains_filter, \
-                 channel_choice"
+                 channel_choice, label_digest"
             }
             Self::Beat => {
                 "session, r_sample, r_monotonic_ns, r_wall_us, rr_ms, class, p_n, p_l, p_r, p_a, \
@@ -92,7 +92,9 @@ impl Kind {
             Self::Ecg => "session, first_sample, samples, first_monotonic_ns, codes",
             Self::End => {
                 "end_monotonic_ns, end_wall_us, end_reason, samples, beats_n, beats_l, beats_r, \
-                 beats_a, beats_v, gaps, missing_samples, events, beats_unclassifiable"
+                 beats_a, beats_v, gaps, missing_samples, events, beats_unclassifiable, \
+                 deleted_wall_us, deleted_by, deleted_beats, deleted_maps, deleted_gaps, \
+                 deleted_events, deleted_ecg_blocks, deleted_corrections"
             }
             Self::Anchor => {
                 "what, first_id, last_id, row_count, hash_before, hash, reason, wall_us"

@@ -16,4 +16,6 @@ pub(super) use anchors::{Reason, Removed, anchor_rows, note_ids_passed_over, pru
 pub(super) use kind::Kind;
 pub use links::ChainHead;
 pub(super) use links::{Chain, chain_interrupted};
-pub use verify::{AnchorSummary, Finding, HeadCheck, HeadVerdict, Protection, Verification};
+pub use verify::{
+    AnchorSummary, DeletionSummary, Finding, HeadCheck, HeadVerdict, Protection, Verification,
+};

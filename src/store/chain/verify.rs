@@ -5,9 +5,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use rusqlite::{Connection, Rows};
 use serde::Serialize;
 
+use super::super::error::RowError;
 use super::super::error::StoreError;
+use super::super::parse::tombstone;
+use super::super::patient_label::label_digest;
 use super::super::query::faults;
 use super::super::reader::StoreReader;
+use super::super::rows::{DeletedRows, SessionDeletion};
+use super::super::session_deletion::DELETED;
 use super::digest::{digest_row, select, stored};
 use super::kind::{BEGINNING, Hash, Kind};
 use super::links::{ChainHead, link_hash, newest_given};
@@ -56,6 +61,22 @@ pub struct Protection {
     pub unprotected: u64,
     /// Rows whose link is there and that retention has deleted.
     pub deleted: u64,
+    /// Rows whose link is there and that were deleted with their session.
+    pub deleted_with_session: u64,
+}
+
+/// A session that somebody had deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DeletionSummary {
+    /// The session.
+    pub session: i64,
+    /// When, microseconds since 1970.
+    pub wall_us: i64,
+    /// Who had it deleted.
+    pub by: String,
+    /// How many rows, as its tombstone says.
+    #[serde(flatten)]
+    pub rows: DeletedRows,
 }
 
 /// What is rightly missing, or was never protected.
@@ -97,6 +118,8 @@ pub struct Verification {
     pub tables: BTreeMap<&'static str, Protection>,
     /// What retention and the migration left.
     pub anchors: Vec<AnchorSummary>,
+    /// Sessions that somebody had deleted.
+    pub deletions: Vec<DeletionSummary>,
     /// What SQLite's own `integrity_check` found; empty where it found nothing.
     pub damage: Vec<String>,
     /// What is wrong, the first thousand.
@@ -224,6 +247,10 @@ struct Walk<'a> {
     ended: HashMap<i64, Vec<u8>>,
     /// The largest id that had a link, by table.
     newest_linked: HashMap<&'static str, i64>,
+    /// Sessions with a tombstone, which the link of their end holds.
+    deletions: BTreeMap<i64, SessionDeletion>,
+    /// Rows that are missing with their session, by session and table.
+    missing_with: HashMap<(i64, &'static str), u64>,
 }
 
 impl<'a> Walk<'a> {
@@ -259,6 +286,8 @@ impl<'a> Walk<'a> {
             begun: HashSet::new(),
             ended: HashMap::new(),
             newest_linked: HashMap::new(),
+            deletions: deletions(connection)?,
+            missing_with: HashMap::new(),
         })
     }
 
@@ -389,6 +418,7 @@ impl<'a> Walk<'a> {
         }
         self.rest(found, cursors)?;
         self.sessions(found)?;
+        self.labels_and_deletions(found)?;
         self.anchors_have_links(found);
         self.given_ids(found)?;
         self.corrected_beats(found)?;
@@ -427,7 +457,7 @@ impl<'a> Walk<'a> {
 
     /// A link about a row that is walked to.
     fn walked(
-        &self,
+        &mut self,
         found: &mut Verification,
         cursor: &mut Cursor<'_>,
         link: &Link,
@@ -468,11 +498,88 @@ impl<'a> Walk<'a> {
                 found.table(cursor.kind).deleted += 1;
                 Ok(())
             }
+            _ if self.may_have_gone_with_a_session(link, cursor.kind) => {
+                found.table(cursor.kind).deleted_with_session += 1;
+                let missing = self.missing_with.entry((link.head.session, table));
+                *missing.or_default() += 1;
+                Ok(())
+            }
             _ => {
                 found.find(table, link.row, deleted);
                 Ok(())
             }
         }
+    }
+
+    /// The link of a correction names the session in which it was made, which may be another than the one it is of.
+    fn may_have_gone_with_a_session(&self, link: &Link, kind: Kind) -> bool {
+        if kind == Kind::Correction {
+            return !self.deletions.is_empty();
+        }
+        self.deletions.contains_key(&link.head.session)
+            && DELETED.iter().any(|(deleted, _)| *deleted == kind.table())
+    }
+
+    /// Whether labels are those of their sessions, and no more rows went with a session than it had.
+    fn labels_and_deletions(&self, found: &mut Verification) -> rusqlite::Result<()> {
+        let mut statement = self.connection.prepare(
+            "SELECT id, patient_label, label_salt, label_digest FROM sessions \
+             WHERE coalesce(patient_label, label_salt, label_digest) IS NOT NULL ORDER BY id",
+        )?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let id = row.get(0)?;
+            let [label, salt, digest] = [1, 2, 3].map(|column| {
+                let value = row.get_ref(column);
+                value.map(|value| value.as_bytes_or_null().ok().flatten().map(<[u8]>::to_vec))
+            });
+            let erased = self.deletions.contains_key(&id);
+            let problem = match (label?, salt?, digest?) {
+                (None, None, Some(_)) if erased => continue,
+                (Some(label), Some(salt), Some(digest))
+                    if !erased && label_digest(&salt, &label)[..] == *digest =>
+                {
+                    continue;
+                }
+                (None, ..) => "the patient's label was removed",
+                _ if erased => "it is deleted, but has a patient's label",
+                _ => "the patient's label was changed",
+            };
+            found.find("sessions", id, problem);
+        }
+        let corrections = Kind::Correction.table();
+        let missing = self.missing_with.iter();
+        let missing = missing.filter(|((_, table), _)| *table == corrections);
+        let missing: u64 = missing.map(|(_, count)| count).sum();
+        let told: u64 = self.deletions.values().map(|it| it.rows.corrections).sum();
+        if missing > told {
+            let problem =
+                format!("{missing} rows are missing, of which {told} were deleted with sessions");
+            found.find(corrections, 0, problem);
+        }
+        for (&session, deletion) in &self.deletions {
+            for (table, _) in DELETED
+                .into_iter()
+                .filter(|(table, _)| *table != corrections)
+            {
+                let missing = self.missing_with.get(&(session, table)).copied();
+                let (missing, told) = (missing.unwrap_or(0), deletion.rows.of(table));
+                if missing > told {
+                    let problem = format!(
+                        "{missing} rows are missing that were in session {session}, of which {told} \
+                         were deleted with it"
+                    );
+                    found.find(table, 0, problem);
+                }
+            }
+            found.deletions.push(DeletionSummary {
+                session,
+                wall_us: deletion.at.0,
+                by: deletion.by.clone(),
+                rows: deletion.rows,
+            });
+        }
+        Ok(())
     }
 
     /// The next row has no link.
@@ -528,7 +635,9 @@ impl<'a> Walk<'a> {
             .any(|anchor| is_of_retention(&anchor.told));
         let mut statement = self.connection.prepare(&format!(
             "SELECT s.id, s.end_reason IS NOT NULL, {COUNTS_AGREE}, \
-             s.end_monotonic_ns IS NULL AND s.end_wall_us IS NULL FROM sessions s ORDER BY s.id"
+             coalesce(s.end_monotonic_ns, s.end_wall_us, s.deleted_wall_us, s.deleted_by, \
+             s.deleted_beats, s.deleted_maps, s.deleted_gaps, s.deleted_events, \
+             s.deleted_ecg_blocks, s.deleted_corrections) IS NULL FROM sessions s ORDER BY s.id"
         ))?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
@@ -547,7 +656,11 @@ impl<'a> Walk<'a> {
                     );
                 }
                 None if begun && !no_end => {
-                    found.find("sessions", id, "it has not ended, but says when it did");
+                    found.find(
+                        "sessions",
+                        id,
+                        "it has not ended, but says when it did or was deleted",
+                    );
                 }
                 None if begun && !deletes && !counts_agree => {
                     found.find("sessions", id, "its counts are not those of its rows");
@@ -670,6 +783,25 @@ impl<'a> Walk<'a> {
             found.heads.push(HeadCheck { head, verdict });
         }
     }
+}
+
+/// The tombstones by session; one that cannot be read is none, and the link of its end does not fit it.
+fn deletions(connection: &Connection) -> rusqlite::Result<BTreeMap<i64, SessionDeletion>> {
+    let mut statement = connection.prepare(
+        "SELECT id, deleted_wall_us, deleted_by, deleted_beats, deleted_maps, deleted_gaps, \
+         deleted_events, deleted_ecg_blocks, deleted_corrections FROM sessions \
+         WHERE deleted_wall_us IS NOT NULL",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut found = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        match tombstone(row, 1) {
+            Ok(Some(deletion)) => drop(found.insert(row.get(0)?, deletion)),
+            Err(RowError::Sqlite(error)) if error.sqlite_error().is_some() => return Err(error),
+            Ok(None) | Err(_) => {}
+        }
+    }
+    Ok(found)
 }
 
 const ADDED: &str = "not in the chain: added by something else than this program";

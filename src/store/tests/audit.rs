@@ -23,6 +23,7 @@ fn notes_go_along_with_the_next_commit_and_cause_none() {
         what: "socket",
         outcome: "not-permitted",
         count: 3,
+        token: None,
     };
     let before = monitor.status();
     assert!(monitor.audit(note(1)));

@@ -28,7 +28,8 @@ impl Chained {
         let (folder, path) = place("beats.db");
         let written = writer(&path);
         for start_s in [0, 1_000, 2_000] {
-            let info = session_info(start_s);
+            let mut info = session_info(start_s);
+            info.patient_label = (start_s == 0).then(|| "Bed 4".to_owned());
             written.begin_session(&info).unwrap().unwrap();
             for k in 0..20 {
                 written.record(PipelineEvent::Beat(beat(&info, k))).unwrap();
@@ -275,7 +276,8 @@ fn deleted_added_moved_and_cut_rows_are_named() {
              uv_per_code_1, start_monotonic_ns, start_wall_us, decider, end_monotonic_ns, \
              end_wall_us, end_reason, samples, beats_n, beats_l, beats_r, beats_a, beats_v, gaps, \
              missing_samples, events, beats_unclassifiable, lead_0, lead_1, \
-             mains_filter, channel_choice FROM sessions WHERE id = 1",
+             mains_filter, channel_choice, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
+             NULL, NULL FROM sessions WHERE id = 1",
             ("sessions", 4),
         ),
         (

@@ -33,6 +33,17 @@ const CHANGING: [(&str, &[&str]); 5] = [
             "missing_samples",
             "events",
             "beats_unclassifiable",
+            "patient_label",
+            "label_salt",
+            "label_digest",
+            "deleted_wall_us",
+            "deleted_by",
+            "deleted_beats",
+            "deleted_maps",
+            "deleted_gaps",
+            "deleted_events",
+            "deleted_ecg_blocks",
+            "deleted_corrections",
         ],
     ),
     (
@@ -444,7 +455,13 @@ fn a_database_of_schema_version_9_takes_corrections_and_its_chain_goes_on() {
         .execute_batch(
             "DROP TABLE corrected_beats; DROP TABLE corrected_stretches; DROP TABLE corrections; PRAGMA writable_schema = ON; \
              UPDATE sqlite_schema SET sql = replace(replace(sql, ', ''correction''', ''), \
-             ', ''corrections''', ''); PRAGMA writable_schema = RESET; PRAGMA user_version = 9",
+             ', ''corrections''', ''); PRAGMA writable_schema = RESET; PRAGMA user_version = 9; \
+             ALTER TABLE sessions DROP COLUMN patient_label; ALTER TABLE sessions DROP COLUMN label_salt; \
+             ALTER TABLE sessions DROP COLUMN label_digest; ALTER TABLE sessions DROP COLUMN deleted_wall_us; \
+             ALTER TABLE sessions DROP COLUMN deleted_by; ALTER TABLE sessions DROP COLUMN deleted_beats; \
+             ALTER TABLE sessions DROP COLUMN deleted_maps; ALTER TABLE sessions DROP COLUMN deleted_gaps; \
+             ALTER TABLE sessions DROP COLUMN deleted_events; ALTER TABLE sessions DROP COLUMN deleted_ecg_blocks; \
+             ALTER TABLE sessions DROP COLUMN deleted_corrections; ALTER TABLE audit DROP COLUMN token",
         )
         .unwrap();
     let old = folder.path().join("old.db");

@@ -4,6 +4,7 @@ mod audit;
 mod backup;
 mod chained;
 mod corrections;
+mod deleted;
 mod documented;
 mod hardship;
 mod one_writer;
@@ -47,6 +48,7 @@ pub(super) fn session_info(start_s: u64) -> SessionInfo {
         leads: ["I".to_owned(), "II".to_owned()],
         mains: Some(Mains::Hz60),
         channel: Some(ChannelChoice::Fixed(1)),
+        patient_label: None,
         start: ClockRelation {
             monotonic: MonotonicNs(start_s * 1_000_000_000),
             wall: WallUs(START_WALL_US + i64::try_from(start_s).unwrap() * 1_000_000),

@@ -3,6 +3,8 @@
 
 mod commit;
 mod correct;
+mod deleting;
+mod deletion_task;
 mod maps;
 mod standing;
 mod thread;

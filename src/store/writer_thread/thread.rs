@@ -1,5 +1,6 @@
 //! The thread: takes commands, collects rows, keeps the times by which they are committed.
 
+use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,7 @@ use super::super::pending::{Backlog, PendingMaps, PendingRow};
 use super::super::rows::{EncodedBlock, LabelSource};
 use super::super::saliency::StoredSaliency;
 use super::super::statements::Statements;
+use super::deletion_task::Deleting;
 
 /// Longest wait of an idle turn: whoever watches the thread's pulse sees it alive.
 const IDLE_TURN: Duration = Duration::from_secs(1);
@@ -63,6 +65,10 @@ pub(in super::super) struct WriterThread {
     pub(super) next_head: Instant,
     /// Whether raw ECG is left out because too little of the medium is free.
     pub(super) no_room: bool,
+    /// Sessions that are being deleted, one after the other.
+    pub(super) deleting: VecDeque<Deleting>,
+    /// Whether those are among them whose deletion an earlier writer did not complete.
+    pub(super) unfinished_known: bool,
 }
 
 impl WriterThread {
@@ -91,6 +97,8 @@ impl WriterThread {
             audit: AuditQueue::default(),
             next_head: Instant::now() + HEAD_EVERY,
             no_room: false,
+            deleting: VecDeque::new(),
+            unfinished_known: false,
         }
     }
 
@@ -117,7 +125,10 @@ impl WriterThread {
             self.monitor.liveness().beat();
             let wake = match &self.trouble {
                 Some(trouble) => Some(trouble.next_try),
-                None => self.due.into_iter().chain(self.maps_due()).min(),
+                None => {
+                    let due = self.due.into_iter().chain(self.maps_due());
+                    due.chain(self.deletion_due()).min()
+                }
             };
             let wait = wake.map_or(IDLE_TURN, |wake| {
                 wake.saturating_duration_since(Instant::now())
@@ -143,6 +154,7 @@ impl WriterThread {
                     self.show(standing);
                 }
                 self.show_damage();
+                self.delete_on();
                 if self.next_head <= Instant::now() {
                     self.log_head();
                 }
@@ -188,6 +200,10 @@ impl WriterThread {
             Command::ConfirmRetention => self.confirm_retention(),
             Command::Correct(asked) => {
                 self.correct(*asked);
+                Ok(())
+            }
+            Command::Delete { session, by, reply } => {
+                self.delete_session(session, &by, reply);
                 Ok(())
             }
             Command::Flush(reply) => {
