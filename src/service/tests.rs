@@ -1,5 +1,6 @@
 //! Sessions with a store, without a socket.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -374,7 +375,7 @@ fn a_failed_engine_ends_the_session_and_the_ecg_is_stored() {
 /// Hands out what is scripted, live; asks for another patient behind some of it.
 struct Scripted {
     info: SourceInfo,
-    script: std::vec::IntoIter<Acquired>,
+    script: VecDeque<Acquired>,
     handed_out: usize,
     asks: Vec<(usize, Option<String>)>,
     patient: crate::api::PatientChange,
@@ -385,7 +386,7 @@ impl Scripted {
         let asks = asks.iter();
         Self {
             info: info.clone(),
-            script: script.to_vec().into_iter(),
+            script: script.iter().cloned().collect(),
             handed_out: 0,
             asks: asks
                 .map(|(behind, label)| (*behind, Some((*label).to_owned())))
@@ -405,7 +406,7 @@ impl FrameSource for Scripted {
         for (_, label) in self.asks.iter().filter(|(at, _)| *at == self.handed_out) {
             assert!(self.patient.ask(label.clone()));
         }
-        Ok(self.script.next())
+        Ok(self.script.pop_front())
     }
 }
 

@@ -96,6 +96,7 @@ fn events_of_kinds_that_are_named() {
 
     // What a later version wrote is told as it is.
     let database = rusqlite::Connection::open(house.at("beats.db")).unwrap();
+    database.execute_batch("DROP TRIGGER events_stay").unwrap();
     let changed = "UPDATE events SET kind = 'of_tomorrow' WHERE sample = 5010";
     assert_eq!(database.execute(changed, []).unwrap(), 1);
     let all = fetch(house.socket(), "/v1/events");
