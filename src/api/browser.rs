@@ -68,6 +68,9 @@ impl SignedIn {
     /// Returns when the session ends: signed out, revoked or too old. A connection is
     /// cut 0.4 s later; what it has not said by then is not said.
     pub(super) async fn ended(&mut self) {
-        let _ = self.ended.wait_for(|ended| *ended).await;
+        if self.ended.wait_for(|ended| *ended).await.is_err() {
+            // The server ends, which is no end of the session.
+            std::future::pending::<()>().await;
+        }
     }
 }
