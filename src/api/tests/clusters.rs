@@ -375,34 +375,8 @@ fn a_client_that_hangs_up_gives_its_clusters_up() {
     let house = House::new();
     bigeminy(&house, 6);
     let cancelled = "ecg_gateway_questions_cancelled_total{pool=\"wide\"}";
-    // Waiting.
     let obstacle = Obstacle::put(&house.server.pools, Pool::Wide);
     abandon(&house, "/v1/clusters", "");
     eventually("it is given up", || metric(&house, cancelled) == 1);
     drop(obstacle);
-    // Being worked on: two hours of ECG.
-    let codes: Vec<i32> = (0..40_000).map(|sample| sample % 400 * 3).collect();
-    for block in 0..90 {
-        put(&house, 10_000 + block * 40_000, codes.iter().copied());
-    }
-    for k in (30..9_000).step_by(9) {
-        add(&house, labelled(&house, k, BeatClass::N));
-    }
-    house.writer.flush().unwrap();
-    let running = "ecg_gateway_questions_running{pool=\"wide\"}";
-    eventually("nothing is worked on", || metric(&house, running) == 0);
-    let finished = "ecg_gateway_questions_finished_total{pool=\"wide\"}";
-    let before = metric(&house, finished);
-    let stream = super::client::connect(house.socket());
-    {
-        use std::io::Write;
-        (&stream)
-            .write_all(b"GET /v1/clusters HTTP/1.1\r\nhost: x\r\n\r\n")
-            .unwrap();
-    }
-    eventually("it is worked on", || metric(&house, running) == 1);
-    drop(stream);
-    eventually("it is given up", || metric(&house, cancelled) == 2);
-    eventually("nothing is worked on", || metric(&house, running) == 0);
-    assert_eq!(metric(&house, finished), before);
 }

@@ -216,11 +216,13 @@ fn pages_and_what_they_were_too_slow_for_are_counted() {
     });
     let dropped = "ecg_gateway_live_messages_dropped_total";
     assert_eq!(metric(&house, dropped), 0);
-    let _reads_nothing = Page::open(&house, "/v1/live");
+    let mut page = Page::open(&house, "/v1/live");
     for sample in 0..10_000 {
         house.event(sample);
     }
-    eventually("it is too slow", || metric(&house, dropped) > 0);
+    // It has read nothing meanwhile.
+    assert_eq!(page.text("closed")["reason"], "slow_reader");
+    assert!(metric(&house, dropped) > 0);
     let status = fetch(house.socket(), "/v1/status");
     assert_eq!(status["connections"]["dropped_slow_reader"], 1);
 }

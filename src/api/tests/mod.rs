@@ -43,7 +43,6 @@ use crate::store::{Outage, Store, StoreOptions, StoreWriter, Synchronous};
 const START_WALL_US: i64 = 1_700_000_000_000_000;
 
 struct House {
-    folder: TempDir,
     writer: StoreWriter,
     hub: StreamHub,
     live: SharedLiveStatus,
@@ -51,6 +50,8 @@ struct House {
     info: SessionInfo,
     /// Raised when a client asked for a reload.
     reload: Arc<AtomicBool>,
+    /// Dropped last: while the server runs, a folder that is gone signs every browser out.
+    folder: TempDir,
 }
 
 impl House {
