@@ -260,6 +260,14 @@ CREATE TRIGGER events_stay BEFORE UPDATE ON events
 -- trigger gaps_stay
 CREATE TRIGGER gaps_stay BEFORE UPDATE ON gaps
     BEGIN SELECT RAISE(ABORT, 'rows of gaps are never changed'); END
+-- trigger label_digests_stay
+CREATE TRIGGER label_digests_stay BEFORE UPDATE OF label_digest ON sessions
+    WHEN old.label_digest IS NOT NULL
+    BEGIN SELECT RAISE(ABORT, 'digests of labels are never changed'); END
+-- trigger labels_stay
+CREATE TRIGGER labels_stay BEFORE UPDATE OF patient_label, label_salt ON sessions
+    WHEN old.patient_label IS NOT NULL AND coalesce(new.patient_label, new.label_salt) IS NOT NULL
+    BEGIN SELECT RAISE(ABORT, 'labels are erased and never changed'); END
 -- trigger saliency_stays
 CREATE TRIGGER saliency_stays BEFORE UPDATE ON saliency
     BEGIN SELECT RAISE(ABORT, 'rows of saliency are never changed'); END
@@ -268,5 +276,10 @@ CREATE TRIGGER sessions_stay BEFORE UPDATE OF id, source, origin, chip, sample_r
     uv_per_code_1, start_monotonic_ns, start_wall_us, decider, lead_0, lead_1, mains_filter, channel_choice
     ON sessions
     BEGIN SELECT RAISE(ABORT, 'what is fixed about a session from its start is never changed'); END
+-- trigger tombstones_stay
+CREATE TRIGGER tombstones_stay BEFORE UPDATE OF deleted_wall_us, deleted_by, deleted_beats, deleted_maps,
+    deleted_gaps, deleted_events, deleted_ecg_blocks, deleted_corrections ON sessions
+    WHEN old.deleted_wall_us IS NOT NULL
+    BEGIN SELECT RAISE(ABORT, 'tombstones are never changed'); END
 -- user_version 11
 -- application_id 1162037095

@@ -85,7 +85,7 @@ fn another_patient_is_asked_for_with_a_label_or_without() {
             JSON,
             r#"{"label":7}"#,
             (400, "invalid-parameter"),
-            "label: found 7",
+            "label: found \\\"7",
         ),
         (
             JSON,
