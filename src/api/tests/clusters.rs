@@ -1,13 +1,15 @@
 //! Clusters of a synthetic ECG whose beats have known shapes.
 
+use std::io::Write;
+
 use arrhythmianet::{BeatClass, Unclassifiable};
 use ecg_chain::{CHANNEL_COUNT, EcgBlock, LabelledBeat, PipelineEvent};
 use ecg_signal::SignalQuality;
 use serde_json::{Value, json};
 
 use super::super::pools::Pool;
-use super::client::{fetch, get};
-use super::questions::{Obstacle, abandon, metric};
+use super::client::{connect, fetch, get};
+use super::questions::{Obstacle, metric};
 use super::{House, START_WALL_US, eventually};
 
 /// Samples from one R peak to the next.
@@ -376,7 +378,11 @@ fn a_client_that_hangs_up_gives_its_clusters_up() {
     bigeminy(&house, 6);
     let cancelled = "ecg_gateway_questions_cancelled_total{pool=\"wide\"}";
     let obstacle = Obstacle::put(&house.server.pools, Pool::Wide);
-    abandon(&house, "/v1/clusters", "");
+    let mut stream = connect(house.socket());
+    write!(stream, "GET /v1/clusters HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    let waiting = "ecg_gateway_questions_waiting{pool=\"wide\"}";
+    eventually("it waits", || metric(&house, waiting) == 1);
+    drop(stream);
     eventually("it is given up", || metric(&house, cancelled) == 1);
     drop(obstacle);
 }

@@ -64,7 +64,7 @@ fn pools(house: &House) -> &Pools {
 }
 
 /// A request whose client is gone before it can be answered.
-pub(super) fn abandon(house: &House, path: &str, more: &str) {
+fn abandon(house: &House, path: &str, more: &str) {
     let mut stream = connect(house.socket());
     let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n{more}");
     stream.write_all(request.as_bytes()).unwrap();
