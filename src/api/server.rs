@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -30,6 +31,8 @@ use super::web::{self, WebOptions};
 use crate::liveness::Liveness;
 use crate::mapped::OverflowIds;
 
+/// At shutdown, until the last WebSocket has ended.
+const LOOK_FOR_SOCKETS_EVERY: Duration = Duration::from_millis(5);
 /// Open answers get this long at shutdown.
 const SHUTDOWN_GRACE: Duration = Duration::from_millis(500);
 /// The serving thread shows that it lives this often.
@@ -293,6 +296,13 @@ async fn serve(
     let graceful = async move {
         let _ = closing.wait_for(|closing| *closing).await;
     };
+    // A connection that became a WebSocket is no longer one of the server's below: it says `closed` by itself.
+    let counters = Arc::clone(&shared.counters);
+    let live_sockets_end = async {
+        while counters.live_sockets.load(Ordering::Relaxed) > 0 {
+            tokio::time::sleep(LOOK_FOR_SOCKETS_EVERY).await;
+        }
+    };
     let api = router(Arc::clone(&shared));
     let browsers = async {
         if let Some((doors, terms)) = web {
@@ -302,7 +312,11 @@ async fn serve(
     let service = api.clone().into_make_service_with_connect_info::<Peer>();
     let served = axum::serve(listener, service).with_graceful_shutdown(graceful);
     tokio::select! {
-        (outcome, ()) = async { tokio::join!(served, browsers) } => {
+        outcome = async {
+            let (outcome, ()) = tokio::join!(served, browsers);
+            live_sockets_end.await;
+            outcome
+        } => {
             if let Err(error) = outcome {
                 tracing::error!(%error, "the socket is no longer served");
             }
