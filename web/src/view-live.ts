@@ -12,6 +12,7 @@ import { addLate, type Picture, still } from "./picture.js";
 import { Playout } from "./playout.js";
 import type { Status } from "./protocol.js";
 import { GAINS_MM_PER_MV, mmScale, SPEEDS_MM_PER_S, screenName, step } from "./scale.js";
+import { missingRuns } from "./session.js";
 import { isDark } from "./settings.js";
 import { textScale, watchSize } from "./sizing.js";
 import { Sweep } from "./sweep.js";
@@ -310,6 +311,10 @@ function show(root: HTMLElement, page: Page): () => void {
       beats: picture.beats.length,
       stale: live.fresh(performance.now()),
       ring_points: model.ring?.points ?? 0,
+      missing_runs:
+        picture.ring === null
+          ? 0
+          : missingRuns(picture.ring, picture.gaps, ...sweep.shown(frozen?.head ?? head)).length,
     };
   };
 

@@ -75,6 +75,13 @@ export class Browser {
     return this.page.evaluate((value) => globalThis.ecgFigures?.(value), clear);
   }
 
+  /** Waits until what was done last is on the canvas: it is drawn in the next frame, not in the moment of the key. */
+  drawn() {
+    return this.page.evaluate(
+      () => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))),
+    );
+  }
+
   text(selector) {
     return this.page.locator(selector).first().textContent();
   }
