@@ -1,9 +1,9 @@
 [
     File {
-        name: "assets/app-170fd88255a4.js",
+        name: "assets/app-1c94d3ad8016.js",
         content_type: "text/javascript; charset=utf-8",
-        bytes: 133920,
-        gzip: include_bytes!("assets/app-170fd88255a4.js.gz"),
+        bytes: 133977,
+        gzip: include_bytes!("assets/app-1c94d3ad8016.js.gz"),
     },
     File {
         name: "assets/app-7fc52261ac00.css",

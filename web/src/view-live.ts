@@ -240,6 +240,8 @@ function show(root: HTMLElement, page: Page): () => void {
       setLook();
     }
     if (model.ring !== null && model.rateHz > 0) head = playout.advance(begin, model.rateHz, model.endSample);
+    // Not with the next tick: what is no longer live must not look it for a fifth of a second.
+    if (live.fresh(begin).stale !== stage.classList.contains("is-stale")) refresh();
     draw();
     const age = model.sampleAgeMs(begin);
     if (age !== null && frozen === null) {

@@ -35,13 +35,20 @@ export async function until(what, check, withinMs = 5000) {
 }
 
 export class Browser {
-  static async start({ width = 1280, height = 800, ratio = 1, settings = null, ...context } = {}) {
+  static async start({
+    width = 1280,
+    height = 800,
+    ratio = 1,
+    settings = null,
+    flags = [],
+    ...context
+  } = {}) {
     const self = new Browser();
     self.folder = mkdtempSync(join(tmpdir(), "ecg-page-"));
     self.context = await chromium.launchPersistentContext(self.folder, {
       executablePath: CHROMIUM,
       headless: true,
-      args: FLAGS,
+      args: [...FLAGS, ...flags],
       viewport: { width, height },
       deviceScaleFactor: ratio,
       ...context,
