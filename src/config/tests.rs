@@ -657,7 +657,7 @@ fn a_time_zone_is_one_of_the_system() {
     std::fs::write(zones.path().join("Europe/Berlin"), "TZif2 and more").unwrap();
     std::fs::write(zones.path().join("tzdata.zi"), "# version").unwrap();
     std::fs::write(zones.path().join("README"), "# version").unwrap();
-    let known = |name: &str| super::read::is_timezone(zones.path(), name);
+    let known = |name: &str| read::is_timezone(zones.path(), name);
     assert!(known("Europe/Berlin"));
     for name in [
         "Europe/Paris",
@@ -673,7 +673,7 @@ fn a_time_zone_is_one_of_the_system() {
         assert!(!known(name), "{name}");
     }
     // a machine without a list of zones: the form alone can be looked at
-    let without = |name: &str| super::read::is_timezone(&zones.path().join("none"), name);
+    let without = |name: &str| read::is_timezone(&zones.path().join("none"), name);
     assert!(without("America/Argentina/Buenos_Aires") && without("Etc/GMT+5"));
     assert!(!without("../localtime"));
 }

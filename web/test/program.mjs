@@ -23,8 +23,9 @@ export function freePort() {
 
 export class Program {
   /**
-   * Starts it and waits until its page is there. `config` is text that is added to the configuration, `faults` the
-   * simulated chip's script, `steps` whether `stepClock` will be used, `rate` the chip's samples per second.
+   * Starts it and waits until its page is there. `config` and `acquisition` are text that is added to the configuration
+   * and to its section of that name, `faults` the simulated chip's script, `steps` whether `stepClock` will be used,
+   * `rate` the chip's samples per second, `prepare` what is done in the program's folder before.
    */
   static async start({
     config = "",
@@ -33,7 +34,8 @@ export class Program {
     rate = 500,
     steps = false,
     signal = "synthetic",
-    web = "",
+    acquisition = "",
+    prepare = () => {},
   } = {}) {
     const self = new Program();
     self.folder = mkdtempSync(join(tmpdir(), "ecg-program-"));
@@ -49,13 +51,14 @@ min_free_mib = 0
 socket_path = "${self.folder}/api.sock"
 [acquisition]
 sample_rate_hz = ${rate}
+${acquisition}
 [device]
 spi_speed_hz = 2000000
 [web]
 listen = "127.0.0.1:${self.port}"
-${web}
 ${config}`,
     );
+    await prepare(self.folder);
     writeFileSync(join(self.folder, "faults"), faults);
     const env = { ...process.env };
     if (steps) {
@@ -75,7 +78,11 @@ ${config}`,
 
   async run() {
     this.log = "";
-    this.process = spawn(PROGRAM, this.args, { env: this.env, stdio: ["ignore", "ignore", "pipe"] });
+    this.process = spawn(PROGRAM, this.args, {
+      cwd: this.folder,
+      env: this.env,
+      stdio: ["ignore", "ignore", "pipe"],
+    });
     this.ended = new Promise((done) => this.process.on("exit", done));
     this.process.stderr.on("data", (data) => {
       this.log = (this.log + data).slice(-100_000);

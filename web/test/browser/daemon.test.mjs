@@ -113,27 +113,36 @@ describe("a daemon that hangs, ends and comes back", withProgram, () => {
     await program?.close();
   });
 
-  async function stale(what) {
-    const begin = performance.now();
+  /** Sends a signal, and waits until the page says that it is not live. */
+  async function stale(signal, what) {
+    // The page notes when it changes; asking it from here takes a while on a busy machine.
+    await browser.page.evaluate(() => {
+      const stage = document.querySelector(".stage");
+      new MutationObserver((_, observer) => {
+        if (!stage.classList.contains("is-stale")) return;
+        globalThis.staleAtMs = Date.now();
+        observer.disconnect();
+      }).observe(stage, { attributes: true });
+    });
+    const begin = Date.now();
+    program.process.kill(signal);
     await until("stale", async () => (await browser.page.locator(".stage.is-stale").count()) > 0, 4000);
-    const took = performance.now() - begin;
+    const took = (await browser.page.evaluate(() => globalThis.staleAtMs)) - begin;
     assert.equal(await browser.text(".heart-rate"), "---");
     assert.match(await browser.text(".sign.stale"), /Not live/);
-    console.log(`stale ${took.toFixed(0)} ms after the daemon ${what}`);
-    // Counted from the command on; the newest sample was some 100 ms old by then. This test looks 20 times per second.
-    assert.ok(took < 2050, `${took} ms`);
+    console.log(`stale ${took} ms after the daemon ${what}`);
+    // A tenth of a second for a frame that comes late.
+    assert.ok(took < 2100, `${took} ms`);
   }
 
   test("one that hangs: stale within two seconds, live again when it goes on", async () => {
-    program.process.kill("SIGSTOP");
-    await stale("hung");
+    await stale("SIGSTOP", "hung");
     program.process.kill("SIGCONT");
     await live(browser);
   });
 
   test("one that is killed: stale within two seconds; the page finds the next one by itself", async () => {
-    program.process.kill("SIGKILL");
-    await stale("was killed");
+    await stale("SIGKILL", "was killed");
     assert.match(await browser.text(".link"), /connection lost/);
     await program.ended;
     await program.run();
