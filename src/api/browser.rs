@@ -31,10 +31,13 @@ impl TokenName {
         )
     }
 
-    /// The name of a user of a proxy: 1 to 64 of the letters, digits and signs of ASCII, without spaces.
+    /// The name of a user of a proxy: 1 to 64 of the letters, digits and signs of ASCII, without spaces and braces:
+    /// these come from a proxy that asks for nobody and leaves its placeholder as it is.
     #[must_use]
     pub fn of_user(text: &str) -> Option<Self> {
-        Self::of(text, |byte| byte.is_ascii_graphic())
+        Self::of(text, |byte| {
+            byte.is_ascii_graphic() && !matches!(byte, b'{' | b'}')
+        })
     }
 
     fn of(text: &str, may_stand: impl Fn(u8) -> bool) -> Option<Self> {

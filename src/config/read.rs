@@ -421,7 +421,7 @@ fn proxy(section: &mut Section<'_>) -> Option<ProxyUsers> {
         "proxy_control_users",
         Vec::new(),
         &format!(
-            "an array of at most {MAX_IDS} strings of 1 to 64 letters, digits and signs of ASCII, without spaces"
+            "an array of at most {MAX_IDS} strings of 1 to 64 letters, digits and signs of ASCII, without spaces and braces"
         ),
         |value| match value {
             DeValue::Array(values) if values.len() <= MAX_IDS => values

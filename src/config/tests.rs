@@ -153,7 +153,7 @@ fn impossible_files_are_refused_with_line_and_range() {
         ),
         (
             "[web]\nproxy_control_users = [\"two words\"]",
-            "c.toml:2: web.proxy_control_users: found [\"two words\"], expected an array of at most 64 strings of 1 to 64 letters, digits and signs of ASCII, without spaces",
+            "c.toml:2: web.proxy_control_users: found [\"two words\"], expected an array of at most 64 strings of 1 to 64 letters, digits and signs of ASCII, without spaces and braces",
         ),
         (
             "[site]\ntimezone = \"../localtime\"",

@@ -5,11 +5,13 @@ import WebSocket from "ws";
 import { Browser, sleep, until } from "./page.mjs";
 import { Program } from "./program.mjs";
 
-/** Of the daemon, .ci/footprint's limit. */
-const MOST_KIB = 20 * 1024;
+/** Of the daemon with 20 pages. Alone it has 20 MiB (.ci/footprint), as a service 256 (systemd/ecg-gateway.service). */
+const MOST_KIB = 32 * 1024;
 /** Per open page at 500 samples per second, percent of one core. */
 const MOST_CPU_PERCENT = 5;
 const CPU_GOAL_PERCENT = 1;
+/** Clients that tell what one costs. */
+const MANY = 16;
 /** Growth of a page's memory that counts as flat. */
 const MOST_GROWTH_MIB = 3;
 
@@ -34,6 +36,7 @@ async function cpu(rounds, seconds) {
   const browser = await Browser.start({ settings: { theme: "light" } });
   const per = [];
   const alone = [];
+  const clients = [];
   try {
     await browser.signIn(program);
     await sleep(15_000);
@@ -49,7 +52,27 @@ async function cpu(rounds, seconds) {
       alone.push(without);
       per.push(withPage - without);
     }
+    // One page may be less than what else the machine does makes of a difference: many tell what each costs.
+    await browser.page.goto("about:blank");
+    await sleep(2000);
+    const without = await processor(program, seconds);
+    for (let i = 0; i < MANY; i++) {
+      const client = new Client(program, await program.cookie());
+      clients.push(client);
+      await client.start();
+    }
+    await sleep(14_000);
+    const many = await processor(program, seconds);
+    console.log(
+      `  ${without.toFixed(2)} % without, ${many.toFixed(2)} % with ${MANY} clients: ` +
+        `${((many - without) / MANY).toFixed(2)} % each`,
+    );
+    check(
+      (many - without) / MANY <= MOST_CPU_PERCENT,
+      `CPU per client of ${MANY}: ${many - without} % in all`,
+    );
   } finally {
+    for (const client of clients) client.close();
     await browser.close();
     await program.close();
   }
@@ -226,7 +249,9 @@ async function memory(speed) {
     const held = [];
     const step = 300;
     for (let second = step; second <= 3600; second += step) {
-      await sleep((1000 * step) / speed);
+      const due = (1000 * step) / speed;
+      const come = async () => ((await browser.figures())?.end_sample ?? 0) >= second * 500;
+      await until(`${second / 60} min of ECG`, come, 2 * due + 20_000);
       await debug.send("HeapProfiler.collectGarbage");
       const { metrics } = await debug.send("Performance.getMetrics");
       const of = (name) => metrics.find((one) => one.name === name).value;
@@ -242,7 +267,6 @@ async function memory(speed) {
         `${held.at(-1).heap.toFixed(2)} MiB after 60 (flat: at most ${MOST_GROWTH_MIB} MiB more); ` +
         `${(samples / 500 / 60).toFixed(1)} min of ECG came`,
     );
-    check(samples > 0.9 * 3600 * 500, `only ${samples} samples came`);
     check(grown <= MOST_GROWTH_MIB, `the page grew by ${grown.toFixed(2)} MiB`);
     check(
       held.at(-1).nodes - held[1].nodes < 500,

@@ -1064,6 +1064,7 @@ fn a_proxy_at_the_socket_says_who_asks() {
     assert!(about.body.contains("\"Ben\""), "{}", about.body);
     for wrong in [
         "x-remote-user: two words\r\n",
+        "x-remote-user: {http.auth.user.id}\r\n",
         "x-remote-user: Ben\r\nx-remote-user: anna@ward\r\n",
         "x-remote-user: M\u{fc}ller\r\n",
         &format!("x-remote-user: {}\r\n", "a".repeat(65)),

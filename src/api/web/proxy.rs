@@ -49,7 +49,9 @@ impl ProxyUsers {
             }
         };
         let Some(name) = TokenName::of_user(text) else {
-            return refuse("expected 1 to 64 letters, digits and signs of ASCII, without spaces");
+            return refuse(
+                "expected 1 to 64 letters, digits and signs of ASCII, without spaces and braces",
+            );
         };
         let control = self.control.contains(&name);
         if !control && !self.read {
