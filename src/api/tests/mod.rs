@@ -39,7 +39,6 @@ use crate::store::{Outage, Store, StoreOptions, StoreWriter, Synchronous};
 const START_WALL_US: i64 = 1_700_000_000_000_000;
 
 struct House {
-    folder: TempDir,
     writer: StoreWriter,
     hub: StreamHub,
     live: SharedLiveStatus,
@@ -47,6 +46,8 @@ struct House {
     info: SessionInfo,
     /// Raised when a client asked for a reload.
     reload: Arc<AtomicBool>,
+    /// Last: what is in it must not vanish under a server that still runs.
+    folder: TempDir,
 }
 
 impl House {
