@@ -11,10 +11,13 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipAsync } from "@gfx/zopfli";
 import { build } from "esbuild";
+import { allowed, packagesIn, thirdParty } from "./licences.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const dist = join(here, "dist");
 const LIMIT_BYTES = 75_000;
+/** What the bundler says it put into each file. */
+const bundles = [];
 
 const TYPES = {
   html: "text/html; charset=utf-8",
@@ -29,12 +32,14 @@ async function bundle(entry, format) {
     bundle: true,
     minify: true,
     write: false,
+    metafile: true,
     format,
     target: ["chrome110", "firefox110", "safari16"],
     charset: "utf8",
     legalComments: "none",
     logLevel: "warning",
   });
+  bundles.push(result.metafile);
   return Buffer.from(result.outputFiles[0].contents);
 }
 
@@ -81,6 +86,8 @@ async function make() {
   }
   const manifest = { compression: "gzip", files: entries };
   all.set("manifest.json", Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`));
+  const list = allowed(readFileSync(join(here, "../deny.toml"), "utf8"));
+  all.set("third-party", Buffer.from(thirdParty(packagesIn(bundles), join(here, "node_modules"), list)));
   all.set("files.rs", Buffer.from(rust(entries)));
   return { all, entries };
 }

@@ -7,7 +7,8 @@ use tokio::sync::watch;
 /// Longest name of a token.
 const MOST_NAME_BYTES: usize = 64;
 
-/// The name of the token that a browser signed in with: 1 to 64 of a to z, 0 to 9 and hyphen.
+/// The name of the token that a browser signed in with: 1 to 64 of a to z, 0 to 9 and hyphen; or of the user that a
+/// proxy says, which may be of more characters.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TokenName {
     length: usize,
@@ -24,10 +25,23 @@ impl TokenName {
     /// A name, `None` where the text is none.
     #[must_use]
     pub fn new(text: &str) -> Option<Self> {
-        let good = (1..=MOST_NAME_BYTES).contains(&text.len())
-            && text
-                .bytes()
-                .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+        Self::of(
+            text,
+            |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'),
+        )
+    }
+
+    /// The name of a user of a proxy: 1 to 64 of the letters, digits and signs of ASCII, without spaces and braces:
+    /// these come from a proxy that asks for nobody and leaves its placeholder as it is.
+    #[must_use]
+    pub fn of_user(text: &str) -> Option<Self> {
+        Self::of(text, |byte| {
+            byte.is_ascii_graphic() && !matches!(byte, b'{' | b'}')
+        })
+    }
+
+    fn of(text: &str, may_stand: impl Fn(u8) -> bool) -> Option<Self> {
+        let good = (1..=MOST_NAME_BYTES).contains(&text.len()) && text.bytes().all(may_stand);
         good.then(|| {
             let mut name = Self {
                 length: text.len(),

@@ -253,6 +253,20 @@ impl<T: Object> Object for NotCommitted<T> {
     }
 }
 
+/// The wall clock was set: what it went by, and what it shows now.
+struct ClockStep {
+    step_us: i64,
+    wall: WallUs,
+}
+
+impl Object for ClockStep {
+    fn fields<M: SerializeMap>(&self, to: &mut Fields<M>) {
+        to.add("type", "clock");
+        to.add("step_ms", self.step_us as f64 / 1e3);
+        to.time("time", Some(self.wall));
+    }
+}
+
 fn live_message(event: &PipelineEvent, live: &LiveStatus) -> Option<LiveMessage> {
     let text = match event {
         PipelineEvent::Beat(beat) => {
@@ -266,6 +280,10 @@ fn live_message(event: &PipelineEvent, live: &LiveStatus) -> Option<LiveMessage>
         PipelineEvent::Event(event) => {
             serde_json::to_string(&Json(&NotCommitted("event", (event, live.clock))))
         }
+        PipelineEvent::Clock { relation, step_us } => serde_json::to_string(&Json(&ClockStep {
+            step_us: *step_us,
+            wall: relation.wall,
+        })),
         _ => return None,
     };
     text.ok().map(|text| LiveMessage::Text(text.into())) // plain values serialise

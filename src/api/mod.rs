@@ -75,6 +75,6 @@ pub use socket::SocketError;
 #[cfg(fuzzing)]
 pub use web::fuzz_web;
 pub use web::{
-    ADDRESS_LIFE_SECONDS, DEFAULT_PORT, HOST_EXPECTED, MOST_STRANGERS, MOST_TOKENS, Site,
-    TokensError, WebOptions, WebToken, WebTokens,
+    ADDRESS_LIFE_SECONDS, DEFAULT_PORT, HOST_EXPECTED, MOST_STRANGERS, MOST_TOKENS, ProxyUsers,
+    Site, TokensError, WebOptions, WebToken, WebTokens,
 };

@@ -227,7 +227,10 @@ pub(super) fn options(config: &Config, simulated: bool) -> Option<WebOptions> {
     let web = &config.web;
     let configured = web.listen.is_some() || web.socket.is_some();
     if !configured {
-        return simulated.then(|| on_a_free_port(tokens(config)));
+        return simulated.then(|| WebOptions {
+            timezone: config.timezone.clone(),
+            ..on_a_free_port(tokens(config))
+        });
     }
     Some(WebOptions {
         listen: web.listen,
@@ -235,6 +238,8 @@ pub(super) fn options(config: &Config, simulated: bool) -> Option<WebOptions> {
         socket: web.socket.clone(),
         sites: web.hosts.clone(),
         tokens: tokens(config),
+        proxy: web.proxy.clone(),
+        timezone: config.timezone.clone(),
     })
 }
 
@@ -246,6 +251,8 @@ pub(super) fn on_a_free_port(tokens: WebTokens) -> WebOptions {
         socket: None,
         sites: Vec::new(),
         tokens,
+        proxy: None,
+        timezone: None,
     }
 }
 

@@ -1,7 +1,9 @@
 //! From TOML to a checked [`Config`]: every key with its default and what is allowed.
 
+use std::fs::File;
+use std::io::Read;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ads1292::{
@@ -11,6 +13,7 @@ use ads1292::{
 use arrhythmianet::choose::EngineChoice;
 use arrhythmianet::explain::{ExplainPolicy, ExplainWhich, Method};
 use arrhythmianet::{DEFAULT_MODEL, Rejection};
+use axum::http::HeaderName;
 use ecg_signal::{ChannelChoice, Mains};
 use toml::de::{DeTable, DeValue};
 use tracing::Level;
@@ -22,7 +25,7 @@ use super::settings::{
 };
 use super::together::{INT8_SUFFIX, Lines, check};
 use crate::acquisition::{LiveOptions, Realtime};
-use crate::api::{Access, ApiOptions, HOST_EXPECTED, Named, Site};
+use crate::api::{Access, ApiOptions, HOST_EXPECTED, Named, ProxyUsers, Site, TokenName};
 use crate::mapped::OverflowIds;
 use crate::store::{
     Checkup, MinFree, Outage, PATIENT_LABEL_EXPECTED, Retention, StoreOptions, Synchronous,
@@ -43,6 +46,16 @@ const MAX_CHANNEL_NAME: usize = 16;
 const MAX_ID: u32 = u32::MAX - 1;
 /// Most addresses of the page.
 const MAX_HOSTS: usize = 16;
+/// Where the system has its time zones.
+const ZONES: &str = "/usr/share/zoneinfo";
+/// Longest name of a time zone; the longest there is has 32 bytes.
+const MAX_TIMEZONE: usize = 64;
+const TIMEZONE_EXPECTED: &str = "the name of a time zone of this machine, such as \"Europe/Berlin\" (a file in \
+     /usr/share/zoneinfo), or \"\" for none";
+/// Longest name of a header.
+const MAX_HEADER: usize = 64;
+const HEADER_EXPECTED: &str = "the name of a header that begins with x- or remote-, such as \"x-remote-user\", of at \
+     most 64 bytes, or \"\" for none";
 /// Most ids in one list.
 const MAX_IDS: usize = 64;
 /// Most MiB of a limit on the medium.
@@ -110,6 +123,14 @@ fn config(top: &mut Section<'_>) -> Config {
         store: top.section("store", store),
         api: top.section("api", api),
         web: top.section("web", web),
+        timezone: top.section("site", |section| {
+            section.read("timezone", None, TIMEZONE_EXPECTED, |value| {
+                match text(value)? {
+                    "" => Some(None),
+                    name => is_timezone(Path::new(ZONES), name).then(|| Some(name.to_owned())),
+                }
+            })
+        }),
         log_level: top.section("log", |section| {
             let levels = [
                 Level::ERROR,
@@ -368,7 +389,9 @@ fn api(section: &mut Section<'_>) -> ApiOptions {
 }
 
 fn web(section: &mut Section<'_>) -> WebConfig {
+    let proxy = proxy(section);
     WebConfig {
+        proxy,
         listen: section.read(
             "listen",
             None,
@@ -401,6 +424,76 @@ fn web(section: &mut Section<'_>) -> WebConfig {
             "the folder web-tokens beside the database",
         ),
     }
+}
+
+/// What is believed of a proxy: nothing where no header is named.
+fn proxy(section: &mut Section<'_>) -> Option<ProxyUsers> {
+    let line = section.line("proxy_user_header").unwrap_or(1);
+    let header = section.read(
+        "proxy_user_header",
+        None,
+        HEADER_EXPECTED,
+        |value| match text(value)? {
+            "" => Some(None),
+            name => proxy_header(name).map(Some),
+        },
+    );
+    let unmapped = OverflowIds::from_kernel();
+    let uids = ids(section, "proxy_uids", ("user", unmapped.uid));
+    let control = section.read(
+        "proxy_control_users",
+        Vec::new(),
+        &format!(
+            "an array of at most {MAX_IDS} strings of 1 to 64 letters, digits and signs of ASCII, without spaces and braces"
+        ),
+        |value| match value {
+            DeValue::Array(values) if values.len() <= MAX_IDS => values
+                .iter()
+                .map(|value| TokenName::of_user(text(value.get_ref())?))
+                .collect(),
+            _ => None,
+        },
+    );
+    let read = section.boolean("proxy_read", false);
+    let header = header?;
+    if uids.is_empty() {
+        let expected = "web.proxy_uids beside it: the user the proxy runs as, because anybody on this machine may \
+                        connect to the socket and write a header";
+        section.refuse("proxy_user_header", line, format!("{header:?}"), expected);
+    }
+    Some(ProxyUsers {
+        header,
+        uids,
+        control,
+        read,
+    })
+}
+
+/// The name of a header that means nothing else.
+fn proxy_header(name: &str) -> Option<HeaderName> {
+    let lower = name.to_ascii_lowercase();
+    (name.len() <= MAX_HEADER && (lower.starts_with("x-") || lower.starts_with("remote-")))
+        .then(|| HeaderName::try_from(lower).ok())
+        .flatten()
+}
+
+/// Whether the system knows a time zone of this name. Where there is no list of zones, any that could be one is taken.
+pub(super) fn is_timezone(zones: &Path, name: &str) -> bool {
+    let part = |part: &str| {
+        part.starts_with(|first: char| first.is_ascii_alphabetic())
+            && part
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'+'))
+    };
+    if name.len() > MAX_TIMEZONE || !name.split('/').all(part) {
+        return false;
+    }
+    if !zones.is_dir() {
+        return true;
+    }
+    let mut begin = [0; 4];
+    let read = File::open(zones.join(name)).and_then(|mut file| file.read_exact(&mut begin));
+    read.is_ok() && begin == *b"TZif"
 }
 
 /// A path of 1 to so many bytes without a NUL, or nothing, which stands for `otherwise`.

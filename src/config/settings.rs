@@ -13,7 +13,7 @@ use ecg_signal::{ChannelChoice, Mains};
 use tracing::Level;
 
 use crate::acquisition::{LiveOptions, Realtime};
-use crate::api::{ApiOptions, Site};
+use crate::api::{ApiOptions, ProxyUsers, Site};
 use crate::service::{GatewayOptions, SessionOptions};
 use crate::store::StoreOptions;
 
@@ -40,6 +40,8 @@ pub struct Config {
     pub api: ApiOptions,
     /// Browsers.
     pub web: WebConfig,
+    /// `[site]`: where the gateway stands, an IANA name such as `Europe/Berlin`.
+    pub timezone: Option<String>,
     /// Least severity that is logged.
     pub log_level: Level,
 }
@@ -106,6 +108,8 @@ pub struct WebConfig {
     pub hosts: Vec<Site>,
     /// Folder of the tokens; `None` for the one beside the database.
     pub tokens: Option<PathBuf>,
+    /// What is believed of a proxy at the socket.
+    pub proxy: Option<ProxyUsers>,
 }
 
 impl Config {

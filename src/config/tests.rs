@@ -16,7 +16,7 @@ use tracing::Level;
 
 use super::*;
 use crate::acquisition::{GpioAbi, LiveOptions, Realtime};
-use crate::api::{Access, ApiOptions, Named, Site};
+use crate::api::{Access, ApiOptions, Named, ProxyUsers, Site, TokenName};
 use crate::mapped::OverflowIds;
 use crate::store::{MinFree, Outage, Retention, StoreOptions, Synchronous};
 
@@ -121,7 +121,7 @@ fn impossible_files_are_refused_with_line_and_range() {
         ),
         (
             "[log]\nlevel = \"info\"\n[aquisition]\ngain_ch1 = 6",
-            "c.toml:3: aquisition: unknown key, expected one of device, realtime, acquisition, signal, session, model, explain, store, api, web, log",
+            "c.toml:3: aquisition: unknown key, expected one of device, realtime, acquisition, signal, session, model, explain, store, api, web, site, log",
         ),
         (
             "[web]\nlisten = \"0.0.0.0:8292\"",
@@ -138,6 +138,26 @@ fn impossible_files_are_refused_with_line_and_range() {
         (
             "[web]\nsocket = \"/run/ecg-gateway/api.sock\"",
             "c.toml:2: web.socket: found \"/run/ecg-gateway/api.sock\", expected another file than api.socket_path (its default)",
+        ),
+        (
+            "[web]\nproxy_user_header = \"x-remote-user\"\nsocket = \"web.sock\"",
+            "c.toml:2: web.proxy_user_header: found \"x-remote-user\", expected web.proxy_uids beside it: the user the proxy runs as, because anybody on this machine may connect to the socket and write a header",
+        ),
+        (
+            "[web]\nproxy_user_header = \"x-remote-user\"\nproxy_uids = [33]",
+            "c.toml:2: web.proxy_user_header: found \"x-remote-user\", expected web.socket beside it: on a port anybody could write the header",
+        ),
+        (
+            "[web]\nproxy_user_header = \"host\"",
+            "c.toml:2: web.proxy_user_header: found \"host\", expected the name of a header that begins with x- or remote-, such as \"x-remote-user\", of at most 64 bytes, or \"\" for none",
+        ),
+        (
+            "[web]\nproxy_control_users = [\"two words\"]",
+            "c.toml:2: web.proxy_control_users: found [\"two words\"], expected an array of at most 64 strings of 1 to 64 letters, digits and signs of ASCII, without spaces and braces",
+        ),
+        (
+            "[site]\ntimezone = \"../localtime\"",
+            "c.toml:2: site.timezone: found \"../localtime\", expected the name of a time zone of this machine, such as \"Europe/Berlin\" (a file in /usr/share/zoneinfo), or \"\" for none",
         ),
         ("log = 3", "c.toml:1: log: found 3, expected a table [log]"),
         (
@@ -394,6 +414,12 @@ fn every_value_that_differs_from_its_default_is_read() {
         socket = "web.sock"
         hosts = ["https://ecg.example.org", "localhost:9000"]
         tokens = "tokens"
+        proxy_user_header = "X-Remote-User"
+        proxy_uids = [33]
+        proxy_control_users = ["anna@ward"]
+        proxy_read = true
+        [site]
+        timezone = "UTC"
         [session]
         label = "Bed 4"
         [log]
@@ -504,7 +530,14 @@ fn every_value_that_differs_from_its_default_is_read() {
                 .map(|host| Site::parse(host).unwrap())
                 .to_vec(),
             tokens: Some("tokens".into()),
+            proxy: Some(ProxyUsers {
+                header: "x-remote-user".parse().unwrap(),
+                uids: vec![33],
+                control: vec![TokenName::of_user("anna@ward").unwrap()],
+                read: true,
+            }),
         },
+        timezone: Some("UTC".to_owned()),
         log_level: Level::TRACE,
     };
     assert_eq!(shown(&config), shown(&expected));
@@ -633,4 +666,32 @@ fn a_label_that_is_none_is_refused_and_not_quoted() {
     }
     let named = Config::from_str("c.toml", "[session]\nlabel = \"Ängström, Bed 4\"").unwrap();
     assert_eq!(named.patient_label.as_deref(), Some("Ängström, Bed 4"));
+}
+
+#[test]
+fn a_time_zone_is_one_of_the_system() {
+    let zones = tempfile::tempdir().unwrap();
+    std::fs::create_dir(zones.path().join("Europe")).unwrap();
+    std::fs::write(zones.path().join("Europe/Berlin"), "TZif2 and more").unwrap();
+    std::fs::write(zones.path().join("tzdata.zi"), "# version").unwrap();
+    std::fs::write(zones.path().join("README"), "# version").unwrap();
+    let known = |name: &str| read::is_timezone(zones.path(), name);
+    assert!(known("Europe/Berlin"));
+    for name in [
+        "Europe/Paris",
+        "Europe",
+        "README",
+        "/Europe/Berlin",
+        "Europe/../Europe/Berlin",
+        "Europe//Berlin",
+        "Europe/Berlin/",
+        ".",
+        "a b",
+    ] {
+        assert!(!known(name), "{name}");
+    }
+    // a machine without a list of zones: the form alone can be looked at
+    let without = |name: &str| read::is_timezone(&zones.path().join("none"), name);
+    assert!(without("America/Argentina/Buenos_Aires") && without("Etc/GMT+5"));
+    assert!(!without("../localtime"));
 }

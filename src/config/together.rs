@@ -54,6 +54,7 @@ pub(super) fn check(config: &Config, lines: &Lines<'_>) -> Result<(), ConfigErro
         .or_else(|| nodes(config, lines))
         .or_else(|| paths(config, lines))
         .or_else(|| web_socket(config, lines))
+        .or_else(|| web_proxy(config, lines))
         .or_else(|| engine(config, lines));
     contradiction.map_or(Ok(()), Err)
 }
@@ -153,6 +154,18 @@ fn web_socket(config: &Config, lines: &Lines<'_>) -> Option<ConfigError> {
         format!("{socket:?}"),
         format!("another file than {other}{}", lines.origin(other)),
     ))
+}
+
+/// A proxy's word counts on the socket alone.
+fn web_proxy(config: &Config, lines: &Lines<'_>) -> Option<ConfigError> {
+    let proxy = config.web.proxy.as_ref()?;
+    config.web.socket.is_none().then(|| {
+        lines.refuse(
+            ("web.proxy_user_header", "web.socket"),
+            format!("{:?}", proxy.header),
+            "web.socket beside it: on a port anybody could write the header".to_owned(),
+        )
+    })
 }
 
 /// int8 variants run on the CPU only.

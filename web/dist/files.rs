@@ -1,15 +1,15 @@
 [
     File {
-        name: "assets/app-7a302f72d2e4.js",
-        content_type: "text/javascript; charset=utf-8",
-        bytes: 179548,
-        gzip: include_bytes!("assets/app-7a302f72d2e4.js.gz"),
-    },
-    File {
         name: "assets/app-c4e665f3a208.css",
         content_type: "text/css; charset=utf-8",
         bytes: 19734,
         gzip: include_bytes!("assets/app-c4e665f3a208.css.gz"),
+    },
+    File {
+        name: "assets/app-fb18be91275b.js",
+        content_type: "text/javascript; charset=utf-8",
+        bytes: 179886,
+        gzip: include_bytes!("assets/app-fb18be91275b.js.gz"),
     },
     File {
         name: "assets/theme-8fd2e0526770.js",

@@ -36,6 +36,14 @@ export class Shifts {
     this.firstSample = null;
   }
 
+  /** As they are now, for a picture that stands still. */
+  copy(): Shifts {
+    const other = new Shifts();
+    other.list.push(...this.list);
+    other.firstSample = this.firstSample;
+    return other;
+  }
+
   /** One constant for the whole of a stored stretch. */
   hold(uv: number): void {
     this.list.length = 0;
@@ -80,9 +88,13 @@ export class Shifts {
       return "all";
     }
     if (endSample - last.fromSample < LEAST_TIME_BETWEEN_S * rateHz) return "none";
-    const leaves = newestSecondUv.some((uv) => Math.abs(uv - last.uv) > halfLaneUv);
     const uv = roundShift(middle);
-    if (!leaves || Math.abs(uv - last.uv) < LEAST_MOVE * halfLaneUv) return "none";
+    if (Math.abs(uv - last.uv) < LEAST_MOVE * halfLaneUv) return "none";
+    // A signal taller than the lane leaves it wherever it is put: moving it must halve what leaves, or it would go to
+    // and fro for nothing.
+    const outside = (shift: number) =>
+      newestSecondUv.filter((value) => Math.abs(value - shift) > halfLaneUv).length;
+    if (2 * outside(uv) >= outside(last.uv)) return "none";
     this.list.push({ fromSample: endSample, uv, marked: true });
     if (this.list.length > MOST_SHIFTS) this.list.shift();
     return "from";

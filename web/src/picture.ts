@@ -27,7 +27,7 @@ export function still(model: Model): Picture {
   return {
     info: model.info,
     ring: model.ring?.copy() ?? null,
-    shifts: [...model.shifts],
+    shifts: model.shifts.map((shifts) => shifts.copy()),
     beats: [...model.beats],
     gaps: model.gaps.map((gap) => ({ ...gap })),
     marks: [...model.marks],

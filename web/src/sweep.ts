@@ -111,6 +111,11 @@ export class Sweep implements Ground {
     return [Math.max(0, head - this.time.widthPx + this.barPx), head];
   }
 
+  /** The samples that are on the screen, for a head: the first and the one after the last. */
+  shown(headSample: number): [number, number] {
+    return [sampleAt(this.window(headSample)[0], this.time), Math.floor(headSample)];
+  }
+
   halfLanes(): number[] {
     const look = this.look;
     if (look === null) return [];

@@ -13,6 +13,7 @@ import { addLate, type Picture, still } from "./picture.js";
 import { Playout } from "./playout.js";
 import type { Status } from "./protocol.js";
 import { GAINS_MM_PER_MV, mmScale, SPEEDS_MM_PER_S, screenName, step } from "./scale.js";
+import { missingRuns } from "./session.js";
 import { isDark } from "./settings.js";
 import { textScale, watchSize } from "./sizing.js";
 import { Sweep } from "./sweep.js";
@@ -245,6 +246,8 @@ function show(root: HTMLElement, page: Page): () => void {
       setLook();
     }
     if (model.ring !== null && model.rateHz > 0) head = playout.advance(begin, model.rateHz, model.endSample);
+    // Not with the next tick: what is no longer live must not look it for a fifth of a second.
+    if (live.fresh(begin).stale !== stage.classList.contains("is-stale")) refresh();
     draw();
     const age = model.sampleAgeMs(begin);
     if (age !== null && frozen === null) {
@@ -317,6 +320,10 @@ function show(root: HTMLElement, page: Page): () => void {
       beats: picture.beats.length,
       stale: live.fresh(performance.now()),
       ring_points: model.ring?.points ?? 0,
+      missing_runs:
+        picture.ring === null
+          ? 0
+          : missingRuns(picture.ring, picture.gaps, ...sweep.shown(frozen?.head ?? head)).length,
     };
   };
 

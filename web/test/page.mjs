@@ -35,13 +35,20 @@ export async function until(what, check, withinMs = 5000) {
 }
 
 export class Browser {
-  static async start({ width = 1280, height = 800, ratio = 1, settings = null, ...context } = {}) {
+  static async start({
+    width = 1280,
+    height = 800,
+    ratio = 1,
+    settings = null,
+    flags = [],
+    ...context
+  } = {}) {
     const self = new Browser();
     self.folder = mkdtempSync(join(tmpdir(), "ecg-page-"));
     self.context = await chromium.launchPersistentContext(self.folder, {
       executablePath: CHROMIUM,
       headless: true,
-      args: FLAGS,
+      args: [...FLAGS, ...flags],
       viewport: { width, height },
       deviceScaleFactor: ratio,
       ...context,
@@ -73,6 +80,13 @@ export class Browser {
 
   figures(clear = false) {
     return this.page.evaluate((value) => globalThis.ecgFigures?.(value), clear);
+  }
+
+  /** Waits until what was done last is on the canvas: it is drawn in the next frame, not in the moment of the key. */
+  drawn() {
+    return this.page.evaluate(
+      () => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))),
+    );
   }
 
   text(selector) {

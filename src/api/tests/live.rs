@@ -2,7 +2,7 @@
 
 use std::os::unix::net::UnixStream;
 
-use ecg_chain::{Event, EventKind, LeadOff, PipelineEvent, RawSample};
+use ecg_chain::{ClockRelation, Event, EventKind, LeadOff, PipelineEvent, RawSample, WallUs};
 use serde_json::Value;
 use tungstenite::{Message, WebSocket};
 
@@ -245,6 +245,21 @@ fn every_message_is_documented() {
         String::new(),
     )));
     let event = page.text("event");
+    house.record(PipelineEvent::Clock {
+        relation: ClockRelation {
+            monotonic: house.time(1),
+            wall: WallUs(super::START_WALL_US - 1_500_000),
+        },
+        step_us: -1_500_000,
+    });
+    let clock = page.text("clock");
+    assert_eq!(
+        (&clock["step_ms"], &clock["time_us"]),
+        (
+            &(-1_500.0).into(),
+            &(super::START_WALL_US - 1_500_000).into()
+        )
+    );
     let with = |fields: &[&str]| {
         fields
             .iter()
@@ -254,6 +269,7 @@ fn every_message_is_documented() {
     for (section, message, more) in [
         ("SessionMessage", session, with(&[])),
         ("StatusMessage", status, with(&[])),
+        ("ClockMessage", clock, with(&[])),
         ("LiveBeat", beat, with(&["type", "committed"])),
         ("LiveGap", gap, with(&["type", "committed"])),
         ("LiveEvent", event, with(&["type", "committed"])),

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use axum::http::{HeaderValue, header};
@@ -11,7 +12,7 @@ use tungstenite::client::IntoClientRequest;
 use tungstenite::{Error, HandshakeError, Message, WebSocket};
 
 use super::super::routes::ENDPOINTS;
-use super::super::{ApiOptions, Site, TokenName, WebOptions, WebTokens};
+use super::super::{ApiOptions, ProxyUsers, Site, TokenName, WebOptions, WebTokens};
 use super::questions::metric;
 use super::{House, client, eventually};
 
@@ -35,6 +36,8 @@ fn web(options: &ApiOptions) -> WebOptions {
         socket: None,
         sites: Vec::new(),
         tokens: WebTokens::beside(&options.path),
+        proxy: None,
+        timezone: None,
     }
 }
 
@@ -993,6 +996,131 @@ fn sessions_go_on_with_another_server_on_another_socket() {
     });
     drop(second);
     assert!(!path.exists());
+}
+
+/// Through a web socket: a request with these headers.
+fn ask_socket(path: &Path, port: u16, request: &str, headers: &str) -> Answer {
+    let mut stream = UnixStream::connect(path).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let request = format!(
+        "{request} HTTP/1.1\r\nhost: localhost:{port}\r\nconnection: close\r\n{headers}\r\n"
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    Answer::of(&answer)
+}
+
+fn with_proxy(uids: Vec<u32>, read: bool) -> Open {
+    Open::with(|options| {
+        let proxy = ProxyUsers {
+            header: "x-remote-user".parse().unwrap(),
+            uids,
+            control: vec![TokenName::of_user("anna@ward").unwrap()],
+            read,
+        };
+        let socket = options.path.with_extension("web");
+        let web = options.web.as_mut().unwrap();
+        web.socket = Some(socket);
+        web.proxy = Some(proxy);
+        web.sites = Site::of_port(8292);
+        web.timezone = Some("Europe/Berlin".to_owned());
+    })
+}
+
+#[test]
+fn a_proxy_at_the_socket_says_who_asks() {
+    let me = rustix::process::getuid().as_raw();
+    let open = with_proxy(vec![me], true);
+    let socket = open.house.at("ecg.web");
+    let ask = |request: &str, headers: &str| ask_socket(&socket, 8_292, request, headers);
+    for (user, control) in [("anna@ward", true), ("Ben", false)] {
+        let answer = ask("GET /session", &format!("x-remote-user: {user}\r\n"));
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let about: Value = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!(
+            (
+                &about["name"],
+                &about["control"],
+                &about["site"]["timezone"]
+            ),
+            (&user.into(), &control.into(), &"Europe/Berlin".into())
+        );
+    }
+    let page = ask("GET /", "x-remote-user: Ben\r\n");
+    assert!(
+        !page.body.contains("Sign in"),
+        "the page itself: {}",
+        page.body
+    );
+    assert_eq!(ask("GET /v1/beats", "X-Remote-User: Ben\r\n").status, 200);
+    // nobody is said: a browser signs in with a token as ever
+    for headers in ["", "x-remote-user: \r\n", "x-other-user: Ben\r\n"] {
+        assert_eq!(ask("GET /v1/beats", headers).status, 401, "{headers}");
+    }
+    let cookie = {
+        let token = open.tokens.single_use(name("reader")).unwrap();
+        let body = format!("{{\"token\":\"{token}\"}}");
+        let headers = format!(
+            "origin: http://localhost:8292\r\nsec-fetch-site: same-origin\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let answer = ask("POST /session", &headers);
+        let cookie = answer.header("set-cookie").unwrap();
+        format!("cookie: {}\r\n", cookie.split(';').next().unwrap())
+    };
+    let about = ask("GET /session", &cookie);
+    assert!(about.body.contains("\"reader\""), "{}", about.body);
+    // what the proxy says goes before what the browser has
+    let about = ask("GET /session", &format!("{cookie}x-remote-user: Ben\r\n"));
+    assert!(about.body.contains("\"Ben\""), "{}", about.body);
+    for wrong in [
+        "x-remote-user: two words\r\n",
+        "x-remote-user: {http.auth.user.id}\r\n",
+        "x-remote-user: Ben\r\nx-remote-user: anna@ward\r\n",
+        "x-remote-user: M\u{fc}ller\r\n",
+        &format!("x-remote-user: {}\r\n", "a".repeat(65)),
+    ] {
+        let answer = ask("GET /v1/beats", wrong);
+        assert_eq!(answer.status, 403, "{wrong}: {}", answer.body);
+        assert!(answer.body.contains("x-remote-user"), "{}", answer.body);
+    }
+    // who is signed in by the proxy is held to the same rules against pages of others
+    let other =
+        "x-remote-user: anna@ward\r\norigin: http://localhost:1\r\nsec-fetch-site: same-site\r\n";
+    assert_eq!(ask("DELETE /session", other).status, 403);
+    assert_eq!(ask("GET /v1/beats", other).status, 403);
+}
+
+#[test]
+fn a_users_name_is_taken_from_nobody_but_the_proxy() {
+    let me = rustix::process::getuid().as_raw();
+    let header = "x-remote-user: anna@ward\r\n";
+    // another user of this machine at the socket
+    let open = with_proxy(vec![me + 1], true);
+    let socket = open.house.at("ecg.web");
+    assert_eq!(
+        ask_socket(&socket, 8_292, "GET /v1/beats", header).status,
+        401
+    );
+    // through the port
+    let open = with_proxy(vec![me], true);
+    let through_port = format!(
+        "GET /v1/beats HTTP/1.1\r\nhost: localhost:8292\r\nconnection: close\r\n{header}\r\n"
+    );
+    assert_eq!(open.raw(&through_port).status, 401);
+    // only those who may control are let in
+    let open = with_proxy(vec![me], false);
+    let socket = open.house.at("ecg.web");
+    let ask = |headers: &str| ask_socket(&socket, 8_292, "GET /v1/beats", headers);
+    assert_eq!(ask(header).status, 200);
+    let refused = ask("x-remote-user: Ben\r\n");
+    assert_eq!(
+        (refused.status, &*refused.problem()),
+        (403, "not-permitted")
+    );
+    assert!(refused.body.contains("proxy_read"), "{}", refused.body);
 }
 
 #[test]

@@ -10,9 +10,10 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::{Mutex, Semaphore, watch};
 
 use super::link::{Bound, Link};
+use super::proxy::ProxyUsers;
 use super::rules;
 use super::sessions::{AGE_LIMIT, Session, Sessions};
 use super::site::Site;
@@ -41,6 +42,10 @@ pub(super) struct Front {
     pub(super) sites: Vec<Site>,
     pub(super) sessions: Arc<Sessions>,
     pub(super) shared: Arc<Shared>,
+    proxy: Option<ProxyUsers>,
+    timezone: Option<String>,
+    /// Says that a session has not ended, to those that have no session of their own.
+    lasting: watch::Sender<bool>,
     wrong_waiting: Semaphore,
     wrong_turn: Mutex<()>,
 }
@@ -89,9 +94,18 @@ pub(super) async fn front(
 }
 
 impl Front {
-    pub(super) fn new(sites: Vec<Site>, sessions: Arc<Sessions>, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(
+        sites: Vec<Site>,
+        proxy: Option<ProxyUsers>,
+        timezone: Option<String>,
+        sessions: Arc<Sessions>,
+        shared: Arc<Shared>,
+    ) -> Self {
         Self {
             sites,
+            proxy,
+            timezone,
+            lasting: watch::Sender::new(false),
             sessions,
             shared,
             wrong_waiting: Semaphore::new(MOST_WRONG_WAITING),
@@ -111,7 +125,10 @@ impl Front {
             .and_then(|site| rules::origin(&parts, site).map(|()| site))
             .and_then(|site| body::check(&parts.headers).map(|()| site))
             .map_err(|problem| self.refused(problem))?;
-        let session = self.session(&parts, site);
+        let session = match self.user(&parts, link).map_err(|it| self.refused(it))? {
+            None => self.session(&parts, site),
+            user => user,
+        };
         let path = parts.uri.path().to_owned();
         let reads = matches!(parts.method, Method::GET | Method::HEAD);
         if path == "/session" && parts.method == Method::POST {
@@ -159,12 +176,22 @@ impl Front {
                 name: session.token.to_string(),
                 control: session.control,
                 disclaimer: DISCLAIMER,
-                site: AboutSite { timezone: None },
+                site: AboutSite {
+                    timezone: self.timezone.clone(),
+                },
             };
             return Ok(axum::Json(about).into_response());
         }
         let file = if path == "/" { pages::PAGE } else { file };
         pages::serve(file, &parts.method, &parts.headers).ok_or_else(nothing_here)
+    }
+
+    /// Who asks, where a proxy says so.
+    fn user(&self, parts: &Parts, link: &Link) -> Result<Option<Session>, Problem> {
+        match self.proxy.as_ref().filter(|_| link.by_proxy) {
+            Some(proxy) => proxy.user(parts, &self.lasting.subscribe()),
+            None => Ok(None),
+        }
     }
 
     fn session(&self, parts: &Parts, site: &Site) -> Option<Session> {

@@ -32,6 +32,8 @@ pub(super) struct Link {
     bound: Mutex<Option<Bound>>,
     /// A place among those that have not signed in; given back with the first good request.
     stranger: Mutex<Option<OwnedSemaphorePermit>>,
+    /// Whether a proxy is at the other end that says who asks.
+    pub(super) by_proxy: bool,
 }
 
 /// The session a connection is bound to, and its place.
@@ -59,13 +61,14 @@ impl Drop for Busy {
 }
 
 impl Link {
-    pub(super) fn new(stranger: OwnedSemaphorePermit) -> Arc<Self> {
+    pub(super) fn new(stranger: OwnedSemaphorePermit, by_proxy: bool) -> Arc<Self> {
         Arc::new(Self {
             busy: AtomicUsize::new(0),
             cut: AtomicBool::new(false),
             wakers: Mutex::default(),
             bound: Mutex::default(),
             stranger: Mutex::new(Some(stranger)),
+            by_proxy,
         })
     }
 

@@ -12,6 +12,7 @@ mod front;
 mod headers;
 mod link;
 mod pages;
+mod proxy;
 mod record;
 mod rules;
 mod secret;
@@ -23,6 +24,7 @@ mod tests;
 mod tokens;
 
 pub use error::TokensError;
+pub use proxy::ProxyUsers;
 pub use serve::{DEFAULT_PORT, MOST_STRANGERS, WebOptions};
 pub(super) use serve::{Doors, Terms};
 pub use site::{HOST_EXPECTED, Site};

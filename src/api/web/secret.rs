@@ -36,6 +36,11 @@ impl Secret {
 }
 
 impl Hash {
+    /// Stands for something else than a secret, e.g. for a user of a proxy.
+    pub(super) fn of_words(words: &str) -> Self {
+        Self(Sha256::digest(words.as_bytes()).into())
+    }
+
     /// From [`Hash::text`].
     pub(super) fn from_text(text: &str) -> Option<Self> {
         if !is_hex(text, BYTES) {

@@ -21,6 +21,7 @@ use tokio::task::JoinSet;
 
 use super::front::{Front, front};
 use super::link::{Line, Link, Stream};
+use super::proxy::ProxyUsers;
 use super::sessions::{LAST_WORDS, Sessions};
 use super::site::Site;
 use super::tokens::WebTokens;
@@ -53,6 +54,10 @@ pub struct WebOptions {
     pub sites: Vec<Site>,
     /// Who may come in.
     pub tokens: WebTokens,
+    /// What is believed of a proxy at the socket; `None`: nothing.
+    pub proxy: Option<ProxyUsers>,
+    /// Where the gateway stands, an IANA name, for whoever prints times.
+    pub timezone: Option<String>,
 }
 
 /// Opened and not served yet.
@@ -62,6 +67,8 @@ pub(in crate::api) struct Doors {
     socket: Option<UnixSocket>,
     sessions: Arc<Sessions>,
     sites: Vec<Site>,
+    proxy: Option<ProxyUsers>,
+    timezone: Option<String>,
     pub(in crate::api) address: Option<SocketAddr>,
 }
 
@@ -107,6 +114,8 @@ impl Doors {
             socket,
             sessions,
             sites,
+            proxy: options.proxy.clone(),
+            timezone: options.timezone.clone(),
             address,
         })
     }
@@ -129,8 +138,15 @@ impl Doors {
             socket,
             sessions,
             sites,
+            proxy,
+            timezone,
             ..
         } = self;
+        let is_proxy = proxy.clone();
+        let is_proxy = |uid: Option<u32>| {
+            let known = uid.zip(is_proxy.as_ref());
+            known.is_some_and(|(uid, proxy)| proxy.is(uid))
+        };
         let shared = terms.shared;
         let mut closing = shared.closing.clone();
         let watched = socket.map(|socket| watch_socket(socket, closing.clone()));
@@ -146,6 +162,8 @@ impl Doors {
         };
         let front_desk = Arc::new(Front::new(
             sites,
+            proxy,
+            timezone,
             Arc::clone(&sessions),
             Arc::clone(&shared),
         ));
@@ -169,9 +187,9 @@ impl Doors {
                 () = &mut watched => continue, // never
             };
             match accepted {
-                Ok(stream) => match Arc::clone(&strangers).try_acquire_owned() {
+                Ok((stream, uid)) => match Arc::clone(&strangers).try_acquire_owned() {
                     Ok(place) => {
-                        let link = Link::new(place);
+                        let link = Link::new(place, is_proxy(uid));
                         let patience = (terms.stall_timeout, terms.idle_timeout);
                         let counters = Arc::clone(&shared.counters);
                         let line = Line::new(stream, Arc::clone(&link), patience, counters);
@@ -229,11 +247,11 @@ fn listen(address: SocketAddr, or_any_port: bool) -> Result<TcpListener, SocketE
     Ok(listener)
 }
 
-/// The next connection, through whichever door.
+/// The next connection, through whichever door, and through the socket the user at its other end.
 async fn accept(
     port: Option<&tokio::net::TcpListener>,
     socket: Option<&mut doors::Doors>,
-) -> io::Result<Box<dyn Stream>> {
+) -> io::Result<(Box<dyn Stream>, Option<u32>)> {
     let by_port = async {
         match port {
             Some(port) => port.accept().await,
@@ -251,11 +269,12 @@ async fn accept(
         accepted = by_port => accepted.map(|(stream, _)| {
             let _ = stream.set_nodelay(true);
             let _ = set_socket_send_buffer_size(&stream, SEND_BUFFER_BYTES);
-            Box::new(stream) as Box<dyn Stream>
+            (Box::new(stream) as Box<dyn Stream>, None)
         }),
         accepted = by_socket => accepted.map(|(stream, _)| {
             let _ = set_socket_send_buffer_size(&stream, SEND_BUFFER_BYTES);
-            Box::new(stream) as Box<dyn Stream>
+            let uid = stream.peer_cred().ok().map(|peer| peer.uid());
+            (Box::new(stream) as Box<dyn Stream>, uid)
         }),
     }
 }

@@ -59,4 +59,9 @@ test("the trace is re-centred where it leaves its lane, and only there", () => {
   assert.equal(shifts.at(7000), 2800);
   assert.equal(shifts.look(flat(-9000), 7100, 500, 1500), "none", "not twice in a moment");
   assert.equal(shifts.look([], 9000, 500, 1500), "none");
+  const square = [...flat(2800), ...flat(6800), 6800];
+  assert.equal(shifts.look(square, 9500, 500, 1500), "none", "taller than its lane: leaves it anyhow");
+  const before = shifts.copy();
+  assert.equal(shifts.look(flat(-9000), 9900, 500, 1500), "from");
+  assert.deepEqual([before.newest(), shifts.newest()], [2800, -9000], "a copy stands still");
 });
