@@ -22,15 +22,13 @@ export function isAllowed(expression, list) {
     .some((choice) => choice.split(/\s+AND\s+/).every((licence) => list.includes(licence.trim())));
 }
 
-/** Names of the packages that these bundles hold code of. */
+/** Names of the packages that these bundles hold code of; the bundler is one, because it does not say where it put helpers. */
 export function packagesIn(metafiles) {
-  const names = new Set();
+  const names = new Set(["esbuild"]);
   for (const { outputs } of metafiles) {
     for (const { inputs } of Object.values(outputs)) {
       for (const [path, { bytesInOutput }] of Object.entries(inputs)) {
         if (bytesInOutput === 0) continue;
-        // The bundler's own helpers.
-        if (path === "<runtime>") names.add("esbuild");
         const below = path.split("node_modules/").at(-1);
         if (below !== path)
           names.add(
