@@ -6,10 +6,10 @@
         gzip: include_bytes!("assets/app-c4e665f3a208.css.gz"),
     },
     File {
-        name: "assets/app-fb18be91275b.js",
+        name: "assets/app-fd73271dbb9e.js",
         content_type: "text/javascript; charset=utf-8",
-        bytes: 179886,
-        gzip: include_bytes!("assets/app-fb18be91275b.js.gz"),
+        bytes: 179999,
+        gzip: include_bytes!("assets/app-fd73271dbb9e.js.gz"),
     },
     File {
         name: "assets/theme-8fd2e0526770.js",

@@ -39,6 +39,11 @@ export function countText(count: number | null | undefined): string {
   return count === null || count === undefined ? UNKNOWN : count.toLocaleString("en-GB");
 }
 
+/** "1 beat", "4,812 beats". */
+export function beatsText(count: number): string {
+  return `${countText(count)} ${count === 1 ? "beat" : "beats"}`;
+}
+
 /** `+01:00` from the minutes that `Date.getTimezoneOffset` gives. */
 export function offsetText(minutesWest: number): string {
   const east = -minutesWest;

@@ -15,7 +15,7 @@ import { readColors } from "./colors.js";
 import { type Correcting, openCorrection } from "./correct.js";
 import { button, el, say } from "./dom.js";
 import { lineWidth, paintLane } from "./drawing.js";
-import { clockText, countText, preciseText, zoneText } from "./format.js";
+import { beatsText, clockText, countText, preciseText, zoneText } from "./format.js";
 import type { Action } from "./keys.js";
 import {
   keepFocus,
@@ -101,7 +101,7 @@ export function clustersPart(review: Review): Part {
       say(message, "Choose a cluster first.");
       return;
     }
-    const name = `${clusterName(cluster)}: ${countText(cluster.beatIds.length)} beats`;
+    const name = `${clusterName(cluster)}: ${beatsText(cluster.beatIds.length)}`;
     const note =
       cluster.more === 0
         ? `of ${clockText(spanOf(review, review.place())[0], true)} and after, as chosen above`
@@ -135,7 +135,7 @@ export function clustersPart(review: Review): Part {
       el(
         "span",
         { class: "cluster-text" },
-        el("strong", {}, `${clusterName(cluster)}: ${countText(cluster.beats)} beats`),
+        el("strong", {}, `${clusterName(cluster)}: ${beatsText(cluster.beats)}`),
         el("span", {}, classesText(cluster)),
         el("span", { class: "note" }, facts.join(" · ")),
       ),
@@ -174,7 +174,7 @@ export function clustersPart(review: Review): Part {
       more.hidden = shown >= cluster.beatIds.length;
     };
     detail.replaceChildren(
-      el("h2", { class: "review-title" }, `${clusterName(cluster)}: ${countText(cluster.beats)} beats`),
+      el("h2", { class: "review-title" }, `${clusterName(cluster)}: ${beatsText(cluster.beats)}`),
       ...(review.access.control
         ? [
             el(

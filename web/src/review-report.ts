@@ -111,7 +111,7 @@ export function reportPart(review: Review): Part {
     el(
       "p",
       { class: "note" },
-      "Strips come here from the strip view (p). Print at 100 %, not “fit to page”: then 25 mm are 1 s and 10 mm are 1 mV.",
+      "Strips come here from the strip view (p). Print at 100 %, not “fit to page”: then 25 mm are 1 s, and 1 mV is as high as the gain at each strip says.",
     ),
     message,
     el(

@@ -123,3 +123,16 @@ export function readPdf(bytes) {
   visit(Number(/\/Pages (\d+) 0 R/.exec(root.dict)[1]));
   return pages;
 }
+
+/** A mark of 1 mV beside a strip: across, up, across, down, across. */
+export function pulses(page) {
+  return page.drawn
+    .filter(({ op }) => op === "S")
+    .flatMap(({ paths }) => paths)
+    .filter((points) => {
+      if (points.length !== 6) return false;
+      const step = (i, k) => points[i + 1][k] - points[i][k];
+      const flat = [0, 2, 4].every((i) => Math.abs(step(i, 1)) < 0.01 && step(i, 0) > 1);
+      return flat && step(1, 1) < -1 && Math.abs(step(1, 1) + step(3, 1)) < 0.01;
+    });
+}

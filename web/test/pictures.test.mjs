@@ -2,21 +2,14 @@
 // through the simulated chip. `npm run pictures` writes them to ../docs/page.
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { Browser, sleep, until } from "./page.mjs";
-import { PROGRAM, Program, withProgram } from "./program.mjs";
+import { Program, prepareDemo, withProgram } from "./program.mjs";
 
 const folder = resolve(import.meta.dirname, "../../docs/page");
 const SIZE = { width: 1200, height: 800 };
-
-/** Stores the demo's recordings. */
-function prepare(home) {
-  const database = join(home, "beats.db");
-  execFileSync(PROGRAM, ["demo", "--json", "--db", database], { stdio: ["ignore", "ignore", "pipe"] });
-}
 
 /** The ECG of a stored session as a WFDB record of 16-bit microvolts. */
 async function writeRecord(program, session, name) {
@@ -45,13 +38,13 @@ describe("pictures for the documents", withProgram, () => {
   let session;
   before(async () => {
     // One that only hands out the ECG of a recording, then the one that is looked at.
-    const source = await Program.start({ prepare });
+    const source = await Program.start({ prepare: prepareDemo });
     session = (await source.ask("/v1/sessions")).sessions[0].id;
     await writeRecord(source, session, "200");
     const record = join(source.folder, "mitdb");
     program = await Program.start({
       prepare: (home) => {
-        prepare(home);
+        prepareDemo(home);
         cpSync(record, join(home, "mitdb"), { recursive: true });
       },
       acquisition: 'channel_names = ["II", "V1"]',
@@ -152,6 +145,33 @@ describe("pictures for the documents", withProgram, () => {
       }
       await take(browser, name);
     }
+    const author = { session, kind: "note", target: "moment" };
+    for (const change of [
+      { ...author, from_us: beats[8].r_time_us + 1_000_000, note: "patient turned" },
+      { session, kind: "label", target: "beat", beats: [beats[7].id], class: "F", note: "fusion, I think" },
+      { session, kind: "artefact", target: "beat", beats: [beats[3].id] },
+    ]) {
+      const { status, body } = await program.tell("POST", "/v1/corrections", change);
+      assert.equal(status, 201, JSON.stringify(body));
+    }
+    await open(`${at}&show=strip`, "main canvas");
+    await until(
+      "corrections",
+      async () => (await page.evaluate(() => globalThis.ecgStrip?.()))?.corrected > 0,
+    );
+    await take(browser, "corrected");
+    await open(`${at}&show=corrections`, ".corrections tbody tr");
+    await take(browser, "corrections");
+    await open(`${at}&show=clusters`, ".cluster");
+    await take(browser, "clusters");
+    await page.evaluate(
+      ([key, strips]) => sessionStorage.setItem(key, JSON.stringify(strips)),
+      [`ecg-gateway.report.${session}`, [{ timeUs: beats[8].r_time_us, sample: null, seconds: 7 }]],
+    );
+    await open(`${at}&show=report`, ".sheet");
+    await until("strip", async () => /Strips \(/.test((await page.locator(".sheet").textContent()) ?? ""));
+    await sleep(2000);
+    await take(browser, "report");
     await open(`${at}&show=beat&beat=${id}`, ".beat-main");
     await page.getByRole("button", { name: "Grad-CAM" }).click();
     await until(

@@ -21,6 +21,12 @@ export function freePort() {
   });
 }
 
+/** Stores the demo's recordings. */
+export function prepareDemo(home) {
+  const database = join(home, "beats.db");
+  execFileSync(PROGRAM, ["demo", "--json", "--db", database], { stdio: ["ignore", "ignore", "pipe"] });
+}
+
 export class Program {
   /**
    * Starts it and waits until its page is there. `config` and `acquisition` are text that is added to the configuration
@@ -143,6 +149,16 @@ ${config}`,
     this.cookieKept ??= await this.cookie();
     const answer = await fetch(this.origin + path, { headers: { cookie: this.cookieKept } });
     return answer.json();
+  }
+
+  /** Changes something as the page does: status and answer. */
+  async tell(method, path, body) {
+    this.cookieKept ??= await this.cookie();
+    const headers = { cookie: this.cookieKept, origin: this.origin, "sec-fetch-site": "same-origin" };
+    const content = body === undefined ? {} : { body: JSON.stringify(body) };
+    if (body !== undefined) headers["content-type"] = "application/json";
+    const answer = await fetch(this.origin + path, { method, headers, ...content });
+    return { status: answer.status, body: await answer.json() };
   }
 
   /** The program's wall clock goes wrong by so many milliseconds from now on. */

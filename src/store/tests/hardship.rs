@@ -210,10 +210,12 @@ fn what_memory_cannot_hold_is_one_counted_stored_gap() {
         let stored = blocks + beats.len() as u64 + own as u64;
         assert!(stored < 201, "{name}: nothing was let go");
         assert!(stored + dropped >= 201, "{name}: {stored} and {dropped}");
+        // On a busy machine rows grow too old between two commits after the lock, too; then there are further gaps.
+        assert!(gaps.len() == 1 || name == "time", "{gaps:?}");
         // only the oldest go
         if let Some(first) = beats.first() {
-            let last_gap = gaps.last().unwrap();
-            assert!(first.beat.r_sample + 1 >= last_gap.gap.first_missing_sample);
+            let gap = &gaps[0].gap;
+            assert!(first.beat.r_sample + 1 >= gap.first_missing_sample);
             assert_eq!(beats.last().unwrap().beat.r_sample, 40_000);
         }
     }

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Browser, REAL, sleep, startMock, until } from "../page.mjs";
-import { readPdf } from "../pdf.mjs";
+import { pulses, readPdf } from "../pdf.mjs";
 
 const onlyMock = { skip: REAL === null ? false : "needs the stand-in" };
 const us = (text) => Date.parse(text) * 1000;
@@ -20,19 +20,6 @@ async function openReport(browser, strips, hash) {
   await until("report", async () =>
     /Strips \(/.test((await browser.page.locator(".sheet").textContent()) ?? ""),
   );
-}
-
-/** A mark of 1 mV beside a strip: across, up, across, down, across. */
-function pulses(page) {
-  return page.drawn
-    .filter(({ op }) => op === "S")
-    .flatMap(({ paths }) => paths)
-    .filter((points) => {
-      if (points.length !== 6) return false;
-      const step = (i, k) => points[i + 1][k] - points[i][k];
-      const flat = [0, 2, 4].every((i) => Math.abs(step(i, 1)) < 0.01 && step(i, 0) > 1);
-      return flat && step(1, 1) < -1 && Math.abs(step(1, 1) + step(3, 1)) < 0.01;
-    });
 }
 
 const traces = (page) =>
