@@ -82,6 +82,9 @@ impl SignedIn {
     /// Returns when the session ends: signed out, revoked or too old. A connection is
     /// cut 0.4 s later; what it has not said by then is not said.
     pub(super) async fn ended(&mut self) {
-        let _ = self.ended.wait_for(|ended| *ended).await;
+        if self.ended.wait_for(|ended| *ended).await.is_err() {
+            // the server ends and its sessions with it: they go on with the next one
+            std::future::pending::<()>().await;
+        }
     }
 }

@@ -13,7 +13,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use super::access::Access;
 use super::audit::Audit;
 use super::budget::{Budget, LONGEST_WAIT};
-use super::counters::Counters;
+use super::counters::{Counters, read};
 use super::desk::Desk;
 use super::explanations::Explanations;
 use super::head::HEAD_TIMEOUT;
@@ -32,6 +32,8 @@ use crate::mapped::OverflowIds;
 
 /// Open answers get this long at shutdown.
 const SHUTDOWN_GRACE: Duration = Duration::from_millis(500);
+/// Whether a stream is still open is looked at this often when the server closes.
+const LOOK_FOR_STREAMS_EVERY: Duration = Duration::from_millis(5);
 /// The serving thread shows that it lives this often.
 const SIGN_OF_LIFE_EVERY: Duration = Duration::from_secs(1);
 
@@ -301,8 +303,19 @@ async fn serve(
     };
     let service = api.clone().into_make_service_with_connect_info::<Peer>();
     let served = axum::serve(listener, service).with_graceful_shutdown(graceful);
+    // A WebSocket is no connection of these any more: what it says last is waited for here.
+    let last_words = async {
+        while read(&shared.counters.streams) > 0 {
+            tokio::time::sleep(LOOK_FOR_STREAMS_EVERY).await;
+        }
+    };
+    let all = async {
+        let (outcome, ()) = tokio::join!(served, browsers);
+        let _ = tokio::time::timeout(SHUTDOWN_GRACE, last_words).await;
+        outcome
+    };
     tokio::select! {
-        (outcome, ()) = async { tokio::join!(served, browsers) } => {
+        outcome = all => {
             if let Err(error) = outcome {
                 tracing::error!(%error, "the socket is no longer served");
             }
