@@ -210,8 +210,9 @@ fn what_memory_cannot_hold_is_one_counted_stored_gap() {
         let stored = blocks + beats.len() as u64 + own as u64;
         assert!(stored < 201, "{name}: nothing was let go");
         assert!(stored + dropped >= 201, "{name}: {stored} and {dropped}");
-        // On a busy machine rows grow too old between two commits after the lock, too; then there are further gaps.
-        assert!(gaps.len() == 1 || name == "time", "{gaps:?}");
+        // A batch that is being written stays whole while what comes behind it is dropped: then there are two gaps.
+        // On a busy machine rows also grow too old between two commits after the lock; then there are more.
+        assert!(gaps.len() <= 2 || name == "time", "{gaps:?}");
         // only the oldest go
         if let Some(first) = beats.first() {
             let gap = &gaps[0].gap;
