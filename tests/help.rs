@@ -349,8 +349,15 @@ fn what_is_not_known_is_refused_with_code_2() {
 }
 
 #[test]
-fn the_version_is_the_crates() {
+fn the_version_is_the_crates_and_names_the_profile() {
     let outcome = run(["--version"]);
-    let expected = format!("ecg-gateway {}\n", env!("CARGO_PKG_VERSION"));
+    // The folder of the program is named for the profile it was built with.
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_ecg-gateway"));
+    let profile = program.parent().unwrap().file_name().unwrap();
+    let expected = format!(
+        "ecg-gateway {} ({})\n",
+        env!("CARGO_PKG_VERSION"),
+        profile.to_str().unwrap()
+    );
     assert_eq!((outcome.code, outcome.stdout), (Some(0), expected));
 }

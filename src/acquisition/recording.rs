@@ -171,7 +171,7 @@ where
         self.inner.transaction(operations).map_err(Into::into)?;
         let mut sent = self.sent.as_slice();
         let recorded = operations.iter().filter_map(|operation| {
-            let mut said = SpiOperation::of(operation);
+            let mut said = SpiOperation::from_operation(operation);
             match operation {
                 Operation::DelayNs(_) => return None,
                 Operation::TransferInPlace(_) => {

@@ -25,7 +25,7 @@ impl TokenName {
     /// A name, `None` where the text is none.
     #[must_use]
     pub fn new(text: &str) -> Option<Self> {
-        Self::of(
+        Self::checked(
             text,
             |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'),
         )
@@ -35,12 +35,12 @@ impl TokenName {
     /// these come from a proxy that asks for nobody and leaves its placeholder as it is.
     #[must_use]
     pub fn of_user(text: &str) -> Option<Self> {
-        Self::of(text, |byte| {
+        Self::checked(text, |byte| {
             byte.is_ascii_graphic() && !matches!(byte, b'{' | b'}')
         })
     }
 
-    fn of(text: &str, may_stand: impl Fn(u8) -> bool) -> Option<Self> {
+    fn checked(text: &str, may_stand: impl Fn(u8) -> bool) -> Option<Self> {
         let good = (1..=MOST_NAME_BYTES).contains(&text.len()) && text.bytes().all(may_stand);
         good.then(|| {
             let mut name = Self {

@@ -22,13 +22,13 @@ pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(5);
 pub(super) struct Budget {
     limit: usize,
     longest_wait: Duration,
-    taken: Mutex<Taken>,
+    taken: Mutex<InUse>,
     freed: Notify,
 }
 
 /// Bytes.
 #[derive(Debug, Default)]
-struct Taken {
+struct InUse {
     all: usize,
     by_readers: usize,
     of_user: HashMap<Who, usize>,
@@ -81,7 +81,7 @@ impl Budget {
             // before looking, so that nothing given back in between is missed
             let freed = self.freed.notified();
             let mut sizes = [bytes, least].into_iter();
-            let taken = sizes.find(|&bytes| self.take(peer.who(), peer.may_control, bytes));
+            let taken = sizes.find(|&bytes| self.reserve_now(peer.who(), peer.may_control, bytes));
             if let Some(bytes) = taken {
                 return Some(Share {
                     budget: Arc::clone(self),
@@ -103,7 +103,7 @@ impl Budget {
         }
     }
 
-    fn take(&self, who: Who, may_control: bool, bytes: usize) -> bool {
+    fn reserve_now(&self, who: Who, may_control: bool, bytes: usize) -> bool {
         let mut taken = locked(&self.taken);
         if taken.all + bytes > self.limit {
             return false;
@@ -145,7 +145,7 @@ impl Share {
     pub(super) fn resize(&mut self, bytes: usize) -> bool {
         if bytes > self.bytes {
             let more = bytes - self.bytes;
-            if !self.budget.take(self.who, self.may_control, more) {
+            if !self.budget.reserve_now(self.who, self.may_control, more) {
                 return false;
             }
         } else if bytes < self.bytes {

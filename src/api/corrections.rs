@@ -61,7 +61,7 @@ async fn store(shared: &Shared, correction: NewCorrection) -> Result<StoredCorre
     let answered = match tokio::time::timeout(LONGEST_WAIT, &mut receiver).await {
         Ok(answered) => answered,
         // it will not begin any more
-        Err(_) if claim.take() => {
+        Err(_) if claim.is_first() => {
             let detail = "the store's writer was too busy: nothing is stored, ask again later";
             return Err(out_of_reach(detail).into());
         }

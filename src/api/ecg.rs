@@ -19,7 +19,7 @@ use super::problem::Problem;
 use super::query::Parameters;
 use super::session_of::session_of;
 use super::shared::Shared;
-use crate::store::{EcgSamples, MISSING_CODE, StoreReader, StoredGap, StoredSession};
+use crate::store::{EcgSamples, MISSING_CODE, StoreReader, StoredGap, StoredSession, to_uv};
 
 /// The binary form.
 pub(super) const MEDIA_TYPE: &str = "application/vnd.ecg-gateway.ecg";
@@ -248,10 +248,9 @@ impl Object for Channel<'_> {
         (number(channel), &info.leads[place]).fields(to);
         to.add("uv_per_code", uv_per_code);
         let Some(points) = &answer.points else { return };
-        // Rounded to a nanovolt, far below one code of the converter.
         let uv = |code: i32| {
             let stored = code != MISSING_CODE;
-            stored.then(|| (f64::from(code) * uv_per_code * 1e3).round() / 1e3)
+            stored.then(|| to_uv(code, uv_per_code))
         };
         let min: Vec<_> = points.iter().map(|point| uv(point.min[place])).collect();
         if answer.stretch.samples_per_point == 1 {

@@ -324,8 +324,8 @@ mod tests {
 
     /// Nothing comes for ten minutes; the clock is the test's own.
     async fn nothing_comes(incoming: &mut Incoming, server: &mut UnixStream) {
-        let patience = Duration::from_secs(600);
-        let read = tokio::time::timeout(patience, read(incoming, server));
+        let limit = Duration::from_secs(600);
+        let read = tokio::time::timeout(limit, read(incoming, server));
         assert!(read.await.is_err());
     }
 

@@ -65,7 +65,7 @@ impl StreamHub {
         let mut latest = locked(&self.latest);
         let mut after = commit.before;
         for row in &commit.rows {
-            advance(&mut after, RowId::of(row));
+            advance(&mut after, RowId::of_row(row));
         }
         *latest = Some(after);
         if self.commits.receiver_count() > 0 {
@@ -85,7 +85,7 @@ impl StreamHub {
 }
 
 impl RowId {
-    const fn of(row: &CommittedRow) -> Self {
+    const fn of_row(row: &CommittedRow) -> Self {
         match row {
             CommittedRow::Beat(row) => Self::Beat(row.id),
             CommittedRow::Gap(row) => Self::Gap(row.id),
@@ -114,7 +114,7 @@ pub(super) fn frame(row: &CommittedRow) -> Frame {
         CommittedRow::Correction(row) => serde_json::to_string(&Json(row)),
     };
     Frame {
-        row: RowId::of(row),
+        row: RowId::of_row(row),
         data: data.unwrap_or_default().into(), // plain structs serialise
     }
 }

@@ -70,7 +70,7 @@ impl PatientChange {
 
     /// What the patient is called who was asked for; `None` where none was.
     #[must_use]
-    pub fn take(&self) -> Option<Option<String>> {
+    pub fn take_request(&self) -> Option<Option<String>> {
         match self.set(State::Possible) {
             State::Asked { label, .. } => Some(label),
             _ => None,
@@ -93,12 +93,12 @@ mod tests {
         let change = PatientChange::default();
         assert!(!change.ask(None));
         change.allow(true);
-        assert_eq!((change.asked(), change.take()), (None, None));
+        assert_eq!((change.asked(), change.take_request()), (None, None));
         assert!(change.ask(Some("Bed 4".to_owned())));
         assert!(change.ask(Some("Bed 5".to_owned())), "the last one counts");
         assert!(change.asked().is_some());
-        assert_eq!(change.take(), Some(Some("Bed 5".to_owned())));
-        assert_eq!((change.asked(), change.take()), (None, None));
+        assert_eq!(change.take_request(), Some(Some("Bed 5".to_owned())));
+        assert_eq!((change.asked(), change.take_request()), (None, None));
         assert!(change.ask(None));
         change.allow(false);
         assert_eq!((change.asked(), change.ask(None)), (None, false));

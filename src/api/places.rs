@@ -28,7 +28,7 @@ pub(super) struct Limits {
 impl Limits {
     /// The shares of a number of connections: a sixteenth is kept for control (none of fewer than
     /// four, eight at most), one user has a quarter at most, streams have half.
-    pub(super) fn of(connections: usize) -> Self {
+    pub(super) fn for_connections(connections: usize) -> Self {
         let kept_for_control = if connections < 4 {
             0
         } else {
@@ -47,11 +47,11 @@ impl Limits {
 #[derive(Debug)]
 pub(super) struct Places {
     limits: Limits,
-    taken: Mutex<Taken>,
+    taken: Mutex<InUse>,
 }
 
 #[derive(Debug, Default)]
-struct Taken {
+struct InUse {
     connections: usize,
     /// Those of clients that may control, among them.
     by_control: usize,
@@ -115,7 +115,7 @@ impl Places {
         Ok((self.place(Holds::Status { who }), Some(full)))
     }
 
-    fn limit_reached(&self, taken: &Taken, peer: &Peer) -> Option<Limit> {
+    fn limit_reached(&self, taken: &InUse, peer: &Peer) -> Option<Limit> {
         let limits = &self.limits;
         if taken.connections >= limits.connections {
             return Some(Limit::Connections);
@@ -190,13 +190,13 @@ mod tests {
                 of_user,
                 streams,
             };
-            assert_eq!(Limits::of(connections), expected);
+            assert_eq!(Limits::for_connections(connections), expected);
         }
     }
 
     #[test]
     fn one_user_leaves_places_for_others_and_all_users_some_for_control_and_status() {
-        let places = Places::new(Limits::of(16));
+        let places = Places::new(Limits::for_connections(16));
         let mut held = Vec::new();
         let mut take = |uid: u32| match places.connection(&Peer::of_user(uid)) {
             Ok((place, status)) => {
@@ -221,7 +221,7 @@ mod tests {
         assert_eq!(take(0), Ok(None));
         assert_eq!(take(0), Err(Limit::Connections));
         held.clear();
-        let free = Taken::default();
+        let free = InUse::default();
         let taken = locked(&places.taken);
         assert_eq!(
             (taken.connections, taken.by_control, taken.of_user.len()),
@@ -232,7 +232,7 @@ mod tests {
 
     #[test]
     fn streams_have_a_limit_of_their_own_that_control_passes() {
-        let places = Places::new(Limits::of(4));
+        let places = Places::new(Limits::for_connections(4));
         let held: Vec<_> = (0..2)
             .map(|_| places.stream(&Peer::of_user(1_000)))
             .collect();

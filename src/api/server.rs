@@ -177,7 +177,7 @@ impl ApiServer {
             pools: Arc::clone(&pools),
             explanations: Explanations::default(),
             status_rows: Together::default(),
-            places: Places::new(Limits::of(options.max_connections)),
+            places: Places::new(Limits::for_connections(options.max_connections)),
             budget: Budget::new(options.answer_bytes, LONGEST_WAIT),
             audit: Arc::clone(&audit),
         });

@@ -7,7 +7,6 @@ mod source;
 mod text;
 
 pub(super) use self::arguments::Arguments;
-use self::arguments::ClassArgument;
 use self::collect::Collected;
 use super::failure::{Cause, Failure, other};
 use super::output;
@@ -21,7 +20,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             "--beat, --session: expected --db, whose ids they are",
         ));
     }
-    let mut collected = Collected::new(arguments.method, arguments.class.map(ClassArgument::class));
+    let mut collected = Collected::new(arguments.method, arguments.class);
     let stop = stop_on_signals()?;
     source::collect(arguments, &stop, &mut collected)?;
     if let Some(folder) = &arguments.pictures {

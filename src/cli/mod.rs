@@ -41,12 +41,20 @@ use crate::service::outlive_file_size_limit;
 
 pub use failure::{Cause, Failure};
 
+/// The version and the build profile: published figures are of `dist`.
+const VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (",
+    env!("ECG_BUILD_PROFILE"),
+    ")"
+);
+
 /// Reads a TI ADS1292/ADS1292R front-end (or a recording of one), finds and classifies every
 /// heartbeat, keeps them in SQLite and serves them over a Unix socket.
 ///
 /// An engineering and research system, not a certified medical device.
 #[derive(Debug, Parser)]
-#[command(name = "ecg-gateway", version, propagate_version = true)]
+#[command(name = "ecg-gateway", version = VERSION, propagate_version = true)]
 pub struct CommandLine {
     #[command(subcommand)]
     command: Command,

@@ -14,7 +14,7 @@ use super::output;
 use super::run::patient_label;
 
 /// The gateway answers sooner, or not at all.
-const PATIENCE: Duration = Duration::from_secs(15);
+const TIMEOUT: Duration = Duration::from_secs(15);
 /// Longer than any answer to this.
 const MOST_ANSWER_BYTES: u64 = 65_536;
 
@@ -54,8 +54,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 /// One request over a connection of its own; the whole answer.
 fn post(socket: &Path, path: &str, body: &str) -> io::Result<String> {
     let mut stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    stream.set_write_timeout(Some(TIMEOUT))?;
     let length = body.len();
     write!(
         stream,

@@ -185,7 +185,7 @@ fn supervise(
         gateway.live(),
         threads
             .into_iter()
-            .map(|(name, pulse)| Watched::new(name, pulse))
+            .map(|(name, liveness)| Watched::new(name, liveness))
             .collect(),
         Arc::clone(&signals.reload),
         move || reload(&path),

@@ -230,7 +230,7 @@ impl<O: FnMut(&PipelineEvent)> Session<'_, O> {
         if self.writer.monitor().status().trouble.is_some() {
             return None;
         }
-        let label = self.live.patient().take()?;
+        let label = self.live.patient().take_request()?;
         let start = newest.map_or(self.info.start.monotonic, |time| {
             time.plus_ns(self.period_ns())
         });

@@ -204,7 +204,7 @@ impl Progress<'_> {
     /// Begins a session that has no row yet.
     fn begin(&mut self, session: &OpenSession) -> Result<(), StoreError> {
         let info = &session.info;
-        let source = LabelSource::of(info);
+        let source = LabelSource::at_start(info);
         let source_row = self.label_source(&source)?;
         let [uv_per_code_0, uv_per_code_1] = info.uv_per_code;
         let [lead_0, lead_1] = info.leads.each_ref().map(|lead| lead_to_sql(lead));

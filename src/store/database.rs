@@ -66,7 +66,7 @@ pub struct Store {
     crash_cleared: bool,
     quarantined_at: Option<Instant>,
     /// The writer thread's sign of life, for what takes long.
-    pulse: Liveness,
+    liveness: Liveness,
     /// What happened on opening, for the first session: kind and detail.
     notes: Vec<(EventKind, String)>,
 }
@@ -111,7 +111,7 @@ impl Store {
             reserved: None,
             crash_cleared: false,
             quarantined_at: None,
-            pulse: Liveness::default(),
+            liveness: Liveness::default(),
             notes: Vec::new(),
         };
         let error = match database.reopen() {
@@ -168,9 +168,9 @@ impl Store {
         self.quarantined_at.is_some()
     }
 
-    /// Beats this pulse from now on, while something takes long.
-    pub(super) fn set_pulse(&mut self, pulse: Liveness) {
-        self.pulse = pulse;
+    /// Reports to this liveness from now on, while something takes long.
+    pub(super) fn set_liveness(&mut self, liveness: Liveness) {
+        self.liveness = liveness;
     }
 
     /// What happened on opening, once: kind and detail of events.
@@ -237,12 +237,12 @@ impl Store {
     /// Whether a connection that knows nothing yet finds this database, in order, with the newest rows. Of
     /// an older copy under a newer log tables and indexes would not fit each other.
     fn is_whole(&self) -> bool {
-        let pulse = self.pulse.clone();
+        let liveness = self.liveness.clone();
         let look = || -> rusqlite::Result<bool> {
             let mut connection = Connection::open_with_flags(&self.path, READ_ONLY)?;
             connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
             let alive = move || {
-                pulse.beat();
+                liveness.beat();
                 false // go on
             };
             connection.progress_handler(STEPS_BETWEEN_BEATS, Some(alive))?;
@@ -403,7 +403,7 @@ impl Store {
             // the rows are safe there.
             let _ = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
         }
-        let copied = copy(connection, fresh.at(), &|| self.pulse.beat()).and_then(|()| {
+        let copied = copy(connection, fresh.at(), &|| self.liveness.beat()).and_then(|()| {
             let copy = Connection::open_with_flags(fresh.at(), READ_ONLY)?;
             Ok(GivenIds::read(&copy)?.reaches(&self.given))
         });

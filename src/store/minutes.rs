@@ -120,7 +120,7 @@ impl StoreReader {
             Ok((counts, rr_ms))
         })?;
         for ([minute, n, l, r, a, v, f, q, unclassifiable, good_quality], rr_ms) in beats {
-            if let Some(minute) = of(&mut minutes, minute) {
+            if let Some(minute) = with_number(&mut minutes, minute) {
                 minute.beats_by_class = [n, l, r, a, v];
                 minute.corrected = minute.corrected.map(|_| [f, q]);
                 minute.unclassifiable = unclassifiable;
@@ -139,7 +139,7 @@ impl StoreReader {
              sum(missing_samples) FROM gaps WHERE session = ?1 GROUP BY minute \
              HAVING minute >= ?2 AND minute < ?3",
         )? {
-            if let Some(minute) = of(&mut minutes, minute) {
+            if let Some(minute) = with_number(&mut minutes, minute) {
                 (minute.gaps, minute.missing_samples) = (gaps, missing_samples);
             }
         }
@@ -147,7 +147,7 @@ impl StoreReader {
             "SELECT CAST(sample / ?4 AS INTEGER) AS minute, count(*), 0 FROM events \
              WHERE session = ?1 GROUP BY minute HAVING minute >= ?2 AND minute < ?3",
         )? {
-            if let Some(minute) = of(&mut minutes, minute) {
+            if let Some(minute) = with_number(&mut minutes, minute) {
                 minute.events = events;
             }
         }
@@ -156,7 +156,7 @@ impl StoreReader {
 }
 
 /// The minute with this number.
-fn of(minutes: &mut [Minute], minute: u64) -> Option<&mut Minute> {
+fn with_number(minutes: &mut [Minute], minute: u64) -> Option<&mut Minute> {
     let first = minutes.first()?.minute;
     minutes.get_mut(usize::try_from(minute.checked_sub(first)?).ok()?)
 }

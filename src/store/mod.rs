@@ -82,5 +82,6 @@ pub use saliency::{SaliencyFilter, StoredSaliency};
 pub use space::{MinFree, Space, SpaceSource};
 pub use status::{CheckupStatus, StoreCondition, WriterStatus};
 pub use volume::WriteVolume;
+pub(crate) use waveform::to_uv;
 pub use waveform::{Waveform, WaveformRange};
 pub use writer::StoreWriter;

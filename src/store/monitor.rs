@@ -55,7 +55,7 @@ pub struct Claim(Arc<AtomicBool>);
 impl Claim {
     /// Whether this is the first.
     #[must_use]
-    pub fn take(&self) -> bool {
+    pub fn is_first(&self) -> bool {
         !self.0.swap(true, Ordering::SeqCst)
     }
 }
@@ -67,7 +67,7 @@ pub(super) type DeletionReply = Box<dyn FnOnce(Result<SessionDeletion, StoreErro
 #[derive(Debug, Clone, Default)]
 pub struct WriterMonitor {
     status: Arc<Mutex<WriterStatus>>,
-    pulse: Liveness,
+    liveness: Liveness,
     /// The writer's queue as long as the writer lives.
     queue: Weak<SyncSender<Command>>,
 }
@@ -89,7 +89,7 @@ impl WriterMonitor {
     /// Beats with every turn of the writer thread, once per second at least while it is idle.
     #[must_use]
     pub fn liveness(&self) -> &Liveness {
-        &self.pulse
+        &self.liveness
     }
 
     /// The writer goes on after all.

@@ -86,7 +86,7 @@ pub struct SessionDeletion {
 
 impl DeletedRows {
     /// Rows of a table whose rows go with their session.
-    pub(super) fn of(&self, table: &str) -> u64 {
+    pub(super) fn in_table(&self, table: &str) -> u64 {
         match table {
             "beats" => self.beats,
             "gaps" => self.gaps,
@@ -204,7 +204,7 @@ pub(super) struct LabelSource {
 
 impl LabelSource {
     /// Who labels the first beats of a session.
-    pub(super) fn of(info: &SessionInfo) -> Self {
+    pub(super) fn at_start(info: &SessionInfo) -> Self {
         Self {
             model: (&*info.model).into(),
             engine: (&*info.engine).into(),

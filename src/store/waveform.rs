@@ -144,7 +144,7 @@ fn samples_in(ms: f64, rate_hz: f64) -> i64 {
     samples.clamp(0.0, MOST).round() as i64
 }
 
-/// Rounded to a nanovolt, far below one code of the converter.
-fn to_uv(code: i32, uv_per_code: f64) -> f64 {
+/// Microvolts of a code. Rounded to a nanovolt, far below one code of the converter.
+pub(crate) fn to_uv(code: i32, uv_per_code: f64) -> f64 {
     (f64::from(code) * uv_per_code * 1_000.0).round() / 1_000.0
 }

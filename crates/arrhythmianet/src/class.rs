@@ -9,6 +9,11 @@ pub const CLASS_COUNT: usize = 5;
 /// A beat class, in the order of the networks' outputs (N L R A V).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(Serialize, Deserialize))]
+#[cfg_attr(
+    feature = "clap",
+    derive(clap::ValueEnum),
+    value(rename_all = "verbatim")
+)]
 pub enum BeatClass {
     /// Normal sinus rhythm.
     N,

@@ -9,9 +9,11 @@ use super::figures::{Figures, add_all, ratio};
 /// Where the escape beats belong: atrial `e`, nodal `j`, supraventricular `n`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum EscapeRule {
     /// SVEB, as `bxb` counts them.
     #[default]
+    #[cfg_attr(feature = "clap", value(name = "sveb"))]
     Supraventricular,
     /// N, as de Chazal 2004 and most studies after it count them.
     Normal,

@@ -29,7 +29,7 @@ pub(super) fn describe_host(operations: &[Operation<'_, u8>]) -> String {
     let parts: Vec<_> = operations
         .iter()
         .filter(|operation| !matches!(operation, Operation::DelayNs(_)))
-        .map(|operation| describe_operation(SpiOperation::of(operation)))
+        .map(|operation| describe_operation(SpiOperation::from_operation(operation)))
         .collect();
     describe_parts(&parts)
 }

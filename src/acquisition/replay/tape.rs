@@ -217,7 +217,7 @@ fn answer<'a>(
         let Some(expected) = recorded.next() else {
             return false;
         };
-        let said = SpiOperation::of(operation);
+        let said = SpiOperation::from_operation(operation);
         if said.written != expected.written || said.read.len() != expected.read.len() {
             return false;
         }

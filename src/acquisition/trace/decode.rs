@@ -56,7 +56,7 @@ impl<'a> Input<'a> {
         Ok(*array)
     }
 
-    pub(super) fn take(&mut self, length: usize) -> Result<&'a [u8], DecodeError> {
+    pub(super) fn slice(&mut self, length: usize) -> Result<&'a [u8], DecodeError> {
         let split = self.0.split_at_checked(length);
         let (bytes, rest) = split.ok_or(DecodeError::Incomplete)?;
         self.0 = rest;
@@ -69,7 +69,7 @@ impl<'a> Input<'a> {
         if length > MAX_TRANSACTION_BYTES {
             return Err(DecodeError::Damaged("impossible length of a transaction"));
         }
-        self.take(length)
+        self.slice(length)
     }
 
     #[inline]

@@ -158,5 +158,5 @@ impl TraceHeader {
 /// A length and so many bytes of text.
 fn text(fields: &mut Input<'_>) -> Result<String, DecodeError> {
     let length = u16::from_le_bytes(fields.array()?);
-    Ok(String::from_utf8_lossy(fields.take(length.into())?).into_owned())
+    Ok(String::from_utf8_lossy(fields.slice(length.into())?).into_owned())
 }

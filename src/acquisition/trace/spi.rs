@@ -40,7 +40,7 @@ pub struct SpiOperation<'a> {
 impl<'a> SpiOperation<'a> {
     /// What is said in an operation. Of one in place both are the same bytes: what is sent before it,
     /// and what is received after it.
-    pub(in crate::acquisition) fn of(operation: &'a Operation<'_, u8>) -> Self {
+    pub(in crate::acquisition) fn from_operation(operation: &'a Operation<'_, u8>) -> Self {
         let (written, read): (&[u8], &[u8]) = match operation {
             Operation::Read(read) => (&[], read),
             Operation::Write(written) => (written, &[]),

@@ -67,7 +67,7 @@ fn another_patient_is_asked_for_with_a_label_or_without() {
             (202, r#"{"accepted":true}"#)
         );
         assert!(patient.asked().is_some());
-        assert_eq!(patient.take(), Some(label));
+        assert_eq!(patient.take_request(), Some(label));
     }
     let large = format!(r#"{{"label":"{}"}}"#, "x".repeat(65_536));
     let long = format!(r#"{{"label":"{}"}}"#, "x".repeat(65));

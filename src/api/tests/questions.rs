@@ -371,9 +371,9 @@ fn empty_lines_before_a_request_buy_no_time() {
         let mut slow = connect(house.socket());
         slow.set_write_timeout(Some(Duration::from_secs(5)))
             .unwrap();
-        let patience = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + Duration::from_secs(20);
         while slow.write_all(drip).is_ok() {
-            assert!(Instant::now() < patience, "never cut off: {drip:?}");
+            assert!(Instant::now() < deadline, "never cut off: {drip:?}");
             std::thread::sleep(Duration::from_millis(20));
         }
         let mut answer = String::new();

@@ -16,7 +16,7 @@ use super::super::{ApiOptions, ProxyUsers, Site, TokenName, WebOptions, WebToken
 use super::questions::metric;
 use super::{House, client, eventually};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A house that browsers can get to, with the tokens `reader` and `writer`.
 pub(super) struct Open {
@@ -79,12 +79,12 @@ impl Open {
     /// Sends bytes and reads until the connection ends.
     fn raw(&self, text: &str) -> Answer {
         let mut stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(READ_TIMEOUT)).unwrap();
         stream.write_all(text.as_bytes()).unwrap();
         let mut answer = Vec::new();
         // a server that refuses a body it has not read may reset the connection behind its answer
         let _ = stream.read_to_end(&mut answer);
-        Answer::of(&answer)
+        Answer::parse(&answer)
     }
 
     /// A request to the right host.
@@ -121,7 +121,7 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    fn of(bytes: &[u8]) -> Self {
+    fn parse(bytes: &[u8]) -> Self {
         let text = String::from_utf8_lossy(bytes);
         let (head, body) = text
             .split_once("\r\n\r\n")
@@ -812,7 +812,7 @@ fn only_the_page_itself_reads_and_changes() {
 /// The head of an answer that goes on, and what follows.
 fn stream(open: &Open, cookie: &str) -> BufReader<TcpStream> {
     let mut stream = TcpStream::connect(open.address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(READ_TIMEOUT)).unwrap();
     let host = open.address;
     write!(
         stream,
@@ -832,7 +832,7 @@ fn stream(open: &Open, cookie: &str) -> BufReader<TcpStream> {
 /// The status of the answer where it is refused.
 fn live(open: &Open, cookie: &str, headers: &str) -> Result<WebSocket<TcpStream>, u16> {
     let stream = TcpStream::connect(open.address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(READ_TIMEOUT)).unwrap();
     let address = format!("ws://{}/v1/live", open.address);
     let mut request = address.into_client_request().unwrap();
     for line in cookie.lines().chain(headers.lines()) {
@@ -980,14 +980,14 @@ fn sessions_go_on_with_another_server_on_another_socket() {
     assert_eq!(mode & 0o777, 0o666);
     for (cookie, status) in [(&*cookie, 200), ("", 401)] {
         let mut stream = UnixStream::connect(&path).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(READ_TIMEOUT)).unwrap();
         let request = format!(
             "GET /session HTTP/1.1\r\nhost: localhost:{port}\r\nconnection: close\r\n{cookie}\r\n"
         );
         stream.write_all(request.as_bytes()).unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();
-        assert_eq!(Answer::of(&answer).status, status);
+        assert_eq!(Answer::parse(&answer).status, status);
     }
     // a socket that is removed is made again
     std::fs::remove_file(&path).unwrap();
@@ -1001,14 +1001,14 @@ fn sessions_go_on_with_another_server_on_another_socket() {
 /// Through a web socket: a request with these headers.
 fn ask_socket(path: &Path, port: u16, request: &str, headers: &str) -> Answer {
     let mut stream = UnixStream::connect(path).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(READ_TIMEOUT)).unwrap();
     let request = format!(
         "{request} HTTP/1.1\r\nhost: localhost:{port}\r\nconnection: close\r\n{headers}\r\n"
     );
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).unwrap();
-    Answer::of(&answer)
+    Answer::parse(&answer)
 }
 
 fn with_proxy(uids: Vec<u32>, read: bool) -> Open {
@@ -1163,7 +1163,7 @@ fn strangers_keep_no_places_and_slow_ones_are_dropped() {
         ),
     ] {
         let mut stream = TcpStream::connect(open.address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(READ_TIMEOUT)).unwrap();
         stream.write_all(sent.as_bytes()).unwrap();
         let mut rest = Vec::new();
         let _ = stream.read_to_end(&mut rest);
@@ -1181,7 +1181,7 @@ fn strangers_keep_no_places_and_slow_ones_are_dropped() {
     drop(crowd);
     eventually("strangers get in again", || {
         let mut stream = TcpStream::connect(open.address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(READ_TIMEOUT)).unwrap();
         let request = format!("GET / HTTP/1.1\r\nhost: {}\r\n\r\n", open.address);
         let mut answer = Vec::new();
         stream.write_all(request.as_bytes()).is_ok()
@@ -1242,7 +1242,10 @@ fn what_a_browser_changes_is_noted_with_its_token() {
     }
     assert_eq!(house.live.patient().asked(), None);
     assert_eq!(ask(&ward, "POST", "/v1/patient", label).status, 202);
-    assert_eq!(house.live.patient().take(), Some(Some("Bed 4".to_owned())));
+    assert_eq!(
+        house.live.patient().take_request(),
+        Some(Some("Bed 4".to_owned()))
+    );
     let deleted = ask(&ward, "DELETE", "/v1/sessions/1", "");
     assert_eq!(deleted.status, 200, "{}", deleted.body);
     assert!(

@@ -190,9 +190,9 @@ impl Doors {
                 Ok((stream, uid)) => match Arc::clone(&strangers).try_acquire_owned() {
                     Ok(place) => {
                         let link = Link::new(place, is_proxy(uid));
-                        let patience = (terms.stall_timeout, terms.idle_timeout);
+                        let timeouts = (terms.stall_timeout, terms.idle_timeout);
                         let counters = Arc::clone(&shared.counters);
-                        let line = Line::new(stream, Arc::clone(&link), patience, counters);
+                        let line = Line::new(stream, Arc::clone(&link), timeouts, counters);
                         let converse = converse(
                             line,
                             link,
@@ -214,9 +214,9 @@ impl Doors {
             }
         }
         drop((port, socket)); // no new browser finds us from here on
-        let farewell = async { while connections.join_next().await.is_some() {} };
+        let all_ended = async { while connections.join_next().await.is_some() {} };
         tokio::select! {
-            () = farewell => {}
+            () = all_ended => {}
             () = &mut watched => {} // removes the socket's file, and never ends
         }
     }

@@ -64,7 +64,7 @@ struct Latency {
 }
 
 impl Latency {
-    fn of(mut values: Vec<f64>) -> Option<Self> {
+    fn from_values(mut values: Vec<f64>) -> Option<Self> {
         values.sort_unstable_by(f64::total_cmp);
         let last = values.len().checked_sub(1)?;
         let at = |hundredths: usize| values.get(last * hundredths / 100).copied();
@@ -154,8 +154,8 @@ fn run(
         beats: report.beats_by_class.iter().sum(),
         beats_streamed: heard.len(),
         batch_ms,
-        latency_ms: Latency::of(heard.iter().map(|beat| beat.0).collect()),
-        label_delay_ms: Latency::of(heard.iter().map(|beat| beat.1).collect()),
+        latency_ms: Latency::from_values(heard.iter().map(|beat| beat.0).collect()),
+        label_delay_ms: Latency::from_values(heard.iter().map(|beat| beat.1).collect()),
         peak_resident_kib: peak_resident_kib(),
     })
 }

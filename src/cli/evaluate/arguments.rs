@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use arrhythmianet::DEFAULT_MODEL;
 use arrhythmianet::choose::EngineChoice;
 use clap::{Args, ValueEnum};
-use ecg_evaluate::{NoisePower, SignalChoice};
+use ecg_evaluate::{EscapeRule, NoisePower, SignalChoice};
 use ecg_signal::{DetectorWeights, Mains};
 use serde::Serialize;
 
@@ -70,13 +70,13 @@ pub(in crate::cli) struct Arguments {
     /// Escape beats (e, j, n): `sveb` as bxb counts them, `normal` as de Chazal 2004 [default: normal
     /// for `inter`, sveb for `chain`].
     #[arg(long, value_enum)]
-    pub(super) escape: Option<Escape>,
+    pub(super) escape: Option<EscapeRule>,
     /// Test beats of the intra-patient protocol.
     #[arg(long, value_name = "FILE", default_value = "models/split-intra.json")]
     pub(super) split: PathBuf,
     /// Weights of the QRS detector: those shipped, or those fitted without any record of DS2.
     #[arg(long, value_name = "NAME", value_enum, default_value = "shipped")]
-    pub(super) detector: DetectorArgument,
+    pub(super) detector: DetectorWeights,
     /// Beats whose class is less probable than this are unclassifiable; 0 is no limit [default: the
     /// model's own limit, if it has one].
     #[arg(long, value_name = "PROBABILITY", value_parser = probability)]
@@ -103,7 +103,7 @@ pub(in crate::cli) struct Arguments {
     pub(super) noise: Option<PathBuf>,
     /// What counts as the noise's power.
     #[arg(long, value_enum, default_value = "whole")]
-    pub(super) noise_power: NoisePowerArgument,
+    pub(super) noise_power: NoisePower,
     /// Lose this share of the samples, 0 to 0.9, in random gaps (the same in every run).
     #[arg(long, value_name = "SHARE", value_parser = not_negative)]
     pub(super) drop_samples: Option<f64>,
@@ -141,43 +141,6 @@ impl Arguments {
     }
 }
 
-/// What counts as the power of a noise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum NoisePowerArgument {
-    /// Its mean square around the mean of the whole recording.
-    Whole,
-    /// Its mean square around the mean of each second, as PhysioNet's nst takes it: more noise at the
-    /// same ratio.
-    PerSecond,
-}
-
-impl From<NoisePowerArgument> for NoisePower {
-    fn from(argument: NoisePowerArgument) -> Self {
-        match argument {
-            NoisePowerArgument::Whole => Self::Whole,
-            NoisePowerArgument::PerSecond => Self::PerSecond,
-        }
-    }
-}
-
-/// Weights of the QRS detector.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum DetectorArgument {
-    /// Fitted on all 48 records of the MIT-BIH Arrhythmia Database.
-    Shipped,
-    /// Fitted on DS1 alone.
-    Ds1,
-}
-
-impl DetectorArgument {
-    pub(super) fn weights(self) -> DetectorWeights {
-        match self {
-            Self::Shipped => DetectorWeights::Shipped,
-            Self::Ds1 => DetectorWeights::Ds1,
-        }
-    }
-}
-
 /// What is evaluated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -200,15 +163,6 @@ pub(super) enum Set {
     Ds2,
     /// Every record of the database.
     All,
-}
-
-/// Where escape beats belong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Escape {
-    /// SVEB.
-    Sveb,
-    /// N.
-    Normal,
 }
 
 /// What an unclassifiable beat counts as.

@@ -1,15 +1,16 @@
 //! What a reader must know before believing a figure.
 
 use ecg_evaluate::EvaluatedRecord;
+use ecg_signal::DetectorWeights;
 
-use super::arguments::{DetectorArgument, Protocol};
+use super::arguments::Protocol;
 use crate::cli::session::LoadedModel;
 
 /// Sentences about what the model and the detector have seen of the evaluated records.
 pub(super) fn sentences(
     model: &LoadedModel,
     protocol: Protocol,
-    detector: DetectorArgument,
+    detector: &DetectorWeights,
     records: &[EvaluatedRecord],
 ) -> Vec<String> {
     let mut sentences = Vec::new();
@@ -47,11 +48,14 @@ pub(super) fn sentences(
     }
     if protocol == Protocol::Chain {
         let fitted = match detector {
-            DetectorArgument::Shipped => {
+            DetectorWeights::Fitted(_) => {
+                "The QRS detector's weights are others than the shipped ones."
+            }
+            DetectorWeights::Shipped => {
                 "The QRS detector was fitted on the MIT-BIH Arrhythmia Database: on its records the \
                  detection figures look better than on strangers."
             }
-            DetectorArgument::Ds1 => {
+            DetectorWeights::Ds1 => {
                 "The QRS detector's weights are those fitted on DS1 of the MIT-BIH Arrhythmia \
                  Database alone; its thresholds were chosen on all of it."
             }

@@ -11,7 +11,7 @@ use ecg_evaluate::{
 };
 use ecg_files::read_whole;
 
-use super::arguments::{Arguments, Escape, Protocol, Set, Unclassifiable};
+use super::arguments::{Arguments, Protocol, Set, Unclassifiable};
 use crate::cli::failure::{Cause, Failure, other};
 use crate::cli::session::LoadedModel;
 
@@ -43,20 +43,20 @@ impl<'a> Plan<'a> {
         let noise = arguments
             .noise
             .as_ref()
-            .map(|path| NoiseTape::read(path, arguments.noise_power.into()))
+            .map(|path| NoiseTape::read(path, arguments.noise_power))
             .transpose()?;
         let is_chain = arguments.protocol == Protocol::Chain;
-        let escape = match (arguments.escape, arguments.protocol) {
-            (Some(Escape::Normal), _) | (None, Protocol::Inter) => EscapeRule::Normal,
-            _ => EscapeRule::Supraventricular,
-        };
+        let escape = arguments.escape.unwrap_or(match arguments.protocol {
+            Protocol::Inter => EscapeRule::Normal,
+            Protocol::Intra | Protocol::Chain => EscapeRule::Supraventricular,
+        });
         let counts_as_q = arguments
             .unclassifiable
             .map_or(is_chain, |counted| counted == Unclassifiable::Q);
         let settings = RecordSettings::new()
             .signals(arguments.channel)
             .mains(arguments.mains)
-            .detector(arguments.detector.weights())
+            .detector(arguments.detector.clone())
             .details(Details::new().waves(arguments.write_waves.is_some()))
             .rejection(Rejection {
                 confidence: arguments.unclassifiable_below,

@@ -148,7 +148,7 @@ impl ModelReport {
             disclosure: disclosure::sentences(
                 model,
                 arguments.protocol,
-                arguments.detector,
+                &arguments.detector,
                 &records,
             ),
             warning: disclosure::stranger_warning(model, &records),

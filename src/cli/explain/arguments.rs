@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use arrhythmianet::explain::Method;
 use arrhythmianet::{BeatClass, DEFAULT_MODEL};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use ecg_signal::Mains;
 
 /// Explain why beats were called what they were: Grad-CAM or SHAP maps of single beats, and their mean
@@ -42,7 +42,7 @@ pub(in crate::cli) struct Arguments {
     pub(super) method: Method,
     /// Class the maps speak for [default: the one each beat was called].
     #[arg(long, value_name = "CLASS", value_enum)]
-    pub(super) class: Option<ClassArgument>,
+    pub(super) class: Option<BeatClass>,
     /// Network that labels the beats of traces and records; a database's beats have theirs.
     #[arg(long, value_name = "NAME", default_value = DEFAULT_MODEL, conflicts_with = "db")]
     pub(super) model: String,
@@ -57,26 +57,4 @@ pub(in crate::cli) struct Arguments {
     /// Print one JSON object.
     #[arg(long)]
     pub(super) json: bool,
-}
-
-/// A class on the command line.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-#[value(rename_all = "verbatim")]
-pub(super) enum ClassArgument {
-    /// Normal.
-    N,
-    /// Left bundle branch block.
-    L,
-    /// Right bundle branch block.
-    R,
-    /// Atrial premature.
-    A,
-    /// Ventricular premature.
-    V,
-}
-
-impl ClassArgument {
-    pub(super) fn class(self) -> BeatClass {
-        BeatClass::ALL[self as usize]
-    }
 }

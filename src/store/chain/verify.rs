@@ -563,7 +563,7 @@ impl<'a> Walk<'a> {
                 .filter(|(table, _)| *table != corrections)
             {
                 let missing = self.missing_with.get(&(session, table)).copied();
-                let (missing, told) = (missing.unwrap_or(0), deletion.rows.of(table));
+                let (missing, told) = (missing.unwrap_or(0), deletion.rows.in_table(table));
                 if missing > told {
                     let problem = format!(
                         "{missing} rows are missing that were in session {session}, of which {told} \

@@ -545,7 +545,7 @@ fn a_correction_that_was_given_up_is_not_stored() {
             sender.send(outcome).unwrap();
         })
         .unwrap();
-    assert!(claim.take() && !claim.take());
+    assert!(claim.is_first() && !claim.is_first());
     other.execute_batch("ROLLBACK").unwrap();
     written.flush().unwrap();
     assert!(answers.recv().is_err(), "nobody waits for an answer");

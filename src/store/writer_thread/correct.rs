@@ -10,7 +10,7 @@ use super::thread::WriterThread;
 impl WriterThread {
     /// Stores a correction, or says why not, unless whoever asked has given up.
     pub(super) fn correct(&mut self, asked: AskedCorrection) {
-        if asked.claim.take() {
+        if asked.claim.is_first() {
             (asked.reply)(self.try_correct(&asked.correction));
         }
     }

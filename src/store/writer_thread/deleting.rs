@@ -17,7 +17,7 @@ const LOG_TRIES: u32 = 50;
 /// After a step that failed.
 const AGAIN_AFTER: Duration = Duration::from_secs(2);
 /// Who asked is told after so many of those; it goes on all the same.
-const PATIENCE: u32 = 5;
+const MOST_FAILURES: u32 = 5;
 
 impl WriterThread {
     /// Begins to delete a session; the answer comes when its rows are gone.
@@ -73,7 +73,7 @@ impl WriterThread {
                 tracing::warn!(%error, "a session is deleted further on later");
                 deleting.next = Instant::now() + AGAIN_AFTER;
                 deleting.failures += 1;
-                if deleting.failures >= PATIENCE
+                if deleting.failures >= MOST_FAILURES
                     && let Some((_, reply)) = deleting.asker.take()
                 {
                     reply(Err(error));

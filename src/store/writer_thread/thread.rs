@@ -22,7 +22,7 @@ use super::super::saliency::StoredSaliency;
 use super::super::statements::Statements;
 use super::deletion_task::Deleting;
 
-/// Longest wait of an idle turn: whoever watches the thread's pulse sees it alive.
+/// Longest wait of an idle turn: whoever watches the thread's liveness sees it alive.
 const IDLE_TURN: Duration = Duration::from_secs(1);
 /// The chain's newest link is logged this often, and at the end of each session.
 pub(super) const HEAD_EVERY: Duration = Duration::from_secs(3_600);
@@ -77,7 +77,7 @@ impl WriterThread {
         monitor: WriterMonitor,
         on_commit: CommitHook,
     ) -> Self {
-        database.set_pulse(monitor.liveness().clone());
+        database.set_liveness(monitor.liveness().clone());
         let options = database.options().clone();
         monitor.lock().quarantined += u64::from(database.is_fresh());
         Self {
@@ -309,7 +309,7 @@ impl WriterThread {
         self.session = Some(OpenSession {
             row: None,
             clocks: Clocks::new(info.start),
-            label_source: LabelSource::of(&info),
+            label_source: LabelSource::at_start(&info),
             info,
             ended: false,
         });

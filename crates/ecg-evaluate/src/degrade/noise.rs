@@ -34,6 +34,7 @@ pub struct NoiseTape {
 
 /// What counts as the power of a noise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum NoisePower {
     /// The mean square around the mean of the whole recording: all that is added counts.
     #[default]

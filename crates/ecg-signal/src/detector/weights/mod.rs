@@ -13,6 +13,7 @@ use super::network::Network;
 
 /// Which records the detector's weights were fitted on.
 #[derive(Debug, Clone, PartialEq, Default)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum DetectorWeights {
     /// All 48 records of the MIT-BIH Arrhythmia Database.
     #[default]
@@ -20,6 +21,7 @@ pub enum DetectorWeights {
     /// The 22 records of DS1 (de Chazal 2004): for figures on DS2 in which DS2 had no part.
     Ds1,
     /// Others, for fitting and for figures on records left out.
+    #[cfg_attr(feature = "clap", value(skip))]
     Fitted(Arc<Network>),
 }
 
