@@ -82,7 +82,7 @@ impl BeatKeeper {
     }
 
     /// Take what `channel` says after input sample `newest`.
-    pub(super) fn take(
+    pub(super) fn handle_output(
         &mut self,
         channel: usize,
         newest: u64,
@@ -182,7 +182,7 @@ impl BeatKeeper {
         let template = &mut self.templates[cut.channel];
         let template_uv = template.get();
         if cut.window_complete {
-            template.take(&cut.window_uv);
+            template.add_window(&cut.window_uv);
         }
         sink(ChainEvent::Beat(CutBeat {
             r_sample,
@@ -276,7 +276,7 @@ mod tests {
                 }
                 Err(channel) => (channel, ChannelOutput::Quality(SignalQuality::LeadOff)),
             };
-            beats.take(channel, 1_199, &output, &mut |event| {
+            beats.handle_output(channel, 1_199, &output, &mut |event| {
                 if let ChainEvent::Beat(beat) = event {
                     reported.push((beat.channel, beat.r_sample));
                 }

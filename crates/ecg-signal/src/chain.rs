@@ -102,7 +102,7 @@ impl Chain {
             }
             None => self.restart(sample.index),
         }
-        self.take(sample, sink);
+        self.process_sample(sample, sink);
     }
 
     /// Say that the next sample will have index `next_index`: what waits is decided with what is
@@ -129,7 +129,7 @@ impl Chain {
             let is_known = self.known.is_some();
             channel.finish(&mut |output| {
                 if !(is_known && matches!(output, ChannelOutput::Beat(..))) {
-                    beats.take(number, newest.index, &output, sink);
+                    beats.handle_output(number, newest.index, &output, sink);
                 }
             });
         }
@@ -145,7 +145,7 @@ impl Chain {
     }
 
     #[inline]
-    fn take(&mut self, sample: &Sample, sink: &mut impl FnMut(ChainEvent)) {
+    fn process_sample(&mut self, sample: &Sample, sink: &mut impl FnMut(ChainEvent)) {
         self.newest = Some(*sample);
         for number in 0..self.channels.len() {
             let (left, right) = self.channels.split_at_mut(number);
@@ -165,13 +165,13 @@ impl Chain {
                     }
                     beat_age = Some(history.end() - 1 - beat.index);
                 }
-                beats.take(number, sample.index, &output, sink);
+                beats.handle_output(number, sample.index, &output, sink);
             });
             if let Some(age) = beat_age
                 && let Some(quality) = other.and_then(|other| other.beat_elsewhere(age))
             {
                 let output = ChannelOutput::Quality(quality);
-                beats.take(1 - number, sample.index, &output, sink);
+                beats.handle_output(1 - number, sample.index, &output, sink);
             }
         }
         if self.known.is_some() {
@@ -185,7 +185,7 @@ impl Chain {
             return;
         };
         let channel = &self.channels[self.beats.active_channel()];
-        while let Some(beat) = known.take(channel.history(), at_the_end) {
+        while let Some(beat) = known.next_complete(channel.history(), at_the_end) {
             let (history, quality) = (channel.history(), channel.quality());
             self.beats
                 .report_known(newest, beat, history, quality, sink);
@@ -202,7 +202,7 @@ impl Chain {
                 *value += (end - *value) * part;
             }
             let lead_off = from.lead_off;
-            self.take(
+            self.process_sample(
                 &Sample {
                     index,
                     uv,

@@ -56,7 +56,7 @@ fn context_values_are_those_of_the_training() {
         let mut history = RrHistory::new();
         let known = |rr_s: f32| (!rr_s.is_nan()).then_some(f64::from(rr_s));
         for interval_s in rr_s[1..].iter().rev().filter_map(|&rr_s| known(rr_s)) {
-            history.take(interval_s);
+            history.add_interval(interval_s);
         }
         let found = history.context(known(rr_s[0]));
         for (value, (found, expected)) in found.iter().zip(expected).enumerate() {
@@ -107,7 +107,7 @@ fn templates_are_those_of_the_training() {
                 failures.push(format!("{record} beat {beat}: {worst}"));
             }
             if *complete == 1 {
-                template.take(&window_uv);
+                template.add_window(&window_uv);
             }
         }
     }

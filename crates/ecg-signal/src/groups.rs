@@ -99,8 +99,8 @@ impl Group {
             .fold(-1.0, f32::max)
     }
 
-    fn take(&mut self, window_uv: &[f32; WINDOW_SAMPLES], number: u64) {
-        self.template.take(window_uv);
+    fn add_beat(&mut self, window_uv: &[f32; WINDOW_SAMPLES], number: u64) {
+        self.template.add_window(window_uv);
         (self.beats, self.last) = (self.beats + 1, number);
         if let Some(template_uv) = self.template.get() {
             self.unit = to_unit(std::array::from_fn(|place| {
@@ -163,7 +163,7 @@ impl BeatGroups for TemplateGroups {
                 correlation: 1.0,
             },
         };
-        self.groups[placement.group].take(window_uv, self.beats);
+        self.groups[placement.group].add_beat(window_uv, self.beats);
         placement
     }
 
@@ -279,7 +279,7 @@ mod tests {
         assert_eq!(groups.alike(), [], "as far apart as they began");
         for group in &mut groups.groups {
             for number in 0..64 {
-                group.take(&between, number);
+                group.add_beat(&between, number);
             }
         }
         groups.groups[1].beats += 1;

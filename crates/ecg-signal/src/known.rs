@@ -32,7 +32,11 @@ impl KnownBeats {
     /// The next beat whose window `history` holds; with `at_the_end`, whose R peak it holds. Beats
     /// before the history's start are left out: there was no signal.
     #[inline]
-    pub(super) fn take(&mut self, history: &History, at_the_end: bool) -> Option<Detection> {
+    pub(super) fn next_complete(
+        &mut self,
+        history: &History,
+        at_the_end: bool,
+    ) -> Option<Detection> {
         let wait = if at_the_end { 0 } else { LEAST_WAIT_SAMPLES };
         while let Some(beat) = self.next
             && beat.index + wait < history.end()

@@ -76,7 +76,7 @@ impl RrHistory {
         let usable = rr_s.filter(|&rr_s| rr_s > 0.0 && rr_s <= LONGEST_S);
         let context = self.context(usable);
         if let Some(interval_s) = usable {
-            self.take(interval_s);
+            self.add_interval(interval_s);
         }
         RrFeatures {
             rr_s: rr_s.map(|rr_s| rr_s as f32),
@@ -84,7 +84,7 @@ impl RrHistory {
         }
     }
 
-    pub(super) fn take(&mut self, interval_s: f64) {
+    pub(super) fn add_interval(&mut self, interval_s: f64) {
         self.short.replace(self.back(SHORT), interval_s);
         self.long.replace(self.back(LONG), interval_s);
         self.intervals_s[self.count % LONG] = interval_s;

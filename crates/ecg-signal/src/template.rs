@@ -37,7 +37,7 @@ impl RunningTemplate {
     }
 
     /// Take the window of a beat, a complete one.
-    pub(super) fn take(&mut self, window_uv: &[f32; WINDOW_SAMPLES]) {
+    pub(super) fn add_window(&mut self, window_uv: &[f32; WINDOW_SAMPLES]) {
         self.windows_uv[self.count % BEATS] = *window_uv;
         self.count += 1;
         if self.count < RENEWED_EVERY || self.count.is_multiple_of(RENEWED_EVERY) {
@@ -123,7 +123,7 @@ mod tests {
         let (mut state, mut seen) = (3, Vec::new());
         for beat in 1..=200_usize {
             let window = window(&mut state);
-            template.take(&window);
+            template.add_window(&window);
             seen.push(window);
             let renewed = if beat < 8 { beat } else { beat / 8 * 8 };
             let expected = median(&seen[renewed.saturating_sub(64)..renewed]);
@@ -136,7 +136,7 @@ mod tests {
         let mut template = RunningTemplate::new();
         for beat in 0..64 {
             let usual = beat % 3 != 0;
-            template.take(&[if usual { 100.0 } else { 2000.0 }; WINDOW_SAMPLES]);
+            template.add_window(&[if usual { 100.0 } else { 2000.0 }; WINDOW_SAMPLES]);
         }
         assert_eq!(template.get(), Some([100.0; WINDOW_SAMPLES]));
     }

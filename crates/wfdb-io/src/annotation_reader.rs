@@ -60,7 +60,7 @@ impl Reading<'_> {
     /// Takes the next word and what belongs to it; `false` at the end.
     fn next(&mut self) -> bool {
         let offset = self.words.offset;
-        let Some([low, high]) = self.words.take() else {
+        let Some([low, high]) = self.words.next_word() else {
             if self.words.is_inside_a_word() {
                 self.trouble(offset, "the file ends inside a word");
             }
@@ -72,7 +72,8 @@ impl Reading<'_> {
         match kind {
             0 if value == 0 => return false,
             pseudo::SKIP => {
-                let (Some([a, b]), Some([c, d])) = (self.words.take(), self.words.take()) else {
+                let (Some([a, b]), Some([c, d])) = (self.words.next_word(), self.words.next_word())
+                else {
                     self.trouble(offset, "the file ends inside a skip");
                     return false;
                 };
@@ -187,7 +188,7 @@ struct Words<'a> {
 }
 
 impl Words<'_> {
-    fn take(&mut self) -> Option<[u8; 2]> {
+    fn next_word(&mut self) -> Option<[u8; 2]> {
         let rest = self.bytes.get(self.offset..)?;
         let (&word, _) = rest.split_first_chunk()?;
         self.offset += 2;

@@ -59,7 +59,7 @@ impl SignalKind {
     /// The kind of a signal of this description. `ECG` or `EKG` in it, or the name of a lead (`MLII`,
     /// `aVR`, `V5`, `mod.V1`, `V2-V3` ...) comes before everything else.
     #[must_use]
-    pub fn of(description: &str) -> Self {
+    pub fn from_description(description: &str) -> Self {
         let upper = description.to_uppercase();
         let words = words(&upper);
         let says_ecg = |word: &&str| {
@@ -161,7 +161,7 @@ impl SignalSpec {
     /// What the signal is, as far as its description tells.
     #[must_use]
     pub fn kind(&self) -> SignalKind {
-        SignalKind::of(&self.description)
+        SignalKind::from_description(&self.description)
     }
 
     /// Why it is not taken for an ECG, in a few words.
@@ -183,7 +183,8 @@ impl SignalSpec {
 }
 
 impl Header {
-    /// The signals that are the record's ECG: those called so (see [`SignalKind::of`]). Where none is,
+    /// The signals that are the record's ECG: those called so (see
+    /// [`SignalKind::from_description`]). Where none is,
     /// those of which nothing is known but that they are voltages; not beside an EEG, EOG or another
     /// signal of a polysomnogram, where they are anything.
     ///
@@ -345,7 +346,7 @@ mod tests {
             ),
         ] {
             for description in descriptions {
-                let found = SignalKind::of(description);
+                let found = SignalKind::from_description(description);
                 if found != kind {
                     wrong.push(format!("{description:?}: {found:?}, expected {kind:?}"));
                 }
