@@ -29,6 +29,10 @@ docs:
 changelog:
     .ci/changelog
 
+# No file uses a file that uses it
+cycles:
+    .ci/import-cycles
+
 # Each library crate alone
 crates:
     .ci/crates
@@ -61,6 +65,14 @@ evaluate *ARGS:
 training:
     models/training/check
 
+# Lines of code per crate
+lines:
+    scripts/code-lines
+
 # Everything that must hold before a change lands
 ci:
     .ci/run
+
+# What takes too long for every change
+full *STEPS:
+    .ci/full {{STEPS}}

@@ -3,13 +3,10 @@
 use std::path::{Path, PathBuf};
 
 /// The rooms from top to bottom.
-const ROOMS: [&str; 12] = [
+const ROOMS: [&str; 9] = [
     "mapped",
     "liveness",
-    "time",
-    "evaluate",
     "acquisition",
-    "pipeline",
     "store",
     "reprocess",
     "api",

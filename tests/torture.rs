@@ -197,7 +197,7 @@ fn misbehave(home: &Home, dice: &mut SplitMix64, counts: &mut Counts) {
 /// Overwrites the head of the database as a dying card might. What stood there is kept, so that the
 /// beats in it can be counted in the end.
 fn damage(home: &Home, counts: &mut Counts) {
-    let before = asides(home);
+    let before = quarantined_files(home);
     let file = fs::OpenOptions::new()
         .read(true)
         .write(true)
@@ -214,18 +214,18 @@ fn damage(home: &Home, counts: &mut Counts) {
         status["store"]["databases_set_aside"] == 1
     });
     daemon.kill();
-    let aside: Vec<_> = asides(home)
+    let quarantined: Vec<_> = quarantined_files(home)
         .into_iter()
         .filter(|path| !before.contains(path))
         .collect();
-    let [aside] = aside.as_slice() else {
-        panic!("set aside: {aside:?}");
+    let [found] = quarantined.as_slice() else {
+        panic!("set aside: {quarantined:?}");
     };
-    counts.damaged.push((aside.clone(), head));
+    counts.damaged.push((found.clone(), head));
 }
 
 /// Databases set aside, without their logs.
-fn asides(home: &Home) -> Vec<PathBuf> {
+fn quarantined_files(home: &Home) -> Vec<PathBuf> {
     fs::read_dir(&home.folder)
         .expect("the folder")
         .map(|entry| entry.expect("an entry").path())
@@ -248,7 +248,7 @@ fn verify(home: &Home, counts: &Counts, acknowledged: &HashMap<Key, i64>) {
         assert_eq!(found, DAMAGE, "{} was written to", path.display());
         file.write_all_at(head, 0).expect("mended");
     }
-    let mut databases = asides(home);
+    let mut databases = quarantined_files(home);
     assert_eq!(databases.len(), counts.damaged.len(), "{databases:?}");
     databases.push(home.database.clone());
     let mut stored: HashMap<Key, Vec<i64>> = HashMap::new();

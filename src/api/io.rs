@@ -23,7 +23,7 @@ use super::counters::{Counters, Present, count};
 use super::head::{Incoming, Took};
 use super::peer::{Limit, Peer, Unmapped};
 use super::places::Place;
-use super::problem::{Kind, unread};
+use super::problem::{Kind, response_without_reading};
 use super::shared::Shared;
 use super::watch::Doors;
 use crate::store::AuditKind;
@@ -146,7 +146,7 @@ impl CappedListener {
 
     fn turn_away(&self, mut stream: UnixStream, why: Refusal) {
         // a fresh socket's buffer takes this; if not, closing says enough
-        let _ = stream.try_write(unread(why).as_bytes());
+        let _ = stream.try_write(response_without_reading(why).as_bytes());
         let Ok(turn) = Arc::clone(&self.lingering).try_acquire_owned() else {
             return;
         };
@@ -225,7 +225,9 @@ impl Connection {
     /// The connection ends here; the client is told why if its buffer takes it.
     fn refuse(&mut self, why: Refusal, counter: fn(&Counters) -> &AtomicU64) -> io::Error {
         count(counter(&self.counters));
-        let _ = self.stream.try_write(unread(why).as_bytes());
+        let _ = self
+            .stream
+            .try_write(response_without_reading(why).as_bytes());
         io::ErrorKind::TimedOut.into()
     }
 
@@ -302,7 +304,9 @@ impl AsyncRead for Connection {
             }
             Poll::Ready(Ok(Took::Http2)) => {
                 // answered like any other malformed request, and counted no more than those
-                let _ = me.stream.try_write(unread(HTTP2).as_bytes());
+                let _ = me
+                    .stream
+                    .try_write(response_without_reading(HTTP2).as_bytes());
                 return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
             }
             _ => {}
@@ -382,7 +386,7 @@ mod tests {
             (LARGE, 431),
             (HTTP2, 505),
         ] {
-            let answer = unread(why);
+            let answer = response_without_reading(why);
             let (head, body) = answer.split_once("\r\n\r\n").unwrap();
             assert!(head.contains(&format!("content-length: {}\r\n", body.len())));
             let problem: serde_json::Value = serde_json::from_str(body).unwrap();

@@ -254,7 +254,7 @@ impl<'a> Body<'a> {
 }
 
 /// The whole response to a request that is not read, after which the connection is closed.
-pub(super) fn unread((kind, detail): (Kind, &str)) -> String {
+pub(super) fn response_without_reading((kind, detail): (Kind, &str)) -> String {
     let body = serde_json::to_string(&Body::new(kind, detail, None)).unwrap_or_default(); // texts serialise
     format!(
         "HTTP/1.1 {}\r\ncontent-type: {CONTENT_TYPE}\r\ncontent-length: {}\r\nconnection: \

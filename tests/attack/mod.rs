@@ -76,12 +76,12 @@ fn hostile_clients_lose_no_sample() {
         })
         .collect();
     let rows: Vec<Row> = if alone {
-        parts.into_iter().flat_map(attempt).collect()
+        parts.into_iter().flat_map(run_part).collect()
     } else {
         std::thread::scope(|scope| {
             let running: Vec<_> = parts
                 .into_iter()
-                .map(|part| scope.spawn(move || attempt(part)))
+                .map(|part| scope.spawn(move || run_part(part)))
                 .collect();
             running
                 .into_iter()
@@ -115,7 +115,7 @@ fn judge(rows: &[Row]) {
 }
 
 /// A part in a folder of its own; a panic in it is a row that does not hold.
-fn attempt((name, part): &Part<'_>) -> Vec<Row> {
+fn run_part((name, part): &Part<'_>) -> Vec<Row> {
     let folder = common::scratch();
     let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| part(folder.path())));
     caught.unwrap_or_else(|panic| {
