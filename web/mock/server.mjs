@@ -426,7 +426,7 @@ export class Mock {
   liveEcg(query, accept) {
     const { rate, channels, leads } = this.state;
     const stored = Math.max(0, this.sample - STORE_DELAY_S * rate);
-    const sampleOf = (us) => ((Number(us) - this.startUs) / 1e6) * rate;
+    const sampleOf = (us) => ((Number(us) - this.startUs - this.clockUs) / 1e6) * rate;
     const from = query.has("from") ? sampleOf(query.get("from")) : stored - 10 * rate;
     const first = Math.max(this.kept[0]?.first ?? 0, Math.ceil(from));
     const end = Math.max(

@@ -333,6 +333,7 @@ function show(root: HTMLElement, page: Page): () => void {
       width_px: sweep.time.widthPx,
       lanes: sweep.lanes,
       shifts_uv: picture.shifts.map((shifts) => shifts.newest()),
+      calibrated: sweep.look?.calibrated ?? false,
       device_px_per_mm: sweep.look?.devicePxPerMm ?? null,
       beats: picture.beats.length,
       stale: live.fresh(performance.now()),
