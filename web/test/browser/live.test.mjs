@@ -332,7 +332,6 @@ describe("what must not outlast its time", onlyMock, () => {
         const now = Date.now.bind(Date);
         Date.now = () => now() + 60_000;
       });
-    // What is seen of the page at every frame, until it is live again.
     mock.set({ stall: true });
     await sleep(300);
     assert.equal((await browser.figures()).stale.stale, false, "not yet two seconds");
