@@ -609,8 +609,12 @@ export class Store {
         const of = row.beats ?? [];
         const session = this.session(row.session);
         const within = (at) => at >= from && at < to;
+        // The running session is not of the stored day: an undo in it counts with what it undoes.
         if (row.from_time_us === null)
-          return session.beats.some((beat) => of.includes(beat.id) && within(session.timeUs(beat.sample)));
+          return (
+            session === undefined ||
+            session.beats.some((beat) => of.includes(beat.id) && within(session.timeUs(beat.sample)))
+          );
         return row.to_time_us === null
           ? within(row.from_time_us)
           : row.from_time_us < to && row.to_time_us > from;

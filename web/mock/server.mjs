@@ -36,6 +36,8 @@ export class Mock {
       silent: false,
       /** New connections are refused. */
       refuse: false,
+      /** `/session` answers that it is busy. */
+      busy: false,
       signal: "ecg",
       source: "simulation",
       rate: 500,
@@ -79,6 +81,8 @@ export class Mock {
     this.lastLabel = null;
     this.lastRr = null;
     this.gapLeft = 0;
+    this.gapFirst = null;
+    this.told = [];
     this.session = (this.session ?? 3) + 1;
     this.kept = [];
     this.newestAtMs = null;
@@ -116,18 +120,26 @@ export class Mock {
     }
   }
 
+  /** As the gateway: no samples are sent for a gap, and it is told once it is over. */
   makeGap(samples) {
     this.gapLeft = samples;
+    this.gapFirst = null;
+  }
+
+  tellGap(first, samples) {
     this.gaps++;
     this.missing += samples;
     const gap = {
       type: "gap",
-      first_missing_sample: this.sample,
+      first_missing_sample: first,
       missing_samples: samples,
       cause: "missed_drdy",
     };
+    this.told.push(gap);
+    const { session } = this;
+    const id = this.gaps;
     this.toAll({ ...gap, committed: false });
-    setTimeout(() => this.toAll({ ...gap, committed: true, id: this.gaps }), 1000 * STORE_DELAY_S).unref();
+    setTimeout(() => this.toAll({ ...gap, committed: true, id, session }), 1000 * STORE_DELAY_S).unref();
   }
 
   stepClock(ms) {
@@ -278,7 +290,6 @@ export class Mock {
       },
       model: "v1-context",
       engine: "cpu-neon",
-      message_drops: 0,
     };
   }
 
@@ -311,46 +322,65 @@ export class Mock {
     if (end <= first) return;
     this.pendingBeats.push(...this.ecg.beatsTo(end / state.rate + 1.2));
     const codes = new Int32Array((end - first) * state.channels);
-    for (let i = 0; i < end - first; i++) {
+    this.newestAtMs = now;
+    const ageUs = Math.round((((due - end) / state.rate) * 1000 + 12) * 1000);
+    let begin = first;
+    const give = (upTo) => {
+      if (upTo <= begin) return;
+      const there = codes.subarray((begin - first) * state.channels, (upTo - first) * state.channels);
+      for (const socket of this.sockets)
+        socket.send(this.piece(there, begin, upTo, ageUs, this.perPoint(socket)));
+    };
+    for (let sample = first; sample < end; sample++) {
       const missing = this.gapLeft > 0;
-      if (missing) this.gapLeft--;
+      if (missing && this.gapFirst === null) {
+        give(sample);
+        this.gapFirst = sample;
+      }
       for (let c = 0; c < state.channels; c++) {
-        const code = Math.round(this.uv(first + i, c) / UV_PER_CODE);
-        codes[i * state.channels + c] = missing ? MISSING : Math.max(-8388608, Math.min(8388607, code));
+        const code = Math.round(this.uv(sample, c) / UV_PER_CODE);
+        codes[(sample - first) * state.channels + c] = missing
+          ? MISSING
+          : Math.max(-8388608, Math.min(8388607, code));
+      }
+      if (!missing) continue;
+      begin = sample + 1;
+      this.gapLeft--;
+      if (this.gapLeft === 0) {
+        this.tellGap(this.gapFirst, begin - this.gapFirst);
+        this.gapFirst = null;
       }
     }
+    give(end);
     this.kept.push({ first, codes });
     while (this.kept[0].first < end - KEPT_S * state.rate) this.kept.shift();
     this.sample = end;
-    this.newestAtMs = now;
-    const ageUs = Math.round((((due - end) / state.rate) * 1000 + 12) * 1000);
-    for (const socket of this.sockets)
-      socket.send(this.piece(codes, first, end, ageUs, this.perPoint(socket)));
     this.giveBeats();
   }
 
+  /** A point begins at a multiple of its samples: beside a gap it stands for fewer of them. */
   piece(codes, first, end, ageUs, per) {
     const { channels } = this.state;
-    const points = (end - first) / per;
+    const from = Math.floor(first / per);
+    const points = Math.ceil(end / per) - from;
     const each = per > 1 ? 2 : 1;
     const bytes = Buffer.alloc(24 + 4 * points * channels * each);
     bytes.writeUInt8(1, 0);
     bytes.writeUInt8(channels, 1);
     bytes.writeUInt16LE(per, 2);
     bytes.writeUInt32LE(points, 4);
-    bytes.writeBigUInt64LE(BigInt(first), 8);
+    bytes.writeBigUInt64LE(BigInt(from * per), 8);
     bytes.writeBigUInt64LE(BigInt(ageUs), 16);
     let at = 24;
-    for (let p = 0; p < points; p++) {
+    for (let p = from; p < from + points; p++) {
       for (let c = 0; c < channels; c++) {
         let low = Number.POSITIVE_INFINITY;
         let high = Number.NEGATIVE_INFINITY;
-        for (let i = 0; i < per; i++) {
-          const code = codes[(p * per + i) * channels + c];
+        for (let sample = Math.max(first, p * per); sample < Math.min(end, (p + 1) * per); sample++) {
+          const code = codes[(sample - first) * channels + c];
           low = Math.min(low, code);
-          high = code === MISSING ? high : Math.max(high, code);
+          high = Math.max(high, code);
         }
-        if (low === MISSING) high = MISSING;
         at = bytes.writeInt32LE(low, at);
         if (each === 2) at = bytes.writeInt32LE(high, at);
       }
@@ -384,8 +414,9 @@ export class Mock {
         channel_number: 1,
       };
       this.toAll(message);
+      const { session } = this;
       setTimeout(
-        () => this.toAll({ ...message, committed: true, id: beat.id }),
+        () => this.toAll({ ...message, committed: true, id: beat.id, session }),
         1000 * STORE_DELAY_S,
       ).unref();
     }
@@ -395,7 +426,7 @@ export class Mock {
   liveEcg(query, accept) {
     const { rate, channels, leads } = this.state;
     const stored = Math.max(0, this.sample - STORE_DELAY_S * rate);
-    const sampleOf = (us) => ((Number(us) - this.startUs) / 1e6) * rate;
+    const sampleOf = (us) => ((Number(us) - this.startUs - this.clockUs) / 1e6) * rate;
     const from = query.has("from") ? sampleOf(query.get("from")) : stored - 10 * rate;
     const first = Math.max(this.kept[0]?.first ?? 0, Math.ceil(from));
     const end = Math.max(
@@ -418,7 +449,9 @@ export class Mock {
       startUs: this.sampleTimeUs(first),
       leads: leads.split(",").slice(0, channels),
       codes,
-      gaps: [],
+      gaps: this.told.filter(
+        (gap) => gap.first_missing_sample < end && gap.first_missing_sample + gap.missing_samples > first,
+      ),
       maxPoints: Number(query.get("max_points") ?? Number.POSITIVE_INFINITY),
       accept,
     });
@@ -616,6 +649,7 @@ export class Mock {
     if (path === "/sign-in.js" || path === "/sign-in.css") return this.file(request, response, path.slice(1));
     if (path === "/session" && request.method === "POST") return this.signIn(request, response);
     if (!signedIn) return this.problem(response, 401, "no-session", "sign in first");
+    if (path === "/session" && this.state.busy) return this.problem(response, 503, "busy", "try again");
     if (path === "/session" && request.method === "DELETE") {
       this.sessions.clear();
       response.writeHead(204).end();

@@ -25,6 +25,29 @@ export function onSignedOut(act: () => void): void {
   signedOut = act;
 }
 
+/** Longer than the gateway itself takes before it gives up (docs/api.md): its own words are better than ours. */
+const ANSWER_MS = 35_000;
+/** What it computes first, or sends for long. */
+const LONG_ANSWER_MS = 130_000;
+const LONG = /^\/v1\/(clusters|ecg)$|\/saliency$/;
+
+/** Ends after a time, and when `other` does. By hand: `AbortSignal.any` is younger than the browsers that are served. */
+export function limited(ms: number, other?: AbortSignal): AbortSignal {
+  if (other === undefined) return AbortSignal.timeout(ms);
+  const both = new AbortController();
+  const end = () => both.abort(other.reason);
+  if (other.aborted) end();
+  other.addEventListener("abort", end, { once: true });
+  const timeout = AbortSignal.timeout(ms);
+  timeout.addEventListener("abort", () => {
+    other.removeEventListener("abort", end);
+    both.abort(timeout.reason);
+  });
+  return both.signal;
+}
+
+const tookTooLong = (error: unknown) => error instanceof DOMException && error.name === "TimeoutError";
+
 export type Parameters = Record<string, string | number | null>;
 
 function address(path: string, parameters: Parameters): string {
@@ -45,10 +68,15 @@ async function ask(
   let answer: Response;
   try {
     const headers = { accept, ...(change === undefined ? {} : { "content-type": "application/json" }) };
-    answer = await fetch(address(path, parameters), { ...change, headers, signal: signal ?? null });
+    const limit = limited(LONG.test(path) ? LONG_ANSWER_MS : ANSWER_MS, signal);
+    answer = await fetch(address(path, parameters), { ...change, headers, signal: limit });
   } catch (error) {
     if (signal?.aborted === true) throw error;
-    throw new Refusal(0, "", "The gateway does not answer.");
+    throw new Refusal(
+      0,
+      "",
+      tookTooLong(error) ? "The gateway took too long to answer." : "The gateway does not answer.",
+    );
   }
   if (answer.ok) return answer;
   if (answer.status === 401) signedOut();
@@ -85,6 +113,7 @@ async function readJson<T>(answer: Response, read: (from: Fields) => T, signal?:
     return read(fields(await answer.json(), "answer"));
   } catch (error) {
     if (signal?.aborted === true) throw error;
+    if (tookTooLong(error)) throw new Refusal(0, "", "The gateway took too long to answer.");
     const why = error instanceof BadField ? error.message : "it is not JSON";
     throw new Refusal(0, "", `An answer of the gateway could not be read: ${why}`);
   }

@@ -3,6 +3,7 @@
 import { NOBODY, readAccess } from "./access.js";
 import { viewOf } from "./address.js";
 import { onSignedOut } from "./api.js";
+import { openDialog } from "./dialogs.js";
 import { button, el, say } from "./dom.js";
 import { Live } from "./live.js";
 import { SettingsStore } from "./settings.js";
@@ -16,10 +17,26 @@ const VIEWS: readonly View[] = [liveView, reviewView];
 
 /** A gateway that does not say who is signed in must not keep the picture back. */
 const WAIT_FOR_ACCESS_MS = 700;
+const ANSWER_MS = 10_000;
+/** A gateway that could not say it is asked again, after twice as long each time. */
+const ASK_AGAIN_MS = [1000, 10_000] as const;
 
 function signedOut(): void {
   // Without a session the server gives the sign-in page here.
   location.replace("/");
+}
+
+/** Whoever leaves the screen must know that the next one finds it signed in. */
+function notSignedOut(why: string): void {
+  const dialog = openDialog(
+    "Not signed out",
+    el(
+      "p",
+      { role: "status" },
+      `The gateway did not end the session (${why}). Anybody here can go on with it.`,
+    ),
+    button("Close", { class: "main-action" }, () => dialog.close()),
+  );
 }
 
 function start(): void {
@@ -31,9 +48,14 @@ function start(): void {
   const who = el("span", { class: "who" });
   const links = VIEWS.map((view) => el("a", { href: `#/${view.path}` }, view.title));
   const signOut = button("Sign out", {}, () => {
-    fetch("/session", { method: "DELETE", headers: { "content-type": "application/json" } }).then(
-      signedOut,
-      signedOut,
+    fetch("/session", {
+      method: "DELETE",
+      headers: { "content-type": "application/json" },
+      signal: AbortSignal.timeout(ANSWER_MS),
+    }).then(
+      // 401: nobody is signed in any more.
+      (answer) => (answer.ok || answer.status === 401 ? signedOut() : notSignedOut(`${answer.status}`)),
+      () => notSignedOut("no answer"),
     );
   });
   const disclaimer = el("p", { class: "disclaimer" }, "Not a medical device, no alarms");
@@ -100,18 +122,30 @@ function start(): void {
     if (shown === null) go();
   };
   setTimeout(begin, WAIT_FOR_ACCESS_MS);
-  fetch("/session", { headers: { accept: "application/json" } })
-    .then(async (answer) => {
-      if (answer.status === 401) return signedOut();
-      access = readAccess(await answer.json());
-      say(who, `${access.name} (${access.control ? "control" : "read"})`);
-      disclaimer.title = access.disclaimer;
-      if (shown === null) return begin();
-      // The view stands already, without what this person may do.
-      shown = null;
-      go();
+  const askWho = (nextMs: number) => {
+    fetch("/session", {
+      headers: { accept: "application/json" },
+      signal: AbortSignal.timeout(ANSWER_MS),
     })
-    .catch(begin);
+      .then(async (answer) => {
+        if (answer.status === 401) return signedOut();
+        // Busy, for one. That says nothing about who is signed in, and they may do more than look.
+        if (!answer.ok) throw new Error(`${answer.status}`);
+        access = readAccess(await answer.json());
+        say(who, `${access.name} (${access.control ? "control" : "read"})`);
+        disclaimer.title = access.disclaimer;
+        if (shown === null) return begin();
+        // The view stands already, without what this person may do.
+        shown = null;
+        go();
+      })
+      .catch(() => {
+        say(who, "who is signed in is not known, asking again");
+        begin();
+        setTimeout(() => askWho(Math.min(2 * nextMs, ASK_AGAIN_MS[1])), nextMs);
+      });
+  };
+  askWho(ASK_AGAIN_MS[0]);
 }
 
 start();

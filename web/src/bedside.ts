@@ -18,6 +18,8 @@ export class Bedside {
   readonly bar: HTMLElement;
   private readonly said = el("span", { role: "status" });
   private readonly more = el("span", { class: "actions" });
+  /** A question to the gateway is under way: a second press must not mark, or undo, a second time. */
+  private busy = false;
   private hideAt: ReturnType<typeof setTimeout> | undefined;
 
   constructor(private readonly live: Live) {
@@ -49,6 +51,8 @@ export class Bedside {
 
   /** At once, without a question: the time is what matters. Words can be added afterwards. */
   async mark(): Promise<void> {
+    if (this.busy) return;
+    this.busy = true;
     try {
       const made = await correct({ kind: "note", target: "moment", note: null });
       this.show(made);
@@ -60,6 +64,8 @@ export class Bedside {
       );
     } catch (error) {
       this.tell(`Not marked. ${problemText(error)}`);
+    } finally {
+      this.busy = false;
     }
   }
 
@@ -69,11 +75,15 @@ export class Bedside {
   }
 
   private async undo(made: Correction): Promise<void> {
+    if (this.busy) return;
+    this.busy = true;
     try {
       this.show(await undo(made));
       this.tell("The mark is undone.");
     } catch (error) {
       this.tell(problemText(error));
+    } finally {
+      this.busy = false;
     }
   }
 

@@ -25,7 +25,7 @@ export function openForm(
   act: () => Promise<string | null>,
   told: (error: unknown) => string,
 ): HTMLDialogElement {
-  const wrong = el("p", { class: "warn", role: "alert" });
+  const wrong = el("p", { class: "warn", role: "status" });
   const send = el("button", { type: "submit", class: "main-action" }, action);
   const form = el(
     "form",

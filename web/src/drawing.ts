@@ -5,10 +5,10 @@
 import { type Colors, FONT } from "./colors.js";
 import { filterText } from "./filter.js";
 import { mvText } from "./format.js";
+import { type MissingRun, missingRuns } from "./missing.js";
 import type { Picture } from "./picture.js";
 import { isSample } from "./ring.js";
 import { type Lane, laneMiddle, type TimeScale, unrolledX, yOf } from "./scale.js";
-import { missingRuns } from "./session.js";
 import { beatMark } from "./words.js";
 
 export interface Look {
@@ -65,6 +65,37 @@ export function drawGaps(
   }
 }
 
+/**
+ * A gap narrower than the line is covered by the ends of the trace beside it: over the trace it is a blank line, one device
+ * pixel wide at least.
+ */
+export function drawNarrowGaps(
+  ground: Ground,
+  picture: Picture,
+  firstSample: number,
+  endSample: number,
+  shift: number,
+): void {
+  const { context, look, time } = ground;
+  for (const run of missingRuns(picture.ring!, picture.gaps, firstSample, endSample)) {
+    const wide = (run.end - run.first) * time.pxPerSample;
+    if (wide > 2 * lineWidth(look!)) continue;
+    const width = Math.max(1, Math.round(wide));
+    const left = Math.round(unrolledX((run.first + run.end - 1) / 2, time) + shift - width / 2);
+    context.fillStyle = look!.colors.blank;
+    for (const lane of ground.lanes) context.fillRect(left, lane.topPx, width, lane.heightPx);
+  }
+}
+
+/** Whether a missing stretch touches one of the samples, for stretches that are asked for from left to right. */
+function holes(runs: readonly MissingRun[]): (first: number, end: number) => boolean {
+  let at = 0;
+  return (first, end) => {
+    while (at < runs.length && runs[at]!.end <= first) at++;
+    return at < runs.length && runs[at]!.first < end;
+  };
+}
+
 export function drawTrace(
   ground: Ground,
   picture: Picture,
@@ -94,6 +125,8 @@ export function drawTrace(
   let at = 0;
   let joined = false;
   let before: [number, number] = [0, 0];
+  // A gap within one point leaves samples of it on both sides: no line may lead over it.
+  const hole = holes(per === 1 ? [] : missingRuns(ring, picture.gaps, firstSample, endSample));
   context.beginPath();
   for (let point = first; point < end; point++) {
     const place = ring.at(point);
@@ -103,6 +136,7 @@ export function drawTrace(
       continue;
     }
     const high = max[place]!;
+    if (joined && hole((point - 1) * per, (point + 1) * per)) joined = false;
     const sample = point * per + (per - 1) / 2;
     while (at + 1 < offsets.length && offsets[at + 1]!.fromSample <= sample) {
       at++;

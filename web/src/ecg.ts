@@ -61,6 +61,7 @@ export function decodeEcg(data: ArrayBuffer): Decoded<Stretch> {
           const gap = fields(one, "gaps[]");
           return {
             committed: true,
+            session: null,
             firstMissingSample: count(gap, "first_missing_sample"),
             missingSamples: count(gap, "missing_samples"),
             cause: text(gap, "cause"),

@@ -93,6 +93,8 @@ export interface Press {
   moves?: boolean;
   /** A dialog is open: its keys are its own. */
   dialog: boolean;
+  /** The key is held: the browser presses it again and again. */
+  repeat?: boolean;
 }
 
 const FIELDS = new Set(["INPUT", "TEXTAREA", "SELECT", "OPTION"]);
@@ -101,6 +103,9 @@ const PRESSED_BY_SPACE = new Set(["BUTTON", "A", "SUMMARY"]);
 
 /** These are no letters: they work where single-key shortcuts are switched off, too. */
 const MOVING = /^(Arrow|Page|Home$|End$)/;
+
+/** Of letters and signs only these may be held: holding `m` would store thirty marks in a second. */
+const HELD = new Set<Action>(["previous", "next"]);
 
 export function actionOf(
   press: Press,
@@ -112,7 +117,9 @@ export function actionOf(
   if ((!switchedOn && !moving) || press.ctrl || press.alt || press.meta || press.dialog) return null;
   if (press.editable || FIELDS.has(press.focus)) return null;
   if (press.key === " " && PRESSED_BY_SPACE.has(press.focus)) return null;
-  return shortcuts.find((one) => one.keys.includes(press.key))?.action ?? null;
+  const action = shortcuts.find((one) => one.keys.includes(press.key))?.action ?? null;
+  if (press.repeat === true && !moving && action !== null && !HELD.has(action)) return null;
+  return action;
 }
 
 export function pressOf(event: KeyboardEvent): Press {
@@ -126,5 +133,6 @@ export function pressOf(event: KeyboardEvent): Press {
     editable: target.isContentEditable,
     moves: target.closest("[data-moves]") !== null,
     dialog: document.querySelector("dialog[open]") !== null,
+    repeat: event.repeat,
   };
 }

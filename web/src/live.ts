@@ -5,13 +5,14 @@ import { allCorrections, getBeats, getEcg } from "./api.js";
 import { Connection } from "./connection.js";
 import { type Beat, type Correction, decodePiece, decodeText } from "./protocol.js";
 import { Model } from "./session.js";
-import { type Freshness, freshness } from "./stale.js";
+import { type Freshness, freshness, Sleep } from "./stale.js";
 
 const TICK_MS = 200;
-/** How much stored ECG is fetched when a connection begins. */
-const FILL_S = 10;
 /** ECG is stored in blocks of some seconds: what lay between the newest block and the first piece is there then. */
 const FILL_AGAIN_MS = 12_000;
+/** A session this young is fetched from its begin, where nothing of it was stored at first. */
+const YOUNG_S = 30;
+const SESSION_ANSWER_MS = 10_000;
 
 export class Live {
   readonly model = new Model();
@@ -23,6 +24,7 @@ export class Live {
   private readonly beatListeners = new Set<(beat: Beat) => void>();
   private readonly correctionListeners = new Set<(correction: Correction) => void>();
 
+  private readonly sleep = new Sleep();
   /** The next piece is the first one of its connection. */
   private firstPiece = true;
 
@@ -32,11 +34,14 @@ export class Live {
       piece: (data) => this.piece(data),
       changed: () => {
         if (this.connection?.state !== "open") this.firstPiece = true;
+        // Why the one before ended says nothing about this one.
+        else this.model.closed = null;
         this.tell();
       },
       refused: () => {
         // A handshake that is refused looks like a lost network. Only the server can say which it was.
-        fetch("/session", { headers: { accept: "application/json" } }).then(
+        const signal = AbortSignal.timeout(SESSION_ANSWER_MS);
+        fetch("/session", { headers: { accept: "application/json" }, signal }).then(
           (answer) => {
             if (answer.status === 401) signedOut();
           },
@@ -45,13 +50,22 @@ export class Live {
       },
     });
     setInterval(() => {
-      this.connection.tick(performance.now());
+      const now = performance.now();
+      this.lookForSleep(now);
+      this.connection.tick(now);
+      this.model.forget(now);
       this.tell();
     }, TICK_MS);
   }
 
+  private lookForSleep(nowMs: number): void {
+    if (this.sleep.look(Date.now(), nowMs)) this.model.voidAges();
+  }
+
   fresh(nowMs: number): Freshness {
     const { model } = this;
+    // Not with the next tick alone: the first frame after the machine slept must not look live.
+    this.lookForSleep(nowMs);
     return freshness(
       this.connection.state,
       model.info === null ? null : model.info.open,
@@ -68,7 +82,7 @@ export class Live {
       return;
     }
     this.model.take(decoded.value, now);
-    if (decoded.value.type === "beat") {
+    if (decoded.value.type === "beat" && this.model.owns(decoded.value.beat)) {
       for (const tell of this.beatListeners) tell(decoded.value.beat);
     }
     if (decoded.value.type === "correction") {
@@ -92,28 +106,38 @@ export class Live {
     if (this.firstPiece) {
       this.firstPiece = false;
       const before = decoded.value.firstSample;
-      void this.fill(before);
-      setTimeout(() => void this.fill(before), FILL_AGAIN_MS);
+      const fetched = this.fill(before, null);
+      setTimeout(() => void fetched.then((from) => this.fill(before, from)), FILL_AGAIN_MS);
     }
     const samples = decoded.value.points * decoded.value.samplesPerPoint;
     for (const tell of this.pieceListeners) tell(samples);
   }
 
-  /** Fetches what is stored of the seconds before a sample. What is not stored stays "not received by this page". */
-  private async fill(before: number): Promise<void> {
+  /**
+   * Fetches the newest 10 s that are stored, or all from a time on; gives the time of its first sample. The gateway chooses
+   * by samples: a time that the page computed from the nominal rate would miss after hours of drift, or after the
+   * gateway's clock was set. What is not stored stays "not received by this page".
+   */
+  private async fill(before: number, fromUs: number | null): Promise<number | null> {
     const { info } = this.model;
-    if (info === null || info.id === null || info.sampleRateHz === null || info.startTimeUs === null) return;
-    const rate = info.sampleRateHz;
-    const timeUs = (sample: number) => Math.round(info.startTimeUs! + (sample / rate) * 1e6);
-    const from = timeUs(Math.max(0, before - FILL_S * rate));
-    const to = timeUs(before);
-    if (to <= from) return;
+    if (info === null || info.id === null || info.sampleRateHz === null) return null;
+    const session = info.id;
+    let from = fromUs;
     try {
-      const stretch = await getEcg({ session: info.id, from, to });
-      const beats = await getBeats({ session: info.id, from, to, limit: 200 });
+      const stretch = await getEcg({ session, from });
+      from =
+        stretch.points > 0 ? stretch.startUs : before < YOUNG_S * info.sampleRateHz ? info.startTimeUs : null;
+      // A gateway that keeps no ECG has labels all the same.
+      const beats = await getBeats(
+        stretch.points > 0
+          ? { session, from: stretch.startUs, limit: 200 }
+          : { session, order: "desc", limit: 20 },
+      );
+      const notesFrom =
+        stretch.points > 0 ? stretch.startUs : (beats.rows.at(-1)?.timeUs ?? info.startTimeUs);
       // Another session may have begun meanwhile.
-      if (this.model.info !== info && this.model.info?.id !== info.id) return;
-      if (stretch.samplesPerPoint !== 1 || stretch.channels.length !== info.channels.length) return;
+      if (this.model.info !== info && this.model.info?.id !== info.id) return null;
+      if (stretch.samplesPerPoint !== 1 || stretch.channels.length !== info.channels.length) return null;
       for (const gap of stretch.gaps) this.model.take({ type: "gap", gap }, performance.now());
       this.model.fill(stretch.firstSample, stretch.codes);
       for (const beat of beats.rows) {
@@ -122,7 +146,7 @@ export class Live {
           performance.now(),
         );
       }
-      const notes = await allCorrections({ session: info.id, from, to });
+      const notes = await allCorrections({ session, from: notesFrom });
       for (const correction of notes.rows) {
         if (correction.supersededBy === null)
           this.model.take({ type: "correction", correction }, performance.now());
@@ -132,6 +156,7 @@ export class Live {
     } catch {
       // The stretch then stays empty, and says that this page did not receive it.
     }
+    return from;
   }
 
   private tell(): void {

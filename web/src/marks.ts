@@ -5,18 +5,28 @@ import { type Colors, FONT } from "./colors.js";
 import type { Look } from "./drawing.js";
 import { SETTLE_S } from "./filter.js";
 import { durationText } from "./format.js";
+import { missingRuns } from "./missing.js";
 import type { Picture } from "./picture.js";
 import { isSample } from "./ring.js";
 import { halfLaneUv, type Lane, unrolledX } from "./scale.js";
-import { missingRuns } from "./session.js";
 import type { Sweep } from "./sweep.js";
 import { type BeatMark, beatMark, gapCause } from "./words.js";
 
 /** At the usual font size; the style sheet gives the canvas the same height in rem. */
 const ROWS_CSS_PX = 52;
 const BEAT_ROW = 28;
+/** A label takes about a second. Further back, where there is none, there was no beat to label. */
+const PENDING_S = 3;
+
+/** From where on to the head labels are still to come. */
+export function pendingFrom(newestLabel: number | null, headSample: number, rateHz: number): number {
+  return Math.max(newestLabel ?? 0, headSample - PENDING_S * rateHz);
+}
 
 export class Marks {
+  /** What stands in the row of words, and where the letters stand (device pixels), for tests. */
+  words: string[] = [];
+  letters: { sample: number; x: number }[] = [];
   private readonly context: CanvasRenderingContext2D;
 
   constructor(readonly canvas: HTMLCanvasElement) {
@@ -38,13 +48,15 @@ export class Marks {
     context.fillRect(0, 0, canvas.width, height);
     context.fillStyle = colors.gridMajor;
     context.fillRect(0, 0, canvas.width, Math.max(1, ratio));
+    this.words = [];
+    this.letters = [];
     const ring = picture.ring;
     const rate = picture.info?.sampleRateHz ?? null;
     if (ring === null || rate === null || ring.end === ring.begin) return;
     const [first, head] = sweep.window(headSample);
     const width = sweep.time.widthPx;
     const place = (unrolled: number) => sweep.leftPx + unrolled - Math.floor(unrolled / width) * width;
-    this.pending(picture, sweep, first, head, ratio, colors);
+    this.pending(picture, sweep, first, head, rate, ratio, colors);
 
     context.textAlign = "center";
     context.textBaseline = "middle";
@@ -53,6 +65,7 @@ export class Marks {
       if (x < first || x > head) continue;
       const { letter, mark } = beatMark(beat);
       glyph(context, place(x), (BEAT_ROW / 2) * ratio, letter, mark, ratio, colors);
+      this.letters.push({ sample: beat.rSample, x: place(x) });
     }
 
     // The second row: what lies furthest right is newest and goes first where two texts would overlap.
@@ -104,6 +117,7 @@ export class Marks {
     for (const { text, warn, at } of layWords(wanted, 2, canvas.width - 2, size / 2)) {
       context.fillStyle = warn ? colors.warn : colors.muted;
       context.fillText(text, at, y);
+      this.words.push(text);
     }
   }
 
@@ -113,16 +127,16 @@ export class Marks {
     sweep: Sweep,
     first: number,
     head: number,
+    rate: number,
     ratio: number,
     colors: Colors,
   ): void {
     const { context } = this;
     const width = sweep.time.widthPx;
-    const newest = picture.beats.at(-1);
-    const from = Math.max(
-      first,
-      newest === undefined ? first : unrolledX(newest.rSample, sweep.time) + 12 * ratio,
-    );
+    const newest = picture.beats.at(-1)?.rSample ?? null;
+    const pending = unrolledX(pendingFrom(newest, head / sweep.time.pxPerSample, rate), sweep.time);
+    const labelled = newest === null ? 0 : unrolledX(newest, sweep.time) + 12 * ratio;
+    const from = Math.max(first, pending, labelled);
     if (head <= from) return;
     context.font = `500 ${Math.round(12 * ratio)}px ${FONT}`;
     const text = "labels pending";

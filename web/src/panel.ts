@@ -16,7 +16,7 @@ import {
 } from "./format.js";
 import type { Model } from "./session.js";
 import type { SettingsStore } from "./settings.js";
-import { type Freshness, STATUS_LOST_AFTER_MS } from "./stale.js";
+import { type Freshness, statusIsOld } from "./stale.js";
 import { className, conditionName, heartRateReason, qualityName, stateName, storeState } from "./words.js";
 
 const CLASSES = ["N", "L", "R", "A", "V"] as const;
@@ -31,8 +31,7 @@ export function heartRate(
   if (fresh.stale) return { number: UNKNOWN, reason: fresh.reason };
   const { status, statusAtMs } = model;
   if (status === null || statusAtMs === null) return { number: UNKNOWN, reason: "waiting for the gateway" };
-  if (nowMs - statusAtMs > STATUS_LOST_AFTER_MS)
-    return { number: UNKNOWN, reason: "no word from the gateway" };
+  if (statusIsOld(statusAtMs, nowMs)) return { number: UNKNOWN, reason: "no word from the gateway" };
   if (status.heartRateBpm === null)
     return { number: UNKNOWN, reason: heartRateReason(status.heartRateReason) };
   return { number: String(Math.round(status.heartRateBpm)), reason: null };
@@ -61,7 +60,8 @@ class Pairs {
 export class Panel {
   readonly element: HTMLElement;
   readonly announcer = new Announcer();
-  private readonly number = el("output", { class: "heart-rate", "aria-label": "Heart rate per minute" });
+  // No `output`: that would be read out with each change. The announcer says it, at most every ten seconds.
+  private readonly number = el("span", { class: "heart-rate" });
   private readonly reason = el("p", { class: "heart-rate-reason" });
   private readonly rr = el("span", { class: "rr" });
   private readonly conditions = el("ul", { class: "conditions" });
@@ -161,7 +161,7 @@ export class Panel {
     say(this.reason, rate.reason ?? "");
     toggle(this.number, "none", rate.reason !== null);
     const status = model.status;
-    const statusOld = model.statusAtMs === null || nowMs - model.statusAtMs > STATUS_LOST_AFTER_MS;
+    const statusOld = statusIsOld(model.statusAtMs, nowMs);
     // Counts stay when the connection is lost, but they are of the past and look so.
     toggle(this.element, "old", fresh.stale || statusOld);
     const rrMs = fresh.stale || statusOld ? null : (status?.newestRrMs ?? null);
@@ -170,15 +170,21 @@ export class Panel {
       rate.reason === null ? `Heart rate ${rate.number}` : `No heart rate: ${rate.reason}`,
       nowMs,
     );
-    this.showConditions(model, fresh);
+    this.showConditions(model, fresh, statusOld);
     this.showBeats(model, nowMs);
-    this.showElectrodes(model, fresh.stale);
-    this.showSystem(model, nowMs);
+    this.showElectrodes(model, fresh.stale || statusOld);
+    this.showSystem(model, statusOld, nowMs);
   }
 
-  private showConditions(model: Model, fresh: Freshness): void {
+  private showConditions(model: Model, fresh: Freshness, statusOld: boolean): void {
     const items: { text: string; detail: string }[] = [];
     if (fresh.stale) items.push({ text: `Not live: ${fresh.reason}`, detail: "" });
+    // Without a word from the gateway nobody knows what is wrong: an empty list would say that nothing is.
+    if (statusOld) {
+      const had = model.status?.conditions.length ?? 0;
+      const detail = had === 0 ? "" : "What is listed below was true when it was last told.";
+      items.push({ text: "Conditions not known: no word from the gateway", detail });
+    }
     for (const condition of model.status?.conditions ?? []) {
       const since =
         condition.sinceTimeUs === null ? "" : ` Since ${clockText(condition.sinceTimeUs, false)}.`;
@@ -255,12 +261,12 @@ export class Panel {
     );
   }
 
-  private showElectrodes(model: Model, stale: boolean): void {
+  private showElectrodes(model: Model, old: boolean): void {
     const { status, info } = model;
     const naming = this.settings.now.electrodes;
     say(this.naming, naming);
     const quality = info?.channels.map((channel, i) => {
-      const word = stale ? UNKNOWN : qualityName(status?.signalQuality?.[i] ?? "not known");
+      const word = old ? UNKNOWN : qualityName(status?.signalQuality?.[i] ?? "not known");
       return { lead: channel.lead ?? `channel ${channel.channelNumber}`, word };
     });
     const key = JSON.stringify(quality ?? []);
@@ -282,8 +288,8 @@ export class Panel {
       .map((condition) => condition.subject!);
     const { sites, placed } = siteStates(
       info?.channels ?? [],
-      stale ? null : (status?.leadOff ?? null),
-      stale ? [] : off,
+      old ? null : (status?.leadOff ?? null),
+      old ? [] : off,
     );
     this.body.show(sites, naming);
     let note = "";
@@ -293,8 +299,11 @@ export class Panel {
     say(this.bodyNote, note);
   }
 
-  private showSystem(model: Model, nowMs: number): void {
-    const { status, system } = { status: model.status, system: this.system };
+  private showSystem(model: Model, statusOld: boolean, nowMs: number): void {
+    const { system } = this;
+    // Counts and the model's name stay, as of the past; what may change at any time is not known.
+    const known = model.status;
+    const status = statusOld ? null : known;
     const state = status === null ? UNKNOWN : stateName(status.state);
     const detail = status?.stateDetail ?? null;
     system.set(
@@ -314,16 +323,14 @@ export class Panel {
       low ? `${bytesText(store!.freeBytes)}, too little` : bytesText(store?.freeBytes ?? null),
       low ? "warn" : "",
     );
-    const missing = status?.missingSamples ?? null;
+    const missing = known?.missingSamples ?? null;
     const rate = model.rateHz;
     const missingText =
       missing === null || missing === 0 || rate === 0 ? "" : `, ${durationText((missing / rate) * 1000)}`;
-    system.set("Gaps", `${countText(status?.gaps)}${missingText}`);
-    if ((status?.messageDrops ?? 0) > 0)
-      system.set("Messages dropped", countText(status?.messageDrops), "warn");
+    system.set("Gaps", `${countText(known?.gaps)}${missingText}`);
     system.set(
       "Model",
-      [status?.model ?? UNKNOWN, status?.engine ?? null].filter((one) => one !== null).join(", "),
+      [known?.model ?? UNKNOWN, known?.engine ?? null].filter((one) => one !== null).join(", "),
     );
     const now = model.gatewayTimeUs(nowMs);
     const zone = Intl.DateTimeFormat().resolvedOptions().timeZone ?? "";

@@ -77,11 +77,12 @@ export interface Status {
   };
   model: string | null;
   engine: string | null;
-  messageDrops: number;
 }
 
 export interface Beat {
   committed: boolean;
+  /** Of what is stored; null: the running one. */
+  session: number | null;
   rSample: number;
   rTimeUs: number | null;
   rrMs: number | null;
@@ -95,6 +96,8 @@ export interface Beat {
 
 export interface Gap {
   committed: boolean;
+  /** As of a beat. */
+  session: number | null;
   firstMissingSample: number;
   missingSamples: number;
   cause: string;
@@ -243,13 +246,13 @@ function status(from: Fields): Status {
     },
     model: textOrNull(from, "model"),
     engine: textOrNull(from, "engine"),
-    messageDrops: numOrNull(from, "message_drops") ?? 0,
   };
 }
 
 function beat(from: Fields): Beat {
   return {
     committed: flag(from, "committed"),
+    session: numOrNull(from, "session"),
     rSample: count(from, "r_sample"),
     rTimeUs: numOrNull(from, "r_time_us"),
     rrMs: numOrNull(from, "rr_ms"),
@@ -276,6 +279,7 @@ function message(from: Fields): Message {
         type,
         gap: {
           committed: flag(from, "committed"),
+          session: numOrNull(from, "session"),
           firstMissingSample: count(from, "first_missing_sample"),
           missingSamples: count(from, "missing_samples"),
           cause: text(from, "cause"),

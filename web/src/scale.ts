@@ -90,8 +90,25 @@ export function mmScale(calibration: Calibration | null, screen: string, deviceP
   return { devicePxPerMm: CSS_PX_PER_MM * devicePixelRatio, calibrated: false };
 }
 
-/** Names a screen by its size in device pixels, to 8: zooming rounds the size in CSS pixels. */
-export function screenName(widthCss: number, heightCss: number, devicePixelRatio: number): string {
-  const near = (css: number) => Math.round((css * devicePixelRatio) / 8) * 8;
-  return `${near(widthCss)}x${near(heightCss)}`;
+/** Where the screen lies beside others, in CSS pixels; nowhere without a browser. Not in every browser, so not in its types. */
+function screenPlace(): { left: number; top: number } {
+  const { availLeft, availTop } = (globalThis.screen ?? {}) as { availLeft?: number; availTop?: number };
+  return { left: availLeft ?? 0, top: availTop ?? 0 };
+}
+
+/**
+ * Names a screen by its size in device pixels, to 8: zooming rounds the size in CSS pixels. A screen beside the first one has
+ * its place in its name, too: two of the same number of pixels need not be of the same size. The place is rough, so that a
+ * bar of the desktop does not make another screen of it.
+ */
+export function screenName(
+  widthCss: number,
+  heightCss: number,
+  devicePixelRatio: number,
+  place = screenPlace(),
+): string {
+  const near = (css: number, to = 8) => Math.round((css * devicePixelRatio) / to) * to + 0;
+  const [left, top] = [near(place.left, 512), near(place.top, 512)];
+  const beside = left === 0 && top === 0 ? "" : ` at ${left},${top}`;
+  return `${near(widthCss)}x${near(heightCss)}${beside}`;
 }

@@ -18,11 +18,15 @@ import {
 import { isSample, NOT_RECEIVED, Ring } from "./ring.js";
 import { ageNow, type KnownAge } from "./stale.js";
 
+export { missingRuns } from "./missing.js";
+
 export const KEPT_S = 60;
 const MOST_BEATS = 400;
 const MOST_GAPS = 200;
 const MOST_MARKS = 100;
 const MOST_ERRORS = 5;
+/** What went wrong once is not wrong for ever. */
+const ERRORS_KEPT_MS = 60_000;
 
 /** Something with a place on the time axis that is neither a beat nor a gap. */
 export interface Mark {
@@ -39,11 +43,10 @@ export interface ModelError {
   times: number;
 }
 
-/** A missing stretch as it is drawn: from the ring, with the cause where the server told it. */
-export interface MissingRun {
-  first: number;
-  end: number;
-  cause: string;
+/** A session that is not stored yet has no id: then its begin tells. */
+export function sameSession(a: SessionInfo | null, b: SessionInfo | null): boolean {
+  if (a === null || b === null) return a === b;
+  return a.startTimeUs === b.startTimeUs && (a.id === b.id || a.id === null || b.id === null);
 }
 
 export class Model {
@@ -94,6 +97,19 @@ export class Model {
     }
     this.errors.push({ text, atMs: nowMs, times: 1 });
     if (this.errors.length > MOST_ERRORS) this.errors.shift();
+  }
+
+  /** To be called a few times per second: what went wrong longer than a minute ago is no longer told. */
+  forget(nowMs: number): void {
+    if (this.errors.some((error) => nowMs - error.atMs > ERRORS_KEPT_MS))
+      this.errors = this.errors.filter((error) => nowMs - error.atMs <= ERRORS_KEPT_MS);
+  }
+
+  /** How old anything is, is not known any more, until the gateway says it anew. */
+  voidAges(): void {
+    this.newestSample = null;
+    this.newestLabel = null;
+    this.statusAtMs = null;
   }
 
   take(message: Message, nowMs: number): void {
@@ -168,8 +184,7 @@ export class Model {
     this.info = info;
     const same =
       before !== null &&
-      before.startTimeUs === info.startTimeUs &&
-      (before.id === info.id || before.id === null) &&
+      sameSession(before, info) &&
       before.sampleRateHz === info.sampleRateHz &&
       before.samplesPerPoint === info.samplesPerPoint &&
       before.channels.length === info.channels.length;
@@ -183,6 +198,10 @@ export class Model {
     this.events = [];
     this.newestSample = null;
     this.newestLabel = null;
+    // The heart rate of the last patient must not stand under the new one, not even for a second.
+    this.status = null;
+    this.statusAtMs = null;
+    this.clockStep = null;
     this.drawing++;
     if (info.sampleRateHz === null || info.channels.length === 0) return;
     const rate = info.sampleRateHz;
@@ -221,8 +240,14 @@ export class Model {
         const at = ring.at(first + i);
         const from = (i * ring.channels + c) * (pair ? 2 : 1);
         const code = piece.codes[from]!;
-        min[at] = code;
-        if (pair) max[at] = piece.codes[from + 1]!;
+        if (!pair) min[at] = code;
+        else {
+          // Behind a gap a piece begins inside of a point: what the piece before had of it stays in it.
+          const known = first + i < before && isSample(min[at]!);
+          const low = known && isSample(code) ? Math.min(min[at]!, code) : known ? min[at]! : code;
+          max[at] = known ? Math.max(max[at]!, piece.codes[from + 1]!) : piece.codes[from + 1]!;
+          min[at] = low;
+        }
         const there = isSample(code);
         anySample ||= there;
         if (filtered !== undefined) {
@@ -311,7 +336,23 @@ export class Model {
     }
   }
 
+  /**
+   * Whether a row is of the running session. What is stored comes seconds later, when another may run: its places mean
+   * nothing here. While the session has no id, a stored row counts if it came before it was stored.
+   */
+  owns(row: Beat | Gap): boolean {
+    if (row.session === null) return true;
+    const id = this.info?.id ?? null;
+    if (id !== null) return row.session === id;
+    if ("rSample" in row)
+      return this.beats.some((one) => one.rSample === row.rSample && one.rTimeUs === row.rTimeUs);
+    return this.gaps.some(
+      (one) => one.firstMissingSample === row.firstMissingSample && one.missingSamples === row.missingSamples,
+    );
+  }
+
   private takeBeat(beat: Beat): void {
+    if (!this.owns(beat)) return;
     let at = this.beats.length;
     while (at > 0 && this.beats[at - 1]!.rSample > beat.rSample) at--;
     const same = at > 0 && this.beats[at - 1]!.rSample === beat.rSample;
@@ -325,11 +366,14 @@ export class Model {
   }
 
   private takeGap(gap: Gap): void {
+    if (!this.owns(gap)) return;
     const known = this.gaps.find((one) => one.firstMissingSample === gap.firstMissingSample);
     if (known !== undefined) Object.assign(known, gap);
     else {
       this.gaps.push(gap);
       if (this.gaps.length > MOST_GAPS) this.gaps.shift();
+      // Told after its place was drawn: draw it again, with what is known now.
+      if (gap.firstMissingSample < this.endSample) this.drawing++;
     }
   }
 
@@ -376,40 +420,4 @@ export function filterRing(
 
 function mv(uv: number): string {
   return (uv / 1000).toFixed(1).replace("-", "−");
-}
-
-/** Missing stretches that reach into [first, end) in samples, as the ring holds them. A gap of one channel is one of the session. */
-export function missingRuns(
-  ring: Ring,
-  gaps: readonly Gap[],
-  firstSample: number,
-  endSample: number,
-): MissingRun[] {
-  const runs: MissingRun[] = [];
-  const per = ring.samplesPerPoint;
-  const min = ring.min[0]!;
-  let point = Math.max(ring.begin, Math.floor(firstSample / per));
-  const last = Math.min(ring.end, Math.ceil(endSample / per));
-  while (point < last) {
-    const code = min[ring.at(point)]!;
-    if (isSample(code)) {
-      point++;
-      continue;
-    }
-    let from = point;
-    // A gap that began before the window keeps its length while the window moves over it.
-    while (from > ring.begin && min[ring.at(from - 1)] === code) from--;
-    while (point < last && min[ring.at(point)] === code) point++;
-    const first = from * per;
-    const end = point * per;
-    let cause = "not_received";
-    if (code !== NOT_RECEIVED) {
-      const told = gaps.find((gap) => {
-        return gap.firstMissingSample < end && gap.firstMissingSample + gap.missingSamples > first;
-      });
-      cause = told?.cause ?? "unknown";
-    }
-    runs.push({ first, end, cause });
-  }
-  return runs;
 }

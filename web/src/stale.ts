@@ -8,6 +8,29 @@ export const STATUS_LOST_AFTER_MS = 3000;
 /** With no message at all for this long the connection is taken for dead. */
 export const SILENT_AFTER_MS = 5000;
 
+/** Whether the last status is no longer true of the present, or there is none. */
+export function statusIsOld(atMs: number | null, nowMs: number): boolean {
+  return atMs === null || nowMs - atMs > STATUS_LOST_AFTER_MS;
+}
+
+/** The wall clock may gain this much on the monotonic one, between two looks, before it counts as sleep. */
+const SLEPT_MS = 2000;
+
+/**
+ * Whether the machine slept. The monotonic clock stands still meanwhile, so that what is minutes old seems young. A step of
+ * the wall clock looks the same, for one look: what comes next from the gateway is right again.
+ */
+export class Sleep {
+  private last: { wallMs: number; monotonicMs: number } | null = null;
+
+  /** Compares with the look before. */
+  look(wallMs: number, monotonicMs: number): boolean {
+    const { last } = this;
+    this.last = { wallMs, monotonicMs };
+    return last !== null && wallMs - last.wallMs - (monotonicMs - last.monotonicMs) > SLEPT_MS;
+  }
+}
+
 /** An age that was known at a moment of the monotonic clock. */
 export interface KnownAge {
   ageMs: number;

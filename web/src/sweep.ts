@@ -6,6 +6,7 @@ import {
   type Caption,
   drawFlags,
   drawGaps,
+  drawNarrowGaps,
   drawSettling,
   drawTicks,
   drawTrace,
@@ -221,6 +222,7 @@ export class Sweep implements Ground {
         drawTicks(this, picture, channel, lanes[i]!, firstSample, endSample, shift);
         context.restore();
       });
+      drawNarrowGaps(this, picture, firstSample, endSample, shift);
       const noted = picture.marks.filter(
         (mark) => mark.note === true && mark.sample >= firstSample && mark.sample <= endSample,
       );

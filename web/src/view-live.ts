@@ -8,14 +8,16 @@ import { Figures } from "./figures.js";
 import { ageText } from "./format.js";
 import { type Action, actionOf, allowed, pressOf, SHORTCUTS } from "./keys.js";
 import { Marks } from "./marks.js";
+import { missingRuns } from "./missing.js";
 import { Panel } from "./panel.js";
 import { addLate, type Picture, still } from "./picture.js";
 import { Playout } from "./playout.js";
 import type { Status } from "./protocol.js";
 import { GAINS_MM_PER_MV, mmScale, SPEEDS_MM_PER_S, screenName, step } from "./scale.js";
-import { missingRuns } from "./session.js";
+import { sameSession } from "./session.js";
 import { isDark } from "./settings.js";
 import { textScale, watchSize } from "./sizing.js";
+import { statusIsOld } from "./stale.js";
 import { Sweep } from "./sweep.js";
 import type { Page, View } from "./view.js";
 import { closedReason, qualityName } from "./words.js";
@@ -45,6 +47,7 @@ function show(root: HTMLElement, page: Page): () => void {
   let head = 0;
   let drawn = -1;
   let ended = false;
+  let pictured = model.info;
 
   const bedside = access.control ? new Bedside(live) : null;
   // What is always to be seen: how old the ECG and the labels are.
@@ -143,6 +146,7 @@ function show(root: HTMLElement, page: Page): () => void {
 
   root.append(el("div", { class: "live" }, el("div", { class: "main" }, ages, stage, tools), panel.element));
 
+  let lookedAt = "";
   let sizePx: { width: number; height: number } | null = null;
 
   const channelsShown = (): number[] => {
@@ -156,6 +160,7 @@ function show(root: HTMLElement, page: Page): () => void {
     if (sizePx === null) return;
     const ratio = window.devicePixelRatio;
     const screenIs = screenName(screen.width, screen.height, ratio);
+    lookedAt = screenIs;
     const scale = mmScale(settings.now.calibration, screenIs, ratio);
     const canFilter = model.ring === null || model.ring.samplesPerPoint === 1;
     sweep.setLook(
@@ -188,6 +193,9 @@ function show(root: HTMLElement, page: Page): () => void {
   const refresh = () => {
     const now = performance.now();
     const fresh = live.fresh(now);
+    // Nothing tells that a window was moved to another screen, for which the calibration does not hold.
+    if (lookedAt !== "" && lookedAt !== screenName(screen.width, screen.height, window.devicePixelRatio))
+      setLook();
     say(ecgAge, ageText(model.sampleAgeMs(now)));
     say(labelAge, ageText(model.labelAgeMs(now)));
     toggle(ecgAge, "warn", fresh.stale);
@@ -217,7 +225,8 @@ function show(root: HTMLElement, page: Page): () => void {
     say(freezeButton, frozen === null ? "Freeze" : "Go on");
     panel.show(model, fresh, now);
     // An electrode that is off stands at its trace, too. A frozen picture keeps what was true of it.
-    const warnings = fresh.stale ? [] : signalWarnings(model.status);
+    const unknown = fresh.stale || statusIsOld(model.statusAtMs, now);
+    const warnings = unknown ? [] : signalWarnings(model.status);
     if (frozen === null && warnings.join() !== sweep.warnings.join()) {
       sweep.warnings = warnings;
       sweep.repaint(model);
@@ -239,10 +248,11 @@ function show(root: HTMLElement, page: Page): () => void {
     const begin = performance.now();
     if (drawn !== model.drawing) {
       drawn = model.drawing;
-      if (model.ring === null || model.ring.end === model.ring.begin) {
-        playout.clear();
-        frozen = null;
-      }
+      if (model.ring === null || model.ring.end === model.ring.begin) playout.clear();
+      if (!sameSession(pictured, model.info)) playout.clear();
+      pictured = model.info;
+      // The last patient's picture must not stand under the new one's name, whatever came within one frame.
+      if (frozen !== null && !sameSession(frozen.picture.info, model.info)) frozen = null;
       setLook();
     }
     if (model.ring !== null && model.rateHz > 0) head = playout.advance(begin, model.rateHz, model.endSample);
@@ -286,10 +296,13 @@ function show(root: HTMLElement, page: Page): () => void {
     }),
   ];
   const onKey = (event: KeyboardEvent) => {
-    const action = actionOf(pressOf(event), settings.now.shortcuts, shortcuts);
-    if (action === null) return;
+    const press = pressOf(event);
+    const { shortcuts: on } = settings.now;
+    if (actionOf({ ...press, repeat: false }, on, shortcuts) === null) return;
+    // A key that is held does nothing more, and must not scroll the page either.
     event.preventDefault();
-    act[action]?.();
+    const action = actionOf(press, on, shortcuts);
+    if (action !== null) act[action]?.();
   };
   document.addEventListener("keydown", onKey);
 
@@ -306,6 +319,10 @@ function show(root: HTMLElement, page: Page): () => void {
   globalThis.ecgFigures = (clear = false) => {
     if (clear) figures.clear();
     const picture = frozen?.picture ?? model;
+    const missing =
+      picture.ring === null
+        ? []
+        : missingRuns(picture.ring, picture.gaps, ...sweep.shown(frozen?.head ?? head));
     return {
       ...figures.read(),
       head_sample: frozen?.head ?? head,
@@ -316,14 +333,15 @@ function show(root: HTMLElement, page: Page): () => void {
       width_px: sweep.time.widthPx,
       lanes: sweep.lanes,
       shifts_uv: picture.shifts.map((shifts) => shifts.newest()),
+      calibrated: sweep.look?.calibrated ?? false,
       device_px_per_mm: sweep.look?.devicePxPerMm ?? null,
       beats: picture.beats.length,
       stale: live.fresh(performance.now()),
       ring_points: model.ring?.points ?? 0,
-      missing_runs:
-        picture.ring === null
-          ? 0
-          : missingRuns(picture.ring, picture.gaps, ...sweep.shown(frozen?.head ?? head)).length,
+      missing_runs: missing.length,
+      missing,
+      words: marks.words,
+      letters: marks.letters,
     };
   };
 

@@ -3,13 +3,15 @@
 // can do is then skipped.
 
 import { execSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
 import { Mock } from "../mock/server.mjs";
 
 export const REAL = process.env.ECG_PAGE_ADDRESS_COMMAND ?? null;
+/** A folder (`dist`) whose scripts and style stand in place of those in the program, which then need not be built anew. */
+const PAGE = process.env.ECG_PAGE_FILES ?? null;
 const CHROMIUM = process.env.ECG_CHROMIUM ?? "/usr/bin/chromium";
 const FLAGS = [
   "--no-sandbox",
@@ -32,6 +34,20 @@ export async function until(what, check, withinMs = 5000) {
     if (Date.now() > end) throw new Error(`not within ${withinMs} ms: ${what}`);
     await sleep(50);
   }
+}
+
+/** The page itself stays the program's: a browser lets none that came from elsewhere connect to this machine. */
+async function usePage(context) {
+  const types = { js: "text/javascript", css: "text/css" };
+  const kept = (name) => name.replace(/-[0-9a-f]+\./, ".");
+  const files = readdirSync(join(PAGE, "assets"));
+  await context.route(/^http:\/\/[^/]+\/assets\//, (route) => {
+    const asked = new URL(route.request().url()).pathname.split("/").at(-1);
+    const file = files.find((one) => kept(one) === kept(asked));
+    if (file === undefined) return route.continue();
+    const contentType = types[file.split(".").at(-1)] ?? "application/octet-stream";
+    return route.fulfill({ body: readFileSync(join(PAGE, "assets", file)), contentType });
+  });
 }
 
 export class Browser {
@@ -60,6 +76,7 @@ export class Browser {
         }
       }, JSON.stringify(settings));
     }
+    if (PAGE !== null) await usePage(self.context);
     self.page = self.context.pages()[0] ?? (await self.context.newPage());
     self.complaints = [];
     self.page.on("pageerror", (error) => self.complaints.push(String(error)));

@@ -55,6 +55,15 @@ describe("a chip in trouble", withProgram, () => {
   test("a gap is a blank stripe of its length, with its cause", async () => {
     await until("gap", async () => (await browser.figures()).missing_runs > 0, 30_000);
     await sleep(1500);
+    const { missing, words } = await browser.figures();
+    assert.ok(
+      missing.some((run) => run.cause === "missed_drdy"),
+      JSON.stringify(missing),
+    );
+    assert.ok(
+      words.some((text) => /^gap (9|10)\d ms: samples missed$/.test(text)),
+      `${words}`,
+    );
     const seen = await browser.page.evaluate(() => {
       const figures = globalThis.ecgFigures();
       const canvas = document.querySelector("canvas.trace");

@@ -99,6 +99,12 @@ describe("live view", () => {
     );
     const empty = found.filter((trace) => trace === 0).length * 4;
     assert.ok(empty >= 88 && empty <= 112, `${empty} samples without a trace: ${found}`);
+    const { missing, words } = await browser.figures();
+    assert.deepEqual(
+      missing.map((run) => [run.end - run.first, run.cause]),
+      [[100, "missed_drdy"]],
+    );
+    assert.ok(words.includes("gap 200 ms: samples missed"), `${words}`);
   });
 
   test("keyboard: gain, speed, leads, filter, dark, freeze, help", async () => {
@@ -247,6 +253,227 @@ describe("live view", () => {
     const complaints = browser.complaints.filter((one) => !/WebSocket connection|503/.test(one));
     assert.deepEqual(complaints, []);
   });
+});
+
+describe("what must not outlast its time", onlyMock, () => {
+  let mock;
+  let browser;
+  let page;
+  before(async () => {
+    mock = await startMock({ control: true, patient: "first" });
+    browser = await Browser.start({ settings: { theme: "light" } });
+    page = browser.page;
+    await browser.signIn(mock);
+    await until("live", async () => (await browser.text(".link")) === "live");
+    await until("heart rate", async () => /^\d+$/.test(await browser.text(".heart-rate")), 12_000);
+  });
+  after(async () => {
+    await browser.close();
+    await mock.close();
+  });
+
+  const marksAsked = () => {
+    const asked = [];
+    const note = (request) => {
+      if (request.method() === "POST" && request.url().endsWith("/v1/corrections")) asked.push(request);
+    };
+    page.on("request", note);
+    return { asked, end: () => page.off("request", note) };
+  };
+
+  test("a held key, and a second press before the answer, mark once", async () => {
+    const { asked, end } = marksAsked();
+    await page.locator("body").press("Shift");
+    // The second and third are repetitions, as of a key that is held.
+    for (let i = 0; i < 3; i++) {
+      await page.keyboard.down("m");
+      await until("answered", async () => /Marked/.test(await browser.text(".mark-bar")));
+    }
+    await page.keyboard.up("m");
+    await sleep(300);
+    assert.equal(asked.length, 1, "held");
+    await page.getByRole("button", { name: "Mark now" }).evaluate((one) => {
+      for (let i = 0; i < 5; i++) one.click();
+    });
+    await until("two marks", async () => asked.length >= 2);
+    await sleep(300);
+    assert.equal(asked.length, 2, "pressed fast");
+    await page.getByRole("button", { name: "Undo" }).evaluate((one) => {
+      for (let i = 0; i < 5; i++) one.click();
+    });
+    await until("undone", async () => /undone/.test(await browser.text(".mark-bar")));
+    await sleep(300);
+    assert.equal(asked.length, 3, "undo");
+    end();
+  });
+
+  test("without a status nothing of it is shown as true: electrodes, quality, conditions, disk", async () => {
+    mock.set({ off: "in1n" });
+    await until("off", async () => /R \(red\): off/.test(await browser.text(".electrodes")));
+    assert.match(await browser.text(".quality"), /good/);
+    mock.set({ silent: true });
+    await until("old", async () => /Conditions not known/.test(await browser.text(".conditions")), 6000);
+    assert.equal((await browser.figures()).stale.stale, false, "the ECG goes on");
+    assert.equal(await browser.text(".heart-rate"), "---");
+    assert.match(await browser.text(".conditions"), /Electrode off.*was|was true.*Electrode off/s);
+    assert.match(await browser.text(".electrodes"), /R \(red\): not known/);
+    assert.doesNotMatch(await browser.text(".electrodes"), /: (on|off)/);
+    assert.doesNotMatch(await browser.text(".quality"), /good/);
+    assert.equal(await page.locator(".quality .good").count(), 0);
+    const system = await page.locator("dl.pairs").last().textContent();
+    assert.match(system, /State---Database---Disk left---/);
+    mock.set({ silent: false, off: "" });
+    await until("known again", async () => (await browser.text(".conditions")) === "none");
+  });
+
+  test("after sleep nothing is live until the gateway says so, and a set clock does not stick", async () => {
+    const gain = () =>
+      page.evaluate(() => {
+        const now = Date.now.bind(Date);
+        Date.now = () => now() + 60_000;
+      });
+    mock.set({ stall: true });
+    await sleep(300);
+    assert.equal((await browser.figures()).stale.stale, false, "not yet two seconds");
+    await gain();
+    await until("grey at once", async () => (await page.locator(".stage.is-stale").count()) > 0, 700);
+    assert.equal(await browser.text(".heart-rate"), "---");
+    mock.set({ stall: false });
+    await until("live", async () => (await browser.text(".link")) === "live", 3000);
+    await until("heart rate", async () => /^\d+$/.test(await browser.text(".heart-rate")), 3000);
+    await gain();
+    await sleep(1500);
+    assert.equal(await browser.text(".link"), "live", "the clock was set");
+    assert.match(await browser.text(".heart-rate"), /^\d+$/);
+  });
+
+  test("why the last connection ended is not said of the next one's end", async () => {
+    mock.set({ close: "slow_reader" });
+    await until("said", async () => /connection lost \(/.test(await browser.text(".link")));
+    await until("live", async () => (await browser.text(".link")) === "live", 12_000);
+    mock.set({ refuse: true, drop: 1 });
+    await until("lost", async () => /connection lost/.test(await browser.text(".link")));
+    assert.doesNotMatch(await browser.text(".link"), /\(/);
+    mock.set({ refuse: false });
+    await until("live", async () => (await browser.text(".link")) === "live", 12_000);
+  });
+
+  test("another patient: no frozen picture and no heart rate of the last one", async () => {
+    await page.keyboard.press(" ");
+    await page.waitForSelector(".sign.frozen:not([hidden])");
+    // No frame between the last sample of one and the first of the other, as in a tab that was hidden.
+    await page.evaluate(() => {
+      const real = globalThis.requestAnimationFrame;
+      const held = [];
+      globalThis.requestAnimationFrame = (act) => held.push(act);
+      globalThis.release = () => {
+        globalThis.requestAnimationFrame = real;
+        for (const act of held) real(act);
+      };
+      globalThis.rates = [];
+      const rate = document.querySelector(".heart-rate");
+      new MutationObserver(() => globalThis.rates.push(rate.textContent)).observe(rate, {
+        childList: true,
+        characterData: true,
+        subtree: true,
+      });
+    });
+    await sleep(100);
+    mock.set({ patient: "second" });
+    await until("patient", async () => (await browser.text(".patient")) === "second");
+    assert.equal(await browser.text(".heart-rate"), "---");
+    await until("samples of the next", async () => (await browser.figures()).end_sample > 200);
+    await page.evaluate(() => globalThis.release());
+    await until("not frozen", () => page.locator(".sign.frozen").isHidden(), 2000);
+    const { head_sample: head, end_sample: end } = await browser.figures();
+    assert.ok(head <= end && end - head < 200, `drawn up to ${head}, received up to ${end}`);
+    const rates = await page.evaluate(() => globalThis.rates);
+    assert.equal(rates[0], "---", `${rates}`);
+    // What was stored of the last patient comes now, and is left out.
+    const { beats } = await browser.figures();
+    await sleep(4500);
+    const later = (await browser.figures()).beats;
+    assert.ok(later - beats <= 8, `${beats} beats, then ${later}`);
+  });
+
+  test("a calibration does not hold on another screen of the same number of pixels", async () => {
+    await page.getByRole("button", { name: "Calibrate" }).click();
+    await page.getByRole("button", { name: "Save" }).click();
+    await until("calibrated", async () => (await browser.figures()).calibrated);
+    const move = (left) =>
+      page.evaluate((value) => {
+        Object.defineProperty(screen, "availLeft", { value, configurable: true });
+      }, left);
+    await move(1280);
+    await until("not calibrated", async () => !(await browser.figures()).calibrated, 1500);
+    await move(0);
+    await until("calibrated", async () => (await browser.figures()).calibrated, 1500);
+  });
+
+  test("a gateway that is busy is asked again who is signed in, and a failed sign-out is told", async () => {
+    mock.set({ busy: true });
+    await page.reload();
+    await until("hint", async () => /not known, asking again/.test(await browser.text(".who")));
+    assert.equal(await page.getByRole("button", { name: "Mark now" }).count(), 0);
+    mock.set({ busy: false });
+    await until("known", async () => (await browser.text(".who")) === "ward-3 (control)", 12_000);
+    await page.getByRole("button", { name: "Mark now" }).waitFor();
+    mock.set({ busy: true });
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await until("told", async () => /did not end the session \(503\)/.test(await browser.text("dialog")));
+    await page.getByRole("button", { name: "Close" }).last().click();
+    mock.set({ busy: false });
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.waitForSelector("#token");
+  });
+});
+
+test("back-fill finds what is stored after the gateway's clock was set", onlyMock, async (context) => {
+  const mock = await startMock();
+  context.after(() => mock.close());
+  await sleep(8000);
+  mock.set({ clock: -3_600_000 });
+  const browser = await Browser.start({ settings: { theme: "light" } });
+  context.after(() => browser.close());
+  await browser.signIn(mock);
+  await until("ECG from before the page", async () => {
+    const figures = await browser.figures();
+    return figures?.end_sample > 0 && figures.begin_sample < 1000;
+  });
+  await until("no stripe", async () => (await browser.figures()).missing_runs === 0, 20_000);
+});
+
+test("with several samples in a point, a short gap is a blank line", onlyMock, async (context) => {
+  const mock = await startMock({ rate: 2000 });
+  context.after(() => mock.close());
+  const browser = await Browser.start({ settings: { theme: "light" } });
+  context.after(() => browser.close());
+  await browser.signIn(mock);
+  await until("samples", async () => (await browser.figures())?.end_sample > 2000);
+  mock.set({ gap: 3 });
+  const { missing } = await until("drawn", async () => {
+    const figures = await browser.figures();
+    return figures.missing.length > 0 && figures.head_sample > figures.missing[0].end + 400 && figures;
+  });
+  assert.equal(missing[0].end - missing[0].first, 3);
+  assert.equal(missing[0].cause, "missed_drdy");
+  const ink = await browser.page.evaluate(() => {
+    const figures = globalThis.ecgFigures();
+    const perSample = (25 * figures.device_px_per_mm) / figures.rate_hz;
+    const { first, end } = figures.missing[0];
+    const middle = (((first + end - 1) / 2) * perSample) % figures.width_px;
+    const canvas = document.querySelector("canvas.trace");
+    return figures.lanes.map((lane) => {
+      const x = Math.round(figures.left_px + middle - 0.5);
+      const { data } = canvas.getContext("2d").getImageData(x, lane.topPx, 1, lane.heightPx);
+      let other = 0;
+      for (let i = 4; i < data.length; i += 4) {
+        if (data[i] !== data[0] || data[i + 1] !== data[1] || data[i + 2] !== data[2]) other++;
+      }
+      return other;
+    });
+  });
+  assert.deepEqual(ink, [0, 0], "pixels that are not blank");
 });
 
 describe("sign-in", onlyMock, () => {

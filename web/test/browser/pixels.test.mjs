@@ -95,6 +95,92 @@ test("a square of 1 mV is drawn where it belongs", {
   console.log(`worst: x ${worstX.toFixed(2)} px over ${edges} edges, y ${worstY.toFixed(2)} px`);
 });
 
+test("the mark of a live beat stands at its R peak", {
+  skip: REAL !== null && "needs the stand-in",
+}, async (context) => {
+  const mock = await startMock();
+  context.after(() => mock.close());
+  for (const ratio of [1, 2]) {
+    const browser = await Browser.start({ ratio, settings: { theme: "light", leads: "1" } });
+    context.after(() => browser.close());
+    await browser.signIn(mock);
+    await until("beats", async () => (await browser.figures())?.letters.length >= 5, 20_000);
+    await browser.page.keyboard.press(" ");
+    await browser.page.waitForSelector(".sign.frozen:not([hidden])");
+    await browser.drawn();
+    const seen = await browser.page.evaluate(readLetters);
+    const perSample = (25 * (96 / 25.4) * ratio) / seen.rate;
+    let looked = 0;
+    for (const { sample, x, drawn, tick } of seen.letters) {
+      const name = `ratio ${ratio}, beat at ${sample}`;
+      const peak = peakNear(mock, sample);
+      if (peak === null) continue;
+      const off = (1000 * (sample - peak)) / seen.rate;
+      assert.ok(Math.abs(off) <= 4, `${name}: ${off} ms from the R peak at ${peak}`);
+      // Where the peak belongs, computed here anew.
+      const place = seen.left + ((peak * perSample) % seen.width);
+      const most = (4 / 1000) * seen.rate * perSample;
+      assert.ok(Math.abs(x - place) <= most + 1e-6, `${name}: computed at ${x}, belongs at ${place}`);
+      if (drawn === null) continue;
+      assert.ok(Math.abs(drawn - x) <= 1, `${name}: letter drawn at ${drawn}, belongs at ${x}`);
+      assert.ok(tick !== null && Math.abs(tick - x) <= 1, `${name}: tick drawn at ${tick}, belongs at ${x}`);
+      looked++;
+    }
+    assert.ok(looked >= 3, `${looked} marks looked at, of ${seen.letters.length}`);
+    console.log(`ratio ${ratio}: ${looked} marks of beats within 4 ms and one device pixel`);
+  }
+});
+
+/** The highest (or lowest) sample of lead II about a place, from what the stand-in sent; null where it does not have it. */
+function peakNear(mock, sample) {
+  const { channels } = mock.state;
+  const around = [];
+  for (const { first, codes } of mock.kept) {
+    for (let i = 0; i < codes.length / channels; i++) {
+      if (Math.abs(first + i - sample) <= 40) around.push([first + i, codes[i * channels]]);
+    }
+  }
+  if (around.length < 81) return null;
+  // The noise of the mains lies on broad beats: the middle of what is within 3 % of the top.
+  const codes = around.map(([, code]) => code);
+  const [low, high] = [Math.min(...codes), Math.max(...codes)];
+  const top = around.filter(([, code]) => code >= high - 0.03 * (high - low)).map(([at]) => at);
+  return (top[0] + top.at(-1)) / 2;
+}
+
+/** Runs in the page: where the letters stand, and where their round frames and the ticks above them are drawn. */
+function readLetters() {
+  const figures = globalThis.ecgFigures();
+  const marks = document.querySelector("canvas.marks");
+  const ratio = globalThis.devicePixelRatio;
+  const row = Math.round(14 * ratio);
+  const { data } = marks.getContext("2d").getImageData(0, row, marks.width, 1);
+  const paper = data.slice(0, 3);
+  const ink = (at) => Math.abs(data[4 * at] - paper[0]) + Math.abs(data[4 * at + 1] - paper[1]) > 60;
+  const trace = document.querySelector("canvas.trace");
+  const lane = figures.lanes[0];
+  // The lowest rows of the lane: the trace is seldom there.
+  const y = lane.topPx + lane.heightPx - Math.round(3 * ratio);
+  const below = trace.getContext("2d").getImageData(0, y, trace.width, 1).data;
+  const letters = figures.letters.map(({ sample, x }) => {
+    // Short of the frame of "labels pending", which begins 12 to the right of the newest.
+    const reach = Math.round(11 * ratio);
+    const [from, to] = [Math.round(x) - reach, Math.round(x) + reach];
+    const alone = figures.letters.every((one) => one.sample === sample || Math.abs(one.x - x) > 3 * reach);
+    if (!alone || from < 0 || to >= marks.width) return { sample, x, drawn: null, tick: null };
+    const inked = [];
+    for (let at = from; at <= to; at++) if (ink(at)) inked.push(at);
+    const dark = [];
+    for (let at = Math.round(x - 8 * ratio); at <= x + 8 * ratio; at++) {
+      const [r, g, b] = below.slice(4 * at, 4 * at + 3);
+      if (r + g + b < 420) dark.push(at);
+    }
+    const middle = (list) => (list.length === 0 ? null : (list[0] + list.at(-1) + 1) / 2);
+    return { sample, x, drawn: middle(inked), tick: middle(dark) };
+  });
+  return { letters, rate: figures.rate_hz, left: figures.left_px, width: figures.width_px };
+}
+
 /** Runs in the page. Darkness of a pixel tells how much of it the stroke covers. */
 function readPicture() {
   const figures = globalThis.ecgFigures();

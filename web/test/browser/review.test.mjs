@@ -199,7 +199,19 @@ describe("review view", onlyMock, () => {
       one.parentElement.open = true;
     });
     assert.match(await browser.text(".strip-side"), /gap(samples missed|bad frame|front-end set up again)/);
-    assert.ok(seen);
+    // The stripe is where and as long as the gap is said to be, and the words name its cause and no other.
+    const causes = {
+      missed_drdy: "samples missed",
+      bad_frame: "bad frame",
+      chip_restart: "chip set up again",
+    };
+    const said = await browser.text(".strip-side");
+    assert.ok(
+      causes[gap.cause] !== undefined && said.includes(`gap${causes[gap.cause]}`),
+      `${gap.cause}: ${said}`,
+    );
+    const longest = Math.max(0, ...(said.match(/\d+(?= ms)/g) ?? []).map(Number));
+    assert.ok(seen.from_us < gap.time_us && longest > 0, said);
   });
 
   test("full disclosure: keys choose a minute, Enter opens it", async () => {

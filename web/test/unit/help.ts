@@ -39,6 +39,7 @@ export function piece(firstSample: number, codes: number[], change: Partial<{ ne
 export function beat(rSample: number, change: Partial<Beat> = {}): Beat {
   return {
     committed: false,
+    session: null,
     rSample,
     rTimeUs: null,
     rrMs: null,
@@ -83,7 +84,6 @@ export const STATUS_JSON = {
   store: { state: "ok", detail: null, free_bytes: null, free_bytes_wanted: null, rows_waiting: 0 },
   model: "v1-context",
   engine: "cpu-avx2",
-  message_drops: 0,
 };
 
 export type { Status };

@@ -117,6 +117,27 @@ test("each kind of message is read", () => {
   }
 });
 
+test("what is stored says of which session it is", () => {
+  const row = {
+    committed: true,
+    r_sample: 1,
+    class: "N",
+    aami_class: "N",
+    outcome: "classified",
+    first_missing_sample: 1,
+    missing_samples: 2,
+    cause: "overrun",
+  };
+  for (const type of ["beat", "gap"]) {
+    for (const session of [7, undefined]) {
+      const got = decodeText(JSON.stringify({ ...row, type, session }));
+      assert.ok(got.ok && (got.value.type === "beat" || got.value.type === "gap"));
+      const one = got.value.type === "beat" ? got.value.beat : got.value.gap;
+      assert.equal(one.session, session ?? null, type);
+    }
+  }
+});
+
 test("a session that never ran is read", () => {
   const none = {
     id: null,

@@ -59,6 +59,11 @@ test("calibration holds for its screen, zoomed or not, and for no other", () => 
     calibrated: true,
   });
   assert.equal(mmScale(calibration, screenName(1280, 800, 1), 1).calibrated, false);
+  const beside = screenName(1920, 1080, 1, { left: 1920, top: 0 });
+  assert.equal(mmScale(calibration, beside, 1).calibrated, false, "the same pixels on another screen");
+  assert.equal(beside, screenName(960, 540, 2, { left: 960, top: 0 }), "zoomed");
+  const bar = screenName(1920, 1080, 1, { left: 70, top: 32 });
+  assert.equal(mmScale(calibration, bar, 1).calibrated, true, "a bar of the desktop");
   assert.equal(mmScale(null, "x", 2).devicePxPerMm, 2 * CSS_PX_PER_MM);
 });
 

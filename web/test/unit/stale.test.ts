@@ -5,8 +5,8 @@ import { heartRate } from "../../src/panel.js";
 import { Playout } from "../../src/playout.js";
 import { decodeText } from "../../src/protocol.js";
 import { Model } from "../../src/session.js";
-import { ageNow, freshness } from "../../src/stale.js";
-import { info, STATUS_JSON } from "./help.js";
+import { ageNow, freshness, Sleep, statusIsOld } from "../../src/stale.js";
+import { info, piece, STATUS_JSON } from "./help.js";
 
 test("age is the server's age and the monotonic time since", () => {
   assert.equal(ageNow({ ageMs: 43, atMs: 1000 }, 1500), 543);
@@ -51,6 +51,48 @@ test("a heart rate is shown only while picture and status are fresh", () => {
   assert.ok(none.ok);
   model.take(none.value, 2000);
   assert.deepEqual(heartRate(model, fresh, 2100), { number: "---", reason: "electrode off" });
+});
+
+test("a status is of the present for three seconds", () => {
+  assert.deepEqual([statusIsOld(null, 0), statusIsOld(0, 3000), statusIsOld(0, 3001)], [true, false, true]);
+});
+
+test("after sleep the ages are void until the gateway says them anew", () => {
+  const sleep = new Sleep();
+  const looks: [number, number, boolean][] = [
+    [1_000_000, 0, false],
+    [1_000_200, 200, false],
+    // The monotonic clock stood still for a minute.
+    [1_060_400, 400, true],
+    [1_060_600, 600, false],
+    // A tab in the background looks seldom: both clocks go on.
+    [1_120_600, 60_600, false],
+    // The browser's clock is set: forward for one look, back never.
+    [5_000_000, 60_800, true],
+    [5_000_200, 61_000, false],
+    [1_000_000, 61_200, false],
+    [1_002_100, 61_300, false],
+    [1_004_201, 61_400, true],
+  ];
+  for (const [wall, monotonic, expected] of looks) {
+    assert.equal(sleep.look(wall, monotonic), expected, `${wall} ${monotonic}`);
+  }
+  const model = new Model();
+  model.take({ type: "session", session: info() }, 0);
+  model.takePiece(piece(0, [1, 1]), 0, [1500, 1500]);
+  const status = decodeText(JSON.stringify(STATUS_JSON));
+  assert.ok(status.ok);
+  model.take(status.value, 0);
+  const fresh = () => freshness("open", true, model.newestSample, 10);
+  assert.equal(heartRate(model, fresh(), 10).number, "72");
+  model.voidAges();
+  assert.deepEqual(heartRate(model, fresh(), 10), { number: "---", reason: "no samples" });
+  assert.equal(model.labelAgeMs(10), null);
+  model.takePiece(piece(1, [1, 1]), 10, [1500, 1500]);
+  assert.equal(fresh().stale, false);
+  assert.equal(heartRate(model, fresh(), 10).number, "---", "the status is still the old one");
+  model.take(status.value, 10);
+  assert.equal(heartRate(model, fresh(), 10).number, "72");
 });
 
 test("waits grow to ten seconds", () => {
