@@ -25,6 +25,20 @@ export function onSignedOut(act: () => void): void {
   signedOut = act;
 }
 
+/** What the gateway's clock showed at an answer, and this browser's monotonic clock then. */
+let heard: { us: number; atMs: number } | null = null;
+
+/** To the second, as HTTP says it. */
+function heardTime(date: string | null): void {
+  const ms = date === null ? Number.NaN : Date.parse(date);
+  if (Number.isFinite(ms)) heard = { us: ms * 1000, atMs: performance.now() };
+}
+
+/** What the gateway's clock shows now, whatever the browser's does; null where no answer has told. */
+export function gatewayNowUs(): number | null {
+  return heard === null ? null : Math.round(heard.us + (performance.now() - heard.atMs) * 1000);
+}
+
 export type Parameters = Record<string, string | number | null>;
 
 function address(path: string, parameters: Parameters): string {
@@ -50,6 +64,7 @@ async function ask(
     if (signal?.aborted === true) throw error;
     throw new Refusal(0, "", "The gateway does not answer.");
   }
+  heardTime(answer.headers.get("date"));
   if (answer.ok) return answer;
   if (answer.status === 401) signedOut();
   const problem = (await answer.json().catch(() => ({}))) as {
@@ -131,6 +146,11 @@ export interface Session {
   /** Lowest and highest code of the converter: what reaches them is clipped. */
   codeRange: readonly [number, number];
   deletedUs: number | null;
+}
+
+/** Whether a session goes on. One that was interrupted has no end either, and does not. */
+export function isRecording(session: Session): boolean {
+  return session.endReason === "recording";
 }
 
 export interface StoredBeat {
