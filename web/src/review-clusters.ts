@@ -89,6 +89,7 @@ export function clustersPart(review: Review): Part {
   );
   let found: Clusters | null = null;
   let loaded = "";
+  let asked = "";
   let opened: number | null = null;
   let redraw: (() => void)[] = [];
   const strips = new SmallStrips(review, controller.signal);
@@ -251,7 +252,9 @@ export function clustersPart(review: Review): Part {
       open();
       return;
     }
-    if (loaded !== "" && place.cluster !== null) {
+    const other = asked !== "" && asked !== key;
+    asked = key;
+    if (other && place.cluster !== null) {
       // The number of a cluster of the span before: here it would be another one.
       loaded = "";
       review.go({ cluster: null }, "replace");

@@ -408,14 +408,36 @@ describe("review view", onlyMock, () => {
       of("Beats in the span"),
     );
     assert.ok(of("beside a \\? beat") > 0, "unclassifiable beats are known");
-    // No number is cut off at the edge of the Poincaré plot.
-    const edge = await page.evaluate(() => {
-      const canvas = document.querySelectorAll(".plot")[1];
-      const { data } = canvas.getContext("2d").getImageData(canvas.width - 1, 0, 1, canvas.height);
-      return new Set(Array.from({ length: canvas.height }, (_, y) => data.slice(4 * y, 4 * y + 3).join()))
-        .size;
+    // No number is cut off at the edge of a plot: on a phone the Poincaré plot is as wide as there is room, and its
+    // last number the widest.
+    await page.route("**/v1/rr?**", (route) => {
+      const count = 100;
+      const row = (of) => Array.from({ length: count }, (_, i) => of(i));
+      const json = {
+        session: 2,
+        rr_ms: row((i) => (i % 2 === 0 ? 1100 : 1950)),
+        r_time_us: row((i) => us(NOON) + i * 1e6),
+        class: "N".repeat(count),
+        beat_ids: row((i) => i + 1),
+        next_cursor: null,
+      };
+      return route.fulfill({ json });
     });
-    assert.equal(edge, 1, "the last column is blank");
+    await open(browser, `#/review/2?t=${NOON}&show=rr&span=300`);
+    await until("made up", async () => /span100/.test((await browser.text(".facts").catch(() => "")) ?? ""));
+    await page.unroute("**/v1/rr?**");
+    await page.setViewportSize({ width: 360, height: 740 });
+    await browser.drawn();
+    await sleep(200);
+    const colours = await page.evaluate(() =>
+      [...document.querySelectorAll(".plot")].map((canvas) => {
+        const { data } = canvas.getContext("2d").getImageData(canvas.width - 1, 0, 1, canvas.height);
+        return new Set(Array.from({ length: canvas.height }, (_, y) => data.slice(4 * y, 4 * y + 3).join()))
+          .size;
+      }),
+    );
+    assert.deepEqual(colours, [1, 1], "the last column is blank");
+    await page.setViewportSize({ width: 1280, height: 800 });
     await open(browser, `#/review/2?t=${NOON}&show=rr&span=3600&labels=corrected`);
     await until("said", () => page.getByText("RR intervals go by the machine's labels").isVisible());
     await open(browser, `#/review/2?t=${NOON}&show=rr&span=3600`);
