@@ -354,6 +354,7 @@ describe("corrections", onlyMock, () => {
     await page.locator(".strip > .warn button").click();
     await until("undone", () => store.corrections[0]?.superseded_by === 2);
     await until("said", async () => /is undone/.test(await browser.text(".strip > .warn")));
+    await until("closed", async () => (await page.locator("dialog").count()) === 0);
     // What is right is not told, and takes the old warning away.
     await page.keyboard.press("a");
     await page.getByLabel(/^All of this strip/).check();
@@ -778,6 +779,8 @@ test(
         .map((one) => one.id),
       "these beats, and not an hour of them",
     );
+    const closed = () => until("closed", async () => (await page.locator("dialog").count()) === 0);
+    await closed();
     await page.keyboard.press("n");
     await page.getByLabel(/^The middle of the strip/).check();
     await page.locator("#correct-note").fill("which?");
@@ -786,6 +789,7 @@ test(
       /does not tell which of two moments/.test(await browser.text("dialog [role=alert]")),
     );
     await page.keyboard.press("Escape");
+    await closed();
     assert.equal(rows90.length, 1);
     // Before it was set back nothing is unclear.
     const once = step - 600 * rate;
@@ -795,6 +799,7 @@ test(
     await page.locator("#correct-note").fill("here");
     await page.getByRole("button", { name: "Store note" }).click();
     await until("stored", () => rows90.length === 2);
+    await closed();
     assert.ok(Math.abs(rows90[1].from_sample - once) <= 2, `${rows90[1].from_sample - once}`);
 
     // Full disclosure: the minutes about the step, each with its trace, and Enter opens where it stands.
