@@ -15,7 +15,8 @@ import { allowed, packagesIn, thirdParty } from "./licences.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const dist = join(here, "dist");
-const LIMIT_BYTES = 75_000;
+/** Compressed, all files together: about a tenth more than the page takes today. */
+const LIMIT_BYTES = 82_000;
 /** What the bundler says it put into each file. */
 const bundles = [];
 

@@ -1,21 +1,21 @@
 [
     File {
+        name: "assets/app-3e31cfd6c2d4.js",
+        content_type: "text/javascript; charset=utf-8",
+        bytes: 188768,
+        gzip: include_bytes!("assets/app-3e31cfd6c2d4.js.gz"),
+    },
+    File {
         name: "assets/app-c4e665f3a208.css",
         content_type: "text/css; charset=utf-8",
         bytes: 19734,
         gzip: include_bytes!("assets/app-c4e665f3a208.css.gz"),
     },
     File {
-        name: "assets/app-fd73271dbb9e.js",
-        content_type: "text/javascript; charset=utf-8",
-        bytes: 179999,
-        gzip: include_bytes!("assets/app-fd73271dbb9e.js.gz"),
-    },
-    File {
-        name: "assets/theme-8fd2e0526770.js",
+        name: "assets/theme-d1dfe209fd38.js",
         content_type: "text/javascript; charset=utf-8",
         bytes: 1001,
-        gzip: include_bytes!("assets/theme-8fd2e0526770.js.gz"),
+        gzip: include_bytes!("assets/theme-d1dfe209fd38.js.gz"),
     },
     File {
         name: "index.html",

@@ -219,7 +219,7 @@ export class StoredSession {
       model: "v1-context",
       engine: "cpu-neon",
       ...times("start", this.startUs),
-      ...times("end", this.endUs),
+      ...times("end", ["recording", "interrupted"].includes(this.endReason) ? null : this.endUs),
       end_reason: this.endReason ?? "stopped",
       patient_label: this.label,
       mains_hz: this.source === "replay" ? 60 : 50,
@@ -236,13 +236,23 @@ export class StoredSession {
     };
   }
 
-  /** Everything but what says that there was something. */
+  /** A session that is recording goes on by some seconds. */
+  grow(seconds) {
+    this.seconds += seconds;
+    this.samples = Math.round(this.seconds * this.rate);
+    this.endUs = this.timeUs(this.samples);
+    this.make();
+  }
+
+  /** Everything but what says that there was something; gives how many rows there were. */
   remove() {
     const deleted = {
       beats: this.beats.length,
-      ecg_blocks: Math.ceil(this.samples / 2500),
+      maps: 0,
       gaps: this.gaps.length,
       events: this.events.length,
+      ecg_blocks: Math.ceil(this.samples / 2500),
+      corrections: 0,
     };
     Object.assign(this, {
       beats: [],
@@ -493,11 +503,12 @@ export class Store {
   /** Stores a correction as the contract has it; `live` is the running session. Gives the row, or a refusal. */
   correct(body, author, live) {
     const refuse = (field, found, expected) => ({
-      refusal: [400, "invalid-body", `${field}: found ${JSON.stringify(found)}, expected ${expected}`],
+      refusal: [400, "invalid-parameter", `${field}: found ${JSON.stringify(found)}, expected ${expected}`],
     });
     const known = ["session", "kind", "target", "beats", "from_us", "to_us", "class", "note", "supersedes"];
     for (const name of Object.keys(body)) {
-      if (!known.includes(name)) return refuse(name, body[name], "a field that is known");
+      if (!known.includes(name))
+        return { refusal: [400, "unknown-parameter", `"${name}": this path takes ${known.join(", ")}`] };
     }
     if (!["label", "artefact", "note", "undo"].includes(body.kind))
       return refuse("kind", body.kind, "label, artefact, note or undo");
@@ -512,18 +523,28 @@ export class Store {
     if (body.kind === "label" && !/^[NLRAVFQ]$/.test(body.class ?? ""))
       return refuse("class", body.class, "N, L, R, A, V, F or Q");
     if ((body.note ?? "").length > 2000) return refuse("note", "a long text", "at most 2,000 characters");
-    const id = this.corrections.length + 1;
+    const id = (this.corrections.at(-1)?.id ?? 0) + 1;
     let undone = null;
     if (body.kind === "undo") {
       undone = this.corrections.find((row) => row.id === body.supersedes);
-      if (undone === undefined || undone.kind === "undo" || undone.superseded_by !== null)
+      if (undone === undefined)
+        return { refusal: [404, "no-such-correction", `no correction has the id ${body.supersedes}`] };
+      if (undone.kind === "undo" || undone.superseded_by !== null)
         return { refusal: [409, "not-in-force", `correction ${body.supersedes} cannot be undone`] };
       undone.superseded_by = id;
     } else if (!["beat", "beats", "stretch", "moment"].includes(body.target))
       return refuse("target", body.target, "beat, beats, stretch or moment");
-    const place = (name, us) => ({
-      [`${name}_sample`]: us === null ? null : session.range(us, us + 1e7)[0],
-      ...times(name, us),
+    // As the gateway: a time that was shown twice means everything from the first passing to the last.
+    const fromUs = body.from_us ?? (mark ? live.newestUs() : null);
+    const [first, end] =
+      fromUs === null ? [null, null] : session.range(fromUs, body.to_us ?? Number.POSITIVE_INFINITY);
+    const wall = (sample) => session.timeUs?.(sample) ?? fromUs;
+    const outside = first !== null && (first >= (session.samples ?? Number.POSITIVE_INFINITY) || first < 0);
+    const far = body.target === "moment" && !mark && Math.abs(wall(first) - fromUs) > 1e6;
+    if (outside || far) return refuse("from_us", fromUs, `a time within session ${session.id}`);
+    const place = (name, sample) => ({
+      [`${name}_sample`]: sample,
+      ...times(name, sample === null ? null : wall(sample)),
     });
     const row = {
       id,
@@ -531,8 +552,8 @@ export class Store {
       kind: body.kind,
       target: body.target ?? null,
       beats: body.beats ?? null,
-      ...place("from", body.from_us ?? (mark ? live.newestUs() : null)),
-      ...place("to", body.to_us ?? null),
+      ...place("from", first),
+      ...place("to", body.target === "stretch" ? end : null),
       class: body.class ?? null,
       note: body.note ?? null,
       author,
@@ -543,6 +564,22 @@ export class Store {
     };
     this.corrections.push(row);
     return { json: row };
+  }
+
+  /** Deletes a session with what was corrected in it; asked for again it answers the same. */
+  remove(session, by) {
+    if (session.tombstone === undefined) {
+      const deleted = session.remove();
+      deleted.corrections = this.corrections.filter((row) => row.session === session.id).length;
+      this.corrections = this.corrections.filter((row) => row.session !== session.id);
+      session.tombstone = {
+        session: session.id,
+        deleted,
+        ...times("deleted", session.deletedUs),
+        deleted_by: by,
+      };
+    }
+    return session.tombstone;
   }
 
   session(id) {

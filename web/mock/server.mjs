@@ -13,6 +13,7 @@ import { fileURLToPath } from "node:url";
 import { WebSocketServer } from "ws";
 import { ecgAnswer, Store } from "./day.mjs";
 import { Ecg } from "./ecg.mjs";
+import { refusedQuery } from "./query.mjs";
 
 const dist = join(dirname(fileURLToPath(import.meta.url)), "../dist");
 const UV_PER_CODE = 0.0481;
@@ -22,6 +23,9 @@ const LABEL_DELAY_S = 0.9;
 const STORE_DELAY_S = 4;
 /** The running session keeps this much ECG. */
 const KEPT_S = 120;
+
+/** Name of the one token: the author of what is changed. */
+const AUTHOR = "ward-3";
 
 export const CSP =
   "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' ws:; img-src 'self' data:; " +
@@ -460,7 +464,7 @@ export class Mock {
   /** Body of a POST; undefined where it was refused. */
   async body(request, response) {
     if (!/^application\/json/.test(request.headers["content-type"] ?? "")) {
-      this.problem(response, 415, "wrong-content-type", "content-type: expected application/json");
+      this.problem(response, 415, "not-json", "content-type: expected application/json");
       return undefined;
     }
     let text = "";
@@ -468,7 +472,7 @@ export class Mock {
     try {
       return JSON.parse(text);
     } catch {
-      this.problem(response, 400, "invalid-body", "not JSON");
+      this.problem(response, 400, "invalid-parameter", "not JSON");
       return undefined;
     }
   }
@@ -482,22 +486,25 @@ export class Mock {
   /** What changes something: for a token with control alone. */
   async change(request, response, path) {
     if (!this.state.control)
-      return this.problem(response, 403, "not-allowed", "this token may read, not control");
+      return this.problem(response, 403, "not-permitted", "this token may read, not control");
     const one = /^\/v1\/sessions\/(\d+)$/.exec(path);
     if (request.method === "DELETE" && one !== null) {
       const id = Number(one[1]);
       if (id === this.session)
         return this.problem(response, 409, "session-open", `session ${id} is recording`);
       const session = this.theStore().session(id);
-      if (session === undefined || session.deletedUs !== null)
+      if (session === undefined)
         return this.problem(response, 404, "no-such-session", `no session has the id ${id}`);
-      return this.json(response, { session: id, deleted: session.remove() });
+      if (session.endReason === "recording")
+        return this.problem(response, 409, "session-open", `session ${id} is recording`);
+      // One that is deleted already answers with what was deleted then.
+      return this.json(response, this.theStore().remove(session, AUTHOR));
     }
     const body = await this.body(request, response);
     if (body === undefined) return;
     if (path === "/v1/patient") {
       if (body.label !== null && (typeof body.label !== "string" || !/^[^\p{Cc}]{1,64}$/u.test(body.label)))
-        return this.problem(response, 400, "invalid-body", "label: expected null or 1 to 64 characters");
+        return this.problem(response, 400, "invalid-parameter", "label: expected null or 1 to 64 characters");
       if (this.state.source === "replay")
         return this.problem(response, 409, "no-open-session", "the recording has ended");
       this.state.patient = body.label ?? "";
@@ -509,9 +516,10 @@ export class Mock {
     const running = {
       id: this.session,
       newestUs: () => this.sampleTimeUs(this.sample),
+      timeUs: (sample) => this.sampleTimeUs(sample),
       range: (us) => [Math.round(((us - this.startUs - this.clockUs) / 1e6) * this.state.rate)],
     };
-    const answer = this.theStore().correct(body, "ward-3", running);
+    const answer = this.theStore().correct(body, AUTHOR, running);
     if (answer.refusal !== undefined) return this.problem(response, ...answer.refusal);
     this.json(response, answer.json, 201);
     this.toAll({ type: "correction", ...answer.json });
@@ -520,12 +528,8 @@ export class Mock {
   stored(request, response, url) {
     const accept = request.headers.accept ?? "";
     const query = url.searchParams;
-    if (Number(query.get("max_points") ?? 1) > 60_000) {
-      const detail = `max_points: found "${query.get("max_points")}", expected a whole number 1 to 60000`;
-      response.writeHead(400, { "content-type": "application/problem+json" });
-      response.end(JSON.stringify({ title: "Invalid parameter value", status: 400, detail }));
-      return;
-    }
+    const refused = refusedQuery(url.pathname, query);
+    if (refused !== null) return this.problem(response, ...refused);
     const own = Number(query.get("session")) === this.session || !query.has("session");
     const answer =
       url.pathname === "/v1/ecg" && own
@@ -648,7 +652,7 @@ export class Mock {
     if (path === "/") return this.file(request, response, signedIn ? "index.html" : "sign-in.html");
     if (path === "/sign-in.js" || path === "/sign-in.css") return this.file(request, response, path.slice(1));
     if (path === "/session" && request.method === "POST") return this.signIn(request, response);
-    if (!signedIn) return this.problem(response, 401, "no-session", "sign in first");
+    if (!signedIn) return this.problem(response, 401, "not-signed-in", "sign in first");
     if (path === "/session" && this.state.busy) return this.problem(response, 503, "busy", "try again");
     if (path === "/session" && request.method === "DELETE") {
       this.sessions.clear();
@@ -657,7 +661,7 @@ export class Mock {
     }
     if (path === "/session") {
       return this.json(response, {
-        name: "ward-3",
+        name: AUTHOR,
         control: this.state.control,
         disclaimer: "Not a certified medical device: not for diagnosis or patient monitoring.",
         site: { timezone: this.state.timezone || null },
@@ -679,7 +683,7 @@ export class Mock {
       try {
         token = JSON.parse(body).token;
       } catch {
-        return this.problem(response, 400, "invalid-body", "not JSON");
+        return this.problem(response, 400, "invalid-parameter", "not JSON");
       }
       const until = this.tokens.get(token);
       if (until === undefined || until < Date.now()) {

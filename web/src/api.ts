@@ -48,6 +48,20 @@ export function limited(ms: number, other?: AbortSignal): AbortSignal {
 
 const tookTooLong = (error: unknown) => error instanceof DOMException && error.name === "TimeoutError";
 
+/** What the gateway's clock showed at an answer, and this browser's monotonic clock then. */
+let heard: { us: number; atMs: number } | null = null;
+
+/** To the second, as HTTP says it. */
+function heardTime(date: string | null): void {
+  const ms = date === null ? Number.NaN : Date.parse(date);
+  if (Number.isFinite(ms)) heard = { us: ms * 1000, atMs: performance.now() };
+}
+
+/** What the gateway's clock shows now, whatever the browser's does; null where no answer has told. */
+export function gatewayNowUs(): number | null {
+  return heard === null ? null : Math.round(heard.us + (performance.now() - heard.atMs) * 1000);
+}
+
 export type Parameters = Record<string, string | number | null>;
 
 function address(path: string, parameters: Parameters): string {
@@ -78,6 +92,7 @@ async function ask(
       tookTooLong(error) ? "The gateway took too long to answer." : "The gateway does not answer.",
     );
   }
+  heardTime(answer.headers.get("date"));
   if (answer.ok) return answer;
   if (answer.status === 401) signedOut();
   const problem = (await answer.json().catch(() => ({}))) as {
@@ -160,6 +175,11 @@ export interface Session {
   /** Lowest and highest code of the converter: what reaches them is clipped. */
   codeRange: readonly [number, number];
   deletedUs: number | null;
+}
+
+/** Whether a session goes on. One that was interrupted has no end either, and does not. */
+export function isRecording(session: Session): boolean {
+  return session.endReason === "recording";
 }
 
 export interface StoredBeat {

@@ -3,6 +3,8 @@
 import { correct, problemText, type Said } from "./api.js";
 import { openForm } from "./dialogs.js";
 import { el } from "./dom.js";
+import { preciseText } from "./format.js";
+import type { Correction } from "./protocol.js";
 import { className, LETTERS } from "./words.js";
 
 /** What can be corrected from where the person is; the first is chosen. */
@@ -11,6 +13,43 @@ export interface Target {
   /** Something to know about it before it is chosen. */
   note?: string;
   at: Pick<Said, "target" | "beats" | "from_us" | "to_us">;
+  /** The samples that are meant by these times. */
+  meant?: Meant;
+  /** Why it cannot be said of this, in words. */
+  refused?: string;
+}
+
+export interface Meant {
+  from: number;
+  /** Null: a moment. */
+  to: number | null;
+  /** The page knows of samples up to here: what lies beyond it the gateway may have cut off. */
+  end: number;
+  rateHz: number;
+}
+
+/** What goes wrong by less than this is rounding. */
+const WITHIN_S = 1;
+
+/** A sentence where the gateway stored other samples than were meant, as it may where the clock was set; else null. */
+export function misplaced(meant: Meant | undefined, row: Correction): string | null {
+  if (meant === undefined || row.fromSample === null) return null;
+  const within = WITHIN_S * meant.rateHz;
+  const apart = (stored: number, least: number, most: number) =>
+    stored < least - within || stored > most + within;
+  const from = apart(row.fromSample, meant.from, Math.max(0, meant.from));
+  const to =
+    meant.to !== null &&
+    row.toSample !== null &&
+    apart(row.toSample, Math.min(meant.to, meant.end), meant.to);
+  if (!from && !to) return null;
+  const at = row.fromUs === null ? "" : `: ${preciseText(row.fromUs)}`;
+  const until = row.toUs === null ? "" : ` to ${preciseText(row.toUs)}`;
+  const seconds = row.toSample === null ? 0 : Math.round((row.toSample - row.fromSample) / meant.rateHz);
+  return (
+    `Number ${row.id} was stored for another place than was meant${at}${until}` +
+    `${seconds > 0 ? `, ${seconds} s of recording` : ""}. Undo it, unless that is what it should be of.`
+  );
 }
 
 export type Correcting = "label" | "artefact" | "note";
@@ -44,12 +83,12 @@ function choice(name: string, legend: string, options: [string, string, string][
   return { set, value: () => inputs.find((input) => input.checked)?.value ?? "" };
 }
 
-/** `done` is called when the row is stored. */
+/** `done` is called when the row is stored, with a warning where it is about another place than was meant. */
 export function openCorrection(
   session: number,
   kind: Correcting,
   targets: readonly Target[],
-  done: () => void,
+  done: (row: Correction, warning: string | null) => void,
 ): void {
   const of = choice(
     "correct-of",
@@ -87,14 +126,15 @@ export function openCorrection(
       if (kind === "note" && written === "") return "Write something.";
       if (kind === "label" && letter.value() === "") return "Choose a label.";
       const target = targets[Number(of.value())]!;
-      await correct({
+      if (target.refused !== undefined) return target.refused;
+      const row = await correct({
         session,
         kind,
         ...target.at,
         ...(kind === "label" ? { class: letter.value() } : {}),
         note: written === "" ? null : written,
       });
-      done();
+      done(row, misplaced(target.meant, row));
       return null;
     },
     problemText,

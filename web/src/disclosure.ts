@@ -1,7 +1,7 @@
 // Full disclosure: the whole session, a minute per row. Only the rows on the screen are drawn, and fetched.
 
 import type { Place } from "./address.js";
-import { getBeats, getEcg, labelsAsked, problemText, type StoredBeat, wasAborted } from "./api.js";
+import { getBeats, getEcg, labelsAsked, problemText, Refusal, type StoredBeat, wasAborted } from "./api.js";
 import { FONT } from "./colors.js";
 import { button, el, say } from "./dom.js";
 import { drawTrace, type Ground, hatchPattern, type Look } from "./drawing.js";
@@ -11,6 +11,7 @@ import { median, Shifts } from "./offset.js";
 import {
   channelsShown,
   makeLook,
+  mmText,
   type Part,
   placeOf,
   placeOfRow,
@@ -33,6 +34,8 @@ const LEFT_CSS_PX = 60;
 const TOGETHER = 5;
 const MOST_KEPT = 40;
 const GAIN = 5;
+/** After so long a block that the gateway was too busy for is asked for again. */
+const AGAIN_MS = 3000;
 /** The gateway gives no more at a time. */
 const MOST_POINTS = 60_000;
 
@@ -46,7 +49,6 @@ interface Block {
 
 export function disclosurePart(review: Review): Part {
   const { settings, session } = review;
-  const { minutes } = review;
   const canvas = el("canvas", { class: "disclosure-canvas" });
   const context = canvas.getContext("2d", { alpha: false })!;
   const spacer = el("div", { class: "disclosure-spacer" });
@@ -61,7 +63,7 @@ export function disclosurePart(review: Review): Part {
       tabindex: 0,
       "aria-label": "Full disclosure: choose a minute, Enter opens it",
       "aria-valuemin": 0,
-      "aria-valuemax": Math.max(0, minutes.length - 1),
+      "aria-valuemax": Math.max(0, review.minutes.length - 1),
       "data-moves": "",
     },
     spacer,
@@ -70,6 +72,7 @@ export function disclosurePart(review: Review): Part {
   const blocks = new Map<number, Block>();
   const controller = new AbortController();
   let chosen = 0;
+  let known = review.minutes.length;
   let channel = 0;
   let waiting = false;
   let ended = false;
@@ -105,7 +108,7 @@ export function disclosurePart(review: Review): Part {
       el(
         "p",
         { class: "note grow" },
-        `A minute per row, raw, ${GAIN} mm/mV; each row is shifted by a constant of its own. Letters: V, S (triangle A) and ?. ` +
+        `A minute per row, raw, ${GAIN} ${mmText(settings)}/mV; each row is shifted by a constant of its own. Letters: V, S (triangle A) and ?. ` +
           "Click, or Enter, opens a place as a strip.",
       ),
     ),
@@ -124,11 +127,11 @@ export function disclosurePart(review: Review): Part {
 
   const fetchBlock = async (index: number) => {
     const first = index * TOGETHER;
-    const last = Math.min(minutes.length, first + TOGETHER) - 1;
-    const begin = minutes[first]!.firstSample;
-    const end = Math.min(review.endSample, minutes[last]!.firstSample + 60 * session.rateHz);
-    let from = minutes[first]!.timeUs;
-    let to = Math.max(from + 1, Math.min(review.endUs, minutes[last]!.timeUs + 60e6));
+    const last = Math.min(review.minutes.length, first + TOGETHER) - 1;
+    const begin = review.minutes[first]!.firstSample;
+    const end = Math.min(review.endSample, review.minutes[last]!.firstSample + 60 * session.rateHz);
+    let from = review.minutes[first]!.timeUs;
+    let to = Math.max(from + 1, Math.min(review.endUs, review.minutes[last]!.timeUs + 60e6));
     // A time that the clock showed twice brings all that lies between: as many more points are asked for.
     let more = 1;
     if (review.clock.stepped) {
@@ -153,12 +156,19 @@ export function disclosurePart(review: Review): Part {
       block.content = makeContent(stretch, [], [], 0, (to - from) / 1e6, review.signal);
       block.beats = all;
       for (let m = first; m <= last; m++)
-        block.offsets.push(offsetsOf(block.content, minutes[m]!.firstSample, session.rateHz));
+        block.offsets.push(offsetsOf(block.content, review.minutes[m]!.firstSample, session.rateHz));
     } catch (error) {
       if (wasAborted(error)) return;
       block.problem = problemText(error);
       say(message, `Some minutes could not be fetched. ${block.problem}`);
+      // Busy now is not busy for ever: what is on the screen then is asked for again.
+      if (error instanceof Refusal && error.status === 503)
+        setTimeout(() => {
+          if (blocks.get(index) === block) blocks.delete(index);
+          draw();
+        }, AGAIN_MS);
     }
+    if (block.problem === null && ![...blocks.values()].some((one) => one.problem !== null)) say(message, "");
     for (const key of blocks.keys()) {
       if (blocks.size <= MOST_KEPT) break;
       if (key !== index) blocks.delete(key);
@@ -200,7 +210,10 @@ export function disclosurePart(review: Review): Part {
       hatch: hatchPattern(context, look),
     };
     const first = Math.max(0, Math.floor(scroller.scrollTop / rowPx()));
-    const end = Math.min(minutes.length, Math.ceil((scroller.scrollTop + scroller.clientHeight) / rowPx()));
+    const end = Math.min(
+      review.minutes.length,
+      Math.ceil((scroller.scrollTop + scroller.clientHeight) / rowPx()),
+    );
     let all = true;
     for (let m = first; m < end; m++) {
       const top = Math.round((m * rowPx() - scroller.scrollTop) * ratio);
@@ -219,10 +232,10 @@ export function disclosurePart(review: Review): Part {
       context.textAlign = "left";
       context.font = `700 ${Math.round(13 * scale)}px ${FONT}`;
       context.fillStyle = colors.ink;
-      context.fillText(clockText(minutes[m]!.timeUs, false).slice(0, 5), 6 * ratio, top + high * 0.34);
+      context.fillText(clockText(review.minutes[m]!.timeUs, false).slice(0, 5), 6 * ratio, top + high * 0.34);
       context.font = `500 ${Math.round(11 * scale)}px ${FONT}`;
       context.fillStyle = colors.muted;
-      const mean = minutes[m]!.hrMean;
+      const mean = review.minutes[m]!.hrMean;
       context.fillText(mean === null ? "--- /min" : `${mean.toFixed(0)} /min`, 6 * ratio, top + high * 0.7);
       const index = Math.floor(m / TOGETHER);
       const block = blocks.get(index);
@@ -233,7 +246,7 @@ export function disclosurePart(review: Review): Part {
         context.fillText(text, left + 6 * ratio, top + high / 2);
         continue;
       }
-      row(ground, lane, minutes[m]!.firstSample, block, block.offsets[m % TOGETHER] ?? [], scale);
+      row(ground, lane, review.minutes[m]!.firstSample, block, block.offsets[m % TOGETHER] ?? [], scale);
     }
     if (all && firstDrawnMs === null) firstDrawnMs = performance.now() - openedMs;
   };
@@ -278,7 +291,9 @@ export function disclosurePart(review: Review): Part {
         ...ground,
         look: { ...look!, devicePixelRatio: look!.devicePixelRatio * 0.6, textScale: 1 },
       };
-      drawTrace(thin, { ...picture, shifts }, channel, lane, local, local + perMinute, shift);
+      // The lane is higher than the row: what leaves the row is marked where it is cut off.
+      const edges = { topPx: lane.topPx, heightPx: high };
+      drawTrace(thin, { ...picture, shifts }, channel, lane, local, local + perMinute, shift, edges);
     }
     context.restore();
     for (const beat of block.beats) {
@@ -309,12 +324,12 @@ export function disclosurePart(review: Review): Part {
   };
 
   const show = (m: number) => {
-    chosen = Math.min(minutes.length - 1, Math.max(0, m));
+    chosen = Math.min(review.minutes.length - 1, Math.max(0, m));
     const top = chosen * rowPx();
     if (top < scroller.scrollTop) scroller.scrollTop = top;
     else if (top + rowPx() > scroller.scrollTop + scroller.clientHeight)
       scroller.scrollTop = top + rowPx() - scroller.clientHeight;
-    const row = minutes[chosen];
+    const row = review.minutes[chosen];
     if (row !== undefined) {
       const offset = blocks.get(Math.floor(chosen / TOGETHER))?.offsets[chosen % TOGETHER]?.[channel];
       const text = `${clockText(row.timeUs, true).slice(0, 16)}: ${minuteText(row)}`;
@@ -327,7 +342,7 @@ export function disclosurePart(review: Review): Part {
 
   /** Opens a place of a minute; `share` is how far into it. */
   const open = (m: number, share: number) => {
-    const row = minutes[m];
+    const row = review.minutes[m];
     if (row === undefined) return;
     const at = review.clock.stepped
       ? placeOf(review, row.firstSample + share * 60 * session.rateHz)
@@ -353,8 +368,8 @@ export function disclosurePart(review: Review): Part {
       ArrowRight: 1,
       PageUp: -page,
       PageDown: page,
-      Home: -minutes.length,
-      End: minutes.length,
+      Home: -review.minutes.length,
+      End: review.minutes.length,
     };
     const step = steps[event.key];
     if (step !== undefined) show(chosen + step);
@@ -367,7 +382,7 @@ export function disclosurePart(review: Review): Part {
   });
 
   const size = () => {
-    spacer.style.height = `${minutes.length * rowPx()}px`;
+    spacer.style.height = `${review.minutes.length * rowPx()}px`;
     canvas.style.width = `${scroller.clientWidth}px`;
     canvas.style.height = `${scroller.clientHeight}px`;
     draw();
@@ -375,24 +390,28 @@ export function disclosurePart(review: Review): Part {
   const observer = new ResizeObserver(size);
   observer.observe(scroller);
   const stop = settings.listen(draw);
-  if (minutes.length === 0) say(message, "No minute of this session is stored.");
-  const rows = minutes
-    .filter((row) => row.v + row.s + row.unclassifiable + row.gaps + row.events > 0)
-    .slice(0, 1500)
-    .map((row) => [
-      el(
-        "a",
-        {
-          href: review.link({
-            show: "strip",
-            ...placeOfRow(review, row.firstSample + 30 * session.rateHz, row.timeUs + 30e6),
-          }),
-        },
-        clockText(row.timeUs, true).slice(0, 16),
-      ),
-      minuteText(row),
-    ]);
-  replaceTable(tables, tableOf("Minutes with V, S, ?, gaps or events, as a table", ["Minute", "What"], rows));
+  if (review.minutes.length === 0) say(message, "No minute of this session is stored.");
+  const table = () => {
+    const rows = review.minutes
+      .filter((row) => row.v + row.s + row.unclassifiable + row.gaps + row.events > 0)
+      .slice(0, 1500)
+      .map((row) => [
+        el(
+          "a",
+          {
+            href: review.link({
+              show: "strip",
+              ...placeOfRow(review, row.firstSample + 30 * session.rateHz, row.timeUs + 30e6),
+            }),
+          },
+          clockText(row.timeUs, true).slice(0, 16),
+        ),
+        minuteText(row),
+      ]);
+    const title = "Minutes with V, S, ?, gaps or events, as a table";
+    replaceTable(tables, tableOf(title, ["Minute", "What"], rows));
+  };
+  table();
 
   globalThis.ecgDisclosure = () => ({
     first_drawn_ms: firstDrawnMs,
@@ -400,7 +419,7 @@ export function disclosurePart(review: Review): Part {
     left_px: LEFT_CSS_PX * textScale(),
     loaded: blocks.size,
     chosen,
-    length: durationText(minutes.length * 60_000),
+    length: durationText(review.minutes.length * 60_000),
   });
 
   return {
@@ -421,6 +440,16 @@ export function disclosurePart(review: Review): Part {
     corrected() {
       blocks.clear();
       draw();
+    },
+    grown() {
+      // The last minute had not ended: its block is fetched anew.
+      const first = Math.floor(Math.max(0, known - 1) / TOGETHER);
+      for (const index of blocks.keys()) if (index >= first) blocks.delete(index);
+      known = review.minutes.length;
+      scroller.setAttribute("aria-valuemax", String(Math.max(0, known - 1)));
+      if (known > 0) say(message, "");
+      table();
+      size();
     },
   };
 }

@@ -104,6 +104,8 @@ export function drawTrace(
   firstSample: number,
   endSample: number,
   shift: number,
+  /** Where the picture is cut off, if not at the lane's own edges. */
+  edges: Lane = lane,
 ): void {
   const { context, time } = ground;
   const look = ground.look!;
@@ -118,7 +120,8 @@ export function drawTrace(
   const [lowest, highest] = info.codeRange;
   const first = Math.max(ring.begin, Math.floor(firstSample / per));
   const end = Math.min(ring.end, Math.ceil(endSample / per));
-  const bottom = lane.topPx + lane.heightPx;
+  const { topPx: top } = edges;
+  const bottom = top + edges.heightPx;
   const clipped: [number, boolean][] = [];
   const beyond: [number, boolean][] = [];
   const offsets = shifts.all();
@@ -149,7 +152,7 @@ export function drawTrace(
     if (per === 1) {
       const uv = filtered !== undefined ? filtered[place]! : low * info.uvPerCode;
       const y = yOf(uv, offset, look.gain, look.devicePxPerMm, lane);
-      if (y < lane.topPx || y > bottom) beyond.push([x, y < lane.topPx]);
+      if (y < top || y > bottom) beyond.push([x, y < top]);
       if (joined) context.lineTo(x, y);
       else {
         context.moveTo(x, y);
@@ -159,7 +162,7 @@ export function drawTrace(
     } else {
       const yLow = yOf(low * info.uvPerCode, offset, look.gain, look.devicePxPerMm, lane);
       const yHigh = yOf(high * info.uvPerCode, offset, look.gain, look.devicePxPerMm, lane);
-      if (yHigh < lane.topPx || yLow > bottom) beyond.push([x, yHigh < lane.topPx]);
+      if (yHigh < top || yLow > bottom) beyond.push([x, yHigh < top]);
       // Neighbouring pairs that do not overlap are one sample apart: joined by the ends that face each other.
       if (joined && yHigh > before[0]) {
         context.moveTo(x - time.pxPerSample * per, before[0]);
@@ -182,11 +185,10 @@ export function drawTrace(
   const thick = 2 * look.devicePixelRatio;
   const wide = Math.max(1, time.pxPerSample * per);
   context.fillStyle = look.colors.muted;
-  for (const [x, above] of beyond)
-    context.fillRect(x - wide / 2, above ? lane.topPx : bottom - thick, wide, thick);
+  for (const [x, above] of beyond) context.fillRect(x - wide / 2, above ? top : bottom - thick, wide, thick);
   context.fillStyle = look.colors.warn;
   for (const [x, above] of clipped) {
-    context.fillRect(x - wide / 2, above ? lane.topPx : bottom - 2 * thick, wide, 2 * thick);
+    context.fillRect(x - wide / 2, above ? top : bottom - 2 * thick, wide, 2 * thick);
   }
 }
 

@@ -51,6 +51,8 @@ export function beatPart(review: Review): Part {
   const rows = new StripRows(el("canvas", { class: "strip-rows", "aria-hidden": "true" }));
   const map = el("canvas", { class: "map-canvas", role: "img", "aria-label": "Saliency map" });
   const latest = new Latest();
+  /** The map has a question of its own: a correction reads the beat anew, and the map stays. */
+  const ofMap = new Latest();
   let content: Content | null = null;
   let page: BeatPage | null = null;
   let saliency: Saliency | null = null;
@@ -155,20 +157,25 @@ export function beatPart(review: Review): Part {
       neighbours = [null, null];
       say(message, "Loading …");
     }
+    ofMap.stop();
     saliency = null;
     say(mapMessage, "The map is being fetched …");
     try {
       if (!same) {
         page = await getBeat(id, 0, 0, signal);
         shownId = id;
-        say(message, "");
-        if (page.beat.session !== session.id) {
-          say(message, `This beat is of session ${page.beat.session}.`);
+        const { beat } = page;
+        if (beat.session !== session.id) {
+          // Below the heading of another session it would be told as that patient's: its own is opened.
+          review.go({ session: beat.session, timeUs: beat.timeUs, sample: null }, "replace");
+          return;
         }
+        say(message, "");
+        void fetchMap(id, method);
         tell(page);
         await Promise.all([picture(page, signal), beside(page, signal), said(page, signal)]);
         tell(page);
-      }
+      } else void fetchMap(id, method);
     } catch (error) {
       if (wasAborted(error)) return;
       large.hidden = content === null;
@@ -180,6 +187,10 @@ export function beatPart(review: Review): Part {
       }
     }
     draw();
+  };
+
+  const fetchMap = async (id: number, method: Method) => {
+    const signal = ofMap.begin();
     try {
       saliency = await getSaliency(id, method, signal);
       say(mapMessage, mapText(saliency));
@@ -557,7 +568,7 @@ export function beatPart(review: Review): Part {
         // The map is of the machine's label and stays.
         const signal = latest.begin();
         page = await getBeat(page.beat.id, 0, 0, signal);
-        await Promise.all([picture(page, signal), said(page, signal)]);
+        await Promise.all([picture(page, signal), beside(page, signal), said(page, signal)]);
         tell(page);
         draw();
       } catch (error) {
@@ -567,6 +578,7 @@ export function beatPart(review: Review): Part {
     act: (action) => acts[action]?.() ?? false,
     leave() {
       latest.stop();
+      ofMap.stop();
       observer.disconnect();
       stop();
     },

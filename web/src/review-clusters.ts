@@ -21,6 +21,7 @@ import {
   keepFocus,
   Latest,
   makeLook,
+  mmText,
   type Part,
   placeOfRow,
   type Review,
@@ -46,7 +47,7 @@ export function classesText(cluster: Cluster): string {
     .filter(([, count]) => count > 0)
     .sort((a, b) => b[1] - a[1])
     .map(([letter, count]) => `${letter} ${countText(count)}`);
-  if (cluster.unclassifiable > 0) parts.push(`? ${countText(cluster.unclassifiable)}`);
+  if (cluster.unclassifiable > 0) parts.push(`of these ? ${countText(cluster.unclassifiable)}`);
   return parts.join(" · ");
 }
 
@@ -88,6 +89,7 @@ export function clustersPart(review: Review): Part {
   );
   let found: Clusters | null = null;
   let loaded = "";
+  let asked = "";
   let opened: number | null = null;
   let redraw: (() => void)[] = [];
   const strips = new SmallStrips(review, controller.signal);
@@ -128,7 +130,7 @@ export function clustersPart(review: Review): Part {
           "replace",
         ),
     );
-    const facts = [`${gain} mm/mV`];
+    const facts = [`${gain} ${mmText(settings)}/mV`];
     if (cluster.correlation !== null) facts.push(`correlation ${cluster.correlation.toFixed(3)}`);
     choose.append(
       canvas,
@@ -250,15 +252,28 @@ export function clustersPart(review: Review): Part {
       open();
       return;
     }
+    const other = asked !== "" && asked !== key;
+    asked = key;
+    if (other && place.cluster !== null) {
+      // The number of a cluster of the span before: here it would be another one.
+      loaded = "";
+      review.go({ cluster: null }, "replace");
+      return;
+    }
     const signal = latest.begin();
+    // Nothing can be said about clusters that are not of this span any more.
+    found = null;
+    opened = null;
+    redraw = [];
+    strips.clear();
+    list.replaceChildren();
+    detail.hidden = true;
     const span = `${clockText(from, true)} to ${clockText(to, true)} ${zoneText(from)}`;
     say(message, `${span}: grouping …`);
     loaded = "";
     try {
       found = await getClusters({ session: session.id, from, to }, signal);
       loaded = key;
-      opened = null;
-      redraw = [];
       list.replaceChildren(...found.clusters.map(card));
       const left =
         found.leftOut === 0
@@ -274,9 +289,6 @@ export function clustersPart(review: Review): Part {
       open();
     } catch (error) {
       if (wasAborted(error)) return;
-      found = null;
-      list.replaceChildren();
-      detail.hidden = true;
       say(message, problemText(error));
     }
   };

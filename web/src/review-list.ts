@@ -5,7 +5,15 @@ import { getBeats, getEvents, problemText, type StoredBeat, type StoredEvent, wa
 import { button, el, say } from "./dom.js";
 import { clockText, zoneText } from "./format.js";
 import { Newest, type Source } from "./newest.js";
-import { channelsShown, loadStretch, makeLook, type Part, placeOfRow, type Review } from "./review.js";
+import {
+  channelsShown,
+  loadStretch,
+  makeLook,
+  mmText,
+  type Part,
+  placeOfRow,
+  type Review,
+} from "./review.js";
 import { makeContent, Strip } from "./strip.js";
 import {
   beatMark,
@@ -63,6 +71,13 @@ export function listPart(review: Review): Part {
     eventKind = which.value;
     begin();
   });
+  const scale = el("p", { class: "note" });
+  const tellScale = () =>
+    say(
+      scale,
+      `Newest first. Strips: ${SECONDS} s, ${SPEED} ${mmText(settings)}/s, ${GAIN} mm/mV, raw, one lead.`,
+    );
+  tellScale();
   const element = el(
     "section",
     { class: "strip", "aria-label": "Events and beats" },
@@ -73,11 +88,7 @@ export function listPart(review: Review): Part {
       el("label", { for: "event-kind", class: "field-label" }, "Events of"),
       which,
     ),
-    el(
-      "p",
-      { class: "note" },
-      `Newest first. Strips: ${SECONDS} s, ${SPEED} mm/s, ${GAIN} mm/mV, raw, one lead.`,
-    ),
+    scale,
     list,
     message,
     el("p", { class: "actions" }, more),
@@ -213,7 +224,10 @@ export function listPart(review: Review): Part {
     return element;
   };
 
-  const stop = settings.listen(() => strips.again());
+  const stop = settings.listen(() => {
+    tellScale();
+    strips.again();
+  });
   begin();
   return {
     element,

@@ -2,10 +2,18 @@
 // and what it is not.
 
 import type { Place } from "./address.js";
-import { allCorrections, getBeats, getEvents, type Minute, problemText, wasAborted } from "./api.js";
+import {
+  allCorrections,
+  gatewayNowUs,
+  getBeats,
+  getEvents,
+  type Minute,
+  problemText,
+  wasAborted,
+} from "./api.js";
 import { button, el, say } from "./dom.js";
 import { countText, durationText, UNKNOWN } from "./format.js";
-import { type Chosen, chosenStrips, keepStrips } from "./report-strips.js";
+import { addStrip, type Chosen, chosenStrips, keepStrips } from "./report-strips.js";
 import { ROW_S, stripDrawing, trendDrawing } from "./report-svg.js";
 import {
   channelsShown,
@@ -24,7 +32,8 @@ import { className, endReason, eventText, sourceBand, sourceName } from "./words
 import { Zone } from "./zone.js";
 
 const MOST_ROWS = 40;
-const LONGEST_S = 30;
+/** As long as a strip can be in the strip view. */
+const LONGEST_S = 60;
 
 /** Sums of some minutes. */
 export interface Summary {
@@ -101,8 +110,7 @@ export function reportPart(review: Review): Part {
       sample: place.sample,
       seconds: ROW_S,
     };
-    keepStrips(session.id, [...chosenStrips(session.id), strip]);
-    void load(place);
+    void load(place, addStrip(session.id, strip));
   });
   const element = el(
     "section",
@@ -148,9 +156,13 @@ export function reportPart(review: Review): Part {
     const recordedMs = Math.min(all.minutes * 60_000, (samples / session.rateHz) * 1000);
     const bpm = (value: number | null) => (value === null ? UNKNOWN : `${value.toFixed(0)} per minute`);
     const missingMs = (all.missing / session.rateHz) * 1000;
+    const unsure = all.unclassifiable > 0 ? " (with unclassifiable ones)" : "";
     const classes = Object.entries(all.byClass)
       .filter(([letter, count]) => count > 0 || "NVA".includes(letter))
-      .map(([letter, count]) => [`${letter} ${className(letter)}`, countText(count)] as const);
+      .map(
+        ([letter, count]) =>
+          [`${letter} ${className(letter)}`, `${countText(count)}${count > 0 ? unsure : ""}`] as const,
+      );
     return el(
       "div",
       { class: "columns" },
@@ -255,7 +267,8 @@ export function reportPart(review: Review): Part {
     return made;
   };
 
-  const load = async (place: Place) => {
+  /** `told` stands above the report when it is made: what came of what was asked for. */
+  const load = async (place: Place, told = "") => {
     spans.show(place);
     const signal = latest.begin();
     const [from, to] = spanOf(review, place);
@@ -269,7 +282,8 @@ export function reportPart(review: Review): Part {
         ...strips.map((one) => strip(one, signal)),
       ]);
       const written = notes.rows.filter((one) => one.kind === "note" && one.supersededBy === null);
-      const now = Date.now() * 1000;
+      const now = gatewayNowUs();
+      const made = now === null ? `${zone.full(Date.now() * 1000)}, by this browser's clock` : zone.full(now);
       const band = sourceBand(session.source);
       sheet.replaceChildren(
         el("h1", {}, "ECG report"),
@@ -284,7 +298,7 @@ export function reportPart(review: Review): Part {
             `${session.chip ?? UNKNOWN}, ${session.rateHz} samples per second, ${session.origin ?? ""}`,
           ],
           ["Time zone", `${zone.name}, UTC${zone.offset(from)}`],
-          ["Made", zone.full(now)],
+          ["Made", made],
         ]),
         numbers(minutes),
         el("h2", {}, "Trend"),
@@ -326,7 +340,8 @@ export function reportPart(review: Review): Part {
         ),
         ...drawn,
       );
-      say(message, drawn.length === 0 ? "No strips are chosen: press p in the strip view." : "");
+      const none = "No strips are chosen: press p in the strip view.";
+      say(message, told !== "" ? told : drawn.length === 0 ? none : "");
     } catch (error) {
       if (!wasAborted(error)) say(message, problemText(error));
     }

@@ -24,11 +24,18 @@ export function rrPart(review: Review): Part {
   let loaded = "";
 
   const spans = spanButtons(review);
-  const stopLoading = button("Stop", { class: "small", hidden: true }, () => latest.stop());
+  const stopLoading = button("Stop", { class: "small", hidden: true }, () => {
+    latest.stop();
+    stopLoading.hidden = true;
+    say(message, "Stopped.");
+  });
+  const byMachine = "RR intervals go by the machine's labels, not by the corrected ones.";
+  const labels = el("p", { class: "note" }, review.labels === "machine" ? "" : byMachine);
   const element = el(
     "section",
     { class: "strip", "aria-label": "RR intervals" },
     el("div", { class: "tools" }, spans.element, stopLoading),
+    labels,
     message,
     el(
       "div",
@@ -71,10 +78,11 @@ export function rrPart(review: Review): Part {
       draw();
       tell();
     } catch (error) {
-      say(message, wasAborted(error) ? "Stopped." : problemText(error));
+      // Whoever stopped it has said so, and a newer question shows the button itself.
+      if (wasAborted(error)) return;
+      say(message, problemText(error));
     }
-    // A newer question shows the button itself.
-    if (!signal.aborted || loaded === key) stopLoading.hidden = true;
+    if (!signal.aborted) stopLoading.hidden = true;
   };
 
   const tell = () => {
@@ -180,8 +188,15 @@ function axis(f: Frame, across: boolean, low: number, high: number, place: (valu
     if (across) context.fillRect(at, f.top, thin, f.height);
     else context.fillRect(f.left, at, f.width, thin);
     context.fillStyle = colors.muted;
-    if (across) context.fillText(String(value), at, f.top + f.height + 14 * scale);
-    else context.fillText(String(value), f.left - 6 * scale, at);
+    if (across) {
+      // The last one may be wider than what is left beside the plot.
+      const half = context.measureText(String(value)).width / 2;
+      context.fillText(
+        String(value),
+        Math.min(at, context.canvas.width - half - scale),
+        f.top + f.height + 14 * scale,
+      );
+    } else context.fillText(String(value), f.left - 6 * scale, at);
   }
   context.textAlign = "left";
 }

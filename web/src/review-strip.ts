@@ -48,8 +48,12 @@ import {
 } from "./strip.js";
 import { className, correctedName, gapCause, rrReason } from "./words.js";
 
+/** Width in which a letter is hit; the rows below the strip are higher than that. */
+const TARGET_CSS_PX = 44;
 /** Fetched before the strip, so that the filters have settled where it begins. */
 const BEFORE_S = 3;
+const AMBIGUOUS =
+  "The clock was set in this session, and this time does not tell which of two moments is meant. Write the note about a beat.";
 /** So many points at most: beyond it the gateway sends minimum and maximum. */
 const MOST_POINTS = 60_000;
 
@@ -70,9 +74,12 @@ export function stripPart(review: Review): Part {
   let shown: Place | null = null;
   let widthCss = 0;
   let loadMs = 0;
+  let left = false;
 
   const when = el("p", { class: "when" });
   const message = el("p", { class: "message", role: "status" });
+  /** What was stored for another place than was meant, with a button that undoes it. */
+  const warning = el("div", { class: "warn", role: "status" });
   const tables = el("div", { class: "strip-side" });
   const said = el("ul", { class: "said", "aria-label": "Corrections here" });
   const stage = el(
@@ -85,7 +92,7 @@ export function stripPart(review: Review): Part {
   const set = (change: Partial<Place>, how: "push" | "replace" = "replace") => review.go(change, how);
   const middle = () => stripRange(review, review.place()).middleUs;
   const clamp = (us: number) => Math.round(Math.min(review.endUs, Math.max(review.beginUs, us)));
-  const stepped = review.clock.stepped;
+  const stepped = () => review.clock.stepped;
   /** Where the clock was set, the way goes by samples: their times may come twice. */
   const middleSample = () => {
     const place = review.place();
@@ -93,14 +100,17 @@ export function stripPart(review: Review): Part {
   };
   const move = (seconds: number) =>
     set(
-      stepped
+      stepped()
         ? placeOf(review, middleSample() + seconds * review.session.rateHz)
         : { timeUs: clamp(middle() + seconds * 1e6) },
     );
-  const edge = (end: boolean) => {
+  const edge = async (end: boolean) => {
+    // The end of a session that goes on is where it is now.
+    if (end) await review.newest();
+    if (left) return;
     const half = review.place().seconds / 2;
     const { rateHz } = review.session;
-    if (stepped) set(placeOf(review, end ? review.endSample - half * rateHz : half * rateHz));
+    if (stepped()) set(placeOf(review, end ? review.endSample - half * rateHz : half * rateHz));
     else set({ timeUs: clamp(end ? review.endUs - half * 1e6 : review.beginUs + half * 1e6) });
   };
   const length = (by: 1 | -1) => {
@@ -113,7 +123,7 @@ export function stripPart(review: Review): Part {
   const ways = (by: 1 | -1): { from: number | null; to: number | null; first: number; end: number }[] => {
     const at = Math.round(middle());
     const all = { first: Number.NEGATIVE_INFINITY, end: Number.POSITIVE_INFINITY };
-    if (!stepped) return [by < 0 ? { from: null, to: at, ...all } : { from: at + 1, to: null, ...all }];
+    if (!stepped()) return [by < 0 ? { from: null, to: at, ...all } : { from: at + 1, to: null, ...all }];
     const sample = middleSample();
     const pieces =
       by < 0 ? review.clock.pieces(0, sample) : review.clock.pieces(sample + 1, review.endSample);
@@ -128,15 +138,17 @@ export function stripPart(review: Review): Part {
 
   const jumpTo = async (by: 1 | -1) => {
     const signal = jump.begin();
+    // Of the machine's labels those that are not to be relied on are `?` in the strip, and no V or S.
+    const labelled = review.labels === "machine" ? { outcome: "classified" } : labelsAsked(review.labels);
     say(message, "Looking …");
     try {
       const found: { sample: number; timeUs: number }[] = [];
       for (const { from, to, first, end } of ways(by)) {
         // Of a time that was shown twice some rows belong elsewhere.
-        const limit = stepped ? 1000 : 1;
+        const limit = stepped() ? 1000 : 1;
         const common = { session: review.session.id, from, to, order: by < 0 ? "desc" : null, limit };
         const [beats, events]: [Rows<StoredBeat>, Rows<StoredEvent>] = await Promise.all([
-          getBeats({ ...common, class: "A,V", ...labelsAsked(review.labels) }, signal),
+          getBeats({ ...common, class: "A,V", ...labelled }, signal),
           getEvents(common, signal),
         ]);
         const rows = [
@@ -158,7 +170,9 @@ export function stripPart(review: Review): Part {
     }
   };
 
-  const goTo = () => {
+  const goTo = async () => {
+    await review.newest();
+    if (left) return;
     const field = el("input", {
       id: "go-to",
       type: "text",
@@ -166,7 +180,7 @@ export function stripPart(review: Review): Part {
       "aria-describedby": "go-to-note",
     });
     field.value = clockText(middle(), true);
-    const wrong = el("p", { class: "warn", role: "alert" });
+    const wrong = el("p", { class: "warn", role: "status" });
     const form = el(
       "form",
       {},
@@ -216,12 +230,32 @@ export function stripPart(review: Review): Part {
     const own = content;
     const first = own.stretch.firstSample;
     const us = (sample: number) => Math.round(contentTimeUs(own, sample));
+    const { rateHz, points, samplesPerPoint } = own.stretch;
+    const end = Math.max(review.endSample, first + points * samplesPerPoint);
+    const meant = (from: number, to: number | null) => ({
+      from: first + from,
+      to: to === null ? null : first + to,
+      end,
+      rateHz,
+    });
     const stretch = (name: string, from: number, to: number): Target => {
-      const count = own.beats.filter((one) => one.rSample - first >= from && one.rSample - first < to).length;
+      const inside = own.beats.filter((one) => one.rSample - first >= from && one.rSample - first < to);
+      const beats = inside.map((one) => one.id);
+      const count = `${beats.length} ${beats.length === 1 ? "beat" : "beats"}`;
+      const target = { name: `${name}, ${preciseText(us(from))} to ${preciseText(us(to))}`, note: count };
+      if (!stepped())
+        return {
+          ...target,
+          at: { target: "stretch", from_us: us(from), to_us: us(to) },
+          meant: meant(from, to),
+        };
+      // Two times would mean everything from the first passing of the one to the last passing of the other: beats
+      // are named instead.
+      const none = "No beat lies there, and the times alone do not tell where that is: the clock was set.";
       return {
-        name: `${name}, ${preciseText(us(from))} to ${preciseText(us(to))}`,
-        note: `${count} ${count === 1 ? "beat" : "beats"}`,
-        at: { target: "stretch", from_us: us(from), to_us: us(to) },
+        ...target,
+        at: { target: "beats", beats },
+        ...(beats.length === 0 ? { refused: none } : {}),
       };
     };
     const targets: Target[] = [];
@@ -233,6 +267,8 @@ export function stripPart(review: Review): Part {
       targets.push({
         name: `The middle of the strip, ${preciseText(us(middle))}`,
         at: { target: "moment", from_us: us(middle) },
+        meant: meant(middle, null),
+        ...(stepped() && !review.clock.tells(first + middle) ? { refused: AMBIGUOUS } : {}),
       });
     const beat = inTheMiddle();
     if (beat !== null)
@@ -242,7 +278,13 @@ export function stripPart(review: Review): Part {
         at: { target: "beat", beats: [beat.id] },
       });
     targets.push(stretch("All of this strip", own.start, own.start + own.length));
-    openCorrection(review.session.id, kind, targets, () => review.corrected());
+    // What can be said comes first, and so is chosen.
+    targets.sort((a, b) => Number(a.refused !== undefined) - Number(b.refused !== undefined));
+    openCorrection(review.session.id, kind, targets, (row, wrong) => {
+      const told = (text: string) => warning.replaceChildren(text);
+      warning.replaceChildren(...(wrong === null ? [] : [wrong, " ", undoButton(review, row, told) ?? ""]));
+      review.corrected();
+    });
   };
   const toReport = () => {
     const place = review.place();
@@ -259,13 +301,13 @@ export function stripPart(review: Review): Part {
     later: () => move(1),
     "page-back": () => move(-review.place().seconds),
     "page-on": () => move(review.place().seconds),
-    begin: () => edge(false),
-    end: () => edge(true),
+    begin: () => void edge(false),
+    end: () => void edge(true),
     previous: () => void jumpTo(-1),
     next: () => void jumpTo(1),
     shorter: () => length(-1),
     longer: () => length(1),
-    "go-to": goTo,
+    "go-to": () => void goTo(),
     calipers: setCalipers,
     explain,
     rename: () => correcting("label"),
@@ -295,7 +337,7 @@ export function stripPart(review: Review): Part {
     button("▶", { "aria-label": "The strip after" }, () => move(review.place().seconds)),
     button("◀ event", { "aria-label": "To the event, V or S beat before" }, () => void jumpTo(-1)),
     button("event ▶", { "aria-label": "To the next event, V or S beat" }, () => void jumpTo(1)),
-    button("Go to …", {}, goTo),
+    button("Go to …", {}, () => void goTo()),
     el(
       "span",
       { class: "stepper" },
@@ -335,18 +377,21 @@ export function stripPart(review: Review): Part {
     el("div", { class: "strip-columns" }, stage, tables),
     calipers.panel,
     message,
+    warning,
     tools,
     said,
   );
 
   rows.canvas.addEventListener("click", (event) => {
-    if (content === null) return;
+    if (content === null || strip.look === null) return;
     const box = rows.canvas.getBoundingClientRect();
-    const x = (event.clientX - box.left) * window.devicePixelRatio;
+    // The canvas as it was drawn: the browser's zoom may have changed since.
+    const ratio = strip.look.devicePixelRatio;
+    const x = (event.clientX - box.left) * ratio;
     const near = nearestBeat(content, strip.sampleAt(x));
     if (near === null) return;
     const far = Math.abs(strip.x(near.rSample - content.stretch.firstSample) - x);
-    if (far < 16 * window.devicePixelRatio) openBeat(near);
+    if (far <= (TARGET_CSS_PX / 2) * ratio) openBeat(near);
   });
 
   const draw = () => {
@@ -421,7 +466,7 @@ export function stripPart(review: Review): Part {
       ]);
       content = makeContent(stretch, beats, events, start, seconds, review.signal);
       content.corrections = corrections.filter(standing);
-      if (stepped) content.clock = review.clock;
+      if (stepped()) content.clock = review.clock;
       shown = place;
       say(message, stretch.points === 0 ? "No ECG is stored for this time." : "");
       draw();
@@ -550,6 +595,7 @@ export function stripPart(review: Review): Part {
       void load(review.place());
     },
     leave() {
+      left = true;
       observer.disconnect();
       stop();
       latest.stop();

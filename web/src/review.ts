@@ -36,6 +36,8 @@ export interface Review {
   go(change: Partial<Place>, how: "push" | "replace"): void;
   /** The address of a place, for links. */
   link(change: Partial<Place>): string;
+  /** Of a session that goes on: reads anew how far it has come. A refusal leaves what is known. */
+  newest(): Promise<void>;
   /** After a correction was stored: counts are fetched anew, and so is what is shown. */
   corrected(): void;
 }
@@ -141,6 +143,8 @@ export async function loadStretch(
 export interface Part {
   element: HTMLElement;
   update(place: Place): void;
+  /** The session has gone on: there are more minutes, and a later end. */
+  grown?(): void;
   /** A correction of this session was stored. */
   corrected?(): void;
   /** Gives true where the part did something for the key. */
@@ -168,6 +172,11 @@ export function makeLook(settings: SettingsStore, change: Partial<Look>): Look {
   };
 }
 
+/** What millimetres are called on this screen: nobody has measured it, or somebody has. */
+export function mmText(settings: SettingsStore): string {
+  return makeLook(settings, {}).calibrated ? "mm" : "mm (not calibrated)";
+}
+
 /** The span of RR pictures, clusters and report: about the place, within the session. */
 export function spanOf(review: Review, place: Place): [number, number] {
   const middle = place.timeUs ?? review.beginUs;
@@ -180,7 +189,8 @@ export function spanOf(review: Review, place: Place): [number, number] {
 export function spanButtons(review: Review): { element: HTMLElement; show(place: Place): void } {
   const buttons = SPANS_S.map((span) =>
     button(durationText(span * 1000).replace(/ 0 (min|s)$/, ""), { "data-span": span }, () =>
-      review.go({ spanS: span }, "push"),
+      // Clusters are counted anew in another span: a number means another one there.
+      review.go({ spanS: span, cluster: null }, "push"),
     ),
   );
   return {

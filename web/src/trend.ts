@@ -15,6 +15,8 @@ const BETWEEN = 4;
 const LEFT_CSS_PX = 76;
 const HEIGHT_CSS_PX = Object.values(HEIGHTS).reduce((a, b) => a + b, 0) + 5 * BETWEEN;
 
+const UNSURE = "V and S per minute are drawn with the unclassifiable beats among them.";
+
 /** Top of the axis of heart rates: a round number at or above the highest, 120 at least. */
 export function rateRange(minutes: readonly Minute[]): [number, number] {
   let high = 120;
@@ -56,12 +58,19 @@ export function minuteOf(review: Review): { at: number; part: number } {
 
 const bpm = (value: number | null) => (value === null ? UNKNOWN : value.toFixed(0));
 
+/** Whether there may be unclassifiable beats among the V and S of a minute. */
+export function withUnclassifiable(minute: Minute): boolean {
+  return minute.unclassifiable > 0 && minute.v + minute.s > 0;
+}
+
 export function minuteText(minute: Minute): string {
   const rate =
     minute.hrMean === null
       ? `heart rate ${UNKNOWN} (${minute.beats === 0 ? "no beats" : "no RR interval"})`
       : `heart rate ${bpm(minute.hrMean)} (${bpm(minute.hrMin)} to ${bpm(minute.hrMax)})`;
-  const parts = [rate, `${minute.beats} beats`, `V ${minute.v}`, `S ${minute.s}`];
+  // What the gateway counts as V and S holds beats that are drawn as `?`; it does not tell how many of each.
+  const unsure = withUnclassifiable(minute) ? " (with unclassifiable ones)" : "";
+  const parts = [rate, `${minute.beats} beats`, `V ${minute.v}`, `S ${minute.s}${unsure}`];
   if (minute.unclassifiable > 0) parts.push(`? ${minute.unclassifiable}`);
   parts.push(minute.good === null ? `quality ${UNKNOWN}` : `quality ${Math.round(minute.good * 100)} % good`);
   if (minute.gaps > 0) parts.push(`${minute.gaps} ${minute.gaps === 1 ? "gap" : "gaps"}`);
@@ -78,6 +87,7 @@ export class Trend {
   private readonly stage: HTMLElement;
   private readonly now = el("p", { class: "trend-now" });
   private readonly tables = el("div");
+  private readonly unsure = el("p", { class: "note" });
   private size: [number, number] | null = null;
   private readonly stops: (() => void)[] = [];
 
@@ -102,6 +112,7 @@ export class Trend {
       { class: "card trend-card", "aria-label": "Trend" },
       this.now,
       this.stage,
+      this.unsure,
       this.tables,
     );
     this.stage.addEventListener("pointerdown", (event) => {
@@ -109,7 +120,7 @@ export class Trend {
     });
     this.stage.addEventListener("pointermove", (event) => this.tell(this.minuteUnder(event)));
     this.stage.addEventListener("pointerleave", () => this.tell(null));
-    this.stage.addEventListener("keydown", (event) => this.key(event));
+    this.stage.addEventListener("keydown", (event) => void this.key(event));
     this.stops.push(
       watchSize(this.canvas, (width, height) => {
         this.size = [width, height];
@@ -166,7 +177,7 @@ export class Trend {
     return this.review.place().show === "beat" ? { show: "strip" } : {};
   }
 
-  private key(event: KeyboardEvent): void {
+  private async key(event: KeyboardEvent): Promise<void> {
     if (event.ctrlKey || event.altKey || event.metaKey) return;
     const steps: Record<string, number> = {
       ArrowLeft: -1,
@@ -180,11 +191,15 @@ export class Trend {
     const step = steps[event.key];
     const { at, part } = minuteOf(review);
     let minute = at + part;
+    if (step === undefined && event.key !== "Home" && event.key !== "End") return;
+    event.preventDefault();
     if (step !== undefined) minute += step * (event.shiftKey ? 10 : 1);
     else if (event.key === "Home") minute = 0;
-    else if (event.key === "End") minute = review.minutes.length;
-    else return;
-    event.preventDefault();
+    else {
+      // The end of a session that goes on is where it is now.
+      await review.newest();
+      minute = review.minutes.length;
+    }
     if (review.minutes.length === 0) return;
     const inside = Math.min(review.minutes.length, Math.max(0, minute));
     review.go({ ...this.placeOf(inside), ...this.shown() }, "replace");
@@ -192,6 +207,7 @@ export class Trend {
 
   /** Other counts: drawn and written anew. */
   changed(): void {
+    this.stage.setAttribute("aria-valuemax", String(Math.max(0, this.review.minutes.length - 1)));
     this.draw();
     this.table();
     this.update();
@@ -395,6 +411,7 @@ export class Trend {
   /** The same in numbers: an hour per row. */
   private table(): void {
     const { minutes } = this.review;
+    say(this.unsure, minutes.some(withUnclassifiable) ? UNSURE : "");
     const rows: string[][] = [];
     for (let from = 0; from < minutes.length; from += 60) {
       const hour = minutes.slice(from, from + 60);
@@ -423,11 +440,23 @@ export class Trend {
         countText(beats),
         total((one) => one.v),
         total((one) => one.s),
+        total((one) => one.unclassifiable),
         beats === 0 ? UNKNOWN : `${Math.round((good / beats) * 100)} %`,
         total((one) => one.gaps),
       ]);
     }
-    const head = ["Hour from", "HR min", "HR mean", "HR max", "Beats", "V", "S", "Good quality", "Gaps"];
+    const head = [
+      "Hour from",
+      "HR min",
+      "HR mean",
+      "HR max",
+      "Beats",
+      "V (with ?)",
+      "S (with ?)",
+      "? unclassifiable",
+      "Good quality",
+      "Gaps",
+    ];
     replaceTable(this.tables, tableOf("Trend as a table, by hour", head, rows));
   }
 }

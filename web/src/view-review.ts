@@ -5,6 +5,7 @@ import {
   getBeats,
   getMinutes,
   getSessions,
+  isRecording,
   type Minute,
   problemText,
   type Session,
@@ -52,6 +53,36 @@ export function sessionEnd(session: Session, minutes: readonly Minute[]): number
   );
 }
 
+/** From when to when, and up to which sample, as far as is known now. */
+function extent(session: Session, minutes: readonly Minute[], clock: WallTime) {
+  const last = minutes.at(-1)?.firstSample ?? 0;
+  // What is stored may be less than what was recorded, because retention deletes it.
+  const endSample = Math.min(last + 60 * session.rateHz, Math.max(last, session.samples));
+  const shown = clock.stepped ? clock.pieces(0, endSample) : [];
+  return {
+    endSample,
+    beginUs: Math.floor(Math.min(session.startUs, ...shown.map((piece) => piece.fromUs))),
+    endUs: Math.ceil(
+      Math.max(session.startUs, sessionEnd(session, minutes), ...shown.map((piece) => piece.toUs)),
+    ),
+  };
+}
+
+function factsText(session: Session): string {
+  const facts = [
+    `session ${session.id}`,
+    lengthText(session),
+    endReason(session.endReason),
+    session.origin ?? "",
+    `${countText(session.beats)} beats`,
+    `${countText(session.gaps)} gaps`,
+  ];
+  return facts.filter(Boolean).join(" · ");
+}
+
+/** How often a session that goes on is read anew. */
+const AGAIN_MS = 60_000;
+
 /** A new time makes the old sample void. */
 function moved(place: Place, change: Partial<Place>): Place {
   const sample = "timeUs" in change && !("sample" in change) ? { sample: null } : {};
@@ -90,6 +121,7 @@ function show(root: HTMLElement, page: Page): () => void {
   const box = el("div", { class: "review" });
   root.append(box);
   const latest = new Latest();
+  const growing = new Latest();
   const shortcuts = allowed(REVIEW_SHORTCUTS, access.control);
   let place = readPlace(location.hash);
   let opened: {
@@ -97,6 +129,7 @@ function show(root: HTMLElement, page: Page): () => void {
     trend: Trend;
     links: Map<Show, HTMLAnchorElement>;
     body: HTMLElement;
+    facts: HTMLElement;
   } | null = null;
   let part: { show: Show; part: Part } | null = null;
 
@@ -203,7 +236,7 @@ function show(root: HTMLElement, page: Page): () => void {
         el("td", {}, ...(gone ? [] : source)),
         ...cells.map((one) => el("td", { class: "number" }, gone ? "" : countText(one))),
         // A session that is recording cannot be deleted.
-        access.control ? el("td", {}, gone || session.endUs === null ? null : remove) : null,
+        access.control ? el("td", {}, gone || isRecording(session) ? null : remove) : null,
       );
     });
     const head = ["Start", "Session", "Patient or bed", "Length", "Source", "Beats", "V", "S", "?", "Gaps"];
@@ -214,7 +247,8 @@ function show(root: HTMLElement, page: Page): () => void {
       el(
         "p",
         { class: "note" },
-        `Newest first. Times in this browser's zone (${zoneText(newest.startUs)} at the newest).`,
+        `Newest first. Times in this browser's zone (${zoneText(newest.startUs)} at the newest). ` +
+          "V and S count unclassifiable beats, too; ? says how many of all beats are unclassifiable.",
       ),
       el(
         "div",
@@ -240,19 +274,11 @@ function show(root: HTMLElement, page: Page): () => void {
   };
 
   const frame = (session: Session, minutes: Minute[], clock: WallTime) => {
-    const last = minutes.at(-1)?.firstSample ?? 0;
-    // What is stored may be less than what was recorded, because retention deletes it.
-    const endSample = Math.min(last + 60 * session.rateHz, Math.max(last, session.samples));
-    const shown = clock.stepped ? clock.pieces(0, endSample) : [];
     const review: Review = {
       settings,
       session,
       minutes,
-      beginUs: Math.floor(Math.min(session.startUs, ...shown.map((piece) => piece.fromUs))),
-      endUs: Math.ceil(
-        Math.max(session.startUs, sessionEnd(session, minutes), ...shown.map((piece) => piece.toUs)),
-      ),
-      endSample,
+      ...extent(session, minutes, clock),
       signal: { mainsHz: session.mainsHz, codeRange: session.codeRange },
       clock,
       labels: place.labels,
@@ -260,6 +286,7 @@ function show(root: HTMLElement, page: Page): () => void {
       place: () => place,
       go,
       link: (change) => writePlace(moved(place, change)),
+      newest,
       corrected: again,
     };
     const trend = new Trend(review);
@@ -268,14 +295,7 @@ function show(root: HTMLElement, page: Page): () => void {
       links.set(name as Show, el("a", { href: "#" }, title));
     const body = el("div", { class: "review-body" });
     const banner = sourceBand(session.source);
-    const facts = [
-      `session ${session.id}`,
-      lengthText(session),
-      endReason(session.endReason),
-      session.origin ?? "",
-      `${countText(session.beats)} beats`,
-      `${countText(session.gaps)} gaps`,
-    ];
+    const facts = el("p", { class: "note grow" }, factsText(session));
     const labels = LABELS.map((one) =>
       button(one, { "aria-pressed": String(one === place.labels) }, () => go({ labels: one }, "replace")),
     );
@@ -289,7 +309,7 @@ function show(root: HTMLElement, page: Page): () => void {
         el("a", { class: "button", href: "#/review" }, "All sessions"),
         el("h2", { class: "review-title" }, clockText(session.startUs, true)),
         session.patientLabel === null ? null : el("bdi", { class: "patient" }, session.patientLabel),
-        el("p", { class: "note grow" }, facts.filter(Boolean).join(" · ")),
+        facts,
         el(
           "span",
           { class: "choice", role: "group", "aria-label": "Counts by labels of" },
@@ -303,9 +323,34 @@ function show(root: HTMLElement, page: Page): () => void {
       el("nav", { class: "parts", "aria-label": "Of this session" }, ...links.values()),
       body,
     );
-    opened = { review, trend, links, body };
+    opened = { review, trend, links, body, facts };
     render();
   };
+
+  /** Of a session that is recording: what came meanwhile. Its parts hold on to the same `review`. */
+  const newest = async (): Promise<void> => {
+    if (opened === null || !isRecording(opened.review.session)) return;
+    const { review, trend, facts } = opened;
+    const { id } = review.session;
+    const signal = growing.begin();
+    try {
+      const [sessions, minutes] = await Promise.all([
+        getSessions(signal),
+        getMinutes(id, review.labels, signal),
+      ]);
+      const session = sessions.find((one) => one.id === id);
+      if (session === undefined) return;
+      const clock = await clockOf(session, minutes, signal);
+      if (opened?.review !== review) return;
+      Object.assign(review, { session, minutes, clock, ...extent(session, minutes, clock) });
+      say(facts, factsText(session));
+      trend.changed();
+      part?.part.grown?.();
+    } catch {
+      // What was known stays; the part says what is wrong where it asks.
+    }
+  };
+  const timer = setInterval(() => void newest(), AGAIN_MS);
 
   /** After a correction: what is counted by corrected labels is fetched anew, and the part reads its own again. */
   let waiting: ReturnType<typeof setTimeout> | undefined;
@@ -384,7 +429,9 @@ function show(root: HTMLElement, page: Page): () => void {
   };
   const onKey = (event: KeyboardEvent) => {
     const action = actionOf(pressOf(event), settings.now.shortcuts, shortcuts);
-    if (action === null || opened === null) return;
+    if (action === null) return;
+    // In the list of sessions, and while one is loaded, there is nothing to move in.
+    if (opened === null && action !== "help" && action !== "dark") return;
     // Where a part has no use for a key that moves, the page scrolls with it as pages do.
     if (/^(Arrow|Page|Home|End)/.test(event.key) && !["strip", "beat"].includes(place.show)) return;
     event.preventDefault();
@@ -409,7 +456,9 @@ function show(root: HTMLElement, page: Page): () => void {
     onDark();
     stopLive();
     clearTimeout(waiting);
+    clearInterval(timer);
     latest.stop();
+    growing.stop();
     close();
     globalThis.ecgReview = undefined;
   };

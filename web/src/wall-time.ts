@@ -92,6 +92,20 @@ export class WallTime {
     });
   }
 
+  /**
+   * Whether the time of a sample leads the gateway back to it, within a second: it takes the first sample that showed
+   * this time or a later one. Where the clock was set back that may lie long before.
+   */
+  tells(sample: number): boolean {
+    const timeUs = this.timeAt(sample);
+    for (const { first, fromUs, toUs } of this.pieces(0, Number.POSITIVE_INFINITY)) {
+      if (toUs <= timeUs) continue;
+      const found = first + Math.max(0, ((timeUs - fromUs) / 1e6) * this.rateHz);
+      return Math.abs(found - sample) < this.rateHz;
+    }
+    return false;
+  }
+
   /** The first sample that showed a time; where none did, the next one after it. */
   sampleAt(timeUs: number): number {
     let early: number | null = null;

@@ -295,6 +295,98 @@ describe("corrections", onlyMock, () => {
     assert.match(await page.evaluate(() => location.hash), new RegExp(`cluster=${chosen.cluster}`));
   });
 
+  test("another span has other clusters: the chosen one is not kept", async () => {
+    await open(page, `#/review/2?t=${T}&show=clusters&span=3600&cluster=1`);
+    await until("chosen", async () => (await page.locator(".moment").count()) > 0);
+    await page.getByRole("button", { name: "6 h" }).click();
+    await until("grouped", async () => /clusters by/.test(await browser.text(".strip .message")));
+    assert.doesNotMatch(await page.evaluate(() => location.hash), /cluster=/);
+    assert.equal(await page.locator(".cluster[aria-pressed=true]").count(), 0);
+    // The same where the span moves with the time, and while it is being loaded.
+    await page.locator(".cluster").first().click();
+    await until("chosen", async () => (await page.locator(".moment").count()) > 0);
+    await page.route("**/v1/clusters?**", async (route) => {
+      await sleep(800);
+      await route.continue();
+    });
+    await page.getByRole("slider", { name: /^Trend/ }).focus();
+    await page.keyboard.press("PageDown");
+    await until("grouping", async () => /grouping/.test(await browser.text(".strip .message")));
+    await page.locator("body").press("r");
+    await until("none", async () => /Choose a cluster first/.test(await browser.text(".strip .message")));
+    assert.equal(await page.locator("dialog").count(), 0);
+    await until("grouped", async () => /clusters by/.test(await browser.text(".strip .message")));
+    assert.doesNotMatch(await page.evaluate(() => location.hash), /cluster=/);
+    await page.unroute("**/v1/clusters?**");
+  });
+
+  test("a correction while the map is being fetched does not end the map", async () => {
+    await page.route("**/saliency?**", async (route) => {
+      await sleep(1200);
+      await route.continue();
+    });
+    await open(page, "#/review/2?show=beat&beat=50007&t=2026-01-30T18:00:00Z");
+    await until("beat", async () => /normal/.test((await browser.text(".beat-title").catch(() => "")) ?? ""));
+    const said = { session: 2, kind: "label", target: "beat", beats: [50_007], class: "V" };
+    mock.toAll({ type: "correction", ...store.correct(said, "night-shift", null).json });
+    await until("told", async () => /person V/.test(await browser.text(".both-labels")));
+    await until("map", async () =>
+      /Grad-CAM map for class/.test((await page.locator(".beat-main").textContent()) ?? ""),
+    );
+    assert.doesNotMatch(await page.locator(".beat-main").textContent(), /being fetched/);
+    await page.unroute("**/saliency?**");
+  });
+
+  test("what was stored for another place than was meant is told, with an undo", async () => {
+    await openStrip(page);
+    const honest = store.correct;
+    store.correct = (...asked) => {
+      const answer = honest.apply(store, asked);
+      if (answer.json?.target === "stretch") answer.json.to_sample += 3600 * 500;
+      return answer;
+    };
+    await page.keyboard.press("a");
+    await page.getByLabel(/^All of this strip/).check();
+    await page.getByRole("button", { name: "Mark", exact: true }).click();
+    await until("told", async () =>
+      /another place than was meant.* 3610 s of recording/.test(await browser.text(".strip > .warn")),
+    );
+    store.correct = honest;
+    await page.locator(".strip > .warn button").click();
+    await until("undone", () => store.corrections[0]?.superseded_by === 2);
+    await until("said", async () => /is undone/.test(await browser.text(".strip > .warn")));
+    await until("closed", async () => (await page.locator("dialog").count()) === 0);
+    // What is right is not told, and takes the old warning away.
+    await page.keyboard.press("a");
+    await page.getByLabel(/^All of this strip/).check();
+    await page.getByRole("button", { name: "Mark", exact: true }).click();
+    await until("stored", () => store.corrections.length === 3);
+    await until("nothing", async () => (await browser.text(".strip > .warn")) === "");
+  });
+
+  test("the stand-in refuses as the gateway does", async () => {
+    const answer = (path, method = "GET", body) =>
+      page.evaluate(
+        async ([to, how, text]) => {
+          const headers = text === undefined ? {} : { "content-type": "application/json" };
+          const answered = await fetch(to, { method: how, body: text, headers });
+          const json = await answered.json();
+          return [answered.status, json.type?.split(":").at(-1) ?? null];
+        },
+        [path, method, body === undefined ? undefined : JSON.stringify(body)],
+      );
+    assert.deepEqual(await answer("/v1/rr?session=2&labels=corrected"), [400, "unknown-parameter"]);
+    assert.deepEqual(await answer("/v1/beats?limit=0"), [400, "invalid-parameter"]);
+    assert.deepEqual(await answer("/v1/corrections", "POST", { session: 2, kind: "undo", supersedes: 999 }), [
+      404,
+      "no-such-correction",
+    ]);
+    assert.deepEqual(await answer("/v1/corrections", "POST", { session: 2, kind: "note", text: "x" }), [
+      400,
+      "unknown-parameter",
+    ]);
+  });
+
   test("the list of corrections: author, time, undo; what others do comes by itself", async () => {
     await open(page, "#/review/2?show=corrections");
     await until("none", async () =>
@@ -337,6 +429,15 @@ describe("corrections", onlyMock, () => {
     await open(page, "#/review");
     await until("label", async () => (await page.locator("table.sessions").textContent()).includes(HOSTILE));
     assert.equal(await page.locator("main img").count(), 0);
+    // One that records cannot be deleted; one that was interrupted can, though it has no end either.
+    assert.equal(store.session(3).json().end_time_us, null);
+    assert.equal(await page.getByRole("button", { name: "Delete session 3 …" }).count(), 1);
+    store.session(2).endReason = "recording";
+    await open(page, "#/review/2?show=list");
+    await open(page, "#/review");
+    await until("listed", async () => /recording/.test(await browser.text("table.sessions")));
+    assert.equal(await page.getByRole("button", { name: "Delete session 2 …" }).count(), 0);
+    store.session(2).endReason = undefined;
     await page.getByRole("button", { name: "Delete session 1 …" }).click();
     await page.getByRole("textbox").fill("delete 2");
     await page.keyboard.press("Enter");
@@ -351,6 +452,11 @@ describe("corrections", onlyMock, () => {
     assert.match(await row.textContent(), /deleted 20\d\d-/);
     assert.equal(await row.locator("a, button").count(), 0);
     assert.ok(!(await row.textContent()).includes(HOSTILE));
+    const again = await page.evaluate(async () =>
+      (await fetch("/v1/sessions/1", { method: "DELETE" })).json(),
+    );
+    assert.equal(again.deleted_by, "ward-3");
+    assert.ok(again.deleted.beats > 1000 && again.deleted_time_us > 0, "a second time it tells the same");
     await open(page, "#/review/1?show=strip");
     await until("gone", async () =>
       /Session 1 was deleted/.test((await page.locator("main").textContent()) ?? ""),
@@ -641,7 +747,7 @@ test(
     await open(page, `#/review/90?t=${session.timeUs(step - rate)}&n=${step - rate}&w=10&show=strip`);
     await near(step - 6 * rate, "a second before the step");
     const marks = [
-      ...session.beats.filter((one) => one.kind !== "N").map((one) => one.sample),
+      ...session.beats.filter((one) => one.kind !== "N" && !one.unclassifiable).map((one) => one.sample),
       ...session.events.map((one) => one.sample),
     ].sort((one, other) => one - other);
     const next = marks.find((sample) => sample > step - rate);
@@ -656,6 +762,46 @@ test(
     const jumped = await near(on - 5 * rate, "the second step");
     assert.equal(jumped.clock_pieces.length, 2);
     assert.ok(Math.abs(jumped.clock_pieces[1].fromUs - jumped.clock_pieces[0].toUs - 600e6) < 1000);
+
+    // Times that were shown twice: the beats are named, and a note about a time is refused.
+    const twice = step + 600 * rate;
+    await open(page, `#/review/90?t=${session.timeUs(twice)}&n=${twice}&w=10&show=strip`);
+    await near(twice - 5 * rate, "ten minutes after the step");
+    await page.keyboard.press("r");
+    await page.getByLabel(/^All of this strip/).check();
+    await page.getByLabel("V ventricular premature").check();
+    await page.getByRole("button", { name: "Rename", exact: true }).click();
+    const rows90 = mock.theStore().corrections;
+    await until("stored", () => rows90.length === 1);
+    assert.deepEqual(
+      rows90[0].beats,
+      session.beats
+        .filter((one) => one.sample >= twice - 5 * rate && one.sample < twice + 5 * rate)
+        .map((one) => one.id),
+      "these beats, and not an hour of them",
+    );
+    const closed = () => until("closed", async () => (await page.locator("dialog").count()) === 0);
+    await closed();
+    await page.keyboard.press("n");
+    await page.getByLabel(/^The middle of the strip/).check();
+    await page.locator("#correct-note").fill("which?");
+    await page.getByRole("button", { name: "Store note" }).click();
+    await until("refused", async () =>
+      /does not tell which of two moments/.test(await browser.text("dialog [role=alert]")),
+    );
+    await page.keyboard.press("Escape");
+    await closed();
+    assert.equal(rows90.length, 1);
+    // Before it was set back nothing is unclear.
+    const once = step - 600 * rate;
+    await open(page, `#/review/90?t=${session.timeUs(once)}&n=${once}&w=10&show=strip`);
+    await near(once - 5 * rate, "ten minutes before the step");
+    await page.keyboard.press("n");
+    await page.locator("#correct-note").fill("here");
+    await page.getByRole("button", { name: "Store note" }).click();
+    await until("stored", () => rows90.length === 2);
+    await closed();
+    assert.ok(Math.abs(rows90[1].from_sample - once) <= 2, `${rows90[1].from_sample - once}`);
 
     // Full disclosure: the minutes about the step, each with its trace, and Enter opens where it stands.
     await open(page, `#/review/90?t=${session.timeUs(step)}&n=${step}&show=disclosure`);

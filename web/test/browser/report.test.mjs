@@ -173,6 +173,44 @@ test(
   },
 );
 
+test(
+  "a strip of a minute is drawn whole, a strip too many is said, and the clock is the gateway's",
+  onlyMock,
+  async (context) => {
+    const mock = await startMock();
+    context.after(() => mock.close());
+    const browser = await Browser.start({ settings: { theme: "light" } });
+    context.after(() => browser.close());
+    const { page } = browser;
+    await browser.signIn(mock);
+    // The browser's clock is far off.
+    await page.evaluate(() => {
+      Date.now = () => 0;
+    });
+    const at = us("2026-01-30T12:00:00Z");
+    const one = { timeUs: at, sample: null, seconds: 60 };
+    await openReport(browser, [one], "#/review/2?t=2026-01-30T12:00:00Z&span=3600&show=report");
+    assert.equal(
+      await page.locator("svg.ecg").count(),
+      1 + Math.ceil(60 / 7),
+      "the trend, and 60 s in rows of 7 s",
+    );
+    const sheet = async () => (await page.locator(".sheet").textContent()) ?? "";
+    assert.match(await sheet(), /Made20(2[6-9]|[3-9]\d)-/);
+    assert.match(await sheet(), /V ventricular premature[\d,]+ \(with unclassifiable ones\)/);
+
+    const many = Array.from({ length: 20 }, (_, i) => ({ timeUs: at + i * 30e6, sample: null, seconds: 5 }));
+    await page.evaluate((list) => {
+      sessionStorage.setItem("ecg-gateway.report.2", JSON.stringify(list));
+      location.hash = "#/review/2?t=2026-01-30T18:00:00Z&span=3600&show=report";
+    }, many);
+    await until("twenty", async () => /Strips \(20\)/.test(await sheet()));
+    await page.getByRole("button", { name: "Add the place of the trend" }).click();
+    await until("said", async () => /20 strips at most/.test(await browser.text(".report .message")));
+    assert.match(await sheet(), /Strips \(20\)/);
+  },
+);
+
 test("a gap in a printed strip is blank: no line crosses it", onlyMock, async (context) => {
   const mock = await startMock();
   context.after(() => mock.close());

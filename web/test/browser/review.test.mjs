@@ -47,7 +47,7 @@ describe("review view", onlyMock, () => {
     await page.waitForSelector("table.sessions");
     const rows = await page.locator("table.sessions tbody tr").allTextContents();
     assert.equal(rows.length, 3);
-    assert.match(rows[0], /12 s \(interrupted/);
+    assert.match(rows[0], /12 s stored \(interrupted/);
     assert.match(rows[1], /24 h 0 min.*live.*99,/);
     assert.match(rows[2], /replayed recording.*mitdb\/119/);
     await page.locator("table.sessions tbody tr:nth-child(2) a").click();
@@ -56,7 +56,7 @@ describe("review view", onlyMock, () => {
   });
 
   test("a trend of 24 h is drawn under 1 s, a minute of it under 300 ms", async () => {
-    // Three times, because the machine may be busy with other things; the fastest tells what the page takes.
+    // Three times, and every one must hold.
     const trendMs = [];
     for (let i = 0; i < 3; i++) {
       await open(browser, "#/review");
@@ -89,8 +89,43 @@ describe("review view", onlyMock, () => {
         `${pageMs.map((ms) => ms.toFixed(0)).join(", ")} ms fetch and drawing; ` +
         `full disclosure: first screen of minutes after ${first.toFixed(0)} ms`,
     );
-    assert.ok(Math.min(...trendMs) < 1000, `${trendMs} ms`);
-    assert.ok(pageMs.sort((a, b) => a - b)[4] < 300, "median of a minute");
+    assert.ok(Math.max(...trendMs) < 1000, `${trendMs} ms`);
+    assert.ok(Math.max(...pageMs) < 300, `a minute: ${pageMs} ms`);
+  });
+
+  test("with nothing in the cache the page is painted within 1 s, and the trend of 24 h is there soon", async () => {
+    const tries = [];
+    for (let i = 0; i < 3; i++) {
+      const fresh = await Browser.start({ settings: { theme: "light" } });
+      try {
+        const origin = `http://127.0.0.1:${mock.port}`;
+        // Signed in without having loaded a page.
+        await fresh.context.request.post(`${origin}/session`, { data: { token: mock.token() } });
+        await fresh.page.goto(`${origin}/#/review/2?t=${NOON}&w=60&show=strip`);
+        await fresh.page.waitForFunction(() => globalThis.ecgReview?.().trend_draw_ms > 0, null, {
+          polling: "raf",
+        });
+        tries.push(
+          await fresh.page.evaluate(() => ({
+            paint: performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? null,
+            trend: performance.now(),
+            fetched: performance
+              .getEntriesByType("resource")
+              .filter((one) => one.name.includes("/assets/") && one.transferSize > 0).length,
+          })),
+        );
+      } finally {
+        await fresh.close();
+      }
+    }
+    console.log(
+      `cold: ${tries.map(({ paint, trend }) => `painted ${paint?.toFixed(0)}, trend ${trend.toFixed(0)} ms`).join("; ")}`,
+    );
+    for (const { paint, trend, fetched } of tries) {
+      assert.ok(fetched > 0, "its files came over the network");
+      assert.ok(paint !== null && paint < 1000, `painted after ${paint} ms`);
+      assert.ok(trend < 2000, `trend after ${trend} ms`);
+    }
   });
 
   test("a deep link opens its place; back and forward work", async () => {
@@ -231,9 +266,81 @@ describe("review view", onlyMock, () => {
     await shown(page, minuteUs + 25e6);
   });
 
+  test("a block the gateway was too busy for is asked for again", async () => {
+    let refused = 0;
+    // Of full disclosure alone: small strips of the list may still be on their way.
+    await page.route(/\/v1\/ecg\?.*max_points=/, (route) => {
+      if (refused > 0) return route.continue();
+      refused++;
+      const body = JSON.stringify({ type: "urn:problem-type:ecg-gateway:busy", title: "Busy", status: 503 });
+      return route.fulfill({ status: 503, contentType: "application/problem+json", body });
+    });
+    await open(browser, "#/review/2?show=list");
+    await open(browser, "#/review/2?t=2026-01-31T02:00:00Z&w=10&show=disclosure");
+    await until("refused", async () =>
+      /could not be fetched. Busy/.test((await page.locator(".strip .message").textContent()) ?? ""),
+    );
+    await until(
+      "all rows",
+      () => page.evaluate(() => globalThis.ecgDisclosure?.().first_drawn_ms > 0),
+      10_000,
+    );
+    assert.equal(await page.locator(".strip .message").textContent(), "");
+    assert.equal(refused, 1);
+    await page.unroute(/\/v1\/ecg\?.*max_points=/);
+  });
+
+  test("machine's labels: jumps pass by what is unclassifiable, and counts say that it is among them", async () => {
+    const session = mock.theStore().session(2);
+    const at = session.beats.findIndex((beat) => beat.kind === "V" && beat.unclassifiable && !beat.poor);
+    const own = session.timeUs(session.beats[at].sample);
+    const next = session.beats.slice(at + 1).find((beat) => beat.kind !== "N" && !beat.unclassifiable);
+    const event = session.events.find((one) => session.timeUs(one.sample) > own);
+    const expected = Math.min(session.timeUs(next.sample), session.timeUs(event.sample));
+    await open(browser, `#/review/2?t=${own - 1000}&w=10&show=strip`);
+    await shown(page, own - 1000 - 5e6);
+    await page.keyboard.press("]");
+    await until("moved", async () => (await place(page)).timeUs !== own - 1000);
+    assert.equal((await place(page)).timeUs, expected);
+    await open(browser, `#/review/2?t=${own}&w=10&show=strip`);
+    await shown(page, own - 5e6);
+    assert.match(await browser.text(".trend-now"), /V \d+, S \d+ \(with unclassifiable ones\), \? \d+/);
+    assert.match(await browser.text(".trend-card > .note"), /with the unclassifiable beats among them/);
+  });
+
+  test("a letter is hit within 44 px", async () => {
+    const session = mock.theStore().session(2);
+    // One with room to its right.
+    const at = session.beats.findIndex((_, i) => i > 20_000 && session.beats[i + 1].rr > 900);
+    const beat = session.beats[at];
+    const own = session.timeUs(beat.sample);
+    await open(browser, `#/review/2?t=${own}&w=5&show=strip`);
+    await shown(page, own - 2.5e6);
+    const { middle_x: x } = await strip(page);
+    await page.locator(".strip-rows").click({ position: { x: x + 20, y: 14 } });
+    await until("opened", async () => (await place(page)).beat === beat.id);
+  });
+
+  test("in the list of sessions ? and d work, and nothing else does", async () => {
+    await open(browser, "#/review");
+    await page.waitForSelector("table.sessions");
+    await page.keyboard.press("?");
+    await page.waitForSelector("dialog[open] table.keys");
+    await page.keyboard.press("Escape");
+    await until("closed", async () => (await page.locator("dialog").count()) === 0);
+    await page.keyboard.press("d");
+    assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), "dark");
+    await page.keyboard.press("d");
+    await page.keyboard.press("g");
+    await page.keyboard.press("]");
+    assert.equal(await hash(page), "#/review");
+    assert.match(await browser.text(".review .note"), /V and S count unclassifiable beats, too/);
+  });
+
   test("the list loads more on demand and filters by kind", async () => {
     await open(browser, "#/review/2?show=list");
     const items = page.locator(".moment");
+    assert.match(await browser.text(".strip > .note"), /12\.5 mm \(not calibrated\)\/s/);
     await until("items", async () => (await items.count()) === 24);
     const times = await page.locator(".moment-text > span:nth-child(2)").allTextContents();
     assert.deepEqual(times, times.toSorted().reverse(), "newest first");
@@ -289,8 +396,15 @@ describe("review view", onlyMock, () => {
       ),
     );
     assert.match(await browser.text(".band:visible"), /Replayed recording \(mitdb\/119\)/);
+    // A beat of another session stands below the heading of its own.
     await open(browser, "#/review/2?show=beat&beat=5&t=2026-01-30T18:00:00Z");
-    await until("another session", async () => /of session 1/.test(await browser.text(".strip .message")));
+    await until("another session", async () => (await place(page)).session === 1);
+    await until("its heading", async () =>
+      /session 1 ·.*mitdb\/119/.test((await browser.text(".review-head").catch(() => "")) ?? ""),
+    );
+    await until("its beat", async () =>
+      /2026-01-29/.test((await browser.text(".beat-title").catch(() => "")) ?? ""),
+    );
     await open(browser, "#/review/2?show=beat&beat=8888888&t=2026-01-30T18:00:00Z");
     await until("unknown", async () => /no beat has the id/.test(await browser.text(".strip .message")));
   });
@@ -307,6 +421,54 @@ describe("review view", onlyMock, () => {
       of("Beats in the span"),
     );
     assert.ok(of("beside a \\? beat") > 0, "unclassifiable beats are known");
+    // No number is cut off at the edge of a plot: on a phone the Poincaré plot is as wide as there is room, and its
+    // last number the widest.
+    await page.route("**/v1/rr?**", (route) => {
+      const count = 100;
+      const row = (of) => Array.from({ length: count }, (_, i) => of(i));
+      const json = {
+        session: 2,
+        rr_ms: row((i) => (i % 2 === 0 ? 1100 : 1950)),
+        r_time_us: row((i) => us(NOON) + i * 1e6),
+        class: "N".repeat(count),
+        beat_ids: row((i) => i + 1),
+        next_cursor: null,
+      };
+      return route.fulfill({ json });
+    });
+    await open(browser, `#/review/2?t=${NOON}&show=rr&span=300`);
+    await until("made up", async () => /span100/.test((await browser.text(".facts").catch(() => "")) ?? ""));
+    await page.unroute("**/v1/rr?**");
+    await page.setViewportSize({ width: 360, height: 740 });
+    await browser.drawn();
+    await sleep(200);
+    const colours = await page.evaluate(() =>
+      [...document.querySelectorAll(".plot")].map((canvas) => {
+        const { data } = canvas.getContext("2d").getImageData(canvas.width - 1, 0, 1, canvas.height);
+        return new Set(Array.from({ length: canvas.height }, (_, y) => data.slice(4 * y, 4 * y + 3).join()))
+          .size;
+      }),
+    );
+    assert.deepEqual(colours, [1, 1], "the last column is blank");
+    await page.setViewportSize({ width: 1280, height: 800 });
+    await open(browser, `#/review/2?t=${NOON}&show=rr&span=3600&labels=corrected`);
+    await until("said", () => page.getByText("RR intervals go by the machine's labels").isVisible());
+    await open(browser, `#/review/2?t=${NOON}&show=rr&span=3600`);
+    await until("facts", async () => /Beats in/.test((await browser.text(".facts").catch(() => "")) ?? ""));
+    await until(
+      "not said",
+      async () => !(await page.getByText("RR intervals go by the machine").isVisible()),
+    );
+    await page.route("**/v1/rr?**", async (route) => {
+      await sleep(1500);
+      await route.continue().catch(() => {});
+    });
+    await open(browser, `#/review/2?t=${NOON}&show=rr&span=300`);
+    const halt = page.getByRole("button", { name: "Stop" });
+    await halt.click();
+    await until("stopped", async () => /^Stopped/.test(await browser.text(".strip .message")));
+    assert.equal(await halt.isVisible(), false);
+    await page.unroute("**/v1/rr?**");
     await page.getByRole("button", { name: "24 h" }).click();
     await until(
       "all day",
@@ -381,6 +543,61 @@ describe("review view", onlyMock, () => {
     assert.deepEqual(complaints, []);
   });
 });
+
+test(
+  "a session that goes on is read anew: at the end, for a time, and once a minute",
+  onlyMock,
+  async (context) => {
+    const mock = await startMock();
+    context.after(() => mock.close());
+    const session = mock.theStore().session(1);
+    session.endReason = "recording";
+    const browser = await Browser.start({ settings: { theme: "light" } });
+    context.after(() => browser.close());
+    const { page } = browser;
+    await page.clock.install();
+    await browser.signIn(mock);
+    await open(browser, "#/review/1?w=10&show=strip");
+    await until("strip", async () => (await strip(page))?.from_us > 0);
+    const atEnd = async (what) =>
+      until(what, async () => Math.abs((await place(page)).timeUs - (session.endUs - 5e6)) < 2e6);
+    await page.locator("body").press("End");
+    await atEnd("end");
+    session.grow(600);
+    await page.keyboard.press("End");
+    await atEnd("the new end");
+    assert.match(await browser.text(".review-head .note"), /40 min 0 s stored|40 min/);
+    assert.equal(await page.getByRole("slider", { name: /^Trend/ }).getAttribute("aria-valuemax"), "39");
+
+    session.grow(600);
+    await page.keyboard.press("g");
+    await page.getByRole("textbox", { name: "Time" }).fill(
+      await page.evaluate((us) => {
+        const at = new Date(us / 1000);
+        return [at.getHours(), at.getMinutes(), at.getSeconds()]
+          .map((one) => String(one).padStart(2, "0"))
+          .join(":");
+      }, session.endUs - 60e6),
+    );
+    await page.keyboard.press("Enter");
+    await until(
+      "gone there",
+      async () => Math.abs((await place(page)).timeUs - (session.endUs - 60e6)) < 2e6,
+    );
+
+    await open(browser, "#/review/1?show=disclosure");
+    await until("drawn", () => page.evaluate(() => globalThis.ecgDisclosure?.().first_drawn_ms > 0), 10_000);
+    session.grow(600);
+    await page.clock.fastForward(61_000);
+    await until("a minute later", async () =>
+      /1 h 0 min/.test(await page.evaluate(() => globalThis.ecgDisclosure().length)),
+    );
+    assert.equal(
+      await page.getByRole("slider", { name: /^Full disclosure/ }).getAttribute("aria-valuemax"),
+      "59",
+    );
+  },
+);
 
 test("calipers read a known square wave within a pixel", onlyMock, async (context) => {
   const mock = await startMock({ day: "square" });

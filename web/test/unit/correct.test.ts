@@ -3,6 +3,7 @@ import { describe, test } from "node:test";
 import { readAccess } from "../../src/access.js";
 import { readPlace, writePlace } from "../../src/address.js";
 import { type Cluster, type Minute, readBeat, readSession } from "../../src/api.js";
+import { misplaced } from "../../src/correct.js";
 import { noteText } from "../../src/format.js";
 import { actionOf, allowed, type Press, REVIEW_SHORTCUTS, SHORTCUTS } from "../../src/keys.js";
 import { type Correction, decodeText, readCorrection } from "../../src/protocol.js";
@@ -49,6 +50,30 @@ describe("corrections", () => {
     assert.equal(standing({ ...row, kind: "undo" }), false);
     assert.throws(() => readCorrection({ ...ROW, author: null }), /author is not a text/);
     assert.throws(() => readCorrection({ ...ROW, beats: ["1"] }), /beats holds/);
+  });
+
+  test("an answer about other samples than were meant is told; what the session's end cuts off is not", () => {
+    const row: Correction = readCorrection({
+      ...ROW,
+      kind: "label",
+      class: "V",
+      target: "stretch",
+      from_sample: 5000,
+      to_sample: 10_000,
+      to_time_us: 20_002_001,
+    });
+    const meant = { from: 5000, to: 10_000, end: 60_000, rateHz: 500 };
+    assert.equal(misplaced(meant, row), null);
+    assert.equal(misplaced({ ...meant, from: 5400, to: 9600 }, row), null, "within a second");
+    assert.match(misplaced({ ...meant, to: 9000 }, row) ?? "", /^Number 12 .* 10 s of recording.*Undo it/);
+    assert.match(misplaced({ ...meant, from: 5600 }, row) ?? "", /another place/);
+    assert.equal(misplaced({ ...meant, to: 12_000, end: 9900 }, row), null, "cut at the end");
+    assert.equal(misplaced({ ...meant, from: -2000 }, { ...row, fromSample: 0 }), null, "and at the begin");
+    assert.match(misplaced({ ...meant, to: 12_000 }, row) ?? "", /another place/);
+    const moment = { ...row, target: "moment", toSample: null, toUs: null };
+    assert.equal(misplaced({ ...meant, to: null }, moment), null);
+    assert.match(misplaced({ ...meant, from: 9000, to: null }, moment) ?? "", /another place/);
+    assert.equal(misplaced(undefined, row), null, "beats are named");
   });
 
   test("what it says in words", () => {
@@ -259,6 +284,21 @@ describe("wall time", () => {
     assert.equal(clock.sampleAt(290e6 - 3000e6), 5 * 60 * rate);
   });
 
+  test("a time leads back to its sample where no sample before it showed it or a later one", () => {
+    const step = 2.5 * 60 * rate;
+    assert.equal(clock.tells(step - 500), true, "before the clock was set back");
+    assert.equal(clock.tells(step + 500), false, "times that all came before");
+    assert.equal(clock.tells(5 * 60 * rate + 500), false);
+    // Set on: every time comes once.
+    const on = new WallTime([minute(0, 0), minute(1, 60e6), minute(2, 720e6)], rate);
+    assert.equal(on.tells(30 * rate), true);
+    assert.equal(on.tells(2 * 60 * rate + 500), true);
+    // Set back by half a minute: what was not shown before is clear again.
+    const back = new WallTime([minute(0, 0), minute(1, 60e6), minute(2, 90e6), minute(3, 150e6)], rate);
+    assert.equal(back.tells(2 * 60 * rate + 10 * rate), false);
+    assert.equal(back.tells(2 * 60 * rate + 40 * rate), true);
+  });
+
   test("a stretch over a step is two pieces, and what it takes to fetch it is known", () => {
     const step = 2.5 * 60 * rate;
     const pieces = clock.pieces(step - 2500, step + 2500);
@@ -387,5 +427,5 @@ test("clusters: middle and gain so that all fits; classes in words", () => {
   assert.deepEqual(fitShapes(cluster), { middleUv: 400, gain: 20 });
   assert.equal(fitShapes({ ...cluster, examplesUv: [[-9000, 9000]] }).gain, 2.5);
   assert.deepEqual(fitShapes({ ...cluster, meanUv: [], examplesUv: [] }), { middleUv: 0, gain: 10 });
-  assert.equal(classesText(cluster), "V 1,200 · N 800 · ? 3");
+  assert.equal(classesText(cluster), "V 1,200 · N 800 · of these ? 3");
 });

@@ -3,6 +3,7 @@ import { describe, test } from "node:test";
 import { NOWHERE, readPlace, readTime, viewOf, writePlace, writeTime } from "../../src/address.js";
 import { type Minute, readSaliency } from "../../src/api.js";
 import { reading, readingText } from "../../src/calipers.js";
+import { drawTrace, type Ground, type Look } from "../../src/drawing.js";
 import { decodeEcg } from "../../src/ecg.js";
 import { readGoTo } from "../../src/go-to.js";
 import { axisStep, chain, histogram, spread } from "../../src/intervals.js";
@@ -303,8 +304,54 @@ test("minutes: found by time, said in words, null is never a zero", () => {
     minuteText(minutes[0]!),
     "heart rate 70 (60 to 88), 70 beats, V 1, S 0, quality 98 % good, 1 gap",
   );
+  assert.match(minuteText(minute(4, { unclassifiable: 2 })), /V 1, S 0 \(with unclassifiable ones\), \? 2,/);
+  assert.match(minuteText(minute(5, { v: 0, unclassifiable: 2 })), /V 0, S 0, \? 2,/);
   const none = minute(3, { beats: 0, v: 0, hrMin: null, hrMean: null, hrMax: null, good: null, gaps: 0 });
   assert.equal(minuteText(none), "heart rate --- (no beats), 0 beats, V 0, S 0, quality ---");
+});
+
+test("a trace that is cut off above the end of its lane is marked where it is cut off", () => {
+  const filled: number[][] = [];
+  const nothing = () => {};
+  const context = {
+    ...Object.fromEntries(["beginPath", "moveTo", "lineTo", "stroke"].map((name) => [name, nothing])),
+    fillRect: (...at: number[]) => filled.push(at),
+  } as unknown as CanvasRenderingContext2D;
+  const stretch = {
+    session: 1,
+    rateHz: 100,
+    samplesPerPoint: 1,
+    firstSample: 0,
+    points: 100,
+    startUs: 0,
+    channels: [{ channelNumber: 1, lead: null, uvPerCode: 1 }],
+    gaps: [],
+    nextUs: null,
+    // One dip of 6 mV: at 5 mm/mV and 1 px per mm 30 px below the middle of the lane.
+    codes: Int32Array.from({ length: 100 }, (_, i) => (i === 50 ? -6000 : 0)),
+  };
+  const content = makeContent(stretch, [], [], 0, 1, { mainsHz: 50, codeRange: [-1e6, 1e6] });
+  const look = {
+    gain: 5,
+    devicePxPerMm: 1,
+    devicePixelRatio: 1,
+    filtered: false,
+    colors: {},
+  } as unknown as Look;
+  const ground: Ground = {
+    context,
+    look,
+    lanes: [],
+    time: { pxPerSample: 1, widthPx: 100 },
+    leftPx: 0,
+    hatch: null,
+  };
+  const lane = { topPx: 0, heightPx: 80 };
+  drawTrace(ground, content.picture, 0, lane, 0, 100, 0);
+  assert.deepEqual(filled, [], "within the lane nothing is to be marked");
+  drawTrace(ground, content.picture, 0, lane, 0, 100, 0, { topPx: 0, heightPx: 60 });
+  assert.equal(filled.length, 1);
+  assert.deepEqual(filled[0]!.slice(1), [58, 1, 2], "a bar at the row's lower edge");
 });
 
 test("a map with something that is not a number is refused", () => {
