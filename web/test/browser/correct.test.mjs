@@ -787,7 +787,7 @@ test(
     await page.locator("#correct-note").fill("which?");
     await page.getByRole("button", { name: "Store note" }).click();
     await until("refused", async () =>
-      /does not tell which of two moments/.test(await browser.text("dialog [role=alert]")),
+      /does not tell which of two moments/.test(await browser.text("dialog p.warn[role=status]")),
     );
     await page.keyboard.press("Escape");
     await closed();

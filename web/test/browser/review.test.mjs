@@ -175,7 +175,7 @@ describe("review view", onlyMock, () => {
     await page.keyboard.press("g");
     await page.getByRole("textbox", { name: "Time" }).fill("25:99");
     await page.keyboard.press("Enter");
-    assert.match(await browser.text("dialog [role=alert]"), /not a time/);
+    assert.match(await browser.text("dialog p.warn[role=status]"), /not a time/);
     await page.getByRole("textbox", { name: "Time" }).fill("2026-01-30 12:00:00");
     await page.keyboard.press("Enter");
     await until("gone there", async () => (await page.locator("dialog").count()) === 0);
