@@ -11,11 +11,8 @@ use super::report::{
 };
 use super::self_test::{TOLERANCE, TestedCpu, differing};
 use super::slot::{AcceleratorSlot, SlotState};
-use crate::{CLASS_COUNT, Classifier, ClassifyError, Model, Outputs};
-
-/// A beat whose two largest logits are closer than this is decided by the CPU: engines may differ
-/// by [`TOLERANCE`] in each logit, and a label must not depend on the engine.
-const CLOSE_CALL: f32 = 5e-3;
+use crate::outcome::is_class_close;
+use crate::{Classifier, ClassifyError, Model, Outputs};
 
 /// One beat in this many, at least one per batch of a backlog, is compared with the CPU.
 const SPOT_CHECK_EVERY: usize = 64;
@@ -357,7 +354,7 @@ impl Choice {
             if let Some(class) = logits.iter().position(|logit| !logit.is_finite()) {
                 return Err(wrong(format!("logit {class} is {}", logits[class])));
             }
-            if checked != Some(beat) && margin(&logits) >= CLOSE_CALL {
+            if checked != Some(beat) && !is_class_close(&logits) {
                 continue;
             }
             let alone = &input[beat * window..(beat + 1) * window];
@@ -371,11 +368,4 @@ impl Choice {
         }
         Ok(())
     }
-}
-
-/// How far the largest logit is from the next.
-fn margin(logits: &[f32; CLASS_COUNT]) -> f32 {
-    let mut sorted = *logits;
-    sorted.sort_unstable_by(|a, b| b.total_cmp(a));
-    sorted[0] - sorted[1]
 }
