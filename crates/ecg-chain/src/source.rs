@@ -60,6 +60,7 @@ pub struct Gap {
 /// Something worth a line in the log and a row in the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(Serialize))]
+#[non_exhaustive]
 pub struct Event {
     /// Index of the sample it happened at.
     pub sample: u64,
@@ -76,6 +77,7 @@ pub struct Event {
 /// Where an event stands in something that lasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(Serialize))]
+#[non_exhaustive]
 pub enum Episode {
     /// It happened, and that was it.
     #[default]
@@ -126,6 +128,13 @@ impl Event {
             episode: Episode::MomentaryOf { subject },
             ..Self::momentary(sample, time, kind, detail)
         }
+    }
+
+    /// The same event, at this place in something that lasts.
+    #[must_use]
+    pub fn with_episode(mut self, episode: Episode) -> Self {
+        self.episode = episode;
+        self
     }
 }
 
