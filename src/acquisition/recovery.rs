@@ -143,13 +143,8 @@ impl Recovery {
             Some(found) if found != why => format!("{why}; {found}"),
             _ => why.to_owned(),
         };
-        let begins = Event {
-            sample,
-            time,
-            kind,
-            detail,
-            episode: Episode::Begins { subject: CHIP },
-        };
+        let begins = Event::momentary(sample, time, kind, detail)
+            .with_episode(Episode::Begins { subject: CHIP });
         self.trouble.insert(begins).clone()
     }
 
@@ -210,17 +205,12 @@ impl Recovery {
         (self.restarts, self.set_ups) = (0, 0);
         self.reported.clear();
         let (sample, time) = self.good_since;
-        Some(Event {
-            sample,
-            time,
-            kind: began.kind,
-            detail,
-            episode: Episode::Ends {
-                subject: CHIP,
-                began_sample: began.sample,
-                began: began.time,
-            },
-        })
+        let ends = Episode::Ends {
+            subject: CHIP,
+            began_sample: began.sample,
+            began: began.time,
+        };
+        Some(Event::momentary(sample, time, began.kind, detail).with_episode(ends))
     }
 
     /// What it took: the set-ups that left no event of their own are counted here.

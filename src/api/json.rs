@@ -231,10 +231,11 @@ impl Object for (&Event, Option<ClockRelation>) {
     fn fields<M: SerializeMap>(&self, to: &mut Fields<M>) {
         let (event, clock) = *self;
         let (phase, subject) = match event.episode {
-            Episode::Momentary => (None, None),
             Episode::MomentaryOf { subject } => (None, Some(subject)),
             Episode::Begins { subject } => (Some("begin"), Some(subject)),
             Episode::Ends { subject, .. } => (Some("end"), Some(subject)),
+            // Momentary, or one that the chain has gained since.
+            _ => (None, None),
         };
         let channel = subject.and_then(channel_of_subject);
         to.add("sample", integer(event.sample));

@@ -222,7 +222,6 @@ impl LiveStatus {
     /// Keeps the list of what is wrong now.
     pub fn note(&mut self, event: &Event) {
         match event.episode {
-            Episode::Momentary | Episode::MomentaryOf { .. } => {}
             Episode::Begins { subject } => self.conditions.push(Condition {
                 kind: event.kind,
                 subject,
@@ -237,6 +236,8 @@ impl LiveStatus {
             } => self.conditions.retain(|condition| {
                 (condition.subject, condition.since_sample) != (subject, began_sample)
             }),
+            // What neither begins nor ends anything.
+            _ => {}
         }
     }
 }

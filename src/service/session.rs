@@ -333,7 +333,8 @@ impl<O: FnMut(&PipelineEvent)> Session<'_, O> {
                         *began_sample = began_sample.saturating_sub(first);
                         *began = (*began).max(self.info.start.monotonic);
                     }
-                    Episode::Momentary | Episode::MomentaryOf { .. } => {}
+                    // What neither begins nor ends anything.
+                    _ => {}
                 }
                 Acquired::Event(event)
             }

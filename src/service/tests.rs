@@ -519,15 +519,15 @@ fn what_lasts_begins_again_with_the_next_patient_and_gaps_are_in_its_own_positio
         })
     };
     let silent = |index: u64, episode| {
-        Acquired::Event(Event {
-            episode,
-            ..Event::momentary(
+        Acquired::Event(
+            Event::momentary(
                 index,
                 time(index),
                 EventKind::DrdySilent,
                 "no edge".to_owned(),
             )
-        })
+            .with_episode(episode),
+        )
     };
     let mut script: Vec<_> = (0..400).map(sample).collect();
     script.push(silent(400, Episode::Begins { subject: "chip" }));

@@ -423,7 +423,6 @@ pub(super) const fn episode_to_sql(
     Option<(u64, MonotonicNs)>,
 ) {
     match episode {
-        Episode::Momentary => (None, None, None),
         Episode::MomentaryOf { subject } => (None, Some(subject), None),
         Episode::Begins { subject } => (Some("begin"), Some(subject), None),
         Episode::Ends {
@@ -431,5 +430,7 @@ pub(super) const fn episode_to_sql(
             began_sample,
             began,
         } => (Some("end"), Some(subject), Some((began_sample, began))),
+        // Momentary, or one that the chain has gained since: the row tells that it happened.
+        _ => (None, None, None),
     }
 }

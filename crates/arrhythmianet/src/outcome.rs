@@ -75,22 +75,40 @@ impl Rejection {
     }
 }
 
-/// A probability or a share of a distance nearer to its limit than this could be on the other side
-/// of it in another engine.
-const CLOSE: f64 = 1e-3;
+// Engines round differently, and neither a label nor a reason may depend on which of them computed
+// it. Whatever is as close to its boundary as one of these could be on the other side in another
+// engine: the CPU decides it.
+
+/// Between the two largest logits, each of which may differ by 1e-3 (`choose` refuses more): twice
+/// that could turn them round, and there is room beside it.
+const CLOSE_LOGITS: f64 = 5e-3;
+
+/// Between a probability, or a share of a distance, and its limit.
+const CLOSE_TO_LIMIT: f64 = 1e-3;
+
+/// Whether rounding could decide on which side of `boundary` a value is.
+fn is_close(found: f64, boundary: f64, width: f64) -> bool {
+    (found - boundary).abs() <= width
+}
+
+/// Whether rounding could decide which class a beat is of.
+pub(super) fn is_class_close(logits: &[f32; CLASS_COUNT]) -> bool {
+    let mut sorted = *logits;
+    sorted.sort_unstable_by(|a, b| b.total_cmp(a));
+    is_close(sorted[0].into(), sorted[1].into(), CLOSE_LOGITS)
+}
 
 impl Limits {
     /// Whether rounding could decide on which side of a limit a beat is.
     #[must_use]
     pub fn is_close(&self, decision: &Decision, distance: Option<f64>) -> bool {
         let probability = f64::from(decision.probabilities[decision.class.index()]);
-        let near = |found: f64, limit: f64, width: f64| (found - limit).abs() <= width;
         self.confidence
-            .is_some_and(|least| near(probability, least, CLOSE))
+            .is_some_and(|least| is_close(probability, least, CLOSE_TO_LIMIT))
             || self
                 .novelty
                 .zip(distance)
-                .is_some_and(|(most, found)| near(found, most, CLOSE * most))
+                .is_some_and(|(most, found)| is_close(found, most, CLOSE_TO_LIMIT * most))
     }
 
     /// Whether a beat is unclassifiable, and why. `distance` is its [`Novelty::distance`] where there
@@ -189,6 +207,18 @@ mod tests {
                 expected,
                 "{limits:?} {distance:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_class_is_close_where_the_two_largest_logits_are() {
+        for (logits, expected) in [
+            ([2.0, 1.996, 0.0, 0.0, 0.0], true),
+            ([0.0, 1.996, 2.0, 1.0, 0.0], true),
+            ([2.0, 1.994, 0.0, 0.0, 0.0], false),
+            ([2.0, 0.0, 0.001, 0.0, 0.0], false),
+        ] {
+            assert_eq!(is_class_close(&logits), expected, "{logits:?}");
         }
     }
 

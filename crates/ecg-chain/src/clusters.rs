@@ -25,6 +25,7 @@ pub struct BeatToCluster {
 
 /// Why a beat is in no cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum LeftOut {
     /// A part of its window is not recorded: a gap, or the beginning or end of the signal.
     GapOrNotStored,

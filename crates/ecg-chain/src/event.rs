@@ -2,6 +2,7 @@
 
 use arrhythmianet::{BeatClass, CLASS_COUNT, Unclassifiable};
 use ecg_signal::{ChannelChoice, Mains, SignalQuality};
+#[cfg(feature = "serde")]
 use serde::Serialize;
 
 use super::detail::BeatDetail;
@@ -31,7 +32,8 @@ impl Scale {
 }
 
 /// Where the samples of a session come from and how to read them.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(Serialize))]
 pub struct SessionInfo {
     /// `live`, `replay`, `simulation`.
     pub source: String,
@@ -46,13 +48,13 @@ pub struct SessionInfo {
     /// Names of the leads, empty where unknown.
     pub leads: [String; CHANNEL_COUNT],
     /// Mains filter of the signal chain; `None` where it was not kept.
-    #[serde(skip)]
+    #[cfg_attr(feature = "serde", serde(skip))]
     pub mains: Option<Mains>,
     /// Where the signal chain takes beats from; `None` where it was not kept.
-    #[serde(skip)]
+    #[cfg_attr(feature = "serde", serde(skip))]
     pub channel: Option<ChannelChoice>,
     /// Whom it is of, as the user names the patient: personal data. `None` where nobody said.
-    #[serde(skip)]
+    #[cfg_attr(feature = "serde", serde(skip))]
     pub patient_label: Option<String>,
     /// The session's start on both clocks.
     pub start: ClockRelation,

@@ -1,6 +1,11 @@
 //! A scripted loss of the device that classifies, for demonstrations.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use arrhythmianet::choose::DeviceFault;
+
+use super::time::MonotonicNs;
 
 /// When the device fails. Fires once, however many pipelines share it.
 #[derive(Debug)]
@@ -41,13 +46,29 @@ impl Injection {
 
     /// Counts a batch of `beats`, the last of which is `last_ns` after the session's start; true for
     /// the one batch that loses its device.
-    pub(super) fn is_due(&self, beats: usize, last_ns: u64) -> bool {
+    fn is_due(&self, beats: usize, last_ns: u64) -> bool {
         let counted = self.beats.fetch_add(beats as u64, Ordering::Relaxed) + beats as u64;
         let reached = match self.when {
             When::TimeNs(time_ns) => last_ns >= time_ns,
             When::Beat(beat) => counted >= beat,
         };
         reached && !self.fired.swap(true, Ordering::Relaxed)
+    }
+}
+
+/// An injection into one session, the device of which it takes away.
+pub(super) struct SessionFault {
+    pub(super) injection: Arc<Injection>,
+    pub(super) start: MonotonicNs,
+    pub(super) device: DeviceFault,
+}
+
+impl SessionFault {
+    /// Counts a batch of `beats` that is about to be classified, the last of which is at `last_time`.
+    pub(super) fn before_batch(&self, beats: usize, last_time: MonotonicNs) {
+        if self.injection.is_due(beats, last_time.since(self.start)) {
+            self.device.lose_device();
+        }
     }
 }
 

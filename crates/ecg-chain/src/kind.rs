@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+#[cfg(feature = "serde")]
 use serde::{Serialize, Serializer};
 
 macro_rules! event_kinds {
@@ -98,6 +99,7 @@ impl fmt::Display for EventKind {
     }
 }
 
+#[cfg(feature = "serde")]
 impl Serialize for EventKind {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.name())
@@ -117,10 +119,17 @@ mod tests {
         for &kind in EventKind::ALL {
             let name = kind.name();
             assert_eq!(EventKind::from_name(name), Some(kind));
-            assert_eq!(serde_json::to_value(kind).unwrap(), name);
             let plain = |letter: char| letter.is_ascii_lowercase() || letter == '_';
             assert!(name.chars().all(plain), "{name}");
         }
         assert_eq!(EventKind::from_name("of_tomorrow"), None);
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn in_json_a_kind_is_its_name() {
+        for &kind in EventKind::ALL {
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
+        }
     }
 }

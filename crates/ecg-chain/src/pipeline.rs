@@ -11,7 +11,7 @@ use super::blocks::BlockBuilder;
 use super::detail::Details;
 use super::episodes::{Episodes, channel_name};
 use super::event::{CHANNEL_COUNT, PipelineEvent, Scale};
-use super::injection::Injection;
+use super::injection::{Injection, SessionFault};
 use super::kind::EventKind;
 use super::labeller::{LabelError, Labeller};
 use super::lead_off::{ELECTRODES, LeadOff};
@@ -184,7 +184,11 @@ impl Pipeline {
 
     /// Lets the device that classifies fail at a time counted from `start`, for demonstrations.
     pub fn inject(&mut self, injection: Arc<Injection>, start: MonotonicNs) {
-        self.reorder.injection = Some((injection, start));
+        self.reorder.fault = Some(SessionFault {
+            injection,
+            start,
+            device: self.reorder.labeller.classifier.inject_faults(),
+        });
     }
 
     /// Hands out `details` of the beats from here on.

@@ -1,14 +1,12 @@
 //! What leaves the pipeline, in order: events wait behind beats that are to be classified together.
 
-use std::sync::Arc;
-
 use arrhythmianet::choose::EngineNotice;
 use arrhythmianet::explain::{ExplainError, WaveShares};
 use ecg_signal::{CutBeat, SignalQuality, WINDOW_SAMPLES, Waves};
 
 use super::detail::{BeatDetail, Details, NetworkView};
 use super::event::{LabelledBeat, PipelineEvent};
-use super::injection::Injection;
+use super::injection::SessionFault;
 use super::kind::EventKind;
 use super::labeller::{LabelError, Labeller};
 use super::source::Event;
@@ -44,7 +42,7 @@ pub(super) struct ReorderBuffer {
     waiting: Vec<Waiting>,
     /// Engine of the newest labelled beat.
     engine: String,
-    pub(super) injection: Option<(Arc<Injection>, MonotonicNs)>,
+    pub(super) fault: Option<SessionFault>,
     details: Details,
 }
 
@@ -55,7 +53,7 @@ impl ReorderBuffer {
             // The beats of a batch and a few events between them.
             waiting: Vec::with_capacity((2 * labeller.capacity()).min(CAPACITY)),
             labeller,
-            injection: None,
+            fault: None,
             details: Details::default(),
         }
     }
@@ -134,10 +132,8 @@ impl ReorderBuffer {
             return Ok(());
         };
         let (_, last_time) = pending.next_back().unwrap_or((first_sample, first_time));
-        if let Some((injection, start)) = &self.injection
-            && injection.is_due(self.labeller.pending, last_time.since(*start))
-        {
-            self.labeller.classifier.lose_device();
+        if let Some(fault) = &self.fault {
+            fault.before_batch(self.labeller.pending, last_time);
         }
         let mut outcome = self.labeller.classify();
         while let Some(notice) = self.labeller.classifier.notice() {

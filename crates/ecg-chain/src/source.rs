@@ -1,5 +1,6 @@
 //! What a source of samples hands out: samples, what is missing, and what happened meanwhile.
 
+#[cfg(feature = "serde")]
 use serde::Serialize;
 
 use super::kind::EventKind;
@@ -20,8 +21,8 @@ pub struct RawSample {
 }
 
 /// Why samples are missing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum GapCause {
     /// A DRDY edge passed unread: the chip holds only the newest conversion.
@@ -43,7 +44,8 @@ pub enum GapCause {
 }
 
 /// A stretch of samples that never arrived.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize))]
 pub struct Gap {
     /// Index of the first missing sample.
     pub first_missing_sample: u64,
@@ -56,7 +58,9 @@ pub struct Gap {
 }
 
 /// Something worth a line in the log and a row in the store.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize))]
+#[non_exhaustive]
 pub struct Event {
     /// Index of the sample it happened at.
     pub sample: u64,
@@ -71,7 +75,9 @@ pub struct Event {
 }
 
 /// Where an event stands in something that lasts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(Serialize))]
+#[non_exhaustive]
 pub enum Episode {
     /// It happened, and that was it.
     #[default]
@@ -122,6 +128,13 @@ impl Event {
             episode: Episode::MomentaryOf { subject },
             ..Self::momentary(sample, time, kind, detail)
         }
+    }
+
+    /// The same event, at this place in something that lasts.
+    #[must_use]
+    pub fn with_episode(mut self, episode: Episode) -> Self {
+        self.episode = episode;
+        self
     }
 }
 

@@ -3,24 +3,22 @@
 //! Intervals, orders and RR are computed from [`MonotonicNs`] alone; [`WallUs`] is for people and
 //! for correlation with other systems. [`ClockRelation`] is the one bridge between them.
 
+#[cfg(feature = "serde")]
 use serde::{Deserialize, Serialize};
 
 /// Nanoseconds on the acquiring machine's monotonic clock (`CLOCK_MONOTONIC`), origin arbitrary.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
-)]
-#[serde(transparent)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize), serde(transparent))]
 pub struct MonotonicNs(pub u64);
 
 /// Microseconds since 1970-01-01T00:00:00Z (UTC, leap seconds not counted).
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
-)]
-#[serde(transparent)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize), serde(transparent))]
 pub struct WallUs(pub i64);
 
 /// One instant read on both clocks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize))]
 pub struct ClockRelation {
     /// The instant on the monotonic clock.
     pub monotonic: MonotonicNs,

@@ -51,7 +51,7 @@ pub struct Spread {
 impl Spread {
     /// The spread of `values`, `None` if one of them is undefined or there is none.
     #[must_use]
-    pub fn of(values: impl Iterator<Item = Option<f64>>) -> Option<Self> {
+    pub fn over_models(values: impl Iterator<Item = Option<f64>>) -> Option<Self> {
         let values: Vec<f64> = values.collect::<Option<_>>()?;
         let mean = mean(values.iter().copied())?;
         let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
@@ -95,11 +95,16 @@ mod tests {
 
     #[test]
     fn spread_needs_every_model() {
-        let spread = Spread::of([0.8, 0.9, 1.0].map(Some).into_iter()).unwrap();
+        let spread = Spread::over_models([0.8, 0.9, 1.0].map(Some).into_iter()).unwrap();
         assert!((spread.mean - 0.9).abs() < 1e-12);
         assert!((spread.deviation.unwrap() - 0.1).abs() < 1e-12);
-        assert_eq!(Spread::of([Some(0.8), None].into_iter()), None);
-        assert_eq!(Spread::of([].into_iter()), None);
-        assert_eq!(Spread::of([Some(0.8)].into_iter()).unwrap().deviation, None);
+        assert_eq!(Spread::over_models([Some(0.8), None].into_iter()), None);
+        assert_eq!(Spread::over_models([].into_iter()), None);
+        assert_eq!(
+            Spread::over_models([Some(0.8)].into_iter())
+                .unwrap()
+                .deviation,
+            None
+        );
     }
 }

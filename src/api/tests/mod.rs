@@ -250,10 +250,10 @@ impl House {
         self.writer.flush().unwrap();
         self.live.update(|live| {
             live.engines = Some(engines());
-            live.note(&Event {
-                episode: Episode::Begins { subject: "chip" },
-                ..Event::momentary(0, MonotonicNs(0), EventKind::DrdySilent, String::new())
-            });
+            live.note(
+                &Event::momentary(0, MonotonicNs(0), EventKind::DrdySilent, String::new())
+                    .with_episode(Episode::Begins { subject: "chip" }),
+            );
             live.acquisition = Some(AcquisitionStatus {
                 granted: RealtimeGranted::default(),
                 edge_numbers: EdgeNumbers::Reader,

@@ -109,15 +109,15 @@ fn channels_are_told_by_number_and_lead() {
     let house = House::new();
     house.furnish();
     for (sample, subject) in [(5_000, "ch2"), (5_010, "in1p"), (5_020, "rld")] {
-        house.record(PipelineEvent::Event(Event {
-            episode: Episode::Begins { subject },
-            ..Event::momentary(
+        house.record(PipelineEvent::Event(
+            Event::momentary(
                 sample,
                 house.time(sample),
                 EventKind::InputFlat,
                 String::new(),
             )
-        }));
+            .with_episode(Episode::Begins { subject }),
+        ));
     }
     let switched = Event::momentary_for(
         "ch2",

@@ -230,7 +230,7 @@ impl Group {
         let counts: Vec<_> = models.iter().map(|of| scored(&of.records)).collect();
         let intervals = intervals(&counts);
         let figure = |&name: &&'static str| {
-            let spread = Spread::of(models.iter().map(|of| of.figures.get(name)))?;
+            let spread = Spread::over_models(models.iter().map(|of| of.figures.get(name)))?;
             let interval = intervals.get(name);
             Some((name, GroupFigure { spread, interval }))
         };

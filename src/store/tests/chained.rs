@@ -5,7 +5,7 @@ use std::process::Command;
 
 use ecg_chain::Episode;
 use ecg_chain::{ClockRelation, MonotonicNs, WallUs};
-use ecg_chain::{Event, PipelineEvent, SessionInfo};
+use ecg_chain::{PipelineEvent, SessionInfo};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -41,14 +41,13 @@ impl Chained {
                 .record(PipelineEvent::Event(event(&info, 9_001)))
                 .unwrap();
             written
-                .record(PipelineEvent::Event(Event {
-                    episode: Episode::Ends {
+                .record(PipelineEvent::Event(event(&info, 9_500).with_episode(
+                    Episode::Ends {
                         subject: "in1p",
                         began_sample: 9_001,
                         began: time_of(&info, 9_001),
                     },
-                    ..event(&info, 9_500)
-                }))
+                )))
                 .unwrap();
             let at = time_of(&info, 9_600);
             written

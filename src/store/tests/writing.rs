@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use arrhythmianet::BeatClass;
 use ecg_chain::{ClockRelation, WallUs};
-use ecg_chain::{Episode, Event, EventKind, LabelledBeat, PipelineEvent, SessionInfo};
+use ecg_chain::{Episode, EventKind, LabelledBeat, PipelineEvent, SessionInfo};
 use rusqlite::Connection;
 
 use super::super::{CommittedRow, Outage, RowFilter, Store, StoreError, StoreOptions, StoreReader};
@@ -43,10 +43,7 @@ fn the_channels_have_the_names_of_their_session() {
             put(&written, PipelineEvent::Beat(beat));
         }
         for subject in ["ch1", "in2n", "chip"] {
-            let event = Event {
-                episode: Episode::Begins { subject },
-                ..event(&info, 4_100)
-            };
+            let event = event(&info, 4_100).with_episode(Episode::Begins { subject });
             put(&written, PipelineEvent::Event(event));
         }
     }
@@ -345,11 +342,9 @@ fn ecg_left_out_before_a_crash_is_no_gap_of_the_crash() {
         let record = |event| written.record(event).unwrap();
         record(PipelineEvent::Ecg(block(&info, 0, 500)));
         let told = |sample, episode| {
-            PipelineEvent::Event(Event {
-                kind: EventKind::EcgNotStored,
-                episode,
-                ..event(&info, sample)
-            })
+            let mut event = event(&info, sample).with_episode(episode);
+            event.kind = EventKind::EcgNotStored;
+            PipelineEvent::Event(event)
         };
         record(told(500, Episode::Begins { subject: "store" }));
         if over {

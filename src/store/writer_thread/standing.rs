@@ -68,13 +68,7 @@ impl WriterThread {
         };
         drop(status);
         tracing::warn!(kind = kind.name(), "{detail}");
-        self.tell(Event {
-            sample,
-            time,
-            kind,
-            detail,
-            episode,
-        });
+        self.tell(Event::momentary(sample, time, kind, detail).with_episode(episode));
     }
 
     /// A new session: what lasts begins in it again, at its start.
@@ -83,13 +77,11 @@ impl WriterThread {
         let mut events = Vec::new();
         for condition in &mut self.monitor.lock().conditions {
             (condition.since_sample, condition.since) = (sample, time);
-            events.push(Event {
-                sample,
-                time,
-                kind: condition.kind,
-                detail: condition.detail.clone(),
-                episode: Episode::Begins { subject: SUBJECT },
-            });
+            let detail = condition.detail.clone();
+            events.push(
+                Event::momentary(sample, time, condition.kind, detail)
+                    .with_episode(Episode::Begins { subject: SUBJECT }),
+            );
         }
         for event in events {
             self.tell(event);

@@ -20,10 +20,6 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
 pub trait Accelerator: Classifier {
     /// The device.
     fn adapter(&self) -> AdapterReport;
-
-    /// Takes the device away with a batch in flight, as a driver does that resets it: for
-    /// demonstrations of what happens then. The next call of `classify` fails.
-    fn lose(&mut self, input: &[f32]);
 }
 
 /// Where accelerators come from.
@@ -74,8 +70,6 @@ pub(super) struct AcceleratorSpec {
 struct Batch {
     input: Vec<f32>,
     outputs: Outputs,
-    /// Whether the device is taken away with it.
-    lose: bool,
 }
 
 type Answer = (Batch, Result<(), ClassifyError>);
@@ -108,7 +102,19 @@ pub(super) struct Loss {
     pub(super) reason: String,
 }
 
-/// The caller's side of the thread.
+/// An engine elsewhere, which may fail, or never answer.
+pub(super) trait RemoteEngine {
+    /// Classifies a batch that the caller has checked. After an error the engine is of no more use, and
+    /// `outputs` is of no meaning.
+    fn classify(
+        &mut self,
+        input: &[f32],
+        outputs: &mut Outputs,
+        timeout: Duration,
+    ) -> Result<(), Loss>;
+}
+
+/// The caller's side of the thread; of no more use after an error ([`Worker::abandon`]).
 pub(super) struct Worker {
     batches: Option<SyncSender<Batch>>,
     answers: Receiver<Answer>,
@@ -117,7 +123,7 @@ pub(super) struct Worker {
     input: Vec<f32>,
 }
 
-/// Opens, tests and measures an engine; the device can be taken from it afterwards only.
+/// Opens, tests and measures an engine.
 fn prepare(spec: AcceleratorSpec) -> Result<(Box<dyn Accelerator>, Ready), Refusal> {
     let mut engine = spec
         .source
@@ -148,9 +154,6 @@ fn serve(
     answers: &SyncSender<Answer>,
 ) {
     while let Ok(mut batch) = batches.recv() {
-        if batch.lose {
-            engine.lose(&batch.input);
-        }
         let result = engine.classify(&batch.input, &mut batch.outputs);
         if answers.send((batch, result)).is_err() {
             return;
@@ -187,14 +190,19 @@ impl Worker {
         Ok((worker, outcome))
     }
 
-    /// Classifies a batch that the caller has checked; with `lose` the device is taken away with it. After
-    /// an error the worker is of no more use ([`Worker::abandon`]), and `outputs` is of no meaning.
-    pub(super) fn classify(
+    /// Tells the thread to end without waiting for it.
+    pub(super) fn abandon(mut self) -> Option<JoinHandle<()>> {
+        self.batches = None;
+        self.thread.take()
+    }
+}
+
+impl RemoteEngine for Worker {
+    fn classify(
         &mut self,
         input: &[f32],
         outputs: &mut Outputs,
         timeout: Duration,
-        lose: bool,
     ) -> Result<(), Loss> {
         let driver = |reason| Loss {
             cause: LossCause::Driver,
@@ -207,7 +215,6 @@ impl Worker {
         let batch = Batch {
             input: std::mem::take(&mut self.input),
             outputs: std::mem::replace(outputs, none),
-            lose,
         };
         let batches = self.batches.as_ref();
         let answer = if batches.is_some_and(|batches| batches.try_send(batch).is_ok()) {
@@ -236,12 +243,6 @@ impl Worker {
                 })
             }
         }
-    }
-
-    /// Tells the thread to end without waiting for it.
-    pub(super) fn abandon(mut self) -> Option<JoinHandle<()>> {
-        self.batches = None;
-        self.thread.take()
     }
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::accelerator::{Accelerator, AcceleratorSource, Unavailable};
 use super::options::EngineChoice;
 use super::report::AdapterReport;
+use crate::Model;
 use crate::gpu::{GpuAdapter, GpuBackend, GpuDeviceType, GpuEngine, GpuError, GpuOptions};
-use crate::{Classifier, Model, Wanted};
 
 /// Longer than whoever waits for a batch does; ends a thread that was left behind.
 const LONGEST_BATCH: Duration = Duration::from_secs(30);
@@ -76,14 +76,6 @@ impl Gpus {
 impl Accelerator for GpuEngine {
     fn adapter(&self) -> AdapterReport {
         report(GpuEngine::adapter(self))
-    }
-
-    fn lose(&mut self, input: &[f32]) {
-        let window = Classifier::model(self).description().input.len();
-        let beats = (input.len() / window).min(self.stream_batch());
-        // Whether it is taken does not matter: the device is gone before it can be collected.
-        let _ = self.submit(&input[..beats * window], Wanted::Logits);
-        self.destroy_device();
     }
 }
 

@@ -8,13 +8,15 @@
 //!
 //! | file | holds |
 //! | --- | --- |
-//! | `accelerator` | an engine on a thread of its own, from which the device can be taken on purpose |
+//! | `accelerator` | an engine on a thread of its own |
 //! | `slot` | the state machine: started, in use, lost, tried again |
 //! | `session` | one session's engine: which batch goes where, what is checked |
+//! | `faulty` | a decorator: a session's accelerator, lost on purpose |
 //! | `engines` | what is chosen at the start |
 
 mod accelerator;
 mod engines;
+mod faulty;
 #[cfg(feature = "gpu")]
 mod gpu;
 mod options;
@@ -27,6 +29,7 @@ mod tests;
 
 pub use accelerator::{Accelerator, AcceleratorSource, Unavailable};
 pub use engines::{ChooseError, Engines};
+pub use faulty::DeviceFault;
 #[cfg(feature = "gpu")]
 pub use gpu::Gpus;
 pub use options::{ChooseOptions, EngineChoice};

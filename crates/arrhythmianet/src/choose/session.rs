@@ -3,18 +3,16 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use super::accelerator::{ACCELERATOR_BATCH, Loss, Ready};
+use super::accelerator::{ACCELERATOR_BATCH, Loss, Ready, RemoteEngine};
+use super::faulty::{DeviceFault, FaultyEngine};
 use super::options::{ChooseOptions, EngineChoice};
 use super::report::{
     CandidateState, EngineCandidate, EngineNotice, EngineReport, Figures, LossCause,
 };
 use super::self_test::{TOLERANCE, TestedCpu, differing};
 use super::slot::{AcceleratorSlot, SlotState};
-use crate::{CLASS_COUNT, Classifier, ClassifyError, Model, Outputs};
-
-/// A beat whose two largest logits are closer than this is decided by the CPU: engines may differ
-/// by [`TOLERANCE`] in each logit, and a label must not depend on the engine.
-const CLOSE_CALL: f32 = 5e-3;
+use crate::outcome::is_class_close;
+use crate::{Classifier, ClassifyError, Model, Outputs};
 
 /// One beat in this many, at least one per batch of a backlog, is compared with the CPU.
 const SPOT_CHECK_EVERY: usize = 64;
@@ -170,8 +168,8 @@ struct Choice {
     accelerator: Option<String>,
     notices: VecDeque<EngineNotice>,
     since_check: usize,
-    /// Whether the next batch there loses its device.
-    lose: bool,
+    /// Where the session's accelerator is to be lost on purpose.
+    fault: Option<DeviceFault>,
 }
 
 impl From<Box<dyn Classifier>> for SessionEngine {
@@ -198,7 +196,7 @@ impl SessionEngine {
                 accelerator,
                 notices: notices.into(),
                 since_check: 0,
-                lose: false,
+                fault: None,
                 shared,
             }),
         }
@@ -242,11 +240,12 @@ impl SessionEngine {
         Some(self.choice.as_ref()?.shared.report())
     }
 
-    /// Takes the accelerator's device away with the next batch of this session that goes to it: for
-    /// demonstrations of what happens then.
-    pub const fn lose_device(&mut self) {
-        if let Some(choice) = &mut self.choice {
-            choice.lose = true;
+    /// A handle that takes the accelerator away from this session, and from no other; where there is
+    /// none, the handle does nothing.
+    pub fn inject_faults(&mut self) -> DeviceFault {
+        match &mut self.choice {
+            Some(choice) => choice.fault.get_or_insert_default().clone(),
+            None => DeviceFault::default(),
         }
     }
 }
@@ -303,10 +302,11 @@ impl Choice {
         let timeout = expected
             .saturating_mul(SLOWEST)
             .saturating_add(shared.options.batch_grace);
-        let lose = std::mem::take(&mut self.lose);
-        let result = worker
-            .classify(input, outputs, timeout, lose)
-            .and_then(|()| self.verify(cpu, input, outputs));
+        let result = match &self.fault {
+            None => worker.classify(input, outputs, timeout),
+            Some(fault) => FaultyEngine::new(worker, fault).classify(input, outputs, timeout),
+        };
+        let result = result.and_then(|()| self.verify(cpu, input, outputs));
         match result {
             Ok(()) => {
                 if self.accelerator.as_ref() != Some(&engine) {
@@ -354,7 +354,7 @@ impl Choice {
             if let Some(class) = logits.iter().position(|logit| !logit.is_finite()) {
                 return Err(wrong(format!("logit {class} is {}", logits[class])));
             }
-            if checked != Some(beat) && margin(&logits) >= CLOSE_CALL {
+            if checked != Some(beat) && !is_class_close(&logits) {
                 continue;
             }
             let alone = &input[beat * window..(beat + 1) * window];
@@ -368,11 +368,4 @@ impl Choice {
         }
         Ok(())
     }
-}
-
-/// How far the largest logit is from the next.
-fn margin(logits: &[f32; CLASS_COUNT]) -> f32 {
-    let mut sorted = *logits;
-    sorted.sort_unstable_by(|a, b| b.total_cmp(a));
-    sorted[0] - sorted[1]
 }

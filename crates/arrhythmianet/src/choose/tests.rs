@@ -50,7 +50,6 @@ impl Fakes {
 struct Fake {
     inner: CpuSimd,
     source: Arc<Fakes>,
-    lost: bool,
 }
 
 struct Handle(Arc<Fakes>);
@@ -65,7 +64,6 @@ impl AcceleratorSource for Handle {
         Ok(Box::new(Fake {
             inner: CpuSimd::new(model, max_batch),
             source: Arc::clone(&self.0),
-            lost: false,
         }))
     }
 }
@@ -92,9 +90,6 @@ impl Classifier for Fake {
             engine: "gpu-fake".to_owned(),
             reason: "device lost".to_owned(),
         };
-        if self.lost {
-            return Err(error());
-        }
         match self.source.get() {
             Trouble::None => {}
             Trouble::Error => return Err(error()),
@@ -129,10 +124,6 @@ impl Accelerator for Fake {
             backend: "vulkan",
             device_type: "discrete",
         }
-    }
-
-    fn lose(&mut self, _input: &[f32]) {
-        self.lost = true;
     }
 }
 
@@ -291,10 +282,18 @@ fn a_device_taken_away_on_purpose_is_a_lost_one() {
     let mut engine = engines.session(true);
     let input = beats(3);
     let mut outputs = Outputs::new(model().description(), 3);
-    engine.lose_device();
+    engine.inject_faults().lose_device();
     engine.classify(&input, &mut outputs).unwrap();
     assert_eq!(outputs.logits(), on_cpu(&input));
-    assert_eq!(notices(&mut engine).len(), 1);
+    let told = notices(&mut engine);
+    assert!(
+        matches!(
+            told.as_slice(),
+            [EngineNotice::Lost { cause: LossCause::Driver, reason, .. }]
+                if reason.starts_with("device lost")
+        ),
+        "{told:?}"
+    );
     let told = until_noticed(&mut engine);
     assert!(
         matches!(told[0], EngineNotice::Recovered { .. }),
@@ -313,9 +312,12 @@ fn a_device_is_taken_away_from_the_session_that_asked_for_it() {
     let input = beats(3);
     let mut outputs = Outputs::logits_only(model().description(), 3);
     // One that ends before it has a batch, and one whose batch comes later than another session's.
-    engines.session(true).lose_device();
+    let left_pending = engines.session(true).inject_faults();
+    left_pending.lose_device();
     let [mut losing, mut other] = [(); 2].map(|()| engines.session(true));
-    losing.lose_device();
+    // Two that have handles, too: a fault left pending waits for whoever looks for one.
+    let (fault, _) = (losing.inject_faults(), other.inject_faults());
+    fault.lose_device();
     other.classify(&input, &mut outputs).unwrap();
     assert_eq!(other.engine(), "gpu-fake");
     assert_eq!(notices(&mut other), []);
