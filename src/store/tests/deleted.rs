@@ -403,6 +403,58 @@ fn corrections_of_many_beats_go_in_small_steps() {
     );
 }
 
+/// Its rows may be in the file that was quarantined: nobody is told that they are gone.
+#[test]
+fn a_deletion_ends_with_an_error_where_its_database_is_replaced() {
+    let (_folder, path) = place("beats.db");
+    let first = writer(&path);
+    record(&first, 0, None, true);
+    first.close().unwrap();
+    let older = std::fs::read(&path).unwrap();
+    let second = writer(&path);
+    record(&second, 10_000, None, true);
+    second.close().unwrap();
+    let written = super::start(
+        &path,
+        StoreOptions {
+            outage: Outage::Bridge {
+                longest: Duration::from_secs(60),
+                most_bytes: 1 << 20,
+            },
+            ..options()
+        },
+    );
+    let info = session_info(30_000);
+    written.begin_session(&info).unwrap();
+    put(&written, PipelineEvent::Beat(beat(&info, 0)));
+    written.flush().unwrap();
+    // keeps the log, so that the deletion does not come to its end
+    let other = Connection::open(&path).unwrap();
+    other
+        .execute_batch("BEGIN; SELECT count(*) FROM beats")
+        .unwrap();
+    let (sender, answer) = std::sync::mpsc::channel();
+    let asked = written
+        .monitor()
+        .delete_session(1, "ward".to_owned(), move |outcome| {
+            sender.send(outcome).unwrap();
+        });
+    assert!(asked);
+    until("its rows are gone", || rows_of(&path, 1) == 0);
+    // as `cp` does
+    std::fs::write(&path, older).unwrap();
+    put(&written, PipelineEvent::Beat(beat(&info, 1)));
+    written.flush().unwrap();
+    assert_eq!(written.monitor().status().quarantined, 1);
+    let outcome = answer.recv_timeout(Duration::from_secs(5)).unwrap();
+    assert!(
+        matches!(outcome, Err(StoreError::Replaced { .. })),
+        "{outcome:?}"
+    );
+    drop(other);
+    written.close().unwrap();
+}
+
 #[test]
 fn retention_goes_on_over_a_deleted_session() {
     let (_folder, path) = three();
