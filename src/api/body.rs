@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 
 use super::problem::{Kind, Problem};
 
-/// Longest body of a request.
-pub(super) const MOST_BODY_BYTES: usize = 64 * 1_024;
+/// Longest body of a request: a correction of as many beats as one may have, with long ids, fits in.
+pub(super) const MOST_BODY_BYTES: usize = 128 * 1_024;
 /// A body must be complete within this.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Of a value that is refused this much is told.
