@@ -634,6 +634,9 @@ fn a_moment_is_marked_now_or_then() {
         (&row["from_sample"], &row["to_sample"]),
         (&json!(4_400), &json!(4_501))
     );
+    // the row that the session had in a database that was replaced meanwhile does not matter
+    house.live.begin_session(&house.info, Some(99));
+    assert_eq!(stored(&house, &mark)["session"], row["session"]);
     house.live.end_session();
     let answer = post(house.socket(), &mark.to_string());
     assert_eq!(refused(&answer).1, "no-open-session");
