@@ -515,6 +515,12 @@ fn what_a_body_must_say_is_said() {
             "invalid-parameter",
             "session: found \"nothing\"",
         ),
+        (
+            format!("{{\"{}\": 1}}", "x".repeat(100)),
+            400,
+            "unknown-parameter",
+            &format!("\"{}...\": the body takes", "x".repeat(60)),
+        ),
         ("[1]".to_owned(), 400, "invalid-parameter", "body: "),
         ("{".to_owned(), 400, "invalid-parameter", "body: "),
         (String::new(), 400, "invalid-parameter", "body: "),
