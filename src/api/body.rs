@@ -8,11 +8,11 @@ use serde_json::{Map, Value};
 
 use super::problem::{Kind, Problem};
 
-/// Longest body of a request.
-pub(super) const MOST_BODY_BYTES: usize = 64 * 1_024;
+/// Longest body of a request: a correction of as many beats as one may have, with long ids, fits in.
+pub(super) const MOST_BODY_BYTES: usize = 128 * 1_024;
 /// A body must be complete within this.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
-/// Of a value that is refused this much is told.
+/// Of a value or a name that is refused this much is told.
 const MOST_TOLD_CHARS: usize = 60;
 
 /// Whether a body comes with the request.
@@ -77,7 +77,7 @@ impl Fields {
             .map_err(|error| wrong(format!("body: {error}, expected a JSON object")))?;
         let is_known = |field: &str| known.split(", ").any(|name| name == field);
         if let Some(field) = fields.keys().find(|field| !is_known(field)) {
-            let detail = format!("\"{field}\": the body takes {known}");
+            let detail = format!("\"{}\": the body takes {known}", told(field));
             return Err(Problem::new(Kind::UnknownParameter, detail));
         }
         fields.retain(|_, value| !value.is_null());
@@ -127,12 +127,17 @@ impl Fields {
             Some(Value::String(text)) => text.clone(),
             Some(value) => value.to_string(),
         };
-        let mut told: String = found.chars().take(MOST_TOLD_CHARS).collect();
-        if told.len() < found.len() {
-            told.push_str("...");
-        }
-        Problem::invalid(name, &told, expected)
+        Problem::invalid(name, &told(&found), expected)
     }
+}
+
+/// As much of `found` as is told.
+fn told(found: &str) -> String {
+    let mut told: String = found.chars().take(MOST_TOLD_CHARS).collect();
+    if told.len() < found.len() {
+        told.push_str("...");
+    }
+    told
 }
 
 /// The id of a row.

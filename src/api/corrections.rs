@@ -222,8 +222,9 @@ impl Asked {
                 of(Some(session), Says::Note, Target::Moment(place))
             }
             Self::Now => {
-                let (session, place) = now(shared)?;
-                return Ok((of(session, Says::Note, Target::Moment(place)), "mark"));
+                // Whatever row the open session has by then: it gets another one where its database was replaced.
+                let place = now(shared)?;
+                return Ok((of(None, Says::Note, Target::Moment(place)), "mark"));
             }
         };
         Ok((change, "person"))
@@ -276,19 +277,18 @@ async fn places(
     found.await?.ok_or_else(|| outside(session, from))
 }
 
-/// The session that is recorded, where it has a row, and its newest sample.
-fn now(shared: &Shared) -> Result<(Option<i64>, Place), Problem> {
+/// The newest sample of the session that is recorded.
+fn now(shared: &Shared) -> Result<Place, Problem> {
     let session = shared.deps.live.hub().session().filter(|live| live.open);
     let live = shared.deps.live.snapshot();
-    let (Some(session), Some(clock)) = (session, live.clock) else {
+    let (Some(_), Some(clock)) = (session, live.clock) else {
         return Err(CorrectionError::NoOpenSession.into());
     };
     let newest = live.newest_sample.unwrap_or(clock.monotonic);
-    let place = Place {
+    Ok(Place {
         sample: live.newest_position,
         wall: clock.wall_at(newest),
-    };
-    Ok((session.id, place))
+    })
 }
 
 /// Reads `bytes` as a body; for `fuzz/`.

@@ -13,8 +13,8 @@ use crate::store::{
     AuditKind, AuditRow, DeletedRows, Store, StoreError, StoreOptions, StoreReader,
 };
 
-/// Delete a session that has ended: its ECG, beats, maps, gaps, events and the patient's label. Who
-/// deleted how many rows when stays. There is no way back but a backup.
+/// Delete a session that has ended: its ECG, beats, maps, gaps, events, corrections with their notes, and
+/// the patient's label. Who deleted how many rows when stays. There is no way back but a backup.
 ///
 /// The daemon must not run: while it does, ask it (DELETE /v1/sessions/N on its socket).
 #[derive(Debug, Args)]

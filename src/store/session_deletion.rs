@@ -24,6 +24,15 @@ pub(super) const DELETED: [(&str, u32); 5] = [
     ("ecg_blocks", 64),
 ];
 
+/// Rows by which corrections are found, and their own columns: they would go with their correction, but one
+/// correction may have thousands.
+const OF_CORRECTIONS: [(&str, &str); 2] = [
+    ("corrected_beats", "beat, correction"),
+    ("corrected_stretches", "session, part, correction"),
+];
+/// How many of each of those go in one step.
+const MOST_OF_CORRECTIONS: u32 = 1_000;
+
 /// Puts the tombstone in place of the session's label and counts. A session that has one keeps it.
 pub(super) fn bury(
     connection: &mut Connection,
@@ -130,22 +139,65 @@ pub(super) fn step(connection: &mut Connection, session: i64) -> rusqlite::Resul
 fn delete_some(connection: &mut Connection, session: i64) -> rusqlite::Result<bool> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut more = false;
+    for (table, columns) in OF_CORRECTIONS {
+        let sql = of_corrections_sql(table, columns);
+        let deleted = transaction.prepare_cached(&sql)?.execute(params![
+            session,
+            most_of("corrections"),
+            MOST_OF_CORRECTIONS
+        ])?;
+        more |= deleted > 0;
+    }
     for (table, most) in DELETED {
-        // an undo refers to what came before it
-        let order = match table {
-            "corrections" => " ORDER BY id DESC",
-            _ => "",
-        };
         let deleted = transaction
-            .prepare_cached(&format!(
-                "DELETE FROM {table} WHERE id IN \
-                 (SELECT id FROM {table} WHERE session = ?1{order} LIMIT ?2)"
-            ))?
+            .prepare_cached(&delete_sql(table))?
             .execute(params![session, most])?;
         more |= deleted > 0;
     }
     transaction.commit()?;
     Ok(more)
+}
+
+fn most_of(table: &str) -> u32 {
+    let of_table = DELETED.iter().find(|(name, _)| *name == table);
+    of_table.map_or(0, |(_, most)| *most)
+}
+
+/// Takes rows of the corrections that go next, those of one correction after the other: so few corrections
+/// become empty in one step, and few of their lists of beats are overwritten.
+fn of_corrections_sql(table: &str, columns: &str) -> String {
+    format!(
+        "DELETE FROM {table} WHERE ({columns}) IN (SELECT {} FROM (SELECT id FROM corrections \
+         WHERE session = ?1 ORDER BY id DESC LIMIT ?2) c CROSS JOIN {table} t \
+         ON t.correction = c.id LIMIT ?3)",
+        columns
+            .split(", ")
+            .map(|column| format!("t.{column}"))
+            .collect::<Vec<_>>()
+            .join(", ")
+    )
+}
+
+fn delete_sql(table: &str) -> String {
+    // The newest first, because an undo refers to what came before it. One that waits for its rows holds up
+    // no other: an undo has none.
+    let (order, only) = match table {
+        "corrections" => (
+            " ORDER BY id DESC",
+            OF_CORRECTIONS
+                .map(|(of, _)| {
+                    format!(
+                        " AND NOT EXISTS (SELECT 1 FROM {of} t WHERE t.correction = {table}.id)"
+                    )
+                })
+                .concat(),
+        ),
+        _ => ("", String::new()),
+    };
+    format!(
+        "DELETE FROM {table} WHERE id IN (SELECT id FROM {table} WHERE session = ?1{order} \
+         LIMIT ?2){only}"
+    )
 }
 
 /// Sessions with a tombstone that still have rows.

@@ -12,6 +12,8 @@ CREATE INDEX corrected_beats_by_correction ON corrected_beats (correction)
 CREATE INDEX corrected_stretches_by_correction ON corrected_stretches (correction)
 -- index corrections_by_session
 CREATE INDEX corrections_by_session ON corrections (session)
+-- index corrections_superseded
+CREATE INDEX corrections_superseded ON corrections (supersedes) WHERE supersedes IS NOT NULL
 -- index corrections_undone
 CREATE INDEX corrections_undone ON corrections (about) WHERE about IS NOT NULL
 -- index ecg_blocks_by_sample

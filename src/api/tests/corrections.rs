@@ -264,6 +264,18 @@ fn lists_and_minutes_count_labels_as_they_were_corrected() {
     assert_eq!(minute("?labels=corrected")["beats_unclassifiable"], 0);
 }
 
+/// 5000 ids of 13 digits take 70000 bytes.
+#[test]
+fn as_many_beats_as_one_may_have_fit_into_a_body() {
+    let house = House::new();
+    house.furnish();
+    let beats: Vec<i64> = (0..5_000).map(|k| 1_000_000_000_000 + k).collect();
+    let body =
+        json!({"session": 1, "kind": "label", "target": "beats", "beats": beats, "class": "V"});
+    let answer = post(house.socket(), &body.to_string());
+    assert_eq!(refused(&answer).0, 404, "{}", answer.body);
+}
+
 #[test]
 fn what_a_body_must_say_is_said() {
     let house = House::new();
@@ -503,14 +515,20 @@ fn what_a_body_must_say_is_said() {
             "invalid-parameter",
             "session: found \"nothing\"",
         ),
+        (
+            format!("{{\"{}\": 1}}", "x".repeat(100)),
+            400,
+            "unknown-parameter",
+            &format!("\"{}...\": the body takes", "x".repeat(60)),
+        ),
         ("[1]".to_owned(), 400, "invalid-parameter", "body: "),
         ("{".to_owned(), 400, "invalid-parameter", "body: "),
         (String::new(), 400, "invalid-parameter", "body: "),
         (
-            "\"".to_owned() + &"x".repeat(65_536),
+            "\"".to_owned() + &"x".repeat(131_072),
             413,
             "body-too-large",
-            "send at most 65536 bytes",
+            "send at most 131072 bytes",
         ),
     ];
     let mut failures = Vec::new();
@@ -622,6 +640,9 @@ fn a_moment_is_marked_now_or_then() {
         (&row["from_sample"], &row["to_sample"]),
         (&json!(4_400), &json!(4_501))
     );
+    // the row that the session had in a database that was replaced meanwhile does not matter
+    house.live.begin_session(&house.info, Some(99));
+    assert_eq!(stored(&house, &mark)["session"], row["session"]);
     house.live.end_session();
     let answer = post(house.socket(), &mark.to_string());
     assert_eq!(refused(&answer).1, "no-open-session");

@@ -69,7 +69,7 @@ fn another_patient_is_asked_for_with_a_label_or_without() {
         assert!(patient.asked().is_some());
         assert_eq!(patient.take_request(), Some(label));
     }
-    let large = format!(r#"{{"label":"{}"}}"#, "x".repeat(65_536));
+    let large = format!(r#"{{"label":"{}"}}"#, "x".repeat(131_072));
     let long = format!(r#"{{"label":"{}"}}"#, "x".repeat(65));
     let closing = "connection: close\r\n";
     for (headers, body, expected, detail) in [
@@ -105,7 +105,7 @@ fn another_patient_is_asked_for_with_a_label_or_without() {
             (400, "invalid-parameter"),
             "without control",
         ),
-        (JSON, &*large, (413, "body-too-large"), "65536"),
+        (JSON, &*large, (413, "body-too-large"), "131072"),
         ("", r#"{"label":null}"#, (415, "not-json"), "Content-Type"),
         (
             "content-type: text/plain\r\n",

@@ -798,7 +798,7 @@ fn only_the_page_itself_reads_and_changes() {
         }
     }
     // in pieces, without a length that could be refused before
-    let chunk = format!("1000\r\n{}\r\n", " ".repeat(0x1000)).repeat(17);
+    let chunk = format!("1000\r\n{}\r\n", " ".repeat(0x1000)).repeat(33);
     let answer = open.raw(&format!(
         "POST /session HTTP/1.1\r\nhost: {here}\r\nconnection: close\r\n{page}{json}\
          transfer-encoding: chunked\r\n\r\n{chunk}0\r\n\r\n"

@@ -54,6 +54,24 @@ fn age(path: &Path, age: Duration) {
     file.set_modified(SystemTime::now() - age).unwrap();
 }
 
+/// Without a password nginx would take the user's name from what the browser sends.
+#[test]
+fn the_examples_of_proxies_name_nobody_by_themselves() {
+    let nginx = include_str!("../../../packaging/web/nginx.conf");
+    let caddy = include_str!("../../../packaging/web/Caddyfile");
+    let said = |text: &'static str| -> Vec<&str> {
+        let lines = text.lines().map(str::trim);
+        lines
+            .filter(|line| !line.starts_with('#') && line.contains("Remote-User"))
+            .collect()
+    };
+    assert_eq!(said(nginx), [r#"proxy_set_header X-Remote-User "";"#]);
+    assert_eq!(said(caddy), ["header_up -X-Remote-User"]);
+    let most = MOST_BODY_BYTES / 1_024;
+    assert!(nginx.contains(&format!("client_max_body_size {most}k;")));
+    assert!(caddy.contains(&format!("max_size {most}KiB")));
+}
+
 #[test]
 fn the_document_has_the_numbers_of_the_code() {
     let page = include_str!("../../../docs/web.md").replace('\n', " ");

@@ -26,6 +26,8 @@ CREATE TABLE corrections (
 ) STRICT;
 CREATE INDEX corrections_by_session ON corrections (session);
 CREATE INDEX corrections_undone ON corrections (about) WHERE about IS NOT NULL;
+-- Else deleting a correction would look through all others for one that refers to it.
+CREATE INDEX corrections_superseded ON corrections (supersedes) WHERE supersedes IS NOT NULL;
 
 -- The beats of corrections once more, to be found by the beat.
 CREATE TABLE corrected_beats (

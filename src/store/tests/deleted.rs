@@ -20,8 +20,8 @@ use super::super::{
     StoreError, StoreOptions, StoreReader, StoreWriter, back_up, restore,
 };
 use super::{
-    beat, block, correct, event, gap, number, old_database, options, place, put, session_info,
-    stretch, time_of, undo, unguarded, until, writer,
+    beat, block, correct, event, gap, label, number, old_database, options, place, put,
+    session_info, stretch, time_of, undo, unguarded, until, writer,
 };
 
 const LABEL: &str = "Bed 4, Ängström";
@@ -341,6 +341,118 @@ fn a_deletion_that_was_cut_short_is_completed_by_the_next_writer() {
         let told = verification.tables["beats"].deleted_with_session;
         assert_eq!(told, ROWS.beats);
     }
+}
+
+/// However much was corrected, one step stays small: recording waits for it.
+#[test]
+fn corrections_of_many_beats_go_in_small_steps() {
+    let (_folder, path) = three();
+    let written = writer(&path);
+    let info = session_info(0);
+    let beats: Vec<i64> = (1..=600).collect();
+    for _ in 0..8 {
+        let of_beats = correct(&written, label(1, &beats, 'V')).unwrap();
+        correct(&written, undo(of_beats.id)).unwrap();
+    }
+    correct(&written, stretch(&info, 1, Some('V'), 0..65_536 * 2_500)).unwrap();
+    written.close().unwrap();
+    let mut connection = Connection::open(&path).unwrap();
+    connection
+        .pragma_update(None, "foreign_keys", true)
+        .unwrap();
+    let context = Context::new(&path, Duration::ZERO);
+    session_deletion::bury(&mut connection, &context, 1, "ward", true).unwrap();
+    let tables = DELETED.map(|(table, _)| table);
+    let rows = || -> i64 {
+        let tables = tables.into_iter();
+        tables
+            .chain(["corrected_beats", "corrected_stretches"])
+            .map(|table| number(&path, &format!("SELECT count(*) FROM {table}")))
+            .sum()
+    };
+    let most = DELETED
+        .iter()
+        .map(|(_, most)| i64::from(*most))
+        .sum::<i64>()
+        + 2_000;
+    let (mut before, mut steps) = (rows(), 0);
+    while session_deletion::step(&mut connection, 1).unwrap() {
+        let after = rows();
+        assert!(before - after <= most, "{before} to {after} in one step");
+        before = after;
+        steps += 1;
+    }
+    assert!(steps >= 5, "{steps}");
+    assert_eq!(rows_of(&path, 1), 0);
+    assert_eq!(number(&path, "SELECT count(*) FROM corrected_beats"), 0);
+    // the stretches of the two other sessions
+    assert_eq!(number(&path, "SELECT count(*) FROM corrected_stretches"), 2);
+    let verification = verify(&path);
+    assert!(verification.is_sound(), "{:?}", verification.findings);
+    let mut plan = connection
+        .prepare("EXPLAIN QUERY PLAN DELETE FROM corrections WHERE id = 1")
+        .unwrap();
+    let plan: Vec<String> = plan
+        .query_map([], |row| row.get("detail"))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    assert!(
+        plan.iter().all(|line| line.starts_with("SEARCH")),
+        "{plan:?}"
+    );
+}
+
+/// Its rows may be in the file that was quarantined: nobody is told that they are gone.
+#[test]
+fn a_deletion_ends_with_an_error_where_its_database_is_replaced() {
+    let (_folder, path) = place("beats.db");
+    let first = writer(&path);
+    record(&first, 0, None, true);
+    first.close().unwrap();
+    let older = std::fs::read(&path).unwrap();
+    let second = writer(&path);
+    record(&second, 10_000, None, true);
+    second.close().unwrap();
+    let written = super::start(
+        &path,
+        StoreOptions {
+            outage: Outage::Bridge {
+                longest: Duration::from_secs(60),
+                most_bytes: 1 << 20,
+            },
+            ..options()
+        },
+    );
+    let info = session_info(30_000);
+    written.begin_session(&info).unwrap();
+    put(&written, PipelineEvent::Beat(beat(&info, 0)));
+    written.flush().unwrap();
+    // keeps the log, so that the deletion does not come to its end
+    let other = Connection::open(&path).unwrap();
+    other
+        .execute_batch("BEGIN; SELECT count(*) FROM beats")
+        .unwrap();
+    let (sender, answer) = std::sync::mpsc::channel();
+    let asked = written
+        .monitor()
+        .delete_session(1, "ward".to_owned(), move |outcome| {
+            sender.send(outcome).unwrap();
+        });
+    assert!(asked);
+    until("its rows are gone", || rows_of(&path, 1) == 0);
+    // as `cp` does
+    std::fs::write(&path, older).unwrap();
+    put(&written, PipelineEvent::Beat(beat(&info, 1)));
+    written.flush().unwrap();
+    assert_eq!(written.monitor().status().quarantined, 1);
+    let outcome = answer.recv_timeout(Duration::from_secs(5)).unwrap();
+    assert!(
+        matches!(outcome, Err(StoreError::Replaced { .. })),
+        "{outcome:?}"
+    );
+    drop(other);
+    written.close().unwrap();
 }
 
 #[test]

@@ -140,6 +140,7 @@ impl WriterThread {
             }
             self.backlog.drop_orphans();
             self.drop_maps();
+            self.give_up_deletions();
         }
         if self.session.is_some() {
             let event = self.event(EventKind::StoreSetAside, note);

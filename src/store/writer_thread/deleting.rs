@@ -99,6 +99,24 @@ impl WriterThread {
         }
     }
 
+    /// The database was replaced by one without those sessions: what was not erased yet lies in the quarantined
+    /// file, and whoever asked must not take it for gone.
+    pub(super) fn give_up_deletions(&mut self) {
+        for deleting in self.deleting.drain(..) {
+            if let Some((_, reply)) = deleting.asker {
+                reply(Err(StoreError::Replaced {
+                    path: self.database.path().to_owned(),
+                    detail: format!(
+                        "session {} was being deleted when the database was quarantined: what is \
+                         left of it lies in the quarantined file",
+                        deleting.session
+                    ),
+                }));
+            }
+        }
+        self.unfinished_known = false;
+    }
+
     /// One step; whether it was the last.
     fn delete_step(&mut self, deleting: &mut Deleting) -> Result<bool, StoreError> {
         let busy_timeout = self.options.busy_timeout;
