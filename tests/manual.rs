@@ -87,7 +87,9 @@ fn pages_below(command: &Command, files: &mut BTreeMap<String, Vec<u8>>) {
 }
 
 fn pages_and_completions() -> BTreeMap<String, Vec<u8>> {
-    let mut command = CommandLine::command().disable_help_subcommand(true);
+    let mut command = CommandLine::command()
+        .disable_help_subcommand(true)
+        .version(env!("CARGO_PKG_VERSION"));
     command.build();
     let mut files = BTreeMap::new();
     pages_below(&command, &mut files);

@@ -151,18 +151,18 @@ complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand evaluate" -l cha
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand evaluate" -l lead -d 'Signal to read by the name in the header, e.g. V5; records without it are skipped' -r
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand evaluate" -l reference -d 'Ending of the reference annotations' -r
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand evaluate" -l learning-seconds -d 'Learning period on the whole chain, seconds; records shorter than twice this have none' -r
-complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand evaluate" -l escape -d 'Escape beats (e, j, n): `sveb` as bxb counts them, `normal` as de Chazal 2004 [default: normal for `inter`, sveb for `chain`]' -r -f -a "sveb\t'SVEB'
-normal\t'N'"
+complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand evaluate" -l escape -d 'Escape beats (e, j, n): `sveb` as bxb counts them, `normal` as de Chazal 2004 [default: normal for `inter`, sveb for `chain`]' -r -f -a "sveb\t'SVEB, as `bxb` counts them'
+normal\t'N, as de Chazal 2004 and most studies after it count them'"
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand evaluate" -l split -d 'Test beats of the intra-patient protocol' -r -F
-complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand evaluate" -l detector -d 'Weights of the QRS detector: those shipped, or those fitted without any record of DS2' -r -f -a "shipped\t'Fitted on all 48 records of the MIT-BIH Arrhythmia Database'
-ds1\t'Fitted on DS1 alone'"
+complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand evaluate" -l detector -d 'Weights of the QRS detector: those shipped, or those fitted without any record of DS2' -r -f -a "shipped\t'All 48 records of the MIT-BIH Arrhythmia Database'
+ds1\t'The 22 records of DS1 (de Chazal 2004): for figures on DS2 in which DS2 had no part'"
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand evaluate" -l unclassifiable-below -d 'Beats whose class is less probable than this are unclassifiable; 0 is no limit [default: the model\'s own limit, if it has one]' -r
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand evaluate" -l unclassifiable -d 'What an unclassifiable beat counts as in the AAMI table: `q` as called Q, `class` as the class of the largest probability all the same [default: q for `chain`, as in the annotations that are written; class for `inter`, whose figures are compared with networks that reject nothing]' -r -f -a "q\t'Called Q'
 class\t'The class of the largest probability'"
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand evaluate" -l noise-snr-db -d 'Add recorded noise at this signal-to-noise ratio, decibels: from minute 5 on two minutes with it, two without (noise stress protocol)' -r
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand evaluate" -l noise -d 'WFDB record of the noise, e.g. em of the MIT-BIH Noise Stress Test Database' -r -F
-complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand evaluate" -l noise-power -d 'What counts as the noise\'s power' -r -f -a "whole\t'Its mean square around the mean of the whole recording'
-per-second\t'Its mean square around the mean of each second, as PhysioNet\'s nst takes it: more noise at the same ratio'"
+complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand evaluate" -l noise-power -d 'What counts as the noise\'s power' -r -f -a "whole\t'The mean square around the mean of the whole recording: all that is added counts'
+per-second\t'The mean square around the mean of each second, as PhysioNet\'s `nst` takes it: wandering slower than that does not count, so the same ratio means more noise (7 dB more with `em`)'"
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand evaluate" -l drop-samples -d 'Lose this share of the samples, 0 to 0.9, in random gaps (the same in every run)' -r
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand evaluate" -l write-annotations -d 'Write the labelled beats as WFDB annotations with this ending' -r
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand evaluate" -l write-waves -d 'Write where the P waves, QRS complexes and T waves of the beats begin and end as WFDB annotations with this ending: ( p ) ( N ) ( t )' -r
@@ -185,11 +185,11 @@ complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand explain" -l limi
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand explain" -l method -d 'How beats are explained' -r -f -a "gradcam\t'Grad-CAM over the last feature maps'
 gradcam-fine\t'Grad-CAM over an earlier, finer layer'
 shap\t'SHAP values against 32 real beats'"
-complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand explain" -l class -d 'Class the maps speak for [default: the one each beat was called]' -r -f -a "N\t'Normal'
+complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand explain" -l class -d 'Class the maps speak for [default: the one each beat was called]' -r -f -a "N\t'Normal sinus rhythm'
 L\t'Left bundle branch block'
 R\t'Right bundle branch block'
-A\t'Atrial premature'
-V\t'Ventricular premature'"
+A\t'Atrial premature contraction'
+V\t'Premature ventricular contraction'"
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand explain" -l model -d 'Network that labels the beats of traces and records; a database\'s beats have theirs' -r
 complete -c ecg-gateway -n "__fish_ecg_gateway_using_subcommand explain" -l mains -d 'Mains frequency to take out of traces and records [default: 50 for traces as in `replay`, 60 for the shipped ones as in `demo` and for records as in `evaluate`]' -r -f -a "50\t'50 Hz'
 60\t'60 Hz'
